@@ -1,0 +1,1 @@
+"""THE FACE: parse, call, report. Nothing heavy is imported at module level."""

@@ -1,0 +1,1 @@
+"""BATCHES: from photographs on disk to what a network is fed."""

@@ -1,0 +1,1 @@
+"""LOGITS: the only room that names timm."""

@@ -1,0 +1,156 @@
+"""The canonical labels: a row a photograph, whatever layout its data set came in."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from drkit.errors import InputError, first_few
+from drkit.grades import EYES, MAX_GRADE, NUM_GRADES, SPLITS, TARGETS, UNGRADABLE, Split, Target, grade_column
+from drkit.records.atomic import writing
+
+REQUIRED_COLUMNS = (
+    "image_id", "path", "patient_id", "eye", "view", "eye_grade", "patient_grade", "gradable", "split",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What is known of the photographs of a data set.
+
+    Args:
+        rows: A row a photograph, columns `REQUIRED_COLUMNS` and any quality columns of the source:
+            `image_id` unique; `path` absolute; `patient_id` and `eye` (left, right) null where unknown;
+            `view` the number of the photograph among those of its eye, or null; `eye_grade` and
+            `patient_grade` 0-4 or null (Int8); `gradable` False where the source says grade 5;
+            `split` train, val or test.
+        root: The data set's folder.
+        layout: Name of the layout it was read from.
+        targets: Whose grade the source states; a grade that could only be derived is not stated.
+    """
+
+    rows: pd.DataFrame
+    root: Path
+    layout: str
+    targets: tuple[Target, ...]
+
+    def of_split(self, *splits: Split) -> "Labels":
+        """The photographs of the given splits."""
+        return replace(self, rows=self.rows[self.rows["split"].isin(splits)].reset_index(drop=True))
+
+    def graded(self, target: Target) -> "Labels":
+        """The photographs that have a grade of `target` to learn from or to be scored on."""
+        keep = self.rows[grade_column(target)].notna() & self.rows["gradable"]
+        return replace(self, rows=self.rows[keep].reset_index(drop=True))
+
+    def grades(self, target: Target) -> pd.Series:
+        """The reference grades of `target` (Int8, null where unknown), in row order."""
+        return self.rows[grade_column(target)]
+
+    def grade_counts(self, target: Target) -> tuple[int, ...]:
+        """How many photographs have grade 0, 1, 2, 3, 4."""
+        counts = self.grades(target).value_counts()
+        return tuple(int(counts.get(grade, 0)) for grade in range(NUM_GRADES))
+
+    def paths(self) -> list[Path]:
+        """Where the photographs lie, in row order."""
+        return [Path(path) for path in self.rows["path"]]
+
+    @property
+    def num_patients(self) -> int:
+        """Number of patients; a photograph of nobody known counts as one."""
+        known = self.rows["patient_id"].dropna()
+        return int(known.nunique() + (len(self.rows) - len(known)))
+
+    @property
+    def sha256(self) -> str:
+        """Hash of ids, patients, grades and splits: what a model could learn from, not where it lay."""
+        columns = ["image_id", "patient_id", "eye", "eye_grade", "patient_grade", "gradable", "split"]
+        text = self.rows[columns].sort_values("image_id").to_csv(index=False, lineterminator="\n")
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def build_rows(**columns: Iterable[object]) -> pd.DataFrame:
+    """A table with the canonical columns and types; columns that are not given are null."""
+    given = pd.DataFrame(columns)
+    rows = given.reindex(columns=[*REQUIRED_COLUMNS, *given.columns.difference(REQUIRED_COLUMNS, sort=False)])
+    for name in ("image_id", "path", "patient_id", "eye", "split"):
+        rows[name] = rows[name].astype("string")
+    for name in ("eye_grade", "patient_grade"):
+        rows[name] = rows[name].astype("Int8")
+    rows["view"] = rows["view"].astype("Int16")
+    rows["gradable"] = rows["gradable"].astype("boolean").fillna(True).astype(bool)
+    return rows
+
+
+def parse_grades(values: pd.Series, source: str, *, ungradable: bool = True) -> pd.Series:
+    """Grades as Int8 0-5, null where the cell is empty.
+
+    Args:
+        values: Cells as text, their index the row number in the file less two.
+        source: File and column, for the message.
+        ungradable: Whether 5 ("cannot be graded") is on the scale.
+
+    Raises:
+        InputError: a cell that is no whole number on the scale; names the row as an editor counts it.
+    """
+    cells = values.astype("string").str.strip().replace("", pd.NA)
+    numbers = pd.to_numeric(cells, errors="coerce")
+    highest = UNGRADABLE if ungradable else MAX_GRADE
+    wrong = cells.notna() & (numbers.isna() | ~numbers.isin(range(highest + 1)))
+    if wrong.any():
+        row = int(wrong.idxmax())
+        raise InputError(
+            f"{source}, row {row + 2}: grade '{cells[row]}' is off the scale 0-{MAX_GRADE}"
+            f" ({int(wrong.sum())} such cells): correct the cell, or leave it empty where no grade is known"
+        )
+    return numbers.astype("Int8")
+
+
+def withhold_ungradable(rows: pd.DataFrame) -> pd.DataFrame:
+    """Turn grade 5 into an empty grade and `gradable` False."""
+    rows = rows.copy()
+    for target in TARGETS:
+        ungradable = (rows[grade_column(target)] == UNGRADABLE).fillna(False)
+        rows.loc[ungradable, "gradable"] = False
+        rows.loc[ungradable, grade_column(target)] = pd.NA
+    return rows
+
+
+def check_rows(rows: pd.DataFrame, source: str) -> None:
+    """Hold what every reader may rely on.
+
+    Raises:
+        InputError: no photograph, an id twice, an unknown eye or split.
+    """
+    if rows.empty:
+        raise InputError(f"{source}: no photographs found")
+    twice = rows["image_id"][rows["image_id"].duplicated()].unique().tolist()
+    if twice:
+        raise InputError(f"{source}: {len(twice)} image ids stand twice: {first_few(twice)}")
+    for column, allowed in (("eye", EYES), ("split", SPLITS)):
+        odd = rows[column].dropna()[~rows[column].dropna().isin(allowed)].unique().tolist()
+        if odd:
+            raise InputError(f"{source}: {column} '{odd[0]}' is none of {', '.join(allowed)}")
+
+
+def write_labels(labels: Labels, path: Path, *, force: bool = False) -> None:
+    """Write the canonical `labels.csv`, photographs' paths relative to it.
+
+    Raises:
+        OutputExistsError: `path` exists and `force` is off.
+        InputError: a photograph outside the folder of `path`.
+    """
+    rows = labels.rows.copy()
+    folder = path.parent.resolve()
+    try:
+        rows["path"] = [Path(p).resolve().relative_to(folder).as_posix() for p in rows["path"]]
+    except ValueError as error:
+        raise InputError(f"{path}: photographs must lie in its folder: {error}") from None
+    with writing(path, force=force) as draft:
+        rows.to_csv(draft, index=False, lineterminator="\n")

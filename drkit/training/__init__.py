@@ -1,0 +1,1 @@
+"""Epochs: how a grader is fitted, frozen in part, stopped and resumed."""
