@@ -1,6 +1,8 @@
 """The canonical labels: a row a photograph, whatever layout its data set came in."""
 
 import hashlib
+import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +16,25 @@ from drkit.records.atomic import writing
 REQUIRED_COLUMNS = (
     "image_id", "path", "patient_id", "eye", "view", "eye_grade", "patient_grade", "gradable", "split",
 )  # fmt: skip
+QUALITY_COLUMNS = (
+    "overall_quality",
+    "clarity",
+    "field_definition",
+    "artifact",
+)  # Int16, DeepDRiD's own scales
+PHOTOGRAPH_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
+
+_SUFFIX = re.compile(rf"(?<=.)(?:{'|'.join(map(re.escape, PHOTOGRAPH_SUFFIXES))})+$", re.IGNORECASE)
+
+
+def image_stem(name: str) -> str:
+    r"""The image_id in a file name, a path or an id.
+
+    `train/1/1_l1.JPG`, `1\1_l1.jpg` and `1_l1` are all `1_l1`. Only photographic suffixes go: a dot elsewhere
+    stays, so `eye.2024` is an id. Taking the stem of a stem changes nothing.
+    """
+    base = name.replace("\\", "/").rsplit("/", 1)[-1].strip()
+    return _SUFFIX.sub("", base).strip()
 
 
 @dataclass(frozen=True)
@@ -83,7 +104,8 @@ def build_rows(**columns: Iterable[object]) -> pd.DataFrame:
         rows[name] = rows[name].astype("string")
     for name in ("eye_grade", "patient_grade"):
         rows[name] = rows[name].astype("Int8")
-    rows["view"] = rows["view"].astype("Int16")
+    for name in ("view", *given.columns.intersection(QUALITY_COLUMNS)):
+        rows[name] = rows[name].astype("Int16")
     rows["gradable"] = rows["gradable"].astype("boolean").fillna(True).astype(bool)
     return rows
 
@@ -92,8 +114,8 @@ def parse_grades(values: pd.Series, source: str, *, ungradable: bool = True) -> 
     """Grades as Int8 0-5, null where the cell is empty.
 
     Args:
-        values: Cells as text, their index the row number in the file less two.
-        source: File and column, for the message.
+        values: Cells as text, named as their column, their index the row number in the file less two.
+        source: The file, for the message.
         ungradable: Whether 5 ("cannot be graded") is on the scale.
 
     Raises:
@@ -106,8 +128,8 @@ def parse_grades(values: pd.Series, source: str, *, ungradable: bool = True) -> 
     if wrong.any():
         row = int(wrong.idxmax())
         raise InputError(
-            f"{source}, row {row + 2}: grade '{cells[row]}' is off the scale 0-{MAX_GRADE}"
-            f" ({int(wrong.sum())} such cells): correct the cell, or leave it empty where no grade is known"
+            f"{source} row {row + 2}: grade '{cells[row]}' is off the scale 0-{MAX_GRADE}"
+            f" ({int(wrong.sum())} such in column {values.name}): correct it, or leave it empty where unknown"
         )
     return numbers.astype("Int8")
 
@@ -147,10 +169,15 @@ def write_labels(labels: Labels, path: Path, *, force: bool = False) -> None:
         InputError: a photograph outside the folder of `path`.
     """
     rows = labels.rows.copy()
-    folder = path.parent.resolve()
-    try:
-        rows["path"] = [Path(p).resolve().relative_to(folder).as_posix() for p in rows["path"]]
-    except ValueError as error:
-        raise InputError(f"{path}: photographs must lie in its folder: {error}") from None
+    rows["path"] = [_relative(photograph, path) for photograph in rows["path"]]
     with writing(path, force=force) as draft:
         rows.to_csv(draft, index=False, lineterminator="\n")
+
+
+def _relative(photograph: str, csv_path: Path) -> str:
+    """The path to write: as it is spelled, or behind symbolic links."""
+    for spelled in (os.path.abspath, os.path.realpath):
+        relative = Path(os.path.relpath(spelled(photograph), spelled(csv_path.parent)))
+        if ".." not in relative.parts:
+            return relative.as_posix()
+    raise InputError(f"{csv_path} cannot list {photograph}: photographs must lie in its folder or below")

@@ -1,0 +1,99 @@
+"""The program: its commands, and what becomes of their answers and refusals."""
+
+import inspect
+import os
+import signal
+import sys
+from collections.abc import Callable
+from functools import wraps
+from types import ModuleType
+from typing import Annotated, Any
+
+import typer
+
+import drkit
+from drkit.cli import console, finetune, plot, predict, score, submit, synth
+from drkit.cli.options import Json, Quiet, Verbose, with_parameters
+from drkit.errors import DrkitError, Interrupted
+from drkit.talk import listening
+
+BUG = 70  # exit code of what is nobody's mistake but drkit's
+
+app = typer.Typer(
+    name="drkit",
+    help="Grade diabetic retinopathy (ICDR 0-4) from fundus photographs by transfer learning.",
+    epilog="Commands meet in files: data set -> run -> predictions -> submission. Start with: drkit synth DeepDRiD",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """Run the program; a terminated training is interrupted in good order, a closed pipe ends quietly."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        app()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def as_command(function: Callable[..., Any]) -> Callable[..., None]:
+    """Turn a function that returns a report into a command, with `--json`, `-q` and `-v`."""
+
+    @wraps(function)
+    def command(*, json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
+        with listening(console.Speaker(quiet=quiet)):
+            try:
+                report = function(**given)
+            except DrkitError as error:
+                if verbose:
+                    console.show_traceback()
+                console.refuse(error)
+                raise typer.Exit(error.exit_code) from None
+            except KeyboardInterrupt:
+                console.refuse(Interrupted("interrupted"))
+                raise typer.Exit(Interrupted.exit_code) from None
+            except Exception:
+                console.show_traceback()
+                raise typer.Exit(BUG) from None
+        console.show(report, as_object=json)
+        sys.stdout.flush()
+
+    signature = inspect.signature(function, eval_str=True)
+    shared = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
+        for name, annotation in (("json", Json), ("quiet", Quiet), ("verbose", Verbose))
+    ]
+    return with_parameters(command, [*signature.parameters.values(), *shared], returns=None)
+
+
+def register(group: typer.Typer, module: ModuleType, name: str) -> None:
+    """Make the function `name` of a command module a command of `group`, its examples below its help."""
+    epilog = "Examples:\n\n" + "\n\n".join(module.EXAMPLES)
+    group.command(name, epilog=epilog)(as_command(getattr(module, name)))
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"drkit {drkit.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def drkit_options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Grade diabetic retinopathy (ICDR 0-4) from fundus photographs by transfer learning."""
+
+
+for module in (synth, finetune, predict, score, submit):
+    register(app, module, module.__name__.rpartition(".")[2])
+
+plots = typer.Typer(help="Draw pictures of runs.", no_args_is_help=True)
+for name in ("curves",):
+    register(plots, plot, name)
+app.add_typer(plots, name="plot")

@@ -1,0 +1,131 @@
+"""The only module that prints: answers on stdout, talk and progress on stderr."""
+
+import json
+import sys
+import time
+import traceback
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+from drkit.errors import DrkitError, Interrupted
+from drkit.reporting import Report, Table, as_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+T = TypeVar("T")
+
+PLAIN_WIDTH = 200  # columns of a table that goes to a file
+PLAIN_INTERVAL = 10.0  # seconds between progress lines where there is no terminal
+
+
+def show(report: Report, *, as_object: bool) -> None:
+    """Print a command's answer on stdout: one JSON object, or sentences and tables."""
+    if as_object:
+        print(json.dumps(as_json(report), allow_nan=False))
+        return
+    console = _console(stderr=False)
+    for part in report.story():
+        if isinstance(part, Table):
+            _show_table(console, part)
+        else:
+            _print(console, part)
+
+
+def refuse(error: DrkitError) -> None:
+    """Print a refusal as one line on stderr, and the command that goes on after an interruption."""
+    console = _console(stderr=True)
+    if isinstance(error, Interrupted):
+        _print(console, f"drkit: {error}", style="yellow")
+        if error.resume_options:
+            _print(console, f"go on with: {_with_options(error.resume_options)}")
+    else:
+        _print(console, f"drkit: error: {' '.join(str(error).split())}", style="red")
+
+
+def show_traceback() -> None:
+    """Print the traceback of the error at hand on stderr."""
+    traceback.print_exc(file=sys.stderr)
+
+
+class Speaker:
+    """Hears what the library says while it works, and tells it on stderr.
+
+    Args:
+        quiet: Tell only warnings.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.console = _console(stderr=True)
+        self.quiet = quiet
+
+    def say(self, sentence: str) -> None:
+        """A step that was taken."""
+        if not self.quiet:
+            _print(self.console, sentence)
+
+    def warn(self, sentence: str) -> None:
+        """Something the user should know."""
+        _print(self.console, f"drkit: warning: {sentence}", style="yellow")
+
+    def track(self, items: Iterable[T], what: str, total: int) -> Iterator[T]:
+        """A bar with rate and time left on a terminal, a line every ten seconds elsewhere."""
+        if self.quiet:
+            return iter(items)
+        return self._bar(items, what, total) if self.console.is_terminal else self._lines(items, what, total)
+
+    def _bar(self, items: Iterable[T], what: str, total: int) -> Iterator[T]:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        rate_column = TextColumn("{task.fields[rate]}")
+        with Progress(*columns, rate_column, console=self.console, transient=True) as progress:
+            task = progress.add_task(what, total=total, rate="")
+            started = time.monotonic()
+            for done, item in enumerate(items, start=1):
+                yield item
+                progress.update(task, advance=1, rate=f"{done / (time.monotonic() - started):.1f}/s")
+
+    def _lines(self, items: Iterable[T], what: str, total: int) -> Iterator[T]:
+        started = told = time.monotonic()
+        for done, item in enumerate(items, start=1):
+            yield item
+            now = time.monotonic()
+            if now - told >= PLAIN_INTERVAL and done < total:
+                told, rate = now, done / (now - started)
+                self.say(f"{what}: {done}/{total}, {rate:.1f}/s, {(total - done) / rate:.0f} s left")
+
+
+def _console(*, stderr: bool) -> "Console":
+    from rich.console import Console
+
+    console = Console(stderr=stderr, highlight=False)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=PLAIN_WIDTH)
+
+
+def _print(console: "Console", sentence: str, style: str = "") -> None:
+    from rich.text import Text
+
+    console.print(Text(sentence, style=style), soft_wrap=True)  # as Text, `[left]` is no markup
+
+
+def _show_table(console: "Console", table: Table) -> None:
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    shown = RichTable(title=Text(table.title), title_justify="left")
+    for column in table.columns:
+        shown.add_column(Text(column), overflow="fold")
+    for row in table.rows:
+        shown.add_row(*(Text(cell) for cell in row))
+    console.print(shown)
+
+
+def _with_options(options: Iterable[str]) -> str:
+    """The command line that was typed, with options added that it lacks."""
+    import shlex
+
+    typed, added = sys.argv[1:], list(options)
+    if "--name" in typed and added[:1] == ["--name"]:
+        added = added[2:]
+    return shlex.join(["drkit", *typed, *(option for option in added if option not in typed)])

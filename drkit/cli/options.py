@@ -1,0 +1,71 @@
+"""Options that several commands share, and the helper that turns a config into options."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
+Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON object on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but warnings and errors.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the traceback of a refusal, too.")]
+Seed = Annotated[int, typer.Option(help="Of every random draw.")]
+Data = Annotated[Path, typer.Option(help="The data set, in any known layout.", envvar="DRKIT_DATA")]
+Name = Annotated[
+    str | None,
+    typer.Option(help="Of the run: letters, digits, '-', '_'. Made of backbone, unit and target by default."),
+]
+RunsDir = Annotated[Path, typer.Option(help="Folder of the runs.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run of this name.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything, print the plan, write nothing.")]
+
+
+def spread(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command one option for each field of its dataclass parameters.
+
+    The fields carry `Annotated[type, typer.Option(...)]` and their defaults; so an option stands once, in the config.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    signature = inspect.signature(function)
+    configs = {name: hints[name] for name in signature.parameters if is_dataclass(hints[name])}
+
+    @wraps(function)
+    def command(**given: Any) -> Any:
+        for name, config in configs.items():
+            given[name] = config(**{field.name: given.pop(field.name) for field in fields(config)})
+        return function(**given)
+
+    parameters = [
+        option
+        for name, parameter in signature.parameters.items()
+        for option in (_options(configs[name]) if name in configs else [parameter])
+    ]
+    return with_parameters(command, parameters, returns=signature.return_annotation)
+
+
+def with_parameters(
+    command: Callable[..., Any], parameters: list[inspect.Parameter], returns: Any
+) -> Callable[..., Any]:
+    """Let `command` show `parameters` as its signature, all by keyword."""
+    shown = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+    command.__signature__ = inspect.Signature(shown, return_annotation=returns)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
+    return command
+
+
+def _options(config: type) -> list[inspect.Parameter]:
+    hints = get_type_hints(config, include_extras=True)
+    return [
+        inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=_default(field), annotation=hints[field.name]
+        )
+        for field in fields(config)
+    ]
+
+
+def _default(field: Field[Any]) -> Any:
+    return inspect.Parameter.empty if field.default is MISSING else field.default

@@ -1,0 +1,37 @@
+"""`drkit predict`: a trained run grades photographs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from drkit.cli.options import Data, Force
+from drkit.grades import Split
+from drkit.reporting import Report
+from drkit.training.config import Device
+
+EXAMPLES = (
+    "drkit predict runs/tf_efficientnet_lite0-image-patient --data DeepDRiD --split test",
+    "drkit predict runs/quick --data my-photographs --out graded.parquet",
+)
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(help="A finished run: its stem, or any of its files.")],
+    data: Data = Path("DeepDRiD"),
+    split: Annotated[Split | None, typer.Option(help="Only this split's photographs.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The predictions file; predictions/<run>.parquet by default.")
+    ] = None,
+    force: Force = False,
+    device: Annotated[Device, typer.Option(help="auto: a GPU if there is one.")] = "auto",
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads that read photographs.")] = None,
+    cache_dir: Annotated[Path | None, typer.Option(help="Where photographs go that do not fit in memory.")] = None,
+) -> Report:
+    """Grade photographs with a finished run, whether or not their grades are known.
+
+    Reads: a run and a data set. Writes: a predictions file (parquet).
+    """
+    from drkit.recipes.predict import PredictConfig, run_predict
+
+    return run_predict(run, PredictConfig(data, split, out, force, device, workers, cache_dir))

@@ -1,0 +1,109 @@
+"""The photograph bank: every photograph decoded once, into one uint8 array."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from drkit.data.cache import open_cached
+from drkit.errors import DrkitError, InputError
+from drkit.images.disc import square_about_disc
+from drkit.images.files import decode_photograph, read_content
+from drkit.records.provenance import canonical_json, sha256_bytes
+from drkit.talk import say, track
+
+MEMORY_SHARE = 0.4  # of the machine's memory that a bank may take before it goes to disk
+ROOM_FOR_ZOOM = 1.15  # bank side / network input side, so that zooming in does not upsample
+VERSION = 1  # of the way photographs are squared: part of a cached bank's key
+
+
+@dataclass(frozen=True)
+class PhotographBank:
+    """Photographs ready to be drawn from.
+
+    Args:
+        pixels: uint8 (N, S, S, 3) RGB, in memory or memory-mapped.
+        hashes: SHA-256 of each photograph's file.
+    """
+
+    pixels: np.ndarray
+    hashes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.hashes)
+
+
+def bank_side(input_side: int) -> int:
+    """Default side of a bank's photographs for a network input of `input_side` pixels."""
+    return round(input_side * ROOM_FOR_ZOOM)
+
+
+def bank_bytes(num_photographs: int, side: int) -> int:
+    """Memory that a bank takes."""
+    return num_photographs * side * side * 3
+
+
+def fits_in_memory(num_bytes: int) -> bool:
+    """Whether a bank of this size stays in memory."""
+    return num_bytes <= MEMORY_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def build_bank(paths: Sequence[Path], side: int, cache_dir: Path, workers: int | None = None) -> PhotographBank:
+    """Decode photographs, square each about its fundus disc, and keep them.
+
+    Small banks live in memory; larger ones in a file below `cache_dir` that the next run with the same
+    photographs (path, size, time of change) opens as it is.
+
+    Args:
+        paths: N files.
+        side: Side of the kept photographs in pixels.
+        cache_dir: Where a bank that does not fit in memory is kept.
+        workers: Decoding threads; one a core by default.
+
+    Raises:
+        InputError: unreadable photographs, all counted, five named.
+    """
+    shape = (len(paths), side, side, 3)
+    fill = partial(_fill, paths=paths, side=side, workers=workers or os.cpu_count() or 1)
+    if fits_in_memory(bank_bytes(len(paths), side)):
+        pixels = np.empty(shape, np.uint8)
+        return PhotographBank(pixels, fill(pixels))
+    say(f"the photographs take {bank_bytes(len(paths), side) / 2**30:.1f} GiB: kept in {cache_dir}")
+    return PhotographBank(*open_cached(cache_dir, _key(paths, side), shape, fill))
+
+
+def _fill(pixels: np.ndarray, *, paths: Sequence[Path], side: int, workers: int) -> tuple[str, ...]:
+    """Decode into `pixels` (N, S, S, 3); the files' hashes."""
+
+    def decode(index: int) -> str | DrkitError:
+        try:
+            content = read_content(paths[index])
+            photograph = decode_photograph(content, str(paths[index]))
+        except DrkitError as error:
+            return error
+        pixels[index] = square_about_disc(photograph, side)
+        return sha256_bytes(content)
+
+    with ThreadPoolExecutor(workers) as pool:
+        outcomes = list(track(pool.map(decode, range(len(paths))), "reading photographs", len(paths)))
+    refused = [outcome for outcome in outcomes if isinstance(outcome, DrkitError)]
+    if refused:
+        raise InputError(_describe(refused))
+    return tuple(str(outcome) for outcome in outcomes)
+
+
+def _describe(refused: Sequence[DrkitError], shown: int = 5) -> str:
+    if len(refused) == 1:
+        return str(refused[0])
+    more = f"; and {len(refused) - shown} more" if len(refused) > shown else ""
+    return f"{len(refused)} photographs cannot be used: " + "; ".join(map(str, refused[:shown])) + more
+
+
+def _key(paths: Sequence[Path], side: int) -> str:
+    """Names a bank: the same photographs in the same state, squared the same way to the same size."""
+    stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+    return sha256_bytes(canonical_json({"version": VERSION, "side": side, "files": stats}).encode())[:32]

@@ -1,0 +1,55 @@
+"""Large arrays kept in the user's cache folder, memory-mapped, whole or not at all."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from platformdirs import user_cache_path
+
+from drkit.errors import InputError
+from drkit.records.atomic import write_bytes, writing
+
+
+def default_cache_dir() -> Path:
+    """The user's cache folder for drkit."""
+    return user_cache_path("drkit")
+
+
+def open_cached(
+    cache_dir: Path, key: str, shape: tuple[int, ...], fill: Callable[[np.ndarray], tuple[str, ...]]
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Open the uint8 array called `key`, made by `fill` when it is not there yet.
+
+    Args:
+        cache_dir: Folder of the cache; made when missing.
+        key: Names the content.
+        shape: Of the array.
+        fill: Fills the array it is given and returns what is kept beside it (text).
+
+    Returns:
+        The array, memory-mapped and read-only, and what `fill` returned.
+
+    Raises:
+        InputError: not enough room on the disk.
+    """
+    array_path, notes_path = cache_dir / f"{key}.npy", cache_dir / f"{key}.json"
+    if not notes_path.exists():  # written last, so its presence vouches for the array
+        _check_room(cache_dir, int(np.prod(shape)))
+        with writing(array_path, force=True) as draft:
+            array = np.lib.format.open_memmap(draft, mode="w+", dtype=np.uint8, shape=shape)
+            notes = fill(array)
+            array.flush()
+        write_bytes(notes_path, json.dumps(notes).encode(), force=True)
+    return np.load(array_path, mmap_mode="r"), tuple(json.loads(notes_path.read_text()))
+
+
+def _check_room(cache_dir: Path, num_bytes: int) -> None:
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(cache_dir).free
+    if free < num_bytes:
+        raise InputError(
+            f"{cache_dir} has {free / 2**30:.1f} GiB free, the photographs take {num_bytes / 2**30:.1f} GiB:"
+            " choose a roomier --cache-dir or a smaller --bank-size"
+        )

@@ -1,0 +1,96 @@
+"""From probabilities and score to the predicted grade."""
+
+from collections.abc import Sequence
+from math import erfc, sqrt
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from drkit.errors import UsageError, did_you_mean
+from drkit.grades import MAX_GRADE, NUM_GRADES
+
+Decision = Literal["argmax", "median", "rounding", "cut_points"]
+DECISIONS: tuple[str, ...] = get_args(Decision)
+
+MIN_SIGMA = 0.1  # nobody grades more surely than this: keeps the probabilities of regression off one-hot
+HALF = 0.5 - 1e-6  # float32 probabilities that add up to a half may fall a little short of it
+
+
+def decide(
+    decision: str,
+    probabilities: ArrayLike,
+    score: ArrayLike,
+    cut_points: Sequence[float] | None = None,
+) -> NDArray[np.int8]:
+    """The predicted grade of each photograph.
+
+    Args:
+        decision: `argmax` of the probabilities (a tie goes to the lower grade); `median`, the lowest grade
+            whose cumulative probability reaches one half; `rounding` of the score, half up, within 0-4;
+            `cut_points`, the number of cut points that the score has reached.
+        probabilities: (N, 5), rows summing to 1.
+        score: (N,) in [0, 4].
+        cut_points: Four rising thresholds, for `cut_points`; (0.5, 1.5, 2.5, 3.5) is rounding.
+
+    Returns:
+        (N,) grades 0-4.
+
+    Raises:
+        UsageError: an unknown decision, or cut points that are missing, not four or not rising.
+    """
+    shares, scores = np.asarray(probabilities), np.asarray(score, dtype=np.float64)
+    if decision == "argmax":
+        grades = shares.argmax(-1)
+    elif decision == "median":
+        grades = (np.cumsum(shares, -1, dtype=np.float64) >= HALF).argmax(-1)
+    elif decision == "rounding":
+        grades = np.clip(np.floor(scores + 0.5), 0, MAX_GRADE)
+    elif decision == "cut_points":
+        grades = np.searchsorted(_check_cut_points(cut_points), scores, side="right")
+    else:
+        raise UsageError(f"unknown decision '{decision}': {did_you_mean(decision, DECISIONS)}")
+    return np.asarray(grades, dtype=np.int8)
+
+
+def normal_probabilities(score: ArrayLike, sigma: float) -> NDArray[np.float64]:
+    """Probabilities of the grades for a regression: the mass of a normal about the score.
+
+    Grade k takes what lies between k - 0.5 and k + 0.5, the ends are open.
+
+    Args:
+        score: (N,), any range.
+        sigma: Residual on held-out rows, not negative; below `MIN_SIGMA` it is taken as that.
+
+    Returns:
+        (N, 5), rows summing to 1.
+
+    Raises:
+        ValueError: a sigma that is negative or not a number.
+    """
+    if not sigma >= 0:
+        raise ValueError(f"sigma {sigma} is no standard deviation")
+    edges = np.arange(MAX_GRADE) + 0.5
+    distances = edges - np.asarray(score, dtype=np.float64)[:, None]  # (N, 4)
+    return np.diff(_normal_below(distances / max(sigma, MIN_SIGMA)), prepend=0.0, append=1.0)
+
+
+def expected_grade(probabilities: ArrayLike) -> NDArray[np.float64]:
+    """The mean grade (N,) in [0, 4] of probabilities (N, 5)."""
+    return np.clip(np.asarray(probabilities, dtype=np.float64) @ np.arange(NUM_GRADES), 0, MAX_GRADE)
+
+
+def _normal_below(deviations: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mass of the standard normal below each deviation, exact in both tails."""
+    masses = [erfc(-deviation / sqrt(2)) / 2 for deviation in deviations.ravel().tolist()]
+    return np.array(masses, dtype=np.float64).reshape(deviations.shape)
+
+
+def _check_cut_points(cut_points: Sequence[float] | None) -> NDArray[np.float64]:
+    if cut_points is None or len(cut_points) != MAX_GRADE:
+        given = "none" if cut_points is None else f"{len(cut_points)}"
+        raise UsageError(f"the decision cut_points needs {MAX_GRADE} cut points, got {given}")
+    rising = np.asarray(cut_points, dtype=np.float64)
+    if not (np.isfinite(rising).all() and (np.diff(rising) >= 0).all()):
+        raise UsageError(f"cut points {', '.join(f'{point:g}' for point in rising)} do not rise")
+    return rising

@@ -1,0 +1,271 @@
+"""Agreement of predicted with reference grades, on counts, with intervals over resampled patients."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from drkit.grades import NUM_GRADES, REFERABLE_FROM
+
+Counts = NDArray[np.int64]
+Figures = NDArray[np.float64]
+
+CELLS_A_CHUNK = 4_000_000  # numbers drawn at once: 32 MB, whatever the number of patients
+BANDS = (
+    (0.20, "slight"),
+    (0.40, "fair"),
+    (0.60, "moderate"),
+    (0.80, "substantial"),
+    (1.00, "almost perfect"),
+)
+
+
+def confusion(reference: ArrayLike, predicted: ArrayLike, weights: ArrayLike | None = None) -> Counts:
+    """Count every pair of reference and predicted grade.
+
+    Args:
+        reference: Grades 0-4, shape (..., N) or one that broadcasts with `predicted`.
+        predicted: Grades 0-4, shape (..., N).
+        weights: How often each photograph counts, whole numbers, broadcast likewise; once each by default.
+
+    Returns:
+        (..., 5, 5): rows the reference grade, columns the predicted one.
+
+    Raises:
+        ValueError: a grade off the scale 0-4.
+    """
+    times = 1 if weights is None else weights
+    left, right, counts = np.broadcast_arrays(_on_scale(reference), _on_scale(predicted), np.asarray(times))
+    leading = left.shape[:-1]
+    num_tables = int(np.prod(leading, dtype=np.int64))
+    table = np.arange(num_tables).reshape(*leading, 1)
+    codes = (table * NUM_GRADES + left) * NUM_GRADES + right
+    binned = np.bincount(codes.ravel(), counts.ravel(), minlength=num_tables * NUM_GRADES**2)
+    return np.rint(binned).astype(np.int64).reshape(*leading, NUM_GRADES, NUM_GRADES)
+
+
+def quadratic_weighted_kappa(confusion: ArrayLike) -> Figures:
+    """Cohen's kappa where being k grades apart disagrees k squared times.
+
+    Args:
+        confusion: (..., K, K), rows the reference grade.
+
+    Returns:
+        (...) in [-1, 1]; 0 where nothing was expected to disagree (see `is_degenerate`), never NaN.
+
+    Source: Cohen 1968, Psychological Bulletin 70(4), eq. 5, weights (i - j)^2.
+    """
+    table = np.asarray(confusion)
+    grades = np.arange(table.shape[-1])
+    return _kappa(table, (grades[:, None] - grades) ** 2)
+
+
+def plain_kappa(confusion: ArrayLike) -> Figures:
+    """Cohen's kappa where all disagreements are the same: the one the course's text explains.
+
+    Args:
+        confusion: (..., K, K), rows the reference grade.
+
+    Returns:
+        (...) in [-1, 1]; 0 where nothing was expected to disagree (see `is_degenerate`), never NaN.
+
+    Source: Cohen 1960, Educational and Psychological Measurement 20(1), eq. 1.
+    """
+    table = np.asarray(confusion)
+    return _kappa(table, 1 - np.eye(table.shape[-1], dtype=np.int64))
+
+
+def is_degenerate(confusion: ArrayLike) -> NDArray[np.bool_]:
+    """Whether no disagreement was to be expected: no photographs, or one single grade on both sides.
+
+    Args:
+        confusion: (..., K, K).
+
+    Returns:
+        (...); True where both kappas are 0 by convention and not by measurement.
+    """
+    table = np.asarray(confusion)
+    return _expected(table, 1 - np.eye(table.shape[-1], dtype=np.int64)) == 0
+
+
+def accuracy(confusion: ArrayLike) -> Figures:
+    """Share of photographs with the very grade, (...) in [0, 1]; NaN without photographs."""
+    table = np.asarray(confusion)
+    return _share(np.trace(table, axis1=-2, axis2=-1), table.sum((-2, -1)))
+
+
+def recalls(confusion: ArrayLike) -> Figures:
+    """Share of each reference grade that was found, (..., K) in [0, 1]; NaN where a grade is absent."""
+    table = np.asarray(confusion)
+    return _share(np.diagonal(table, axis1=-2, axis2=-1), table.sum(-1))
+
+
+def referable_sensitivity(confusion: ArrayLike) -> Figures:
+    """Share of the referable (grade 2 and worse) that was graded 2 or worse; NaN where none is referable."""
+    referable = np.asarray(confusion)[..., REFERABLE_FROM:, :]
+    return _share(referable[..., REFERABLE_FROM:].sum((-2, -1)), referable.sum((-2, -1)))
+
+
+def referable_specificity(confusion: ArrayLike) -> Figures:
+    """Share of the non-referable that was graded 0 or 1; NaN where all are referable."""
+    others = np.asarray(confusion)[..., :REFERABLE_FROM, :]
+    return _share(others[..., :REFERABLE_FROM].sum((-2, -1)), others.sum((-2, -1)))
+
+
+def band(kappa: float) -> str:
+    """The name of a plain kappa's size, upper bounds included: poor, slight, fair, ... almost perfect.
+
+    Source: Landis and Koch 1977, Biometrics 33(1), p. 165; the course uses the same names.
+    """
+    if kappa < 0:
+        return "poor"
+    return next((name for highest, name in BANDS if kappa <= highest), BANDS[-1][1])
+
+
+@dataclass(frozen=True)
+class PatientBootstrap:
+    """Confusions of patients drawn with replacement: one for all metrics, so that they share the draws.
+
+    Patients with the same counts are exchangeable, so that not patients but kinds of patients are drawn, from
+    a multinomial: the same distribution, hundreds of times fewer numbers, and an answer that depends neither
+    on the order of the rows nor on what the patients are called.
+
+    Args:
+        kinds: (U, M, 5, 5): the different tables of one patient, for M predictions of the same photographs.
+        num_patients: (U,): how many patients have each.
+    """
+
+    kinds: Counts
+    num_patients: Counts
+
+    @classmethod
+    def of(cls, reference: ArrayLike, predicted: ArrayLike, patients: ArrayLike) -> "PatientBootstrap":
+        """Count each patient's photographs.
+
+        Args:
+            reference: (N,) grades 0-4.
+            predicted: (N,) grades 0-4, or (M, N) of M predictions.
+            patients: (N,) whose photograph it is.
+        """
+        _, patient = np.unique(np.asarray(patients), return_inverse=True)
+        tables = count_by_patient(reference, np.atleast_2d(predicted), patient)
+        kinds, num_patients = np.unique(tables.reshape(len(tables), -1), axis=0, return_counts=True)
+        return cls(kinds.reshape(-1, *tables.shape[1:]), num_patients)
+
+    def resample(self, num_resamples: int = 2000, seed: int = 0) -> Counts:
+        """Draw as many patients as there are, again and again.
+
+        Returns:
+            (R, M, 5, 5); resample r holds the same patients for all M predictions.
+        """
+        total = int(self.num_patients.sum())
+        generator = np.random.default_rng(seed)
+        flat = self.kinds.reshape(len(self.kinds), -1).astype(np.float64)  # BLAS; exact below 2**53
+        resampled = np.empty((num_resamples, flat.shape[1]), dtype=np.int64)
+        step = max(1, CELLS_A_CHUNK // len(self.kinds))
+        for start in range(0, num_resamples, step):
+            size = min(step, num_resamples - start)
+            drawn = generator.multinomial(total, self.num_patients / total, size=size)  # (size, U)
+            resampled[start : start + size] = drawn.astype(np.float64) @ flat
+        return resampled.reshape(num_resamples, *self.kinds.shape[1:])
+
+
+def count_by_patient(reference: ArrayLike, predicted: ArrayLike, patient: ArrayLike) -> Counts:
+    """Confusion counts of each patient.
+
+    Args:
+        reference: (N,) grades 0-4.
+        predicted: (M, N) grades 0-4.
+        patient: (N,) index of the patient, 0 to P-1.
+
+    Returns:
+        (P, M, 5, 5).
+    """
+    index = np.asarray(patient)
+    pairs = _on_scale(reference) * NUM_GRADES + _on_scale(predicted)  # (M, N)
+    num_patients, num_cells = int(index.max()) + 1, NUM_GRADES**2
+    codes = (index * len(pairs) + np.arange(len(pairs))[:, None]) * num_cells + pairs
+    counts = np.bincount(codes.ravel(), minlength=num_patients * len(pairs) * num_cells)
+    return counts.reshape(num_patients, len(pairs), NUM_GRADES, NUM_GRADES)
+
+
+def interval(samples: ArrayLike) -> tuple[float, float]:
+    """The middle 95 % of resampled figures (R,): the percentile bootstrap's interval.
+
+    Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
+    """
+    low, high = np.percentile(np.asarray(samples), (2.5, 97.5))
+    return float(low), float(high)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much more one prediction agrees than another, on the same patients.
+
+    Args:
+        value: Second minus first quadratic weighted kappa.
+        low: Lower end of the 95 % interval over resampled patients.
+        high: Upper end.
+        probability_of_no_gain: Share of the resamples in which the second is not better than the first.
+    """
+
+    value: float
+    low: float
+    high: float
+    probability_of_no_gain: float
+
+
+def paired_difference(
+    reference: ArrayLike,
+    first: ArrayLike,
+    second: ArrayLike,
+    patients: ArrayLike,
+    *,
+    num_resamples: int = 2000,
+    seed: int = 0,
+) -> Difference:
+    """Difference in quadratic weighted kappa, both kappas taken on the same resampled patients.
+
+    Args:
+        reference: (N,) grades 0-4.
+        first: (N,) predicted grades that are compared against.
+        second: (N,) predicted grades that should be better.
+        patients: (N,) whose photograph it is.
+        num_resamples: How often patients are drawn.
+        seed: Of the draws.
+    """
+    both = np.stack([np.asarray(first), np.asarray(second)])
+    kappas = quadratic_weighted_kappa(confusion(reference, both))
+    resampled = PatientBootstrap.of(reference, both, patients).resample(num_resamples, seed)
+    gains = np.diff(quadratic_weighted_kappa(resampled))[:, 0]
+    low, high = interval(gains)
+    return Difference(float(kappas[1] - kappas[0]), low, high, float((gains <= 0).mean()))
+
+
+def _on_scale(grades: ArrayLike) -> Counts:
+    """Grades as integers.
+
+    Raises:
+        ValueError: one is off the scale.
+    """
+    whole = np.asarray(grades).astype(np.int64)
+    if whole.size and (whole.min() < 0 or whole.max() >= NUM_GRADES):
+        raise ValueError(f"grades {whole.min()} to {whole.max()} are off the scale 0-{NUM_GRADES - 1}")
+    return whole
+
+
+def _kappa(table: NDArray, disagreement: Counts) -> Figures:
+    """1 - observed / expected disagreement, in whole numbers until the one division."""
+    observed = (table * disagreement).sum((-2, -1)) * table.sum((-2, -1))
+    expected = _expected(table, disagreement)
+    ratio = np.divide(observed, expected, out=np.ones(expected.shape), where=expected != 0)
+    return 1 - ratio
+
+
+def _expected(table: NDArray, disagreement: Counts) -> NDArray:
+    """Disagreement of independent graders with the same margins, times the squared number of photographs."""
+    return np.einsum("...i,ij,...j->...", table.sum(-1), disagreement, table.sum(-2))
+
+
+def _share(part: NDArray, whole: NDArray) -> Figures:
+    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) != 0)

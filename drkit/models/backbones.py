@@ -1,0 +1,139 @@
+"""Any timm network up to its last feature map."""
+
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from math import isqrt
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from drkit.catalogue import SHORT_BACKBONES
+from drkit.data.rendering import InputFormat
+from drkit.errors import DrkitError, InputError, UsageError
+from drkit.models.weights import PACKAGED, load_packaged, packaged_weights
+from drkit.talk import say
+
+DEFAULT_SIDE, HALF = 224, (0.5, 0.5, 0.5)  # for networks that were never pretrained
+
+
+class Backbone(nn.Module):
+    """A timm network without what comes after its last feature map.
+
+    Layers that the feature map does not need (classifier, VGG's and MobileNetV3's layers before it) are removed; a
+    norm between timm's pool and classifier (ConvNeXt, some ViTs) is kept as `head_norm`, to be used after pooling.
+
+    Args:
+        network: As `timm.create_model` makes it, with its classifier.
+        side: Of the images in pixels, for a trial run.
+    """
+
+    def __init__(self, network: nn.Module, side: int) -> None:
+        super().__init__()
+        norms = getattr(getattr(network, "head", None), "norm", None), getattr(network, "fc_norm", None)
+        self.head_norm = next((norm for norm in norms if isinstance(norm, nn.LayerNorm)), None)
+        self.network = network
+        self.num_features = _strip_unreached(network, lambda: self(torch.zeros(1, 3, side, side)))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (B, 3, S, S) to a feature map (B, C, h, w)."""
+        return _as_map(self.network.forward_features(images), self.network)  # type: ignore[operator]
+
+
+def resolve_backbone(name: str) -> str:
+    """Timm's name of a backbone.
+
+    Raises:
+        UsageError: timm has no such model; the sentence names the near ones.
+    """
+    full_name = SHORT_BACKBONES.get(name, name)
+    if timm.is_model(full_name.split(".")[0]):
+        return full_name
+    known = [*SHORT_BACKBONES, *timm.list_models()]
+    near = get_close_matches(name, known, n=3)
+    hint = f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else "see timm.list_models() for all names"
+    raise UsageError(f"unknown backbone '{name}': {hint}")
+
+
+def input_format(name: str, side: int | None) -> InputFormat:
+    """What a backbone was trained on: its own side unless another is wanted, its mean and deviation."""
+    config = timm.get_pretrained_cfg(name)
+    if config is None:
+        return InputFormat(side or DEFAULT_SIDE, HALF, HALF)
+    return InputFormat(side or config.input_size[-1], _triple(config.mean), _triple(config.std))
+
+
+def build_backbone(name: str, side: int, *, pretrained: bool) -> Backbone:
+    """Build a backbone by timm's name.
+
+    Args:
+        name: From `resolve_backbone`.
+        side: Of the images in pixels.
+        pretrained: Start from ImageNet: an installed package where there is one, else timm's hub or its local copy.
+
+    Raises:
+        InputError: the weights cannot be had.
+        UsageError: the network does not take images of this side.
+    """
+    config = timm.get_pretrained_cfg(name)
+    options: dict[str, Any] = {"img_size": side} if config and config.fixed_input_size else {}
+    try:
+        network = _create(name, pretrained, options)
+    except Exception as error:  # a hub can fail in any way, and so can a network's constructor
+        raise _explain(name, side, pretrained, error) from error
+    try:
+        return Backbone(network.eval(), side).train()
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"{name} does not take images of {side} pixels ({error}): choose another --size") from None
+
+
+def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
+    path = packaged_weights(name) if pretrained else None
+    if pretrained and path is None:
+        say(f"fetching ImageNet weights of {name} from its model hub, or from the local copy of an earlier time")
+    network = timm.create_model(name, pretrained=pretrained and path is None, **options)
+    if path is not None:
+        load_packaged(network, path)
+    return network
+
+
+def _explain(name: str, side: int, pretrained: bool, error: Exception) -> DrkitError:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if not pretrained:
+        return UsageError(f"{name} cannot be built for images of {side} pixels: {reason}")
+    return InputError(
+        f"ImageNet weights of {name} cannot be had ({reason}): go online once, start from --weights none, or"
+        f" choose one whose weights a package brings ({', '.join(PACKAGED)})"
+    )
+
+
+def _triple(channels: Sequence[float]) -> tuple[float, float, float]:
+    red, green, blue = channels
+    return red, green, blue
+
+
+def _as_map(features: Tensor, network: nn.Module) -> Tensor:
+    """Feature maps as they are, channels-last maps and tokens (B, N, C) as (B, C, h, w)."""
+    if features.ndim == 3:
+        patches = features[:, getattr(network, "num_prefix_tokens", 0) :]  # without class and register tokens
+        height = isqrt(patches.shape[1])
+        return patches.transpose(1, 2).unflatten(2, (height, -1))
+    channels_last = features.shape[1] != network.num_features and features.shape[-1] == network.num_features
+    return features.permute(0, 3, 1, 2) if channels_last else features
+
+
+def _strip_unreached(network: nn.Module, run: Callable[[], Tensor]) -> int:
+    """Replace each child that a run does not reach by nothing; the run's number of channels."""
+    reached: set[nn.Module] = set()
+    hooks = [module.register_forward_hook(lambda module, *_: reached.add(module)) for module in network.modules()]
+    try:
+        with torch.inference_mode():
+            channels = run().shape[1]
+    finally:
+        for hook in hooks:
+            hook.remove()
+    for name, child in network.named_children():
+        if reached.isdisjoint(child.modules()):
+            setattr(network, name, nn.Identity())
+    return channels

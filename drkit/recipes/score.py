@@ -1,0 +1,517 @@
+"""`drkit score`: predictions against reference grades, kappas with intervals, runs compared in pairs."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from drkit import metrics, talk
+from drkit.decisions import decide
+from drkit.errors import InputError, LeakageError, UsageError, first_few
+from drkit.grades import NUM_GRADES, Split, Target, grade_column
+from drkit.records.labels import image_stem
+from drkit.records.predictions import PROBABILITY_COLUMNS, Predictions, patient_keys, read_all_predictions
+from drkit.records.truth import Truth, read_truth
+from drkit.reporting import Table
+
+Reading = Literal["photograph", "eye", "patient"]
+Interval = tuple[float, float]
+Index = NDArray[np.int64]
+
+MIN_RESAMPLES = 100
+FEW_PATIENTS = 20
+
+
+@dataclass(frozen=True)
+class ScoreConfig:
+    """What is compared with what.
+
+    Args:
+        truth: A CSV of reference grades; None takes those in the predictions.
+        split: The rows to score; None takes the splits that the truth touches, or all with a grade.
+        by: What counts as one case: each photograph, or those of an eye or a patient joined.
+        resamples: How often patients are drawn for an interval.
+        seed: Of the draws.
+    """
+
+    truth: Path | None = None
+    split: Split | None = None
+    by: Reading = "photograph"
+    resamples: int = 2000
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class RunScore:
+    """How well one run agrees with the reference grades.
+
+    Args:
+        run: Its name.
+        target: Whose grade it predicts.
+        splits: The splits scored.
+        reading: What counts as one case.
+        chosen_on: What picked the run's epoch or settings.
+        photographs: Number of photographs scored.
+        cases: Number of photographs, eyes or patients they make.
+        patients: Number of patients: what the intervals are drawn over.
+        left_out_trained_on: Photographs left out because the run was trained on them.
+        left_out_ungraded: Photographs left out because they have no reference grade.
+        quadratic_weighted_kappa: Over the cases.
+        quadratic_weighted_kappa_interval: 95 %, over resampled patients.
+        plain_kappa: Unweighted, over the cases.
+        plain_kappa_interval: 95 %, over resampled patients.
+        band: The course's name of the plain kappa's size.
+        degenerate: Whether both kappas are 0 because nothing was expected to disagree.
+        accuracy: Share of cases with the very grade.
+        recalls: Share found of grade 0, 1, 2, 3, 4; None for a grade that does not occur.
+        referable_sensitivity: Share found of the cases of grade 2 and worse; None where there are none.
+        referable_specificity: Share of the others left unreferred; None where there are none.
+        confusion: 5 rows, the reference grades, of 5 counts, the predicted ones.
+    """
+
+    run: str
+    target: Target
+    splits: tuple[str, ...]
+    reading: Reading
+    chosen_on: str
+    photographs: int
+    cases: int
+    patients: int
+    left_out_trained_on: int
+    left_out_ungraded: int
+    quadratic_weighted_kappa: float
+    quadratic_weighted_kappa_interval: Interval
+    plain_kappa: float
+    plain_kappa_interval: Interval
+    band: str
+    degenerate: bool
+    accuracy: float
+    recalls: tuple[float | None, ...]
+    referable_sensitivity: float | None
+    referable_specificity: float | None
+    confusion: list[list[int]]
+
+    def remarks(self) -> Iterator[str]:
+        """What must be known to read the figures rightly."""
+        if self.left_out_trained_on:
+            yield f"{self.run}: {self.left_out_trained_on} photographs it was trained on are left out."
+        if self.left_out_ungraded:
+            yield f"{self.run}: {self.left_out_ungraded} photographs without a reference grade are left out."
+        if self.chosen_on in self.splits:
+            yield f"{self.run} was chosen on {self.chosen_on}: the choice flatters its agreement there."
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How much more one run agrees than the first, on the photographs both have graded.
+
+    Args:
+        run: Its name.
+        against: The first run's.
+        photographs: Number of photographs shared.
+        patients: Number of patients shared.
+        difference: In quadratic weighted kappa, the run's less the first's.
+        interval: 95 %, over the same resampled patients for both.
+        probability_of_no_gain: Share of resamples in which the run is not better.
+        sentence: What the interval carries, in words.
+    """
+
+    run: str
+    against: str
+    photographs: int
+    patients: int
+    difference: float
+    interval: Interval
+    probability_of_no_gain: float
+    sentence: str
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """All runs, and each but the first against the first.
+
+    Args:
+        scores: One a run, in the order given.
+        comparisons: Of the second and later runs with the first, where they can be compared.
+    """
+
+    scores: tuple[RunScore, ...]
+    comparisons: tuple[Comparison, ...]
+
+    def story(self) -> Iterator[str | Table]:
+        """Agreement, recall by grade, remarks, and the differences."""
+        yield _agreement_table(self.scores)
+        yield _recall_table(self.scores)
+        for score in self.scores:
+            yield from score.remarks()
+        if self.comparisons:
+            yield _difference_table(self.comparisons)
+        for comparison in self.comparisons:
+            yield comparison.sentence
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The photographs of a run that are scored.
+
+    Args:
+        predictions: Their rows, ordered by image id, none of them trained on.
+        reference: (N,) their reference grades.
+        trained_on: How many were left out because the run was trained on them.
+        ungraded: How many were left out because they have no reference grade.
+    """
+
+    predictions: Predictions
+    reference: Index
+    trained_on: int
+    ungraded: int
+
+    def shared_with(self, image_ids: pd.Index) -> "Selection":
+        """Those among `image_ids`."""
+        keep = self.predictions.rows["image_id"].isin(image_ids).to_numpy(dtype=bool)
+        return Selection(self.predictions.where(keep), self.reference[keep], 0, 0)
+
+
+@dataclass(frozen=True)
+class Cases:
+    """What kappa counts: photographs, or photographs joined to eyes or patients.
+
+    Args:
+        reference: (C,) grades 0-4.
+        predicted: (C,) grades 0-4.
+        patients: (C,) a key a patient.
+    """
+
+    reference: Index
+    predicted: Index
+    patients: NDArray[np.str_]
+
+
+def run_score(files: Sequence[Path], config: ScoreConfig) -> ScoreReport:
+    """Score predictions, and compare the second and later ones with the first.
+
+    Raises:
+        UsageError: too few resamples.
+        InputError: a file that cannot be read, ids that do not match the truth, nothing to score.
+        LeakageError: a run was trained on every photograph it would be scored on.
+    """
+    if config.resamples < MIN_RESAMPLES:
+        raise UsageError(f"--resamples {config.resamples}: an interval needs at least {MIN_RESAMPLES}")
+    truth = None if config.truth is None else read_truth(config.truth)
+    selections = [_select(predictions, truth, config) for predictions in read_all_predictions(files)]
+    scores = [_score(selection, config) for selection in selections]
+    comparisons = [_compare(selections[0], other, config) for other in selections[1:]]
+    return ScoreReport(tuple(scores), tuple(item for item in comparisons if item is not None))
+
+
+def _select(predictions: Predictions, truth: Truth | None, config: ScoreConfig) -> Selection:
+    """Choose the rows to score, in the order: split, match with the truth, trained on, graded."""
+    target: Target = "patient" if config.by == "patient" else predictions.meta.target
+    splits = _splits(predictions, truth, target, config)
+    ordered = replace(predictions, rows=predictions.rows.sort_values("image_id", ignore_index=True))
+    chosen = ordered.of_split(*splits)
+    if truth is not None:
+        _check_match(chosen, predictions, truth, target, splits)
+    grades = _reference(chosen, truth, target)
+    leaked, graded = chosen.leaked_rows(), grades.notna().to_numpy(dtype=bool)
+    _check_scorable(chosen, leaked, graded, target)
+    keep = graded & ~leaked
+    reference = grades[keep].to_numpy(dtype=np.int64)
+    return Selection(chosen.where(keep), reference, int((leaked & graded).sum()), int((~graded & ~leaked).sum()))
+
+
+def _check_scorable(chosen: Predictions, leaked: NDArray[np.bool_], graded: NDArray[np.bool_], target: Target) -> None:
+    """Hold that something clean and graded is left.
+
+    Raises:
+        LeakageError: the run was trained on all of it.
+        InputError: no reference grades.
+    """
+    where = f"{chosen.name}, split {' and '.join(chosen.rows['split'].unique())}"
+    if leaked.all():
+        raise LeakageError(
+            f"{where}: the run was trained on all {len(chosen)} photographs:"
+            " score it on another split, or train it with --folds"
+        )
+    if not (graded & ~leaked).any():
+        raise InputError(
+            f"{where}: no photograph it was not trained on has a reference grade of the {target}:"
+            " give the grades with --truth"
+        )
+
+
+def _splits(predictions: Predictions, truth: Truth | None, target: Target, config: ScoreConfig) -> tuple[Split, ...]:
+    """The splits to score, in the order train, val, test."""
+    rows = predictions.rows
+    present = _in_order(rows["split"].unique())
+    if config.split is not None:
+        if config.split not in present:
+            raise InputError(f"{predictions.name} has no rows of split {config.split}, only of {' and '.join(present)}")
+        return (config.split,)
+    if truth is None:
+        return _in_order(rows["split"][rows[grade_column(target)].notna()].unique()) or present
+    touched = _in_order(rows["split"][_stems(predictions).isin(truth.rows["image_id"])].unique())
+    if not touched:
+        raise InputError(
+            f"{truth.source} and {predictions.name} share no photograph: the first has ids such as"
+            f" {truth.rows['image_id'].iloc[0]}, the second such as {rows['image_id'].iloc[0]}"
+        )
+    return touched
+
+
+def _in_order(splits: Iterable[str]) -> tuple[Split, ...]:
+    """Those of train, val, test that are among `splits`."""
+    given = set(splits)
+    return tuple(split for split in get_args(Split) if split in given)
+
+
+def _check_match(
+    chosen: Predictions, predictions: Predictions, truth: Truth, target: Target, splits: Sequence[Split]
+) -> None:
+    """Hold that photographs and reference grades fit one to one.
+
+    Raises:
+        InputError: photographs without a row in the truth, or graded ones without a prediction.
+    """
+    stems = _stems(chosen)
+    unknown = stems[~stems.isin(truth.rows["image_id"])].tolist()
+    if unknown:
+        raise InputError(
+            f"{truth.source}: {len(unknown)} photographs of {predictions.name} have no row: {first_few(unknown)}"
+        )
+    elsewhere = truth.rows["split"].notna() & ~truth.rows["split"].isin(splits)
+    graded = truth.rows["image_id"].isin(truth.grades_for(target).dropna().index)
+    asked = truth.rows["image_id"][graded & ~elsewhere]
+    missing = asked[~asked.isin(_stems(predictions))].tolist()
+    if missing:
+        raise InputError(
+            f"{predictions.name}: {len(missing)} graded photographs of {truth.source} have no prediction:"
+            f" {first_few(missing)}"
+        )
+
+
+def _reference(chosen: Predictions, truth: Truth | None, target: Target) -> pd.Series:
+    """(N,) Int8, null where unknown."""
+    if truth is None:
+        return chosen.rows[grade_column(target)]
+    return _stems(chosen).map(truth.grades_for(target)).astype("Int8")
+
+
+def _stems(predictions: Predictions) -> pd.Series:
+    return predictions.rows["image_id"].map(image_stem).astype("string")
+
+
+def _score(selection: Selection, config: ScoreConfig) -> RunScore:
+    cases, meta = _read_cases(selection, config.by), selection.predictions.meta
+    table = metrics.confusion(cases.reference, cases.predicted)
+    bootstrap = metrics.PatientBootstrap.of(cases.reference, cases.predicted, cases.patients)
+    resampled = bootstrap.resample(config.resamples, config.seed)[:, 0]
+    plain, degenerate = float(metrics.plain_kappa(table)), bool(metrics.is_degenerate(table))
+    num_patients = int(bootstrap.num_patients.sum())
+    _warn(selection.predictions, config.by, degenerate, num_patients)
+    return RunScore(
+        run=selection.predictions.name,
+        target=meta.target,
+        splits=_in_order(selection.predictions.rows["split"].unique()),
+        reading=config.by,
+        chosen_on=meta.chosen_on,
+        photographs=len(selection.predictions),
+        cases=len(cases.reference),
+        patients=num_patients,
+        left_out_trained_on=selection.trained_on,
+        left_out_ungraded=selection.ungraded,
+        quadratic_weighted_kappa=float(metrics.quadratic_weighted_kappa(table)),
+        quadratic_weighted_kappa_interval=metrics.interval(metrics.quadratic_weighted_kappa(resampled)),
+        plain_kappa=plain,
+        plain_kappa_interval=metrics.interval(metrics.plain_kappa(resampled)),
+        band=metrics.band(plain),
+        degenerate=degenerate,
+        accuracy=float(metrics.accuracy(table)),
+        recalls=tuple(_defined(share) for share in metrics.recalls(table).tolist()),
+        referable_sensitivity=_defined(float(metrics.referable_sensitivity(table))),
+        referable_specificity=_defined(float(metrics.referable_specificity(table))),
+        confusion=table.tolist(),
+    )
+
+
+def _warn(predictions: Predictions, by: Reading, degenerate: bool, num_patients: int) -> None:
+    name, meta = predictions.name, predictions.meta
+    if degenerate:
+        talk.warn(f"{name}: one single grade, so nothing could disagree: kappa is undefined and given as 0")
+    if num_patients < FEW_PATIENTS:
+        talk.warn(f"{name}: {num_patients} patients are too few for an interval to be trusted")
+    if by != "photograph" and meta.decision == "cut_points" and predictions.rows["fold"].notna().any():
+        talk.warn(f"{name}: joined out-of-fold rows are decided by cut points that were fitted on them too")
+
+
+def _compare(first: Selection, other: Selection, config: ScoreConfig) -> Comparison | None:
+    """The paired difference, or None (and a warning) where there is nothing to pair."""
+    names = first.predictions.name, other.predictions.name
+    shared = pd.Index(first.predictions.rows["image_id"]).intersection(other.predictions.rows["image_id"])
+    if shared.empty:
+        talk.warn(f"{names[1]} is not compared with {names[0]}: they share no photograph")
+        return None
+    before, after = (_read_cases(item.shared_with(shared), config.by) for item in (first, other))
+    if not np.array_equal(before.reference, after.reference):
+        talk.warn(f"{names[1]} is not compared with {names[0]}: their reference grades are not the same")
+        return None
+    difference = metrics.paired_difference(
+        before.reference,
+        before.predicted,
+        after.predicted,
+        before.patients,
+        num_resamples=config.resamples,
+        seed=config.seed,
+    )
+    num_patients = len(np.unique(before.patients))
+    return Comparison(
+        run=names[1],
+        against=names[0],
+        photographs=len(shared),
+        patients=num_patients,
+        difference=difference.value,
+        interval=(difference.low, difference.high),
+        probability_of_no_gain=difference.probability_of_no_gain,
+        sentence=_sentence(names, difference, num_patients),
+    )
+
+
+def _sentence(names: tuple[str, str], difference: metrics.Difference, num_patients: int) -> str:
+    figures = (
+        f"{difference.value:+.3f} in quadratic kappa (95 % interval {difference.low:+.3f} to"
+        f" {difference.high:+.3f}, {num_patients} patients)"
+    )
+    if difference.low > 0:
+        return f"{names[1]} agrees better than {names[0]}: {figures}."
+    if difference.high < 0:
+        return f"{names[1]} agrees worse than {names[0]}: {figures}."
+    return f"Which of {names[1]} and {names[0]} agrees better cannot be told: {figures}."
+
+
+def _read_cases(selection: Selection, by: Reading) -> Cases:
+    """Turn photographs into cases.
+
+    Raises:
+        InputError: photographs whose eye is not known, or that contradict each other, where they are joined.
+    """
+    rows, meta = selection.predictions.rows, selection.predictions.meta
+    patients = patient_keys(rows)
+    if by == "photograph":
+        predicted = rows["predicted_grade"].to_numpy(dtype=np.int64)
+        return Cases(selection.reference, predicted, patients)
+    if by == "patient" and meta.target == "patient":
+        return _join(selection, patients, patients)
+    eyes = _join(selection, _eye_keys(selection.predictions, by), patients)
+    return _worst_eye(eyes) if by == "patient" else eyes
+
+
+def _join(selection: Selection, keys: NDArray[np.str_], patients: NDArray[np.str_]) -> Cases:
+    """Average the probabilities and scores of the photographs with the same key, then decide."""
+    predictions = selection.predictions
+    _, first, case = np.unique(keys, return_index=True, return_inverse=True)
+    reference = selection.reference[first]
+    odd = np.flatnonzero(reference[case] != selection.reference)
+    if len(odd):
+        raise InputError(
+            f"{predictions.name}: {len(np.unique(case[odd]))} cases cannot be joined, their photographs have"
+            f" different reference grades: {first_few(np.unique(keys[odd]).tolist())}"
+        )
+    answers = predictions.rows[[*PROBABILITY_COLUMNS, "score"]].to_numpy(dtype=np.float64)  # (N, 6)
+    means = np.stack([np.bincount(case, column) for column in answers.T], 1) / np.bincount(case)[:, None]
+    meta = predictions.meta
+    predicted = decide(meta.decision, means[:, :NUM_GRADES], means[:, -1], meta.cut_points)
+    return Cases(reference, predicted.astype(np.int64), patients[first])
+
+
+def _eye_keys(predictions: Predictions, by: Reading) -> NDArray[np.str_]:
+    """(N,) a key an eye; a photograph of nobody known is an eye of its own."""
+    rows = predictions.rows
+    unknown = rows["image_id"][rows["patient_id"].notna() & rows["eye"].isna()].tolist()
+    if unknown:
+        raise InputError(
+            f"{predictions.name}: --by {by} cannot join {len(unknown)} photographs whose eye is not known:"
+            f" {first_few(unknown)}: use --by photograph"
+        )
+    return (pd.Series(patient_keys(rows)) + " " + rows["eye"].fillna("")).to_numpy(dtype=str)
+
+
+def _worst_eye(eyes: Cases) -> Cases:
+    """A patient is as ill as the worse eye."""
+    patients, first, case = np.unique(eyes.patients, return_index=True, return_inverse=True)
+    predicted = np.zeros(len(patients), dtype=np.int64)
+    np.maximum.at(predicted, case, eyes.predicted)
+    return Cases(eyes.reference[first], predicted, patients)
+
+
+def _defined(share: float) -> float | None:
+    return None if np.isnan(share) else share
+
+
+def _agreement_table(scores: Sequence[RunScore]) -> Table:
+    columns = (
+        "run", "target", "split", "reading", "chosen on", "photographs", "patients",
+        "quadratic kappa", "plain kappa", "band", "accuracy",
+    )  # fmt: skip
+    return Table(
+        "Agreement with the reference grades (95 % intervals over patients)",
+        columns,
+        [_agreement_row(score) for score in scores],
+    )
+
+
+def _agreement_row(score: RunScore) -> tuple[str, ...]:
+    return (
+        score.run,
+        score.target,
+        "+".join(score.splits),
+        score.reading,
+        score.chosen_on,
+        str(score.photographs),
+        str(score.patients),
+        _with_interval(score.quadratic_weighted_kappa, score.quadratic_weighted_kappa_interval),
+        _with_interval(score.plain_kappa, score.plain_kappa_interval),
+        score.band,
+        f"{score.accuracy:.3f}",
+    )
+
+
+def _recall_table(scores: Sequence[RunScore]) -> Table:
+    grades = (f"grade {grade}" for grade in range(NUM_GRADES))
+    columns = ("run", *grades, "referable sensitivity", "referable specificity")
+    rows = [
+        (
+            score.run,
+            *(_share(value) for value in (*score.recalls, score.referable_sensitivity, score.referable_specificity)),
+        )
+        for score in scores
+    ]
+    return Table("Share of each grade that was found; referable is grade 2 and worse", columns, rows)
+
+
+def _difference_table(comparisons: Sequence[Comparison]) -> Table:
+    columns = ("run", "against", "photographs", "patients", "difference", "95 % interval", "P(no gain)")
+    rows = [
+        (
+            item.run,
+            item.against,
+            str(item.photographs),
+            str(item.patients),
+            f"{item.difference:+.3f}",
+            f"{item.interval[0]:+.3f} to {item.interval[1]:+.3f}",
+            f"{item.probability_of_no_gain:.3f}",
+        )
+        for item in comparisons
+    ]
+    return Table("Difference in quadratic kappa on the same resampled patients", columns, rows)
+
+
+def _with_interval(value: float, interval: Interval) -> str:
+    return f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

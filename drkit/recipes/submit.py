@@ -1,0 +1,162 @@
+"""`drkit submit`: predictions become the competition's CSV, checked against its sample first."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import drkit
+from drkit import talk
+from drkit.errors import InputError, first_few
+from drkit.grades import GRADE_NAMES, NUM_GRADES
+from drkit.records.labels import image_stem
+from drkit.records.predictions import Predictions, find_predictions, read_predictions
+from drkit.records.provenance import circumstances, sha256_file
+from drkit.records.submission import (
+    Sample,
+    check_submission_writable,
+    check_unique,
+    read_sample,
+    sidecar_path,
+    write_submission,
+)
+from drkit.reporting import Table
+
+SUFFIX = ".jpg"  # of the competition's ids, where no sample shows their spelling
+
+
+@dataclass(frozen=True)
+class SubmitConfig:
+    """What to write and what to check it against.
+
+    Args:
+        sample: The competition's sample_submission.csv; None takes the rows of split test.
+        out: The CSV.
+        force: Replace an earlier submission.
+    """
+
+    sample: Path | None = None
+    out: Path = Path("submission.csv")
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class SubmitReport:
+    """What was written.
+
+    Args:
+        submission: The CSV.
+        sidecar: Where it came from.
+        run: Name of the predictions.
+        target: Whose grade stands in it.
+        unit: What one forward pass of the model saw.
+        model: The network or the ensemble.
+        checked_against: The sample, or None.
+        rows: Number of photographs.
+        grade_counts: How many were given grade 0, 1, 2, 3, 4.
+    """
+
+    submission: Path
+    sidecar: Path
+    run: str
+    target: str
+    unit: str
+    model: str
+    checked_against: Path | None
+    rows: int
+    grade_counts: tuple[int, ...]
+
+    def story(self) -> Iterator[str | Table]:
+        """What was written, and how the grades are spread."""
+        yield f"{self.submission}: {self.rows} photographs with the grade of their {self.target}, by {self.run}"
+        rows = [
+            (f"{grade} {name}", str(count), f"{count / self.rows:.0%}")
+            for grade, (name, count) in enumerate(zip(GRADE_NAMES, self.grade_counts, strict=True))
+        ]
+        yield Table("Grades written", ("grade", "photographs", "share"), rows)
+
+
+def run_submit(file: Path, config: SubmitConfig) -> SubmitReport:
+    """Write a submission from predictions; no prediction is changed.
+
+    Raises:
+        InputError: ids of the sample without a prediction, test rows the sample does not ask for, duplicates.
+        OutputExistsError: a file would be overwritten.
+    """
+    source = find_predictions(file)
+    inputs = [source] if config.sample is None else [source, config.sample]
+    check_submission_writable(config.out, force=config.force, inputs=inputs)
+    predictions = read_predictions(source)
+    ids, grades = _rows_asked_for(predictions, source, config.sample)
+    counts = Counter(grades)
+    report = SubmitReport(
+        submission=config.out,
+        sidecar=sidecar_path(config.out),
+        run=predictions.name,
+        target=predictions.meta.target,
+        unit=predictions.meta.unit,
+        model=predictions.meta.model,
+        checked_against=config.sample,
+        rows=len(ids),
+        grade_counts=tuple(counts[grade] for grade in range(NUM_GRADES)),
+    )
+    write_submission(config.out, ids, grades, _origin(report, source), force=config.force)
+    talk.say(f"TARGET is the {report.target}'s grade: see that the competition asks for that one")
+    return report
+
+
+def _rows_asked_for(
+    predictions: Predictions, source: Path, sample_path: Path | None
+) -> tuple[tuple[str, ...], list[int]]:
+    """Ids in their final spelling and order, and their grades."""
+    if sample_path is None:
+        return _test_rows(predictions, source)
+    sample = read_sample(sample_path)
+    stems = predictions.rows["image_id"].map(image_stem)
+    check_unique(stems.tolist(), str(source))
+    graded = dict(zip(stems, predictions.rows["predicted_grade"].tolist(), strict=True))
+    _check_fit(sample, graded, stems[predictions.rows["split"] == "test"].tolist(), source)
+    return sample.ids, [graded[stem] for stem in sample.stems()]
+
+
+def _test_rows(predictions: Predictions, source: Path) -> tuple[tuple[str, ...], list[int]]:
+    test = predictions.of_split("test").rows
+    if test.empty:
+        raise InputError(f"{source} has no rows of split test: predict them, or name the rows by --sample")
+    ids = tuple(f"{image_stem(identity)}{SUFFIX}" for identity in test["image_id"])
+    check_unique(ids, str(source))
+    return ids, test["predicted_grade"].tolist()
+
+
+def _check_fit(sample: Sample, graded: dict[str, int], test: list[str], source: Path) -> None:
+    asked = set(sample.stems())
+    missing = [identity for identity, stem in zip(sample.ids, sample.stems(), strict=True) if stem not in graded]
+    if missing:
+        raise InputError(
+            f"{sample.path}: {len(missing)} of {len(sample.ids)} ids have no prediction in {source}:"
+            f" {first_few(missing)}"
+        )
+    surplus = [stem for stem in test if stem not in asked]
+    if surplus:
+        raise InputError(
+            f"{source}: {len(surplus)} test photographs are not in {sample.path}: {first_few(surplus)}:"
+            " is it this competition's sample?"
+        )
+
+
+def _origin(report: SubmitReport, source: Path) -> dict[str, Any]:
+    sample = report.checked_against
+    return {
+        "schema_version": 1,
+        "target": report.target,
+        "unit": report.unit,
+        "model": report.model,
+        "run": report.run,
+        "rows": report.rows,
+        "grade_counts": list(report.grade_counts),
+        "predictions": {"path": source.as_posix(), "sha256": sha256_file(source)},
+        "sample": None if sample is None else {"path": sample.as_posix(), "sha256": sha256_file(sample)},
+        "drkit_version": drkit.__version__,
+        "made": circumstances(),
+    }

@@ -1,0 +1,66 @@
+"""NAME.history.csv: how a training went, a row an epoch and split."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import pandas as pd
+
+from drkit.errors import InputError
+from drkit.records.atomic import writing
+
+
+@dataclass(frozen=True)
+class EpochFigures:
+    """What one epoch came to on one split.
+
+    Args:
+        epoch: From 1.
+        split: train (while training: augmented, with dropout), inner, or val.
+        fold: Cross-validation part, None without.
+        loss: Mean over the photographs.
+        quadratic_weighted_kappa: In [-1, 1].
+        plain_kappa: In [-1, 1].
+        accuracy: In [0, 1].
+        learning_rate: At the end of the epoch.
+    """
+
+    epoch: int
+    split: str
+    fold: int | None
+    loss: float
+    quadratic_weighted_kappa: float
+    plain_kappa: float
+    accuracy: float
+    learning_rate: float
+
+
+COLUMNS = tuple(item.name for item in fields(EpochFigures))
+
+
+def write_history(figures: Iterable[EpochFigures], path: Path, *, force: bool) -> None:
+    """Write the CSV.
+
+    Raises:
+        OutputExistsError: `path` exists and `force` is off.
+    """
+    rows = pd.DataFrame([asdict(item) for item in figures], columns=list(COLUMNS))
+    rows["fold"] = rows["fold"].astype("Int16")
+    with writing(path, force=force) as draft:
+        rows.to_csv(draft, index=False, lineterminator="\n", float_format="%.6g")
+
+
+def read_history(path: Path) -> pd.DataFrame:
+    """Read the CSV: columns as the fields of `EpochFigures`.
+
+    Raises:
+        InputError: missing, or not a history.
+    """
+    try:
+        rows = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as a run's history: {error}") from None
+    missing = [column for column in COLUMNS if column not in rows]
+    if missing or rows.empty:
+        raise InputError(f"{path} is not a run's history: column {', '.join(missing) or 'epoch'} is missing or empty")
+    return rows

@@ -1,0 +1,128 @@
+"""DeepDRiD, as the course hands it out and as its authors published it."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from drkit.errors import InputError
+from drkit.grades import Split
+from drkit.records.labels import image_stem
+from drkit.records.layouts.layout import (
+    Layout,
+    check_graded,
+    folders_of_split,
+    photograph_rows,
+    split_of_table,
+)
+from drkit.records.layouts.names import parse_name, split_of_name
+from drkit.records.layouts.plain import NAMED_GRADES, UNNAMED_GRADES
+from drkit.records.layouts.tables import Table
+
+_LEFT, _RIGHT, _PATIENT = "left_eye_dr_level", "right_eye_dr_level", "patient_dr_level"
+_GRADES = (_LEFT, _RIGHT, _PATIENT)
+_CHALLENGE_GRADES = ("dr_level", "dr_levels")
+
+
+def _parse_course(table: Table) -> pd.DataFrame:
+    return _parse(table, table.ids("img_path"))
+
+
+def _parse_official(table: Table) -> pd.DataFrame:
+    if not table.has("image_path"):
+        return _parse_challenge(table)
+    written = table.ids("image_path").str.replace("\\", "/", regex=False).str.lstrip("/")
+    return _parse(table, written.map(_without_split_folder))
+
+
+def _parse(table: Table, paths: pd.Series) -> pd.DataFrame:
+    check_graded(table, _GRADES)
+    ids = table.ids("image_id")
+    names = ids.map(lambda text: parse_name(image_stem(text)))
+    eye, grade = _eye_and_grade(table, names.map(lambda name: name.eye).astype("string"))
+    return photograph_rows(
+        table,
+        ids,
+        path=paths,
+        patient_id=table.text("patient_id").fillna(names.map(lambda name: name.patient_id).astype("string")),
+        eye=eye,
+        view=names.map(lambda name: name.view).astype("Int16"),
+        eye_grade=grade,
+        patient_grade=table.grades(_PATIENT),
+        split=split_of_table(table, graded=table.has(_PATIENT)),
+    )
+
+
+def _parse_challenge(table: Table) -> pd.DataFrame:
+    ids = table.ids("image_id")
+    names = ids.map(lambda text: parse_name(image_stem(text)))
+    return photograph_rows(
+        table,
+        ids,
+        patient_id=names.map(lambda name: name.patient_id),
+        eye=names.map(lambda name: name.eye),
+        view=names.map(lambda name: name.view),
+        eye_grade=table.grades(table.first(_CHALLENGE_GRADES)),
+        split="test",
+    )
+
+
+def _eye_and_grade(table: Table, named: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """The eye is the one whose column is filled; the name's side counts only where neither or both are."""
+    left, right = table.grades(_LEFT), table.grades(_RIGHT)
+    torn = (left != right).fillna(False)
+    if torn.any():
+        row = int(torn.idxmax())
+        raise InputError(
+            f"{table.where(row)}: the left eye is graded {left[row]} and the right eye {right[row]}, but a"
+            " photograph shows one eye: leave the other eye's cell empty"
+        )
+    filled = left.notna().map({True: "left", False: "right"}).astype("string")
+    return filled.where(left.notna() != right.notna(), named), left.fillna(right)
+
+
+def _without_split_folder(path: str) -> str:
+    """`regular-fundus-training/1/1_r1.jpg` names a folder `Images` short: begin at the patient."""
+    first, _, rest = path.partition("/")
+    return rest if rest and split_of_name(first) else path
+
+
+def _is_course(table: Table) -> bool:
+    return table.has(_PATIENT) or not table.first(NAMED_GRADES + UNNAMED_GRADES)
+
+
+def _is_official(table: Table) -> bool:
+    return table.has("image_path", *_GRADES) or (
+        table.name.lower().startswith("challenge1") and table.first(_CHALLENGE_GRADES) is not None
+    )
+
+
+def _official_folders(table: Table, split: Split) -> tuple[str, ...]:
+    return ("Images", ".", f"{table.path.stem}/Images", table.path.stem)
+
+
+def _choose_official(tables: Sequence[Table]) -> list[Table]:
+    """The challenge's sheet to fill in gives way to the one with its grades."""
+    labelled = any(table.name.lower().startswith("challenge1_labels") for table in tables)
+    return [table for table in tables if not (labelled and table.name.lower().startswith("challenge1_upload"))]
+
+
+COURSE = Layout(
+    title="the course's DeepDRiD",
+    summary="the course's DeepDRiD: train.csv, val.csv, test.csv with image_id and img_path, train/PATIENT/",
+    needs=(("image_id",), ("img_path",)),
+    marks=frozenset({"img_path", *_GRADES}),
+    parse=_parse_course,
+    fits=_is_course,
+    folders=folders_of_split,
+)
+
+OFFICIAL = Layout(
+    title="the official DeepDRiD",
+    summary="the official DeepDRiD: regular-fundus-training.csv and its like with image_path, Images/",
+    needs=(("image_id",), ("image_path", *_CHALLENGE_GRADES)),
+    marks=frozenset({"image_path", *_GRADES}),
+    parse=_parse_official,
+    fits=_is_official,
+    folders=_official_folders,
+    choose=_choose_official,
+)

@@ -1,0 +1,67 @@
+"""EyePACS, Kaggle's contest of 2015, also as "Kaggle DR Resized"."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from drkit import talk
+from drkit.grades import Split
+from drkit.records.labels import image_stem
+from drkit.records.layouts.layout import Layout, photograph_rows, split_of_table
+from drkit.records.layouts.names import parse_name
+from drkit.records.layouts.tables import Table
+
+
+def _parse(table: Table) -> pd.DataFrame:
+    ids = table.ids("image")
+    names = ids.map(lambda text: parse_name(image_stem(text)))
+    return photograph_rows(
+        table,
+        ids,
+        patient_id=names.map(lambda name: name.patient_id),
+        eye=names.map(lambda name: name.eye),
+        view=names.map(lambda name: name.view),
+        eye_grade=table.grades("level"),
+        split="test" if _is_solution(table) else split_of_table(table),
+    )
+
+
+def _fits(table: Table) -> bool:
+    return bool(table.cells["image"].map(lambda text: parse_name(image_stem(text)).eye is not None).any())
+
+
+def _is_solution(table: Table) -> bool:
+    return table.path.stem.lower().startswith("retinopathy_solution")
+
+
+def _is_cropped(table: Table) -> bool:
+    return "cropped" in table.path.stem.lower()
+
+
+def _folders(table: Table, split: Split) -> tuple[str, ...]:
+    resized = f"resized_{split}_cropped" if _is_cropped(table) else f"resized_{split}"
+    return (f"{resized}/{resized}", resized, f"{split}/{split}", split, f"{split}_images", ".")
+
+
+def _choose(tables: Sequence[Table]) -> list[Table]:
+    """Both trainLabels list the same photographs: keep the one whose folder is there, cropped first."""
+    cropped = [table for table in tables if _is_cropped(table)]
+    whole = [table for table in tables if not _is_cropped(table) and not _is_solution(table)]
+    if not (cropped and whole):
+        return list(tables)
+    there = any((table.path.parent / "resized_train_cropped").is_dir() for table in cropped)
+    dropped = whole if there else cropped
+    talk.say(f"{dropped[0].name} lists the same photographs again and is left out")
+    return [table for table in tables if table not in dropped]
+
+
+EYEPACS = Layout(
+    title="EyePACS",
+    summary="EyePACS (Kaggle DR Resized): trainLabels.csv or trainLabels_cropped.csv with image and level",
+    needs=(("image",), ("level",)),
+    marks=frozenset({"level"}),
+    parse=_parse,
+    fits=_fits,
+    folders=_folders,
+    choose=_choose,
+)

@@ -1,0 +1,110 @@
+"""What a layout is, and what all of them share."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from drkit.errors import InputError
+from drkit.grades import Split
+from drkit.records.labels import QUALITY_COLUMNS, build_rows, image_stem
+from drkit.records.layouts.names import split_folders, split_of_name
+from drkit.records.layouts.tables import Table
+
+
+def _always(table: Table) -> bool:
+    return True
+
+
+def _no_folders(table: Table, split: Split) -> tuple[str, ...]:
+    return ()
+
+
+def _beside(csv_path: Path) -> Path:
+    return csv_path.parent
+
+
+def _all(tables: Sequence[Table]) -> list[Table]:
+    return list(tables)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way in which a data set comes.
+
+    Args:
+        title: How sentences call it.
+        summary: One line: the files and columns it is recognised by.
+        needs: For every needed column its accepted names, in lower case; empty for a folder without a CSV.
+        marks: Columns that betray a table as this layout's although a needed one is missing.
+        parse: Turns a table into canonical rows, `path` still as the file spells it.
+        fits: Whether a table that has the needed columns is this layout's.
+        folders: Where the photographs of a table and split lie, from the CSV's folder, likeliest first.
+        root: The data set's folder, from the path of one of its CSVs.
+        choose: Which of several tables count, where the source ships alternatives.
+    """
+
+    title: str
+    summary: str
+    needs: tuple[tuple[str, ...], ...]
+    marks: frozenset[str]
+    parse: Callable[[Table], pd.DataFrame]
+    fits: Callable[[Table], bool] = _always
+    folders: Callable[[Table, Split], tuple[str, ...]] = _no_folders
+    root: Callable[[Path], Path] = _beside
+    choose: Callable[[Sequence[Table]], list[Table]] = _all
+
+    def missing(self, table: Table) -> list[str]:
+        """The needed columns that a table lacks."""
+        return [" or ".join(names) for names in self.needs if table.first(names) is None]
+
+    def recognises(self, table: Table) -> bool:
+        """Whether the table is this layout's."""
+        return bool(self.needs) and not self.missing(table) and self.fits(table)
+
+
+def photograph_rows(table: Table, ids: pd.Series, **columns: object) -> pd.DataFrame:
+    """Canonical rows of a table's photographs.
+
+    Args:
+        table: Gives the quality columns, where it has them, and the split, where `columns` do not.
+        ids: Ids or file names; `path` defaults to them.
+        columns: Other canonical columns, each a Series over the table's rows or one value.
+    """
+    known: dict[str, object] = {"path": ids, "split": split_of_table(table), **_quality(table), **columns}
+    stems = ids.map(image_stem).astype("string")
+    return build_rows(image_id=stems, **{name: _series(value, table) for name, value in known.items()})
+
+
+def split_of_table(table: Table, graded: bool = True) -> Split:
+    """The split a file's name tells; else train with grades, test without."""
+    return split_of_name(table.path.stem) or ("train" if graded else "test")
+
+
+def check_graded(table: Table, columns: Sequence[str]) -> None:
+    """Hold that only a test table goes without grades.
+
+    Raises:
+        InputError: a train or val table without one of `columns`.
+    """
+    lacking = [column for column in columns if not table.has(column)]
+    if lacking and (len(lacking) < len(columns) or split_of_name(table.path.stem) in ("train", "val")):
+        raise InputError(
+            f"{table.path} lacks column {' and '.join(lacking)} (found: {table.columns}):"
+            " only a test table may go without grades"
+        )
+
+
+def folders_of_split(table: Table, split: Split) -> tuple[str, ...]:
+    """`train` and its like, first the folder called as the CSV."""
+    return (table.path.stem, *split_folders(split))
+
+
+def _quality(table: Table) -> dict[str, pd.Series]:
+    found = {name: table.first((name, name.replace("_", " "))) for name in QUALITY_COLUMNS}
+    return {name: table.whole(column) for name, column in found.items() if column is not None}
+
+
+def _series(value: object, table: Table) -> pd.Series:
+    return value if isinstance(value, pd.Series) else pd.Series(value, index=table.cells.index)

@@ -1,0 +1,161 @@
+"""Where a data set's photographs lie."""
+
+import os
+import posixpath
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from drkit.errors import InputError, first_few
+from drkit.grades import Split
+from drkit.records.labels import PHOTOGRAPH_SUFFIXES, image_stem
+from drkit.records.layouts.layout import Layout
+from drkit.records.layouts.names import split_of_name
+from drkit.records.layouts.tables import Table
+
+
+class PhotographFolder:
+    """A data set's folder; each of its listings is read once, the whole tree only when a photograph needs it.
+
+    Args:
+        root: The folder, absolute. Nothing outside it is found; symbolic links inside it are followed.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = str(root)
+        self._roots = tuple(name.rstrip(os.sep) + os.sep for name in (self.root, os.path.realpath(root)))
+        self._listings: dict[str, dict[str, list[str]]] = {}
+        self._tree: dict[str, list[str]] | None = None
+
+    def find(self, written: str, folders: Sequence[str], split: Split, where: str) -> str | None:
+        """The absolute path of a photograph, or None.
+
+        Args:
+            written: How the table spells it: a path or a bare id; any photographic suffix will do.
+            folders: Absolute folders it may be relative to; the first is the table's own.
+            split: Decides between several of the same name.
+            where: File and row, for messages.
+
+        Raises:
+            InputError: it lies outside the data set, or several fit.
+        """
+        spelled = self._inside(written, folders[0], where)
+        for folder in (*folders, self.root):
+            candidate = os.path.normpath(f"{folder}/{spelled}")
+            if self._holds(candidate) and (found := self._beside(candidate, where)):
+                return found
+        return self._anywhere(spelled, split, where)
+
+    def photographs(self) -> list[Path]:
+        """Every photograph below the root, sorted; hidden files and folders are skipped."""
+        return sorted(Path(path) for paths in self._all().values() for path in paths)
+
+    def _inside(self, written: str, folder: str, where: str) -> str:
+        spelled = written.replace("\\", "/")
+        target = os.path.normpath(posixpath.join(folder, spelled))
+        root = next((root for root in self._roots if f"{target}{os.sep}".startswith(root)), None)
+        if root is None or re.match(r"[A-Za-z]:", spelled):
+            raise InputError(
+                f"{where}: '{written}' lies outside the data set's folder {self.root}: write paths relative to it"
+            )
+        return os.path.relpath(target, root) if posixpath.isabs(spelled) else spelled
+
+    def _holds(self, path: str) -> bool:
+        return (path + os.sep).startswith(self._roots)
+
+    def _beside(self, candidate: str, where: str) -> str | None:
+        folder, name = os.path.split(candidate)
+        same = self._listing(folder).get(image_stem(name), [])
+        if name in same:
+            return candidate
+        return _only([f"{folder}{os.sep}{other}" for other in same], where)
+
+    def _listing(self, folder: str) -> dict[str, list[str]]:
+        if folder not in self._listings:
+            try:
+                names = [entry.name for entry in os.scandir(folder) if entry.is_file()]
+            except OSError:
+                names = []
+            self._listings[folder] = _by_stem(names)
+        return self._listings[folder]
+
+    def _anywhere(self, spelled: str, split: Split, where: str) -> str | None:
+        same = self._all().get(image_stem(spelled), [])
+        if len(same) > 1:
+            same = [path for path in same if split in self._splits_above(path)] or same
+        return _only(same, where)
+
+    def _splits_above(self, path: str) -> set[Split | None]:
+        return {split_of_name(part) for part in Path(os.path.relpath(path, self.root)).parts[:-1]}
+
+    def _all(self) -> dict[str, list[str]]:
+        if self._tree is None:
+            self._tree = {}
+            for folder, names in _walk(self.root):
+                for stem, same in _by_stem(names).items():
+                    self._tree.setdefault(stem, []).extend(f"{folder}{os.sep}{name}" for name in same)
+        return self._tree
+
+
+def locate(folder: PhotographFolder, layout: Layout, tables: Sequence[tuple[Table, pd.DataFrame]]) -> list[str]:
+    """The absolute path of every row's photograph, in the order of the tables.
+
+    Raises:
+        InputError: photographs that are missing (all counted, five named), ambiguous or outside the folder.
+    """
+    found: list[str] = []
+    missing: list[str] = []
+    for table, rows in tables:
+        near: dict[Split, list[str]] = {}
+        for index, written, split in zip(rows.index, rows["path"], rows["split"], strict=True):
+            if split not in near:
+                near[split] = _folders(layout, table, split)
+            path = folder.find(written, near[split], split, table.where(index))
+            found.append(path or "")
+            missing += [] if path else [f"{written} ({table.where(index)})"]
+    _check_found(missing, len(found), folder.root)
+    return found
+
+
+def _folders(layout: Layout, table: Table, split: Split) -> list[str]:
+    own = str(table.path.parent)
+    return [own, *(os.path.normpath(Path(own, near)) for near in layout.folders(table, split))]
+
+
+def _check_found(missing: list[str], num_rows: int, root: str) -> None:
+    if missing:
+        raise InputError(
+            f"{root}: {len(missing)} of {num_rows} photographs are missing: {first_few(missing)}:"
+            " copy them there, or take their rows out of the CSV"
+        )
+
+
+def _by_stem(names: Sequence[str]) -> dict[str, list[str]]:
+    stems: dict[str, list[str]] = {}
+    for name in sorted(names):
+        if name.lower().endswith(PHOTOGRAPH_SUFFIXES) and not name.startswith("."):
+            stems.setdefault(image_stem(name), []).append(name)
+    return stems
+
+
+def _only(paths: Sequence[str], where: str) -> str | None:
+    if len(paths) > 1:
+        raise InputError(f"{where}: several photographs fit: {first_few(paths)}: keep one, or write its path")
+    return paths[0] if paths else None
+
+
+def _walk(root: str) -> list[tuple[str, list[str]]]:
+    """Folders and their files, hidden ones skipped, links followed but no folder entered twice."""
+    seen: set[str] = set()
+    walked = []
+    for folder, below, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            below.clear()
+            continue
+        seen.add(real)
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        walked.append((folder, [name for name in names if Path(folder, name).is_file()]))
+    return walked

@@ -1,0 +1,117 @@
+"""From a folder or a CSV to labels."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from drkit import talk
+from drkit.errors import InputError, first_few
+from drkit.grades import TARGETS, Target, grade_column
+from drkit.records.labels import Labels, check_rows, withhold_ungradable
+from drkit.records.layouts.photographs import PhotographFolder, locate
+from drkit.records.layouts.plain import list_photographs
+from drkit.records.layouts.recognise import LAYOUTS, find_tables, recognise_table
+from drkit.records.layouts.tables import Table, open_table
+
+Parts = list[tuple[Table, pd.DataFrame]]
+
+
+def read_dataset(path: Path) -> Labels:
+    """Read a data set in any of `LAYOUTS`.
+
+    Args:
+        path: Its folder, or one of its CSVs for that table alone.
+
+    Returns:
+        Labels whose photographs exist, with absolute paths. Photographs that no table lists are left out.
+
+    Raises:
+        InputError: nothing there, an unknown or ambiguous layout, a broken table, or missing photographs.
+    """
+    layout, tables, root = _open(path)
+    if layout == "folder":
+        return _read_folder(root)
+    parts = parse_tables(layout, tables)
+    paths = locate(PhotographFolder(root), LAYOUTS[layout], parts)
+    rows = join_parts(parts).assign(path=pd.array(paths, dtype="string"))
+    check_rows(rows, str(path))
+    return Labels(_withhold(rows, str(path)), root, layout, stated_targets(rows))
+
+
+def read_table(csv_path: Path) -> pd.DataFrame:
+    """The canonical rows of a CSV in any layout; `path` as the file spells it, not looked for.
+
+    Raises:
+        InputError: an unknown layout or a broken table.
+    """
+    table = open_table(csv_path)
+    rows = join_parts(parse_tables(recognise_table(table), [table]))
+    check_rows(rows, str(csv_path))
+    return _withhold(rows, str(csv_path))
+
+
+def parse_tables(layout: str, tables: Sequence[Table]) -> Parts:
+    """Each table with its canonical rows, ids unique over all of them.
+
+    Raises:
+        InputError: an id that stands twice, or what the layout's own parser refuses.
+    """
+    parts = [(table, LAYOUTS[layout].parse(table)) for table in tables]
+    _check_unique(parts)
+    return parts
+
+
+def join_parts(parts: Parts) -> pd.DataFrame:
+    """The rows of all tables, one after another."""
+    return pd.concat([rows for _, rows in parts], ignore_index=True)
+
+
+def stated_targets(rows: pd.DataFrame) -> tuple[Target, ...]:
+    """Whose grade stands in the rows."""
+    return tuple(target for target in TARGETS if rows[grade_column(target)].notna().any())  # type: ignore[misc]
+
+
+def _open(path: Path) -> tuple[str, list[Table], Path]:
+    absolute = Path(os.path.normpath(path.absolute()))  # not resolved: a linked folder keeps the name it was given
+    if absolute.is_dir():
+        return *find_tables(absolute), absolute
+    if not absolute.exists():
+        raise InputError(f"{path} does not exist: the folder of a data set, or one of its CSVs, was expected")
+    table = open_table(absolute)
+    layout = recognise_table(table)
+    return layout, [table], LAYOUTS[layout].root(absolute)
+
+
+def _read_folder(root: Path) -> Labels:
+    photographs = PhotographFolder(root).photographs()
+    if not photographs:
+        raise InputError(f"{root} holds neither photographs nor a CSV of labels: give a data set's own folder")
+    rows = list_photographs(root, photographs)
+    twice = rows["image_id"].duplicated(keep=False)
+    if twice.any():
+        same = [p.relative_to(root).as_posix() for p, is_twice in zip(photographs, twice, strict=True) if is_twice]
+        raise InputError(f"{root}: photographs of the same name: {first_few(same)}: names are their ids, rename them")
+    return Labels(rows, root, "folder", ())
+
+
+def _check_unique(parts: Parts) -> None:
+    ids = pd.concat([rows["image_id"] for _, rows in parts], ignore_index=True)
+    twice = ids[ids.duplicated()]
+    if twice.empty:
+        return
+    places = [table.where(index) for table, rows in parts for index in rows.index]
+    same = ids.index[ids == twice.iloc[0]]
+    raise InputError(
+        f"{places[same[0]]} and {places[same[1]]}: image id '{twice.iloc[0]}' stands twice"
+        f" ({twice.nunique()} such ids): keep one row a photograph, in one split"
+    )
+
+
+def _withhold(rows: pd.DataFrame, source: str) -> pd.DataFrame:
+    rows = withhold_ungradable(rows)
+    ungradable = int((~rows["gradable"]).sum())
+    if ungradable:
+        talk.warn(f"{source}: {ungradable} photographs cannot be graded (grade 5): kept, but never trained on")
+    return rows

@@ -1,0 +1,130 @@
+"""Which layout a folder or a CSV is in."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from drkit import talk
+from drkit.errors import InputError, first_few
+from drkit.grades import SPLITS
+from drkit.records.layouts.aptos import APTOS
+from drkit.records.layouts.canonical import CANONICAL
+from drkit.records.layouts.deepdrid import COURSE, OFFICIAL
+from drkit.records.layouts.eyepacs import EYEPACS
+from drkit.records.layouts.idrid import IDRID
+from drkit.records.layouts.layout import Layout
+from drkit.records.layouts.names import split_of_name
+from drkit.records.layouts.plain import FOLDER, IMAGE_COLUMNS, PLAIN
+from drkit.records.layouts.tables import Table, open_table
+
+LAYOUTS: Mapping[str, Layout] = MappingProxyType(
+    {
+        "drkit": CANONICAL,
+        "deepdrid-course": COURSE,
+        "deepdrid": OFFICIAL,
+        "eyepacs": EYEPACS,
+        "aptos": APTOS,
+        "idrid": IDRID,
+        "csv": PLAIN,
+        "folder": FOLDER,
+    }
+)
+
+# Lists that come with data sets but label nothing that is read here; sample submissions look like labels.
+_NO_LABELS = re.compile(r"sample.*|.*submission.*|.*-source-.*|challenge[23]_.*|ultra-widefield.*", re.IGNORECASE)
+_DEEPEST = 2  # folders below the data set's in which a CSV is looked for
+
+
+def layout_of(table: Table) -> str | None:
+    """The name of the layout that a table is in, or None."""
+    return next((name for name, layout in LAYOUTS.items() if layout.recognises(table)), None)
+
+
+def recognise_table(table: Table) -> str:
+    """As `layout_of`.
+
+    Raises:
+        InputError: no layout fits; says which comes near.
+    """
+    name = layout_of(table)
+    if name is None:
+        raise InputError(f"{table.path}: {_describe(table)}")
+    return name
+
+
+def find_tables(root: Path) -> tuple[str, list[Table]]:
+    """The layout of a folder and its tables; `folder` and none where it has no CSV.
+
+    CSVs are looked for in the folder itself, and only where it has none up to two folders below.
+
+    Raises:
+        InputError: several layouts, or a CSV that is nearly one.
+    """
+    tables = [open_table(path) for path in _list_csvs(root)]
+    names = {id(table): layout_of(table) for table in tables}
+    known = [table for table in tables if names[id(table)]]
+    unknown = [table for table in tables if not names[id(table)]]
+    if not tables:
+        return "folder", []
+    found = sorted({str(names[id(table)]) for table in known})
+    if len(found) > 1:
+        raise InputError(_several(root, [(table, str(names[id(table)])) for table in known]))
+    _pass_over(root, known, unknown)
+    return found[0], LAYOUTS[found[0]].choose(known)
+
+
+def _list_csvs(root: Path) -> list[Path]:
+    at_top: list[Path] = []
+    below: list[Path] = []
+    for folder, inside, files in os.walk(root):
+        depth = len(Path(folder).relative_to(root).parts)
+        inside[:] = sorted(name for name in inside if not name.startswith(".")) if depth < _DEEPEST else []
+        csvs = [Path(folder, name) for name in sorted(files) if _is_table(name)]
+        (below if depth else at_top).extend(csvs)
+        if at_top:
+            break
+    return sorted(at_top or below, key=_in_order)
+
+
+def _in_order(csv_path: Path) -> tuple[int, str]:
+    split = split_of_name(csv_path.stem)
+    return SPLITS.index(split) if split else len(SPLITS), str(csv_path)
+
+
+def _is_table(name: str) -> bool:
+    return name.lower().endswith(".csv") and not name.startswith(".") and not _NO_LABELS.fullmatch(name)
+
+
+def _pass_over(root: Path, known: Sequence[Table], unknown: Sequence[Table]) -> None:
+    """Leave foreign tables aside, but none that was meant to be read."""
+    meant = [table for table in unknown if not known or split_of_name(table.path.stem) or _nearest(table)]
+    if meant:
+        described = first_few([f"{table.name}: {_describe(table)}" for table in meant])
+        raise InputError(f"{root}: {described}")
+    if unknown:
+        talk.say(f"{first_few([table.name for table in unknown])}: no labels in there, left aside")
+
+
+def _several(root: Path, tables: Sequence[tuple[Table, str]]) -> str:
+    listed = first_few([f"{table.name} ({LAYOUTS[name].title})" for table, name in tables])
+    return f"{root} holds tables of several layouts: {listed}: name the CSV, or move the others"
+
+
+def _describe(table: Table) -> str:
+    near = _nearest(table)
+    if near is None and table.first(IMAGE_COLUMNS):
+        return f"columns {table.columns}: there is no column of grades (grade, label, level, diagnosis, ...)"
+    if near is None:
+        understood = "; ".join(layout.summary for layout in LAYOUTS.values())
+        return f"no layout has columns {table.columns}: understood are {understood}"
+    missing = " and ".join(near.missing(table)) or " and ".join(sorted(near.marks - set(table.header)))
+    return f"looks like {near.title}, but column {missing} is missing (found: {table.columns})"
+
+
+def _nearest(table: Table) -> Layout | None:
+    """The layout, other than the plain ones, that most of the table's telling columns belong to."""
+    named = [layout for layout in LAYOUTS.values() if layout not in (PLAIN, FOLDER)]
+    best = max(named, key=lambda layout: len(layout.marks & table.header.keys()))
+    return best if best.marks & table.header.keys() - {"path", "level"} else None

@@ -1,0 +1,157 @@
+"""A run: files of one stem, and the JSON that is written last and vouches for the others."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from drkit.errors import InputError, OutputExistsError, UsageError
+from drkit.records.atomic import check_writable, write_bytes
+from drkit.records.provenance import circumstances, sha256_file
+
+SCHEMA_VERSION = 1
+NAME_PATTERN = re.compile(r"[A-Za-z0-9_-]+")
+FILE_SUFFIX = re.compile(r"(\.fold\d+)?\.(safetensors|parquet|history\.csv|resume\.pt|comparison\.json|json)$")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where a run's files lie.
+
+    Args:
+        stem: Folder and name, as in `runs/NAME`.
+    """
+
+    stem: Path
+
+    @property
+    def name(self) -> str:
+        """What the run is called."""
+        return self.stem.name
+
+    @property
+    def checkpoint(self) -> Path:
+        """The weights, with all that rebuilds model and input in their header."""
+        return self._file(".safetensors")
+
+    @property
+    def predictions(self) -> Path:
+        """A row a photograph."""
+        return self._file(".parquet")
+
+    @property
+    def history(self) -> Path:
+        """A row an epoch and split."""
+        return self._file(".history.csv")
+
+    @property
+    def resume(self) -> Path:
+        """The state of an unfinished training."""
+        return self._file(".resume.pt")
+
+    @property
+    def record(self) -> Path:
+        """The JSON that is the run."""
+        return self._file(".json")
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """What a finished run consists of, in the order of writing."""
+        return (self.checkpoint, self.history, self.predictions, self.record)
+
+    def _file(self, suffix: str) -> Path:
+        return self.stem.with_name(self.name + suffix)
+
+
+def find_run(path: Path) -> Run:
+    """The run that a stem or any of a run's files stands for.
+
+    Raises:
+        InputError: there is no such run, or it is unfinished.
+    """
+    run = Run(path.with_name(FILE_SUFFIX.sub("", path.name)))
+    if run.record.is_file():
+        return run
+    if run.resume.is_file():
+        raise InputError(f"{run.stem} is unfinished: go on with drkit finetune ... --name {run.name} --resume")
+    raise InputError(f"{run.record} does not exist: expected a finished run, by its name or any of its files")
+
+
+def new_run(runs_dir: Path, name: str | None, default: str, *, resume: bool, force: bool) -> Run:
+    """Name a run that is to be trained.
+
+    Args:
+        runs_dir: Its folder.
+        name: As typed, never changed; None: `default`, then `default-2`, `default-3`, whichever is free.
+        default: A name made of what is trained.
+        resume: The run is expected to be there, unfinished.
+        force: It may be overwritten.
+
+    Raises:
+        UsageError: a name with other characters than letters, digits, `-` and `_`.
+        OutputExistsError: the name is taken.
+        InputError: nothing to resume, or the folder cannot be written to.
+    """
+    if name is not None and not NAME_PATTERN.fullmatch(name):
+        raise UsageError(f"--name '{name}': letters, digits, '-' and '_' are expected")
+    if resume:
+        return _unfinished(Run(runs_dir / (name or default)))
+    run = Run(runs_dir / name) if name else _first_free(runs_dir, default, force=force)
+    if run.resume.exists() and not force:
+        raise OutputExistsError(f"{run.stem} is unfinished: go on with --resume, or start again with --force")
+    for path in run.outputs:
+        check_writable(path, force=force)
+    return run
+
+
+def write_run_record(run: Run, record: Mapping[str, Any], *, force: bool) -> None:
+    """Write the JSON of a run whose other files are there, and drop its resume file.
+
+    Args:
+        run: The run.
+        record: What belongs in it beside the files' hashes and the circumstances.
+        force: Overwrite one that is there.
+    """
+    files = {path.name: sha256_file(path) for path in run.outputs[:-1]}
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "name": run.name,
+        "files": files,
+        **record,
+        "made": circumstances(),
+    }
+    write_bytes(run.record, (json.dumps(content, indent=1) + "\n").encode(), force=force)
+    run.resume.unlink(missing_ok=True)
+
+
+def read_run_record(run: Run) -> dict[str, Any]:
+    """Read a run's JSON.
+
+    Raises:
+        InputError: not a run's JSON.
+    """
+    try:
+        record = json.loads(run.record.read_text(encoding="utf-8"))
+        version, photographs = record["schema_version"], record["trained_on_photographs"]
+    except (ValueError, KeyError, TypeError, OSError):
+        raise InputError(f"{run.record} is not a run's record: train again, or restore the file") from None
+    if version != SCHEMA_VERSION or not isinstance(photographs, Sequence):
+        raise InputError(f"{run.record}: schema version {version}, this drkit reads {SCHEMA_VERSION}: update drkit")
+    return record
+
+
+def _unfinished(run: Run) -> Run:
+    if not run.resume.is_file():
+        state = "is finished" if run.record.is_file() else "was never begun"
+        raise InputError(f"{run.stem} {state}: there is nothing to resume")
+    return run
+
+
+def _first_free(runs_dir: Path, default: str, *, force: bool) -> Run:
+    run, number = Run(runs_dir / default), 1
+    while not force and any(path.exists() for path in (*run.outputs, run.resume)):
+        number += 1
+        run = Run(runs_dir / f"{default}-{number}")
+    return run

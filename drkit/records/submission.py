@@ -1,0 +1,153 @@
+"""submission.csv: the sample is read, the answer is written beside a sidecar that tells its origin."""
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from drkit.errors import InputError, OutputExistsError, UsageError, first_few
+from drkit.records.atomic import check_writable, writing
+from drkit.records.labels import image_stem
+from drkit.records.provenance import sha256_bytes
+
+COLUMNS = ("ID", "TARGET")
+KIND = "submission"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Which photographs the competition asks for.
+
+    Args:
+        ids: In the sample's spelling and order, each once.
+        path: The sample.
+    """
+
+    ids: tuple[str, ...]
+    path: Path
+
+    def stems(self) -> tuple[str, ...]:
+        """The image ids that the ids stand for."""
+        return tuple(image_stem(identity) for identity in self.ids)
+
+
+def sidecar_path(out: Path) -> Path:
+    """The JSON beside a submission.
+
+    Raises:
+        UsageError: the submission itself is called .json.
+    """
+    if out.suffix.lower() == ".json":
+        raise UsageError(f"--out {out}: a submission is a .csv, the .json beside it tells its origin")
+    return out.with_suffix(".json")
+
+
+def read_sample(path: Path) -> Sample:
+    """Read a sample submission; its grades are ignored.
+
+    Raises:
+        InputError: missing, not text, other columns, an empty id, a row too short or long, an id twice.
+    """
+    header, *rows = _read_cells(path)
+    if tuple(header) != COLUMNS:
+        raise InputError(f"{path}: columns are {', '.join(header)}, expected {', '.join(COLUMNS)}")
+    for number, cells in enumerate(rows, start=2):
+        if len(cells) != len(COLUMNS):
+            raise InputError(f"{path} row {number}: {len(cells)} cells, expected an ID and a TARGET")
+        if not cells[0]:
+            raise InputError(f"{path} row {number}: the ID is empty")
+    if not rows:
+        raise InputError(f"{path}: no rows below the header, expected one a photograph")
+    sample = Sample(tuple(cells[0] for cells in rows), path)
+    check_unique(sample.stems(), str(path))
+    return sample
+
+
+def check_unique(stems: Sequence[str], source: str) -> None:
+    """Refuse image ids that stand twice.
+
+    Raises:
+        InputError: counts them all and names five.
+    """
+    twice = [stem for stem, count in Counter(stems).items() if count > 1]
+    if twice:
+        raise InputError(f"{source}: {len(twice)} image ids stand twice: {first_few(twice)}")
+
+
+def check_submission_writable(out: Path, *, force: bool, inputs: Sequence[Path] = ()) -> None:
+    """Refuse, before anything is written, what must not be overwritten.
+
+    Args:
+        out: The submission; its sidecar is looked at too.
+        force: Whether an earlier submission may be replaced.
+        inputs: Files the submission is made from: never replaced.
+
+    Raises:
+        OutputExistsError: a file is there and `force` is off, or it is no submission's sidecar.
+        UsageError: an output is one of the inputs.
+    """
+    sidecar = sidecar_path(out)
+    for path in (out, sidecar):
+        if path.resolve() in {given.resolve() for given in inputs}:
+            raise UsageError(f"{path} is what the submission is made from: choose another --out")
+        check_writable(path, force=force)
+    if sidecar.exists() and not _is_sidecar(sidecar):
+        raise OutputExistsError(f"{sidecar} is there and belongs to no submission: choose another --out")
+
+
+def write_submission(
+    out: Path, ids: Sequence[str], grades: Sequence[int], origin: Mapping[str, Any], *, force: bool = False
+) -> None:
+    """Write `ID,TARGET` and, beside it, where it came from.
+
+    Args:
+        out: The CSV; the sidecar takes its name with .json.
+        ids: In the order of the file.
+        grades: 0-4, one an id.
+        origin: What the sidecar tells; free JSON.
+        force: Replace an earlier submission.
+
+    Raises:
+        OutputExistsError: as `check_submission_writable`.
+    """
+    check_submission_writable(out, force=force)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(zip(ids, grades, strict=True))
+    content = text.getvalue().encode()
+    whole = {"kind": KIND, "submission_sha256": sha256_bytes(content), **origin}
+    record = json.dumps(whole, indent=2, sort_keys=True, allow_nan=False) + "\n"
+    with writing(sidecar_path(out), force=force) as sidecar, writing(out, force=force) as draft:
+        draft.write_bytes(content)
+        sidecar.write_bytes(record.encode())
+
+
+def _read_cells(path: Path) -> list[list[str]]:
+    """Cells without the blanks about them; empty lines are left out."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        lines = list(csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: expected the competition's sample_submission.csv") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} is no CSV in UTF-8: {error}") from None
+    cells = [[cell.strip() for cell in line] for line in lines]
+    filled = [line for line in cells if any(line)]
+    if not filled:
+        raise InputError(f"{path} is empty, expected the columns {', '.join(COLUMNS)}")
+    return filled
+
+
+def _is_sidecar(path: Path) -> bool:
+    try:
+        record = json.loads(path.read_bytes())
+    except ValueError:
+        return False
+    return isinstance(record, dict) and record.get("kind") == KIND

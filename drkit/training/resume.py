@@ -1,0 +1,95 @@
+"""The state of a training between two epochs: on disk after each, so that nothing is lost to an interruption."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from drkit.errors import InputError, UsageError
+from drkit.records.atomic import writing
+from drkit.records.history import EpochFigures
+
+SCHEMA_VERSION = 1
+
+
+@dataclass
+class FitState:
+    """Where a training is.
+
+    Args:
+        module: The trained module's tensors after the last epoch.
+        optimizer: The optimiser's state.
+        best: The module's tensors after the best epoch so far; None while every epoch is the last.
+        best_epoch: Which that was, from 1; 0 before the first.
+        history: Figures of the epochs that are done.
+    """
+
+    module: dict[str, Tensor]
+    optimizer: dict[str, Any]
+    best: dict[str, Tensor] | None = None
+    best_epoch: int = 0
+    history: list[EpochFigures] = field(default_factory=list)
+
+    @property
+    def epoch(self) -> int:
+        """Epochs that are done."""
+        return max((figures.epoch for figures in self.history), default=0)
+
+
+def save_state(path: Path, state: FitState, identity: Mapping[str, Any]) -> None:
+    """Write the state over the last one.
+
+    Args:
+        path: `NAME.resume.pt`.
+        state: Where the training is.
+        identity: What the training is; a resumed one must be the same.
+    """
+    history = [asdict(figures) for figures in state.history]
+    content = {
+        **vars(state),
+        "history": history,
+        "identity": dict(identity),
+        "schema_version": SCHEMA_VERSION,
+    }
+    with writing(path, force=True) as draft:
+        torch.save(content, draft)
+
+
+def load_state(path: Path, identity: Mapping[str, Any]) -> FitState:
+    """Read a state.
+
+    Args:
+        path: `NAME.resume.pt`.
+        identity: What the training that wants to go on is.
+
+    Raises:
+        InputError: not a state of drkit's.
+        UsageError: the state is of another training; names what differs.
+    """
+    try:
+        content = torch.load(path, weights_only=True, map_location="cpu")
+        known, version = content.pop("identity"), content.pop("schema_version")
+        history = [EpochFigures(**figures) for figures in content.pop("history")]
+    except Exception as error:  # torch.load raises many kinds on a broken or foreign file
+        raise InputError(
+            f"{path} is no state of a training ({type(error).__name__}): start again with --force"
+        ) from None
+    if version != SCHEMA_VERSION:
+        raise InputError(
+            f"{path}: schema version {version}, this drkit reads {SCHEMA_VERSION}: start again with --force"
+        )
+    _check_same(known, dict(identity), path)
+    return FitState(**content, history=history)
+
+
+def _check_same(known: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
+    differing = [
+        f"{name} was {known.get(name)}, is now {wanted.get(name)}"
+        for name in sorted(known.keys() | wanted.keys())
+        if known.get(name) != wanted.get(name)
+    ]
+    if differing:
+        raise UsageError(f"{path} is of another training: {'; '.join(differing)}. Use the same options, or --force")

@@ -1,0 +1,148 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from drkit import talk
+from drkit.cli.submit import submit
+from drkit.errors import InputError, OutputExistsError
+from drkit.recipes.submit import SubmitConfig, run_submit
+from drkit.records.labels import Labels, build_rows
+from drkit.records.predictions import PredictionsMeta, build_predictions, read_predictions, write_predictions
+from drkit.records.provenance import sha256_file
+from drkit.reporting import as_json
+
+META = PredictionsMeta(
+    target="eye",
+    unit="image",
+    decision="rounding",
+    cut_points=None,
+    trained_on=("train",),
+    folds=0,
+    chosen_on="inner",
+    model="resnet18",
+    checkpoint_sha256=None,
+    labels_sha256=None,
+)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """Eight predictions: 0_l1 to 3_l1 of val, 4_l1 to 7_l1 of test, graded 0 1 2 3 4 0 1 2."""
+    ids = [f"{number}_l1" for number in range(8)]
+    rows = build_rows(image_id=ids, path=ids, patient_id=list("01234567"), split=["val"] * 4 + ["test"] * 4)
+    grades = np.arange(8) % 5
+    predictions = build_predictions(
+        Labels(rows, tmp_path, "test", ("eye",)),
+        probabilities=np.eye(5)[grades],
+        score=grades,
+        meta=META,
+        name="run",
+    )
+    write_predictions(predictions, tmp_path / "run.parquet")
+    return tmp_path / "run"
+
+
+def _sample(folder: Path, *ids: str) -> Path:
+    path = folder / "sample_submission.csv"
+    path.write_bytes("".join(f"{line}\r\n" for line in ("ID,TARGET", *(f"{i},0" for i in ids))).encode())
+    return path
+
+
+def test_rows_are_the_samples_in_its_spelling_and_order(run: Path, tmp_path: Path) -> None:
+    sample = _sample(tmp_path, "7_l1.jpg", "4_l1.JPG", "6_l1", "5_l1.png")
+    report = run_submit(run, SubmitConfig(sample=sample, out=tmp_path / "s.csv"))
+    assert (tmp_path / "s.csv").read_bytes() == b"ID,TARGET\n7_l1.jpg,2\n4_l1.JPG,4\n6_l1,1\n5_l1.png,0\n"
+    assert report.grade_counts == (1, 1, 1, 0, 1)
+
+
+def test_without_a_sample_rows_are_those_of_split_test(run: Path, tmp_path: Path) -> None:
+    run_submit(run, SubmitConfig(out=tmp_path / "s.csv"))
+    assert (tmp_path / "s.csv").read_text() == "ID,TARGET\n4_l1.jpg,4\n5_l1.jpg,0\n6_l1.jpg,1\n7_l1.jpg,2\n"
+
+
+def test_submitting_changes_no_prediction(run: Path, tmp_path: Path) -> None:
+    before = sha256_file(tmp_path / "run.parquet")
+    run_submit(run, SubmitConfig(out=tmp_path / "s.csv"))
+    graded = read_predictions(run).of_split("test").rows["predicted_grade"].tolist()
+    written = [int(line.split(",")[1]) for line in (tmp_path / "s.csv").read_text().splitlines()[1:]]
+    assert written == graded
+    assert sha256_file(tmp_path / "run.parquet") == before
+
+
+def test_another_splits_rows_count_only_where_the_sample_asks(run: Path, tmp_path: Path) -> None:
+    asked = [f"{number}_l1.jpg" for number in (1, 4, 5, 6, 7)]
+    report = run_submit(run, SubmitConfig(sample=_sample(tmp_path, *asked), out=tmp_path / "s.csv"))
+    assert report.rows == 5
+
+
+@pytest.mark.parametrize(
+    ("ids", "sentence"),
+    [
+        (["4_l1", "5_l1", "6_l1"], "1 test photographs are not in .*: 7_l1"),
+        (["4_l1", "5_l1", "6_l1", "7_l1", "9_l1"], "1 of 5 ids have no prediction in .*: 9_l1"),
+        ([str(n) for n in range(7)], "7 of 7 ids have no prediction in .*: 0, 1, 2, 3, 4 and 2 more"),
+        (["4_l1", "5_l1", "6_l1", "7_l1", "7_l1.jpg"], "1 image ids stand twice: 7_l1"),
+    ],
+)
+def test_a_sample_that_does_not_fit_is_refused(run: Path, tmp_path: Path, ids: list[str], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        run_submit(run, SubmitConfig(sample=_sample(tmp_path, *ids), out=tmp_path / "s.csv"))
+    assert not (tmp_path / "s.csv").exists()
+    assert not (tmp_path / "s.json").exists()
+
+
+def test_predictions_without_test_rows_need_a_sample(run: Path, tmp_path: Path) -> None:
+    write_predictions(read_predictions(run).of_split("val"), tmp_path / "val.parquet")
+    with pytest.raises(InputError, match="no rows of split test"):
+        run_submit(tmp_path / "val", SubmitConfig(out=tmp_path / "s.csv"))
+
+
+def test_the_sidecar_tells_the_origin_and_the_talk_the_target(run: Path, tmp_path: Path) -> None:
+    heard: list[str] = []
+
+    class Ear(talk.Silence):
+        def say(self, sentence: str) -> None:
+            heard.append(sentence)
+
+    sample = _sample(tmp_path, "4_l1.jpg", "5_l1.jpg", "6_l1.jpg", "7_l1.jpg")
+    with talk.listening(Ear()):
+        run_submit(run, SubmitConfig(sample=sample, out=tmp_path / "s.csv"))
+    sidecar = json.loads((tmp_path / "s.json").read_text())
+    assert any("the eye's grade" in sentence for sentence in heard)
+    assert (sidecar["target"], sidecar["unit"], sidecar["model"]) == ("eye", "image", "resnet18")
+    assert sidecar["grade_counts"] == [1, 1, 1, 0, 1]
+    assert sidecar["predictions"]["sha256"] == sha256_file(tmp_path / "run.parquet")
+    assert sidecar["sample"]["sha256"] == sha256_file(sample)
+    assert sidecar["submission_sha256"] == sha256_file(tmp_path / "s.csv")
+    assert {"command", "finished"} <= set(sidecar["made"])
+
+
+def test_nothing_is_overwritten_unasked(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "s.csv"
+    submit(run, out=out)
+    first = out.read_bytes()
+    with pytest.raises(OutputExistsError, match=r"s\.csv exists already"):
+        submit(run, out=out)
+    assert out.read_bytes() == first
+    report = submit(run, out=out, force=True)
+    assert as_json(report)["rows"] == 4
+    assert list(report.story())
+
+
+def test_the_courses_sample_is_answered_in_full(shared_data: Path, tmp_path: Path) -> None:
+    sample = shared_data / "DeepDRiD" / "sample_submission.csv"
+    ids = [line.split(",")[0] for line in sample.read_text().split()[1:]]
+    stems = [name.removesuffix(".jpg") for name in ids]
+    rows = build_rows(image_id=stems[::-1], path=stems, split=["test"] * len(stems))
+    predictions = build_predictions(
+        Labels(rows, tmp_path, "test", ()),
+        probabilities=np.full((len(ids), 5), 0.2),
+        score=np.full(len(ids), 2.0),
+        meta=META,
+        name="run",
+    )
+    write_predictions(predictions, tmp_path / "run.parquet")
+    run_submit(tmp_path / "run", SubmitConfig(sample=sample, out=tmp_path / "s.csv"))
+    assert [line.split(",")[0] for line in (tmp_path / "s.csv").read_text().splitlines()[1:]] == ids

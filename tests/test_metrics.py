@@ -1,0 +1,207 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn.metrics import accuracy_score, cohen_kappa_score, confusion_matrix, recall_score
+
+from drkit import metrics
+
+GRADES = range(5)
+quick = settings(max_examples=40, deadline=None)
+pairs = st.integers(1, 60).flatmap(
+    lambda size: st.tuples(
+        hnp.arrays(np.int64, size, elements=st.integers(0, 4)),
+        hnp.arrays(np.int64, size, elements=st.integers(0, 4)),
+    )
+)
+
+
+@pytest.fixture
+def photographs() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Reference, predicted, patient of 60 patients with 4 photographs each."""
+    generator = np.random.default_rng(3)
+    reference = np.repeat(generator.integers(0, 5, 60), 4)
+    predicted = np.clip(reference + generator.integers(-1, 2, 240), 0, 4)
+    return reference, predicted, np.repeat(np.arange(60), 4)
+
+
+@quick
+@given(pairs)
+def test_a_kappa_is_within_its_range_and_symmetric(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    reference, predicted = pair
+    there, back = metrics.confusion(reference, predicted), metrics.confusion(predicted, reference)
+    for kappa in (metrics.plain_kappa, metrics.quadratic_weighted_kappa):
+        assert -1 <= kappa(there) <= 1
+        assert kappa(there) == kappa(back)
+
+
+@quick
+@given(pairs, st.randoms(use_true_random=False))
+def test_the_order_of_photographs_does_not_matter(pair: tuple[np.ndarray, np.ndarray], random) -> None:
+    order = np.array(random.sample(range(len(pair[0])), len(pair[0])))
+    shuffled = metrics.confusion(pair[0][order], pair[1][order])
+    assert (shuffled == metrics.confusion(*pair)).all()
+
+
+@quick
+@given(pairs, st.integers(2, 5))
+def test_every_photograph_taken_k_times_changes_no_share(pair: tuple[np.ndarray, np.ndarray], k: int) -> None:
+    once, often = metrics.confusion(*pair), metrics.confusion(*pair, weights=k)
+    assert (often == metrics.confusion(np.repeat(pair[0], k), np.repeat(pair[1], k))).all()
+    np.testing.assert_allclose(metrics.plain_kappa(often), metrics.plain_kappa(once), atol=1e-12)
+    np.testing.assert_allclose(metrics.recalls(often), metrics.recalls(once))
+
+
+@quick
+@given(pairs)
+def test_agreeing_with_oneself_is_one_unless_nothing_could_disagree(
+    pair: tuple[np.ndarray, np.ndarray],
+) -> None:
+    table = metrics.confusion(pair[0], pair[0])
+    assert metrics.is_degenerate(table) == (len(set(pair[0])) == 1)
+    assert metrics.quadratic_weighted_kappa(table) == (0 if metrics.is_degenerate(table) else 1)
+
+
+@quick
+@given(pairs)
+def test_figures_equal_scikit_learns(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    table = metrics.confusion(*pair)
+    assert (table == confusion_matrix(*pair, labels=GRADES)).all()
+    assert metrics.accuracy(table) == pytest.approx(accuracy_score(*pair))
+    expected = recall_score(*pair, labels=GRADES, average=None, zero_division=np.nan)
+    np.testing.assert_allclose(metrics.recalls(table), expected)
+    if metrics.is_degenerate(table):
+        return
+    for kappa, weights in ((metrics.plain_kappa, None), (metrics.quadratic_weighted_kappa, "quadratic")):
+        oracle = cohen_kappa_score(*pair, labels=GRADES, weights=weights)
+        assert kappa(table) == pytest.approx(oracle, abs=1e-12)
+
+
+def test_the_courses_worked_example() -> None:
+    assert metrics.plain_kappa([[10, 2], [5, 20]]) == pytest.approx(0.5947, abs=5e-5)
+
+
+def test_absent_grades_keep_their_place_on_the_scale() -> None:
+    table = metrics.confusion([0, 4, 4, 1], [1, 0, 4, 4])
+    assert metrics.quadratic_weighted_kappa(table) == pytest.approx(-0.0196, abs=5e-5)
+    assert metrics.plain_kappa(table) == pytest.approx(-0.2)
+
+
+@pytest.mark.parametrize(("reference", "predicted"), [([3, 3, 3], [3, 3, 3]), ([], [])])
+def test_a_kappa_with_nothing_to_disagree_about_is_zero(reference: list[int], predicted: list[int]) -> None:
+    table = metrics.confusion(np.array(reference, int), np.array(predicted, int))
+    assert metrics.is_degenerate(table)
+    assert metrics.plain_kappa(table) == metrics.quadratic_weighted_kappa(table) == 0
+
+
+def test_one_constant_grade_against_several_is_a_measured_zero() -> None:
+    table = metrics.confusion([0, 1, 2], [2, 2, 2])
+    assert not metrics.is_degenerate(table)
+    assert metrics.quadratic_weighted_kappa(table) == 0
+
+
+def test_leading_axes_are_so_many_tables() -> None:
+    generator = np.random.default_rng(0)
+    reference, predicted = generator.integers(0, 5, 30), generator.integers(0, 5, (2, 3, 30))
+    tables = metrics.confusion(reference, predicted)
+    assert tables.shape == (2, 3, 5, 5)
+    one = metrics.confusion(reference, predicted[1, 2])
+    assert (tables[1, 2] == one).all()
+    assert metrics.quadratic_weighted_kappa(tables)[1, 2] == metrics.quadratic_weighted_kappa(one)
+    assert metrics.recalls(tables).shape == (2, 3, 5)
+
+
+def test_a_grade_off_the_scale_is_an_error() -> None:
+    with pytest.raises(ValueError, match="off the scale 0-4"):
+        metrics.confusion([0, 5], [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("kappa", "name"),
+    [
+        (-0.01, "poor"),
+        (0, "slight"),
+        (0.2, "slight"),
+        (0.21, "fair"),
+        (0.5, "moderate"),
+        (0.8, "substantial"),
+        (0.81, "almost perfect"),
+        (1, "almost perfect"),
+    ],
+)
+def test_bands_are_the_courses(kappa: float, name: str) -> None:
+    assert metrics.band(kappa) == name
+
+
+def test_referable_is_grade_two_and_worse() -> None:
+    table = metrics.confusion([0, 0, 1, 1, 2, 3, 4, 4], [0, 2, 1, 0, 1, 2, 2, 4])
+    assert metrics.referable_sensitivity(table) == pytest.approx(3 / 4)
+    assert metrics.referable_specificity(table) == pytest.approx(3 / 4)
+    assert np.isnan(metrics.referable_sensitivity(metrics.confusion([0], [0])))
+
+
+def test_resampling_ignores_order_and_names_of_patients(photographs) -> None:
+    reference, predicted, patients = photographs
+    order = np.random.default_rng(1).permutation(len(patients))
+    names = np.array([f"p{(7 * patient) % 60}" for patient in patients])
+    plain = metrics.PatientBootstrap.of(reference, predicted, patients).resample(50)
+    other = metrics.PatientBootstrap.of(reference[order], predicted[order], names[order]).resample(50)
+    assert (plain == other).all()
+
+
+def test_resampling_draws_whole_patients_as_many_as_there_are(photographs) -> None:
+    resampled = metrics.PatientBootstrap.of(*photographs).resample(200)
+    assert resampled.shape == (200, 1, 5, 5)
+    assert (resampled.sum((1, 2, 3)) == 240).all()
+    assert (resampled.sum(-1) % 4 == 0).all()  # each patient's four photographs have one reference grade
+
+
+def test_resampling_in_chunks_draws_the_same(photographs, monkeypatch: pytest.MonkeyPatch) -> None:
+    bootstrap = metrics.PatientBootstrap.of(*photographs)
+    whole = bootstrap.resample(101, seed=5)
+    monkeypatch.setattr(metrics, "CELLS_A_CHUNK", 3 * len(bootstrap.kinds))
+    assert (bootstrap.resample(101, seed=5) == whole).all()
+
+
+def test_the_interval_is_that_of_patients_drawn_one_by_one(photographs) -> None:
+    reference, predicted, patients = photographs
+    generator = np.random.default_rng(0)
+    drawn = [np.bincount(generator.integers(0, 60, 60), minlength=60)[patients] for _ in range(4000)]
+    oracle = metrics.quadratic_weighted_kappa(metrics.confusion(reference, predicted, np.array(drawn)))
+    resampled = metrics.PatientBootstrap.of(reference, predicted, patients).resample(4000)[:, 0]
+    ours = metrics.interval(metrics.quadratic_weighted_kappa(resampled))
+    np.testing.assert_allclose(ours, metrics.interval(oracle), atol=0.006)
+
+
+def test_copies_of_a_photograph_do_not_narrow_the_interval(photographs) -> None:
+    def width(*parts: np.ndarray) -> float:
+        resampled = metrics.PatientBootstrap.of(*parts).resample(500)[:, 0]
+        low, high = metrics.interval(metrics.quadratic_weighted_kappa(resampled))
+        return high - low
+
+    assert width(*(np.tile(part, 5) for part in photographs)) == pytest.approx(width(*photographs))
+
+
+def test_a_run_does_not_differ_from_itself(photographs) -> None:
+    reference, predicted, patients = photographs
+    assert metrics.paired_difference(reference, predicted, predicted, patients) == metrics.Difference(0, 0, 0, 1)
+
+
+def test_differences_turn_their_sign_with_the_order(photographs) -> None:
+    reference, predicted, patients = photographs
+    there = metrics.paired_difference(reference, predicted, reference, patients)
+    back = metrics.paired_difference(reference, reference, predicted, patients)
+    assert there.low > 0
+    assert there.probability_of_no_gain == 0
+    assert (back.value, back.probability_of_no_gain) == (-there.value, 1)
+
+
+def test_pairing_is_narrower_than_two_separate_intervals(photographs) -> None:
+    reference, first, patients = photographs
+    second = first.copy()
+    second[::20] = reference[::20]
+    paired = metrics.paired_difference(reference, first, second, patients)
+    separate = metrics.PatientBootstrap.of(reference, first, patients).resample()[:, 0]
+    low, high = metrics.interval(metrics.quadratic_weighted_kappa(separate))
+    assert paired.high - paired.low < (high - low) / 2
