@@ -3,24 +3,21 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from drkit import metrics, talk
-from drkit.decisions import decide
+from drkit.agreement import Agreement, Interval, measure_agreement, with_interval
 from drkit.errors import InputError, LeakageError, UsageError, first_few
 from drkit.grades import NUM_GRADES, Split, Target, grade_column
+from drkit.readings import Index, Reading, read_cases
 from drkit.records.labels import image_stem
-from drkit.records.predictions import PROBABILITY_COLUMNS, Predictions, patient_keys, read_all_predictions
+from drkit.records.predictions import Predictions, read_all_predictions
 from drkit.records.truth import Truth, read_truth
 from drkit.reporting import Table
-
-Reading = Literal["photograph", "eye", "patient"]
-Interval = tuple[float, float]
-Index = NDArray[np.int64]
 
 MIN_RESAMPLES = 100
 FEW_PATIENTS = 20
@@ -56,21 +53,9 @@ class RunScore:
         reading: What counts as one case.
         chosen_on: What picked the run's epoch or settings.
         photographs: Number of photographs scored.
-        cases: Number of photographs, eyes or patients they make.
-        patients: Number of patients: what the intervals are drawn over.
         left_out_trained_on: Photographs left out because the run was trained on them.
         left_out_ungraded: Photographs left out because they have no reference grade.
-        quadratic_weighted_kappa: Over the cases.
-        quadratic_weighted_kappa_interval: 95 %, over resampled patients.
-        plain_kappa: Unweighted, over the cases.
-        plain_kappa_interval: 95 %, over resampled patients.
-        band: The course's name of the plain kappa's size.
-        degenerate: Whether both kappas are 0 because nothing was expected to disagree.
-        accuracy: Share of cases with the very grade.
-        recalls: Share found of grade 0, 1, 2, 3, 4; None for a grade that does not occur.
-        referable_sensitivity: Share found of the cases of grade 2 and worse; None where there are none.
-        referable_specificity: Share of the others left unreferred; None where there are none.
-        confusion: 5 rows, the reference grades, of 5 counts, the predicted ones.
+        agreement: Over the cases.
     """
 
     run: str
@@ -79,21 +64,9 @@ class RunScore:
     reading: Reading
     chosen_on: str
     photographs: int
-    cases: int
-    patients: int
     left_out_trained_on: int
     left_out_ungraded: int
-    quadratic_weighted_kappa: float
-    quadratic_weighted_kappa_interval: Interval
-    plain_kappa: float
-    plain_kappa_interval: Interval
-    band: str
-    degenerate: bool
-    accuracy: float
-    recalls: tuple[float | None, ...]
-    referable_sensitivity: float | None
-    referable_specificity: float | None
-    confusion: list[list[int]]
+    agreement: Agreement
 
     def remarks(self) -> Iterator[str]:
         """What must be known to read the figures rightly."""
@@ -174,21 +147,6 @@ class Selection:
         """Those among `image_ids`."""
         keep = self.predictions.rows["image_id"].isin(image_ids).to_numpy(dtype=bool)
         return Selection(self.predictions.where(keep), self.reference[keep], 0, 0)
-
-
-@dataclass(frozen=True)
-class Cases:
-    """What kappa counts: photographs, or photographs joined to eyes or patients.
-
-    Args:
-        reference: (C,) grades 0-4.
-        predicted: (C,) grades 0-4.
-        patients: (C,) a key a patient.
-    """
-
-    reference: Index
-    predicted: Index
-    patients: NDArray[np.str_]
 
 
 def run_score(files: Sequence[Path], config: ScoreConfig) -> ScoreReport:
@@ -306,45 +264,32 @@ def _stems(predictions: Predictions) -> pd.Series:
 
 
 def _score(selection: Selection, config: ScoreConfig) -> RunScore:
-    cases, meta = _read_cases(selection, config.by), selection.predictions.meta
-    table = metrics.confusion(cases.reference, cases.predicted)
-    bootstrap = metrics.PatientBootstrap.of(cases.reference, cases.predicted, cases.patients)
-    resampled = bootstrap.resample(config.resamples, config.seed)[:, 0]
-    plain, degenerate = float(metrics.plain_kappa(table)), bool(metrics.is_degenerate(table))
-    num_patients = int(bootstrap.num_patients.sum())
-    _warn(selection.predictions, config.by, degenerate, num_patients)
+    predictions = selection.predictions
+    cases = read_cases(predictions, selection.reference, config.by)
+    agreement = measure_agreement(
+        cases.reference, cases.predicted, cases.patients, num_resamples=config.resamples, seed=config.seed
+    )
+    _warn(predictions, agreement, config.by)
     return RunScore(
-        run=selection.predictions.name,
-        target=meta.target,
-        splits=_in_order(selection.predictions.rows["split"].unique()),
+        run=predictions.name,
+        target=predictions.meta.target,
+        splits=_in_order(predictions.rows["split"].unique()),
         reading=config.by,
-        chosen_on=meta.chosen_on,
-        photographs=len(selection.predictions),
-        cases=len(cases.reference),
-        patients=num_patients,
+        chosen_on=predictions.meta.chosen_on,
+        photographs=len(predictions),
         left_out_trained_on=selection.trained_on,
         left_out_ungraded=selection.ungraded,
-        quadratic_weighted_kappa=float(metrics.quadratic_weighted_kappa(table)),
-        quadratic_weighted_kappa_interval=metrics.interval(metrics.quadratic_weighted_kappa(resampled)),
-        plain_kappa=plain,
-        plain_kappa_interval=metrics.interval(metrics.plain_kappa(resampled)),
-        band=metrics.band(plain),
-        degenerate=degenerate,
-        accuracy=float(metrics.accuracy(table)),
-        recalls=tuple(_defined(share) for share in metrics.recalls(table).tolist()),
-        referable_sensitivity=_defined(float(metrics.referable_sensitivity(table))),
-        referable_specificity=_defined(float(metrics.referable_specificity(table))),
-        confusion=table.tolist(),
+        agreement=agreement,
     )
 
 
-def _warn(predictions: Predictions, by: Reading, degenerate: bool, num_patients: int) -> None:
-    name, meta = predictions.name, predictions.meta
-    if degenerate:
+def _warn(predictions: Predictions, agreement: Agreement, by: Reading) -> None:
+    name, decision = predictions.name, predictions.meta.decision
+    if agreement.degenerate:
         talk.warn(f"{name}: one single grade, so nothing could disagree: kappa is undefined and given as 0")
-    if num_patients < FEW_PATIENTS:
-        talk.warn(f"{name}: {num_patients} patients are too few for an interval to be trusted")
-    if by != "photograph" and meta.decision == "cut_points" and predictions.rows["fold"].notna().any():
+    if agreement.patients < FEW_PATIENTS:
+        talk.warn(f"{name}: {agreement.patients} patients are too few for an interval to be trusted")
+    if by != "photograph" and decision == "cut_points" and predictions.rows["fold"].notna().any():
         talk.warn(f"{name}: joined out-of-fold rows are decided by cut points that were fitted on them too")
 
 
@@ -355,7 +300,10 @@ def _compare(first: Selection, other: Selection, config: ScoreConfig) -> Compari
     if shared.empty:
         talk.warn(f"{names[1]} is not compared with {names[0]}: they share no photograph")
         return None
-    before, after = (_read_cases(item.shared_with(shared), config.by) for item in (first, other))
+    before, after = (
+        read_cases(item.predictions, item.reference, config.by)
+        for item in (first.shared_with(shared), other.shared_with(shared))
+    )
     if not np.array_equal(before.reference, after.reference):
         talk.warn(f"{names[1]} is not compared with {names[0]}: their reference grades are not the same")
         return None
@@ -392,65 +340,6 @@ def _sentence(names: tuple[str, str], difference: metrics.Difference, num_patien
     return f"Which of {names[1]} and {names[0]} agrees better cannot be told: {figures}."
 
 
-def _read_cases(selection: Selection, by: Reading) -> Cases:
-    """Turn photographs into cases.
-
-    Raises:
-        InputError: photographs whose eye is not known, or that contradict each other, where they are joined.
-    """
-    rows, meta = selection.predictions.rows, selection.predictions.meta
-    patients = patient_keys(rows)
-    if by == "photograph":
-        predicted = rows["predicted_grade"].to_numpy(dtype=np.int64)
-        return Cases(selection.reference, predicted, patients)
-    if by == "patient" and meta.target == "patient":
-        return _join(selection, patients, patients)
-    eyes = _join(selection, _eye_keys(selection.predictions, by), patients)
-    return _worst_eye(eyes) if by == "patient" else eyes
-
-
-def _join(selection: Selection, keys: NDArray[np.str_], patients: NDArray[np.str_]) -> Cases:
-    """Average the probabilities and scores of the photographs with the same key, then decide."""
-    predictions = selection.predictions
-    _, first, case = np.unique(keys, return_index=True, return_inverse=True)
-    reference = selection.reference[first]
-    odd = np.flatnonzero(reference[case] != selection.reference)
-    if len(odd):
-        raise InputError(
-            f"{predictions.name}: {len(np.unique(case[odd]))} cases cannot be joined, their photographs have"
-            f" different reference grades: {first_few(np.unique(keys[odd]).tolist())}"
-        )
-    answers = predictions.rows[[*PROBABILITY_COLUMNS, "score"]].to_numpy(dtype=np.float64)  # (N, 6)
-    means = np.stack([np.bincount(case, column) for column in answers.T], 1) / np.bincount(case)[:, None]
-    meta = predictions.meta
-    predicted = decide(meta.decision, means[:, :NUM_GRADES], means[:, -1], meta.cut_points)
-    return Cases(reference, predicted.astype(np.int64), patients[first])
-
-
-def _eye_keys(predictions: Predictions, by: Reading) -> NDArray[np.str_]:
-    """(N,) a key an eye; a photograph of nobody known is an eye of its own."""
-    rows = predictions.rows
-    unknown = rows["image_id"][rows["patient_id"].notna() & rows["eye"].isna()].tolist()
-    if unknown:
-        raise InputError(
-            f"{predictions.name}: --by {by} cannot join {len(unknown)} photographs whose eye is not known:"
-            f" {first_few(unknown)}: use --by photograph"
-        )
-    return (pd.Series(patient_keys(rows)) + " " + rows["eye"].fillna("")).to_numpy(dtype=str)
-
-
-def _worst_eye(eyes: Cases) -> Cases:
-    """A patient is as ill as the worse eye."""
-    patients, first, case = np.unique(eyes.patients, return_index=True, return_inverse=True)
-    predicted = np.zeros(len(patients), dtype=np.int64)
-    np.maximum.at(predicted, case, eyes.predicted)
-    return Cases(eyes.reference[first], predicted, patients)
-
-
-def _defined(share: float) -> float | None:
-    return None if np.isnan(share) else share
-
-
 def _agreement_table(scores: Sequence[RunScore]) -> Table:
     columns = (
         "run", "target", "split", "reading", "chosen on", "photographs", "patients",
@@ -464,6 +353,7 @@ def _agreement_table(scores: Sequence[RunScore]) -> Table:
 
 
 def _agreement_row(score: RunScore) -> tuple[str, ...]:
+    found = score.agreement
     return (
         score.run,
         score.target,
@@ -471,25 +361,23 @@ def _agreement_row(score: RunScore) -> tuple[str, ...]:
         score.reading,
         score.chosen_on,
         str(score.photographs),
-        str(score.patients),
-        _with_interval(score.quadratic_weighted_kappa, score.quadratic_weighted_kappa_interval),
-        _with_interval(score.plain_kappa, score.plain_kappa_interval),
-        score.band,
-        f"{score.accuracy:.3f}",
+        str(found.patients),
+        with_interval(found.quadratic_weighted_kappa, found.quadratic_weighted_kappa_interval),
+        with_interval(found.plain_kappa, found.plain_kappa_interval),
+        found.band,
+        f"{found.accuracy:.3f}",
     )
 
 
 def _recall_table(scores: Sequence[RunScore]) -> Table:
     grades = (f"grade {grade}" for grade in range(NUM_GRADES))
     columns = ("run", *grades, "referable sensitivity", "referable specificity")
-    rows = [
-        (
-            score.run,
-            *(_share(value) for value in (*score.recalls, score.referable_sensitivity, score.referable_specificity)),
-        )
-        for score in scores
-    ]
+    rows = [(score.run, *map(_share, _shares(score.agreement))) for score in scores]
     return Table("Share of each grade that was found; referable is grade 2 and worse", columns, rows)
+
+
+def _shares(found: Agreement) -> tuple[float | None, ...]:
+    return (*found.recalls, found.referable_sensitivity, found.referable_specificity)
 
 
 def _difference_table(comparisons: Sequence[Comparison]) -> Table:
@@ -507,10 +395,6 @@ def _difference_table(comparisons: Sequence[Comparison]) -> Table:
         for item in comparisons
     ]
     return Table("Difference in quadratic kappa on the same resampled patients", columns, rows)
-
-
-def _with_interval(value: float, interval: Interval) -> str:
-    return f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
 
 
 def _share(value: float | None) -> str:

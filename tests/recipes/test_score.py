@@ -98,18 +98,18 @@ def test_perfect_grades_are_perfect_in_every_reading(tmp_path: Path) -> None:
     path = _write(tmp_path, _predictions(noise=0))
     for by in ("photograph", "eye", "patient"):
         found = _one(path, by=by, split="val")
-        assert (found.quadratic_weighted_kappa, found.plain_kappa, found.accuracy) == (1, 1, 1)
-        assert found.quadratic_weighted_kappa_interval == (1, 1)
+        assert (found.agreement.quadratic_weighted_kappa, found.agreement.plain_kappa, found.agreement.accuracy) == (1, 1, 1)
+        assert found.agreement.quadratic_weighted_kappa_interval == (1, 1)
 
 
 def test_photographs_equal_scikit_learn(tmp_path: Path) -> None:
     predictions = _predictions()
     found = _one(_write(tmp_path, predictions), split="test")
     rows = predictions.of_split("test").rows
-    assert found.quadratic_weighted_kappa == pytest.approx(_kappa(rows["eye_grade"], rows["predicted_grade"]))
-    low, high = found.quadratic_weighted_kappa_interval
-    assert low < found.quadratic_weighted_kappa < high
-    assert (found.photographs, found.cases, found.patients) == (40, 40, 10)
+    assert found.agreement.quadratic_weighted_kappa == pytest.approx(_kappa(rows["eye_grade"], rows["predicted_grade"]))
+    low, high = found.agreement.quadratic_weighted_kappa_interval
+    assert low < found.agreement.quadratic_weighted_kappa < high
+    assert (found.photographs, found.agreement.cases, found.agreement.patients) == (40, 40, 10)
 
 
 def test_eyes_are_means_of_their_views(tmp_path: Path) -> None:
@@ -117,8 +117,8 @@ def test_eyes_are_means_of_their_views(tmp_path: Path) -> None:
     found = _one(_write(tmp_path, predictions), split="test", by="eye")
     eyes = predictions.of_split("test").rows.groupby(["patient_id", "eye"], sort=False)
     predicted = np.floor(eyes["score"].mean() + 0.5)
-    assert found.quadratic_weighted_kappa == pytest.approx(_kappa(eyes["eye_grade"].first(), predicted))
-    assert (found.photographs, found.cases, found.patients) == (40, 20, 10)
+    assert found.agreement.quadratic_weighted_kappa == pytest.approx(_kappa(eyes["eye_grade"].first(), predicted))
+    assert (found.photographs, found.agreement.cases, found.agreement.patients) == (40, 20, 10)
 
 
 def test_a_patient_is_as_ill_as_the_worse_eye(tmp_path: Path) -> None:
@@ -127,8 +127,8 @@ def test_a_patient_is_as_ill_as_the_worse_eye(tmp_path: Path) -> None:
     rows = predictions.of_split("test").rows
     worst = np.floor(rows.groupby(["patient_id", "eye"])["score"].mean() + 0.5).groupby("patient_id").max()
     reference = rows.groupby("patient_id")["patient_grade"].first()
-    assert found.quadratic_weighted_kappa == pytest.approx(_kappa(reference, worst))
-    assert found.cases == 10
+    assert found.agreement.quadratic_weighted_kappa == pytest.approx(_kappa(reference, worst))
+    assert found.agreement.cases == 10
 
 
 def test_patient_grades_are_means_over_the_patient_and_stay_patient_grades_by_eye(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_patient_grades_are_means_over_the_patient_and_stay_patient_grades_by_ey
     for by, keys in (("patient", ["patient_id"]), ("eye", ["patient_id", "eye"])):
         groups = rows.groupby(keys)
         expected = _kappa(groups["patient_grade"].first(), np.floor(groups["score"].mean() + 0.5))
-        assert _one(path, split="test", by=by).quadratic_weighted_kappa == pytest.approx(expected)
+        assert _one(path, split="test", by=by).agreement.quadratic_weighted_kappa == pytest.approx(expected)
 
 
 def test_joining_decides_on_mean_probabilities(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_joining_decides_on_mean_probabilities(tmp_path: Path) -> None:
     shares = np.tile([[0.5, 0.1, 0.4, 0, 0], [0, 0.1, 0.45, 0.45, 0]], (20, 1))
     predictions.rows[[f"prob_{k}" for k in range(5)]] = shares.astype(np.float32)
     found = _one(_write(tmp_path, predictions), by="eye")
-    assert np.sum(found.confusion, 0).tolist() == [0, 0, 20, 0, 0]
+    assert np.sum(found.agreement.confusion, 0).tolist() == [0, 0, 20, 0, 0]
 
 
 def test_photographs_of_nobody_known_are_patients_each(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_photographs_of_nobody_known_are_patients_each(tmp_path: Path) -> None:
     unknown = replace(predictions, rows=predictions.rows.assign(patient_id=None, eye=None))
     path = _write(tmp_path, unknown.where(np.ones(40)))
     found = _one(path, by="eye")
-    assert (found.cases, found.patients) == (40, 40)
+    assert (found.agreement.cases, found.agreement.patients) == (40, 40)
 
 
 def test_an_unknown_eye_cannot_be_joined(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_an_unknown_eye_cannot_be_joined(tmp_path: Path) -> None:
     path = _write(tmp_path, predictions)
     with pytest.raises(InputError, match="--by eye cannot join 20 photographs whose eye is not known: 10_l2"):
         _one(path, by="eye")
-    assert _one(path).cases == 40
+    assert _one(path).agreement.cases == 40
 
 
 def test_views_that_contradict_each_other_cannot_be_joined(tmp_path: Path) -> None:
@@ -238,8 +238,8 @@ def test_the_courses_truth_scores_a_split_it_names(shared_data: Path, tmp_path: 
         name="ones",
     )
     found = _one(_write(tmp_path, predictions), truth=truth)
-    assert (found.photographs, found.patients, found.quadratic_weighted_kappa) == (400, 100, 0)
-    assert np.sum(found.confusion, 1).tolist() == [120, 80, 80, 80, 40]
+    assert (found.photographs, found.agreement.patients, found.agreement.quadratic_weighted_kappa) == (400, 100, 0)
+    assert np.sum(found.agreement.confusion, 1).tolist() == [120, 80, 80, 80, 40]
 
 
 def test_without_reference_grades_nothing_is_scored(tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ def test_a_run_is_not_better_than_itself(tmp_path: Path) -> None:
 def test_a_clear_difference_is_said_in_its_direction(tmp_path: Path, noises: tuple[float, float], start: str) -> None:
     paths = [_write(tmp_path, _predictions(1, noise), name) for name, noise in zip("ab", noises, strict=True)]
     report = run_score(paths, QUICK)
-    first, second = (found.quadratic_weighted_kappa for found in report.scores)
+    first, second = (found.agreement.quadratic_weighted_kappa for found in report.scores)
     assert report.comparisons[0].difference == pytest.approx(second - first)
     assert report.comparisons[0].sentence.startswith(start)
 
@@ -300,11 +300,11 @@ def test_one_single_grade_is_a_zero_with_a_warning(tmp_path: Path, ear, warnings
     path = _write(tmp_path, predictions.where(predictions.rows["eye_grade"] == 3))
     with talk.listening(ear):
         found = _one(path)
-    assert (found.degenerate, found.quadratic_weighted_kappa, found.plain_kappa) == (True, 0, 0)
+    assert (found.agreement.degenerate, found.agreement.quadratic_weighted_kappa, found.agreement.plain_kappa) == (True, 0, 0)
     assert any("kappa is undefined and given as 0" in warning for warning in warnings)
     assert any("too few for an interval" in warning for warning in warnings)
-    assert found.recalls == (None, None, None, 1, None)
-    assert found.referable_specificity is None
+    assert found.agreement.recalls == (None, None, None, 1, None)
+    assert found.agreement.referable_specificity is None
 
 
 def test_the_command_answers_people_and_programs(tmp_path: Path) -> None:
@@ -316,7 +316,7 @@ def test_the_command_answers_people_and_programs(tmp_path: Path) -> None:
     assert all(len(row) == len(table.columns) for table in tables for row in table.rows)
     assert tables[0].rows[0][:4] == ("a", "eye", "val", "photograph")
     record = json.loads(json.dumps(as_json(report), allow_nan=False))
-    assert record["scores"][0]["quadratic_weighted_kappa_interval"][0] < 1
+    assert record["scores"][0]["agreement"]["quadratic_weighted_kappa_interval"][0] < 1
     assert score([tmp_path / "*.parquet"], split="val", resamples=200, seed=1) == report
 
 

@@ -1,0 +1,89 @@
+"""What kappa counts: photographs, or photographs joined to eyes or patients."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from drkit.decisions import decide
+from drkit.errors import InputError, first_few
+from drkit.grades import NUM_GRADES
+from drkit.records.predictions import PROBABILITY_COLUMNS, Predictions, patient_keys
+
+Reading = Literal["photograph", "eye", "patient"]
+Index = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Cases:
+    """What kappa counts: photographs, or photographs joined to eyes or patients.
+
+    Args:
+        reference: (C,) grades 0-4.
+        predicted: (C,) grades 0-4.
+        patients: (C,) a key a patient.
+    """
+
+    reference: Index
+    predicted: Index
+    patients: NDArray[np.str_]
+
+
+def read_cases(predictions: Predictions, reference: Index, by: Reading) -> Cases:
+    """Turn photographs into cases.
+
+    Args:
+        predictions: N photographs.
+        reference: (N,) grades 0-4; of the patients where `by` is patient.
+        by: Each photograph for itself; or an eye's, or a patient's, joined by mean probabilities and mean score.
+            A run that grades eyes grades a patient by the worse eye.
+
+    Raises:
+        InputError: photographs whose eye is not known, or that contradict each other, where they are joined.
+    """
+    patients = predictions.patients()
+    if by == "photograph":
+        return Cases(reference, predictions.rows["predicted_grade"].to_numpy(dtype=np.int64), patients)
+    if by == "patient" and predictions.meta.target == "patient":
+        return _join(predictions, reference, patients, patients)
+    eyes = _join(predictions, reference, _eye_keys(predictions, by), patients)
+    return _worst_eye(eyes) if by == "patient" else eyes
+
+
+def _join(predictions: Predictions, reference: Index, keys: NDArray[np.str_], patients: NDArray[np.str_]) -> Cases:
+    """Average the probabilities and scores of the photographs with the same key, then decide."""
+    _, first, case = np.unique(keys, return_index=True, return_inverse=True)
+    joined = reference[first]
+    odd = np.flatnonzero(joined[case] != reference)
+    if len(odd):
+        raise InputError(
+            f"{predictions.name}: {len(np.unique(case[odd]))} cases cannot be joined, their photographs have"
+            f" different reference grades: {first_few(np.unique(keys[odd]).tolist())}"
+        )
+    answers = predictions.rows[[*PROBABILITY_COLUMNS, "score"]].to_numpy(dtype=np.float64)  # (N, 6)
+    means = np.stack([np.bincount(case, column) for column in answers.T], 1) / np.bincount(case)[:, None]
+    meta = predictions.meta
+    predicted = decide(meta.decision, means[:, :NUM_GRADES], means[:, -1], meta.cut_points)
+    return Cases(joined, predicted.astype(np.int64), patients[first])
+
+
+def _eye_keys(predictions: Predictions, by: Reading) -> NDArray[np.str_]:
+    """(N,) a key an eye; a photograph of nobody known is an eye of its own."""
+    rows = predictions.rows
+    unknown = rows["image_id"][rows["patient_id"].notna() & rows["eye"].isna()].tolist()
+    if unknown:
+        raise InputError(
+            f"{predictions.name}: --by {by} cannot join {len(unknown)} photographs whose eye is not known:"
+            f" {first_few(unknown)}: use --by photograph"
+        )
+    return (pd.Series(patient_keys(rows)) + " " + rows["eye"].fillna("")).to_numpy(dtype=str)
+
+
+def _worst_eye(eyes: Cases) -> Cases:
+    """A patient is as ill as the worse eye."""
+    patients, first, case = np.unique(eyes.patients, return_index=True, return_inverse=True)
+    predicted = np.zeros(len(patients), dtype=np.int64)
+    np.maximum.at(predicted, case, eyes.predicted)
+    return Cases(eyes.reference[first], predicted, patients)

@@ -1,0 +1,73 @@
+"""The photograph bank: decoded once, refused together, kept on disk when large."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from drkit.data import bank
+from drkit.data.bank import build_bank
+from drkit.errors import InputError
+from drkit.images.disc import square_about_disc
+from drkit.images.files import encode_photograph, read_photograph
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> list[Path]:
+    generator = np.random.default_rng(0)
+    found = []
+    for name in "abc":
+        photograph = np.zeros((60, 90, 3), np.uint8)
+        photograph[10:50, 20:70] = generator.integers(60, 255, (40, 50, 3))
+        found.append(tmp_path / f"{name}.png")
+        found[-1].write_bytes(encode_photograph(photograph, ".png"))
+    return found
+
+
+def test_a_bank_holds_each_photograph_and_its_hash(paths: list[Path], tmp_path: Path) -> None:
+    made = build_bank(paths, 32, tmp_path / "cache")
+    for row, path in enumerate(paths):
+        assert np.array_equal(made.pixels[row], square_about_disc(read_photograph(path), 32))
+        assert made.hashes[row] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_large_bank_is_kept_on_disk_until_a_photograph_changes(
+    paths: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_memory = build_bank(paths, 32, tmp_path / "cache")
+    monkeypatch.setattr(bank, "MEMORY_SHARE", 0.0)
+    on_disk = build_bank(paths, 32, tmp_path / "cache")
+    assert isinstance(on_disk.pixels, np.memmap)
+    assert np.array_equal(on_disk.pixels, in_memory.pixels)
+    assert on_disk.hashes == in_memory.hashes
+    first = sorted((tmp_path / "cache").iterdir())
+    build_bank(paths, 32, tmp_path / "cache")
+    assert sorted((tmp_path / "cache").iterdir()) == first
+    os.utime(paths[0], (0, 0))
+    build_bank(paths, 32, tmp_path / "cache")
+    assert len(list((tmp_path / "cache").iterdir())) == 2 * len(first)
+
+
+def test_a_bank_that_fails_leaves_nothing_in_the_cache(
+    paths: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bank, "MEMORY_SHARE", 0.0)
+    paths[1].write_bytes(b"no photograph")
+    with pytest.raises(InputError, match=r"b\.png is no photograph"):
+        build_bank(paths, 32, tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_all_unreadable_photographs_are_counted_and_five_named(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.jpg" for number in range(7)]
+    for path in paths[:6]:
+        path.write_bytes(b"")
+    with pytest.raises(InputError) as refused:
+        build_bank(paths, 32, tmp_path / "cache")
+    told = str(refused.value)
+    assert told.startswith("7 photographs cannot be used")
+    assert told.count("is empty") == 5
+    assert told.endswith("and 2 more")

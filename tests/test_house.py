@@ -1,0 +1,134 @@
+"""The house itself: which room may import which, what help pays for, and that the catalogue keeps its word."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import drkit
+from drkit import catalogue
+
+PACKAGE = Path(drkit.__file__).parent
+
+# From the roof to the ground; a room imports only from itself and from below.
+FLOORS = [
+    {"cli"},
+    {"recipes"},
+    {"plotting"},
+    {"auditing"},
+    {"training"},
+    {"inference", "readings"},
+    {"data", "models"},
+    {"images", "records", "losses", "agreement"},
+    {"metrics", "decisions"},
+    {"catalogue", "reporting", "talk"},
+    {"grades", "errors"},
+]
+HEAVY = (
+    "torch", "torchvision", "timm", "kornia", "cv2", "sklearn", "lightgbm", "pandas", "matplotlib", "pyarrow",
+    "lightning_fabric",
+)  # fmt: skip
+# Within a floor these go one way.
+ALLOWED_BESIDE = {("models", "data"), ("images", "records"), ("records", "images")}
+
+
+def _floor(room: str) -> int:
+    return next(number for number, rooms in enumerate(FLOORS) if room in rooms)
+
+
+def _imports() -> list[tuple[str, str, str]]:
+    """(file, its room, imported room) of every import of drkit in drkit."""
+    found = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        room = path.relative_to(PACKAGE).with_suffix("").parts[0]
+        if room.startswith("__"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module == "drkit":
+                names = [f"drkit.{alias.name}" for alias in node.names]
+            found += [
+                (str(path.relative_to(PACKAGE)), room, name.split(".")[1]) for name in names if name.startswith("drkit.")
+            ]
+    return found
+
+
+def test_imports_point_down() -> None:
+    wrong = [
+        f"{file} imports {target}"
+        for file, room, target in _imports()
+        if not target.startswith("__")
+        and room != target
+        and (_floor(target) < _floor(room) or (_floor(target) == _floor(room) and (room, target) not in ALLOWED_BESIDE))
+    ]
+    assert wrong == []
+
+
+def test_every_room_stands_on_a_floor() -> None:
+    rooms = {path.stem for path in PACKAGE.iterdir() if not path.name.startswith("__")}
+    assert rooms == {room for floor in FLOORS for room in floor}
+
+
+def test_recipes_never_import_recipes() -> None:
+    assert [file for file, room, target in _imports() if room == target == "recipes"] == []
+
+
+@pytest.mark.parametrize(("word", "owner"), [("cv2.imdecode", "images/files.py"), ("print(", "cli/console.py")])
+def test_only_one_module_reads_pixels_and_only_one_prints(word: str, owner: str) -> None:
+    users = {
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == word.rstrip("(")
+    }
+    assert users == {owner}
+
+
+def test_only_models_names_timm() -> None:
+    users = {
+        path.relative_to(PACKAGE).parts[0]
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Import) and any(alias.name.split(".")[0] == "timm" for alias in node.names)
+    }
+    assert users == {"models"}
+
+
+def _command_lines() -> list[list[str]]:
+    commands = ["synth", "finetune", "predict", "score", "submit", "plot", "plot curves"]
+    return [["--help"], ["--version"], *([*command.split(), "--help"] for command in commands)]
+
+
+@pytest.mark.parametrize("arguments", _command_lines(), ids=" ".join)
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    program = (
+        "import sys\n"
+        "from drkit.cli.app import app\n"
+        "try:\n"
+        f"    app({arguments!r})\n"
+        "except SystemExit as ended:\n"
+        "    assert not ended.code, ended.code\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (kind, name)
+        for kind, entries in vars(catalogue).items()
+        if kind.isupper() and kind != "SHORT_BACKBONES"
+        for name in entries
+    ],
+)
+def test_every_entry_of_the_catalogue_can_be_loaded(kind: str, name: str) -> None:
+    entry = getattr(catalogue, kind)[name]
+    assert entry.load() is not None
+    assert entry.summary
+    assert not entry.summary.endswith(".")
