@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from drkit.losses import FloatArray, Loss
 
-BATCH_SIZE = 64  # without gradients memory is no matter; larger ones gain nothing
+BATCH_SIZE = 32  # on two cores the fastest; see tests/benchmarks/inference.py
 
 
 @dataclass(frozen=True)

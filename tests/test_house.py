@@ -50,9 +50,8 @@ def _imports() -> list[tuple[str, str, str]]:
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and node.module == "drkit":
                 names = [f"drkit.{alias.name}" for alias in node.names]
-            found += [
-                (str(path.relative_to(PACKAGE)), room, name.split(".")[1]) for name in names if name.startswith("drkit.")
-            ]
+            inside = [name.split(".")[1] for name in names if name.startswith("drkit.")]
+            found += [(str(path.relative_to(PACKAGE)), room, target) for target in inside]
     return found
 
 

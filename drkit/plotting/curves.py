@@ -36,7 +36,7 @@ def draw_curves(histories: Mapping[str, pd.DataFrame]) -> Figure:
                 _draw_over_epochs(axes[0, column], history, measure, colour)
                 _draw_against_training(axes[1, column], history, measure, colour)
             axes[0, column].set(title=title, xlabel="epoch")
-            axes[1, column].set(xlabel=f"{title}, train", ylabel=f"{title}, val")
+            axes[1, column].set(xlabel=f"{title}, train", ylabel="val")
             _draw_diagonal(axes[1, column])
         figure.legend(handles=_legend(histories), loc="outside lower center", ncols=4)
     return figure
@@ -57,9 +57,10 @@ def _draw_against_training(axes: Axes, history: pd.DataFrame, measure: str, colo
 
 
 def _draw_diagonal(axes: Axes) -> None:
-    """Where training and validation are equal."""
+    """Where training and validation are equal, as far as it is in sight."""
+    limits = axes.get_xlim(), axes.get_ylim()
     axes.axline((0, 0), slope=1, color="0.6", linewidth=0.8, linestyle=(0, (4, 4)), zorder=0)
-    axes.autoscale_view()
+    axes.set(xlim=limits[0], ylim=limits[1])
 
 
 def _legend(histories: Mapping[str, pd.DataFrame]) -> list[Line2D]:

@@ -51,5 +51,5 @@ def write_figure(figure: Figure, path: Path, *, force: bool) -> None:
     """
     dated = {"CreationDate": None} if path.suffix.lower() == ".pdf" else {"Date": None}
     metadata = None if path.suffix.lower() == ".png" else dated
-    with writing(path, force=force) as draft:
+    with styled(), writing(path, force=force) as draft:
         figure.savefig(draft, metadata=metadata)

@@ -31,7 +31,7 @@ from drkit.training.fitting import fit
 from drkit.training.optimisation import build_optimizer
 from drkit.training.plan import UNIT, TrainingPlan, plan_training
 from drkit.training.resume import FitState, load_state, save_state
-from drkit.training.runtime import pick_device, seed_epoch
+from drkit.training.runtime import keep_freed_memory, pick_device, seed_epoch
 from drkit.training.sources import PhotographSource, Source, freeze_backbone
 
 
@@ -191,6 +191,7 @@ def _count(plan: TrainingPlan, split: str) -> dict[str, int]:
 
 def _prepare(plan: TrainingPlan) -> Workbench:
     """Build the network, read the photographs, and freeze what is to be frozen."""
+    keep_freed_memory()
     config, device = plan.config, pick_device(plan.config.device)
     loss = plan.build_loss()
     seed_epoch(config.seed, 0)

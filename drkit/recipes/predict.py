@@ -28,7 +28,7 @@ from drkit.records.provenance import sha256_file
 from drkit.records.runs import Run, find_run, read_run_record
 from drkit.reporting import Table
 from drkit.talk import track, warn
-from drkit.training.runtime import pick_device
+from drkit.training.runtime import keep_freed_memory, pick_device
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,7 @@ def run_predict(run_path: Path, config: PredictConfig) -> PredictReport:
     labels = _choose(name_unknown_patients(read_dataset(config.data)), config)
     grader = _rebuild(tensors, header, run)
     bank = build_bank(labels.paths(), header.bank_side, config.cache_dir or default_cache_dir(), config.workers)
+    keep_freed_memory()
     answers = _grade(grader, bank, header, pick_device(config.device))
     seen = _splits_seen(labels, bank, record)
     predictions = _assemble(labels, answers, header, run, seen)

@@ -1,5 +1,8 @@
 """What computes: the device, and the seeds of one epoch."""
 
+import ctypes
+import sys
+
 import numpy as np
 import torch
 
@@ -18,6 +21,23 @@ def pick_device(name: str) -> torch.device:
     if not present[name]:
         raise UsageError(f"--device {name} is not on this machine: choose auto or cpu")
     return torch.device(name)
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep the memory of freed tensors instead of giving it back after every layer.
+
+    On Linux with glibc, fetching it anew takes a tenth of a training's time and a third of inference's; elsewhere
+    nothing happens.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mmap_max, trim_threshold = -4, -1  # glibc's malloc.h: M_MMAP_MAX, M_TRIM_THRESHOLD
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(mmap_max, 0)
+        libc.mallopt(trim_threshold, 2**31 - 1)
+    except (OSError, AttributeError):  # another C library
+        return
 
 
 def seed_epoch(seed: int, epoch: int) -> np.random.Generator:

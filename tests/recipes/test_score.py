@@ -98,7 +98,8 @@ def test_perfect_grades_are_perfect_in_every_reading(tmp_path: Path) -> None:
     path = _write(tmp_path, _predictions(noise=0))
     for by in ("photograph", "eye", "patient"):
         found = _one(path, by=by, split="val")
-        assert (found.agreement.quadratic_weighted_kappa, found.agreement.plain_kappa, found.agreement.accuracy) == (1, 1, 1)
+        agreement = found.agreement
+        assert (agreement.quadratic_weighted_kappa, agreement.plain_kappa, agreement.accuracy) == (1, 1, 1)
         assert found.agreement.quadratic_weighted_kappa_interval == (1, 1)
 
 
@@ -300,7 +301,8 @@ def test_one_single_grade_is_a_zero_with_a_warning(tmp_path: Path, ear, warnings
     path = _write(tmp_path, predictions.where(predictions.rows["eye_grade"] == 3))
     with talk.listening(ear):
         found = _one(path)
-    assert (found.agreement.degenerate, found.agreement.quadratic_weighted_kappa, found.agreement.plain_kappa) == (True, 0, 0)
+    agreement = found.agreement
+    assert (agreement.degenerate, agreement.quadratic_weighted_kappa, agreement.plain_kappa) == (True, 0, 0)
     assert any("kappa is undefined and given as 0" in warning for warning in warnings)
     assert any("too few for an interval" in warning for warning in warnings)
     assert found.agreement.recalls == (None, None, None, 1, None)

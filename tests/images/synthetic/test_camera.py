@@ -9,16 +9,31 @@ import pandas as pd
 import pytest
 
 from drkit.images.synthetic.camera import (
-    Exposure, draw_camera, draw_exposure, judge_quality, lesions_in_view, take_photograph,
-)  # fmt: skip
+    Exposure,
+    draw_camera,
+    draw_exposure,
+    judge_quality,
+    lesions_in_view,
+    take_photograph,
+)
 from drkit.images.synthetic.patient import draw_patient
 from drkit.images.synthetic.retina import Retina, paint_retina
 
 CLEAN = replace(
     draw_exposure(np.random.default_rng(0)),
-    offset=np.zeros(2), turn=0.0, zoom=1.0, brightness=1.0, slope=np.zeros(2), vignette=0.0, shadow=np.array([0, 0, 1, 0.0]),
-    reflex=np.array([0, 0, 1, 0.0]), rim=(0.0, 0.0), haze=0.0, blur=0.0, spots=np.zeros((0, 4)),
-)  # fmt: skip
+    offset=np.zeros(2),
+    turn=0.0,
+    zoom=1.0,
+    brightness=1.0,
+    slope=np.zeros(2),
+    vignette=0.0,
+    shadow=np.array([0, 0, 1, 0.0]),
+    reflex=np.array([0, 0, 1, 0.0]),
+    rim=(0.0, 0.0),
+    haze=0.0,
+    blur=0.0,
+    spots=np.zeros((0, 4)),
+)
 CAMERA = replace(draw_camera(np.random.default_rng(0)), flatness=0.0, notch=False, sensor=0.0)
 SIZE = 128
 

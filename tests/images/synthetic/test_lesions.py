@@ -1,5 +1,7 @@
 """Lesions follow the ICDR grade; where they lie does not."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from scipy.stats import ks_2samp
@@ -15,6 +17,7 @@ def draw_eye(seed: int) -> Anatomy:
     return draw_anatomy("left" if seed % 2 else "right", draw_constitution(rng), rng)
 
 
+@cache
 def draw_many(grade: int) -> list[tuple[Anatomy, Disease]]:
     eyes = [draw_eye(seed) for seed in EYES]
     return [(eye, draw_disease(grade, eye, np.random.default_rng([grade, k]))) for k, eye in enumerate(eyes)]

@@ -1,0 +1,1 @@
+"""Synthetic eyes: retinas drawn from anatomy, lesions that follow the ICDR grade, and a camera apart from both."""

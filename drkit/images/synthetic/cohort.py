@@ -1,0 +1,63 @@
+"""Who is in a synthetic data set: each patient's grade and split, whatever the number of patients."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count, islice
+
+import numpy as np
+
+from drkit.grades import SPLITS, Split
+
+FEWEST_PATIENTS = 5  # below it a split would be empty
+_BLOCK = (0, 0, 0, 1, 1, 2, 2, 3, 3, 4)  # grades of ten patients: 30/20/20/20/10 %, DeepDRiD's shares
+# The split of the first, second ... patient of a grade, over and over: 60/20/20 %, early ones in each split.
+_TURNS: tuple[tuple[Split, ...], ...] = (
+    ("train", "val", "test", "train", "train"),
+    ("train", "val", "train", "test", "train"),
+    ("train", "test", "train", "val", "train"),
+    ("train", "train", "val", "test", "train"),
+    ("train", "val", "test", "train", "train"),
+)
+
+
+@dataclass(frozen=True)
+class Member:
+    """One patient: number from 1, grade of the worse eye, split."""
+
+    patient: int
+    grade: int
+    split: Split
+
+
+def draw_cohort(num_patients: int, seed: int) -> list[Member]:
+    """Draw grades and splits: train, val and test as 60/20/20 and grades as 30/20/20/20/10 of a hundred.
+
+    More patients begin with the same ones as fewer. From 5 patients on no split is empty, from 10 on train has every
+    grade, from 30 on val and test have, too.
+    """
+    return list(islice(_members(seed), num_patients))
+
+
+def _members(seed: int) -> Iterator[Member]:
+    seen: Counter[int] = Counter()
+    patients = count(1)
+    for block in count():
+        for grade in _draw_block(seed, block):
+            split = _TURNS[grade][seen[grade] % 5]
+            seen[grade] += 1
+            yield Member(next(patients), grade, split)
+
+
+def _draw_block(seed: int, block: int) -> tuple[int, ...]:
+    """The grades of ten patients in random order; the first five of all cover the splits."""
+    rng = np.random.default_rng([seed, block])
+    while True:
+        grades = tuple(int(grade) for grade in rng.permutation(_BLOCK))
+        if block > 0 or _covers_splits(grades[:FEWEST_PATIENTS]):
+            return grades
+
+
+def _covers_splits(grades: tuple[int, ...]) -> bool:
+    first = [_TURNS[grade][grades[:k].count(grade)] for k, grade in enumerate(grades)]
+    return set(first) == set(SPLITS)

@@ -1,0 +1,296 @@
+"""Make synthetic fundus photographs in the course's own layout."""
+
+import csv
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import drkit
+from drkit import talk
+from drkit.errors import InputError, OutputExistsError, UsageError, first_few
+from drkit.grades import GRADE_NAMES, NUM_GRADES, SPLITS
+from drkit.images.files import encode_photograph
+from drkit.images.synthetic.canvas import encode_mask
+from drkit.images.synthetic.cohort import FEWEST_PATIENTS, Member, draw_cohort
+from drkit.images.synthetic.lesions import LesionKind
+from drkit.images.synthetic.patient import Take, draw_patient, photograph_patient
+from drkit.reporting import Table
+
+SCHEMA_VERSION = 1
+MANIFEST = "synth.json"
+SIZES = (32, 2048)  # pixels
+PHOTOGRAPHS_A_PATIENT = 4
+BYTES_A_PIXEL = 0.6  # of JPEG and mask, rounded up
+PATIENTS_A_WORKER = 6  # fewer do not pay for starting a process
+
+COURSE_COLUMNS = (
+    "patient_id", "image_id", "img_path", "Overall quality", "left_eye_DR_Level", "right_eye_DR_Level",
+    "patient_DR_Level", "Clarity", "Field definition", "Artifact",
+)  # fmt: skip
+TRUTH_COLUMNS = ("image_id", "patient_id", "eye_grade", "patient_grade")
+LESION_COLUMNS = {
+    LesionKind.MICROANEURYSM: "microaneurysms",
+    LesionKind.HAEMORRHAGE: "haemorrhages",
+    LesionKind.HARD_EXUDATE: "hard_exudates",
+    LesionKind.COTTON_WOOL_SPOT: "cotton_wool_spots",
+    LesionKind.NEW_VESSELS: "new_vessels",
+}
+_OWN_ENTRIES = {
+    *SPLITS, *(f"{split}.csv" for split in SPLITS), "sample_submission.csv", "test_grades.csv",
+    "lesions", "lesions.csv", MANIFEST,
+}  # fmt: skip
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class SynthConfig:
+    """What is made.
+
+    Args:
+        out: The data set's folder.
+        patients: Over all splits; four photographs each.
+        size: Side of a photograph in pixels, 32-2048.
+        seed: The same seed makes the same files.
+        workers: Processes; does not change what is made.
+        force: Replace a data set that `drkit synth` made.
+    """
+
+    out: Path
+    patients: int = 60
+    size: int = 256
+    seed: int = 0
+    workers: int = 1
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class SynthReport:
+    """What was made.
+
+    Args:
+        out: The data set's folder.
+        patients: How many.
+        photographs: How many.
+        size: Side of a photograph in pixels.
+        seed: That makes it again.
+        patients_by_grade: For each split the patients of grade 0, 1, 2, 3, 4.
+        photographs_with: How many photographs show at least one lesion of a kind.
+    """
+
+    out: Path
+    patients: int
+    photographs: int
+    size: int
+    seed: int
+    patients_by_grade: dict[str, tuple[int, ...]]
+    photographs_with: dict[str, int]
+
+    def story(self) -> Iterator[str | Table]:
+        """Sentences and the table of patients."""
+        yield f"{self.photographs} synthetic photographs of {self.patients} patients, {self.size} px, in {self.out}"
+        rows = [[split, *map(str, counts)] for split, counts in self.patients_by_grade.items()]
+        yield Table("Patients by the grade of their worse eye", ("split", *GRADE_NAMES), rows)
+        yield f"The test split's grades: {self.out / 'test_grades.csv'}; where the lesions are: {self.out / 'lesions'}"
+
+
+def run_synth(config: SynthConfig) -> SynthReport:
+    """Make a data set of synthetic eyes; see `docs/synthetic.md` for what is drawn from what.
+
+    Raises:
+        UsageError: too few patients, or a size, seed or number of workers out of range.
+        OutputExistsError: `out` is there and not empty, or `force` would replace what synth did not make.
+        InputError: `out` is a file or cannot be written, or the disk is too small.
+    """
+    _check_numbers(config)
+    _check_out(config.out, force=config.force)
+    _check_space(config)
+    members = draw_cohort(config.patients, config.seed)
+    with _building(config.out) as folder:
+        rows = _make_photographs(members, config, folder)
+        _write_tables(rows, folder)
+        _write_manifest(config, folder)
+    return _report(members, rows, config)
+
+
+def _check_numbers(config: SynthConfig) -> None:
+    if config.patients < FEWEST_PATIENTS:
+        raise UsageError(
+            f"--patients {config.patients} is too few for train, val and test: ask for {FEWEST_PATIENTS} or more"
+            " (30 or more bring every grade into every split)"
+        )
+    if not SIZES[0] <= config.size <= SIZES[1]:
+        raise UsageError(f"--size {config.size}: photographs have {SIZES[0]} to {SIZES[1]} pixels a side")
+    if config.seed < 0:
+        raise UsageError(f"--seed {config.seed}: seeds are 0 or more")
+    if config.workers < 1:
+        raise UsageError(f"--workers {config.workers}: at least 1 process has to work")
+
+
+def _check_out(out: Path, *, force: bool) -> None:
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file, where a folder was to be made: choose another name")
+    if out.is_dir() and Path.cwd().resolve().is_relative_to(out.resolve()):
+        raise UsageError(f"{out} is the folder you are in: name a new one, such as {out / 'DeepDRiD'}")
+    found = {entry.name for entry in out.iterdir()} if out.is_dir() else set()
+    if not found:
+        return
+    if MANIFEST not in found:
+        raise OutputExistsError(
+            f"{out} exists, is not empty and was not made by drkit synth: choose another name"
+            " (--force replaces only what synth made)"
+        )
+    if not force:
+        raise OutputExistsError(f"{out} exists already: choose another name, or replace it with --force")
+    if foreign := sorted(found - _OWN_ENTRIES):
+        raise OutputExistsError(f"{out} holds what synth did not make: {first_few(foreign)}: move it away first")
+
+
+def _check_space(config: SynthConfig) -> None:
+    ground = next(folder for folder in config.out.absolute().parents if folder.exists())
+    if not ground.is_dir() or not os.access(ground, os.W_OK):
+        raise InputError(f"{ground} cannot be written to: choose another place for {config.out.name}")
+    needed = int(config.patients * PHOTOGRAPHS_A_PATIENT * config.size**2 * BYTES_A_PIXEL)
+    free = shutil.disk_usage(ground).free
+    if needed > free:
+        raise InputError(f"{config.out} needs about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free")
+
+
+@contextmanager
+def _building(out: Path) -> Iterator[Path]:
+    """Give a folder beside `out` that takes its name, and its place, when the block ends well."""
+    out = out.resolve()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    workshop = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
+    draft = workshop / "new"
+    draft.mkdir()
+    try:
+        yield draft
+        if out.exists():
+            out.replace(workshop / "old")
+        draft.replace(out)
+    finally:
+        if not out.exists() and (workshop / "old").exists():
+            (workshop / "old").replace(out)
+        shutil.rmtree(workshop, ignore_errors=True)
+
+
+def _make_photographs(members: Sequence[Member], config: SynthConfig, folder: Path) -> list[Row]:
+    """Write photographs and masks; the rows of all tables, in the order of the patients."""
+    (folder / "lesions").mkdir()
+    jobs = [_Job(member, config.size, config.seed, folder) for member in members]
+    workers = min(config.workers, -(-len(jobs) // PATIENTS_A_WORKER))
+    results = map(_make_patient, jobs) if workers == 1 else _make_in_processes(jobs, workers)
+    return [row for rows in talk.track(results, "patients", len(jobs)) for row in rows]
+
+
+def _make_in_processes(jobs: Sequence["_Job"], workers: int) -> Iterator[list[Row]]:
+    # Started afresh, not forked: a fork of a process whose OpenCV or torch has threads can hang.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, initializer=_leave_interrupts_to_the_parent)
+    try:
+        yield from pool.map(_make_patient, jobs, chunksize=2)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@dataclass(frozen=True)
+class _Job:
+    member: Member
+    size: int
+    seed: int
+    folder: Path
+
+
+def _make_patient(job: _Job) -> list[Row]:
+    """Write the photographs of one patient, straight into the draft folder that nobody reads yet."""
+    patient, split = str(job.member.patient), job.member.split
+    home = job.folder / split / patient
+    home.mkdir(parents=True)
+    rows = []
+    for take in photograph_patient(draw_patient(job.seed, job.member.patient, job.member.grade), job.size):
+        row = _row(take, job.member)
+        (home / f"{row['image_id']}.jpg").write_bytes(encode_photograph(take.photograph, ".jpg"))
+        (job.folder / "lesions" / f"{row['image_id']}.png").write_bytes(encode_mask(take.mask))
+        rows.append(row)
+    return rows
+
+
+def _row(take: Take, member: Member) -> Row:
+    """What any of the tables says of a photograph, under their columns' names."""
+    image_id = f"{member.patient}_{take.eye[0]}{take.view}"
+    return {
+        "split": member.split,
+        "patient_id": member.patient,
+        "image_id": image_id,
+        "img_path": f"{member.patient}/{image_id}.jpg",
+        "eye_grade": take.eye_grade,
+        "patient_grade": member.grade,
+        f"{take.eye}_eye_DR_Level": take.eye_grade,
+        "patient_DR_Level": member.grade,
+        "Overall quality": take.quality.overall,
+        "Clarity": take.quality.clarity,
+        "Field definition": take.quality.field_definition,
+        "Artifact": take.quality.artifact,
+        **{column: take.counts[kind] for kind, column in LESION_COLUMNS.items()},
+        "ID": f"{image_id}.jpg",
+        "TARGET": 0,
+    }
+
+
+def _write_tables(rows: Sequence[Row], folder: Path) -> None:
+    """The course's CSVs with its CRLF ends, and drkit's own with plain ones."""
+    by_split = {split: [row for row in rows if row["split"] == split] for split in SPLITS}
+    for split in ("train", "val"):
+        _write_csv(folder / f"{split}.csv", COURSE_COLUMNS, by_split[split], "\r\n")
+    _write_csv(folder / "test.csv", ("image_id", "img_path"), by_split["test"], "\r\n")
+    _write_csv(folder / "sample_submission.csv", ("ID", "TARGET"), by_split["test"], "\r\n")
+    _write_csv(folder / "test_grades.csv", TRUTH_COLUMNS, by_split["test"], "\n")
+    _write_csv(folder / "lesions.csv", ("image_id", *LESION_COLUMNS.values()), rows, "\n")
+
+
+def _write_csv(path: Path, columns: Iterable[str], rows: Iterable[Row], end: str) -> None:
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(columns), restval="", extrasaction="ignore", lineterminator=end)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _write_manifest(config: SynthConfig, folder: Path) -> None:
+    record = {
+        "made_by": "drkit synth",
+        "schema_version": SCHEMA_VERSION,
+        "drkit_version": drkit.__version__,
+        "patients": config.patients,
+        "size": config.size,
+        "seed": config.seed,
+        "mask_values": {"background": 0, **{LESION_COLUMNS[kind]: int(kind) for kind in LesionKind}},
+    }
+    (folder / MANIFEST).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def _report(members: Sequence[Member], rows: Sequence[Row], config: SynthConfig) -> SynthReport:
+    counts = Counter[tuple[str, int]]((member.split, member.grade) for member in members)
+    return SynthReport(
+        out=config.out,
+        patients=len(members),
+        photographs=len(rows),
+        size=config.size,
+        seed=config.seed,
+        patients_by_grade={s: tuple(counts[s, grade] for grade in range(NUM_GRADES)) for s in SPLITS},
+        photographs_with={name: sum(row[name] > 0 for row in rows) for name in LESION_COLUMNS.values()},
+    )

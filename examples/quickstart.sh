@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# From photographs to a checked submission: examples/quickstart.sh [DATA] [OUT]
+#
+#   DATA  a data set in any known layout, such as the course's DeepDRiD; synthetic eyes are made where it is left out
+#   OUT   folder for everything that is written (default: quickstart)
+#
+# Settings by environment: PATIENTS and SIZE of the synthetic eyes, EPOCHS, COPIES (augmented copies a photograph),
+# INPUT (side of the network's images in pixels).
+set -euo pipefail
+
+data=${1:-}
+out=${2:-quickstart}
+mkdir -p "$out"
+
+if [ -z "$data" ]; then
+    data=$out/synthetic-eyes
+    [ -e "$data" ] || drkit synth "$data" --patients "${PATIENTS:-50}" --size "${SIZE:-256}"
+fi
+
+# Train a head on the frozen default backbone; --choose last, so that no epoch is picked on the patients scored below.
+drkit finetune --data "$data" --freeze backbone --copies "${COPIES:-1}" --epochs "${EPOCHS:-20}" \
+    ${INPUT:+--size "$INPUT"} --choose last --runs-dir "$out/runs" --name quickstart --force
+
+# How well it grades the validation patients: a photograph at a time, and all photographs of a patient together.
+drkit score "$out/runs/quickstart" --split val
+drkit score "$out/runs/quickstart" --split val --by patient
+
+drkit plot curves "$out/runs/quickstart" --out "$out/curves.png" --force
+
+# The Kaggle file, checked against the competition's sample where the data set has one.
+sample=$data/sample_submission.csv
+[ -e "$sample" ] && check=(--sample "$sample") || check=()
+drkit submit "$out/runs/quickstart" "${check[@]}" --out "$out/submission.csv" --force
+
+# Synthetic eyes keep their test grades in a file apart, so here the submission's photographs can be scored, too.
+truth=$data/test_grades.csv
+[ ! -e "$truth" ] || drkit score "$out/runs/quickstart" --truth "$truth" --split test

@@ -1,0 +1,112 @@
+"""The program as a whole: answers, refusals, streams and exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from drkit.cli import app as program
+from drkit.cli.app import app
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _invoke(*arguments: object):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_from_photographs_to_a_checked_submission(eyes: Path, tmp_path: Path) -> None:
+    common = ["--backbone", "test_efficientnet", "--weights", "none", "--size", 64, "--epochs", 1]
+    trained = _invoke("finetune", "--data", eyes, *common, "--runs-dir", tmp_path, "--name", "a", "--json")
+    assert trained.exit_code == 0, trained.output
+    assert json.loads(trained.stdout)["agreement"]["patients"] == 2
+    run = tmp_path / "a"
+    truth = eyes / "test_grades.csv"
+    scored = _invoke("score", run, "--truth", truth, "--split", "test", "--by", "patient", "--json")
+    assert json.loads(scored.stdout)["scores"][0]["agreement"]["cases"] == 2
+    sample, out = eyes / "sample_submission.csv", tmp_path / "submission.csv"
+    submitted = _invoke("submit", run, "--sample", sample, "--out", out)
+    assert submitted.exit_code == 0, submitted.output
+    asked = [line.split(",")[0] for line in sample.read_text().splitlines()]
+    assert [line.split(",")[0] for line in out.read_text().splitlines()] == asked
+    assert _invoke("plot", "curves", run, "--out", tmp_path / "c.png").exit_code == 0
+
+
+def test_the_quickstart_runs_on_synthetic_eyes(eyes: Path, tmp_path: Path) -> None:
+    scripts = Path(sys.executable).parent
+    settings = {"EPOCHS": "2", "COPIES": "1", "INPUT": "64", "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        [ROOT / "examples" / "quickstart.sh", eyes, tmp_path / "out"],
+        env=os.environ | settings, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"submission.csv", "submission.json", "curves.png", "runs"} <= written
+    assert done.stdout.count("quadratic kappa") >= 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["finetune", "--data", "{tmp}/nothing"], "nothing does not exist"),
+        (["finetune", "--data", "{eyes}", "--backbone", "resnet81"], "did you mean resnet18"),
+        (["finetune", "--data", "{eyes}", "--augment", "mediun"], "did you mean medium"),
+        (["finetune", "--data", "{eyes}", "--name", "../a"], "letters, digits"),
+        (["predict", "{tmp}/nothing", "--data", "{eyes}"], "expected a finished run"),
+        (["score", "{tmp}/*.parquet"], "no file fits the pattern"),
+        (["score", "{eyes}/train.csv"], "is not a parquet file"),
+        (["submit", "{eyes}/train.csv"], "is not a parquet file"),
+        (["plot", "curves", "{tmp}/x"], "expected a finished run"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_one_line_on_stderr(arguments: list[str], told: str, eyes: Path, tmp_path: Path) -> None:
+    result = _invoke(*(argument.format(eyes=eyes, tmp=tmp_path) for argument in arguments))
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert told in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bug_keeps_its_traceback(eyes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("drkit.recipes.plot.run_curves", broken)
+    result = _invoke("plot", "curves", "x")
+    assert result.exit_code == program.BUG
+    assert "RuntimeError: a bug" in result.stderr
+
+
+def test_a_dry_run_answers_on_stdout_and_writes_nothing(eyes: Path, tmp_path: Path) -> None:
+    result = _invoke("finetune", "--data", eyes, "--dry-run", "--runs-dir", tmp_path / "runs")
+    assert result.exit_code == 0
+    assert "32" in result.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_quiet_says_nothing_but_the_answer(eyes: Path, tmp_path: Path) -> None:
+    small = ["--backbone", "test_efficientnet", "--weights", "none", "--size", 64, "--epochs", 1]
+    result = _invoke("finetune", "-q", "--data", eyes, *small, "--runs-dir", tmp_path)
+    assert result.exit_code == 0
+    assert result.stderr == ""
+
+
+def test_a_closed_pipe_ends_quietly() -> None:
+    command = f"{sys.executable} -m drkit score --help | head -c 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+
+
+def test_every_command_has_two_examples_and_says_what_it_reads_and_writes() -> None:
+    modules = [program.synth, program.finetune, program.predict, program.score, program.submit]
+    for module in modules:
+        command = getattr(module, module.__name__.rpartition(".")[2])
+        assert len(module.EXAMPLES) == 2
+        assert "Reads:" in command.__doc__
+        assert "Writes:" in command.__doc__

@@ -1,0 +1,65 @@
+"""What is printed, and where."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from drkit.cli import console
+from drkit.errors import Interrupted, UsageError
+from drkit.reporting import Table
+
+
+@dataclass(frozen=True)
+class Answer:
+    path: Path
+    values: tuple[float, ...]
+
+    def story(self) -> Iterator[str | Table]:
+        yield "the [left] eye"
+        yield Table("a [title]", ("a", "b"), [("1", "[2]")])
+
+
+def test_an_answer_goes_to_stdout_with_its_brackets(capsys: pytest.CaptureFixture[str]) -> None:
+    console.show(Answer(Path("x"), (1.0,)), as_object=False)
+    told = capsys.readouterr()
+    assert "the [left] eye" in told.out
+    assert "[2]" in told.out
+    assert "a [title]" in told.out
+    assert told.err == ""
+
+
+def test_an_object_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
+    console.show(Answer(Path("a/b"), (1.0, 2.5)), as_object=True)
+    assert json.loads(capsys.readouterr().out) == {"path": "a/b", "values": [1.0, 2.5]}
+
+
+def test_a_refusal_is_one_line_however_long(capsys: pytest.CaptureFixture[str]) -> None:
+    console.refuse(UsageError("a very\n" + "long " * 100 + "sentence [bold]"))
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert told.endswith("sentence [bold]\n")
+
+
+def test_an_interruption_names_the_command_that_goes_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["drkit", "finetune", "--data", "my data"])
+    console.refuse(Interrupted("stopped", ("--name", "a", "--resume")))
+    assert "drkit finetune --data 'my data' --name a --resume" in capsys.readouterr().err
+    monkeypatch.setattr("sys.argv", ["drkit", "finetune", "--name", "a", "--resume"])
+    console.refuse(Interrupted("stopped", ("--name", "a", "--resume")))
+    assert "drkit finetune --name a --resume\n" in capsys.readouterr().err
+
+
+def test_progress_elsewhere_is_a_line_now_and_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "PLAIN_INTERVAL", 0.0)
+    assert list(console.Speaker(quiet=False).track(range(3), "counting", 3)) == [0, 1, 2]
+    told = capsys.readouterr().err
+    assert "counting: 1/3" in told
+    assert list(console.Speaker(quiet=True).track(range(3), "counting", 3)) == [0, 1, 2]
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,77 @@
+"""Every family of backbones gives a feature map, and nothing of its own head is left."""
+
+import pytest
+import torch
+from torch import nn
+
+from drkit.errors import InputError, UsageError
+from drkit.models import backbones
+from drkit.models.backbones import build_backbone, input_format, resolve_backbone
+
+FAMILIES = {
+    "test_resnet": (96, 2),
+    "test_efficientnet": (256, 2),
+    "test_convnext": (64, 2),
+    "test_vit": (64, 4),
+    "mobilenetv3_small_050": (288, 2),
+    "densenet121": (1024, 2),
+    "swin_tiny_patch4_window7_224": (768, 2),
+}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_backbone_gives_a_feature_map(name: str) -> None:
+    channels, side = FAMILIES[name]
+    backbone = build_backbone(name, 64, pretrained=False).eval()
+    features = backbone(torch.randn(2, 3, 64, 64))
+    assert features.shape == (2, channels, side, side)
+    assert backbone.num_features == channels
+
+
+def test_vgg_keeps_its_512_features_and_drops_the_large_layers() -> None:
+    backbone = build_backbone(resolve_backbone("vgg16"), 64, pretrained=False)
+    assert backbone.num_features == 512
+    assert sum(parameter.numel() for parameter in backbone.parameters()) < 15_000_000
+
+
+def test_a_token_map_keeps_each_patch_in_its_place() -> None:
+    """The map's channels at a place are the token of that patch, class tokens left out."""
+    backbone = build_backbone("test_vit", 64, pretrained=False).eval()
+    images = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        tokens = backbone.network.forward_features(images)[0, backbone.network.num_prefix_tokens :]
+        features = backbone(images)[0]
+    assert torch.allclose(features[:, 1, 2], tokens[1 * 4 + 2])
+
+
+def test_a_norm_after_the_pool_is_kept_and_no_classifier() -> None:
+    backbone = build_backbone("test_convnext", 64, pretrained=False)
+    assert isinstance(backbone.head_norm, nn.LayerNorm)
+    assert not any(isinstance(module, nn.Linear) for module in backbone.network.head.modules())
+
+
+def test_short_and_full_names_and_near_misses() -> None:
+    assert resolve_backbone("mobilenet_v2") == "mobilenetv2_100"
+    assert resolve_backbone("convnext_atto") == "convnext_atto"
+    with pytest.raises(UsageError, match="did you mean resnet18"):
+        resolve_backbone("resnet81")
+
+
+def test_the_input_is_the_backbones_own_unless_asked() -> None:
+    own = input_format("tf_efficientnet_lite0", None)
+    assert (own.side, own.mean, own.std) == (224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    assert input_format("resnet18", 320).side == 320
+
+
+def test_weights_that_cannot_be_had_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*_: object, **__: object) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(backbones.timm, "create_model", offline)
+    with pytest.raises(InputError, match=r"no route to host.*--weights none.*tf_efficientnet_lite0"):
+        build_backbone("resnet18", 64, pretrained=True)
+
+
+def test_a_side_the_network_cannot_take_is_refused() -> None:
+    with pytest.raises(UsageError, match="of 50 pixels"):
+        build_backbone("test_vit", 50, pretrained=False)

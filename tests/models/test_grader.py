@@ -1,0 +1,42 @@
+"""Backbone, pool and head in one network."""
+
+import pytest
+import torch
+
+from drkit.errors import InputError
+from drkit.models.grader import MeanMaxPool, build_grader, restore_grader
+
+
+def _grader(name: str = "test_efficientnet", num_outputs: int = 5):
+    return build_grader(name, 64, num_outputs=num_outputs, dropout=0.5, pretrained=False)
+
+
+def test_the_pool_is_mean_and_maximum() -> None:
+    features = torch.randn(2, 3, 4, 5)
+    pooled = MeanMaxPool()(features)
+    assert torch.allclose(pooled, torch.cat([features.mean((2, 3)), features.flatten(2).amax(2)], 1))
+
+
+@pytest.mark.parametrize("name", ["test_efficientnet", "test_convnext", "test_vit"])
+def test_logits_and_gradients_reach_every_parameter(name: str) -> None:
+    grader = _grader(name)
+    logits = grader(torch.randn(2, 3, 64, 64))
+    assert logits.shape == (2, 5)
+    logits.sum().backward()
+    without = [name for name, parameter in grader.named_parameters() if parameter.grad is None]
+    assert without == []
+
+
+def test_no_tensor_stands_twice_in_a_checkpoint() -> None:
+    tensors = _grader("test_convnext").state_dict()
+    pointers = [tensor.data_ptr() for tensor in tensors.values()]
+    assert len(set(pointers)) == len(pointers)
+
+
+def test_a_grader_is_restored_exactly_and_no_other_fits() -> None:
+    one, other = _grader(), _grader()
+    images = torch.randn(1, 3, 64, 64)
+    restore_grader(other, one.state_dict(), "x")
+    assert torch.equal(one.eval()(images), other.eval()(images))
+    with pytest.raises(InputError, match="runs/x does not hold the network its header names"):
+        restore_grader(_grader("test_resnet"), one.state_dict(), "runs/x")

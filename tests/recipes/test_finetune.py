@@ -1,0 +1,175 @@
+"""Fine-tuning: a run that vouches for itself, the same bytes again, interrupted or not."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from drkit import metrics
+from drkit.errors import InputError, Interrupted, OutputExistsError
+from drkit.recipes import finetune
+from drkit.recipes.finetune import RunPlace, plan_finetune, run_finetune
+from drkit.records.checkpoint import read_checkpoint
+from drkit.records.history import read_history
+from drkit.records.layouts import read_dataset
+from drkit.records.predictions import read_predictions
+from drkit.records.provenance import sha256_file
+from drkit.records.runs import Run, read_run_record
+from drkit.training.config import TrainingConfig
+
+
+def _files(run: Run) -> dict[str, bytes]:
+    """What must be the same for the same work: all but the record."""
+    return {path.name: path.read_bytes() for path in run.outputs[:-1]}
+
+
+def test_a_run_holds_what_was_known_and_what_was_seen(run_stem: Path, eyes: Path) -> None:
+    run, labels = Run(run_stem), read_dataset(eyes)
+    predictions, record = read_predictions(run.stem), read_run_record(run)
+    held_out = labels.of_split("val", "test")
+    assert predictions.rows["image_id"].tolist() == held_out.rows["image_id"].tolist()
+    assert predictions.meta.target == "patient"
+    assert predictions.meta.trained_on == ("train",)
+    assert predictions.meta.checkpoint_sha256 == sha256_file(run.checkpoint)
+    trained = {sha256_file(path) for path in labels.of_split("train").paths()}
+    assert set(record["trained_on_photographs"]) == trained
+    assert not run.resume.exists()
+
+
+def test_the_best_epoch_of_the_history_is_the_one_that_was_kept(run_stem: Path) -> None:
+    run = Run(run_stem)
+    history, predictions = read_history(run.history), read_predictions(run.stem).of_split("val")
+    val = history[history["split"] == "val"].set_index("epoch")["quadratic_weighted_kappa"]
+    counts = metrics.confusion(predictions.reference().to_numpy(int), predictions.rows["predicted_grade"])
+    assert read_checkpoint(run.checkpoint)[1].epoch == val.idxmax()
+    assert metrics.quadratic_weighted_kappa(counts) == pytest.approx(val.max(), abs=1e-5)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(
+    run_stem: Path, small_config: TrainingConfig, tmp_path: Path
+) -> None:
+    again = run_finetune(small_config, RunPlace(tmp_path, "small")).run
+    assert _files(Run(again)) == _files(Run(run_stem))
+    other = run_finetune(replace(small_config, seed=1, epochs=1), RunPlace(tmp_path, "other")).run
+    assert not np.array_equal(read_predictions(other).probabilities(), read_predictions(again).probabilities())
+
+
+@pytest.mark.parametrize("freeze", ["none", "backbone"])
+def test_an_interrupted_training_ends_in_the_same_bytes(
+    small_config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, freeze: str
+) -> None:
+    config = replace(small_config, freeze=freeze, copies=2)
+    whole = Run(run_finetune(config, RunPlace(tmp_path / "whole", "a")).run)
+
+    def stop_after_two(path: Path, state: finetune.FitState, identity: dict[str, object]) -> None:
+        save(path, state, identity)
+        if state.epoch == 2:
+            raise KeyboardInterrupt
+
+    save = finetune.save_state
+    monkeypatch.setattr(finetune, "save_state", stop_after_two)
+    with pytest.raises(Interrupted, match="interrupted: the finished epochs") as interrupted:
+        run_finetune(config, RunPlace(tmp_path / "parts", "a"))
+    assert interrupted.value.resume_options == ("--name", "a", "--resume")
+    monkeypatch.undo()
+    parts = Run(run_finetune(config, RunPlace(tmp_path / "parts", "a", resume=True)).run)
+    assert _files(parts) == _files(whole)
+
+
+def test_a_killed_process_is_resumed_to_the_same_bytes(
+    run_stem: Path, small_config: TrainingConfig, tmp_path: Path
+) -> None:
+    options = ["--data", str(small_config.data), "--backbone", "test_efficientnet", "--weights", "none"]
+    options += ["--size", "64", "--epochs", "3", "--batch-size", "8", "--device", "cpu"]
+    command = [sys.executable, "-m", "drkit", "finetune", *options, "--runs-dir", str(tmp_path), "--name", "small"]
+    run = Run(tmp_path / "small")
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 300
+    while not run.resume.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    if run.resume.exists():  # else the training was over before it could be killed
+        subprocess.run([*command, "--resume"], check=True, capture_output=True, env=os.environ | {"NO_COLOR": "1"})
+    assert _files(run) == _files(Run(run_stem))
+
+
+def test_ctrl_c_says_how_to_go_on(small_config: TrainingConfig, tmp_path: Path) -> None:
+    options = ["--data", str(small_config.data), "--backbone", "test_efficientnet", "--weights", "none"]
+    options += ["--size", "64", "--epochs", "500", "--device", "cpu", "--runs-dir", str(tmp_path)]
+    command = [sys.executable, "-m", "drkit", "finetune", *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    run = Run(tmp_path / "test_efficientnet-image-patient")
+    deadline = time.monotonic() + 300
+    while not run.resume.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    stdout, stderr = process.communicate()
+    assert process.returncode == 130, stderr
+    assert stdout == ""
+    assert "--name test_efficientnet-image-patient --resume" in stderr
+    assert "Traceback" not in stderr
+    assert run.resume.exists()
+
+
+def test_cross_entropy_on_eyes_with_an_inner_choice(small_config: TrainingConfig, tmp_path: Path) -> None:
+    config = replace(small_config, loss="cross-entropy", target="eye", choose="inner", epochs=2, patience=1)
+    report = run_finetune(config, RunPlace(tmp_path))
+    assert report.run.name == "test_efficientnet-image-eye"
+    assert report.target == "eye"
+    predictions = read_predictions(report.run)
+    assert (predictions.meta.decision, predictions.meta.chosen_on) == ("argmax", "inner")
+    assert set(read_history(Run(report.run).history)["split"]) == {"train", "inner", "val"}
+
+
+def test_early_stopping_waits_as_long_as_it_is_told(small_config: TrainingConfig, tmp_path: Path) -> None:
+    config = replace(small_config, lr=1e-9, epochs=9, patience=2)  # nothing is learned, so nothing gets better for long
+    report = run_finetune(config, RunPlace(tmp_path))
+    assert report.epochs_trained < 9
+    assert report.epochs_trained == report.epoch + 2
+
+
+def test_a_plan_tells_all_and_writes_nothing(small_config: TrainingConfig, tmp_path: Path) -> None:
+    report = plan_finetune(small_config, RunPlace(tmp_path / "runs"))
+    assert report.photographs["train"]["photographs"] == 32
+    assert sum(report.photographs["val"][f"grade_{grade}"] for grade in range(5)) == 8
+    assert not (tmp_path / "runs").exists()
+    assert "writes" in list(report.story())[-1]
+
+
+def test_a_taken_name_is_refused_before_any_work(
+    run_stem: Path, small_config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finetune, "_prepare", lambda plan: pytest.fail("work was begun"))
+    with pytest.raises(OutputExistsError, match="--force"):
+        run_finetune(small_config, RunPlace(run_stem.parent, run_stem.name))
+
+
+def test_unreadable_photographs_are_refused_and_nothing_is_written(
+    small_config: TrainingConfig, tmp_path: Path
+) -> None:
+    for path in sorted(small_config.data.rglob("*")):
+        target = tmp_path / "data" / path.relative_to(small_config.data)
+        if path.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.read_bytes())
+    cut = sorted((tmp_path / "data" / "train").rglob("*.jpg"))[:2]
+    for path in cut:
+        path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(InputError, match="2 photographs cannot be used"):
+        run_finetune(replace(small_config, data=tmp_path / "data"), RunPlace(tmp_path / "runs"))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_record_says_how_it_was_made(run_stem: Path) -> None:
+    record = json.loads(Run(run_stem).record.read_text())
+    assert record["options"]["backbone"] == "test_efficientnet"
+    assert record["made"]["drkit_version"]
+    assert set(record["files"]) == {f"small{suffix}" for suffix in (".safetensors", ".history.csv", ".parquet")}

@@ -1,0 +1,65 @@
+"""A finished run grades photographs: the same as it did when it was trained."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.torch import save_file
+
+from drkit.errors import InputError, OutputExistsError
+from drkit.images.files import encode_photograph, read_photograph
+from drkit.recipes.predict import PredictConfig, run_predict
+from drkit.records.predictions import read_predictions
+from drkit.records.runs import Run
+
+
+def test_predicting_again_gives_the_runs_own_predictions(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "again.parquet"
+    report = run_predict(run_stem, PredictConfig(eyes, split="val", out=out, device="cpu"))
+    own, again = read_predictions(run_stem).of_split("val"), read_predictions(out)
+    assert again.rows["image_id"].tolist() == own.rows["image_id"].tolist()
+    assert np.allclose(again.probabilities(), own.probabilities(), atol=1e-5)
+    assert again.rows["predicted_grade"].tolist() == own.rows["predicted_grade"].tolist()
+    assert (report.photographs, report.trained_on) == ({"val": 8}, ())
+
+
+def test_photographs_that_were_trained_on_are_told_by_content(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
+    """Under other names, in another layout, and still recognised."""
+    folder = tmp_path / "renamed"
+    folder.mkdir()
+    for number, path in enumerate(sorted((eyes / "train").rglob("*.jpg"))[:3]):
+        (folder / f"photo{number}.jpg").write_bytes(path.read_bytes())
+    report = run_predict(run_stem, PredictConfig(folder, out=tmp_path / "a.parquet", device="cpu"))
+    assert report.trained_on == ("test",)
+    assert read_predictions(tmp_path / "a.parquet").leaked_rows().all()
+
+
+def test_a_plain_folder_needs_no_grades(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    photograph = read_photograph(next((eyes / "val").rglob("*.jpg")))
+    (folder / "linkes Auge ü.png").write_bytes(encode_photograph(photograph, ".png"))
+    report = run_predict(run_stem, PredictConfig(folder, out=tmp_path / "a.parquet", device="cpu"))
+    rows = read_predictions(tmp_path / "a.parquet").rows
+    assert rows["image_id"].tolist() == ["linkes Auge ü"]
+    assert rows["patient_grade"].isna().all()
+    assert sum(report.grade_counts) == 1
+
+
+def test_what_is_no_run_and_what_would_be_overwritten_are_refused(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected a finished run"):
+        run_predict(tmp_path / "nothing", PredictConfig(eyes))
+    (tmp_path / "a.parquet").write_text("mine")
+    with pytest.raises(OutputExistsError, match="--force"):
+        run_predict(run_stem, PredictConfig(eyes, out=tmp_path / "a.parquet"))
+    assert (tmp_path / "a.parquet").read_text() == "mine"
+
+
+def test_a_checkpoint_of_something_else_is_refused(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
+    run = Run(tmp_path / "small")
+    for path in Run(run_stem).outputs:
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    save_file({}, run.checkpoint)
+    with pytest.raises(InputError, match="not a checkpoint of drkit's"):
+        run_predict(run.stem, PredictConfig(eyes, out=tmp_path / "a.parquet"))
+    assert not (tmp_path / "a.parquet").exists()

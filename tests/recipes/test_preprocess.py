@@ -1,0 +1,330 @@
+"""Preprocessing a data set: nothing lost, nothing done twice, the same bytes however it went."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from drkit.errors import InputError, Interrupted, OutputExistsError, UsageError
+from drkit.images.files import read_photograph
+from drkit.images.filters import apply_steps
+from drkit.recipes import preprocess
+from drkit.recipes.preprocess import PreprocessConfig, run_preprocess, run_preview
+from drkit.recipes.synth import SynthConfig, run_synth
+from drkit.records.layouts import read_dataset
+from drkit.records.manifest import read_manifest, read_source_hashes, read_steps
+from drkit.records.provenance import sha256_file
+
+STEPS = "circle-crop,ben-graham,clahe:clip=3,sharpen"
+
+
+@pytest.fixture(scope="module")
+def eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("synth") / "DeepDRiD"
+    run_synth(SynthConfig(out, patients=5, size=96))
+    return out
+
+
+@pytest.fixture
+def config(eyes: Path, tmp_path: Path) -> PreprocessConfig:
+    return PreprocessConfig(eyes, tmp_path / "out", STEPS, size=64, workers=1)
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    """A data set of which one photograph is cut off and one shows nothing."""
+    out = tmp_path / "broken"
+    run_synth(SynthConfig(out, patients=5, size=48))
+    paths = sorted(out.glob("train/*/*.jpg"))
+    paths[0].write_bytes(paths[0].read_bytes()[:300])
+    cv2.imwrite(str(paths[1]), np.zeros((48, 48, 3), np.uint8))
+    return out
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_it_writes_a_data_set_with_the_same_labels(config: PreprocessConfig, eyes: Path) -> None:
+    report = run_preprocess(config)
+    before, after = read_dataset(eyes), read_dataset(config.out)
+
+    assert report.photographs == {"ok": 20, "fallback": 0, "failed": 0}
+    assert report.exit_code == 0
+    assert after.layout == "drkit"
+    assert after.sha256 == before.sha256
+    columns = [column for column in before.rows if column != "path"]
+    assert "overall_quality" in columns
+    assert after.rows[columns].equals(before.rows[columns])
+    assert {read_photograph(path).shape for path in after.paths()} == {(64, 64, 3)}
+    assert sorted(path.name for path in config.out.iterdir()) == ["images", "labels.csv", "manifest.json"]
+
+
+def test_what_is_written_is_what_apply_steps_gives(config: PreprocessConfig, eyes: Path) -> None:
+    run_preprocess(replace(config, format="png"))
+    steps = read_steps(config.out)
+    sources = read_source_hashes(config.out)
+
+    assert steps[1] == "resize:size=64"
+    rows = zip(read_dataset(eyes).paths(), read_dataset(config.out).paths(), strict=True)
+    for source, written in rows:
+        assert np.array_equal(apply_steps(read_photograph(source), steps), read_photograph(written))
+        assert sources[written] == sha256_file(source)
+
+
+def test_workers_change_nothing(config: PreprocessConfig, tmp_path: Path) -> None:
+    run_preprocess(config)
+    run_preprocess(replace(config, out=tmp_path / "two", workers=2))
+
+    assert files_of(tmp_path / "two") == files_of(config.out)
+
+
+def test_a_second_run_does_nothing_and_reports_the_same(
+    config: PreprocessConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = run_preprocess(config)
+    monkeypatch.setattr(preprocess, "process_photograph", None)  # would fail if it were called
+    second = run_preprocess(config)
+
+    assert second == replace(first, done_before=20)
+
+
+def test_other_parameters_are_refused_and_forced(config: PreprocessConfig) -> None:
+    run_preprocess(config)
+    for change in ({"steps": "circle-crop"}, {"size": 32}, {"format": "png"}):
+        with pytest.raises(OutputExistsError, match="--force"):
+            run_preprocess(replace(config, **change))
+    run_preprocess(replace(config, format="png", force=True))
+
+    assert {path.suffix for path in (config.out / "images").iterdir()} == {".png"}
+    assert len(read_dataset(config.out)) == 20
+
+
+def test_changed_photographs_and_labels_are_noticed(config: PreprocessConfig, tmp_path: Path, eyes: Path) -> None:
+    run_preprocess(replace(config, data=eyes, out=tmp_path / "copy", steps="resize:size=48", size=None, format="png"))
+    config = replace(config, data=tmp_path / "copy" / "labels.csv")
+    run_preprocess(config)
+    table = tmp_path / "copy" / "labels.csv"
+    kept = table.read_text()
+    table.write_text(kept.replace(",left,1,", ",left,9,", 1))
+
+    with pytest.raises(OutputExistsError, match="other photographs or labels"):
+        run_preprocess(config)
+    table.write_text(kept)
+    photograph = next((tmp_path / "copy" / "images").iterdir())
+    cv2.imwrite(str(photograph), np.zeros((48, 48, 3), np.uint8))
+    with pytest.raises(OutputExistsError, match="other photographs or labels"):
+        run_preprocess(config)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_failed_photographs_are_counted_and_the_others_written(broken: Path, tmp_path: Path, workers: int) -> None:
+    config = PreprocessConfig(broken, tmp_path / "out", size=32, workers=workers)
+    report = run_preprocess(config)
+    manifest = read_manifest(config.out)
+
+    assert report.photographs == {"ok": 18, "fallback": 1, "failed": 1}
+    assert report.exit_code == 1
+    (failed, cut, why), (dark, fallback, reason) = report.not_ok
+    assert (cut, fallback) == ("failed", "fallback")
+    assert "cut off" in why
+    assert "nothing differs" in reason
+    assert str(tmp_path) not in why
+    ids = set(read_dataset(config.out).rows["image_id"])
+    assert failed not in ids
+    assert dark in ids
+    assert manifest is not None
+    assert len(manifest.photographs) == 20
+    assert run_preprocess(replace(config, keep_going=True)).exit_code == 0
+    assert run_preprocess(config).exit_code == 1  # told again although nothing is done
+
+
+def test_steps_add_up_and_sources_are_kept(config: PreprocessConfig, tmp_path: Path, eyes: Path) -> None:
+    run_preprocess(replace(config, steps="circle-crop", format="png"))
+    further = replace(
+        config, data=config.out, out=tmp_path / "further", steps="clahe,resize:size=64", size=None, format="png"
+    )
+    run_preprocess(further)
+    at_once = replace(
+        config, out=tmp_path / "at-once", steps="circle-crop,resize:size=64,clahe,resize:size=64", size=None
+    )
+    run_preprocess(replace(at_once, format="png"))
+
+    assert read_steps(further.out) == read_steps(at_once.out)
+    two, one = read_manifest(further.out), read_manifest(at_once.out)
+    assert [r.source_sha256 for r in two.photographs] == [r.source_sha256 for r in one.photographs]
+    assert [r.source for r in two.photographs] == [r.source for r in one.photographs]
+    for first, second in zip(read_dataset(further.out).paths(), read_dataset(at_once.out).paths(), strict=True):
+        difference = read_photograph(first).astype(int) - read_photograph(second)
+        assert np.abs(difference).mean() < 0.5
+
+
+def test_photographs_lost_before_stay_in_the_manifest(broken: Path, tmp_path: Path) -> None:
+    first = PreprocessConfig(broken, tmp_path / "first", size=32, workers=1)
+    run_preprocess(first)
+    report = run_preprocess(replace(first, data=first.out, out=tmp_path / "second", steps="green"))
+
+    assert report.photographs == {"ok": 18, "fallback": 1, "failed": 1}
+
+
+def test_an_interruption_is_told_and_gone_on_from(config: PreprocessConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_preprocess(config)
+    whole = files_of(config.out)
+    act, calls = preprocess.process_photograph, []
+
+    def act_a_while(task: preprocess.Task) -> object:
+        calls.append(task.image_id)
+        if len(calls) == 8:
+            raise KeyboardInterrupt
+        return act(task)
+
+    other = replace(config, out=config.out.parent / "again")
+    monkeypatch.setattr(preprocess, "process_photograph", act_a_while)
+    with pytest.raises(Interrupted, match="after 7 photographs"):
+        run_preprocess(other)
+    with pytest.raises(InputError, match="unfinished"):
+        read_steps(other.out)
+    with pytest.raises(OutputExistsError, match="--force"):
+        run_preprocess(replace(other, steps="green"))
+    monkeypatch.setattr(preprocess, "process_photograph", act)
+    report = run_preprocess(other)
+
+    assert report.done_before == 7
+    assert files_of(other.out) == whole
+
+
+def test_a_killed_run_goes_on_to_the_same_bytes(eyes: Path, tmp_path: Path) -> None:
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    run = "from pathlib import Path; from drkit.recipes.preprocess import *; import sys\n" \
+        "if __name__ == '__main__': run_preprocess(PreprocessConfig(*map(Path, sys.argv[1:3]), 'circle-crop,clahe',"  \
+        " size=1024, workers=2))"  # fmt: skip
+    script = tmp_path / "run.py"
+    script.write_text(run)
+    child = subprocess.Popen([sys.executable, str(script), str(eyes), str(killed)], start_new_session=True)
+    ledger = killed / "ledger.jsonl"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and child.poll() is None:
+        if ledger.exists() and ledger.read_bytes().count(b"\n") >= 2:
+            break
+        time.sleep(0.01)
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    assert child.returncode == -signal.SIGKILL, "finished before it was killed"
+    (killed / "images" / ".left.over.part.jpg").write_text("half")
+
+    config = PreprocessConfig(eyes, killed, "circle-crop,clahe", size=1024, workers=1)
+    report = run_preprocess(config)
+    run_preprocess(replace(config, out=whole))
+    assert 2 <= report.done_before < 20
+    assert files_of(killed) == files_of(whole)
+
+
+def test_a_full_disk_is_told_and_gone_on_from(config: PreprocessConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(preprocess, "write_bytes", fail)
+        with pytest.raises(InputError, match="No space left"):
+            run_preprocess(config)
+    assert run_preprocess(config).photographs["ok"] == 20
+
+
+def test_force_leaves_alone_what_preprocess_did_not_make(config: PreprocessConfig) -> None:
+    config.out.mkdir()
+    (config.out / "thesis.docx").write_text("years of work")
+    for force in (False, True):
+        with pytest.raises(OutputExistsError, match="not made by drkit preprocess"):
+            run_preprocess(replace(config, force=force))
+    (config.out / "thesis.docx").unlink()
+    run_preprocess(config)
+    (config.out / "images" / "mine.jpg").write_text("mine")
+    with pytest.raises(OutputExistsError, match=r"mine\.jpg"):
+        run_preprocess(replace(config, force=True))
+    assert len(list((config.out / "images").iterdir())) == 21
+
+
+def test_a_lost_output_is_noticed(config: PreprocessConfig) -> None:
+    run_preprocess(config)
+    next((config.out / "images").iterdir()).unlink()
+
+    with pytest.raises(OutputExistsError, match="lost 1 files"):
+        run_preprocess(config)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"size": 8}, "--size 8"),
+        ({"workers": 0}, "--workers 0"),
+        ({"engine": "dask"}, "--scheduler"),
+        ({"scheduler": "tcp://nowhere:1"}, "--engine dask"),
+        ({"steps": "clahee"}, "did you mean clahe"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(
+    config: PreprocessConfig, change: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        run_preprocess(replace(config, **change))
+    assert not config.out.exists()
+
+
+def test_the_data_set_itself_is_no_output(config: PreprocessConfig) -> None:
+    for inside in (config.data, config.data / "cropped"):
+        with pytest.raises(UsageError, match="lies in the data set"):
+            run_preprocess(replace(config, out=inside))
+
+
+def test_a_preview_writes_one_picture(config: PreprocessConfig, tmp_path: Path) -> None:
+    report = run_preview(config, tmp_path / "sheet.png")
+
+    assert len(report.image_ids) == 5
+    assert [path.name for path in tmp_path.iterdir()] == ["sheet.png"]
+    assert read_photograph(tmp_path / "sheet.png").shape[1] == 6 * 262
+    with pytest.raises(OutputExistsError):
+        run_preview(config, tmp_path / "sheet.png")
+    with pytest.raises(UsageError, match="must end in"):
+        run_preview(config, tmp_path / "sheet.txt")
+
+
+def test_a_dask_cluster_makes_the_same_bytes(config: PreprocessConfig, tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed", reason="Dask is not installed")
+    run_preprocess(config)
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
+    ) as cluster:
+        over_dask = replace(config, out=tmp_path / "dask", engine="dask", scheduler=cluster.scheduler_address)
+        run_preprocess(over_dask)
+
+    assert files_of(over_dask.out) == files_of(config.out)
+    records = json.loads((over_dask.out / "manifest.json").read_text())["photographs"]
+    assert len(records) == 20
+
+
+def test_a_scheduler_that_does_not_answer_is_told(config: PreprocessConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed", reason="Dask is not installed")
+    monkeypatch.setattr(preprocess, "PATIENCE", 0.5)
+
+    with pytest.raises(InputError, match="no Dask scheduler answers"):
+        run_preprocess(replace(config, engine="dask", scheduler="tcp://127.0.0.1:9"))
+
+
+def test_real_photographs_are_all_ok(shared_data: Path, tmp_path: Path) -> None:
+    csv = tmp_path / "few" / "labels.csv"
+    csv.parent.mkdir()
+    source = shared_data / "DeepDRiD" / "train"
+    for name in ("1/1_l1", "27/27_l1", "80/80_l2"):
+        (csv.parent / f"{Path(name).name}.jpg").symlink_to(source / f"{name}.jpg")
+    csv.write_text("image,grade\n" + "".join(f"{path.name},0\n" for path in sorted(csv.parent.glob("*.jpg"))))
+    report = run_preprocess(PreprocessConfig(csv.parent, tmp_path / "out", STEPS, size=256, workers=1))
+
+    assert report.photographs == {"ok": 3, "fallback": 0, "failed": 0}

@@ -1,0 +1,49 @@
+"""Files appear whole or not at all, and never over another."""
+
+from pathlib import Path
+
+import pytest
+
+from drkit.errors import InputError, OutputExistsError
+from drkit.records.atomic import check_writable, write_bytes, writing
+
+
+def test_a_failed_writer_leaves_nothing(tmp_path: Path) -> None:
+    def fail_half_way(draft: Path) -> None:
+        draft.write_text("half")
+        raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError, match="half way"), writing(tmp_path / "a.txt", force=False) as draft:
+        fail_half_way(draft)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_overwritten_without_force(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.txt"
+    write_bytes(path, b"first", force=False)
+    with pytest.raises(OutputExistsError, match="--force"):
+        write_bytes(path, b"second", force=False)
+    assert path.read_bytes() == b"first"
+    write_bytes(path, b"second", force=True)
+    assert path.read_bytes() == b"second"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_file_that_came_into_being_meanwhile_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+
+    def be_overtaken(draft: Path) -> None:
+        draft.write_text("mine")
+        path.write_text("theirs")
+
+    with pytest.raises(OutputExistsError, match="meanwhile"), writing(path, force=False) as draft:
+        be_overtaken(draft)
+    assert path.read_text() == "theirs"
+
+
+def test_a_folder_and_a_file_in_the_way_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="is a folder"):
+        check_writable(tmp_path, force=True)
+    with pytest.raises(InputError, match="is a file, so"):
+        check_writable(tmp_path / "file" / "x" / "y.csv", force=True)

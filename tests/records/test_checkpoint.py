@@ -1,0 +1,72 @@
+"""Checkpoints: the same bytes for the same weights, no code in them, foreign files refused."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from drkit.errors import InputError
+from drkit.records.checkpoint import CheckpointHeader, read_checkpoint, write_checkpoint
+
+HEADER = CheckpointHeader(
+    backbone="resnet18",
+    num_outputs=1,
+    dropout=0.1,
+    side=64,
+    bank_side=74,
+    mean=(0.1, 0.2, 0.3),
+    std=(0.4, 0.5, 0.6),
+    loss="regression",
+    sigma=0.7,
+    decision="rounding",
+    target="eye",
+    unit="image",
+    chosen_on="last",
+    epoch=3,
+    labels_sha256="ab",
+    provenance={"seed": 0, "z": [1, 2], "a": None},
+)
+
+
+def _tensors() -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return {name: torch.randn(3, 4, generator=generator) for name in "cab"}
+
+
+def test_writing_and_reading_changes_nothing_and_is_the_same_each_time(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.safetensors" for number in range(5)]
+    for path in paths:
+        write_checkpoint(path, _tensors(), HEADER, force=False)
+    assert len({path.read_bytes() for path in paths}) == 1
+    tensors, header = read_checkpoint(paths[0])
+    assert header == HEADER
+    assert all(torch.equal(tensors[name], tensor) for name, tensor in _tensors().items())
+
+
+def test_checkpoints_of_something_else_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    with pytest.raises(InputError, match="no safetensors file"):
+        read_checkpoint(path)
+    path.write_bytes(b"\x00" * 100)
+    with pytest.raises(InputError, match="no safetensors file"):
+        read_checkpoint(path)
+    save_file(_tensors(), path)
+    with pytest.raises(InputError, match="not a checkpoint of drkit's"):
+        read_checkpoint(path)
+    save_file(_tensors(), path, metadata={"drkit": '{"schema_version": 1}'})
+    with pytest.raises(InputError, match="schema version"):
+        read_checkpoint(path)
+
+
+def test_pickled_code_is_not_executed(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (Path.touch, (tmp_path / "executed",))
+
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(InputError, match="no safetensors file"):
+        read_checkpoint(path)
+    assert not (tmp_path / "executed").exists()

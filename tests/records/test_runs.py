@@ -1,0 +1,73 @@
+"""A run's name, its files, and the record that vouches for them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from drkit.errors import InputError, OutputExistsError, UsageError
+from drkit.records.provenance import sha256_file
+from drkit.records.runs import Run, find_run, new_run, read_run_record, write_run_record
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    made = Run(tmp_path / "runs" / "first")
+    made.stem.parent.mkdir()
+    for path in made.outputs[:-1]:
+        path.write_text(path.name)
+    made.resume.write_text("state")
+    write_run_record(made, {"trained_on_photographs": ["abc"]}, force=False)
+    return made
+
+
+def test_the_record_vouches_for_the_files_and_ends_the_unfinished_state(run: Run) -> None:
+    record = read_run_record(run)
+    assert record["files"] == {path.name: sha256_file(path) for path in run.outputs[:-1]}
+    assert record["trained_on_photographs"] == ["abc"]
+    assert not run.resume.exists()
+
+
+def test_a_run_is_found_by_its_stem_and_by_any_of_its_files(run: Run) -> None:
+    assert find_run(run.stem) == run
+    for path in (*run.outputs, run.resume):
+        assert find_run(path) == run
+
+
+def test_what_is_no_run_is_refused(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none\.json does not exist"):
+        find_run(tmp_path / "none")
+    (tmp_path / "half.resume.pt").write_text("")
+    with pytest.raises(InputError, match="--name half --resume"):
+        find_run(tmp_path / "half")
+    for broken in ("[]", "{}", "no json", json.dumps({"schema_version": 99, "trained_on_photographs": []})):
+        run.record.write_text(broken)
+        with pytest.raises(InputError, match=r"run's record|schema version 99"):
+            read_run_record(run)
+
+
+def test_a_default_name_gives_way_and_a_typed_one_does_not(run: Run) -> None:
+    runs_dir = run.stem.parent
+    assert new_run(runs_dir, None, "first", resume=False, force=False).name == "first-2"
+    assert new_run(runs_dir, None, "first", resume=False, force=True).name == "first"
+    assert new_run(runs_dir, "second", "first", resume=False, force=False).name == "second"
+    with pytest.raises(OutputExistsError, match="exists already"):
+        new_run(runs_dir, "first", "x", resume=False, force=False)
+
+
+def test_an_unfinished_run_is_not_lost_and_a_finished_one_not_resumed(run: Run) -> None:
+    runs_dir = run.stem.parent
+    (runs_dir / "half.resume.pt").write_text("state")
+    with pytest.raises(OutputExistsError, match="--resume"):
+        new_run(runs_dir, "half", "x", resume=False, force=False)
+    assert new_run(runs_dir, "half", "x", resume=True, force=False).name == "half"
+    with pytest.raises(InputError, match="is finished"):
+        new_run(runs_dir, "first", "x", resume=True, force=False)
+    with pytest.raises(InputError, match="never begun"):
+        new_run(runs_dir, "third", "x", resume=True, force=False)
+
+
+@pytest.mark.parametrize("name", ["../escape", "a b", "a/b", "", "é", "a.b"])
+def test_names_that_leave_their_folder_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="letters, digits"):
+        new_run(tmp_path, name, "x", resume=False, force=False)
