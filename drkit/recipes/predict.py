@@ -64,7 +64,7 @@ class PredictReport:
         target: Whose grade was predicted.
         photographs: How many of each split.
         grade_counts: How many were predicted to have grade 0, 1, 2, 3, 4.
-        trained_on: Splits of this data set with photographs that the run was trained on.
+        trained_on: How many of the photographs the run was trained on.
     """
 
     run: Path
@@ -72,7 +72,7 @@ class PredictReport:
     target: Target
     photographs: dict[str, int]
     grade_counts: tuple[int, ...]
-    trained_on: tuple[str, ...]
+    trained_on: int
 
     def story(self) -> Iterator[str | Table]:
         """The outcome, for people."""
@@ -98,8 +98,7 @@ def run_predict(run_path: Path, config: PredictConfig) -> PredictReport:
     bank = build_bank(labels.paths(), header.bank_side, config.cache_dir or default_cache_dir(), config.workers)
     keep_freed_memory()
     answers = _grade(grader, bank, header, pick_device(config.device))
-    seen = _splits_seen(labels, bank, record)
-    predictions = _assemble(labels, answers, header, run, seen)
+    predictions = _assemble(labels, answers, header, run, _was_seen(labels, bank, record))
     write_predictions(predictions, out, force=config.force)
     return _report(predictions, run, out)
 
@@ -126,25 +125,26 @@ def _grade(grader: Grader, bank: PhotographBank, header: CheckpointHeader, devic
     return read_answers(LOSSES[header.loss].load()(), logits, header.sigma)
 
 
-def _splits_seen(labels: Labels, bank: PhotographBank, record: dict[str, Any]) -> tuple[str, ...]:
-    """Splits with photographs that the run was trained on, by content."""
+def _was_seen(labels: Labels, bank: PhotographBank, record: dict[str, Any]) -> np.ndarray:
+    """(N,) whether the run was trained on the photograph, told by its content."""
     trained = set(record["trained_on_photographs"])
-    was_seen = np.array([key in trained for key in bank.hashes])
-    splits = labels.rows["split"][was_seen].unique().tolist()
-    if splits:
-        warn(f"the run was trained on {was_seen.sum()} of these photographs ({', '.join(splits)}): no measure of it")
-    return tuple(split for split in SPLITS if split in splits)
+    seen = np.array([key in trained for key in bank.hashes])
+    if seen.any():
+        warn(f"the run was trained on {seen.sum()} of these photographs: their grades are no measure of it")
+    return seen
 
 
-def _assemble(
-    labels: Labels, answers: Answers, header: CheckpointHeader, run: Run, seen: tuple[str, ...]
-) -> Predictions:
+def _assemble(labels: Labels, answers: Answers, header: CheckpointHeader, run: Run, seen: np.ndarray) -> Predictions:
+    splits = labels.rows["split"]
+    wholly = tuple(split for split in SPLITS if (splits == split).any() and seen[splits == split].all())
+    partly = labels.rows["image_id"][seen & ~splits.isin(wholly).to_numpy()]
     meta = PredictionsMeta(
         target=header.target,
         unit=header.unit,
         decision=header.decision,
         cut_points=None,
-        trained_on=seen,
+        trained_on=wholly,
+        trained_on_images=tuple(sorted(partly)),
         folds=0,
         chosen_on=header.chosen_on,
         model=header.backbone,
@@ -164,5 +164,5 @@ def _report(predictions: Predictions, run: Run, out: Path) -> PredictReport:
         target=predictions.meta.target,
         photographs={split: int(counts[split]) for split in SPLITS if split in counts},
         grade_counts=tuple(int((rows["predicted_grade"] == grade).sum()) for grade in range(NUM_GRADES)),
-        trained_on=predictions.meta.trained_on,
+        trained_on=int(predictions.leaked_rows().sum()),
     )

@@ -60,6 +60,7 @@ class PredictionsMeta:
         decision: How a grade was made of probabilities and score, one of `drkit.decisions.DECISIONS`.
         cut_points: The four thresholds of the decision `cut_points`, else None.
         trained_on: Splits the weights were fitted on.
+        trained_on_images: Ids of rows the weights were fitted on in splits that were only partly trained on.
         folds: Number of cross-validation parts, 0 without.
         chosen_on: What picked the epoch or the settings: val, inner, last, ...
         model: The network or the ensemble, in words.
@@ -80,6 +81,7 @@ class PredictionsMeta:
     checkpoint_sha256: str | None
     labels_sha256: str | None
     provenance: dict[str, Any] = field(default_factory=dict)
+    trained_on_images: tuple[str, ...] = ()
     schema_version: int = SCHEMA_VERSION
 
 
@@ -117,9 +119,10 @@ class Predictions:
         return patient_keys(self.rows)
 
     def leaked_rows(self) -> NDArray[np.bool_]:
-        """(N,) whether the photograph's split was trained on and no fold held it out."""
-        trained = self.rows["split"].isin(self.meta.trained_on) & self.rows["fold"].isna()
-        return trained.to_numpy(dtype=bool)
+        """(N,) whether the photograph or its whole split was trained on and no fold held it out."""
+        by_split = self.rows["split"].isin(self.meta.trained_on)
+        by_name = self.rows["image_id"].isin(self.meta.trained_on_images)
+        return ((by_split | by_name) & self.rows["fold"].isna()).to_numpy(dtype=bool)
 
     def where(self, keep: ArrayLike) -> "Predictions":
         """The rows for which `keep` (N,) is true."""
@@ -391,10 +394,10 @@ def _parse_meta(record: dict[str, Any], path: Path) -> PredictionsMeta:
         raise InputError(f"{path}: metadata keys missing or not known: {first_few(odd)}")
     try:
         cut_points = None if record["cut_points"] is None else tuple(map(float, record["cut_points"]))
-        trained_on = tuple(map(str, record["trained_on"]))
+        lists = {key: tuple(map(str, record[key])) for key in ("trained_on", "trained_on_images")}
     except (TypeError, ValueError):
         raise InputError(f"{path}: metadata cut_points and trained_on must be lists") from None
-    return PredictionsMeta(**{**record, "cut_points": cut_points, "trained_on": trained_on})
+    return PredictionsMeta(**{**record, "cut_points": cut_points, **lists})
 
 
 def _check_columns(schema: pa.Schema, path: Path) -> None:

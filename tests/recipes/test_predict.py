@@ -20,18 +20,23 @@ def test_predicting_again_gives_the_runs_own_predictions(run_stem: Path, eyes: P
     assert again.rows["image_id"].tolist() == own.rows["image_id"].tolist()
     assert np.allclose(again.probabilities(), own.probabilities(), atol=1e-5)
     assert again.rows["predicted_grade"].tolist() == own.rows["predicted_grade"].tolist()
-    assert (report.photographs, report.trained_on) == ({"val": 8}, ())
+    assert (report.photographs, report.trained_on) == ({"val": 8}, 0)
 
 
 def test_photographs_that_were_trained_on_are_told_by_content(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
     """Under other names, in another layout, and still recognised."""
     folder = tmp_path / "renamed"
     folder.mkdir()
-    for number, path in enumerate(sorted((eyes / "train").rglob("*.jpg"))[:3]):
+    seen = sorted((eyes / "train").rglob("*.jpg"))[:3]
+    for number, path in enumerate(seen):
         (folder / f"photo{number}.jpg").write_bytes(path.read_bytes())
     report = run_predict(run_stem, PredictConfig(folder, out=tmp_path / "a.parquet", device="cpu"))
-    assert report.trained_on == ("test",)
+    assert report.trained_on == 3
     assert read_predictions(tmp_path / "a.parquet").leaked_rows().all()
+    (folder / "new.jpg").write_bytes(next((eyes / "val").rglob("*.jpg")).read_bytes())
+    run_predict(run_stem, PredictConfig(folder, out=tmp_path / "b.parquet", device="cpu"))
+    again = read_predictions(tmp_path / "b.parquet")
+    assert again.rows["image_id"][~again.leaked_rows()].tolist() == ["new"]
 
 
 def test_a_plain_folder_needs_no_grades(run_stem: Path, eyes: Path, tmp_path: Path) -> None:

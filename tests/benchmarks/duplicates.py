@@ -1,0 +1,153 @@
+"""Time the search for near duplicates, and count which planted copies of real photographs are found.
+
+python tests/benchmarks/duplicates.py                     the search among random hashes
+python tests/benchmarks/duplicates.py DATA [PHOTOGRAPHS]  planted copies of a data set's photographs, too
+"""
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from drkit.auditing.duplicates import SAME
+from drkit.auditing.hashing import RADIUS, Hashes, find_candidates, find_neighbours, hamming_distance, hash_photograph
+from drkit.auditing.photographs import LOOKED_AT
+from drkit.auditing.registration import prepare, registered_correlation
+from drkit.images.files import Photograph, encode_photograph, read_photograph
+from drkit.images.reduced import decode_reduced
+from drkit.records.layouts import read_dataset
+
+NUM_HASHES = 100_000
+FLIPPED = (5, 10, 15, 20, 25, 30, 35, 40, 45)  # bits in which planted neighbours differ
+PLANTED_EACH = 200
+ALL_PAIRS_PART = 4_000  # hashes that are compared each with each
+
+
+def plant_neighbours(generator: np.random.Generator) -> tuple[Hashes, dict[int, np.ndarray]]:
+    """Random hashes; of each number of flipped bits 200 pairs of them."""
+    bits = generator.integers(0, 2, (NUM_HASHES, 256), dtype=np.uint8)
+    rows = generator.permutation(NUM_HASHES)[: 2 * PLANTED_EACH * len(FLIPPED)].reshape(len(FLIPPED), PLANTED_EACH, 2)
+    for flipped, pairs in zip(FLIPPED, rows, strict=True):
+        for first, second in pairs:
+            bits[second] = bits[first]
+            bits[second, generator.choice(256, flipped, replace=False)] ^= 1
+    return np.packbits(bits, axis=1).view(np.uint64), dict(zip(FLIPPED, np.sort(rows, axis=2), strict=True))
+
+
+def time_search() -> None:
+    """Search 100,000 random hashes; compare a part of them each with each."""
+    hashes, planted = plant_neighbours(np.random.default_rng(0))
+    before, start = _peak_mib(), time.process_time()
+    pairs = find_neighbours(hashes, hashes)
+    seconds = time.process_time() - start
+    found = set(map(tuple, pairs.tolist()))
+    recall = {flipped: np.mean([tuple(pair) in found for pair in rows.tolist()]) for flipped, rows in planted.items()}
+    num_pairs = (len(pairs) - NUM_HASHES) // 2  # each pair twice, and each hash with itself
+    print(
+        f"{NUM_HASHES} hashes: {seconds:.1f} s of one core, {_peak_mib() - before:.0f} MiB more at the peak, {num_pairs} pairs"
+    )
+    print("(an audit searches three times: as they are, and against those shifted right and down)")
+    print("planted neighbours found by bits apart:", {flipped: f"{share:.3f}" for flipped, share in recall.items()})
+    all_pairs = time_all_pairs(hashes[:ALL_PAIRS_PART]) * (NUM_HASHES / ALL_PAIRS_PART) ** 2
+    print(f"all pairs, from a part of {ALL_PAIRS_PART}: {all_pairs:.0f} s, {all_pairs / seconds:.0f} times as long")
+
+
+def time_all_pairs(hashes: Hashes) -> float:
+    """Seconds to compare each with each, a row at a time."""
+    start = time.process_time()
+    for row in range(len(hashes) - 1):
+        (hamming_distance(hashes[row + 1 :], hashes[row]) <= RADIUS).nonzero()
+    return time.process_time() - start
+
+
+def shift(photograph: Photograph, right: float, down: float) -> Photograph:
+    """Shift by shares of the sides; what comes in has the colour of the border."""
+    height, width = photograph.shape[:2]
+    return _warp(photograph, np.array([[1, 0, right * width], [0, 1, down * height]]))
+
+
+def turn(photograph: Photograph, degrees: float) -> Photograph:
+    """Turn about the middle."""
+    height, width = photograph.shape[:2]
+    return _warp(photograph, cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1))
+
+
+def halve(photograph: Photograph) -> Photograph:
+    """Half as large."""
+    return cv2.resize(photograph, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA).astype(np.uint8)
+
+
+def _jpeg(photograph: Photograph, quality: int) -> bytes:
+    return cv2.imencode(".jpg", photograph[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+
+
+def _warp(photograph: Photograph, matrix: np.ndarray) -> Photograph:
+    size = (photograph.shape[1], photograph.shape[0])
+    return cv2.warpAffine(photograph, matrix, size, borderMode=cv2.BORDER_REPLICATE).astype(np.uint8)
+
+
+COPIES: Mapping[str, Callable[[Photograph], bytes]] = {
+    "re-encoded q50": lambda photograph: _jpeg(photograph, 50),
+    "scaled 0.5": lambda photograph: encode_photograph(halve(photograph), ".jpg"),
+    "shifted 3 %": lambda photograph: encode_photograph(shift(photograph, 0.03, 0), ".jpg"),
+    "shifted -3 %": lambda photograph: encode_photograph(shift(photograph, 0, -0.03), ".jpg"),
+    "turned 1 degree": lambda photograph: encode_photograph(turn(photograph, 1), ".jpg"),
+    "turned -1 degree": lambda photograph: encode_photograph(turn(photograph, -1), ".jpg"),
+    "all at once": lambda photograph: _jpeg(turn(shift(halve(photograph), 0.03, 0.03), 1), 50),
+}
+
+
+def measure_copy(path: Path) -> dict[str, tuple[int, float, bool]]:
+    """Of each copy: bits apart, correlation, and whether the index lets the two meet."""
+    original = _look(path.read_bytes())
+    results = {}
+    for name, make in COPIES.items():
+        copy = _look(make(read_photograph(path)))
+        bits = int(min(*hamming_distance(original[0][0], copy[0]), *hamming_distance(original[0], copy[0][0])))
+        met = len(find_candidates(np.stack([original[0], copy[0]]))) == 1
+        results[name] = (bits, registered_correlation(original[1], copy[1], 2.0), met)
+    return results
+
+
+def count_planted(data: Path, num_photographs: int) -> None:
+    """Recall on planted copies: of even patients, on which the thresholds were chosen, and of odd ones."""
+    rows = read_dataset(data).rows
+    even = rows["patient_id"].astype(int) % 2 == 0
+    for whose, part in (("even", rows[even]), ("odd", rows[~even])):
+        paths = [Path(path) for path in part["path"].sample(num_photographs, random_state=0)]
+        with ThreadPoolExecutor() as pool:
+            measured = list(pool.map(measure_copy, paths))
+        print(f"{len(paths)} photographs of {whose} patients")
+        print("  copy, bits apart (median, 99 %, most), five least correlations, share found")
+        for name in COPIES:
+            _print_copy(name, [results[name] for results in measured])
+
+
+def _print_copy(name: str, results: list[tuple[int, float, bool]]) -> None:
+    bits = np.array([result[0] for result in results])
+    correlations = np.sort([result[1] for result in results])
+    found = np.mean([met and correlation >= SAME for _, correlation, met in results])
+    spread = ", ".join(f"{value:.0f}" for value in (np.median(bits), np.percentile(bits, 99), bits.max()))
+    lowest = " ".join(f"{correlation:.3f}" for correlation in correlations[:5])
+    print(f"  {name:17s} {spread:12s}  {lowest}  {found:.4f}", flush=True)
+
+
+def _look(content: bytes) -> tuple[Hashes, np.ndarray]:
+    photograph, _ = decode_reduced(content, "photograph", LOOKED_AT)
+    return hash_photograph(photograph), prepare(photograph)
+
+
+def _peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    cv2.setNumThreads(1)
+    time_search()
+    if len(sys.argv) > 1:
+        count_planted(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 200)
