@@ -14,7 +14,7 @@ mkdir -p "$out"
 
 if [ -z "$data" ]; then
     data=$out/synthetic-eyes
-    [ -e "$data" ] || drkit synth "$data" --patients "${PATIENTS:-50}" --size "${SIZE:-256}"
+    [ -e "$data" ] || drkit synth "$data" --patients "${PATIENTS:-60}" --size "${SIZE:-256}"
 fi
 
 # Train a head on the frozen default backbone; --choose last, so that no epoch is picked on the patients scored below.

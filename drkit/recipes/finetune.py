@@ -59,12 +59,14 @@ class PlanReport:
     Args:
         options: Everything resolved, as it will stand in the run.
         photographs: A row a split: photographs, patients, and how many of each grade.
+        held_out: How the val split came about, where the data set has none of its own; else empty.
         bank_mebibytes: Memory of the decoded photographs.
         outputs: Files that will be written.
     """
 
     options: Mapping[str, Any]
     photographs: Mapping[str, Mapping[str, int]]
+    held_out: str
     bank_mebibytes: float
     outputs: tuple[Path, ...]
 
@@ -82,6 +84,8 @@ class PlanReport:
         columns = ("split", "photographs", "patients", *(f"grade {grade}" for grade in range(NUM_GRADES)))
         rows = [(split, *map(str, counts.values())) for split, counts in self.photographs.items()]
         yield Table("photographs", columns, rows)
+        if self.held_out:
+            yield self.held_out
         yield "writes " + ", ".join(map(str, self.outputs))
 
 
@@ -149,6 +153,7 @@ def plan_finetune(config: TrainingConfig, place: RunPlace) -> PlanReport:
     return PlanReport(
         options=plan.identity(),
         photographs={split: _count(plan, split) for split in SPLITS},
+        held_out=_describe_validation(plan),
         bank_mebibytes=num_bytes / 2**20,
         outputs=run.outputs,
     )
@@ -181,6 +186,13 @@ def _plan(config: TrainingConfig, place: RunPlace) -> tuple[TrainingPlan, Run]:
     plan = plan_training(read_dataset(config.data), config)
     run = new_run(place.runs_dir, place.name, plan.default_name, resume=place.resume, force=place.force)
     return plan, run
+
+
+def _describe_validation(plan: TrainingPlan) -> str:
+    if plan.own_validation:
+        return ""
+    share, seed = plan.config.val_share, plan.config.seed
+    return f"no graded val split: {share:.0%} of the training patients were held out, stratified, seed {seed}"
 
 
 def _count(plan: TrainingPlan, split: str) -> dict[str, int]:
@@ -224,7 +236,7 @@ def _warn_of_identical(plan: TrainingPlan, bank: PhotographBank) -> None:
 def _fit(bench: Workbench, run: Run, *, resume: bool) -> FitState:
     """Train, keeping the state after every epoch."""
     plan, config, module = bench.plan, bench.plan.config, bench.task.source.module
-    optimizer = build_optimizer(module, plan.lr, config.weight_decay)
+    optimizer = build_optimizer(module, config.lr, config.weight_decay)
     state = FitState(module.state_dict(), optimizer.state_dict())
     if resume:
         state = load_state(run.resume, plan.identity())
@@ -234,7 +246,7 @@ def _fit(bench: Workbench, run: Run, *, resume: bool) -> FitState:
     return fit(
         bench.task,
         plan.parts,
-        Pace(config.epochs, config.batch_size, plan.lr, config.seed),
+        Pace(config.epochs, config.batch_size, config.lr, config.seed),
         optimizer,
         state,
         choose=config.choose,

@@ -80,12 +80,8 @@ class TrainingConfig:
     epochs: Annotated[int, Option(min=1, rich_help_panel=LEARNING)] = 12
     batch_size: Annotated[int, Option(min=1, rich_help_panel=LEARNING)] = 16
     lr: Annotated[
-        float | None,
-        Option(
-            help="Highest learning rate; 3e-4 for all layers, 1e-3 for the head alone.",
-            rich_help_panel=LEARNING,
-        ),
-    ] = None
+        float, Option(min=0.0, help="Highest learning rate, after the warm-up.", rich_help_panel=LEARNING)
+    ] = 3e-4
     weight_decay: Annotated[float, Option(min=0.0, rich_help_panel=LEARNING)] = 0.02
     choose: Annotated[
         Choose,

@@ -7,7 +7,6 @@ from torch.optim import AdamW, Optimizer
 
 WARM_UP_SHARE = 0.1  # of the steps
 FLOOR = 0.02  # of the highest learning rate, where the cosine ends
-DEFAULT_LR = {"none": 3e-4, "backbone": 1e-3}  # by what is frozen
 
 
 def build_optimizer(module: nn.Module, lr: float, weight_decay: float) -> Optimizer:

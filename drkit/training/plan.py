@@ -18,7 +18,6 @@ from drkit.records.labels import Labels
 from drkit.talk import warn
 from drkit.training.config import CIRCUMSTANTIAL, TrainingConfig
 from drkit.training.fitting import Parts
-from drkit.training.optimisation import DEFAULT_LR
 
 INNER_SHARE = 0.15  # of the training patients, to pick the epoch with --choose inner
 UNIT = "image"
@@ -54,11 +53,6 @@ class TrainingPlan:
         return f"{self.config.backbone.replace('.', '-').replace('/', '-')}-{UNIT}-{self.target}"
 
     @property
-    def lr(self) -> float:
-        """The highest learning rate."""
-        return self.config.lr or DEFAULT_LR[self.config.freeze]
-
-    @property
     def grades(self) -> np.ndarray:
         """int64 (N,) grades of the target, -1 where unknown."""
         return self.labels.grades(self.target).fillna(-1).to_numpy(dtype=np.int64)
@@ -70,7 +64,7 @@ class TrainingPlan:
     def identity(self) -> dict[str, Any]:
         """What makes this training this one: equal identities give equal weights on one kind of machine."""
         options = {key: value for key, value in asdict(self.config).items() if key not in CIRCUMSTANTIAL}
-        resolved = {"target": self.target, "backbone": self.backbone, "size": self.wanted.side, "lr": self.lr}
+        resolved = {"target": self.target, "backbone": self.backbone, "size": self.wanted.side}
         return {
             **options,
             **resolved,

@@ -1,11 +1,9 @@
 """Preprocessing a data set: nothing lost, nothing done twice, the same bytes however it went."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -201,30 +199,38 @@ def test_an_interruption_is_told_and_gone_on_from(config: PreprocessConfig, monk
     assert files_of(other.out) == whole
 
 
-def test_a_killed_run_goes_on_to_the_same_bytes(eyes: Path, tmp_path: Path) -> None:
-    killed, whole = tmp_path / "killed", tmp_path / "whole"
-    run = "from pathlib import Path; from drkit.recipes.preprocess import *; import sys\n" \
-        "if __name__ == '__main__': run_preprocess(PreprocessConfig(*map(Path, sys.argv[1:3]), 'circle-crop,clahe',"  \
-        " size=1024, workers=2))"  # fmt: skip
-    script = tmp_path / "run.py"
-    script.write_text(run)
-    child = subprocess.Popen([sys.executable, str(script), str(eyes), str(killed)], start_new_session=True)
-    ledger = killed / "ledger.jsonl"
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and child.poll() is None:
-        if ledger.exists() and ledger.read_bytes().count(b"\n") >= 2:
-            break
-        time.sleep(0.01)
-    os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
-    assert child.returncode == -signal.SIGKILL, "finished before it was killed"
-    (killed / "images" / ".left.over.part.jpg").write_text("half")
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from drkit.recipes import preprocess
 
-    config = PreprocessConfig(eyes, killed, "circle-crop,clahe", size=1024, workers=1)
-    report = run_preprocess(config)
-    run_preprocess(replace(config, out=whole))
-    assert 2 <= report.done_before < 20
-    assert files_of(killed) == files_of(whole)
+write, out, calls = preprocess.write_bytes, Path(sys.argv[2]), []
+
+def write_until_killed(target, content, *, force):
+    calls.append(target)
+    if len(calls) == 8:
+        (target.parent / ".half.x1.part.jpg").write_bytes(content[:100])
+        with (out / "ledger.jsonl").open("a") as ledger:
+            ledger.write('{"image_id": "half a li')
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(target, content, force=force)
+
+preprocess.write_bytes = write_until_killed
+preprocess.run_preprocess(preprocess.PreprocessConfig(Path(sys.argv[1]), out, sys.argv[3], size=64, workers=1))
+"""
+
+
+def test_a_killed_run_goes_on_to_the_same_bytes(config: PreprocessConfig, tmp_path: Path) -> None:
+    run_preprocess(config)
+    killed = replace(config, out=tmp_path / "killed")
+    command = [sys.executable, "-c", KILLED, str(config.data), str(killed.out), STEPS]
+    child = subprocess.run(command, capture_output=True, check=False)
+    assert child.returncode == -signal.SIGKILL, child.stderr
+    assert (killed.out / "images" / ".half.x1.part.jpg").exists()
+    report = run_preprocess(replace(killed, workers=2))
+
+    assert report.done_before == 7
+    assert files_of(killed.out) == files_of(config.out)
 
 
 def test_a_full_disk_is_told_and_gone_on_from(config: PreprocessConfig, monkeypatch: pytest.MonkeyPatch) -> None:
