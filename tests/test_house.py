@@ -97,7 +97,7 @@ def test_only_models_names_timm() -> None:
 
 
 def _command_lines() -> list[list[str]]:
-    commands = ["synth", "finetune", "predict", "score", "submit", "plot", "plot curves"]
+    commands = ["synth", "check", "preprocess", "finetune", "predict", "score", "submit", "plot", "plot curves"]
     return [["--help"], ["--version"], *([*command.split(), "--help"] for command in commands)]
 
 

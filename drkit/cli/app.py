@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 import drkit
-from drkit.cli import console, finetune, plot, predict, score, submit, synth
+from drkit.cli import check, console, finetune, plot, predict, preprocess, score, submit, synth
 from drkit.cli.options import Json, Quiet, Verbose, with_parameters
 from drkit.errors import DrkitError, Interrupted
 from drkit.talk import listening
@@ -59,6 +59,7 @@ def as_command(function: Callable[..., Any]) -> Callable[..., None]:
                 raise typer.Exit(BUG) from None
         console.show(report, as_object=json)
         sys.stdout.flush()
+        raise typer.Exit(getattr(report, "exit_code", 0))
 
     signature = inspect.signature(function, eval_str=True)
     shared = [
@@ -90,7 +91,7 @@ def drkit_options(
     """Grade diabetic retinopathy (ICDR 0-4) from fundus photographs by transfer learning."""
 
 
-for module in (synth, finetune, predict, score, submit):
+for module in (synth, check, preprocess, finetune, predict, score, submit):
     register(app, module, module.__name__.rpartition(".")[2])
 
 plots = typer.Typer(help="Draw pictures of runs.", no_args_is_help=True)

@@ -13,6 +13,9 @@ from drkit.data.cache import open_cached
 from drkit.errors import DrkitError, InputError
 from drkit.images.disc import square_about_disc
 from drkit.images.files import decode_photograph, read_content
+from drkit.images.filters import apply_steps
+from drkit.records.labels import Labels
+from drkit.records.manifest import read_source_hashes
 from drkit.records.provenance import canonical_json, sha256_bytes
 from drkit.talk import say, track
 
@@ -27,7 +30,7 @@ class PhotographBank:
 
     Args:
         pixels: uint8 (N, S, S, 3) RGB, in memory or memory-mapped.
-        hashes: SHA-256 of each photograph's file.
+        hashes: SHA-256 of each original photograph's file, before any preprocessing.
     """
 
     pixels: np.ndarray
@@ -52,37 +55,45 @@ def fits_in_memory(num_bytes: int) -> bool:
     return num_bytes <= MEMORY_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def build_bank(paths: Sequence[Path], side: int, cache_dir: Path, workers: int | None = None) -> PhotographBank:
-    """Decode photographs, square each about its fundus disc, and keep them.
+def build_bank(
+    labels: Labels, side: int, cache_dir: Path, *, workers: int | None = None, steps: Sequence[str] = ()
+) -> PhotographBank:
+    """Decode a data set's photographs, filter them, square each about its fundus disc, and keep them.
 
     Small banks live in memory; larger ones in a file below `cache_dir` that the next run with the same
     photographs (path, size, time of change) opens as it is.
 
     Args:
-        paths: N files.
+        labels: N photographs.
         side: Side of the kept photographs in pixels.
         cache_dir: Where a bank that does not fit in memory is kept.
         workers: Decoding threads; one a core by default.
+        steps: What `drkit preprocess` would still have to do to the photographs.
 
     Raises:
         InputError: unreadable photographs, all counted, five named.
     """
-    shape = (len(paths), side, side, 3)
-    fill = partial(_fill, paths=paths, side=side, workers=workers or os.cpu_count() or 1)
-    if fits_in_memory(bank_bytes(len(paths), side)):
+    paths, shape = labels.paths(), (len(labels), side, side, 3)
+    fill = partial(_fill, paths=paths, side=side, workers=workers or os.cpu_count() or 1, steps=steps)
+    if fits_in_memory(bank_bytes(len(labels), side)):
         pixels = np.empty(shape, np.uint8)
-        return PhotographBank(pixels, fill(pixels))
-    say(f"the photographs take {bank_bytes(len(paths), side) / 2**30:.1f} GiB: kept in {cache_dir}")
-    return PhotographBank(*open_cached(cache_dir, _key(paths, side), shape, fill))
+        hashes = fill(pixels)
+    else:
+        say(f"the photographs take {bank_bytes(len(labels), side) / 2**30:.1f} GiB: kept in {cache_dir}")
+        pixels, hashes = open_cached(cache_dir, _key(paths, side, steps), shape, fill)
+    originals = read_source_hashes(labels.root)
+    return PhotographBank(pixels, tuple(originals.get(path, key) for path, key in zip(paths, hashes, strict=True)))
 
 
-def _fill(pixels: np.ndarray, *, paths: Sequence[Path], side: int, workers: int) -> tuple[str, ...]:
+def _fill(
+    pixels: np.ndarray, *, paths: Sequence[Path], side: int, workers: int, steps: Sequence[str]
+) -> tuple[str, ...]:
     """Decode into `pixels` (N, S, S, 3); the files' hashes."""
 
     def decode(index: int) -> str | DrkitError:
         try:
             content = read_content(paths[index])
-            photograph = decode_photograph(content, str(paths[index]))
+            photograph = apply_steps(decode_photograph(content, str(paths[index])), steps)
         except DrkitError as error:
             return error
         pixels[index] = square_about_disc(photograph, side)
@@ -103,7 +114,8 @@ def _describe(refused: Sequence[DrkitError], shown: int = 5) -> str:
     return f"{len(refused)} photographs cannot be used: " + "; ".join(map(str, refused[:shown])) + more
 
 
-def _key(paths: Sequence[Path], side: int) -> str:
+def _key(paths: Sequence[Path], side: int, steps: Sequence[str]) -> str:
     """Names a bank: the same photographs in the same state, squared the same way to the same size."""
     stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
-    return sha256_bytes(canonical_json({"version": VERSION, "side": side, "files": stats}).encode())[:32]
+    key = {"version": VERSION, "side": side, "steps": list(steps), "files": stats}
+    return sha256_bytes(canonical_json(key).encode())[:32]

@@ -14,6 +14,13 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"}
 JPEG_QUALITY = 95
 MIN_SIDE = 16  # pixels; below it there is no fundus to see
 
+_FLAGS = {
+    1: cv2.IMREAD_COLOR,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
+
 
 def read_photograph(path: Path) -> Photograph:
     """Read a photograph upright, as uint8 (H, W, 3) RGB.
@@ -39,12 +46,13 @@ def read_content(path: Path) -> bytes:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def decode_photograph(content: bytes, name: str) -> Photograph:
+def decode_photograph(content: bytes, name: str, reduction: int = 1) -> Photograph:
     """Decode a file's bytes; see `read_photograph`.
 
     Args:
         content: The whole file.
         name: How to call it in an error.
+        reduction: 1, or 2, 4, 8 for a half, a quarter, an eighth of the size, which is faster for a JPEG.
 
     Raises:
         InputError: as `read_photograph`.
@@ -52,7 +60,7 @@ def decode_photograph(content: bytes, name: str) -> Photograph:
     if not content:
         raise InputError(f"{name} is empty: copy or download the photograph again")
     # COLOR without ANYDEPTH: 16 bits scaled to 8, grey to three channels, alpha dropped, EXIF rotation applied.
-    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), _FLAGS[reduction])
     if pixels is None or _is_cut(content):
         raise InputError(f"{name} is no photograph or is cut off: copy or download it again")
     if min(pixels.shape[:2]) < MIN_SIDE:

@@ -215,7 +215,7 @@ def _prepare(plan: TrainingPlan) -> Workbench:
         pretrained=config.weights == "imagenet",
     ).to(device)
     loss.start(grader.head.linear, torch.from_numpy(plan.grades[plan.parts.train]))
-    bank = build_bank(plan.labels.paths(), plan.bank_side, config.cache_dir or default_cache_dir(), config.workers)
+    bank = build_bank(plan.labels, plan.bank_side, config.cache_dir or default_cache_dir(), workers=config.workers)
     _warn_of_identical(plan, bank)
     policy, names = POLICIES[config.augment].load(), plan.labels.rows["image_id"].tolist()
     photographs = PhotographSource(grader, bank, names, plan.wanted, policy, config.seed, device)
@@ -276,6 +276,7 @@ def _header(bench: Workbench, state: FitState, sigma: float) -> CheckpointHeader
         dropout=config.dropout,
         side=plan.wanted.side,
         bank_side=plan.bank_side,
+        steps=plan.steps,
         mean=plan.wanted.mean,
         std=plan.wanted.std,
         loss=config.loss,

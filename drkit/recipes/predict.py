@@ -23,6 +23,7 @@ from drkit.records.atomic import check_writable
 from drkit.records.checkpoint import CheckpointHeader, read_checkpoint
 from drkit.records.labels import Labels
 from drkit.records.layouts import read_dataset
+from drkit.records.manifest import steps_to_apply
 from drkit.records.predictions import Predictions, PredictionsMeta, build_predictions, write_predictions
 from drkit.records.provenance import sha256_file
 from drkit.records.runs import Run, find_run, read_run_record
@@ -95,7 +96,13 @@ def run_predict(run_path: Path, config: PredictConfig) -> PredictReport:
     record, (tensors, header) = read_run_record(run), read_checkpoint(run.checkpoint)
     labels = _choose(name_unknown_patients(read_dataset(config.data)), config)
     grader = _rebuild(tensors, header, run)
-    bank = build_bank(labels.paths(), header.bank_side, config.cache_dir or default_cache_dir(), config.workers)
+    bank = build_bank(
+        labels,
+        header.bank_side,
+        config.cache_dir or default_cache_dir(),
+        workers=config.workers,
+        steps=steps_to_apply(labels.root, header.steps),
+    )
     keep_freed_memory()
     answers = _grade(grader, bank, header, pick_device(config.device))
     predictions = _assemble(labels, answers, header, run, _was_seen(labels, bank, record))

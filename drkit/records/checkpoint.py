@@ -28,6 +28,7 @@ class CheckpointHeader:
         dropout: Before the head.
         side: Of the images in pixels.
         bank_side: Of the photographs that images are made of.
+        steps: Preprocessing that its photographs went through, as a manifest holds them.
         mean: Normalisation, a channel each.
         std: Normalisation, a channel each.
         loss: Name in the catalogue; reads the logits.
@@ -47,6 +48,7 @@ class CheckpointHeader:
     dropout: float
     side: int
     bank_side: int
+    steps: tuple[str, ...]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     loss: str
@@ -98,4 +100,5 @@ def _parse_header(text: str, path: Path) -> CheckpointHeader:
     expected = {item.name for item in fields(CheckpointHeader)}
     if version != SCHEMA_VERSION or set(record) != expected:
         raise InputError(f"{path}: schema version {version}, this drkit reads {SCHEMA_VERSION}: update drkit")
-    return CheckpointHeader(**{**record, "mean": tuple(record["mean"]), "std": tuple(record["std"])})
+    lists = {key: tuple(record[key]) for key in ("steps", "mean", "std")}
+    return CheckpointHeader(**{**record, **lists})

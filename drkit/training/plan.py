@@ -15,6 +15,7 @@ from drkit.grades import Target, grade_column
 from drkit.losses import Loss
 from drkit.models.backbones import input_format, resolve_backbone
 from drkit.records.labels import Labels
+from drkit.records.manifest import read_steps
 from drkit.talk import warn
 from drkit.training.config import CIRCUMSTANTIAL, TrainingConfig
 from drkit.training.fitting import Parts
@@ -34,6 +35,7 @@ class TrainingPlan:
         backbone: timm's name.
         wanted: What the backbone is fed.
         bank_side: Side of the photographs in the bank, in pixels.
+        steps: Preprocessing that the photographs went through.
         parts: Who trains, who picks, who validates.
         own_validation: Whether the author of the data set made the val split.
     """
@@ -44,6 +46,7 @@ class TrainingPlan:
     backbone: str
     wanted: InputFormat
     bank_side: int
+    steps: tuple[str, ...]
     parts: Parts
     own_validation: bool
 
@@ -69,6 +72,7 @@ class TrainingPlan:
             **options,
             **resolved,
             "bank_size": self.bank_side,
+            "steps": list(self.steps),
             "labels_sha256": self.labels.sha256,
             "drkit_version": drkit.__version__,
         }
@@ -99,6 +103,7 @@ def plan_training(labels: Labels, config: TrainingConfig) -> TrainingPlan:
         backbone=backbone,
         wanted=wanted,
         bank_side=config.bank_size or bank_side(wanted.side),
+        steps=read_steps(labels.root),
         parts=_assign_parts(taking_part, target, config),
         own_validation=bool((labels.rows["split"] == "val").sum() == (prepared.rows["split"] == "val").sum()),
     )

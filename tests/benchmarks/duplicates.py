@@ -49,7 +49,7 @@ def time_search() -> None:
     recall = {flipped: np.mean([tuple(pair) in found for pair in rows.tolist()]) for flipped, rows in planted.items()}
     num_pairs = (len(pairs) - NUM_HASHES) // 2  # each pair twice, and each hash with itself
     print(
-        f"{NUM_HASHES} hashes: {seconds:.1f} s of one core, {_peak_mib() - before:.0f} MiB more at the peak, {num_pairs} pairs"
+        f"{NUM_HASHES} hashes: {seconds:.1f} s of one core, {_peak_mib() - before:.0f} MiB more, {num_pairs} pairs"
     )
     print("(an audit searches three times: as they are, and against those shifted right and down)")
     print("planted neighbours found by bits apart:", {flipped: f"{share:.3f}" for flipped, share in recall.items()})

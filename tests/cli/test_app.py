@@ -104,7 +104,15 @@ def test_a_closed_pipe_ends_quietly() -> None:
 
 
 def test_every_command_has_two_examples_and_says_what_it_reads_and_writes() -> None:
-    modules = [program.synth, program.finetune, program.predict, program.score, program.submit]
+    modules = [
+        program.synth,
+        program.check,
+        program.preprocess,
+        program.finetune,
+        program.predict,
+        program.score,
+        program.submit,
+    ]
     for module in modules:
         command = getattr(module, module.__name__.rpartition(".")[2])
         assert len(module.EXAMPLES) == 2

@@ -12,6 +12,8 @@ from drkit.data.bank import build_bank
 from drkit.errors import InputError
 from drkit.images.disc import square_about_disc
 from drkit.images.files import encode_photograph, read_photograph
+from drkit.images.filters import apply_steps
+from drkit.records.labels import Labels, build_rows
 
 
 @pytest.fixture
@@ -26,8 +28,14 @@ def paths(tmp_path: Path) -> list[Path]:
     return found
 
 
+def _labels(paths: list[Path]) -> Labels:
+    names = [path.stem for path in paths]
+    rows = build_rows(image_id=names, path=[str(path) for path in paths], split=["train"] * len(names))
+    return Labels(rows, paths[0].parent, "test", ())
+
+
 def test_a_bank_holds_each_photograph_and_its_hash(paths: list[Path], tmp_path: Path) -> None:
-    made = build_bank(paths, 32, tmp_path / "cache")
+    made = build_bank(_labels(paths), 32, tmp_path / "cache")
     for row, path in enumerate(paths):
         assert np.array_equal(made.pixels[row], square_about_disc(read_photograph(path), 32))
         assert made.hashes[row] == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -37,17 +45,17 @@ def test_a_bank_holds_each_photograph_and_its_hash(paths: list[Path], tmp_path: 
 def test_a_large_bank_is_kept_on_disk_until_a_photograph_changes(
     paths: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    in_memory = build_bank(paths, 32, tmp_path / "cache")
+    in_memory = build_bank(_labels(paths), 32, tmp_path / "cache")
     monkeypatch.setattr(bank, "MEMORY_SHARE", 0.0)
-    on_disk = build_bank(paths, 32, tmp_path / "cache")
+    on_disk = build_bank(_labels(paths), 32, tmp_path / "cache")
     assert isinstance(on_disk.pixels, np.memmap)
     assert np.array_equal(on_disk.pixels, in_memory.pixels)
     assert on_disk.hashes == in_memory.hashes
     first = sorted((tmp_path / "cache").iterdir())
-    build_bank(paths, 32, tmp_path / "cache")
+    build_bank(_labels(paths), 32, tmp_path / "cache")
     assert sorted((tmp_path / "cache").iterdir()) == first
     os.utime(paths[0], (0, 0))
-    build_bank(paths, 32, tmp_path / "cache")
+    build_bank(_labels(paths), 32, tmp_path / "cache")
     assert len(list((tmp_path / "cache").iterdir())) == 2 * len(first)
 
 
@@ -57,7 +65,7 @@ def test_a_bank_that_fails_leaves_nothing_in_the_cache(
     monkeypatch.setattr(bank, "MEMORY_SHARE", 0.0)
     paths[1].write_bytes(b"no photograph")
     with pytest.raises(InputError, match=r"b\.png is no photograph"):
-        build_bank(paths, 32, tmp_path / "cache")
+        build_bank(_labels(paths), 32, tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
 
 
@@ -66,8 +74,16 @@ def test_all_unreadable_photographs_are_counted_and_five_named(tmp_path: Path) -
     for path in paths[:6]:
         path.write_bytes(b"")
     with pytest.raises(InputError) as refused:
-        build_bank(paths, 32, tmp_path / "cache")
+        build_bank(_labels(paths), 32, tmp_path / "cache")
     told = str(refused.value)
     assert told.startswith("7 photographs cannot be used")
     assert told.count("is empty") == 5
     assert told.endswith("and 2 more")
+
+
+def test_steps_are_applied_before_the_square(paths: list[Path], tmp_path: Path) -> None:
+    steps = ("green", "gamma:gamma=2")
+    made = build_bank(_labels(paths), 32, tmp_path / "cache", steps=steps)
+    for row, path in enumerate(paths):
+        assert np.array_equal(made.pixels[row], square_about_disc(apply_steps(read_photograph(path), steps), 32))
+    assert not np.array_equal(made.pixels, build_bank(_labels(paths), 32, tmp_path / "cache").pixels)

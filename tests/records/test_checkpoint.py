@@ -16,6 +16,7 @@ HEADER = CheckpointHeader(
     dropout=0.1,
     side=64,
     bank_side=74,
+    steps=("circle-crop", "clahe:clip=2:tiles=8"),
     mean=(0.1, 0.2, 0.3),
     std=(0.4, 0.5, 0.6),
     loss="regression",

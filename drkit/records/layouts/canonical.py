@@ -2,7 +2,6 @@
 
 import pandas as pd
 
-from drkit.errors import InputError
 from drkit.records.layouts.layout import Layout, photograph_rows
 from drkit.records.layouts.plain import eyes, splits
 from drkit.records.layouts.tables import Table
@@ -28,9 +27,7 @@ def _parse(table: Table) -> pd.DataFrame:
 def _gradable(table: Table) -> pd.Series:
     cells = table.text("gradable").str.lower()
     odd = cells.notna() & ~cells.isin(_TRUTHS)
-    if odd.any():
-        row = int(odd.idxmax())
-        raise InputError(f"{table.where(row)}: gradable '{cells[row]}' is neither True nor False")
+    table.refuse(odd, "unknown-word", lambda row: f"gradable '{cells[row]}' is neither True nor False")
     return cells.map(_TRUTHS)
 
 

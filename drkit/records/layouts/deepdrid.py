@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from drkit.errors import InputError
 from drkit.grades import Split
 from drkit.records.labels import image_stem
 from drkit.records.layouts.layout import (
@@ -70,12 +69,15 @@ def _eye_and_grade(table: Table, named: pd.Series) -> tuple[pd.Series, pd.Series
     """The eye is the one whose column is filled; the name's side counts only where neither or both are."""
     left, right = table.grades(_LEFT), table.grades(_RIGHT)
     torn = (left != right).fillna(False)
-    if torn.any():
-        row = int(torn.idxmax())
-        raise InputError(
-            f"{table.where(row)}: the left eye is graded {left[row]} and the right eye {right[row]}, but a"
-            " photograph shows one eye: leave the other eye's cell empty"
-        )
+    table.refuse(
+        torn,
+        "two-eyes-graded",
+        lambda row: (
+            f"the left eye is graded {left[row]} and the right eye {right[row]}, but a photograph shows one eye:"
+            " leave the other eye's cell empty"
+        ),
+    )
+    left, right = left.mask(torn), right.mask(torn)
     filled = left.notna().map({True: "left", False: "right"}).astype("string")
     return filled.where(left.notna() != right.notna(), named), left.fillna(right)
 

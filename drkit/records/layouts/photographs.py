@@ -111,7 +111,7 @@ def locate(folder: PhotographFolder, layout: Layout, tables: Sequence[tuple[Tabl
         near: dict[Split, list[str]] = {}
         for index, written, split in zip(rows.index, rows["path"], rows["split"], strict=True):
             if split not in near:
-                near[split] = _folders(layout, table, split)
+                near[split] = folders_near(layout, table, split)
             path = folder.find(written, near[split], split, table.where(index))
             found.append(path or "")
             missing += [] if path else [f"{written} ({table.where(index)})"]
@@ -119,7 +119,8 @@ def locate(folder: PhotographFolder, layout: Layout, tables: Sequence[tuple[Tabl
     return found
 
 
-def _folders(layout: Layout, table: Table, split: Split) -> list[str]:
+def folders_near(layout: Layout, table: Table, split: Split) -> list[str]:
+    """Absolute folders that a table's photographs of a split may lie in, the table's own first."""
     own = str(table.path.parent)
     return [own, *(os.path.normpath(Path(own, near)) for near in layout.folders(table, split))]
 

@@ -89,9 +89,7 @@ def _parse(table: Table) -> pd.DataFrame:
 
 def _translate(table: Table, cells: pd.Series, found: pd.Series, expected: str) -> pd.Series:
     odd = cells.notna() & found.isna()
-    if odd.any():
-        row = int(odd.idxmax())
-        raise InputError(f"{table.where(row)}: {cells.name} '{cells[row]}' is not {expected}")
+    table.refuse(odd, "unknown-word", lambda row: f"{cells.name} '{cells[row]}' is not {expected}")
     return found.astype("string")
 
 

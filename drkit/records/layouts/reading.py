@@ -30,7 +30,7 @@ def read_dataset(path: Path) -> Labels:
     Raises:
         InputError: nothing there, an unknown or ambiguous layout, a broken table, or missing photographs.
     """
-    layout, tables, root = _open(path)
+    layout, tables, root = open_dataset(path)
     if layout == "folder":
         return _read_folder(root)
     parts = parse_tables(layout, tables)
@@ -73,7 +73,12 @@ def stated_targets(rows: pd.DataFrame) -> tuple[Target, ...]:
     return tuple(target for target in TARGETS if rows[grade_column(target)].notna().any())  # type: ignore[misc]
 
 
-def _open(path: Path) -> tuple[str, list[Table], Path]:
+def open_dataset(path: Path) -> tuple[str, list[Table], Path]:
+    """The layout of a folder or a CSV, its tables, still unread, and the data set's folder, absolute.
+
+    Raises:
+        InputError: nothing there, or an unknown or ambiguous layout.
+    """
     absolute = Path(os.path.normpath(path.absolute()))  # not resolved: a linked folder keeps the name it was given
     if absolute.is_dir():
         return *find_tables(absolute), absolute

@@ -33,7 +33,10 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
 )
 
 # Lists that come with data sets but label nothing that is read here; sample submissions look like labels.
-_NO_LABELS = re.compile(r"sample.*|.*submission.*|.*-source-.*|challenge[23]_.*|ultra-widefield.*", re.IGNORECASE)
+_NO_LABELS = re.compile(
+    r"sample.*|.*submission.*|.*-source-.*|challenge[23]_.*|ultra-widefield.*|test_grades\.csv|lesions\.csv",
+    re.IGNORECASE,
+)
 _DEEPEST = 2  # folders below the data set's in which a CSV is looked for
 
 

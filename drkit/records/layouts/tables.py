@@ -1,6 +1,7 @@
 """CSV files as text cells, with the row numbers an editor shows."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -50,6 +51,21 @@ class Table:
         """`train.csv row 12`."""
         return f"{self.name} row {index + 2}"
 
+    def refuse(self, wrong: pd.Series, kind: str, sentence: Callable[[int], str]) -> None:
+        """Refuse the table for its first wrong row; a table that is only surveyed notes them all and goes on.
+
+        Args:
+            wrong: bool, over the table's rows.
+            kind: A word for what is wrong with them, as `grade-off-scale`.
+            sentence: What is wrong with the row of an index.
+
+        Raises:
+            InputError: a row is wrong.
+        """
+        if wrong.any():
+            row = int(wrong.idxmax())
+            raise InputError(f"{self.where(row)}: {sentence(row)}")
+
     def text(self, column: str | None) -> pd.Series:
         """A column's cells, null where blank; all null where there is no such column."""
         if column is None or column not in self.header:
@@ -64,9 +80,8 @@ class Table:
             InputError: an empty cell.
         """
         cells = self.cells[column]
-        if (cells == "").any():
-            where = self.where(int((cells == "").idxmax()))
-            raise InputError(f"{where}: column {self.header[column]} is empty: every photograph needs its id")
+        sentence = f"column {self.header[column]} is empty: every photograph needs its id"
+        self.refuse(cells == "", "empty-id", lambda row: sentence)
         return cells
 
     def grades(self, column: str | None) -> pd.Series:
@@ -86,10 +101,9 @@ class Table:
         cells = self.text(column)
         numbers = pd.to_numeric(cells, errors="coerce")
         wrong = cells.notna() & (numbers.isna() | (numbers % 1 != 0) | (numbers.abs() > 9999)).fillna(True)
-        if wrong.any():
-            row = int(wrong.idxmax())
-            raise InputError(f"{self.where(row)}: {self.header[column]} '{cells[row]}' is no whole number: correct it")
-        return numbers.astype("Int16")
+        name = self.header[column]
+        self.refuse(wrong, "unknown-word", lambda row: f"{name} '{cells[row]}' is no whole number: correct it")
+        return numbers.mask(wrong).astype("Int16")
 
 
 def open_table(path: Path) -> Table:

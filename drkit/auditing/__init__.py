@@ -1,0 +1,1 @@
+"""Duplicates, contradictions and leaks in data sets, runs and submissions."""

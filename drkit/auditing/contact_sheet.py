@@ -1,0 +1,61 @@
+"""Duplicate pairs side by side, for the eye to judge."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from drkit.auditing.duplicates import Copies
+from drkit.grades import TARGETS, grade_column
+from drkit.images.disc import square_about_disc
+from drkit.images.files import Photograph, encode_photograph, read_content
+from drkit.images.reduced import decode_reduced
+
+SIDE = 240  # pixels of a photograph
+MOST_PAIRS = 200  # on one sheet: 60 million pixels
+
+_PAIRS_A_ROW = 3
+_CAPTION, _LINE, _GAP = 64, 18, 12  # pixels
+_WHITE, _BLACK = 255, (0, 0, 0)
+
+
+def draw_contact_sheet(copies: Sequence[Copies]) -> bytes:
+    """A PNG of the pairs, three a row, each with ids, splits, grades, kind and correlation.
+
+    Args:
+        copies: At most `MOST_PAIRS` are drawn; with none the sheet says so.
+    """
+    cells = [_draw_pair(pair) for pair in copies[:MOST_PAIRS]] or [_caption(["no duplicates were found"], 2 * SIDE)]
+    blank = np.full_like(cells[0], _WHITE)
+    cells += [blank] * (-len(cells) % _PAIRS_A_ROW)
+    rows = [np.hstack(cells[start : start + _PAIRS_A_ROW]) for start in range(0, len(cells), _PAIRS_A_ROW)]
+    return encode_photograph(np.vstack(rows), ".png")
+
+
+def _draw_pair(pair: Copies) -> Photograph:
+    """uint8 (SIDE + captions, 2 SIDE + gap, 3)."""
+    photographs = np.hstack([_fetch(path) for path in pair.shown])
+    alike = "identical files" if pair.is_identical else f"correlation {pair.correlation:.3f}"
+    captions = [_name(pair, path) for path in pair.shown]
+    whole = np.vstack([photographs, _caption([*captions, f"{pair.kind}, {alike}"], 2 * SIDE)])
+    return np.pad(whole, ((0, _GAP), (0, _GAP), (0, 0)), constant_values=_WHITE)
+
+
+def _fetch(path: str) -> Photograph:
+    return square_about_disc(decode_reduced(read_content(Path(path)), path, SIDE)[0], SIDE)
+
+
+def _name(pair: Copies, path: str) -> str:
+    """`410_l1, val, eye grade 2, patient grade 3`."""
+    row = pair.rows[pair.rows["path"] == path].iloc[0]
+    grades = [f"{target} grade {row[grade_column(target)]}" for target in TARGETS if row.notna()[grade_column(target)]]
+    return ", ".join([str(row["image_id"]), str(row["split"]), *grades])
+
+
+def _caption(lines: Sequence[str], width: int) -> Photograph:
+    strip = np.full((_CAPTION, width, 3), _WHITE, np.uint8)
+    for number, line in enumerate(lines, start=1):
+        text = line.encode("ascii", "replace").decode()  # OpenCV's fonts have no other letters
+        cv2.putText(strip, text, (4, number * _LINE), cv2.FONT_HERSHEY_SIMPLEX, 0.42, _BLACK, 1, cv2.LINE_AA)
+    return strip

@@ -1,0 +1,81 @@
+"""Grades, eyes and splits that contradict each other."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from drkit.auditing.findings import Finding, finding_about
+from drkit.auditing.roll import describe
+from drkit.errors import first_few
+from drkit.grades import SPLITS, TARGETS, grade_column
+from drkit.records.layouts.names import parse_name
+
+
+def find_contradictions(rows: pd.DataFrame) -> Iterator[Finding]:
+    """What can be told from the tables alone.
+
+    Args:
+        rows: A roll. Patients are compared within a data set only: other data sets number anew.
+    """
+    yield from _find_side_conflicts(rows)
+    known = rows[rows["patient_id"].notna()]
+    for (_, patient), photographs in known.groupby(["root", "patient_id"], sort=False):
+        yield from _find_in_patient(str(patient), photographs)
+    ungradable = rows[~rows["gradable"]]
+    for place, name in zip(ungradable["where"], ungradable["image_id"], strict=True):
+        yield finding_about("ungradable", f"{place}: {name} has grade 5", rows[rows["where"] == place])
+
+
+def find_contradicting_grades(copies: pd.DataFrame, how: str) -> Iterator[Finding]:
+    """Different grades of what is one photograph.
+
+    Args:
+        copies: Its rows of a roll.
+        how: What makes them one, for the sentence.
+    """
+    for target in TARGETS:
+        graded = copies[copies[grade_column(target)].notna()]
+        grades = graded[grade_column(target)]
+        if grades.nunique() > 1:
+            pairs = zip(graded["image_id"], grades, strict=True)
+            listed = ", ".join(f"{name} is graded {grade}" for name, grade in pairs)
+            yield finding_about("contradicting-grades", f"{how}, but by {target} grade {listed}", graded)
+
+
+def _find_side_conflicts(rows: pd.DataFrame) -> Iterator[Finding]:
+    named = rows["image_id"].map(lambda name: parse_name(name).eye).astype("string")
+    conflicts = rows[(named != rows["eye"]).fillna(False)]
+    for index, row in conflicts.iterrows():
+        sentence = f"{row['where']}: {row['image_id']} is named {named[index]}, but graded as a {row['eye']} eye"
+        yield finding_about("side-conflict", sentence, conflicts.loc[[index]])
+
+
+def _find_in_patient(patient: str, photographs: pd.DataFrame) -> Iterator[Finding]:
+    splits = [split for split in SPLITS if (photographs["split"] == split).any()]
+    if len(splits) > 1:
+        sentence = f"patient {patient} is in {' and '.join(splits)}: {describe(photographs)}"
+        yield finding_about("patient-across-splits", sentence, photographs)
+    for eye, views in photographs.groupby("eye", sort=False):
+        yield from _find_unequal("eye", f"the {eye} eye of patient {patient}", views)
+    yield from _find_unequal("patient", f"patient {patient}", photographs)
+    yield from _find_against_eyes(patient, photographs)
+
+
+def _find_unequal(target: str, whose: str, photographs: pd.DataFrame) -> Iterator[Finding]:
+    grades = photographs[grade_column(target)].dropna()
+    if grades.nunique() > 1:
+        listed = first_few([f"{photographs['image_id'][index]} {grade}" for index, grade in grades.items()])
+        sentence = f"{whose} has several {target} grades: {listed}"
+        yield finding_about(f"contradicting-{target}-grade", sentence, photographs.loc[grades.index])
+
+
+def _find_against_eyes(patient: str, photographs: pd.DataFrame) -> Iterator[Finding]:
+    """Only where both eyes are graded, each with one grade: an eye that is not there may be the worse."""
+    eyes = photographs.groupby("eye")["eye_grade"].agg(["min", "max"]).dropna()
+    stated = photographs["patient_grade"].dropna().unique()
+    if len(eyes) < 2 or len(stated) != 1 or (eyes["min"] != eyes["max"]).any():
+        return
+    if stated[0] != eyes["max"].max():
+        listed = " and ".join(f"{eye} {grade}" for eye, grade in eyes["max"].items())
+        sentence = f"patient {patient} has grade {stated[0]}, but the eyes have {listed}"
+        yield finding_about("patient-grade-against-eyes", sentence, photographs)

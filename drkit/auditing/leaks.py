@@ -1,0 +1,132 @@
+"""Rows and photographs that a model was trained on, and runs that contradict each other."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from drkit.auditing.findings import Finding, finding_about, make_finding
+from drkit.auditing.photographs import Sight
+from drkit.errors import first_few
+from drkit.grades import TARGETS, grade_column
+from drkit.records.manifest import read_source_hashes
+from drkit.records.predictions import Predictions, find_predictions, read_predictions
+from drkit.records.runs import FILE_SUFFIX, Run, read_run_record
+
+_SAME_DATA = 0.9  # of a file's ids that a data set must hold, for their grades to be compared
+
+
+@dataclass(frozen=True)
+class Graded:
+    """Predictions and, where they are a run's, what the run was trained on.
+
+    Args:
+        path: The parquet.
+        predictions: What stands in it.
+        trained_on: SHA-256 of the photographs that its weights were trained on, "unknown" among them where
+            that is not known; empty where there is no run's JSON beside the parquet.
+    """
+
+    path: Path
+    predictions: Predictions
+    trained_on: frozenset[str]
+
+
+def read_graded(path: Path) -> Graded:
+    """Read predictions, and the record of the run they belong to where there is one.
+
+    Args:
+        path: The parquet, a run's stem, or any of its files.
+
+    Raises:
+        InputError: no such file, no predictions, or no run's record.
+    """
+    parquet = find_predictions(path)
+    run = Run(parquet.with_name(FILE_SUFFIX.sub("", parquet.name)))
+    trained = read_run_record(run)["trained_on_photographs"] if run.record.is_file() else ()
+    return Graded(parquet, read_predictions(parquet), frozenset(trained))
+
+
+def find_trained_rows(graded: Graded) -> Iterator[Finding]:
+    """Rows of a split that was trained on, and that no fold held out."""
+    predictions = graded.predictions
+    for row in predictions.where(predictions.leaked_rows()).rows.itertuples():
+        sentence = (
+            f"{graded.path}: {row.image_id} is of split {row.split}, which was trained on, and no fold held it out"
+        )
+        yield make_finding("trained-on-row", sentence, (row.image_id,), (), (str(graded.path),))
+
+
+def hash_originals(rows: pd.DataFrame, sights: Mapping[str, Sight]) -> dict[str, str]:
+    """SHA-256 of each photograph's file, or of the file that preprocess made it from, by path.
+
+    Args:
+        rows: A roll.
+        sights: Of its photographs, by path.
+
+    Raises:
+        InputError: a broken manifest.
+    """
+    hashes = {path: sight.sha256 for path, sight in sights.items()}
+    for root in rows["root"].unique():
+        hashes |= {str(path): sha256 for path, sha256 in read_source_hashes(Path(root)).items()}
+    return hashes
+
+
+def find_trained_photographs(rows: pd.DataFrame, originals: Mapping[str, str], graded: Graded) -> Iterator[Finding]:
+    """Photographs of val and test that the run was trained on, unless a fold held them out.
+
+    Args:
+        rows: A roll.
+        originals: As `hash_originals` gives.
+        graded: A run's predictions.
+    """
+    predicted = graded.predictions.rows
+    held_out = set(predicted["image_id"][predicted["fold"].notna()])
+    for position, row in enumerate(rows.itertuples()):
+        if pd.isna(row.path) or row.split == "train" or row.image_id in held_out:
+            continue
+        if originals[row.path] in graded.trained_on:
+            sentence = f"{graded.path} was trained on {row.image_id}, of split {row.split} in {row.source}"
+            yield _with_source(finding_about("trained-on-photograph", sentence, rows.iloc[[position]]), graded)
+
+
+def find_contradicting_files(files: Sequence[Graded], rows: pd.DataFrame | None) -> Iterator[Finding]:
+    """Photographs whose grades or splits differ between predictions, or between predictions and a data set.
+
+    Args:
+        files: Predictions.
+        rows: A roll, or None. A data set counts for a file only if it holds nearly all of the file's ids.
+    """
+    tables = [_statements(graded.predictions.rows, str(graded.path)) for graded in files]
+    for source, part in [] if rows is None else rows.groupby("source", sort=False):
+        ids = set(part["image_id"])
+        if any(graded.predictions.rows["image_id"].isin(ids).mean() >= _SAME_DATA for graded in files):
+            tables.append(_statements(part, str(source)))
+    if not files or len(tables) < 2:
+        return
+    stated = pd.concat(tables, ignore_index=True)
+    several = stated.groupby(["image_id", "what"], sort=False)["says"].transform("nunique") > 1
+    for (name, what), rivals in stated[several].groupby(["image_id", "what"], sort=False):
+        listed = first_few(
+            [f"{says} in {source}" for says, source in zip(rivals["says"], rivals["source"], strict=True)]
+        )
+        kind = "contradicting-splits" if what == "split" else "contradicting-references"
+        yield make_finding(kind, f"{name}: {what} {listed}", (str(name),), (), rivals["source"])
+
+
+def _statements(rows: pd.DataFrame, source: str) -> pd.DataFrame:
+    """What a file says of its photographs: a row an id and grade or split."""
+    told = rows.drop_duplicates("image_id").set_index("image_id")
+    said = {f"{target} grade": told[grade_column(target)] for target in TARGETS} | {"split": told["split"]}
+    parts = [
+        pd.DataFrame({"image_id": values.index, "what": what, "says": values.astype("string").to_numpy()})
+        for what, values in said.items()
+    ]
+    return pd.concat(parts).dropna(subset=["says"]).assign(source=source)
+
+
+def _with_source(finding: Finding, graded: Graded) -> Finding:
+    sources = (*finding.sources, str(graded.path))
+    return make_finding(finding.kind, finding.sentence, finding.ids, finding.paths, sources)

@@ -1,0 +1,75 @@
+"""A submission before Kaggle sees it: its ids, its grades, its columns."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from drkit.auditing.findings import Finding, make_finding
+from drkit.grades import MAX_GRADE
+from drkit.records.labels import image_stem
+from drkit.records.layouts.tables import Table, open_table
+from drkit.records.submission import COLUMNS, Sample
+
+
+def is_submission(path: Path) -> bool:
+    """Whether a CSV has the columns of a submission."""
+    return path.suffix.lower() == ".csv" and path.is_file() and open_table(path).has("id", "target")
+
+
+def find_submission_faults(path: Path, sample: Sample | None) -> Iterator[Finding]:
+    """What Kaggle would refuse or misread.
+
+    Args:
+        path: The submission.
+        sample: Which ids are asked for; None: any.
+
+    Raises:
+        InputError: not a table.
+    """
+    table = open_table(path)
+    if tuple(table.header.values()) != COLUMNS:
+        sentence = f"{path}: columns are {table.columns}, expected {', '.join(COLUMNS)}"
+        yield make_finding("wrong-columns", sentence, (), (), (str(path),))
+    if table.has("id"):
+        yield from _find_ids_off(path, table, sample)
+    if table.has("id", "target"):
+        yield from _find_grades_off(path, table)
+
+
+def _find_ids_off(path: Path, table: Table, sample: Sample | None) -> Iterator[Finding]:
+    ids = table.cells["id"]
+    for row in ids.index[ids == ""]:
+        yield _about("empty-id", f"{path} row {row + 2}: the ID is empty", (), path)
+    stems = ids[ids != ""].map(image_stem)
+    for name, same in stems[stems.duplicated(keep=False)].groupby(stems, sort=False):
+        places = ", ".join(str(row + 2) for row in same.index)
+        yield _about("id-twice", f"{path} rows {places}: '{name}' stands {len(same)} times", (str(name),), path)
+    if sample is not None:
+        yield from _find_unasked(path, ids[ids != ""], sample)
+
+
+def _find_unasked(path: Path, ids: pd.Series, sample: Sample) -> Iterator[Finding]:
+    """Kaggle compares ids letter by letter: another spelling is told as such."""
+    given = dict(zip(ids.map(image_stem), ids, strict=True))
+    for asked, stem in zip(sample.ids, sample.stems(), strict=True):
+        if stem not in given:
+            yield _about("id-missing", f"{path} has no row for {asked}", (asked,), path)
+        elif asked not in set(ids):
+            sentence = f"{path} spells {asked} as {given[stem]}: Kaggle will not know it"
+            yield _about("id-missing", sentence, (asked,), path)
+    for stem in given.keys() - set(sample.stems()):
+        yield _about("id-surplus", f"{path}: {given[stem]} is not in {sample.path}", (given[stem],), path)
+
+
+def _find_grades_off(path: Path, table: Table) -> Iterator[Finding]:
+    cells = table.cells["target"]
+    off = ~cells.isin([str(grade) for grade in range(MAX_GRADE + 1)])
+    for row in cells.index[off]:
+        name = table.cells.loc[row, "id"]
+        sentence = f"{path} row {row + 2}: TARGET of {name} is '{cells[row]}', expected a whole number 0-{MAX_GRADE}"
+        yield _about("grade-off-scale", sentence, (str(name),), path)
+
+
+def _about(kind: str, sentence: str, ids: tuple[str, ...], path: Path) -> Finding:
+    return make_finding(kind, sentence, ids, (), (str(path),))

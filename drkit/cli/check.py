@@ -1,0 +1,44 @@
+"""`drkit check`: an audit of data sets, runs and submissions."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from drkit.cli.options import Force
+from drkit.reporting import Report
+
+EXAMPLES = (
+    "drkit check DeepDRiD --contact-sheet duplicates.png",
+    "drkit check submission.csv --sample DeepDRiD/sample_submission.csv",
+)
+
+
+def check(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH...",
+            help="Data sets in any layout (folders or CSVs), runs or predictions files, or a submission.",
+        ),
+    ],
+    sample: Annotated[
+        Path | None,
+        typer.Option(help="The competition's sample_submission.csv; every CSV given is then a submission."),
+    ] = None,
+    contact_sheet: Annotated[
+        Path | None, typer.Option(help="Picture (.png) of the duplicates, side by side with ids and grades.")
+    ] = None,
+    force: Force = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads that look at photographs.")] = None,
+) -> Report:
+    """Find what spoils results: duplicates, leaks, contradicting grades, broken photographs and tables.
+
+    Several data sets are also held against each other, and runs against the data sets' val and test photographs.
+    Exit code 1 with findings of severity error or warning, 0 with notes alone, 2 where nothing can be read.
+
+    Reads: data sets, predictions (.parquet) and runs' .json, a submission and SAMPLE. Writes: CONTACT_SHEET.
+    """
+    from drkit.recipes.check import CheckConfig, run_check
+
+    return run_check(paths, CheckConfig(sample, contact_sheet, force, workers))

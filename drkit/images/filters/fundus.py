@@ -1,0 +1,112 @@
+"""A photograph together with its fundus disc and the colour of its surround: what filters take and give."""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from drkit.images.disc import Box, Disc, surround_colour
+from drkit.images.files import Photograph
+
+RIM = 0.98  # of the radius: beyond it the retina mixes with the surround
+CUT_WIDTH = 2  # pixels at a straight cut, where scaling mixed retina and surround
+NO_FRACTIONS = np.empty(0, np.uint16)  # of a map of whole pixels
+Colour = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Fundus:
+    """What filters take and give.
+
+    Args:
+        photograph: uint8 (H, W, 3) RGB.
+        disc: Where its fundus disc lies; None where that is not known: then the whole photograph counts as retina.
+        surround: Colour of what lies outside the disc, and of what is added there.
+    """
+
+    photograph: Photograph
+    disc: Disc | None
+    surround: Colour
+
+    @classmethod
+    def of(cls, photograph: Photograph, disc: Disc | None) -> "Fundus":
+        """With the surround's colour as the corners show it."""
+        red, green, blue = (round(float(value)) for value in surround_colour(photograph))
+        return cls(photograph, disc, (red, green, blue))
+
+    @property
+    def radius(self) -> float:
+        """Of the disc, in pixels; half the longer side where it is not known."""
+        return self.disc.radius if self.disc else max(self.photograph.shape[:2]) / 2
+
+    def mask(self) -> NDArray[np.uint8] | None:
+        """(H, W) 255 inside the disc, 0 outside; None where all counts as retina."""
+        height, width = self.photograph.shape[:2]
+        return _mask(self.disc, height, width) if self.disc else None
+
+    def extended(self) -> Photograph:
+        """The photograph with the disc mirrored across its rim over the surround.
+
+        Filters that look at neighbours then see retina instead of an edge, and make no ring inside it.
+        """
+        if self.disc is None:
+            return self.photograph
+        height, width = self.photograph.shape[:2]
+        source = _mirror(_to_whole_pixels(self.disc), height, width)
+        return cv2.remap(self.photograph, source, NO_FRACTIONS, cv2.INTER_NEAREST).astype(np.uint8, copy=False)
+
+    def with_retina(self, filtered: Photograph) -> "Fundus":
+        """Take the retina from `filtered` (H, W, 3) and leave the surround as it is."""
+        mask = self.mask()
+        if mask is None:
+            return replace(self, photograph=filtered)
+        mixed = self.photograph.copy()
+        cv2.copyTo(filtered, mask, mixed)
+        return replace(self, photograph=mixed)
+
+    def with_surround(self, colour: Colour) -> "Fundus":
+        """Paint everything outside the disc."""
+        mask = self.mask()
+        if mask is None:
+            return self
+        height, width = self.photograph.shape[:2]
+        row = np.tile(np.array(colour, np.uint8), width)
+        painted = np.tile(row, (height, 1)).reshape(height, width, 3)
+        cv2.copyTo(self.photograph, mask, painted)
+        return Fundus(painted, self.disc, colour)
+
+
+@lru_cache(maxsize=8)
+def _mask(disc: Disc, height: int, width: int) -> NDArray[np.uint8]:
+    return disc.mask(height, width).astype(np.uint8) * np.uint8(255)
+
+
+def _to_whole_pixels(disc: Disc) -> Disc:
+    """So that the discs of cropped photographs, all nearly the same, share one map."""
+    return Disc(round(disc.x), round(disc.y), round(disc.radius_x), round(disc.radius_y), disc.box)
+
+
+@lru_cache(maxsize=8)
+def _mirror(disc: Disc, height: int, width: int) -> NDArray[np.int16]:
+    """(H, W, 2) column and row that each pixel is taken from: itself, or its mirror image beyond the rim."""
+    box = Box(*(edge + sign * CUT_WIDTH for edge, sign in zip(disc.box.edges, (1, 1, -1, -1), strict=True)))
+    rim = replace(disc, radius_x=disc.radius_x * RIM, radius_y=disc.radius_y * RIM, box=box)
+    source = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=2).astype(np.int16)
+    beyond = ~rim.mask(height, width)
+    rows, columns = np.nonzero(beyond)
+    across, down = (columns + 0.5 - disc.x) / rim.radius_x, (rows + 0.5 - disc.y) / rim.radius_y
+    rho = np.hypot(across, down)
+    scale = np.where(rho > 1, np.maximum(2 - rho, 0) / np.maximum(rho, 1), 1)
+    x = _reflect(disc.x + across * scale * rim.radius_x, box.left, box.right)
+    y = _reflect(disc.y + down * scale * rim.radius_y, box.top, box.bottom)
+    source[beyond] = np.stack([x, y], axis=1)
+    return source
+
+
+def _reflect(position: NDArray[np.floating], first: int, end: int) -> NDArray[np.intp]:
+    """Whole positions in [first, end), those beyond mirrored at the end they passed."""
+    folded = np.where(position < first, 2 * first - position, position)
+    folded = np.where(folded > end, 2 * end - folded, folded)
+    return np.clip(folded.astype(np.intp), first, end - 1)

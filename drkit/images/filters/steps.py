@@ -1,0 +1,151 @@
+"""Steps as they are typed, and a photograph's way through them."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from drkit.catalogue import FILTERS, Parameter, find
+from drkit.errors import UsageError, did_you_mean
+from drkit.images.disc import NoDiscError, find_disc
+from drkit.images.files import Photograph
+from drkit.images.filters.fundus import Fundus
+
+
+@dataclass(frozen=True)
+class Step:
+    """A filter with its parameters, all of them.
+
+    Args:
+        name: In `drkit.catalogue.FILTERS`.
+        parameters: Names and values, in the order of the catalogue.
+    """
+
+    name: str
+    parameters: tuple[tuple[str, float], ...]
+
+    def __str__(self) -> str:
+        """As it is typed: `clahe:clip=2:tiles=8`."""
+        return ":".join([self.name, *(f"{name}={_as_text(value)}" for name, value in self.parameters)])
+
+    def __call__(self, fundus: Fundus) -> Fundus:
+        """Filter a photograph."""
+        filtered: Fundus = FILTERS[self.name].load()(fundus, **dict(self.parameters))
+        return filtered
+
+
+def parse_steps(text: str) -> tuple[Step, ...]:
+    """Read `circle-crop,clahe:clip=2:tiles=8`: commas between steps, colons between a step's parameters.
+
+    Raises:
+        UsageError: an unknown step or parameter (the near ones are named), or a value that is no number in its range.
+    """
+    words = [word.strip() for word in text.split(",")]
+    if not all(words):
+        raise UsageError(f"--steps '{text}': a step is missing; write for example circle-crop,clahe:clip=2:tiles=8")
+    return tuple(_parse_step(word) for word in words)
+
+
+def plan_steps(steps: Sequence[Step], size: int | None, default_size: int) -> tuple[Step, ...]:
+    """The steps with a resize behind the last one that cuts or scales, so that later ones work in output pixels.
+
+    Args:
+        steps: As typed.
+        size: Side of the result in pixels; None: what a typed resize says, else `default_size`.
+        default_size: In pixels.
+    """
+    if size is None and any(step.name == "resize" for step in steps):
+        return tuple(steps)
+    place = max((index + 1 for index, step in enumerate(steps) if _changes_frame(step)), default=0)
+    resize = _parse_step(f"resize:size={size or default_size}")
+    return (*steps[:place], resize, *steps[place:])
+
+
+def apply_steps(photograph: Photograph, steps: Sequence[str]) -> Photograph:
+    """The pixels that `drkit preprocess` writes for a photograph, before they are encoded.
+
+    Args:
+        photograph: uint8 (H, W, 3) RGB, as decoded.
+        steps: As a manifest holds them.
+
+    Returns:
+        uint8 (S, S, 3) RGB; the photograph itself where there is no step.
+    """
+    return follow_steps(frame_photograph(photograph)[0], parsed(tuple(steps))).photograph if steps else photograph
+
+
+def frame_photograph(photograph: Photograph) -> tuple[Fundus, str]:
+    """The photograph (H, W, 3) with its fundus disc, or, where that cannot be told, without one and the reason why."""
+    try:
+        return Fundus.of(photograph, find_disc(photograph)), ""
+    except NoDiscError as error:
+        return Fundus.of(photograph, None), str(error)
+
+
+def follow_steps(fundus: Fundus, steps: Sequence[Step]) -> Fundus:
+    """What is left of a photograph after all steps."""
+    for step in steps:
+        fundus = step(fundus)
+    return fundus
+
+
+def stages(photograph: Photograph, steps: Sequence[Step]) -> Iterator[Photograph]:
+    """The photograph itself, then what each step makes of it, (H, W, 3) each."""
+    fundus, _ = frame_photograph(photograph)
+    yield photograph
+    for step in steps:
+        fundus = step(fundus)
+        yield fundus.photograph
+
+
+@lru_cache(maxsize=16)
+def parsed(steps: tuple[str, ...]) -> tuple[Step, ...]:
+    """Steps as a manifest holds them, one text each.
+
+    Raises:
+        UsageError: as `parse_steps`.
+    """
+    return tuple(_parse_step(step) for step in steps)
+
+
+def _changes_frame(step: Step) -> bool:
+    return FILTERS[step.name].changes_frame or dict(step.parameters).get("radius", 0) > 0
+
+
+def _parse_step(word: str) -> Step:
+    name, *settings = (part.strip() for part in word.split(":"))
+    find(FILTERS, "step", name)
+    known = FILTERS[name].parameters
+    given: dict[str, float] = {}
+    for setting in settings:
+        parameter, value = _parse_setting(name, setting, known)
+        if parameter in given:
+            raise UsageError(f"step {name}: {parameter} stands twice")
+        given[parameter] = value
+    return Step(name, tuple((parameter, given.get(parameter, known[parameter].default)) for parameter in known))
+
+
+def _parse_setting(step: str, setting: str, known: Mapping[str, Parameter]) -> tuple[str, float]:
+    name, sign, text = (part.strip() for part in setting.partition("="))
+    if name not in known:
+        hint = did_you_mean(name, known) if known else "it takes none"
+        raise UsageError(f"step {step}: unknown parameter '{name}': {hint}")
+    if not sign:
+        raise UsageError(f"step {step}: {name} lacks its value: write {step}:{name}={_as_text(known[name].default)}")
+    return name, _parse_value(step, name, text, known[name])
+
+
+def _parse_value(step: str, name: str, text: str, parameter: Parameter) -> float:
+    kind = "whole number" if parameter.is_whole else "number"
+    expected = f"a {kind} from {_as_text(parameter.low)} to {_as_text(parameter.high)}"
+    try:
+        value = int(text) if parameter.is_whole else float(text)
+    except ValueError:
+        value = math.nan
+    if not parameter.low <= value <= parameter.high:
+        raise UsageError(f"step {step}: {name}={text}: {expected} was expected ({parameter.meaning})")
+    return value
+
+
+def _as_text(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(float(value))

@@ -1,0 +1,232 @@
+"""`drkit check`: what is wrong with data sets, runs and submissions, before it spoils a result."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from drkit.auditing.contact_sheet import MOST_PAIRS, draw_contact_sheet
+from drkit.auditing.contradictions import find_contradictions
+from drkit.auditing.duplicates import Copies, find_copies, find_copy_findings
+from drkit.auditing.findings import FAILING, KINDS, SEVERITIES, Finding, by_severity, finding_of_flaw
+from drkit.auditing.leaks import (
+    Graded,
+    find_contradicting_files,
+    find_trained_photographs,
+    find_trained_rows,
+    hash_originals,
+    read_graded,
+)
+from drkit.auditing.photographs import Sight, find_poor_photographs, look_at_all
+from drkit.auditing.roll import call_the_roll
+from drkit.auditing.submissions import find_submission_faults, is_submission
+from drkit.errors import InputError, UsageError
+from drkit.records.atomic import check_writable, write_bytes
+from drkit.records.layouts.survey import Survey, survey_dataset
+from drkit.records.predictions import expand_patterns
+from drkit.records.submission import read_sample
+from drkit.reporting import Table
+from drkit.talk import warn
+
+SHOWN = 5  # findings of a kind that the screen names
+
+
+@dataclass(frozen=True)
+class CheckConfig:
+    """What is audited beside the paths.
+
+    Args:
+        sample: The competition's sample_submission.csv; the CSVs among the paths are then submissions.
+        contact_sheet: Where the duplicate pairs are drawn (.png); None: nowhere.
+        force: Whether it may be overwritten.
+        workers: Threads that look at photographs; None: one a processor.
+    """
+
+    sample: Path | None = None
+    contact_sheet: Path | None = None
+    force: bool = False
+    workers: int | None = None
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the paths turned out to be.
+
+    Args:
+        data_sets: Folders, or CSVs that label photographs.
+        predictions: Predictions files, of runs or others.
+        submissions: CSVs with ID and TARGET.
+    """
+
+    data_sets: tuple[Path, ...] = ()
+    predictions: tuple[Path, ...] = ()
+    submissions: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What was audited, and everything found.
+
+    Args:
+        inputs: What the paths turned out to be.
+        photographs: Number of rows of all data sets.
+        prediction_rows: Number of rows of all predictions.
+        severities: Number of findings of each severity.
+        kinds: Number of findings of each kind, worst first.
+        findings: All, worst first.
+        contact_sheet: Where the duplicate pairs were drawn, or None.
+    """
+
+    inputs: Inputs
+    photographs: int
+    prediction_rows: int
+    severities: dict[str, int]
+    kinds: dict[str, int]
+    findings: tuple[Finding, ...]
+    contact_sheet: Path | None
+
+    @property
+    def exit_code(self) -> int:
+        """1 with errors or warnings, 0 with notes alone or nothing."""
+        return int(any(self.severities[severity] for severity in FAILING))
+
+    def story(self) -> Iterator[str | Table]:
+        """What was audited, then the first five findings of each kind, worst first."""
+        yield f"audited {self._audited()}"
+        for kind, count in self.kinds.items():
+            yield f"{KINDS[kind].severity}: {kind} ({count}): {KINDS[kind].meaning}"
+            found = [finding for finding in self.findings if finding.kind == kind]
+            yield from (f"  {finding.sentence}" for finding in found[:SHOWN])
+            if count > SHOWN:
+                yield f"  and {count - SHOWN} more: --json lists all"
+        if self.contact_sheet:
+            yield f"wrote {self.contact_sheet}"
+        yield ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for name, count in self.severities.items())
+
+    def _audited(self) -> str:
+        parts = [
+            (self.inputs.data_sets, f"{self.photographs} photographs"),
+            (self.inputs.predictions, f"{self.prediction_rows} predictions"),
+        ]
+        listed = [f"{content} of {', '.join(map(str, paths))}" for paths, content in parts if paths]
+        return "; ".join([*listed, *(f"submission {path}" for path in self.inputs.submissions)])
+
+
+@dataclass
+class _Audit:
+    """What has come together so far."""
+
+    surveys: list[tuple[Path, Survey]]
+    graded: list[Graded]
+    findings: list[Finding] = field(default_factory=list)
+    copies: list[Copies] = field(default_factory=list)
+    num_photographs: int = 0
+
+
+def run_check(paths: Sequence[Path], config: CheckConfig) -> CheckReport:
+    """Audit data sets, alone and against each other, runs and submissions.
+
+    Raises:
+        InputError: a path that is none of these or cannot be read at all.
+        OutputExistsError: the contact sheet exists already.
+        UsageError: a sample but no submission, or a contact sheet that is no PNG or has no photographs.
+    """
+    if not paths:
+        raise UsageError("nothing to audit: name a data set, a run or a submission")
+    inputs = sort_inputs(expand_patterns(paths), config.sample)
+    _check_sheet(inputs, config)
+    audit = _Audit([(path, survey_dataset(path)) for path in inputs.data_sets], [*map(read_graded, inputs.predictions)])
+    _audit_submissions(audit, inputs, config)
+    _audit_data_sets(audit, config)
+    for graded in audit.graded:
+        audit.findings += find_trained_rows(graded)
+    _draw(audit.copies, config)
+    return _report(audit, inputs, config)
+
+
+def sort_inputs(paths: Sequence[Path], sample: Path | None) -> Inputs:
+    """Tell data sets, predictions and submissions apart.
+
+    Raises:
+        InputError: no such file, or not a table.
+        UsageError: a sample, but no submission to hold against it.
+    """
+    data_sets: list[Path] = []
+    predictions: list[Path] = []
+    submissions: list[Path] = []
+    for path in paths:
+        if (sample and path.suffix.lower() == ".csv") or is_submission(path):
+            submissions.append(path)
+        elif path.is_dir() and any(path.glob("*.parquet")):
+            predictions += sorted(path.glob("*.parquet"))
+        elif path.is_dir() or (path.suffix.lower() == ".csv" and not path.name.endswith(".history.csv")):
+            data_sets.append(path)
+        else:
+            predictions.append(path)
+    if sample and not submissions:
+        raise UsageError("--sample is what a submission is held against: name the submission's CSV, too")
+    return Inputs(*(tuple(dict.fromkeys(found)) for found in (data_sets, predictions, submissions)))
+
+
+def _check_sheet(inputs: Inputs, config: CheckConfig) -> None:
+    if config.contact_sheet is None:
+        return
+    if not inputs.data_sets:
+        raise UsageError("--contact-sheet shows photographs: name a data set, too")
+    if config.contact_sheet.suffix.lower() != ".png":
+        raise UsageError(f"--contact-sheet {config.contact_sheet}: a picture ending in .png was expected")
+    check_writable(config.contact_sheet, force=config.force)
+
+
+def _audit_submissions(audit: _Audit, inputs: Inputs, config: CheckConfig) -> None:
+    sample = read_sample(config.sample) if config.sample else None
+    for path in inputs.submissions:
+        if not path.is_file():
+            raise InputError(f"{path} does not exist: a submission, with columns ID and TARGET, was expected")
+        audit.findings += find_submission_faults(path, sample)
+
+
+def _audit_data_sets(audit: _Audit, config: CheckConfig) -> None:
+    rows = call_the_roll(audit.surveys) if audit.surveys else None
+    audit.findings += find_contradicting_files(audit.graded, rows)
+    if rows is None:
+        return
+    audit.num_photographs = len(rows)
+    for path, survey in audit.surveys:
+        audit.findings += [finding_of_flaw(flaw, str(path)) for flaw in survey.flaws]
+    audit.findings += find_contradictions(rows)
+    _audit_photographs(audit, rows, look_at_all(rows["path"].dropna().tolist(), config.workers))
+
+
+def _audit_photographs(audit: _Audit, rows: pd.DataFrame, sights: dict[str, Sight]) -> None:
+    audit.findings += find_poor_photographs(rows, sights)
+    audit.copies = find_copies(rows, sights)
+    audit.findings += find_copy_findings(audit.copies)
+    originals = hash_originals(rows, sights) if audit.graded else {}
+    for graded in audit.graded:
+        audit.findings += find_trained_photographs(rows, originals, graded)
+
+
+def _draw(copies: Sequence[Copies], config: CheckConfig) -> None:
+    if config.contact_sheet is None:
+        return
+    if len(copies) > MOST_PAIRS:
+        warn(f"{config.contact_sheet} shows the first {MOST_PAIRS} of {len(copies)} duplicates: --json lists all")
+    worst_first = sorted(copies, key=lambda pair: list(KINDS).index(pair.kind))
+    write_bytes(config.contact_sheet, draw_contact_sheet(worst_first), force=config.force)
+
+
+def _report(audit: _Audit, inputs: Inputs, config: CheckConfig) -> CheckReport:
+    findings = by_severity(audit.findings)
+    severities = Counter(finding.severity for finding in findings)
+    return CheckReport(
+        inputs=inputs,
+        photographs=audit.num_photographs,
+        prediction_rows=sum(len(graded.predictions) for graded in audit.graded),
+        severities={severity: severities[severity] for severity in SEVERITIES},
+        kinds=dict(Counter(finding.kind for finding in findings)),
+        findings=findings,
+        contact_sheet=config.contact_sheet,
+    )

@@ -1,0 +1,478 @@
+"""`preprocess`: filters over every photograph of a data set."""
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pandas as pd
+from joblib import Parallel, delayed, parallel_config
+
+from drkit.errors import DrkitError, InputError, Interrupted, OutputExistsError, UsageError, first_few
+from drkit.images.disc import Box, Disc
+from drkit.images.files import decode_photograph, encode_photograph, read_content, read_photograph
+from drkit.images.filters.fundus import Fundus
+from drkit.images.filters.preview import draw_contact_sheet
+from drkit.images.filters.steps import Step, follow_steps, frame_photograph, parse_steps, parsed, plan_steps
+from drkit.records import manifest as records
+from drkit.records.atomic import check_writable, write_bytes
+from drkit.records.labels import Labels, write_labels
+from drkit.records.layouts import read_dataset
+from drkit.records.manifest import Manifest, PhotographRecord, Plan, Status
+from drkit.records.provenance import sha256_bytes, sha256_file
+from drkit.reporting import Table
+from drkit.talk import say, track, warn
+
+DEFAULT_SIZE = 512  # pixels
+BYTES_A_PIXEL = {"jpg": 0.6, "png": 2.0}  # of a written photograph, rounded up
+PREVIEWED = 5  # photographs on a contact sheet
+PREVIEW_SUFFIXES = (".png", ".jpg", ".jpeg")
+TASKS_A_BATCH = 4  # that a process takes at once: small, so that little is done twice after an interruption
+DASK_CHUNK = 256  # photographs between two looks at the ledger
+HASHING_THREADS = 4
+PATIENCE = 10  # seconds for a scheduler to answer
+
+
+@dataclass(frozen=True)
+class PreprocessConfig:
+    """What is done.
+
+    Args:
+        data: A data set in any known layout, or one that preprocess made.
+        out: The new data set's folder.
+        steps: As typed: commas between steps, colons between a step's parameters.
+        size: Side of the written photographs in pixels; None: what a typed resize says, else 512.
+        format: jpg (quality 95) or png.
+        workers: Processes; None: one a core.
+        engine: `local` processes, or a `dask` cluster.
+        scheduler: The cluster's address.
+        force: Replace a data set that preprocess made.
+        keep_going: Failed photographs do not make the exit code 1.
+    """
+
+    data: Path
+    out: Path
+    steps: str = "circle-crop"
+    size: int | None = None
+    format: str = "jpg"
+    workers: int | None = None
+    engine: str = "local"
+    scheduler: str | None = None
+    force: bool = False
+    keep_going: bool = False
+
+
+@dataclass(frozen=True)
+class PreprocessReport:
+    """What was done.
+
+    Args:
+        out: The data set's folder.
+        steps: All that its photographs have been through.
+        photographs: How many are ok, fallback, failed.
+        not_ok: Image ids of the others, with status and reason.
+        done_before: How many photographs an earlier run had finished.
+        exit_code: 1 with failed photographs, unless they were to be kept going over.
+    """
+
+    out: Path
+    steps: tuple[str, ...]
+    photographs: dict[str, int]
+    not_ok: tuple[tuple[str, str, str], ...]
+    done_before: int
+    exit_code: int
+
+    def story(self) -> Iterator[str | Table]:
+        """The outcome, for people."""
+        total = sum(self.photographs.values())
+        counts = ", ".join(f"{count} {status}" for status, count in self.photographs.items() if count)
+        before = f", {self.done_before} of them before" if self.done_before else ""
+        yield f"{total} photographs in {self.out}{before}: {counts}"
+        yield f"steps: {','.join(self.steps)}"
+        if self.not_ok:
+            shown = [list(row) for row in self.not_ok[:20]]
+            more = f", the first 20 of {len(self.not_ok)}" if len(self.not_ok) > 20 else ""
+            yield Table(f"not ok{more} (all are in manifest.json)", ("image_id", "status", "reason"), shown)
+
+
+@dataclass(frozen=True)
+class PreviewReport:
+    """What a contact sheet shows.
+
+    Args:
+        preview: The picture.
+        image_ids: Its rows.
+        steps: Its columns, after the photograph as it is.
+    """
+
+    preview: Path
+    image_ids: tuple[str, ...]
+    steps: tuple[str, ...]
+
+    def story(self) -> Iterator[str | Table]:
+        """One sentence."""
+        yield f"{len(self.image_ids)} photographs before and after {','.join(self.steps)}: {self.preview}"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One photograph, as it is sent to a process.
+
+    Args:
+        image_id: Its id.
+        path: The input file.
+        sha256: Of the input file when the plan was made.
+        target: The file to write.
+        written_as: The same, relative to the data set's folder.
+        steps: That are new to it.
+        before: What an earlier preprocess did to it, or tells where it came from.
+        is_raw: Whether it has been through no steps yet.
+    """
+
+    image_id: str
+    path: Path
+    sha256: str
+    target: Path
+    written_as: str
+    steps: tuple[str, ...]
+    before: PhotographRecord
+    is_raw: bool
+
+
+def run_preprocess(config: PreprocessConfig) -> PreprocessReport:
+    """Send every photograph of a data set through the steps and write a data set.
+
+    What an interrupted run finished is kept; a finished one with the same plan is only reported.
+
+    Raises:
+        UsageError: unknown steps or parameters, or options that do not fit together.
+        InputError: no data set, no room, no cluster.
+        OutputExistsError: `out` holds something else, or the outcome of another plan.
+        Interrupted: stopped by the user.
+    """
+    _check_options(config)
+    steps = plan_steps(parse_steps(config.steps), config.size, DEFAULT_SIZE)
+    labels = read_dataset(config.data)
+    _check_place(config, labels)
+    earlier = records.read_manifest(labels.root)
+    plan = _make_plan(labels, steps, earlier, config)
+    finished = _settle(config, plan)
+    if finished:
+        return _report(config, finished, done_before=len(finished.photographs))
+    _check_room(config, len(labels))
+    done = _begin(config.out, plan)
+    tasks = [task for task in _tasks(labels, plan, earlier, config.out) if task.image_id not in done]
+    before = len(done)
+    _work(tasks, done, config)
+    manifest = _finish(labels, plan, done, config.out, _lost_before(earlier))
+    return _report(config, manifest, done_before=before)
+
+
+def run_preview(config: PreprocessConfig, preview: Path) -> PreviewReport:
+    """Draw a few photographs before and after every step, and write nothing else.
+
+    Raises:
+        UsageError: unknown steps or parameters, or a suffix that no picture has.
+        InputError: no data set, or an unreadable photograph.
+        OutputExistsError: the picture is there already.
+    """
+    steps = plan_steps(parse_steps(config.steps), config.size, DEFAULT_SIZE)
+    if preview.suffix.lower() not in PREVIEW_SUFFIXES:
+        raise UsageError(f"--preview {preview}: the name must end in {', '.join(PREVIEW_SUFFIXES)}")
+    check_writable(preview, force=config.force)
+    rows = read_dataset(config.data).rows
+    chosen = rows.iloc[:: max(1, -(-len(rows) // PREVIEWED))]
+    photographs = [(image_id, read_photograph(Path(path))) for image_id, path in _pairs(chosen)]
+    sheet = draw_contact_sheet(photographs, steps)
+    write_bytes(preview, encode_photograph(sheet, preview.suffix), force=config.force)
+    return PreviewReport(preview, tuple(chosen["image_id"]), tuple(map(str, steps)))
+
+
+def process_photograph(task: Task) -> PhotographRecord:
+    """Read, filter and write one photograph; what goes wrong with it is told in its record.
+
+    Raises:
+        OSError: the photograph cannot be written.
+    """
+    cv2.setNumThreads(1)
+    try:
+        content = read_content(task.path)
+        photograph = decode_photograph(content, str(task.path))
+        if sha256_bytes(content) != task.sha256:
+            raise InputError(f"{task.path} was changed after the work was planned")
+        fundus, reason = _frame(photograph, task)
+        filtered = follow_steps(fundus, parsed(task.steps))
+        encoded = encode_photograph(filtered.photograph, task.target.suffix)
+    except (DrkitError, cv2.error) as error:
+        reason = " ".join(str(error).split()).replace(str(task.path), task.before.source)
+        return replace(task.before, status="failed", reason=reason, path=None, sha256=None, size=None, disc=None)
+    write_bytes(task.target, encoded, force=True)
+    status: Status = "fallback" if reason else "ok"
+    record = replace(task.before, status=status, reason=reason, path=task.written_as, sha256=sha256_bytes(encoded))
+    record = replace(record, size=_size(filtered), disc=_as_record(filtered.disc))
+    return replace(record, source_size=_size(fundus), source_disc=_as_record(fundus.disc)) if task.is_raw else record
+
+
+def _frame(photograph: Any, task: Task) -> tuple[Fundus, str]:
+    """The photograph with its disc: as an earlier preprocess left it, else as it is found."""
+    if task.is_raw:
+        return frame_photograph(photograph)
+    return Fundus.of(photograph, _as_disc(task.before.disc)), task.before.reason
+
+
+def _size(fundus: Fundus) -> tuple[int, int]:
+    height, width = fundus.photograph.shape[:2]
+    return width, height
+
+
+def _as_record(disc: Disc | None) -> dict[str, Any] | None:
+    if disc is None:
+        return None
+    numbers = {name: round(getattr(disc, name), 2) for name in ("x", "y", "radius_x", "radius_y")}
+    return {**numbers, "box": asdict(disc.box)}
+
+
+def _as_disc(record: dict[str, Any] | None) -> Disc | None:
+    return Disc(**{**record, "box": Box(**record["box"])}) if record else None
+
+
+def _check_options(config: PreprocessConfig) -> None:
+    if config.size is not None and not 16 <= config.size <= 8192:
+        raise UsageError(f"--size {config.size}: 16 to 8192 pixels were expected")
+    if config.workers is not None and config.workers < 1:
+        raise UsageError(f"--workers {config.workers}: at least 1 process has to work")
+    if (config.engine == "dask") != (config.scheduler is not None):
+        raise UsageError("--engine dask and --scheduler ADDRESS belong together: give both, or neither")
+    if config.out.exists() and not config.out.is_dir():
+        raise InputError(f"{config.out} is a file, where a folder was to be made: choose another name")
+
+
+def _check_place(config: PreprocessConfig, labels: Labels) -> None:
+    if config.out.resolve().is_relative_to(labels.root.resolve()):
+        raise UsageError(f"{config.out} lies in the data set {config.data} itself: choose a folder beside it")
+
+
+def _check_room(config: PreprocessConfig, num_photographs: int) -> None:
+    ground = next(folder for folder in (config.out, *config.out.absolute().parents) if folder.exists())
+    if not ground.is_dir() or not os.access(ground, os.W_OK):
+        raise InputError(f"{ground} cannot be written to: choose another place for {config.out.name}")
+    needed = num_photographs * (config.size or DEFAULT_SIZE) ** 2 * BYTES_A_PIXEL[config.format]
+    free = shutil.disk_usage(ground).free
+    if needed > free:
+        raise InputError(f"{config.out} needs about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free")
+
+
+def _make_plan(labels: Labels, steps: Sequence[Step], earlier: Manifest | None, config: PreprocessConfig) -> Plan:
+    """The plan, with the hash of every input file."""
+    new_steps = tuple(map(str, steps))
+    with ThreadPoolExecutor(HASHING_THREADS) as pool:
+        hashes = list(track(pool.map(_hash, labels.paths()), "hashing photographs", len(labels)))
+    known = labels.rows.drop(columns="path").to_csv(index=False, lineterminator="\n")
+    return Plan(
+        steps=(*(earlier.steps if earlier else ()), *new_steps),
+        new_steps=new_steps,
+        suffix=f".{config.format}",
+        labels_sha256=sha256_bytes(known.encode()),
+        inputs=dict(zip(labels.rows["image_id"].tolist(), hashes, strict=True)),
+    )
+
+
+def _hash(path: Path) -> str:
+    try:
+        return sha256_file(path)
+    except OSError:
+        return ""
+
+
+def _settle(config: PreprocessConfig, plan: Plan) -> Manifest | None:
+    """Make way for the plan; the manifest where it is fulfilled already.
+
+    Raises:
+        OutputExistsError: the folder holds something else.
+    """
+    out = config.out
+    if not out.is_dir() or not any(out.iterdir()):
+        return None
+    if not records.is_preprocessed(out):
+        raise OutputExistsError(
+            f"{out} exists, is not empty and was not made by drkit preprocess: choose another name"
+            " (--force replaces only what preprocess made)"
+        )
+    if config.force:
+        records.clear(out)
+        return None
+    finished, begun = records.read_manifest(out), records.read_plan(out)
+    if finished:
+        _check_same(out, plan, finished.plan_sha256, finished.steps)
+        _check_all_there(out, finished)
+        records.drop_plan(out)
+    elif begun:
+        _check_same(out, plan, begun.sha256, begun.steps)
+    return finished
+
+
+def _check_same(out: Path, plan: Plan, sha256: str, steps: tuple[str, ...]) -> None:
+    if plan.sha256 == sha256:
+        return
+    if plan.steps != steps:
+        differs = f"steps {','.join(steps)}, not {','.join(plan.steps)}"
+    else:
+        differs = "the same steps of other photographs or labels, or in another format"
+    raise OutputExistsError(f"{out} holds {differs}: choose another name, or replace it with --force")
+
+
+def _check_all_there(out: Path, manifest: Manifest) -> None:
+    missing = [str(record.path) for record in manifest.written() if not (out / str(record.path)).is_file()]
+    missing += [] if (out / records.LABELS).is_file() else [records.LABELS]
+    if missing:
+        raise OutputExistsError(
+            f"{out} has lost {len(missing)} files: {first_few(missing)}: make it again with --force"
+        )
+
+
+def _begin(out: Path, plan: Plan) -> dict[str, PhotographRecord]:
+    """Lay down the plan, or pick up where one was left: the records of the photographs that are finished."""
+    (out / records.IMAGES).mkdir(parents=True, exist_ok=True)
+    records.remove_drafts(out)
+    if records.read_plan(out) is None:
+        records.write_plan(out, plan)
+        return {}
+    done = records.read_ledger(out)
+    say(f"going on after {len(done)} of {len(plan.inputs)} photographs")
+    return done
+
+
+def _tasks(labels: Labels, plan: Plan, earlier: Manifest | None, out: Path) -> Iterator[Task]:
+    known = {record.image_id: record for record in earlier.photographs} if earlier else {}
+    for image_id, path in _pairs(labels.rows):
+        sha256 = plan.inputs[image_id]
+        source = os.path.relpath(path, labels.root)
+        before = known.get(image_id) or PhotographRecord(image_id, "ok", "", Path(source).as_posix(), sha256)
+        yield Task(
+            image_id=image_id,
+            path=Path(path),
+            sha256=sha256,
+            target=(out / plan.path_of(image_id)).absolute(),
+            written_as=plan.path_of(image_id),
+            steps=plan.new_steps,
+            before=before,
+            is_raw=image_id not in known,
+        )
+
+
+def _pairs(rows: pd.DataFrame) -> Iterable[tuple[str, str]]:
+    return zip(rows["image_id"], rows["path"], strict=True)
+
+
+def _work(tasks: Sequence[Task], done: dict[str, PhotographRecord], config: PreprocessConfig) -> None:
+    """Process the tasks, each record into the ledger as it comes."""
+    process = _engine(config, len(tasks))
+    with (
+        records.open_ledger(config.out) as ledger,
+        _stopping_well(config, done),
+        _one_thread(),
+        closing(process(tasks)) as results,
+    ):
+        for record in track(results, "photographs", len(tasks)):
+            ledger.add(record)
+            done[record.image_id] = record
+
+
+@contextmanager
+def _stopping_well(config: PreprocessConfig, done: dict[str, PhotographRecord]) -> Iterator[None]:
+    again = "the same command goes on from there"
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(f"stopped after {len(done)} photographs in {config.out}: {again}") from None
+    except OSError as error:
+        raise InputError(f"{config.out} cannot be written to ({error.strerror or error}): {again}") from error
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Give OpenCV back its threads, which every photograph's processing sets to one."""
+    threads = cv2.getNumThreads()
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
+
+
+Engine = Callable[[Sequence[Task]], Generator[PhotographRecord, None, None]]
+
+
+def _engine(config: PreprocessConfig, num_tasks: int) -> Engine:
+    workers = min(config.workers or os.cpu_count() or 1, -(-num_tasks // TASKS_A_BATCH))
+    if config.scheduler is not None:
+        return lambda tasks: _on_cluster(tasks, str(config.scheduler))
+    if workers <= 1:
+        return lambda tasks: (process_photograph(task) for task in tasks)
+    return lambda tasks: _in_processes(tasks, workers)
+
+
+def _in_processes(tasks: Sequence[Task], workers: int) -> Generator[PhotographRecord, None, None]:
+    pool = Parallel(workers, backend="loky", return_as="generator_unordered", batch_size=TASKS_A_BATCH)
+    yield from pool(delayed(process_photograph)(task) for task in tasks)
+
+
+def _on_cluster(tasks: Sequence[Task], scheduler: str) -> Generator[PhotographRecord, None, None]:
+    """In chunks, because joblib's Dask backend gives no result before all are there."""
+    with _connect(scheduler) as client:
+        waiting = iter(tasks)
+        while chunk := list(islice(waiting, DASK_CHUNK)):
+            with parallel_config("dask", client=client):
+                done = Parallel()(delayed(process_photograph)(task) for task in chunk)
+            yield from done
+
+
+def _connect(scheduler: str) -> Any:
+    try:
+        from distributed import Client
+    except ImportError:
+        raise UsageError("--engine dask needs Dask: pip install 'drkit[dask]'") from None
+    try:
+        return Client(scheduler, timeout=PATIENCE)
+    except (OSError, ValueError) as error:
+        raise InputError(f"no Dask scheduler answers at {scheduler} ({error}): start one, or correct it") from None
+
+
+def _lost_before(earlier: Manifest | None) -> list[PhotographRecord]:
+    """Photographs that an earlier preprocess failed on: still in no labels, so still to be told."""
+    return [record for record in earlier.photographs if record.status == "failed"] if earlier else []
+
+
+def _finish(
+    labels: Labels, plan: Plan, done: dict[str, PhotographRecord], out: Path, lost: Sequence[PhotographRecord]
+) -> Manifest:
+    """Write labels.csv and the manifest, in which those `lost` before come last."""
+    in_order = [done[image_id] for image_id in plan.inputs]
+    written = {record.image_id: str(out / str(record.path)) for record in in_order if record.path is not None}
+    rows = labels.rows[labels.rows["image_id"].isin(written)].reset_index(drop=True)
+    rows = rows.assign(path=rows["image_id"].map(written).astype("string"))
+    write_labels(replace(labels, rows=rows, root=out), out / records.LABELS, force=True)
+    return records.write_manifest(out, plan, [*in_order, *lost])
+
+
+def _report(config: PreprocessConfig, manifest: Manifest, *, done_before: int) -> PreprocessReport:
+    counts = Counter(record.status for record in manifest.photographs)
+    failed = counts["failed"]
+    if failed:
+        warn(
+            f"{failed} of {len(manifest.photographs)} photographs failed; they are not in {config.out / records.LABELS}"
+        )
+    return PreprocessReport(
+        out=config.out,
+        steps=manifest.steps,
+        photographs={status: counts[status] for status in ("ok", "fallback", "failed")},
+        not_ok=tuple((r.image_id, r.status, r.reason) for r in manifest.photographs if r.status != "ok"),
+        done_before=done_before,
+        exit_code=1 if failed and not config.keep_going else 0,
+    )

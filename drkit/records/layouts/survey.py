@@ -1,0 +1,144 @@
+"""A data set read as far as it goes: what `read_dataset` would refuse is noted, the rest is kept."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from drkit.errors import InputError
+from drkit.grades import MAX_GRADE, UNGRADABLE
+from drkit.records.labels import parse_grades, withhold_ungradable
+from drkit.records.layouts.layout import Layout
+from drkit.records.layouts.photographs import PhotographFolder, folders_near
+from drkit.records.layouts.plain import list_photographs
+from drkit.records.layouts.reading import Parts, join_parts, open_dataset
+from drkit.records.layouts.recognise import LAYOUTS
+from drkit.records.layouts.tables import Table
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """One thing that `read_dataset` would refuse.
+
+    Args:
+        kind: `empty-id`, `id-twice`, `grade-off-scale`, `two-eyes-graded`, `unknown-word`,
+            `missing-photograph` or `unlocatable-photograph` (several fit, or outside the folder).
+        sentence: Where and what.
+        image_ids: Of the photographs concerned; empty where the id itself is missing.
+    """
+
+    kind: str
+    sentence: str
+    image_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What could be read of a data set.
+
+    Args:
+        rows: Canonical rows as in `Labels`, but `image_id` may stand twice, `path` is null where there is no
+            photograph, cells that could not be read are null; and a column `where`, the file and its row.
+        root: The data set's folder.
+        layout: Name of its layout.
+        flaws: What was wrong, in the order of the tables.
+    """
+
+    rows: pd.DataFrame
+    root: Path
+    layout: str
+    flaws: tuple[Flaw, ...]
+
+
+@dataclass(frozen=True)
+class _SurveyedTable(Table):
+    """A table that notes what is wrong with its rows instead of refusing."""
+
+    noted: list[tuple[str, int, str]] = field(default_factory=list)
+
+    def refuse(self, wrong: pd.Series, kind: str, sentence: Callable[[int], str]) -> None:
+        """Note each wrong row."""
+        self.noted.extend((kind, int(row), f"{self.where(int(row))}: {sentence(row)}") for row in wrong.index[wrong])
+
+    def grades(self, column: str | None) -> pd.Series:
+        """As in a table that refuses, but null where a cell is off the scale."""
+        cells = self.text(column)
+        numbers = pd.to_numeric(cells, errors="coerce")
+        off = cells.notna() & ~numbers.isin(range(UNGRADABLE + 1)).fillna(False)
+        self.refuse(
+            off,
+            "grade-off-scale",
+            lambda row: f"{cells.name} '{cells[row]}' is off the scale 0-{MAX_GRADE}: correct it, or leave it empty",
+        )
+        return parse_grades(cells.mask(off), self.name)
+
+
+def survey_dataset(path: Path) -> Survey:
+    """Read a data set in any layout as far as it goes.
+
+    Args:
+        path: Its folder, or one of its CSVs for that table alone.
+
+    Raises:
+        InputError: nothing there, an unknown or ambiguous layout, a file that is no table, or no row at all.
+    """
+    layout, tables, root = open_dataset(path)
+    if layout == "folder":
+        return _survey_folder(root)
+    surveyed = [_SurveyedTable(table.path, table.cells, table.header) for table in tables]
+    parts: Parts = [(table, _named(LAYOUTS[layout].parse(table))) for table in surveyed]
+    flaws = [flaw for table, (_, rows) in zip(surveyed, parts, strict=True) for flaw in _as_flaws(table, rows)]
+    parts = [(table, rows[rows["image_id"] != ""]) for table, rows in parts]
+    places = list(_places(PhotographFolder(root), LAYOUTS[layout], parts))
+    rows = join_parts(parts).assign(
+        path=pd.array([found for found, _ in places], dtype="string"),
+        where=[table.where(int(index)) for table, rows in parts for index in rows.index],
+    )
+    flaws += [flaw for _, flaw in places if flaw]
+    return _whole(rows, root, layout, flaws, path)
+
+
+def _survey_folder(root: Path) -> Survey:
+    photographs = PhotographFolder(root).photographs()
+    rows = list_photographs(root, photographs)
+    rows["where"] = [photograph.relative_to(root).as_posix() for photograph in photographs]
+    return _whole(rows, root, "folder", [], root)
+
+
+def _whole(rows: pd.DataFrame, root: Path, layout: str, flaws: list[Flaw], path: Path) -> Survey:
+    if rows.empty:
+        raise InputError(f"{path} holds neither photographs nor a table that lists any: give a data set's own folder")
+    return Survey(withhold_ungradable(rows), root, layout, (*flaws, *_ids_twice(rows)))
+
+
+def _named(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.assign(image_id=rows["image_id"].fillna(""))
+
+
+def _as_flaws(table: _SurveyedTable, rows: pd.DataFrame) -> Iterator[Flaw]:
+    """What a table noted, once each, with the ids of the rows."""
+    for kind, row, sentence in dict.fromkeys(table.noted):
+        name = str(rows.loc[row, "image_id"])
+        yield Flaw(kind, sentence, (name,) if name else ())
+
+
+def _ids_twice(rows: pd.DataFrame) -> Iterator[Flaw]:
+    twice = rows[rows["image_id"].duplicated(keep=False)]
+    for name, same in twice.groupby("image_id", sort=False):
+        places = " and ".join(same["where"])
+        yield Flaw("id-twice", f"image id '{name}' stands at {places}: keep one row a photograph", (str(name),))
+
+
+def _places(folder: PhotographFolder, layout: Layout, parts: Parts) -> Iterator[tuple[str | None, Flaw | None]]:
+    """For each row its photograph's path, or what is wrong with it."""
+    for table, rows in parts:
+        near = {split: folders_near(layout, table, split) for split in rows["split"].unique()}
+        for index, row in zip(rows.index, rows[["image_id", "path", "split"]].itertuples(index=False), strict=True):
+            try:
+                found = folder.find(row.path, near[row.split], row.split, table.where(int(index)))
+            except InputError as error:
+                yield None, Flaw("unlocatable-photograph", str(error), (row.image_id,))
+                continue
+            missing = Flaw("missing-photograph", f"{table.where(int(index))}: {row.path} is missing", (row.image_id,))
+            yield found, None if found else missing

@@ -1,0 +1,320 @@
+"""What preprocessing did to a data set: its plan, its ledger while it works, its manifest when it is done."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, TextIO, TypeVar
+
+import drkit
+from drkit.errors import InputError, OutputExistsError, first_few
+from drkit.records.atomic import write_bytes
+from drkit.records.provenance import canonical_json, sha256_bytes, sha256_file
+
+MAKER = "drkit preprocess"
+SCHEMA_VERSION = 1
+MANIFEST, PLAN, LEDGER, LABELS, IMAGES = "manifest.json", "plan.json", "ledger.jsonl", "labels.csv", "images"
+OWN_ENTRIES = frozenset({MANIFEST, PLAN, LEDGER, LABELS, IMAGES})
+
+Status = Literal["ok", "fallback", "failed"]
+R = TypeVar("R", "Plan", "PhotographRecord")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done; written before the first photograph.
+
+    Args:
+        steps: All since the original photographs, each as it is typed, with every parameter.
+        new_steps: Those of them that the input photographs have not seen.
+        suffix: Of the written photographs.
+        labels_sha256: Hash of the input's labels, quality scores included.
+        inputs: SHA-256 of every input file by image_id; empty for a file that cannot be read.
+    """
+
+    steps: tuple[str, ...]
+    new_steps: tuple[str, ...]
+    suffix: str
+    labels_sha256: str
+    inputs: dict[str, str]
+
+    @property
+    def sha256(self) -> str:
+        """Equal for equal work."""
+        return sha256_bytes(canonical_json(asdict(self)).encode())
+
+    def path_of(self, image_id: str) -> str:
+        """Where a photograph is written, relative to the data set's folder."""
+        return f"{IMAGES}/{image_id}{self.suffix}"
+
+
+@dataclass(frozen=True)
+class PhotographRecord:
+    """What became of one photograph.
+
+    Args:
+        image_id: As in labels.csv.
+        status: `ok`; `fallback`: the disc could not be told and the whole photograph was taken; `failed`: not written.
+        reason: Why it is not `ok`.
+        source: The original photograph, relative to its data set's folder.
+        source_sha256: Of the original photograph's file.
+        source_size: Its width and height; None where it could not be read.
+        source_disc: Its fundus disc: x, y, radius_x, radius_y in pixels, and the box that the photograph shows.
+        path: What was written, relative to this data set's folder; None where nothing was.
+        sha256: Of that file.
+        size: Its width and height.
+        disc: Its fundus disc.
+    """
+
+    image_id: str
+    status: Status
+    reason: str
+    source: str
+    source_sha256: str
+    source_size: tuple[int, int] | None = None
+    source_disc: dict[str, Any] | None = None
+    path: str | None = None
+    sha256: str | None = None
+    size: tuple[int, int] | None = None
+    disc: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A preprocessed data set.
+
+    Args:
+        steps: All since the original photographs.
+        plan_sha256: Of the plan that it is the outcome of.
+        suffix: Of the written photographs.
+        photographs: A record for each, failed ones included, in the order of the input's labels.
+    """
+
+    steps: tuple[str, ...]
+    plan_sha256: str
+    suffix: str
+    photographs: tuple[PhotographRecord, ...]
+
+    def written(self) -> Iterator[PhotographRecord]:
+        """The records of photographs that are there."""
+        return (record for record in self.photographs if record.path is not None)
+
+
+def read_steps(dataset: Path) -> tuple[str, ...]:
+    """The steps that a data set's photographs have been through; none where preprocess did not make it.
+
+    Args:
+        dataset: The data set's folder.
+
+    Raises:
+        InputError: preprocess has not finished it, or its manifest is broken.
+    """
+    _check_finished(dataset)
+    manifest = read_manifest(dataset)
+    return manifest.steps if manifest else ()
+
+
+def steps_to_apply(dataset: Path, wanted: Sequence[str]) -> tuple[str, ...]:
+    """What still has to be done to a data set's photographs, for a run that learned from photographs after `wanted`.
+
+    Args:
+        dataset: The data set's folder.
+        wanted: The steps of the run's own data.
+
+    Returns:
+        All of `wanted` for raw photographs, none for photographs that have been through the same.
+
+    Raises:
+        InputError: the photographs have been through other steps.
+    """
+    done = read_steps(dataset)
+    if not done:
+        return tuple(wanted)
+    if done == tuple(wanted):
+        return ()
+    asked = f"after {','.join(wanted)}" if wanted else "as they were taken"
+    raise InputError(
+        f"{dataset} went through {','.join(done)}, but the run learned from photographs {asked}:"
+        " give the original photographs, the steps are then applied to them"
+    )
+
+
+def read_source_hashes(dataset: Path) -> dict[Path, str]:
+    """SHA-256 of the original of every photograph, by the path of what preprocess wrote; empty for other data sets.
+
+    Args:
+        dataset: The data set's folder.
+    """
+    manifest = read_manifest(dataset)
+    return {dataset / str(record.path): record.source_sha256 for record in manifest.written()} if manifest else {}
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The manifest in a data set's folder; None where there is none, or another program's.
+
+    Raises:
+        InputError: broken, or of a later drkit.
+    """
+    content = _read_own(folder / MANIFEST)
+    if content is None:
+        return None
+    try:
+        records = tuple(_rebuild(PhotographRecord, record) for record in content["photographs"])
+        return Manifest(tuple(content["steps"]), content["plan_sha256"], content["suffix"], records)
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{folder / MANIFEST} is broken ({error}): preprocess again with --force") from None
+
+
+def write_manifest(folder: Path, plan: Plan, records: Sequence[PhotographRecord]) -> Manifest:
+    """Write the manifest in place of plan and ledger; the same work writes the same bytes."""
+    manifest = Manifest(plan.steps, plan.sha256, plan.suffix, tuple(records))
+    _write(folder / MANIFEST, {"drkit_version": drkit.__version__, **asdict(manifest)})
+    drop_plan(folder)
+    return manifest
+
+
+def read_plan(folder: Path) -> Plan | None:
+    """The plan of an unfinished data set, or None.
+
+    Raises:
+        InputError: broken, or of a later drkit.
+    """
+    content = _read_own(folder / PLAN)
+    return _rebuild(Plan, content) if content else None
+
+
+def write_plan(folder: Path, plan: Plan) -> None:
+    """Write the plan, before anything else."""
+    _write(folder / PLAN, asdict(plan))
+
+
+def drop_plan(folder: Path) -> None:
+    """Remove plan and ledger of a finished data set; the plan last, as it tells whose the folder is."""
+    (folder / LEDGER).unlink(missing_ok=True)
+    (folder / PLAN).unlink(missing_ok=True)
+
+
+def read_ledger(folder: Path) -> dict[str, PhotographRecord]:
+    """The finished photographs of an interrupted run whose files are as they were written, by image_id.
+
+    A last line that was cut off is removed, so that the next one starts a line of its own.
+    """
+    path = folder / LEDGER
+    if not path.exists():
+        return {}
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if len(whole) < len(content):
+        write_bytes(path, whole, force=True)
+    records = [_rebuild(PhotographRecord, json.loads(line)) for line in whole.splitlines()]
+    return {record.image_id: record for record in records if _is_intact(folder, record)}
+
+
+@contextmanager
+def open_ledger(folder: Path) -> Iterator["Ledger"]:
+    """Add to the ledger, a line a photograph."""
+    with (folder / LEDGER).open("a", encoding="utf-8", newline="\n") as stream:
+        yield Ledger(stream)
+
+
+class Ledger:
+    """The finished photographs of a run, in the order they were finished.
+
+    Args:
+        stream: Open for appending.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def add(self, record: PhotographRecord) -> None:
+        """Write one line, at once."""
+        self._stream.write(canonical_json(asdict(record)) + "\n")
+        self._stream.flush()
+
+
+def is_preprocessed(folder: Path) -> bool:
+    """Whether preprocess made, or has begun, what is in the folder."""
+    return _read_own(folder / PLAN) is not None or _read_own(folder / MANIFEST) is not None
+
+
+def clear(folder: Path) -> None:
+    """Remove what preprocess made of a data set, and nothing else.
+
+    Raises:
+        OutputExistsError: something else lies there.
+    """
+    names = _own_photographs(folder)
+    below = [entry for entry in _entries(folder / IMAGES) if entry.name not in names and not _is_draft(entry)]
+    foreign = [entry for entry in _entries(folder) if entry.name not in OWN_ENTRIES and not _is_draft(entry)]
+    if foreign or below:
+        listed = first_few([str(entry.relative_to(folder)) for entry in (*foreign, *below)])
+        raise OutputExistsError(f"{folder} holds what preprocess did not make: {listed}: move it away first")
+    for entry in (*_entries(folder / IMAGES), folder / LABELS, folder / LEDGER, folder / MANIFEST, folder / PLAN):
+        entry.unlink(missing_ok=True)  # the plan last: an interrupted removal is still seen to be preprocess's
+
+
+def remove_drafts(folder: Path) -> None:
+    """Remove half-written files of a killed run."""
+    for entry in (*_entries(folder), *_entries(folder / IMAGES)):
+        if _is_draft(entry):
+            entry.unlink(missing_ok=True)
+
+
+def _own_photographs(folder: Path) -> set[str]:
+    plan, manifest = read_plan(folder), read_manifest(folder)
+    planned = {plan.path_of(image_id) for image_id in plan.inputs} if plan else set()
+    written = {str(record.path) for record in manifest.written()} if manifest else set()
+    return {Path(path).name for path in planned | written}
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _is_draft(path: Path) -> bool:
+    return path.name.startswith(".") and ".part" in path.suffixes[-2:]
+
+
+def _is_intact(folder: Path, record: PhotographRecord) -> bool:
+    if record.path is None:
+        return True
+    path = folder / record.path
+    return path.is_file() and sha256_file(path) == record.sha256
+
+
+def _check_finished(dataset: Path) -> None:
+    if (dataset / PLAN).exists() and not (dataset / MANIFEST).exists() and read_plan(dataset):
+        raise InputError(f"{dataset} is unfinished: the `drkit preprocess` that began it goes on where it stopped")
+
+
+def _read_own(path: Path) -> dict[str, Any] | None:
+    """A JSON file that preprocess wrote; None where there is none, or another program's."""
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError:
+        raise InputError(f"{path} is no JSON: was it edited?") from None
+    if not isinstance(content, dict) or content.get("made_by") != MAKER:
+        return None
+    if content.get("schema_version") != SCHEMA_VERSION:
+        raise InputError(
+            f"{path} has schema version {content.get('schema_version')}: this drkit reads {SCHEMA_VERSION}"
+        )
+    return content
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    record = {"made_by": MAKER, "schema_version": SCHEMA_VERSION, **content}
+    write_bytes(path, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode(), force=True)
+
+
+def _rebuild(kind: type[R], content: Mapping[str, Any]) -> R:
+    """A dataclass from its JSON: lists become tuples again, other keys are left aside."""
+    names = [field.name for field in fields(kind)]
+    given: dict[str, Any] = {name: content[name] for name in names if name in content}
+    for name, value in given.items():
+        given[name] = tuple(value) if isinstance(value, list) else value
+    return kind(**given)

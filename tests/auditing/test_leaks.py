@@ -1,0 +1,110 @@
+"""What a run must not have seen."""
+
+import json
+
+import numpy as np
+import pytest
+
+from drkit.auditing.leaks import (
+    find_contradicting_files,
+    find_trained_photographs,
+    find_trained_rows,
+    hash_originals,
+    read_graded,
+)
+from drkit.auditing.photographs import look_at_all
+from drkit.auditing.roll import call_the_roll
+from drkit.errors import InputError
+from drkit.records.labels import Labels, build_rows
+from drkit.records.layouts.survey import survey_dataset
+from drkit.records.predictions import PredictionsMeta, build_predictions, write_predictions
+from drkit.records.provenance import sha256_file
+
+IDS = ["1_l1", "2_l1", "3_l1", "4_l1"]
+SPLITS = ["train", "val", "val", "test"]
+
+
+def predict(path, *, trained_on=("train",), fold=None, splits=SPLITS, grades=(0, 1, 2, None)):
+    meta = PredictionsMeta("eye", "image", "rounding", None, trained_on, 0, "inner", "resnet18", None, None)
+    rows = build_rows(image_id=IDS, path=IDS, patient_id=list("1234"), eye_grade=list(grades), split=list(splits))
+    predictions = build_predictions(
+        Labels(rows, path.parent, "test", ("eye",)),
+        probabilities=np.eye(5)[[0, 1, 2, 3]],
+        score=[0, 1, 2, 3],
+        meta=meta,
+        name=path.stem,
+        fold=fold,
+    )
+    write_predictions(predictions, path)
+    return path
+
+
+def record(path, hashes):
+    path.with_suffix(".json").write_text(json.dumps({"schema_version": 1, "trained_on_photographs": hashes}))
+    return path
+
+
+@pytest.fixture
+def roll(tmp_path, fundus, save):
+    data = tmp_path / "data"
+    for seed, name in enumerate(IDS):
+        save(fundus(seed), data / f"{name}.jpg")
+    lines = [f"{name},{grade},{split}" for name, grade, split in zip(IDS, (0, 1, 2, ""), SPLITS, strict=True)]
+    (data / "labels.csv").write_text("\n".join(["image,grade,split", *lines]))
+    return call_the_roll([(data, survey_dataset(data))])
+
+
+def seen(roll, parquet):
+    originals = hash_originals(roll, look_at_all(roll["path"].tolist()))
+    return [finding.ids for finding in find_trained_photographs(roll, originals, read_graded(parquet))]
+
+
+def test_rows_of_a_trained_split_leak_unless_a_fold_held_them_out(tmp_path):
+    plain = read_graded(predict(tmp_path / "plain.parquet"))
+    held_out = read_graded(predict(tmp_path / "folds.parquet", fold=[0, None, None, None]))
+    assert [finding.ids for finding in find_trained_rows(plain)] == [("1_l1",)]
+    assert list(find_trained_rows(held_out)) == []
+
+
+def test_photographs_are_known_by_their_content_not_by_their_split(tmp_path, roll):
+    hashes = [sha256_file(tmp_path / "data" / f"{name}.jpg") for name in ("1_l1", "3_l1")]
+    parquet = record(predict(tmp_path / "run.parquet"), hashes)
+    assert seen(roll, parquet) == [("3_l1",)]
+
+
+def test_a_photograph_that_a_fold_held_out_was_not_seen(tmp_path, roll):
+    hashes = [sha256_file(tmp_path / "data" / "3_l1.jpg")]
+    parquet = record(predict(tmp_path / "run.parquet", fold=[None, 0, 1, None]), hashes)
+    assert seen(roll, parquet) == []
+
+
+def test_a_preprocessed_photograph_is_known_by_its_original(tmp_path, roll, monkeypatch):
+    path = tmp_path / "data" / "4_l1.jpg"
+    monkeypatch.setattr("drkit.auditing.leaks.read_source_hashes", lambda root: {path: "original"})
+    assert seen(roll, record(predict(tmp_path / "run.parquet"), ["original"])) == [("4_l1",)]
+
+
+def test_predictions_without_a_run_say_nothing_of_photographs(tmp_path, roll):
+    assert seen(roll, predict(tmp_path / "alone.parquet")) == []
+
+
+def test_files_that_state_other_grades_or_splits(tmp_path):
+    one = read_graded(predict(tmp_path / "one.parquet"))
+    two = read_graded(predict(tmp_path / "two.parquet", grades=(0, 1, 4, 2), splits=["train", "train", "val", "test"]))
+    found = [(finding.kind, finding.ids) for finding in find_contradicting_files([one, two], None)]
+    assert found == [("contradicting-splits", ("2_l1",)), ("contradicting-references", ("3_l1",))]
+    assert list(find_contradicting_files([one, one], None)) == []
+
+
+def test_a_data_set_that_holds_the_ids_is_compared_and_another_is_not(tmp_path, roll):
+    odd = read_graded(predict(tmp_path / "odd.parquet", grades=(3, 1, 2, None)))
+    assert [finding.ids for finding in find_contradicting_files([odd], roll)] == [("1_l1",)]
+    other = roll.assign(image_id=[*IDS[:1], "x", "y", "z"])
+    assert list(find_contradicting_files([odd], other)) == []
+
+
+def test_a_broken_record_is_refused(tmp_path):
+    parquet = predict(tmp_path / "run.parquet")
+    parquet.with_suffix(".json").write_text("{}")
+    with pytest.raises(InputError, match="is not a run's record"):
+        read_graded(parquet)

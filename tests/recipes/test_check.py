@@ -1,0 +1,118 @@
+"""The audit as a whole."""
+
+import json
+
+import pytest
+
+from drkit.auditing.findings import KINDS
+from drkit.cli.check import EXAMPLES, check
+from drkit.errors import InputError, OutputExistsError, UsageError
+from drkit.images.files import read_photograph
+from drkit.recipes.check import CheckConfig, run_check
+from drkit.reporting import as_json
+
+
+@pytest.fixture
+def data(tmp_path, eyes):
+    """A small sound data set: the course's layout with three patients' photographs."""
+    from shutil import copytree
+
+    return copytree(eyes, tmp_path / "DeepDRiD")
+
+
+def break_row(data, row, change):
+    lines = (data / "train.csv").read_text().splitlines()
+    lines[row] = change(lines[row])
+    (data / "train.csv").write_text("\n".join(lines))
+
+
+def test_a_sound_data_set_ends_with_0(data):
+    report = run_check([data], CheckConfig())
+    assert {finding.kind for finding in report.findings} <= {"small-photograph"}
+    assert (report.exit_code, report.photographs) == (0, 48)
+
+
+def test_a_broken_data_set_is_audited_and_ends_with_1(data):
+    path = next((data / "val").rglob("*.jpg"))
+    path.unlink()
+    break_row(data, 1, lambda line: line.rsplit(",", 6)[0] + ",9,,9,10,8,0")
+    report = run_check([data], CheckConfig())
+    kinds = report.kinds
+    assert kinds["missing-photograph"] == 1
+    assert kinds["grade-off-scale"] >= 1
+    assert report.exit_code == 1
+    assert [finding.ids for finding in report.findings if finding.kind == "missing-photograph"] == [(path.stem,)]
+
+
+def test_the_screen_names_five_and_json_all(data):
+    for path in sorted((data / "train").rglob("*.jpg"))[:7]:
+        path.write_bytes(b"")
+    report = run_check([data], CheckConfig())
+    lines = [part for part in report.story() if isinstance(part, str)]
+    at = next(number for number, line in enumerate(lines) if line.startswith("error: unreadable-photograph (7)"))
+    assert lines[at + 6] == "  and 2 more: --json lists all"
+    answer = json.loads(json.dumps(as_json(report), allow_nan=False))
+    unreadable = [finding for finding in answer["findings"] if finding["kind"] == "unreadable-photograph"]
+    assert len({finding["ids"][0] for finding in unreadable}) == 7
+    assert answer["severities"]["error"] == 7
+
+
+def test_findings_come_worst_first(data):
+    next((data / "val").rglob("*.jpg")).write_bytes(b"")
+    severities = [finding.severity for finding in run_check([data], CheckConfig()).findings]
+    assert severities == sorted(severities, key=["error", "warning", "note"].index)
+
+
+def test_a_contact_sheet_is_drawn_and_never_overwritten(data, tmp_path):
+    first, second = sorted((data / "train").rglob("*.jpg"))[:2]
+    second.write_bytes(first.read_bytes())
+    config = CheckConfig(contact_sheet=tmp_path / "pairs.png")
+    report = run_check([data], config)
+    assert {"identical-photographs", "views-saved-twice"} & report.kinds.keys()
+    assert read_photograph(tmp_path / "pairs.png").shape[1] == 3 * 492
+    with pytest.raises(OutputExistsError, match="--force"):
+        run_check([data], config)
+
+
+def test_a_submission_against_its_sample(tmp_path):
+    (tmp_path / "sample.csv").write_text("ID,TARGET\na.jpg,0\nb.jpg,0\n")
+    (tmp_path / "mine.csv").write_text("ID,TARGET\na.jpg,7\n")
+    report = check([tmp_path / "mine.csv"], sample=tmp_path / "sample.csv")
+    assert report.kinds == {"grade-off-scale": 1, "id-missing": 1}
+    assert report.exit_code == 1
+
+
+def test_a_run_against_the_data_it_was_trained_on(eyes, run_stem):
+    assert run_check([run_stem, eyes], CheckConfig()).exit_code == 0
+    record = json.loads(run_stem.with_name(run_stem.name + ".json").read_text())
+    assert record["trained_on_photographs"]
+
+
+@pytest.mark.parametrize(
+    ("names", "config", "error", "sentence"),
+    [
+        (["nowhere"], CheckConfig(), InputError, "does not exist"),
+        (["nowhere.csv"], CheckConfig(), InputError, "does not exist"),
+        ([], CheckConfig(), UsageError, "name a data set"),
+        (["."], CheckConfig(), InputError, "holds neither photographs nor a"),
+        (["m.csv"], CheckConfig(contact_sheet="p.jpg"), UsageError, "ending in .png"),
+        (["s.csv"], CheckConfig(contact_sheet="p.png"), UsageError, "name a data set"),
+        (["data"], CheckConfig(sample="s.csv"), UsageError, "name the submission's CSV"),
+    ],
+)
+def test_what_cannot_be_read_at_all_is_refused(tmp_path, monkeypatch, names, config, error, sentence):
+    from pathlib import Path
+
+    monkeypatch.chdir(tmp_path)
+    if names != ["."]:
+        (tmp_path / "data").mkdir()
+        (tmp_path / "m.csv").write_text("image,grade\na,1")
+        (tmp_path / "s.csv").write_text("ID,TARGET\na,1")
+    sheet, sample = (value and Path(value) for value in (config.contact_sheet, config.sample))
+    with pytest.raises(error, match=sentence):
+        run_check([Path(name) for name in names], CheckConfig(sample, sheet))
+
+
+def test_every_kind_is_explained_and_the_examples_name_the_command():
+    assert all(kind.meaning and kind.severity in ("error", "warning", "note") for kind in KINDS.values())
+    assert all(line.startswith("drkit check ") for line in EXAMPLES)
