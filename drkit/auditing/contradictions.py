@@ -7,8 +7,10 @@ import pandas as pd
 from drkit.auditing.findings import Finding, finding_about
 from drkit.auditing.roll import describe
 from drkit.errors import first_few
-from drkit.grades import SPLITS, TARGETS, grade_column
+from drkit.grades import EYES, SPLITS, TARGETS, grade_column
 from drkit.records.layouts.names import parse_name
+
+_PATIENT = ["root", "patient_id"]  # other data sets number anew
 
 
 def find_contradictions(rows: pd.DataFrame) -> Iterator[Finding]:
@@ -19,8 +21,14 @@ def find_contradictions(rows: pd.DataFrame) -> Iterator[Finding]:
     """
     yield from _find_side_conflicts(rows)
     known = rows[rows["patient_id"].notna()]
-    for (_, patient), photographs in known.groupby(["root", "patient_id"], sort=False):
-        yield from _find_in_patient(str(patient), photographs)
+    for patient in _disagreeing(known, _PATIENT, "split"):
+        yield _across_splits(patient)
+    for eye in _disagreeing(known[known["eye"].notna()], [*_PATIENT, "eye"], "eye_grade"):
+        whose = f"the {eye['eye'].iloc[0]} eye of patient {eye['patient_id'].iloc[0]}"
+        yield _unequal("eye", whose, eye)
+    for patient in _disagreeing(known, _PATIENT, "patient_grade"):
+        yield _unequal("patient", f"patient {patient['patient_id'].iloc[0]}", patient)
+    yield from _find_against_eyes(known)
     ungradable = rows[~rows["gradable"]]
     for place, name in zip(ungradable["where"], ungradable["image_id"], strict=True):
         yield finding_about("ungradable", f"{place}: {name} has grade 5", rows[rows["where"] == place])
@@ -50,32 +58,35 @@ def _find_side_conflicts(rows: pd.DataFrame) -> Iterator[Finding]:
         yield finding_about("side-conflict", sentence, conflicts.loc[[index]])
 
 
-def _find_in_patient(patient: str, photographs: pd.DataFrame) -> Iterator[Finding]:
+def _disagreeing(rows: pd.DataFrame, by: list[str], column: str) -> Iterator[pd.DataFrame]:
+    """The groups in which `column` has several values; whole groups are compared at once, few are looked at."""
+    several = rows.groupby(by, sort=False)[column].transform("nunique") > 1
+    yield from (group for _, group in rows[several].groupby(by, sort=False))
+
+
+def _across_splits(photographs: pd.DataFrame) -> Finding:
     splits = [split for split in SPLITS if (photographs["split"] == split).any()]
-    if len(splits) > 1:
-        sentence = f"patient {patient} is in {' and '.join(splits)}: {describe(photographs)}"
-        yield finding_about("patient-across-splits", sentence, photographs)
-    for eye, views in photographs.groupby("eye", sort=False):
-        yield from _find_unequal("eye", f"the {eye} eye of patient {patient}", views)
-    yield from _find_unequal("patient", f"patient {patient}", photographs)
-    yield from _find_against_eyes(patient, photographs)
+    patient = photographs["patient_id"].iloc[0]
+    sentence = f"patient {patient} is in {' and '.join(splits)}: {describe(photographs)}"
+    return finding_about("patient-across-splits", sentence, photographs)
 
 
-def _find_unequal(target: str, whose: str, photographs: pd.DataFrame) -> Iterator[Finding]:
+def _unequal(target: str, whose: str, photographs: pd.DataFrame) -> Finding:
     grades = photographs[grade_column(target)].dropna()
-    if grades.nunique() > 1:
-        listed = first_few([f"{photographs['image_id'][index]} {grade}" for index, grade in grades.items()])
-        sentence = f"{whose} has several {target} grades: {listed}"
-        yield finding_about(f"contradicting-{target}-grade", sentence, photographs.loc[grades.index])
+    listed = first_few([f"{photographs['image_id'][index]} {grade}" for index, grade in grades.items()])
+    sentence = f"{whose} has several {target} grades: {listed}"
+    return finding_about(f"contradicting-{target}-grade", sentence, photographs.loc[grades.index])
 
 
-def _find_against_eyes(patient: str, photographs: pd.DataFrame) -> Iterator[Finding]:
+def _find_against_eyes(known: pd.DataFrame) -> Iterator[Finding]:
     """Only where both eyes are graded, each with one grade: an eye that is not there may be the worse."""
-    eyes = photographs.groupby("eye")["eye_grade"].agg(["min", "max"]).dropna()
-    stated = photographs["patient_grade"].dropna().unique()
-    if len(eyes) < 2 or len(stated) != 1 or (eyes["min"] != eyes["max"]).any():
-        return
-    if stated[0] != eyes["max"].max():
+    patients = known.groupby(_PATIENT, sort=False)
+    odd = (patients["eye_grade"].transform("max") != patients["patient_grade"].transform("max")).fillna(False)
+    for (_, patient), photographs in known[odd].groupby(_PATIENT, sort=False):
+        eyes = photographs.groupby("eye")["eye_grade"].agg(["min", "max"]).dropna()
+        stated = photographs["patient_grade"].dropna().unique()
+        if len(eyes) < len(EYES) or len(stated) != 1 or (eyes["min"] != eyes["max"]).any():
+            continue
         listed = " and ".join(f"{eye} {grade}" for eye, grade in eyes["max"].items())
         sentence = f"patient {patient} has grade {stated[0]}, but the eyes have {listed}"
         yield finding_about("patient-grade-against-eyes", sentence, photographs)

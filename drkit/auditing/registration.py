@@ -1,7 +1,5 @@
 """Whether two photographs are one: their correlation after one is laid upon the other."""
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +13,7 @@ SIDE = 128  # pixels of the square about the disc on which photographs are compa
 _BLUR, _FLOOR = 12.0, 10.0
 _SMOOTHING = 2.0  # pixels: what JPEG adds and resizing takes away is finer
 _STEPS = ((25, 30), (7, 40))  # width of the smoothing and iterations, coarse to fine
+_FAINTEST = 0.01  # spread of a contrast-evened disc below which there is only rounding
 _HOPELESS = 0.8  # correlation after the coarse step below which the fine one is not tried
 
 
@@ -70,5 +69,5 @@ def _correlation(fixed: Plane, moving: Plane, warp: NDArray[np.float32]) -> floa
     if both.sum() < 0.5 * mask.sum():
         return -1.0
     a, b = fixed[both], laid[both]
-    spread: Sequence[float] = (float(a.std()), float(b.std()))
-    return float(np.corrcoef(a, b)[0, 1]) if min(spread) > 0 else 0.0
+    visible = min(a.std(), b.std()) > _FAINTEST
+    return float(np.corrcoef(a, b)[0, 1]) if visible else 0.0

@@ -113,7 +113,8 @@ def _show_table(console: "Console", table: Table) -> None:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    shown = RichTable(title=Text(table.title), title_justify="left")
+    has_tall_rows = any("\n" in cell for row in table.rows for cell in row)
+    shown = RichTable(title=Text(table.title), title_justify="left", show_lines=has_tall_rows)
     for column in table.columns:
         shown.add_column(Text(column), overflow="fold")
     for row in table.rows:

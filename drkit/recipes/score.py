@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from drkit import metrics, talk
-from drkit.agreement import Agreement, Interval, measure_agreement, with_interval
+from drkit.agreement import Agreement, Interval, measure_agreement
 from drkit.errors import InputError, LeakageError, UsageError, first_few
 from drkit.grades import NUM_GRADES, Split, Target, grade_column
 from drkit.readings import Index, Reading, read_cases
@@ -341,39 +341,34 @@ def _sentence(names: tuple[str, str], difference: metrics.Difference, num_patien
 
 
 def _agreement_table(scores: Sequence[RunScore]) -> Table:
-    columns = (
-        "run", "target", "split", "reading", "chosen on", "photographs", "patients",
-        "quadratic kappa", "plain kappa", "band", "accuracy",
-    )  # fmt: skip
-    return Table(
-        "Agreement with the reference grades (95 % intervals over patients)",
-        columns,
-        [_agreement_row(score) for score in scores],
-    )
+    columns = ("run", "quadratic kappa", "plain kappa", "accuracy")
+    title = "Agreement with the reference grades, 95 % intervals over patients"
+    return Table(title, columns, [_agreement_row(score) for score in scores])
 
 
 def _agreement_row(score: RunScore) -> tuple[str, ...]:
     found = score.agreement
+    scored = (
+        f"{score.run}\n{score.target}'s grade, {'+'.join(score.splits)}, by {score.reading}\n"
+        f"{score.photographs} photographs of {found.patients} patients; chosen on {score.chosen_on}"
+    )
     return (
-        score.run,
-        score.target,
-        "+".join(score.splits),
-        score.reading,
-        score.chosen_on,
-        str(score.photographs),
-        str(found.patients),
-        with_interval(found.quadratic_weighted_kappa, found.quadratic_weighted_kappa_interval),
-        with_interval(found.plain_kappa, found.plain_kappa_interval),
-        found.band,
+        scored,
+        _over_interval(found.quadratic_weighted_kappa, found.quadratic_weighted_kappa_interval),
+        _over_interval(found.plain_kappa, found.plain_kappa_interval) + f"\n{found.band}",
         f"{found.accuracy:.3f}",
     )
 
 
+def _over_interval(value: float, interval: Interval) -> str:
+    return f"{value:.3f}\n{interval[0]:.3f} to {interval[1]:.3f}"
+
+
 def _recall_table(scores: Sequence[RunScore]) -> Table:
-    grades = (f"grade {grade}" for grade in range(NUM_GRADES))
-    columns = ("run", *grades, "referable sensitivity", "referable specificity")
+    grades = map(str, range(NUM_GRADES))
+    columns = ("run", *grades, "referable\nsensitivity", "referable\nspecificity")
     rows = [(score.run, *map(_share, _shares(score.agreement))) for score in scores]
-    return Table("Share of each grade that was found; referable is grade 2 and worse", columns, rows)
+    return Table("Share found of grades 0 to 4; referable is grade 2 and worse", columns, rows)
 
 
 def _shares(found: Agreement) -> tuple[float | None, ...]:

@@ -98,7 +98,9 @@ def _parse_header(text: str, path: Path) -> CheckpointHeader:
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{path}: its header is not what drkit writes") from None
     expected = {item.name for item in fields(CheckpointHeader)}
-    if version != SCHEMA_VERSION or set(record) != expected:
+    if version != SCHEMA_VERSION:
         raise InputError(f"{path}: schema version {version}, this drkit reads {SCHEMA_VERSION}: update drkit")
+    if set(record) != expected:
+        raise InputError(f"{path}: its header is not what drkit writes: {', '.join(sorted(set(record) ^ expected))}")
     lists = {key: tuple(record[key]) for key in ("steps", "mean", "std")}
     return CheckpointHeader(**{**record, **lists})

@@ -78,7 +78,7 @@ def test_a_data_set_given_twice_is_no_duplicate_of_itself(folder):
 def test_planted_copies_are_found_and_nothing_else(tmp_path, fundus, save):
     for seed in range(12):
         save(fundus(seed), tmp_path / f"{seed}_original.jpg")
-        matrix = cv2.getRotationMatrix2D((160, 160), 1 - 2 * (seed % 2), 1) + [[0, 0, 9], [0, 0, -4]]
+        matrix = cv2.getRotationMatrix2D((160, 160), 1 - 2 * (seed % 2), 1) + np.array([[0, 0, 9], [0, 0, -4]])
         save(cv2.warpAffine(fundus(seed), matrix, (320, 320)), tmp_path / f"{seed}_copy.jpg", 50)
     found = {tuple(sorted(pair.rows["image_id"])) for pair in copies_of(roll(tmp_path))}
     assert found == {(f"{seed}_copy", f"{seed}_original") for seed in range(12)}

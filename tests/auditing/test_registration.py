@@ -19,7 +19,7 @@ def jpeg(photograph, quality):
 
 def turned(photograph, degrees, shift=0.0):
     side = len(photograph)
-    matrix = cv2.getRotationMatrix2D((side / 2, side / 2), degrees, 1) + [[0, 0, shift * side], [0, 0, 0]]
+    matrix = cv2.getRotationMatrix2D((side / 2, side / 2), degrees, 1) + np.array([[0, 0, shift * side], [0, 0, 0]])
     return cv2.warpAffine(photograph, matrix, (side, side))
 
 

@@ -1,5 +1,6 @@
 """A finished run grades photographs: the same as it did when it was trained."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,12 @@ from safetensors.torch import save_file
 
 from drkit.errors import InputError, OutputExistsError
 from drkit.images.files import encode_photograph, read_photograph
+from drkit.recipes.finetune import RunPlace, run_finetune
 from drkit.recipes.predict import PredictConfig, run_predict
+from drkit.recipes.preprocess import PreprocessConfig, run_preprocess
 from drkit.records.predictions import read_predictions
 from drkit.records.runs import Run
+from drkit.training.config import TrainingConfig
 
 
 def test_predicting_again_gives_the_runs_own_predictions(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
@@ -68,3 +72,24 @@ def test_a_checkpoint_of_something_else_is_refused(run_stem: Path, eyes: Path, t
     with pytest.raises(InputError, match="not a checkpoint of drkit's"):
         run_predict(run.stem, PredictConfig(eyes, out=tmp_path / "a.parquet"))
     assert not (tmp_path / "a.parquet").exists()
+
+
+def test_a_run_applies_its_preprocessing_to_raw_photographs_and_to_no_other(
+    small_config: TrainingConfig, eyes: Path, tmp_path: Path
+) -> None:
+    cropped, greened = tmp_path / "cropped", tmp_path / "greened"
+    for out, steps in ((cropped, "circle-crop,gamma"), (greened, "green")):
+        run_preprocess(PreprocessConfig(eyes, out, steps, 64, "png", workers=1))
+    run = run_finetune(replace(small_config, data=cropped, epochs=1), RunPlace(tmp_path / "runs")).run
+    answers = []
+    for data in (eyes, cropped):
+        out = tmp_path / f"{data.name}.parquet"
+        report = run_predict(run, PredictConfig(data, split="val", out=out, device="cpu"))
+        assert report.trained_on == 0
+        answers.append(read_predictions(out).rows.set_index("image_id")["score"].sort_index())
+    assert np.allclose(answers[0], answers[1], atol=1e-5)
+    whole = run_predict(run, PredictConfig(eyes, out=tmp_path / "all.parquet", device="cpu"))
+    assert whole.trained_on == 32  # told by the originals' content, though others were trained on
+    with pytest.raises(InputError, match=r"went through .*green, but the run learned .* after circle-crop"):
+        run_predict(run, PredictConfig(greened, out=tmp_path / "no.parquet"))
+    assert not (tmp_path / "no.parquet").exists()

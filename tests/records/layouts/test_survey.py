@@ -34,7 +34,7 @@ def test_a_sound_data_set_is_read_as_read_dataset_does(survey, tmp_path):
     ("header", "line", "kind", "ids", "sentence"),
     [
         (PLAIN, "b,left,1", "missing-photograph", ("b",), "train.csv row 3: b is missing"),
-        (PLAIN, "../a,left,1", "unlocatable-photograph", ("a",), "lies outside the data set"),
+        (PLAIN, "../c,left,1", "unlocatable-photograph", ("c",), "lies outside the data set"),
         (PLAIN, "a,right,2", "id-twice", ("a",), "'a' stands at train.csv row 2 and train.csv row 3"),
         (PLAIN, "a2,left,7", "grade-off-scale", ("a2",), "train.csv row 3: grade '7' is off the scale 0-4"),
         (PLAIN, "a2,left,two", "grade-off-scale", ("a2",), "grade 'two' is off the scale"),
