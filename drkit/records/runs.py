@@ -97,7 +97,7 @@ def new_run(runs_dir: Path, name: str | None, default: str, *, resume: bool, for
     if name is not None and not NAME_PATTERN.fullmatch(name):
         raise UsageError(f"--name '{name}': letters, digits, '-' and '_' are expected")
     if resume:
-        return _unfinished(Run(runs_dir / (name or default)))
+        return _unfinished(Run(runs_dir / (name or default)), force=force)
     run = Run(runs_dir / name) if name else _first_free(runs_dir, default, force=force)
     if run.resume.exists() and not force:
         raise OutputExistsError(f"{run.stem} is unfinished: go on with --resume, or start again with --force")
@@ -142,10 +142,11 @@ def read_run_record(run: Run) -> dict[str, Any]:
     return record
 
 
-def _unfinished(run: Run) -> Run:
+def _unfinished(run: Run, *, force: bool) -> Run:
     if not run.resume.is_file():
         state = "is finished" if run.record.is_file() else "was never begun"
         raise InputError(f"{run.stem} {state}: there is nothing to resume")
+    check_writable(run.record, force=force)  # an earlier run of this name; files without it are leftovers
     return run
 
 

@@ -22,7 +22,9 @@ from drkit.records.layouts import read_dataset
 from drkit.records.predictions import read_predictions
 from drkit.records.provenance import sha256_file
 from drkit.records.runs import Run, read_run_record
+from drkit.training import workbench
 from drkit.training.config import TrainingConfig
+from drkit.training.resume import FitState
 
 
 def _files(run: Run) -> dict[str, bytes]:
@@ -68,13 +70,13 @@ def test_an_interrupted_training_ends_in_the_same_bytes(
     config = replace(small_config, freeze=freeze, copies=2)
     whole = Run(run_finetune(config, RunPlace(tmp_path / "whole", "a")).run)
 
-    def stop_after_two(path: Path, state: finetune.FitState, identity: dict[str, object]) -> None:
+    def stop_after_two(path: Path, state: FitState, identity: dict[str, object]) -> None:
         save(path, state, identity)
         if state.epoch == 2:
             raise KeyboardInterrupt
 
-    save = finetune.save_state
-    monkeypatch.setattr(finetune, "save_state", stop_after_two)
+    save = workbench.save_state
+    monkeypatch.setattr(workbench, "save_state", stop_after_two)
     with pytest.raises(Interrupted, match="interrupted: the finished epochs") as interrupted:
         run_finetune(config, RunPlace(tmp_path / "parts", "a"))
     assert interrupted.value.resume_options == ("--name", "a", "--resume")
@@ -147,7 +149,7 @@ def test_a_plan_tells_all_and_writes_nothing(small_config: TrainingConfig, tmp_p
 def test_a_taken_name_is_refused_before_any_work(
     run_stem: Path, small_config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finetune, "_prepare", lambda plan: pytest.fail("work was begun"))
+    monkeypatch.setattr(finetune, "prepare", lambda plan: pytest.fail("work was begun"))
     with pytest.raises(OutputExistsError, match="--force"):
         run_finetune(small_config, RunPlace(run_stem.parent, run_stem.name))
 

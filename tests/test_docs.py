@@ -1,0 +1,47 @@
+"""The documentation keeps up with the program."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from drkit.cli import app as program
+from drkit.records.layouts import LAYOUTS
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_the_readme_lists_every_command() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = [command.name for command in program.app.registered_commands]
+    commands += [f"plot {command.name}" for command in program.plots.registered_commands]
+    assert [command for command in commands if f"`drkit {command}" not in readme] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_line_parses(page: Path) -> None:
+    """Each `drkit ...` line of a shell block is one the program understands, as far as its options go."""
+    blocks = re.findall(r"```(?:sh|console)\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    lines = [line.lstrip("$ ") for block in blocks for line in block.splitlines()]
+    for line in lines:
+        words = shlex.split(line, comments=True)
+        if words[:1] != ["drkit"]:
+            continue
+        name, depth = (" ".join(words[1:3]), 3) if words[1] == "plot" else (words[1], 2)
+        shown = CliRunner().invoke(program.app, [*name.split(), "--help"], env={"COLUMNS": "200"}).output
+        options = [word.split("=")[0] for word in words[depth:] if word.startswith("--")]
+        assert [option for option in options if option not in shown] == [], line
+
+
+def test_every_layout_is_described() -> None:
+    page = (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8")
+    assert [name for name, layout in LAYOUTS.items() if layout.title not in page and name not in page] == []
