@@ -25,7 +25,7 @@ from drkit.auditing.submissions import find_submission_faults, is_submission
 from drkit.errors import InputError, UsageError
 from drkit.records.atomic import check_writable, write_bytes
 from drkit.records.layouts.survey import Survey, survey_dataset
-from drkit.records.predictions import expand_patterns
+from drkit.records.patterns import expand_patterns
 from drkit.records.submission import read_sample
 from drkit.reporting import Table
 from drkit.talk import warn

@@ -8,7 +8,7 @@ from drkit.plotting.curves import draw_curves
 from drkit.plotting.style import check_suffix, write_figure
 from drkit.records.atomic import check_writable
 from drkit.records.history import read_history
-from drkit.records.predictions import expand_patterns
+from drkit.records.patterns import expand_patterns
 from drkit.records.runs import find_run
 from drkit.reporting import Table
 

@@ -3,29 +3,24 @@
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, replace
-from itertools import islice
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import cv2
 import pandas as pd
-from joblib import Parallel, delayed, parallel_config
 
-from drkit.errors import DrkitError, InputError, Interrupted, OutputExistsError, UsageError, first_few
-from drkit.images.disc import Box, Disc
-from drkit.images.files import decode_photograph, encode_photograph, read_content, read_photograph
-from drkit.images.filters.fundus import Fundus
+from drkit.data.filtering import Task, process_photographs
+from drkit.errors import InputError, Interrupted, OutputExistsError, UsageError, first_few
+from drkit.images.files import encode_photograph, read_photograph
 from drkit.images.filters.preview import draw_contact_sheet
-from drkit.images.filters.steps import Step, follow_steps, frame_photograph, parse_steps, parsed, plan_steps
+from drkit.images.filters.steps import Step, parse_steps, plan_steps
 from drkit.records import manifest as records
 from drkit.records.atomic import check_writable, write_bytes
 from drkit.records.labels import Labels, write_labels
 from drkit.records.layouts import read_dataset
-from drkit.records.manifest import Manifest, PhotographRecord, Plan, Status
+from drkit.records.manifest import Manifest, PhotographRecord, Plan
 from drkit.records.provenance import sha256_bytes, sha256_file
 from drkit.reporting import Table
 from drkit.talk import say, track, warn
@@ -34,10 +29,7 @@ DEFAULT_SIZE = 512  # pixels
 BYTES_A_PIXEL = {"jpg": 0.6, "png": 2.0}  # of a written photograph, rounded up
 PREVIEWED = 5  # photographs on a contact sheet
 PREVIEW_SUFFIXES = (".png", ".jpg", ".jpeg")
-TASKS_A_BATCH = 4  # that a process takes at once: small, so that little is done twice after an interruption
-DASK_CHUNK = 256  # photographs between two looks at the ledger
 HASHING_THREADS = 4
-PATIENCE = 10  # seconds for a scheduler to answer
 
 
 @dataclass(frozen=True)
@@ -121,31 +113,6 @@ class PreviewReport:
         yield f"{len(self.image_ids)} photographs before and after {','.join(self.steps)}: {self.preview}"
 
 
-@dataclass(frozen=True)
-class Task:
-    """One photograph, as it is sent to a process.
-
-    Args:
-        image_id: Its id.
-        path: The input file.
-        sha256: Of the input file when the plan was made.
-        target: The file to write.
-        written_as: The same, relative to the data set's folder.
-        steps: That are new to it.
-        before: What an earlier preprocess did to it, or tells where it came from.
-        is_raw: Whether it has been through no steps yet.
-    """
-
-    image_id: str
-    path: Path
-    sha256: str
-    target: Path
-    written_as: str
-    steps: tuple[str, ...]
-    before: PhotographRecord
-    is_raw: bool
-
-
 def run_preprocess(config: PreprocessConfig) -> PreprocessReport:
     """Send every photograph of a data set through the steps and write a data set.
 
@@ -193,54 +160,6 @@ def run_preview(config: PreprocessConfig, preview: Path) -> PreviewReport:
     sheet = draw_contact_sheet(photographs, steps)
     write_bytes(preview, encode_photograph(sheet, preview.suffix), force=config.force)
     return PreviewReport(preview, tuple(chosen["image_id"]), tuple(map(str, steps)))
-
-
-def process_photograph(task: Task) -> PhotographRecord:
-    """Read, filter and write one photograph; what goes wrong with it is told in its record.
-
-    Raises:
-        OSError: the photograph cannot be written.
-    """
-    cv2.setNumThreads(1)
-    try:
-        content = read_content(task.path)
-        photograph = decode_photograph(content, str(task.path))
-        if sha256_bytes(content) != task.sha256:
-            raise InputError(f"{task.path} was changed after the work was planned")
-        fundus, reason = _frame(photograph, task)
-        filtered = follow_steps(fundus, parsed(task.steps))
-        encoded = encode_photograph(filtered.photograph, task.target.suffix)
-    except (DrkitError, cv2.error) as error:
-        reason = " ".join(str(error).split()).replace(str(task.path), task.before.source)
-        return replace(task.before, status="failed", reason=reason, path=None, sha256=None, size=None, disc=None)
-    write_bytes(task.target, encoded, force=True)
-    status: Status = "fallback" if reason else "ok"
-    record = replace(task.before, status=status, reason=reason, path=task.written_as, sha256=sha256_bytes(encoded))
-    record = replace(record, size=_size(filtered), disc=_as_record(filtered.disc))
-    return replace(record, source_size=_size(fundus), source_disc=_as_record(fundus.disc)) if task.is_raw else record
-
-
-def _frame(photograph: Any, task: Task) -> tuple[Fundus, str]:
-    """The photograph with its disc: as an earlier preprocess left it, else as it is found."""
-    if task.is_raw:
-        return frame_photograph(photograph)
-    return Fundus.of(photograph, _as_disc(task.before.disc)), task.before.reason
-
-
-def _size(fundus: Fundus) -> tuple[int, int]:
-    height, width = fundus.photograph.shape[:2]
-    return width, height
-
-
-def _as_record(disc: Disc | None) -> dict[str, Any] | None:
-    if disc is None:
-        return None
-    numbers = {name: round(getattr(disc, name), 2) for name in ("x", "y", "radius_x", "radius_y")}
-    return {**numbers, "box": asdict(disc.box)}
-
-
-def _as_disc(record: dict[str, Any] | None) -> Disc | None:
-    return Disc(**{**record, "box": Box(**record["box"])}) if record else None
 
 
 def _check_options(config: PreprocessConfig) -> None:
@@ -373,12 +292,10 @@ def _pairs(rows: pd.DataFrame) -> Iterable[tuple[str, str]]:
 
 def _work(tasks: Sequence[Task], done: dict[str, PhotographRecord], config: PreprocessConfig) -> None:
     """Process the tasks, each record into the ledger as it comes."""
-    process = _engine(config, len(tasks))
     with (
         records.open_ledger(config.out) as ledger,
         _stopping_well(config, done),
-        _one_thread(),
-        closing(process(tasks)) as results,
+        closing(process_photographs(tasks, config.workers, config.scheduler)) as results,
     ):
         for record in track(results, "photographs", len(tasks)):
             ledger.add(record)
@@ -394,54 +311,6 @@ def _stopping_well(config: PreprocessConfig, done: dict[str, PhotographRecord]) 
         raise Interrupted(f"stopped after {len(done)} photographs in {config.out}: {again}") from None
     except OSError as error:
         raise InputError(f"{config.out} cannot be written to ({error.strerror or error}): {again}") from error
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Give OpenCV back its threads, which every photograph's processing sets to one."""
-    threads = cv2.getNumThreads()
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(threads)
-
-
-Engine = Callable[[Sequence[Task]], Generator[PhotographRecord, None, None]]
-
-
-def _engine(config: PreprocessConfig, num_tasks: int) -> Engine:
-    workers = min(config.workers or os.cpu_count() or 1, -(-num_tasks // TASKS_A_BATCH))
-    if config.scheduler is not None:
-        return lambda tasks: _on_cluster(tasks, str(config.scheduler))
-    if workers <= 1:
-        return lambda tasks: (process_photograph(task) for task in tasks)
-    return lambda tasks: _in_processes(tasks, workers)
-
-
-def _in_processes(tasks: Sequence[Task], workers: int) -> Generator[PhotographRecord, None, None]:
-    pool = Parallel(workers, backend="loky", return_as="generator_unordered", batch_size=TASKS_A_BATCH)
-    yield from pool(delayed(process_photograph)(task) for task in tasks)
-
-
-def _on_cluster(tasks: Sequence[Task], scheduler: str) -> Generator[PhotographRecord, None, None]:
-    """In chunks, because joblib's Dask backend gives no result before all are there."""
-    with _connect(scheduler) as client:
-        waiting = iter(tasks)
-        while chunk := list(islice(waiting, DASK_CHUNK)):
-            with parallel_config("dask", client=client):
-                done = Parallel()(delayed(process_photograph)(task) for task in chunk)
-            yield from done
-
-
-def _connect(scheduler: str) -> Any:
-    try:
-        from distributed import Client
-    except ImportError:
-        raise UsageError("--engine dask needs Dask: pip install 'drkit[dask]'") from None
-    try:
-        return Client(scheduler, timeout=PATIENCE)
-    except (OSError, ValueError) as error:
-        raise InputError(f"no Dask scheduler answers at {scheduler} ({error}): start one, or correct it") from None
 
 
 def _lost_before(earlier: Manifest | None) -> list[PhotographRecord]:

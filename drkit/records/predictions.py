@@ -1,8 +1,6 @@
 """predictions.parquet: a row a photograph, what was known of it and how it was graded."""
 
-import glob
 import json
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -19,7 +17,9 @@ from drkit.errors import InputError, UsageError, first_few
 from drkit.grades import EYES, MAX_GRADE, NUM_GRADES, SPLITS, TARGETS, Split, Target, grade_column
 from drkit.records.atomic import writing
 from drkit.records.labels import Labels
+from drkit.records.patterns import expand_patterns
 from drkit.records.provenance import METADATA_KEY, canonical_json
+from drkit.records.runs import FILE_SUFFIX, Run
 
 SCHEMA_VERSION = 1
 PROBABILITY_COLUMNS = tuple(f"prob_{grade}" for grade in range(NUM_GRADES))
@@ -47,7 +47,6 @@ PANDAS_TYPES = {
     pa.int8(): "Int8",
     pa.float32(): "float32",
 }
-RUN_SUFFIX = re.compile(r"(\.fold\d+)?\.(safetensors|history\.csv|resume\.pt|comparison\.json|json)$")
 
 
 @dataclass(frozen=True)
@@ -227,33 +226,15 @@ def find_predictions(path: Path) -> Path:
     Raises:
         InputError: there is none.
     """
-    beside = path.with_name(RUN_SUFFIX.sub("", path.name) + ".parquet")
-    if path.suffix != ".parquet" and beside.is_file():
-        return beside
-    if path.is_file() and not RUN_SUFFIX.search(path.name):
+    if path.is_file() and (path.suffix == ".parquet" or not FILE_SUFFIX.search(path.name)):
         return path
     if path.is_dir():
         raise InputError(f"{path} is a folder, expected predictions (for example {path / '*.parquet'})")
+    beside = Run.of(path).predictions
+    if beside.is_file():
+        return beside
     missing = path if path.suffix == ".parquet" else beside
     raise InputError(f"{missing} does not exist: expected a predictions file, or the name of a finished run")
-
-
-def expand_patterns(paths: Iterable[Path]) -> list[Path]:
-    """Expand each `*`, `?` or `[...]` that the shell left alone; each path once, in the order given.
-
-    Raises:
-        InputError: a pattern that fits no file.
-    """
-    found: dict[Path, None] = {}
-    for path in paths:
-        if path.exists() or not glob.has_magic(str(path)):
-            found[path] = None
-            continue
-        matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - takes absolute patterns too
-        if not matches:
-            raise InputError(f"no file fits the pattern {path}")
-        found.update(dict.fromkeys(Path(match) for match in matches))
-    return list(found)
 
 
 def read_all_predictions(paths: Iterable[Path]) -> list[Predictions]:

@@ -26,6 +26,17 @@ class Run:
 
     stem: Path
 
+    @classmethod
+    def of(cls, path: Path) -> "Run":
+        """The run that a stem or any file of it belongs to, whether or not it is there.
+
+        Raises:
+            InputError: `path` is no name but a way, such as `.` or `..`.
+        """
+        if path.name in ("", ".."):
+            raise InputError(f"{path} is a folder, expected a run: its name or any of its files")
+        return cls(path.with_name(FILE_SUFFIX.sub("", path.name)))
+
     @property
     def name(self) -> str:
         """What the run is called."""
@@ -71,7 +82,7 @@ def find_run(path: Path) -> Run:
     Raises:
         InputError: there is no such run, or it is unfinished.
     """
-    run = Run(path.with_name(FILE_SUFFIX.sub("", path.name)))
+    run = Run.of(path)
     if run.record.is_file():
         return run
     if run.resume.is_file():

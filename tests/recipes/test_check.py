@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from shutil import copytree, ignore_patterns
+from shutil import copy, copytree, ignore_patterns
 
 import pytest
 
@@ -11,6 +11,7 @@ from drkit.cli.check import EXAMPLES, check
 from drkit.errors import InputError, OutputExistsError, UsageError
 from drkit.images.files import read_photograph
 from drkit.recipes.check import CheckConfig, run_check
+from drkit.records.provenance import sha256_file
 from drkit.reporting import as_json
 
 
@@ -82,10 +83,16 @@ def test_a_submission_against_its_sample(tmp_path):
     assert report.exit_code == 1
 
 
-def test_a_run_against_the_data_it_was_trained_on(eyes, run_stem):
+def test_a_run_against_the_data_it_was_trained_on(eyes, run_stem, tmp_path):
     assert run_check([run_stem, eyes], CheckConfig()).exit_code == 0
-    record = json.loads(run_stem.with_name(run_stem.name + ".json").read_text())
-    assert record["trained_on_photographs"]
+    seen = next((eyes / "val").rglob("*.jpg"))
+    record = json.loads(run_stem.with_name(f"{run_stem.name}.json").read_text())
+    record["trained_on_photographs"].append(sha256_file(seen))
+    (tmp_path / "leaky.json").write_text(json.dumps(record))
+    copy(run_stem.with_name(f"{run_stem.name}.parquet"), tmp_path / "leaky.parquet")
+    report = run_check([tmp_path / "leaky", eyes], CheckConfig())
+    leaks = [finding.ids for finding in report.findings if finding.kind == "trained-on-photograph"]
+    assert (leaks, report.exit_code) == ([(seen.stem,)], 1)
 
 
 @pytest.mark.parametrize(

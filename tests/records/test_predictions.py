@@ -10,12 +10,12 @@ import pytest
 
 from drkit.errors import InputError, OutputExistsError
 from drkit.records.labels import Labels, build_rows
+from drkit.records.patterns import expand_patterns
 from drkit.records.predictions import (
     SCHEMA,
     Predictions,
     PredictionsMeta,
     build_predictions,
-    expand_patterns,
     find_predictions,
     patient_keys,
     read_all_predictions,

@@ -37,6 +37,8 @@ def test_a_run_is_found_by_its_stem_and_by_any_of_its_files(run: Run) -> None:
 def test_what_is_no_run_is_refused(run: Run, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.json does not exist"):
         find_run(tmp_path / "none")
+    with pytest.raises(InputError, match="is a folder"):
+        find_run(Path())
     (tmp_path / "half.resume.pt").write_text("")
     with pytest.raises(InputError, match="--name half --resume"):
         find_run(tmp_path / "half")

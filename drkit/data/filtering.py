@@ -1,0 +1,157 @@
+"""Photographs sent through their steps: here, in other processes, or on a cluster."""
+
+import os
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import cv2
+from joblib import Parallel, delayed, parallel_config
+
+from drkit.errors import DrkitError, InputError, UsageError
+from drkit.images.disc import Box, Disc
+from drkit.images.files import Photograph, decode_photograph, encode_photograph, read_content
+from drkit.images.filters.fundus import Fundus
+from drkit.images.filters.steps import follow_steps, frame_photograph, parsed
+from drkit.records.atomic import write_bytes
+from drkit.records.manifest import PhotographRecord, Status
+from drkit.records.provenance import sha256_bytes
+
+TASKS_A_BATCH = 4  # that a process takes at once: small, so that little is done twice after an interruption
+DASK_CHUNK = 256  # photographs between two looks at the ledger
+PATIENCE = 10  # seconds for a scheduler to answer
+
+
+@dataclass(frozen=True)
+class Task:
+    """One photograph, as it is sent to a process.
+
+    Args:
+        image_id: Its id.
+        path: The input file.
+        sha256: Of the input file when the plan was made.
+        target: The file to write.
+        written_as: The same, relative to the data set's folder.
+        steps: That are new to it.
+        before: What an earlier preprocess did to it, or tells where it came from.
+        is_raw: Whether it has been through no steps yet.
+    """
+
+    image_id: str
+    path: Path
+    sha256: str
+    target: Path
+    written_as: str
+    steps: tuple[str, ...]
+    before: PhotographRecord
+    is_raw: bool
+
+
+def process_photographs(
+    tasks: Sequence[Task], workers: int | None, scheduler: str | None
+) -> Generator[PhotographRecord, None, None]:
+    """Process the tasks, giving each record as it comes, in any order.
+
+    Args:
+        tasks: A photograph each.
+        workers: Processes; None: one a core. One, or too few photographs: this process.
+        scheduler: Address of a Dask cluster that works instead; None: this machine.
+
+    Raises:
+        UsageError: Dask is not installed.
+        InputError: no scheduler answers.
+        OSError: a photograph cannot be written.
+    """
+    if scheduler is not None:
+        yield from _on_cluster(tasks, scheduler)
+        return
+    useful = min(workers or os.cpu_count() or 1, -(-len(tasks) // TASKS_A_BATCH))
+    with _one_thread():
+        yield from _in_processes(tasks, useful) if useful > 1 else map(process_photograph, tasks)
+
+
+def process_photograph(task: Task) -> PhotographRecord:
+    """Read, filter and write one photograph; what goes wrong with it is told in its record.
+
+    Raises:
+        OSError: the photograph cannot be written.
+    """
+    cv2.setNumThreads(1)
+    try:
+        content = read_content(task.path)
+        photograph = decode_photograph(content, str(task.path))
+        if sha256_bytes(content) != task.sha256:
+            raise InputError(f"{task.path} was changed after the work was planned")
+        fundus, reason = _frame(photograph, task)
+        filtered = follow_steps(fundus, parsed(task.steps))
+        encoded = encode_photograph(filtered.photograph, task.target.suffix)
+    except (DrkitError, cv2.error) as error:
+        reason = " ".join(str(error).split()).replace(str(task.path), task.before.source)
+        return replace(task.before, status="failed", reason=reason, path=None, sha256=None, size=None, disc=None)
+    write_bytes(task.target, encoded, force=True)
+    status: Status = "fallback" if reason else "ok"
+    record = replace(task.before, status=status, reason=reason, path=task.written_as, sha256=sha256_bytes(encoded))
+    record = replace(record, size=_size(filtered), disc=_as_record(filtered.disc))
+    return replace(record, source_size=_size(fundus), source_disc=_as_record(fundus.disc)) if task.is_raw else record
+
+
+def _frame(photograph: Photograph, task: Task) -> tuple[Fundus, str]:
+    """The photograph with its disc: as an earlier preprocess left it, else as it is found."""
+    if task.is_raw:
+        return frame_photograph(photograph)
+    return Fundus.of(photograph, _as_disc(task.before.disc)), task.before.reason
+
+
+def _size(fundus: Fundus) -> tuple[int, int]:
+    height, width = fundus.photograph.shape[:2]
+    return width, height
+
+
+def _as_record(disc: Disc | None) -> dict[str, Any] | None:
+    if disc is None:
+        return None
+    numbers = {name: round(getattr(disc, name), 2) for name in ("x", "y", "radius_x", "radius_y")}
+    return {**numbers, "box": asdict(disc.box)}
+
+
+def _as_disc(record: dict[str, Any] | None) -> Disc | None:
+    return Disc(**{**record, "box": Box(**record["box"])}) if record else None
+
+
+def _in_processes(tasks: Sequence[Task], workers: int) -> Generator[PhotographRecord, None, None]:
+    pool = Parallel(workers, backend="loky", return_as="generator_unordered", batch_size=TASKS_A_BATCH)
+    yield from pool(delayed(process_photograph)(task) for task in tasks)
+
+
+def _on_cluster(tasks: Sequence[Task], scheduler: str) -> Generator[PhotographRecord, None, None]:
+    """In chunks, because joblib's Dask backend gives no result before all are there."""
+    with _connect(scheduler) as client:
+        waiting = iter(tasks)
+        while chunk := list(islice(waiting, DASK_CHUNK)):
+            with parallel_config("dask", client=client):
+                done = Parallel()(delayed(process_photograph)(task) for task in chunk)
+            yield from done
+
+
+def _connect(scheduler: str) -> Any:
+    try:
+        from distributed import Client
+    except ImportError:
+        raise UsageError("--engine dask needs Dask: pip install 'drkit[dask]'") from None
+    try:
+        return Client(scheduler, timeout=PATIENCE)
+    except (OSError, ValueError) as error:
+        raise InputError(f"no Dask scheduler answers at {scheduler} ({error}): start one, or correct it") from None
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Give OpenCV back its threads, which every photograph's processing sets to one."""
+    threads = cv2.getNumThreads()
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
