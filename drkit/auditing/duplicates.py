@@ -13,13 +13,13 @@ from drkit.auditing.contradictions import find_contradicting_grades
 from drkit.auditing.findings import Finding, finding_about
 from drkit.auditing.hashing import find_candidates
 from drkit.auditing.photographs import LOOKED_AT, Sight
-from drkit.auditing.registration import prepare, registered_correlation
+from drkit.auditing.registration import Likeness, compare, prepare
 from drkit.auditing.roll import describe
 from drkit.images.reduced import decode_reduced
 from drkit.talk import track
 
-SAME = 0.95  # registered correlation of copies, however they were saved; docs/auditing.md tells how it was chosen
-SURELY_SAME = 0.995  # of copies that were saved anew, but not taken anew
+SAME = 0.9  # registered correlation of copies, however they were saved; docs/auditing.md tells how it was chosen
+SAME_LIGHT = 0.995  # the same with the light: of copies that were saved anew, but not taken anew
 _KEPT = 4096  # photographs that wait for their next comparison, 16 KiB each
 
 
@@ -75,7 +75,7 @@ def _identical(files: Sequence[pd.DataFrame]) -> Iterator[Copies]:
     for rows in files:
         if len(rows) > 1:
             shown = (rows["path"].iloc[0], rows["path"].iloc[1])
-            yield Copies(rows, shown, 1.0, True, _kind(rows, 1.0, is_identical=True))
+            yield Copies(rows, shown, 1.0, True, _kind(rows, None))
 
 
 def _near(files: Sequence[pd.DataFrame], sights: dict[str, Sight]) -> Iterator[Copies]:
@@ -86,26 +86,26 @@ def _near(files: Sequence[pd.DataFrame], sights: dict[str, Sight]) -> Iterator[C
     fetch = lru_cache(_KEPT)(_fetch)
     for i, j in track(candidates.tolist(), "comparing candidates", len(candidates)):
         first, second = hashed[i], hashed[j]
-        correlation = registered_correlation(fetch(paths[first]), fetch(paths[second]), SURELY_SAME)
-        if correlation >= SAME:
+        likeness = compare(fetch(paths[first]), fetch(paths[second]))
+        if likeness.structure >= SAME:
             rows = pd.concat([files[first], files[second]])
-            kind = _kind(rows, correlation, is_identical=False)
-            yield Copies(rows, (paths[first], paths[second]), correlation, False, kind)
+            yield Copies(rows, (paths[first], paths[second]), likeness.structure, False, _kind(rows, likeness))
 
 
 def _fetch(path: str) -> NDArray[np.uint8]:
     return prepare(decode_reduced(Path(path).read_bytes(), path, LOOKED_AT)[0])
 
 
-def _kind(rows: pd.DataFrame, correlation: float, *, is_identical: bool) -> str:
-    same = "identical" if is_identical else "near-duplicate"
+def _kind(rows: pd.DataFrame, likeness: Likeness | None) -> str:
+    """The kind of finding that copies are; `likeness` is None for identical files."""
+    same = "near-duplicate" if likeness else "identical"
     if rows["split"].nunique() > 1:
         return f"{same}-across-splits"
     if rows["root"].nunique() > 1:
         return f"{same}-across-data-sets"
     if _are_views(rows):
-        return "views-saved-twice" if correlation >= SURELY_SAME else "views-alike"
-    return "identical-photographs" if is_identical else "near-duplicates"
+        return "views-alike" if likeness and likeness.light < SAME_LIGHT else "views-saved-twice"
+    return "near-duplicates" if likeness else "identical-photographs"
 
 
 def _are_views(rows: pd.DataFrame) -> bool:

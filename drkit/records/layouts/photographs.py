@@ -83,6 +83,9 @@ class PhotographFolder:
 
     def _anywhere(self, spelled: str, split: Split, where: str) -> str | None:
         same = self._all().get(image_stem(spelled), [])
+        if spelled.lower().endswith(PHOTOGRAPH_SUFFIXES):  # far away, only the very name: a lesion mask is ID.png, too
+            name = posixpath.basename(spelled).lower()
+            same = [path for path in same if os.path.basename(path).lower() == name]
         if len(same) > 1:
             same = [path for path in same if split in self._splits_above(path)] or same
         return _only(same, where)

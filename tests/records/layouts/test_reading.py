@@ -1,5 +1,6 @@
 """Every layout, as small trees of empty files and as the real folders."""
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -312,8 +313,8 @@ def test_grade_five_is_counted_and_withheld(tmp_path):
 
 def test_a_photograph_elsewhere_is_found_by_its_name_under_its_split(tmp_path):
     tree(tmp_path, {"val.csv": [COURSE, "8,8_r1,8/8_r1.jpg,1,,0,0,10,8,0"]})
-    tree(tmp_path, {"flat/valid/8_r1.png": None, "flat/train/8_r1.png": None})
-    assert read_dataset(tmp_path).paths() == [tmp_path / "flat/valid/8_r1.png"]
+    tree(tmp_path, {"flat/valid/8_r1.JPG": None, "flat/train/8_r1.jpg": None, "masks/8_r1.png": None})
+    assert read_dataset(tmp_path).paths() == [tmp_path / "flat/valid/8_r1.JPG"]
 
 
 def test_a_linked_data_set_keeps_its_name(tmp_path):
@@ -460,3 +461,13 @@ def test_real_idrid(shared_data):
 def test_real_header_keeps_its_trailing_space(shared_data):
     (path,) = (shared_data / "IDRiD" / "2. Groundtruths").glob("*.csv")
     assert "risk of macular edema" in open_table(path).header
+
+
+def test_a_lesion_mask_of_the_same_id_is_no_photograph(eyes: Path, tmp_path: Path) -> None:
+    """Synthetic eyes keep masks as lesions/ID.png: a missing photograph stays missing."""
+    shutil.copytree(eyes, tmp_path / "eyes")
+    gone = sorted((tmp_path / "eyes" / "train").rglob("*.jpg"))[:3]
+    for path in gone:
+        path.unlink()
+    with pytest.raises(InputError, match="3 of 48 photographs are missing"):
+        read_dataset(tmp_path / "eyes")
