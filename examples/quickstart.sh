@@ -18,7 +18,7 @@ if [ -z "$data" ]; then
 fi
 
 # Train a head on the frozen default backbone; --choose last, so that no epoch is picked on the patients scored below.
-drkit finetune --data "$data" --freeze backbone --copies "${COPIES:-1}" --epochs "${EPOCHS:-20}" \
+drkit finetune --data "$data" --freeze backbone --copies "${COPIES:-1}" --epochs "${EPOCHS:-40}" \
     ${INPUT:+--size "$INPUT"} --choose last --runs-dir "$out/runs" --name quickstart --force
 
 # How well it grades the validation patients: a photograph at a time, and all photographs of a patient together.
