@@ -17,7 +17,7 @@ import numpy as np
 from drkit.auditing.duplicates import SAME
 from drkit.auditing.hashing import RADIUS, Hashes, find_candidates, find_neighbours, hamming_distance, hash_photograph
 from drkit.auditing.photographs import LOOKED_AT
-from drkit.auditing.registration import prepare, registered_correlation
+from drkit.auditing.registration import compare, prepare
 from drkit.images.files import Photograph, encode_photograph, read_photograph
 from drkit.images.reduced import decode_reduced
 from drkit.records.layouts import read_dataset
@@ -48,9 +48,7 @@ def time_search() -> None:
     found = set(map(tuple, pairs.tolist()))
     recall = {flipped: np.mean([tuple(pair) in found for pair in rows.tolist()]) for flipped, rows in planted.items()}
     num_pairs = (len(pairs) - NUM_HASHES) // 2  # each pair twice, and each hash with itself
-    print(
-        f"{NUM_HASHES} hashes: {seconds:.1f} s of one core, {_peak_mib() - before:.0f} MiB more, {num_pairs} pairs"
-    )
+    print(f"{NUM_HASHES} hashes: {seconds:.1f} s of one core, {_peak_mib() - before:.0f} MiB more, {num_pairs} pairs")
     print("(an audit searches three times: as they are, and against those shifted right and down)")
     print("planted neighbours found by bits apart:", {flipped: f"{share:.3f}" for flipped, share in recall.items()})
     all_pairs = time_all_pairs(hashes[:ALL_PAIRS_PART]) * (NUM_HASHES / ALL_PAIRS_PART) ** 2
@@ -110,7 +108,7 @@ def measure_copy(path: Path) -> dict[str, tuple[int, float, bool]]:
         copy = _look(make(read_photograph(path)))
         bits = int(min(*hamming_distance(original[0][0], copy[0]), *hamming_distance(original[0], copy[0][0])))
         met = len(find_candidates(np.stack([original[0], copy[0]]))) == 1
-        results[name] = (bits, registered_correlation(original[1], copy[1], 2.0), met)
+        results[name] = (bits, compare(original[1], copy[1]).structure, met)
     return results
 
 
