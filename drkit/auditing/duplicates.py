@@ -18,7 +18,7 @@ from drkit.auditing.roll import describe
 from drkit.images.reduced import decode_reduced
 from drkit.talk import track
 
-SAME = 0.9  # registered correlation of copies, however they were saved; docs/auditing.md tells how it was chosen
+SAME = 0.94  # registered correlation of copies, however they were saved; docs/auditing.md tells how it was chosen
 SAME_LIGHT = 0.995  # the same with the light: of copies that were saved anew, but not taken anew
 _KEPT = 4096  # photographs that wait for their next comparison, 16 KiB each
 

@@ -70,9 +70,7 @@ def _warn_of_identical(plan: TrainingPlan, bank: PhotographBank) -> None:
     names, splits = plan.labels.rows["image_id"], plan.labels.rows["split"]
     seen = [names[row] for row, key in enumerate(bank.hashes) if splits[row] != "train" and key in trained]
     if seen:
-        warn(
-            f"{len(seen)} photographs of val or test are trained on, as identical files: {first_few(seen)}"
-        )
+        warn(f"{len(seen)} photographs of val or test are trained on, as identical files: {first_few(seen)}")
 
 
 def train(bench: Workbench, run: Run, *, resume: bool) -> FitState:

@@ -85,7 +85,7 @@ class PhotographFolder:
         same = self._all().get(image_stem(spelled), [])
         if spelled.lower().endswith(PHOTOGRAPH_SUFFIXES):  # far away, only the very name: a lesion mask is ID.png, too
             name = posixpath.basename(spelled).lower()
-            same = [path for path in same if os.path.basename(path).lower() == name]
+            same = [path for path in same if Path(path).name.lower() == name]
         if len(same) > 1:
             same = [path for path in same if split in self._splits_above(path)] or same
         return _only(same, where)
