@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
+from drkit.data import filtering
 from drkit.errors import InputError, Interrupted, OutputExistsError, UsageError
 from drkit.images.files import read_photograph
 from drkit.images.filters import apply_steps
-from drkit.recipes import preprocess
 from drkit.recipes.preprocess import PreprocessConfig, run_preprocess, run_preview
 from drkit.recipes.synth import SynthConfig, run_synth
 from drkit.records.layouts import read_dataset
@@ -89,7 +89,7 @@ def test_a_second_run_does_nothing_and_reports_the_same(
     config: PreprocessConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = run_preprocess(config)
-    monkeypatch.setattr(preprocess, "process_photograph", None)  # would fail if it were called
+    monkeypatch.setattr(filtering, "process_photograph", None)  # would fail if it were called
     second = run_preprocess(config)
 
     assert second == replace(first, done_before=20)
@@ -176,23 +176,23 @@ def test_photographs_lost_before_stay_in_the_manifest(broken: Path, tmp_path: Pa
 def test_an_interruption_is_told_and_gone_on_from(config: PreprocessConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     run_preprocess(config)
     whole = files_of(config.out)
-    act, calls = preprocess.process_photograph, []
+    act, calls = filtering.process_photograph, []
 
-    def act_a_while(task: preprocess.Task) -> object:
+    def act_a_while(task: filtering.Task) -> object:
         calls.append(task.image_id)
         if len(calls) == 8:
             raise KeyboardInterrupt
         return act(task)
 
     other = replace(config, out=config.out.parent / "again")
-    monkeypatch.setattr(preprocess, "process_photograph", act_a_while)
+    monkeypatch.setattr(filtering, "process_photograph", act_a_while)
     with pytest.raises(Interrupted, match="after 7 photographs"):
         run_preprocess(other)
     with pytest.raises(InputError, match="unfinished"):
         read_steps(other.out)
     with pytest.raises(OutputExistsError, match="--force"):
         run_preprocess(replace(other, steps="green"))
-    monkeypatch.setattr(preprocess, "process_photograph", act)
+    monkeypatch.setattr(filtering, "process_photograph", act)
     report = run_preprocess(other)
 
     assert report.done_before == 7
@@ -202,9 +202,10 @@ def test_an_interruption_is_told_and_gone_on_from(config: PreprocessConfig, monk
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+from drkit.data import filtering
 from drkit.recipes import preprocess
 
-write, out, calls = preprocess.write_bytes, Path(sys.argv[2]), []
+write, out, calls = filtering.write_bytes, Path(sys.argv[2]), []
 
 def write_until_killed(target, content, *, force):
     calls.append(target)
@@ -215,7 +216,7 @@ def write_until_killed(target, content, *, force):
         os.kill(os.getpid(), signal.SIGKILL)
     write(target, content, force=force)
 
-preprocess.write_bytes = write_until_killed
+filtering.write_bytes = write_until_killed
 preprocess.run_preprocess(preprocess.PreprocessConfig(Path(sys.argv[1]), out, sys.argv[3], size=64, workers=1))
 """
 
@@ -238,7 +239,7 @@ def test_a_full_disk_is_told_and_gone_on_from(config: PreprocessConfig, monkeypa
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(preprocess, "write_bytes", fail)
+        patch.setattr(filtering, "write_bytes", fail)
         with pytest.raises(InputError, match="No space left"):
             run_preprocess(config)
     assert run_preprocess(config).photographs["ok"] == 20
@@ -318,7 +319,7 @@ def test_a_dask_cluster_makes_the_same_bytes(config: PreprocessConfig, tmp_path:
 
 def test_a_scheduler_that_does_not_answer_is_told(config: PreprocessConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed", reason="Dask is not installed")
-    monkeypatch.setattr(preprocess, "PATIENCE", 0.5)
+    monkeypatch.setattr(filtering, "PATIENCE", 0.5)
 
     with pytest.raises(InputError, match="no Dask scheduler answers"):
         run_preprocess(replace(config, engine="dask", scheduler="tcp://127.0.0.1:9"))
