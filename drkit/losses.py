@@ -19,7 +19,7 @@ class Loss(Protocol):
 
     num_outputs: int  # logits a unit
     decision: str  # how `drkit.decisions.decide` makes a grade of the answer
-    needs_sigma: bool  # whether `read` needs the residual on held-out photographs
+    needs_sigma: bool  # whether `probabilities` needs the residual on held-out photographs
 
     def __call__(self, logits: Tensor, grades: Tensor) -> Tensor:
         """Logits (B, num_outputs) and grades (B,) int64 to the mean loss, a scalar."""

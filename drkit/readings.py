@@ -70,9 +70,10 @@ def _join(predictions: Predictions, reference: Index, keys: NDArray[np.str_], pa
 
 
 def _eye_keys(predictions: Predictions, by: Reading) -> NDArray[np.str_]:
-    """(N,) a key an eye; a photograph of nobody known is an eye of its own."""
+    """(N,) a key an eye; a patient's only photograph needs no eye."""
     rows = predictions.rows
-    unknown = rows["image_id"][rows["patient_id"].notna() & rows["eye"].isna()].tolist()
+    is_alone = ~rows["patient_id"].duplicated(keep=False) | rows["patient_id"].isna()
+    unknown = rows["image_id"][~is_alone & rows["eye"].isna()].tolist()
     if unknown:
         raise InputError(
             f"{predictions.name}: --by {by} cannot join {len(unknown)} photographs whose eye is not known:"

@@ -18,9 +18,11 @@ from drkit.auditing.roll import describe
 from drkit.images.reduced import decode_reduced
 from drkit.talk import track
 
-SAME = 0.94  # registered correlation of copies, however they were saved; docs/auditing.md tells how it was chosen
-SAME_LIGHT = 0.995  # the same with the light: of copies that were saved anew, but not taken anew
-_KEPT = 4096  # photographs that wait for their next comparison, 16 KiB each
+# Correlations after registration; docs/auditing.md tells how they were chosen.
+SAME = 0.94  # of structure: copies, however they were saved
+SAME_LIGHT = 0.97  # with the light: copies so dull that JPEG's noise outweighs their structure
+ONE_EXPOSURE = 0.995  # with the light: copies that were saved anew, not taken anew
+_KEPT = 2048  # photographs that wait for their next comparison, 32 KiB each
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,11 @@ def find_copies(rows: pd.DataFrame, sights: dict[str, Sight]) -> list[Copies]:
     return [*_identical(files), *_near(files, sights)]
 
 
+def are_copies(likeness: Likeness) -> bool:
+    """Whether two photographs so alike are one, or two exposures within seconds."""
+    return likeness.structure >= SAME or likeness.light >= SAME_LIGHT
+
+
 def find_copy_findings(copies: Sequence[Copies]) -> Iterator[Finding]:
     """Each group or pair as a finding, and another where its grades contradict."""
     for group in copies:
@@ -87,7 +94,7 @@ def _near(files: Sequence[pd.DataFrame], sights: dict[str, Sight]) -> Iterator[C
     for i, j in track(candidates.tolist(), "comparing candidates", len(candidates)):
         first, second = hashed[i], hashed[j]
         likeness = compare(fetch(paths[first]), fetch(paths[second]))
-        if likeness.structure >= SAME:
+        if are_copies(likeness):
             rows = pd.concat([files[first], files[second]])
             yield Copies(rows, (paths[first], paths[second]), likeness.structure, False, _kind(rows, likeness))
 
@@ -104,7 +111,7 @@ def _kind(rows: pd.DataFrame, likeness: Likeness | None) -> str:
     if rows["root"].nunique() > 1:
         return f"{same}-across-data-sets"
     if _are_views(rows):
-        return "views-alike" if likeness and likeness.light < SAME_LIGHT else "views-saved-twice"
+        return "views-alike" if likeness and likeness.light < ONE_EXPOSURE else "views-saved-twice"
     return "near-duplicates" if likeness else "identical-photographs"
 
 

@@ -21,6 +21,9 @@ _SIDE = 64
 _SHIFT = 2  # of _SIDE
 _BLUR = 4.0  # of _SIDE: what is wider than this is lighting, not fundus
 _DISC = 0.46  # of a side: radius inside which the fundus lies, whatever the camera's mask
+_LIT = 20  # grey levels by which retina differs from the surround
+_MIN_LIT = 0.3  # of a row inside the disc, for it to show retina
+_MARGIN = 0.02  # of a side: where a cut's edge is still felt
 _LOWEST = 3.0  # of the cosine frequencies: below it all fundi look alike
 _BLOCK = 250_000  # candidate pairs compared at a time: bounds the memory, and stays in the cache
 
@@ -38,7 +41,7 @@ def hash_photograph(photograph: Photograph) -> Hashes:
         uint64 (3, 4): as it is, shifted to the right, and shifted down, each by 3 % of the disc.
     """
     square = square_about_disc(_shrink(photograph), _SIDE)
-    plane = even_contrast(square[..., 1], blur=_BLUR, floor=1.5)
+    plane = even_contrast(square[..., 1], mask_retina(square), blur=_BLUR, floor=1.5)
     shifted = [np.roll(plane, shift, axis) for shift, axis in ((0, 0), (_SHIFT, 1), (_SHIFT, 0))]
     frequencies = np.stack([cv2.dct(each)[: _SIDE // 2, : _SIDE // 2].ravel()[_FREQUENCIES] for each in shifted])
     return np.packbits(frequencies > 0, axis=1).view(np.uint64)
@@ -53,26 +56,52 @@ def _shrink(photograph: Photograph) -> Photograph:
     return smaller.astype(np.uint8, copy=False)
 
 
-def even_contrast(channel: NDArray[np.uint8], *, blur: float, floor: float) -> Plane:
-    """Take away the lighting and divide by the local contrast, inside the disc.
+def even_contrast(channel: NDArray[np.uint8], mask: Plane, *, blur: float, floor: float) -> Plane:
+    """Take away the lighting and divide by the local contrast, where the retina is.
 
     Args:
-        channel: uint8 (S, S), square about the disc.
+        channel: uint8 (S, S).
+        mask: float32 (S, S), 1 where the retina is, 0 elsewhere.
         blur: Width in pixels of what counts as lighting.
         floor: Grey levels added to the contrast, so that noise in the dark is not blown up.
     """
     grey = channel.astype(np.float32)
-    inside = disc_mask(len(channel))
-    share = cv2.GaussianBlur(inside, (0, 0), blur) + 1e-6
-    detail = (grey - cv2.GaussianBlur(grey * inside, (0, 0), blur) / share) * inside
+    share = cv2.GaussianBlur(mask, (0, 0), blur) + 1e-6
+    detail = (grey - cv2.GaussianBlur(grey * mask, (0, 0), blur) / share) * mask
     contrast = np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), blur) / share) + floor
     return np.clip(detail / contrast, -3, 3).astype(np.float32)
 
 
-def disc_mask(side: int) -> Plane:
-    """1 inside the disc of a square about it, 0 outside; float32 (side, side)."""
+def mask_retina(square: Photograph) -> Plane:
+    """Where a square about the disc (S, S, 3) shows retina: float32 (S, S), 1 there and 0 elsewhere.
+
+    A disc that the camera's frame cuts off leaves bands without retina; their straight edges stay where they are
+    when the eye is shifted, and must not count.
+    """
+    disc = _mask_disc(len(square))
+    outside = square[_mask_disc(len(square), 0.5) == 0]
+    lit = (np.abs(square - np.median(outside, axis=0)).max(axis=2) > _LIT) * disc
+    rows, columns = (_mask_cuts(lit.sum(axis=axis), disc.sum(axis=axis)) for axis in (1, 0))
+    mask = disc * rows[:, None] * columns[None]
+    return mask if mask.sum() > 0.5 * disc.sum() else disc  # no surround to tell the retina from
+
+
+def _mask_disc(side: int, radius: float = _DISC) -> Plane:
     offset = np.arange(side, dtype=np.float32) - (side - 1) / 2
-    return (np.hypot(offset[:, None], offset[None]) < _DISC * side).astype(np.float32)
+    return (np.hypot(offset[:, None], offset[None]) < radius * side).astype(np.float32)
+
+
+def _mask_cuts(lit: Plane, inside: Plane) -> Plane:
+    """Of rows (or columns), 1 between the first and last that are lit, less a margin where the disc goes on."""
+    within = np.flatnonzero(inside)
+    seen = np.flatnonzero(lit > _MIN_LIT * inside)
+    mask = np.zeros_like(inside)
+    if len(seen):
+        margin = max(1, round(_MARGIN * len(inside)))
+        first = seen[0] + margin * (seen[0] > within[0])
+        last = seen[-1] - margin * (seen[-1] < within[-1])
+        mask[first : last + 1] = 1
+    return mask
 
 
 def hamming_distance(first: Hashes, second: Hashes) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from drkit.auditing.hashing import Plane, disc_mask, even_contrast
+from drkit.auditing.hashing import Plane, even_contrast, mask_retina
 from drkit.images.disc import square_about_disc
 from drkit.images.files import Photograph
 
@@ -15,6 +15,7 @@ SIDE = 128  # pixels of the square about the disc on which photographs are compa
 _STEPS = ((25, 30), (7, 40))  # width of the smoothing and iterations, coarse to fine
 _ENOUGH = 0.99  # a correlation that needs no better registration
 _HOPELESS = 0.6  # correlation after the coarse step below which the fine one is not tried
+_WHOLE = 0.99  # of a pixel: laid upon another, a mask's edge is mixed
 _FAINTEST = 0.01  # spread of an evened disc below which there is only rounding
 
 
@@ -25,6 +26,14 @@ class _Evening:
     smoothing: float
     blur: float
     floor: float
+
+
+@dataclass(frozen=True)
+class _Disc:
+    """An evened channel and where it shows retina, both float32 (128, 128)."""
+
+    plane: Plane
+    mask: Plane
 
 
 _STRUCTURE = _Evening(smoothing=1.5, blur=6.0, floor=6.0)  # vessels, lesions, the optic disc: one eye's own
@@ -45,26 +54,25 @@ class Likeness:
 
 
 def prepare(photograph: Photograph) -> NDArray[np.uint8]:
-    """The green channel of the square about the disc, uint8 (128, 128): all that is compared."""
-    return np.ascontiguousarray(square_about_disc(photograph, SIDE)[..., 1])
+    """All that is compared of a photograph: uint8 (128, 128, 2), the green channel about the disc and `mask_retina`."""
+    square = square_about_disc(photograph, SIDE)
+    return np.stack([square[..., 1], mask_retina(square).astype(np.uint8)], axis=2)
 
 
 def compare(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Likeness:
     """Lay one disc upon the other by an affine map, and correlate their contrast-evened green channels.
 
     Args:
-        first: uint8 (128, 128), as `prepare` gives.
+        first: uint8 (128, 128, 2), as `prepare` gives.
         second: The same of the other photograph.
 
     Source: the registration is ECC, Evangelidis and Psarakis, IEEE TPAMI 30(10), 2008.
     """
-    fixed, moving = _plane(first, _STRUCTURE), _plane(second, _STRUCTURE)
-    best, warp = _lay(fixed, moving)
-    light = _correlation(_plane(first, _WITH_LIGHT), _plane(second, _WITH_LIGHT), warp)
-    return Likeness(best, light)
+    structure, warp = _lay(_even(first, _STRUCTURE), _even(second, _STRUCTURE))
+    return Likeness(structure, _correlation(_even(first, _WITH_LIGHT), _even(second, _WITH_LIGHT), warp))
 
 
-def _lay(fixed: Plane, moving: Plane) -> tuple[float, Plane]:
+def _lay(fixed: _Disc, moving: _Disc) -> tuple[float, Plane]:
     """The best correlation found, and the affine map (2, 3) that gives it."""
     warp = best_warp = np.eye(2, 3, dtype=np.float32)
     best = _correlation(fixed, moving, warp)
@@ -78,28 +86,33 @@ def _lay(fixed: Plane, moving: Plane) -> tuple[float, Plane]:
     return best, best_warp
 
 
-def _plane(channel: NDArray[np.uint8], evening: _Evening) -> Plane:
+def _even(prepared: NDArray[np.uint8], evening: _Evening) -> _Disc:
+    channel, mask = np.ascontiguousarray(prepared[..., 0]), prepared[..., 1].astype(np.float32)
     smooth = cv2.GaussianBlur(channel, (0, 0), evening.smoothing).astype(np.uint8, copy=False)
-    return even_contrast(smooth, blur=evening.blur, floor=evening.floor)
+    return _Disc(even_contrast(smooth, mask, blur=evening.blur, floor=evening.floor), mask)
 
 
-def _register(fixed: Plane, moving: Plane, warp: NDArray[np.float32], width: int, iterations: int) -> Plane:
+def _register(fixed: _Disc, moving: _Disc, warp: Plane, width: int, iterations: int) -> Plane:
     """The affine map (2, 3) that lays `moving` upon `fixed`, from `warp` on; `warp` where none is found."""
     until = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, iterations, 1e-5)
-    mask = disc_mask(SIDE).astype(np.uint8)
+    both = (fixed.mask * _lay_upon(moving.mask, warp) > _WHOLE).astype(np.uint8)
     try:
-        found = cv2.findTransformECC(fixed, moving, warp.copy(), cv2.MOTION_AFFINE, until, mask, width)[1]
+        found = cv2.findTransformECC(fixed.plane, moving.plane, warp.copy(), cv2.MOTION_AFFINE, until, both, width)[1]
     except cv2.error:  # ECC raises where the photographs have nothing in common
         return warp
     return found.astype(np.float32, copy=False)
 
 
-def _correlation(fixed: Plane, moving: Plane, warp: NDArray[np.float32]) -> float:
-    laid = cv2.warpAffine(moving, warp, (SIDE, SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    mask = disc_mask(SIDE)
-    both = cv2.warpAffine(mask, warp, (SIDE, SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP) * mask > 0.99
-    if both.sum() < 0.5 * mask.sum():
+def _correlation(fixed: _Disc, moving: _Disc, warp: Plane) -> float:
+    """Over what both show; -1 where that is less than half of what the one shows."""
+    both = fixed.mask * _lay_upon(moving.mask, warp) > _WHOLE
+    if both.sum() < 0.5 * fixed.mask.sum():
         return -1.0
-    a, b = fixed[both], laid[both]
+    a, b = fixed.plane[both], _lay_upon(moving.plane, warp)[both]
     visible = min(a.std(), b.std()) > _FAINTEST
     return float(np.corrcoef(a, b)[0, 1]) if visible else 0.0
+
+
+def _lay_upon(plane: Plane, warp: Plane) -> Plane:
+    laid = cv2.warpAffine(plane, warp, (SIDE, SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    return laid.astype(np.float32, copy=False)

@@ -30,12 +30,9 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Run the program; a terminated training is interrupted in good order, a closed pipe ends quietly."""
+    """Run the program; a terminated training is interrupted in good order."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        app()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    app()
 
 
 def as_command(function: Callable[..., Any]) -> Callable[..., None]:
@@ -57,8 +54,11 @@ def as_command(function: Callable[..., Any]) -> Callable[..., None]:
             except Exception:
                 console.show_traceback()
                 raise typer.Exit(BUG) from None
-        console.show(report, as_object=json)
-        sys.stdout.flush()
+        try:
+            console.show(report, as_object=json)
+            sys.stdout.flush()
+        except (BrokenPipeError, SystemExit):  # rich exits on a closed pipe; whoever read it has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(getattr(report, "exit_code", 0))
 
     signature = inspect.signature(function, eval_str=True)

@@ -13,7 +13,7 @@ Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")
 Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON object on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but warnings and errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the traceback of a refusal, too.")]
-Seed = Annotated[int, typer.Option(help="Of every random draw.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of every random draw.")]
 Data = Annotated[Path, typer.Option(help="The data set, in any known layout.", envvar="DRKIT_DATA")]
 Name = Annotated[
     str | None,
@@ -21,7 +21,7 @@ Name = Annotated[
 ]
 RunsDir = Annotated[Path, typer.Option(help="Folder of the runs.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run of this name.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything, print the plan, write nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check data set and options, print the plan, write nothing.")]
 
 
 def spread(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from drkit.cli.options import Seed
 from drkit.grades import Split
 from drkit.reporting import Report
 
@@ -32,7 +33,7 @@ def score(
         typer.Option(help="One case a photograph, or photographs joined to eyes or patients."),
     ] = "photograph",
     resamples: Annotated[int, typer.Option(help="How often patients are drawn for an interval.")] = 2000,
-    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    seed: Seed = 0,
 ) -> Report:
     """Compare predictions with the reference grades, and runs with each other.
 

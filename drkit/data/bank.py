@@ -20,6 +20,7 @@ from drkit.records.provenance import canonical_json, sha256_bytes
 from drkit.talk import say, track
 
 MEMORY_SHARE = 0.4  # of the machine's memory that a bank may take before it goes to disk
+UNKNOWN_MEMORY = 2 * 2**30  # bytes, where the machine does not tell how much it has
 ROOM_FOR_ZOOM = 1.15  # bank side / network input side, so that zooming in does not upsample
 VERSION = 1  # of the way photographs are squared: part of a cached bank's key
 
@@ -52,6 +53,8 @@ def bank_bytes(num_photographs: int, side: int) -> int:
 
 def fits_in_memory(num_bytes: int) -> bool:
     """Whether a bank of this size stays in memory."""
+    if not hasattr(os, "sysconf"):  # Windows
+        return num_bytes <= UNKNOWN_MEMORY
     return num_bytes <= MEMORY_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 

@@ -2,29 +2,30 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from drkit.errors import InputError
 from drkit.grades import Target, grade_column
+from drkit.images.files import read_content
 from drkit.records.labels import Labels
-from drkit.records.provenance import sha256_file
+from drkit.records.provenance import sha256_bytes
 
 
 def name_unknown_patients(labels: Labels) -> Labels:
     """Give photographs of nobody known a patient of their own, identical files one in common.
 
-    The patient is called after the first of the identical photographs.
+    The patient is called `photograph ID` after the first of the identical photographs.
     """
     unknown = labels.rows["patient_id"].isna()
     if not unknown.any():
         return labels
     rows = labels.rows.copy()
     orphans = rows.loc[unknown, ["image_id", "path"]]
-    contents = pd.Series([sha256_file(path) for path in replace(labels, rows=orphans).paths()], index=orphans.index)
-    rows.loc[unknown, "patient_id"] = orphans["image_id"].groupby(contents).transform("first")
+    contents = orphans["path"].map(lambda path: sha256_bytes(read_content(Path(path))))
+    rows.loc[unknown, "patient_id"] = "photograph " + orphans["image_id"].groupby(contents).transform("first")
     return replace(labels, rows=rows)
 
 

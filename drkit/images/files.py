@@ -10,7 +10,6 @@ from drkit.errors import InputError
 
 Photograph = NDArray[np.uint8]  # (H, W, 3) RGB, 0-255
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"})
 JPEG_QUALITY = 95
 MIN_SIDE = 16  # pixels; below it there is no fundus to see
 

@@ -18,6 +18,10 @@ from drkit.talk import say
 DEFAULT_SIDE, HALF = 224, (0.5, 0.5, 0.5)  # for networks that were never pretrained
 
 
+class NoFeatureMapError(Exception):
+    """A network whose features are no map (B, C, h, w) and cannot be made one."""
+
+
 class Backbone(nn.Module):
     """A timm network without what comes after its last feature map.
 
@@ -48,12 +52,18 @@ def resolve_backbone(name: str) -> str:
         UsageError: timm has no such model; the sentence names the near ones.
     """
     full_name = SHORT_BACKBONES.get(name, name)
-    if timm.is_model(full_name.split(".")[0]):
+    if timm.is_model(full_name) and (full_name.partition(".")[2] in ("", *_tags(full_name))):
         return full_name
     known = [*SHORT_BACKBONES, *timm.list_models()]
     near = get_close_matches(name, known, n=3)
     hint = f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else "see timm.list_models() for all names"
     raise UsageError(f"unknown backbone '{name}': {hint}")
+
+
+def _tags(name: str) -> list[str]:
+    """The pretrained tags of a model, as `in1k` in `resnet18.in1k`."""
+    architecture = name.partition(".")[0]
+    return [full.partition(".")[2] for full in timm.list_models(f"{architecture}.*", pretrained=True)]
 
 
 def input_format(name: str, side: int | None) -> InputFormat:
@@ -84,6 +94,8 @@ def build_backbone(name: str, side: int, *, pretrained: bool) -> Backbone:
         raise _explain(name, side, pretrained, error) from error
     try:
         return Backbone(network.eval(), side).train()
+    except NoFeatureMapError as error:
+        raise UsageError(f"{name} cannot be a backbone here, {error}: choose another --backbone") from None
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"{name} does not take images of {side} pixels ({error}): choose another --size") from None
 
@@ -115,9 +127,13 @@ def _triple(channels: Sequence[float]) -> tuple[float, float, float]:
 
 def _as_map(features: Tensor, network: nn.Module) -> Tensor:
     """Feature maps as they are, channels-last maps and tokens (B, N, C) as (B, C, h, w)."""
+    if not isinstance(features, Tensor) or features.ndim not in (3, 4):
+        raise NoFeatureMapError("it gives no single feature map")
     if features.ndim == 3:
         patches = features[:, getattr(network, "num_prefix_tokens", 0) :]  # without class and register tokens
         height = isqrt(patches.shape[1])
+        if height**2 != patches.shape[1]:
+            raise NoFeatureMapError(f"its {patches.shape[1]} tokens are no square map")
         return patches.transpose(1, 2).unflatten(2, (height, -1))
     channels_last = features.shape[1] != network.num_features and features.shape[-1] == network.num_features
     return features.permute(0, 3, 1, 2) if channels_last else features
@@ -134,6 +150,7 @@ def _strip_unreached(network: nn.Module, run: Callable[[], Tensor]) -> int:
         for hook in hooks:
             hook.remove()
     for name, child in network.named_children():
-        if reached.isdisjoint(child.modules()):
+        has_tensors = any(True for _ in child.parameters())  # others may be asked for without being called
+        if has_tensors and reached.isdisjoint(child.modules()):
             setattr(network, name, nn.Identity())
     return channels

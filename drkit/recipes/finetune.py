@@ -11,6 +11,7 @@ from drkit.agreement import Agreement, measure_agreement, with_interval
 from drkit.data.bank import bank_bytes
 from drkit.errors import Interrupted
 from drkit.grades import NUM_GRADES, SPLITS, Target
+from drkit.models.grader import build_grader
 from drkit.records.layouts import read_dataset
 from drkit.records.predictions import Predictions
 from drkit.records.runs import Run, new_run
@@ -18,7 +19,9 @@ from drkit.reporting import Table
 from drkit.training.config import TrainingConfig
 from drkit.training.outcome import write_outcome
 from drkit.training.plan import TrainingPlan, plan_training
-from drkit.training.resume import FitState
+from drkit.training.resume import FitState, load_state
+from drkit.training.runtime import pick_device
+from drkit.training.sources import activation_bytes
 from drkit.training.workbench import prepare, train
 
 
@@ -48,6 +51,7 @@ class PlanReport:
         photographs: A row a split: photographs, patients, and how many of each grade.
         held_out: How the val split came about, where the data set has none of its own; else empty.
         bank_mebibytes: Memory of the decoded photographs.
+        cache_mebibytes: Memory of a frozen backbone's activations; 0 where none is frozen.
         outputs: Files that will be written.
     """
 
@@ -55,6 +59,7 @@ class PlanReport:
     photographs: Mapping[str, Mapping[str, int]]
     held_out: str
     bank_mebibytes: float
+    cache_mebibytes: float
     outputs: tuple[Path, ...]
 
     def story(self) -> Iterator[str | Table]:
@@ -68,6 +73,11 @@ class PlanReport:
             f"{told['epochs']} epochs in batches of {told['batch_size']}, learning rate up to {told['lr']:g}, the epoch"
             f" chosen on {told['choose']}; photographs kept at {told['bank_size']} px, {self.bank_mebibytes:.0f} MiB"
         )
+        if self.cache_mebibytes:
+            yield (
+                f"activations of the plain photograph and {told['copies']} augmented copies, in which --augment acts:"
+                f" {self.cache_mebibytes:.0f} MiB"
+            )
         columns = ("split", "photographs", "patients", *(f"grade {grade}" for grade in range(NUM_GRADES)))
         rows = [(split, *map(str, counts.values())) for split, counts in self.photographs.items()]
         yield Table("photographs", columns, rows)
@@ -112,10 +122,10 @@ class FinetuneReport:
 
 
 def plan_finetune(config: TrainingConfig, place: RunPlace) -> PlanReport:
-    """Say what `run_finetune` would do, without doing it.
+    """Say what `run_finetune` would do, without doing it; photographs and weights are not read.
 
     Raises:
-        DrkitError: whatever would be refused.
+        DrkitError: a data set, options, a device or a name that would be refused.
     """
     plan, run = _plan(config, place)
     labels = plan.labels
@@ -125,6 +135,7 @@ def plan_finetune(config: TrainingConfig, place: RunPlace) -> PlanReport:
         photographs={split: _count(plan, split) for split in SPLITS},
         held_out=_describe_validation(plan),
         bank_mebibytes=num_bytes / 2**20,
+        cache_mebibytes=_cache_bytes(plan) / 2**20,
         outputs=run.outputs,
     )
 
@@ -146,16 +157,26 @@ def run_finetune(config: TrainingConfig, place: RunPlace) -> FinetuneReport:
     try:
         bench = prepare(plan)
         state = train(bench, run, resume=place.resume)
+        predictions = write_outcome(bench, run, state, force=place.force or place.resume)
     except KeyboardInterrupt:
         raise _interrupted(run) from None
-    predictions = write_outcome(bench, run, state, force=place.force or place.resume)
     return _report(predictions, state, run)
 
 
 def _plan(config: TrainingConfig, place: RunPlace) -> tuple[TrainingPlan, Run]:
+    pick_device(config.device)
     plan = plan_training(read_dataset(config.data), config)
     run = new_run(place.runs_dir, place.name, plan.default_name, resume=place.resume, force=place.force)
+    if place.resume:
+        load_state(run.resume, plan.identity())  # refuse another training's state before any work
     return plan, run
+
+
+def _cache_bytes(plan: TrainingPlan) -> int:
+    """Memory of cached activations; building the network shows, too, whether it takes images of this side."""
+    grader = build_grader(plan.backbone, plan.wanted.side, num_outputs=1, dropout=0.0, pretrained=False)
+    frozen = plan.config.freeze == "backbone"
+    return activation_bytes(len(plan.labels), plan.config.copies, grader.num_features) if frozen else 0
 
 
 def _describe_validation(plan: TrainingPlan) -> str:

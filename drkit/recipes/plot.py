@@ -56,8 +56,11 @@ def run_curves(files: Sequence[Path], config: CurvesConfig) -> CurvesReport:
     """
     check_suffix(config.out)
     check_writable(config.out, force=config.force)
-    runs = {run.stem: run for run in map(find_run, expand_patterns(files))}.values()
-    histories = {run.name: read_history(run.history) for run in runs}
+    runs = list(dict.fromkeys(map(find_run, expand_patterns(files))))
+    names = [run.name for run in runs]
+    histories = {
+        run.name if names.count(run.name) == 1 else run.stem.as_posix(): read_history(run.history) for run in runs
+    }
     write_figure(draw_curves(histories), config.out, force=config.force)
     epochs = tuple(int(history["epoch"].max()) for history in histories.values())
     return CurvesReport(config.out, tuple(histories), epochs)

@@ -94,7 +94,9 @@ def run_predict(run_path: Path, config: PredictConfig) -> PredictReport:
     out = config.out or Path("predictions") / f"{run.name}.parquet"
     check_writable(out, force=config.force)
     record, (tensors, header) = read_run_record(run), read_checkpoint(run.checkpoint)
-    labels = _choose(name_unknown_patients(read_dataset(config.data)), config)
+    if record["files"].get(run.checkpoint.name) != sha256_file(run.checkpoint):
+        raise InputError(f"{run.checkpoint} is not the file that {run.record} vouches for: restore it, or train again")
+    labels = name_unknown_patients(_choose(read_dataset(config.data), config))
     grader = _rebuild(tensors, header, run)
     bank = build_bank(
         labels,

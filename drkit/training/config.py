@@ -98,7 +98,7 @@ class TrainingConfig:
             rich_help_panel=LEARNING,
         ),
     ] = None
-    seed: Annotated[int, Option(rich_help_panel=LEARNING)] = 0
+    seed: Annotated[int, Option(min=0, max=2**32 - 1, rich_help_panel=LEARNING)] = 0
     device: Annotated[Device, Option(help="auto: a GPU if there is one.", rich_help_panel=MACHINE)] = "auto"
     bank_size: Annotated[
         int | None,

@@ -15,7 +15,7 @@ from drkit.records.runs import Run, write_run_record
 from drkit.training.epochs import predict_rows
 from drkit.training.plan import UNIT
 from drkit.training.resume import FitState
-from drkit.training.workbench import Workbench
+from drkit.training.workbench import Workbench, fitted_on
 
 
 def write_outcome(bench: Workbench, run: Run, state: FitState, *, force: bool) -> Predictions:
@@ -33,6 +33,7 @@ def write_outcome(bench: Workbench, run: Run, state: FitState, *, force: bool) -
     plan, task = bench.plan, bench.task
     held_out = plan.parts.inner if len(plan.parts.inner) else plan.parts.val
     sigma = residual(task.loss, predict_rows(task.source, held_out), plan.grades[held_out])
+    run.record.unlink(missing_ok=True)  # it vouches for an earlier run's files, which are now replaced
     write_checkpoint(run.checkpoint, bench.grader.state_dict(), _header(bench, state, sigma), force=force)
     write_history(state.history, run.history, force=force)
     predictions = _predict(bench, run, sigma)
@@ -75,6 +76,7 @@ def _predict(bench: Workbench, run: Run, sigma: float) -> Predictions:
         decision=task.loss.decision,
         cut_points=None,
         trained_on=("train",),
+        trained_on_images=tuple(sorted(plan.labels.rows["image_id"][fitted_on(plan, bench.bank)])),
         folds=0,
         chosen_on=plan.config.choose,
         model=plan.backbone,

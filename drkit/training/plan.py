@@ -4,14 +4,15 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 import drkit
 from drkit.catalogue import LOSSES
 from drkit.data.bank import bank_side
 from drkit.data.patients import ensure_validation, hold_out_patients, name_unknown_patients
 from drkit.data.rendering import InputFormat
-from drkit.errors import InputError, UsageError
-from drkit.grades import Target, grade_column
+from drkit.errors import InputError, LeakageError, UsageError, first_few
+from drkit.grades import TARGETS, Target, grade_column
 from drkit.losses import Loss
 from drkit.models.backbones import input_format, resolve_backbone
 from drkit.records.labels import Labels
@@ -92,7 +93,9 @@ def plan_training(labels: Labels, config: TrainingConfig) -> TrainingPlan:
     if config.choose == "last" and config.patience:
         raise UsageError("--patience waits for a better epoch, and --choose last wants none: leave one of them out")
     target = pick_target(labels, config.target)
-    prepared = ensure_validation(name_unknown_patients(labels), target, config.val_share, config.seed)
+    _check_patients(labels)
+    gradable = name_unknown_patients(without_ungradable(labels))
+    prepared = ensure_validation(gradable, target, config.val_share, config.seed)
     taking_part = _leave_out_ungraded(prepared, target)
     backbone = resolve_backbone(config.backbone)
     wanted = input_format(backbone, config.size)
@@ -124,6 +127,30 @@ def pick_target(labels: Labels, wanted: Target | None) -> Target:
             f" choose --target {labels.targets[0]}"
         )
     return target
+
+
+def without_ungradable(labels: Labels) -> Labels:
+    """The labels without the grades of photographs that cannot be graded, which count for nothing."""
+    rows = labels.rows.copy()
+    rows.loc[~rows["gradable"], [grade_column(target) for target in TARGETS]] = pd.NA
+    return replace(labels, rows=rows)
+
+
+def _check_patients(labels: Labels) -> None:
+    """Hold that nobody is trained on and scored.
+
+    Raises:
+        LeakageError: patients of train who stand in val or test, too.
+    """
+    known = labels.rows[labels.rows["patient_id"].notna()]
+    trained = known["patient_id"][known["split"] == "train"]
+    others = known["patient_id"][known["split"] != "train"]
+    torn = sorted(set(trained) & set(others))
+    if torn:
+        raise LeakageError(
+            f"{labels.root}: {len(torn)} patients stand in train and in val or test: {first_few(torn)}: give each"
+            " patient one split (drkit check lists them all)"
+        )
 
 
 def _leave_out_ungraded(labels: Labels, target: Target) -> Labels:

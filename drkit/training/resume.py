@@ -63,7 +63,7 @@ def load_state(path: Path, identity: Mapping[str, Any]) -> FitState:
 
     Args:
         path: `NAME.resume.pt`.
-        identity: What the training that wants to go on is.
+        identity: What the training that wants to go on is, as far as it is known yet.
 
     Raises:
         InputError: not a state of drkit's.
@@ -88,7 +88,7 @@ def load_state(path: Path, identity: Mapping[str, Any]) -> FitState:
 def _check_same(known: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
     differing = [
         f"{name} was {known.get(name)}, is now {wanted.get(name)}"
-        for name in sorted(known.keys() | wanted.keys())
+        for name in sorted(wanted)
         if known.get(name) != wanted.get(name)
     ]
     if differing:

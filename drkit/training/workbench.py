@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from drkit.catalogue import POLICIES
 from drkit.data.bank import PhotographBank, build_bank
 from drkit.data.cache import default_cache_dir
-from drkit.errors import first_few
 from drkit.models.grader import Grader, build_grader
+from drkit.records.provenance import sha256_bytes
 from drkit.records.runs import Run
 from drkit.talk import say, warn
 from drkit.training.epochs import Pace, Task
@@ -56,7 +57,7 @@ def prepare(plan: TrainingPlan) -> Workbench:
     ).to(device)
     loss.start(grader.head.linear, torch.from_numpy(plan.grades[plan.parts.train]))
     bank = build_bank(plan.labels, plan.bank_side, config.cache_dir or default_cache_dir(), workers=config.workers)
-    _warn_of_identical(plan, bank)
+    _warn_of_identical(fitted_on(plan, bank))
     policy, names = POLICIES[config.augment].load(), plan.labels.rows["image_id"].tolist()
     photographs = PhotographSource(grader, bank, names, plan.wanted, policy, config.seed, device)
     frozen = config.freeze == "backbone"
@@ -64,13 +65,15 @@ def prepare(plan: TrainingPlan) -> Workbench:
     return Workbench(plan, grader, bank, Task(source, plan.grades, loss, device))
 
 
-def _warn_of_identical(plan: TrainingPlan, bank: PhotographBank) -> None:
-    """Tell of val and test photographs whose very file is trained on."""
-    trained = {bank.hashes[row] for row in plan.parts.train}
-    names, splits = plan.labels.rows["image_id"], plan.labels.rows["split"]
-    seen = [names[row] for row, key in enumerate(bank.hashes) if splits[row] != "train" and key in trained]
-    if seen:
-        warn(f"{len(seen)} photographs of val or test are trained on, as identical files: {first_few(seen)}")
+def fitted_on(plan: TrainingPlan, bank: PhotographBank) -> np.ndarray:
+    """(N,) bool: photographs of val and test whose very file is trained on, or picks the epoch."""
+    fitted = {bank.hashes[row] for row in (*plan.parts.train, *plan.parts.inner)}
+    return np.array([key in fitted for key in bank.hashes]) & (plan.labels.rows["split"] != "train").to_numpy()
+
+
+def _warn_of_identical(seen: np.ndarray) -> None:
+    if seen.any():
+        warn(f"{seen.sum()} photographs of val or test are trained on, as identical files: they will not be scored")
 
 
 def train(bench: Workbench, run: Run, *, resume: bool) -> FitState:
@@ -86,9 +89,10 @@ def train(bench: Workbench, run: Run, *, resume: bool) -> FitState:
     """
     plan, config, module = bench.plan, bench.plan.config, bench.task.source.module
     optimizer = build_optimizer(module, config.lr, config.weight_decay)
+    identity = {**plan.identity(), "photographs_sha256": sha256_bytes("".join(bench.bank.hashes).encode())}
     state = FitState(module.state_dict(), optimizer.state_dict())
     if resume:
-        state = load_state(run.resume, plan.identity())
+        state = load_state(run.resume, identity)
         module.load_state_dict(state.module)
         optimizer.load_state_dict(state.optimizer)
         say(f"going on after epoch {state.epoch} of {config.epochs}")
@@ -100,5 +104,5 @@ def train(bench: Workbench, run: Run, *, resume: bool) -> FitState:
         state,
         choose=config.choose,
         patience=config.patience,
-        keep=lambda state: save_state(run.resume, state, plan.identity()),
+        keep=lambda state: save_state(run.resume, state, identity),
     )

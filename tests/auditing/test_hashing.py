@@ -11,6 +11,7 @@ from drkit.auditing.hashing import (
     find_neighbours,
     hamming_distance,
     hash_photograph,
+    mask_retina,
 )
 
 
@@ -91,5 +92,19 @@ def test_a_shift_inside_the_frame_is_made_good_by_the_shifted_hashes(fundus):
 def test_lighting_is_taken_away(fundus):
     channel = cv2.resize(fundus(3)[..., 1], (64, 64))
     lit = np.clip(channel + np.linspace(0, 40, 64)[None], 0, 255).astype(np.uint8)
-    before, after = (even_contrast(each, blur=4, floor=1.5) for each in (channel, lit))
+    before, after = (even_contrast(each, np.ones((64, 64), np.float32), blur=4, floor=1.5) for each in (channel, lit))
     assert np.corrcoef(before.ravel(), after.ravel())[0, 1] > 0.9
+
+
+def test_a_disc_that_the_frame_cuts_is_masked_at_its_cuts_and_a_whole_one_is_not(fundus):
+    whole = cv2.resize(fundus(0), (64, 64), interpolation=cv2.INTER_AREA)
+    cut = whole.copy()
+    cut[:10], cut[-6:] = 0, 0
+    rows = mask_retina(cut).any(axis=1)
+    assert np.flatnonzero(rows)[[0, -1]].tolist() == [11, 56]
+    assert mask_retina(whole).any(axis=1).sum() == 58
+    assert np.array_equal(mask_retina(cut)[12:50], mask_retina(whole)[12:50])
+
+
+def test_a_retina_that_fills_the_frame_is_not_masked_away():
+    assert mask_retina(np.full((64, 64, 3), 120, np.uint8)).mean() > 0.6

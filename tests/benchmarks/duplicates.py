@@ -14,10 +14,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from drkit.auditing.duplicates import SAME
+from drkit.auditing.duplicates import are_copies
 from drkit.auditing.hashing import RADIUS, Hashes, find_candidates, find_neighbours, hamming_distance, hash_photograph
 from drkit.auditing.photographs import LOOKED_AT
-from drkit.auditing.registration import compare, prepare
+from drkit.auditing.registration import Likeness, compare, prepare
 from drkit.images.files import Photograph, encode_photograph, read_photograph
 from drkit.images.reduced import decode_reduced
 from drkit.records.layouts import read_dataset
@@ -100,7 +100,7 @@ COPIES: Mapping[str, Callable[[Photograph], bytes]] = {
 }
 
 
-def measure_copy(path: Path) -> dict[str, tuple[int, float, bool]]:
+def measure_copy(path: Path) -> dict[str, tuple[int, Likeness, bool]]:
     """Of each copy: bits apart, correlation, and whether the index lets the two meet."""
     original = _look(path.read_bytes())
     results = {}
@@ -108,7 +108,7 @@ def measure_copy(path: Path) -> dict[str, tuple[int, float, bool]]:
         copy = _look(make(read_photograph(path)))
         bits = int(min(*hamming_distance(original[0][0], copy[0]), *hamming_distance(original[0], copy[0][0])))
         met = len(find_candidates(np.stack([original[0], copy[0]]))) == 1
-        results[name] = (bits, compare(original[1], copy[1]).structure, met)
+        results[name] = (bits, compare(original[1], copy[1]), met)
     return results
 
 
@@ -126,10 +126,10 @@ def count_planted(data: Path, num_photographs: int) -> None:
             _print_copy(name, [results[name] for results in measured])
 
 
-def _print_copy(name: str, results: list[tuple[int, float, bool]]) -> None:
+def _print_copy(name: str, results: list[tuple[int, Likeness, bool]]) -> None:
     bits = np.array([result[0] for result in results])
-    correlations = np.sort([result[1] for result in results])
-    found = np.mean([met and correlation >= SAME for _, correlation, met in results])
+    correlations = np.sort([likeness.structure for _, likeness, _ in results])
+    found = np.mean([met and are_copies(likeness) for _, likeness, met in results])
     spread = ", ".join(f"{value:.0f}" for value in (np.median(bits), np.percentile(bits, 99), bits.max()))
     lowest = " ".join(f"{correlation:.3f}" for correlation in correlations[:5])
     print(f"  {name:17s} {spread:12s}  {lowest}  {found:.4f}", flush=True)

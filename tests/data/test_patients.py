@@ -53,7 +53,7 @@ def test_identical_photographs_of_nobody_share_a_patient(tmp_path: Path) -> None
     for name, content in (("0", b"x"), ("1", b"y"), ("2", b"x")):
         (tmp_path / f"{name}.jpg").write_bytes(content)
     named = name_unknown_patients(_labels([None, None, None], [0, 1, 2], root=tmp_path))
-    assert named.rows["patient_id"].tolist() == ["0", "1", "0"]
+    assert named.rows["patient_id"].tolist() == ["photograph 0", "photograph 1", "photograph 0"]
 
 
 def test_the_authors_validation_split_is_kept() -> None:

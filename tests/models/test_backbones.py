@@ -15,6 +15,7 @@ FAMILIES = {
     "test_vit": (64, 4),
     "mobilenetv3_small_050": (288, 2),
     "densenet121": (1024, 2),
+    "eva02_tiny_patch14_224": (192, 4),
     "swin_tiny_patch4_window7_224": (768, 2),
 }
 
@@ -22,10 +23,17 @@ FAMILIES = {
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_backbone_gives_a_feature_map(name: str) -> None:
     channels, side = FAMILIES[name]
-    backbone = build_backbone(name, 64, pretrained=False).eval()
-    features = backbone(torch.randn(2, 3, 64, 64))
+    size = 56 if "patch14" in name else 64
+    backbone = build_backbone(name, size, pretrained=False).eval()
+    features = backbone(torch.randn(2, 3, size, size))
     assert features.shape == (2, channels, side, side)
     assert backbone.num_features == channels
+
+
+@pytest.mark.parametrize("name", ["crossvit_tiny_240"])
+def test_a_network_without_a_feature_map_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="cannot be a backbone here"):
+        build_backbone(name, 240, pretrained=False)
 
 
 def test_vgg_keeps_its_512_features_and_drops_the_large_layers() -> None:
@@ -55,6 +63,8 @@ def test_short_and_full_names_and_near_misses() -> None:
     assert resolve_backbone("convnext_atto") == "convnext_atto"
     with pytest.raises(UsageError, match="did you mean resnet18"):
         resolve_backbone("resnet81")
+    with pytest.raises(UsageError, match=r"unknown backbone 'resnet18\.foo'"):
+        resolve_backbone("resnet18.foo")
 
 
 def test_the_input_is_the_backbones_own_unless_asked() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from drkit import metrics
-from drkit.errors import InputError, Interrupted, OutputExistsError
+from drkit.errors import InputError, Interrupted, LeakageError, OutputExistsError, UsageError
 from drkit.recipes import finetune
 from drkit.recipes.finetune import RunPlace, plan_finetune, run_finetune
 from drkit.records.checkpoint import read_checkpoint
@@ -103,7 +104,8 @@ def test_a_killed_process_is_resumed_to_the_same_bytes(
     assert _files(run) == _files(Run(run_stem))
 
 
-def test_ctrl_c_says_how_to_go_on(small_config: TrainingConfig, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_says_how_to_go_on(small_config: TrainingConfig, tmp_path: Path, sent: signal.Signals) -> None:
     options = ["--data", str(small_config.data), "--backbone", "test_efficientnet", "--weights", "none"]
     options += ["--size", "64", "--epochs", "500", "--device", "cpu", "--runs-dir", str(tmp_path)]
     command = [sys.executable, "-m", "drkit", "finetune", *options]
@@ -112,7 +114,7 @@ def test_ctrl_c_says_how_to_go_on(small_config: TrainingConfig, tmp_path: Path) 
     deadline = time.monotonic() + 300
     while not run.resume.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(sent)
     stdout, stderr = process.communicate()
     assert process.returncode == 130, stderr
     assert stdout == ""
@@ -129,6 +131,60 @@ def test_cross_entropy_on_eyes_with_an_inner_choice(small_config: TrainingConfig
     predictions = read_predictions(report.run)
     assert (predictions.meta.decision, predictions.meta.chosen_on) == ("argmax", "inner")
     assert set(read_history(Run(report.run).history)["split"]) == {"train", "inner", "val"}
+
+
+def _copy(data: Path, target: Path) -> Path:
+    shutil.copytree(data, target)
+    return target
+
+
+def test_a_val_photograph_that_is_trained_on_is_marked_and_not_scored(
+    small_config: TrainingConfig, tmp_path: Path
+) -> None:
+    data = _copy(small_config.data, tmp_path / "data")
+    trained, judged = (sorted((data / split).rglob("*.jpg"))[0] for split in ("train", "val"))
+    judged.write_bytes(trained.read_bytes())
+    run = run_finetune(replace(small_config, data=data, epochs=1), RunPlace(tmp_path / "runs")).run
+    predictions = read_predictions(run)
+    assert predictions.rows["image_id"][predictions.leaked_rows()].tolist() == [judged.stem]
+
+
+def test_a_patient_in_two_splits_is_refused(small_config: TrainingConfig, tmp_path: Path) -> None:
+    data = _copy(small_config.data, tmp_path / "data")
+    patient = (data / "train.csv").read_text().splitlines()[1].split(",")[0]
+    rows = (data / "val.csv").read_text().splitlines()
+    first = rows[1].split(",")
+    (data / "val.csv").write_text("\n".join([rows[0], ",".join([patient, *first[1:]]), *rows[2:]]) + "\n")
+    with pytest.raises(LeakageError, match=f"1 patients stand in train and in val or test: {patient}"):
+        plan_finetune(replace(small_config, data=data), RunPlace(tmp_path / "runs"))
+
+
+def test_a_diverging_training_stops_and_keeps_what_was_good(small_config: TrainingConfig, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="lower --lr"):
+        run_finetune(replace(small_config, lr=1e30), RunPlace(tmp_path, "a"))
+    assert not Run(tmp_path / "a").record.exists()
+    assert not Run(tmp_path / "a").checkpoint.exists()
+
+
+def test_another_trainings_state_is_refused_before_any_work(
+    small_config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(path: Path, state: FitState, identity: dict[str, object]) -> None:
+        save(path, state, identity)
+        raise KeyboardInterrupt
+
+    save = workbench.save_state
+    monkeypatch.setattr(workbench, "save_state", stop)
+    with pytest.raises(Interrupted):
+        run_finetune(small_config, RunPlace(tmp_path, "a"))
+    monkeypatch.setattr(finetune, "prepare", lambda plan: pytest.fail("work was begun"))
+    with pytest.raises(UsageError, match="seed was 0, is now 1"):
+        run_finetune(replace(small_config, seed=1), RunPlace(tmp_path, "a", resume=True))
+
+
+def test_a_frozen_plan_tells_the_caches_size(small_config: TrainingConfig, tmp_path: Path) -> None:
+    report = plan_finetune(replace(small_config, freeze="backbone", copies=2), RunPlace(tmp_path))
+    assert report.cache_mebibytes == pytest.approx(48 * 3 * 512 * 2 / 2**20)
 
 
 def test_early_stopping_waits_as_long_as_it_is_told(small_config: TrainingConfig, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from drkit.errors import InputError, OutputExistsError, UsageError
 from drkit.recipes.plot import CurvesConfig, run_curves
+from drkit.records.runs import Run
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
@@ -21,6 +22,13 @@ def test_a_picture_is_not_blank(run_stem: Path, tmp_path: Path) -> None:
     assert picture.shape[1] > 1000
     assert len({tuple(colour) for colour in picture.reshape(-1, 3)[::7]}) > 20
     assert (report.runs, report.epochs) == (("small",), (3,))
+
+
+def test_runs_of_the_same_name_are_told_apart(run_stem: Path, tmp_path: Path) -> None:
+    for path in Run(run_stem).outputs:
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    report = run_curves([run_stem, tmp_path / "small"], CurvesConfig(tmp_path / "a.png"))
+    assert report.runs == (run_stem.as_posix(), (tmp_path / "small").as_posix())
 
 
 def test_mistakes_are_refused(run_stem: Path, tmp_path: Path) -> None:

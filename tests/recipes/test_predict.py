@@ -43,6 +43,15 @@ def test_photographs_that_were_trained_on_are_told_by_content(run_stem: Path, ey
     assert again.rows["image_id"][~again.leaked_rows()].tolist() == ["new"]
 
 
+def test_a_checkpoint_that_the_record_does_not_vouch_for_is_refused(
+    run_stem: Path, small_config: TrainingConfig, eyes: Path, tmp_path: Path
+) -> None:
+    other = run_finetune(replace(small_config, seed=5, epochs=1), RunPlace(tmp_path, "small")).run
+    Run(other).record.write_bytes(Run(run_stem).record.read_bytes())
+    with pytest.raises(InputError, match="vouches for"):
+        run_predict(other, PredictConfig(eyes, out=tmp_path / "a.parquet"))
+
+
 def test_a_plain_folder_needs_no_grades(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
