@@ -1,5 +1,6 @@
 """One epoch: a pass over the training photographs, and a look at others."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from torch.optim import Optimizer
 
 from drkit import metrics
 from drkit.decisions import decide
+from drkit.errors import UsageError
 from drkit.inference import in_batches, read_answers, run_network
 from drkit.losses import FloatArray, Loss
 from drkit.records.history import EpochFigures
@@ -68,6 +70,9 @@ def train_epoch(task: Task, rows: np.ndarray, optimizer: Optimizer, pace: Pace, 
 
     Returns:
         Figures gathered on the way: augmented, with dropout, while the weights move.
+
+    Raises:
+        UsageError: the loss is no number any more.
     """
     order = seed_epoch(pace.seed, epoch).permutation(rows)
     batches = list(in_batches(order, pace.batch_size))
@@ -79,10 +84,9 @@ def train_epoch(task: Task, rows: np.ndarray, optimizer: Optimizer, pace: Pace, 
         batch_loss, batch_logits = _step(task, batch, optimizer, epoch)
         losses.append(batch_loss * len(batch))
         logits.append(batch_logits)
-    rate = optimizer.param_groups[0]["lr"]
-    return describe(
-        "train", epoch, rate, np.concatenate(logits), task.grades[order], task.loss, sum(losses) / len(rows)
-    )
+    mean_loss, rate = sum(losses) / len(rows), optimizer.param_groups[0]["lr"]
+    _check_finite(mean_loss, epoch)
+    return describe("train", epoch, rate, np.concatenate(logits), task.grades[order], task.loss, mean_loss)
 
 
 def evaluate(task: Task, rows: np.ndarray, split: str, epoch: int, rate: float) -> EpochFigures:
@@ -113,6 +117,16 @@ def describe(
         accuracy=float(metrics.accuracy(counts)),
         learning_rate=rate,
     )
+
+
+def _check_finite(mean_loss: float, epoch: int) -> None:
+    """Stop a training that has diverged; the epochs before are on disk.
+
+    Raises:
+        UsageError: the loss is no number.
+    """
+    if not math.isfinite(mean_loss):
+        raise UsageError(f"epoch {epoch}: the loss is {mean_loss}, the training has diverged: lower --lr")
 
 
 def _step(task: Task, batch: np.ndarray, optimizer: Optimizer, epoch: int) -> tuple[float, FloatArray]:

@@ -1,6 +1,5 @@
 """Fitting: epochs until the last or until nothing gets better, and the choice of one of them."""
 
-import math
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
@@ -9,7 +8,6 @@ import numpy as np
 from torch import Tensor
 from torch.optim import Optimizer
 
-from drkit.errors import UsageError
 from drkit.records.history import EpochFigures
 from drkit.talk import say
 from drkit.training.epochs import Pace, Task, evaluate, train_epoch
@@ -65,7 +63,6 @@ def fit(
         epoch = state.epoch + 1
         figures = [train_epoch(task, parts.train, optimizer, pace, epoch)]
         rate = figures[0].learning_rate
-        _check_finite(figures[0])
         figures += [evaluate(task, rows, split, epoch, rate) for split, rows in parts.watched().items()]
         _advance(state, task, optimizer, figures, choose)
         say(_describe(figures, pace, is_best=state.best_epoch == epoch and choose != "last"))
@@ -86,16 +83,6 @@ def _advance(state: FitState, task: Task, optimizer: Optimizer, figures: list[Ep
     best = max(watched, key=lambda item: item.quadratic_weighted_kappa)  # the first of equals
     if best.epoch == figures[0].epoch:
         state.best_epoch, state.best = best.epoch, state.module
-
-
-def _check_finite(figures: EpochFigures) -> None:
-    """Stop a training that has diverged; the epochs before are on disk.
-
-    Raises:
-        UsageError: the loss is no number.
-    """
-    if not math.isfinite(figures.loss):
-        raise UsageError(f"epoch {figures.epoch}: the loss is {figures.loss}, the training has diverged: lower --lr")
 
 
 def _is_stuck(state: FitState, patience: int | None) -> bool:
