@@ -109,7 +109,13 @@ def test_ctrl_c_says_how_to_go_on(small_config: TrainingConfig, tmp_path: Path, 
     options = ["--data", str(small_config.data), "--backbone", "test_efficientnet", "--weights", "none"]
     options += ["--size", "64", "--epochs", "500", "--device", "cpu", "--runs-dir", str(tmp_path)]
     command = [sys.executable, "-m", "drkit", "finetune", *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
+    )
     run = Run(tmp_path / "test_efficientnet-image-patient")
     deadline = time.monotonic() + 300
     while not run.resume.exists() and process.poll() is None and time.monotonic() < deadline:
