@@ -8,7 +8,6 @@ import pandas as pd
 from drkit.records.layouts.survey import Survey
 
 # Beside the canonical columns and `where`: the data set as it was given, and its folder.
-ROLL_COLUMNS = ("source", "root")
 
 
 def call_the_roll(surveys: Sequence[tuple[Path, Survey]]) -> pd.DataFrame:

@@ -37,11 +37,6 @@ class Truth:
         """Whose grades the file names; empty where it only has unnamed ones."""
         return stated_targets(self.rows)
 
-    @property
-    def is_unnamed(self) -> bool:
-        """Whether the file has grades without saying whose, as `ID,TARGET`."""
-        return bool(self.rows["grade"].notna().any())
-
     def grades_for(self, target: Target) -> pd.Series:
         """The known grades of `target`, Int8, indexed by image_id; unnamed grades serve either target.
 

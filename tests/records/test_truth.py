@@ -16,7 +16,6 @@ def write(folder, text, name="truth.csv"):
 @pytest.mark.parametrize("text", ["ID,TARGET\n1_l1.jpg,2\n007.PNG,0\n", "image_id,grade\n1_l1,2.0\n007,0\n"])
 def test_unnamed_grades_serve_either_target(tmp_path, text, target):
     truth = read_truth(write(tmp_path, text))
-    assert truth.is_unnamed
     assert truth.targets == ()
     assert truth.grades_for(target).to_dict() == {"1_l1": 2, "007": 0}
     assert truth.grades_for(target).dtype == "Int8"
