@@ -9,41 +9,8 @@ from drkit.errors import UsageError, did_you_mean
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One thing a user can choose by name.
-
-    Args:
-        summary: One line for help texts.
-        build: `module:attribute` that makes it, imported only when chosen.
-    """
-
-    summary: str
-    build: str
-
-    def load(self) -> Any:
-        """Import what `build` names."""
-        module, attribute = self.build.split(":")
-        return getattr(import_module(module), attribute)
-
-
-Catalogue = Mapping[str, Entry]
-
-LOSSES: Catalogue = {
-    "cross-entropy": Entry("grades as five classes; the course's", "drkit.losses:CrossEntropy"),
-    "regression": Entry("smooth L1 on the grade as a number", "drkit.losses:Regression"),
-}
-
-POLICIES: Catalogue = {
-    "none": Entry("the photograph as it is", "drkit.data.augmentation:NONE"),
-    "light": Entry("flips and small turns", "drkit.data.augmentation:LIGHT"),
-    "medium": Entry("any turn, flips, mild zoom, shear and colour", "drkit.data.augmentation:MEDIUM"),
-    "strong": Entry("as medium, with wider zoom, shear and colour", "drkit.data.augmentation:STRONG"),
-}
-
-
-@dataclass(frozen=True)
 class Parameter:
-    """A number that a filter takes.
+    """A number that goes with a name, as in `clahe:clip=2`; read by `drkit.choices`.
 
     Args:
         default: Where nothing is typed.
@@ -61,17 +28,71 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class Entry:
+    """One thing a user can choose by name.
+
+    Args:
+        summary: One line for help texts.
+        build: `module:attribute` that makes it, imported only when chosen.
+        parameters: By the name they are typed with, in the order in which they are listed.
+    """
+
+    summary: str
+    build: str
+    parameters: Mapping[str, Parameter] = field(default_factory=dict, kw_only=True)
+
+    def load(self) -> Any:
+        """Import what `build` names."""
+        module, attribute = self.build.split(":")
+        return getattr(import_module(module), attribute)
+
+
+Catalogue = Mapping[str, Entry]
+
+LOSSES: Catalogue = {
+    "cross-entropy": Entry(
+        "grades as five classes, the course's",
+        "drkit.losses:CrossEntropy",
+        parameters={
+            "smoothing": Parameter(0, 0, 4, "standard deviation of a soft target, in grades"),
+            "cost": Parameter(0, 0, 100, "weight of the expected quadratic disagreement"),
+        },
+    ),
+    "regression": Entry("the grade as a number, smooth L1", "drkit.losses:Regression"),
+    "mse": Entry("the grade as a number, squared distance", "drkit.losses:MeanSquaredError"),
+    "corn": Entry("whether each next grade is reached, given the one before", "drkit.losses:Corn"),
+    "cumulative-link": Entry(
+        "one severity and four learned thresholds, proportional odds", "drkit.losses:CumulativeLink"
+    ),
+}
+
+METHODS: Catalogue = {
+    "vote": Entry("every member counts the same", "drkit.ensembling.vote:Vote"),
+    "weight": Entry("weights that sum to one", "drkit.ensembling.weight:Weight"),
+    "stack": Entry("a small meta-learner on scores and probabilities", "drkit.ensembling.stack:Stack"),
+    "boost": Entry("small trees on what the mean gets wrong", "drkit.ensembling.boost:Boost"),
+    "bag": Entry("another method on patients drawn with replacement", "drkit.ensembling.bag:Bag"),
+}
+
+POLICIES: Catalogue = {
+    "none": Entry("the photograph as it is", "drkit.data.augmentation:NONE"),
+    "light": Entry("flips and small turns", "drkit.data.augmentation:LIGHT"),
+    "medium": Entry("any turn, flips, mild zoom, shear and colour", "drkit.data.augmentation:MEDIUM"),
+    "strong": Entry("wider than medium, with blur, noise and erasing", "drkit.data.augmentation:STRONG"),
+    "template": Entry("the course's own: crops, turns, always darker", "drkit.data.augmentation:TEMPLATE"),
+}
+
+
+@dataclass(frozen=True)
 class Filter(Entry):
     """A step of `drkit preprocess`; `build` names a function of a `Fundus` and the parameters.
 
     Args:
         source: Whose it is.
-        parameters: By the name they are typed with.
         changes_frame: Whether it cuts or scales the photograph.
     """
 
     source: str
-    parameters: Mapping[str, Parameter] = field(default_factory=dict)
     changes_frame: bool = False
 
 
@@ -80,28 +101,28 @@ FILTERS: Mapping[str, Filter] = {
         "cut to the square about the fundus disc, round again where it was squashed; black outside the disc",
         "drkit.images.filters.frame:circle_crop",
         "the disc by RANSAC: Fischler and Bolles, CACM 24, 1981",
-        {"margin": Parameter(0, 0, 1, "room about the disc, in radii")},
+        parameters={"margin": Parameter(0, 0, 1, "room about the disc, in radii")},
         changes_frame=True,
     ),
     "crop": Filter(
         "the same square, with the surround left as it is",
         "drkit.images.filters.frame:crop",
         "as circle-crop",
-        {"margin": Parameter(0, 0, 1, "room about the disc, in radii")},
+        parameters={"margin": Parameter(0, 0, 1, "room about the disc, in radii")},
         changes_frame=True,
     ),
     "resize": Filter(
         "scale the longer side, averaging areas, and pad to a square: never squashed",
         "drkit.images.filters.frame:resize",
         "OpenCV's area interpolation, cubic where it enlarges",
-        {"size": Parameter(512, 16, 8192, "side in pixels", is_whole=True)},
+        parameters={"size": Parameter(512, 16, 8192, "side in pixels", is_whole=True)},
         changes_frame=True,
     ),
     "ben-graham": Filter(
         "subtract the local mean colour, so that lighting and camera matter less",
         "drkit.images.filters.local:ben_graham",
         "B. Graham, Kaggle Diabetic Retinopathy Detection competition report, 2015",
-        {
+        parameters={
             "radius": Parameter(0, 0, 4096, "scale the disc to this radius in pixels; 0: as it is", is_whole=True),
             "weight": Parameter(4, 0, 20, "contrast: grey levels for one level above the local mean"),
             "blur": Parameter(30, 2, 200, "the disc's radius / the local mean's sigma"),
@@ -112,7 +133,7 @@ FILTERS: Mapping[str, Filter] = {
         "even out local contrast of the luminance (L of CIE L*a*b*)",
         "drkit.images.filters.colour:clahe",
         "Zuiderveld, Contrast limited adaptive histogram equalization, Graphics Gems IV, 1994",
-        {
+        parameters={
             "clip": Parameter(2, 0.1, 40, "limit of the contrast, in mean bin heights"),
             "tiles": Parameter(8, 1, 64, "tiles a side", is_whole=True),
         },
@@ -121,13 +142,13 @@ FILTERS: Mapping[str, Filter] = {
         "smooth away noise and JPEG blocks",
         "drkit.images.filters.local:blur",
         "Gaussian",
-        {"sigma": Parameter(1, 0.1, 100, "in pixels")},
+        parameters={"sigma": Parameter(1, 0.1, 100, "in pixels")},
     ),
     "sharpen": Filter(
         "unsharp mask: add what a blur takes away",
         "drkit.images.filters.local:sharpen",
         "Gonzalez and Woods, Digital Image Processing, section 3.6",
-        {
+        parameters={
             "sigma": Parameter(2, 0.1, 100, "of the blur, in pixels"),
             "amount": Parameter(1, 0, 20, "how much of it is added"),
         },
@@ -136,7 +157,7 @@ FILTERS: Mapping[str, Filter] = {
         "brighten dark retina (above 1) or darken it (below 1)",
         "drkit.images.filters.colour:gamma",
         "power law, out = in ** (1 / gamma)",
-        {"gamma": Parameter(1.5, 0.1, 10, "1 changes nothing")},
+        parameters={"gamma": Parameter(1.5, 0.1, 10, "1 changes nothing")},
     ),
     "green": Filter(
         "keep the green channel, in which vessels and red lesions stand out, as grey",
@@ -147,7 +168,39 @@ FILTERS: Mapping[str, Filter] = {
         "colour constancy: give all channels the same mean inside the disc",
         "drkit.images.filters.colour:grey_world",
         "Buchsbaum, Journal of the Franklin Institute 310, 1980",
-        {"strength": Parameter(1, 0, 1, "0 changes nothing, 1 makes the means equal")},
+        parameters={"strength": Parameter(1, 0, 1, "0 changes nothing, 1 makes the means equal")},
+    ),
+}
+
+EXPLAINERS: Catalogue = {
+    "gradcam": Entry(
+        "channels weighted by their mean gradient (Selvaraju 2017)", "drkit.explaining.activation_maps:explain_gradcam"
+    ),
+    "gradcam++": Entry(
+        "gradients weighted place by place, for several small lesions (Chattopadhay 2018)",
+        "drkit.explaining.activation_maps:explain_gradcam_plus_plus",
+    ),
+    "hirescam": Entry(
+        "activation times gradient, place by place (Draelos 2020)",
+        "drkit.explaining.activation_maps:explain_hirescam",
+    ),
+    "layercam": Entry(
+        "positive gradients place by place, for earlier layers too (Jiang 2021)",
+        "drkit.explaining.activation_maps:explain_layercam",
+    ),
+    "eigencam": Entry(
+        "the strongest pattern, whatever is asked (Muhammad 2020)",
+        "drkit.explaining.activation_maps:explain_eigencam",
+    ),
+    "scorecam": Entry(
+        "channels weighted by what they show; slow (Wang 2020)", "drkit.explaining.pixel_maps:explain_scorecam"
+    ),
+    "integrated-gradients": Entry(
+        "pixel by pixel, on the way from the blurred photograph (Sundararajan 2017)",
+        "drkit.explaining.pixel_maps:explain_integrated_gradients",
+    ),
+    "occlusion": Entry(
+        "what is lost when a square is blurred; slow (Zeiler 2014)", "drkit.explaining.pixel_maps:explain_occlusion"
     ),
 }
 

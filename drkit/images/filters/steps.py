@@ -1,32 +1,20 @@
 """Steps as they are typed, and a photograph's way through them."""
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from drkit.catalogue import FILTERS, Parameter, find
-from drkit.errors import UsageError, did_you_mean
+from drkit.catalogue import FILTERS
+from drkit.choices import Choice, parse_choice
+from drkit.errors import UsageError
 from drkit.images.disc import NoDiscError, find_disc
 from drkit.images.files import Photograph
 from drkit.images.filters.fundus import Fundus
 
 
 @dataclass(frozen=True)
-class Step:
-    """A filter with its parameters, all of them.
-
-    Args:
-        name: In `drkit.catalogue.FILTERS`.
-        parameters: Names and values, in the order of the catalogue.
-    """
-
-    name: str
-    parameters: tuple[tuple[str, float], ...]
-
-    def __str__(self) -> str:
-        """As it is typed: `clahe:clip=2:tiles=8`."""
-        return ":".join([self.name, *(f"{name}={_as_text(value)}" for name, value in self.parameters)])
+class Step(Choice):
+    """A filter of `drkit.catalogue.FILTERS` with its parameters, all of them."""
 
     def __call__(self, fundus: Fundus) -> Fundus:
         """Filter a photograph."""
@@ -113,39 +101,5 @@ def _changes_frame(step: Step) -> bool:
 
 
 def _parse_step(word: str) -> Step:
-    name, *settings = (part.strip() for part in word.split(":"))
-    find(FILTERS, "step", name)
-    known = FILTERS[name].parameters
-    given: dict[str, float] = {}
-    for setting in settings:
-        parameter, value = _parse_setting(name, setting, known)
-        if parameter in given:
-            raise UsageError(f"step {name}: {parameter} stands twice")
-        given[parameter] = value
-    return Step(name, tuple((parameter, given.get(parameter, known[parameter].default)) for parameter in known))
-
-
-def _parse_setting(step: str, setting: str, known: Mapping[str, Parameter]) -> tuple[str, float]:
-    name, sign, text = (part.strip() for part in setting.partition("="))
-    if name not in known:
-        hint = did_you_mean(name, known) if known else "it takes none"
-        raise UsageError(f"step {step}: unknown parameter '{name}': {hint}")
-    if not sign:
-        raise UsageError(f"step {step}: {name} lacks its value: write {step}:{name}={_as_text(known[name].default)}")
-    return name, _parse_value(step, name, text, known[name])
-
-
-def _parse_value(step: str, name: str, text: str, parameter: Parameter) -> float:
-    kind = "whole number" if parameter.is_whole else "number"
-    expected = f"a {kind} from {_as_text(parameter.low)} to {_as_text(parameter.high)}"
-    try:
-        value = int(text) if parameter.is_whole else float(text)
-    except ValueError:
-        value = math.nan
-    if not parameter.low <= value <= parameter.high:
-        raise UsageError(f"step {step}: {name}={text}: {expected} was expected ({parameter.meaning})")
-    return value
-
-
-def _as_text(value: float) -> str:
-    return str(int(value)) if value == int(value) else repr(float(value))
+    choice = parse_choice(FILTERS, "step", word)
+    return Step(choice.name, choice.parameters)

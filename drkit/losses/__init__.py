@@ -1,0 +1,12 @@
+"""What is minimised, and how the logits that come of it are read."""
+
+from drkit.losses.base import FloatArray as FloatArray
+from drkit.losses.base import Loss as Loss
+from drkit.losses.base import residual as residual
+from drkit.losses.building import build_loss as build_loss
+from drkit.losses.building import grade_weights as grade_weights
+from drkit.losses.classification import CrossEntropy as CrossEntropy
+from drkit.losses.ordinal import Corn as Corn
+from drkit.losses.ordinal import CumulativeLink as CumulativeLink
+from drkit.losses.regression import MeanSquaredError as MeanSquaredError
+from drkit.losses.regression import Regression as Regression

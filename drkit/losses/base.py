@@ -1,0 +1,99 @@
+"""What every loss offers: a layer that gives its logits, what they cost, and what they mean."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from drkit.decisions import expected_grade
+from drkit.grades import NUM_GRADES
+
+FloatArray = NDArray[np.floating]
+
+
+class Loss(ABC):
+    """A loss with the layer that gives its logits and with the reading of them.
+
+    Attributes:
+        num_outputs: Logits a unit.
+        decision: How `drkit.decisions.decide` makes a grade of the answer.
+        needs_sigma: Whether `probabilities` needs the residual on held-out photographs.
+    """
+
+    num_outputs: int
+    decision: str
+    needs_sigma: bool = False
+
+    @abstractmethod
+    def __call__(self, logits: Tensor, grades: Tensor) -> Tensor:
+        """The loss of each unit: its mean over a batch is minimised, weighted or not.
+
+        A unit's loss depends on no other unit, so that batches may be cut, weighted and mixed.
+
+        Args:
+            logits: (B, num_outputs), any floating type; worked on in float32 at least.
+            grades: int64 (B,) in 0-4.
+
+        Returns:
+            (B,), not negative.
+        """
+
+    def build_output(self, num_features: int) -> nn.Module:
+        """A layer from activations (B, num_features) to logits (B, num_outputs): linear, unless the loss says more."""
+        return nn.Linear(num_features, self.num_outputs)
+
+    @abstractmethod
+    def start(self, output: nn.Module, grades: Tensor) -> None:
+        """Set the layer's bias to what is known before the first step: how frequent the grades are.
+
+        Args:
+            output: Of `build_output`.
+            grades: int64 (T,) of the training units.
+        """
+
+    def score(self, logits: FloatArray) -> FloatArray:
+        """Logits (N, num_outputs) to the continuous answer (N,) in [0, 4]: the expected grade."""
+        return expected_grade(self.probabilities(logits, 0.0))
+
+    @abstractmethod
+    def probabilities(self, logits: FloatArray, sigma: float) -> FloatArray:
+        """Logits (N, num_outputs), finite, to float64 probabilities (N, 5) of the grades.
+
+        Args:
+            logits: Of the layer.
+            sigma: Residual on held-out photographs; plays no part unless `needs_sigma`.
+        """
+
+
+def residual(loss: Loss, logits: FloatArray, grades: NDArray[np.int64]) -> float:
+    """Root mean square distance of the score from the grade on held-out photographs, in grades.
+
+    Returns:
+        0 for a loss whose probabilities do not need it.
+    """
+    if not loss.needs_sigma:
+        return 0.0
+    return float(np.sqrt(np.mean((loss.score(logits.astype(np.float64)) - grades) ** 2)))
+
+
+def count_grades(grades: Tensor) -> Tensor:
+    """How often each grade occurs, (5,) float, and once more, so that no grade is taken to be impossible."""
+    return torch.bincount(grades, minlength=NUM_GRADES) + 1.0
+
+
+def set_bias(output: nn.Module, bias: Tensor) -> None:
+    """Overwrite the bias (num_outputs,) of a linear layer."""
+    with torch.no_grad():
+        output.get_parameter("bias").copy_(bias)
+
+
+def widen(logits: Tensor) -> Tensor:
+    """Logits in float32 at least: exponents and logarithms of half precision are too coarse."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
+def as_tensor(logits: FloatArray) -> Tensor:
+    """Logits as a float64 copy, to be read."""
+    return torch.tensor(logits, dtype=torch.float64)

@@ -1,0 +1,64 @@
+"""Losses as they are typed, and weights of grades."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.utils.class_weight import compute_class_weight
+
+from drkit.catalogue import LOSSES
+from drkit.choices import list_choices, parse_choice
+from drkit.errors import UsageError
+from drkit.losses import CrossEntropy, build_loss, grade_weights
+
+
+def test_parameters_reach_the_loss() -> None:
+    loss = build_loss("cross-entropy:smoothing=0.7:cost=0.5")
+    assert isinstance(loss, CrossEntropy)
+    assert loss.cost == 0.5
+    assert loss.targets[0, 1] / loss.targets[0, 0] == pytest.approx(np.exp(-1 / 0.98))
+    assert build_loss("cross-entropy:cost=3").targets.diagonal().tolist() == [1] * 5
+
+
+@given(st.floats(0, 4), st.floats(0, 100))
+def test_what_is_written_reads_back_the_same(smoothing: float, cost: float) -> None:
+    choice = parse_choice(LOSSES, "loss", f"cross-entropy:cost={cost}:smoothing={smoothing}")
+    assert choice.parameters == (("smoothing", smoothing), ("cost", cost))
+    assert parse_choice(LOSSES, "loss", str(choice)) == choice
+
+
+@pytest.mark.parametrize(
+    ("spec", "sentence"),
+    [
+        ("regresion", "unknown loss 'regresion': did you mean regression"),
+        ("cross-entropy:smoothin=1", "loss cross-entropy: unknown parameter 'smoothin': did you mean smoothing"),
+        ("cross-entropy:cost", "cost lacks its value: write cross-entropy:cost=0"),
+        ("cross-entropy:smoothing=9", "smoothing=9: a number from 0 to 4 was expected"),
+        ("corn:cost=1", "unknown parameter 'cost': it takes none"),
+        ("", "unknown loss ''"),
+    ],
+)
+def test_a_mistake_is_told_with_its_cure(spec: str, sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        build_loss(spec)
+
+
+def test_help_lists_every_loss_and_parameter() -> None:
+    listed = list_choices(LOSSES)
+    for name, entry in LOSSES.items():
+        assert f"{name}: {entry.summary}" in listed
+        assert all(f":{parameter}=" in listed for parameter in entry.parameters)
+
+
+def test_grades_weigh_the_same_together_as_in_scikit_learn() -> None:
+    counts = np.array([40, 10, 0, 30, 20])
+    grades = np.repeat(np.arange(5), counts)
+    weights = grade_weights(counts)
+    assert weights[2] == 0
+    assert weights[grades].mean() == pytest.approx(1)
+    present = np.array([0, 1, 3, 4])
+    np.testing.assert_allclose(weights[present], compute_class_weight("balanced", classes=present, y=grades))
+
+
+def test_no_units_have_no_weights() -> None:
+    assert grade_weights(np.zeros(5)).tolist() == [0] * 5

@@ -1,0 +1,94 @@
+"""CORN and the cumulative link."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from drkit.decisions import decide
+from drkit.losses import Corn, CumulativeLink
+from drkit.losses.ordinal import SeverityAndThresholds
+
+
+def _logistic(x: float) -> float:
+    return float(1 / (1 + np.exp(-x)))
+
+
+def test_corn_by_hand() -> None:
+    """Grade 0 takes part in the first step, grade 2 in three, grade 4 in all four."""
+    logits = torch.tensor([[0.3, 5, 5, 5], [1, -0.5, 0.2, 9], [1, 2, 3, -1]], dtype=torch.float64)
+    expected = [
+        -np.log(1 - _logistic(0.3)),
+        -np.log(_logistic(1)) - np.log(_logistic(-0.5)) - np.log(1 - _logistic(0.2)),
+        -sum(np.log(_logistic(step)) for step in (1, 2, 3, -1)),
+    ]
+    losses = Corn()(logits, torch.tensor([0, 2, 4]))
+    np.testing.assert_allclose(losses, expected)
+
+
+def test_corns_mean_is_the_papers_but_for_the_number_of_steps() -> None:
+    """The paper sums over the subsets y >= k, step by step, and divides by their sizes together."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(40, 4, generator=generator)
+    grades = torch.randint(0, 5, (40,), generator=generator)
+    summed, size = torch.tensor(0.0), 0
+    for step in range(4):
+        subset = grades >= step
+        chances = logits[subset, step].sigmoid()
+        above = grades[subset] > step
+        summed -= torch.log(chances[above]).sum() + torch.log(1 - chances[~above]).sum()
+        size += int(subset.sum())
+    torch.testing.assert_close(Corn()(logits, grades).mean() * 40 / size, summed / size)
+
+
+def test_corns_probabilities_are_the_chain_of_its_steps() -> None:
+    logits = np.array([[0.3, -0.2, 1.0, 2.0]])
+    a, b, c, d = (_logistic(step) for step in logits[0])
+    expected = [1 - a, a * (1 - b), a * b * (1 - c), a * b * c * (1 - d), a * b * c * d]
+    np.testing.assert_allclose(Corn().probabilities(logits, 0)[0], expected)
+
+
+@pytest.mark.parametrize("loss", [Corn(), CumulativeLink()])
+def test_the_median_counts_the_steps_that_are_likelier_than_not(loss: Corn | CumulativeLink) -> None:
+    logits = -np.sort(-np.random.default_rng(0).normal(0, 2, (200, 4)), axis=1)
+    probabilities = loss.probabilities(logits, 0)
+    above = 1 - np.cumsum(probabilities, 1)[:, :-1]
+    assert (decide("median", probabilities, loss.score(logits)) == (above > 0.5).sum(1)).all()
+
+
+def test_thresholds_rise_whatever_is_learned() -> None:
+    output = SeverityAndThresholds(3)
+    with torch.no_grad():
+        output.gaps.copy_(torch.tensor([-30.0, 0.0, 30.0]))
+    logits = output(torch.randn(8, 3))
+    assert logits.shape == (8, 4)
+    assert (logits.diff(dim=1) <= 0).all()
+
+
+def test_cumulative_link_keeps_its_digits_where_nothing_is_left() -> None:
+    """1000 thresholds away the probability is exp(-1000), below any float, and its logarithm is still right."""
+    logits = torch.tensor([[-1000.0, -1001.0, -1002.0, -1003.0]])
+    assert CumulativeLink()(logits, torch.tensor([4])).item() == pytest.approx(1003)
+    assert CumulativeLink()(logits, torch.tensor([2])).item() == pytest.approx(1001 - np.log1p(-np.exp(-1)), rel=1e-6)
+
+
+def test_two_grades_are_logistic_regression() -> None:
+    """With grades 0 and 4 alone the middle thresholds meet and one is left: an intercept."""
+    generator = np.random.default_rng(0)
+    x = generator.normal(0, 1, (300, 2))
+    is_ill = generator.random(300) < 1 / (1 + np.exp(-(x @ [1.5, -0.7] + 0.4)))
+    oracle = LogisticRegression(C=1e9, tol=1e-8).fit(x, is_ill)
+
+    loss, output = CumulativeLink(), SeverityAndThresholds(2).double()
+    grades, activations = torch.from_numpy(np.where(is_ill, 4, 0)), torch.from_numpy(x)
+    optimizer = torch.optim.LBFGS(output.parameters(), max_iter=400, line_search_fn="strong_wolfe")
+
+    def step() -> torch.Tensor:
+        optimizer.zero_grad()
+        mean = loss(output(activations), grades).mean()
+        mean.backward()
+        return mean
+
+    optimizer.step(step)  # type: ignore[arg-type]
+    np.testing.assert_allclose(output.severity.weight.detach().numpy(), oracle.coef_, atol=0.01)
+    np.testing.assert_allclose(output.thresholds().detach().numpy(), -oracle.intercept_[0], atol=0.01)

@@ -1,0 +1,155 @@
+"""Cut points: the best there are, and never fitted on what they decide."""
+
+from collections.abc import Callable
+from itertools import combinations_with_replacement
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drkit.cut_points import ROUNDING, cross_fit, fit_cut_points
+from drkit.decisions import decide
+from drkit.metrics import confusion, quadratic_weighted_kappa
+
+quick = settings(max_examples=60, deadline=None)
+
+Case = tuple[np.ndarray, np.ndarray]
+
+
+@st.composite
+def graded_scores(draw: st.DrawFn) -> Case:
+    """Up to nine photographs with scores that often tie."""
+    size = draw(st.integers(1, 9))
+    score = st.one_of(st.sampled_from([0.0, 0.5, 1.2, 2.5, 4.0]), st.floats(0, 4, width=32))
+    scores = draw(st.lists(score, min_size=size, max_size=size))
+    return np.array(scores), np.array(draw(st.lists(st.integers(0, 4), min_size=size, max_size=size)))
+
+
+def _grade(score: np.ndarray, cut_points: tuple[float, ...]) -> np.ndarray:
+    return decide("cut_points", np.empty((0, 5)), score, cut_points)
+
+
+def _kappa(score: np.ndarray, reference: np.ndarray, cut_points: tuple[float, ...]) -> float:
+    return float(quadratic_weighted_kappa(confusion(reference, _grade(score, cut_points))))
+
+
+def _draw(seed: int, size: int, noise: float = 0.8) -> Case:
+    generator = np.random.default_rng(seed)
+    reference = generator.choice(5, size, p=(0.4, 0.2, 0.2, 0.1, 0.1))
+    return np.clip(0.7 * reference + generator.normal(0.4, noise, size), 0, 4), reference
+
+
+@quick
+@given(graded_scores())
+def test_no_other_thresholds_agree_better(case: Case) -> None:
+    score, reference = case
+    places = [*np.unique(score), np.inf]
+    best = max(_kappa(score, reference, np.nan_to_num(cuts)) for cuts in combinations_with_replacement(places, 4))
+    found = fit_cut_points(score, reference)
+    if best > 1e-12:
+        assert _kappa(score, reference, found) == pytest.approx(best)
+    else:
+        assert found == ROUNDING
+
+
+@quick
+@given(graded_scores())
+def test_never_worse_than_rounding_and_always_what_decide_takes(case: Case) -> None:
+    found = fit_cut_points(*case)
+    assert _kappa(*case, found) >= _kappa(*case, ROUNDING) - 1e-12
+    assert np.isfinite(found).all()
+    assert (np.diff(found) >= 0).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_single_threshold_can_be_moved_for_the_better(seed: int) -> None:
+    score, reference = _draw(seed, 400)
+    found = fit_cut_points(score, reference)
+    best = _kappa(score, reference, found)
+    assert best > _kappa(score, reference, ROUNDING)
+    for place in range(4):
+        for moved in np.linspace(0, 4, 81):
+            other = np.sort([*found[:place], moved, *found[place + 1 :]])
+            assert _kappa(score, reference, other) <= best + 1e-12
+
+
+@pytest.mark.parametrize("stretch", [np.exp, np.cbrt, lambda score: 3 * score - 7, lambda score: score / 1e6])
+def test_only_the_order_of_the_scores_decides(stretch: Callable[[np.ndarray], np.ndarray]) -> None:
+    score, reference = _draw(7, 300)
+    plain = _grade(score, fit_cut_points(score, reference))
+    stretched = stretch(score)
+    assert (_grade(stretched, fit_cut_points(stretched, reference)) == plain).all()
+
+
+def test_the_order_of_the_photographs_plays_no_part() -> None:
+    score, reference = _draw(3, 200)
+    order = np.random.default_rng(0).permutation(200)
+    assert fit_cut_points(score[order], reference[order]) == fit_cut_points(score, reference)
+
+
+def test_thresholds_lie_midway_between_neighbours() -> None:
+    assert fit_cut_points([0, 0.4, 1, 2, 2.2, 3.6], [0, 0, 1, 2, 3, 4]) == pytest.approx((0.7, 1.5, 2.1, 2.9))
+
+
+@pytest.mark.parametrize(
+    ("score", "reference"),
+    [
+        ([], []),
+        ([2.0, 2.0, 2.0], [0, 1, 4]),  # one score
+        ([0.0, 1.0, 2.0], [3, 3, 3]),  # one grade
+        ([0.0, 2.0, 4.0], [4, 2, 0]),  # upside down
+        ([1.0], [4]),
+    ],
+)
+def test_rounding_where_nothing_can_be_learned(score: list[float], reference: list[int]) -> None:
+    assert fit_cut_points(score, reference) == ROUNDING
+
+
+def test_a_grade_that_no_photograph_has_leaves_its_cut_point_near_rounding() -> None:
+    assert fit_cut_points([0.0, 1.0, 2.0], [0, 1, 2]) == (0.5, 1.5, 2.5, 3.5)
+    first, second, third, fourth = fit_cut_points([0.8, 1.0, 3.7], [1, 1, 3])
+    assert (first, second) == (0.5, 0.5 * (1.0 + 3.7))
+    assert third == second
+    assert 3.7 < fourth < 3.7001  # no photograph was grade 4, so no score that was seen may become it
+
+
+def test_neighbours_without_a_number_between_are_still_parted() -> None:
+    score = np.array([1.0, np.nextafter(1.0, 2)])
+    assert _grade(score, fit_cut_points(score, [0, 4])).tolist() == [0, 4]
+
+
+def test_each_fold_is_decided_by_the_others() -> None:
+    score, reference = _draw(5, 120)
+    fold = np.arange(120) % 3
+    decided = cross_fit(score, reference, fold)
+    for held_out in (fold == number for number in range(3)):
+        assert (
+            decided[held_out] == _grade(score[held_out], fit_cut_points(score[~held_out], reference[~held_out]))
+        ).all()
+    assert decided.dtype == np.int8
+
+
+def test_a_folds_own_reference_never_reaches_its_grades() -> None:
+    score, reference = _draw(5, 120)
+    fold = np.arange(120) % 3
+    altered = np.where(fold == 1, 4 - reference, reference)
+    assert (cross_fit(score, altered, fold) == cross_fit(score, reference, fold))[fold == 1].all()
+
+
+def test_one_fold_alone_is_rounded() -> None:
+    score, reference = _draw(5, 30)
+    assert (cross_fit(score, reference, np.zeros(30)) == decide("rounding", [], score)).all()
+
+
+@pytest.mark.parametrize(
+    ("score", "reference", "sentence"),
+    [
+        ([0.0, np.nan], [0, 1], "1 of 2 scores are not finite"),
+        ([0.0, 1.0], [0, 5], "grades 0 to 5 are off the scale"),
+        ([0.0, 1.0], [0], "do not belong together"),
+    ],
+)
+def test_what_cannot_be_fitted_is_refused(score: list[float], reference: list[int], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        fit_cut_points(score, reference)
