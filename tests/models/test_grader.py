@@ -4,11 +4,12 @@ import pytest
 import torch
 
 from drkit.errors import InputError
-from drkit.models.grader import MeanMaxPool, build_grader, restore_grader
+from drkit.models.grader import Grader, MeanMaxPool, build_grader, restore_grader
+from drkit.records.checkpoint import Architecture
 
 
-def _grader(name: str = "test_efficientnet", num_outputs: int = 5):
-    return build_grader(name, 64, num_outputs=num_outputs, dropout=0.5, pretrained=False)
+def _grader(name: str = "test_efficientnet") -> Grader:
+    return build_grader(Architecture(name, 64, "image", 1, "mean-max", False, "", "cross-entropy", False, 0.5))
 
 
 def test_the_pool_is_mean_and_maximum() -> None:

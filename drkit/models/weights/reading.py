@@ -1,0 +1,137 @@
+"""Tensors out of a file of any make; nothing that the file asks to run is run."""
+
+import pickle
+import re
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from drkit.errors import InputError
+
+SUFFIXES = (".pth", ".pt", ".ckpt", ".bin", ".safetensors")
+CONTAINERS = (Mapping, list, tuple)
+NETWORK_MODULES = ("torch.nn.", "torchvision.", "timm.", "__main__.", "efficientnet_pytorch.", "pretrainedmodels.")
+
+# How torch's restricted reader names what it will not call or build.
+CULPRIT = re.compile(r"GLOBAL ([\w.]+)|function ([\w.]+)|<class '([\w.]+)'>")
+
+
+class _Swallowed:
+    """Stands for a harmless object that is no tensor, such as a kappa in NumPy's type; it does nothing."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def __setstate__(self, _: object) -> None:
+        pass
+
+
+# What trainings like to keep beside tensors. Not these but `_Swallowed` is called for them.
+SWALLOWED = (
+    "numpy.dtype", "numpy.ndarray",
+    "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar",
+    "numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct",
+    "pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.PurePosixPath", "pathlib._local.PosixPath",
+)  # fmt: skip
+HARMLESS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
+    *((_Swallowed, name) for name in SWALLOWED),
+    (Namespace, "argparse.Namespace"),
+]
+
+
+def read_tensors(path: Path) -> dict[str, dict[str, Tensor]]:
+    """Every group of named tensors in a file, on the CPU.
+
+    Args:
+        path: A pickle of torch's or a safetensors file.
+
+    Returns:
+        Where in the file (`""`, `"state_dict"`, `"checkpoint.model_ema"`) to the tensors there, by name. An optimizer's
+        are left out.
+
+    Raises:
+        InputError: missing, damaged, no tensors in it, or code in it, which is not executed.
+    """
+    content = _read_safetensors(path) if path.suffix.lower() == ".safetensors" else _read_pickle(path)
+    groups = dict(_collect(content, ()))
+    if not groups:
+        raise InputError(f"{path} holds no named tensors: expected what torch.save(model.state_dict(), ...) writes")
+    return groups
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is no safetensors file, or not a whole one ({error}){_suspicion(path)}") from None
+
+
+def _read_pickle(path: Path) -> Any:
+    try:
+        with torch.serialization.safe_globals(HARMLESS):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise _refuse(path, str(error)) from None
+    except Exception as error:  # what a damaged file of unknown making does to torch's reader, nobody has listed
+        if "TorchScript" in str(error):
+            raise InputError(
+                f"{path} is a TorchScript program, and drkit runs no code of a file: save its tensors instead, with"
+                " torch.save(torch.jit.load(...).state_dict(), 'weights.pth'), where you trust it"
+            ) from None
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise InputError(f"{path} is damaged, or no weights file ({reason}){_suspicion(path)}") from None
+
+
+def _refuse(path: Path, complaint: str) -> InputError:
+    """Say what torch's safe reader stumbled on: code, a whole network, or bytes that are no pickle."""
+    named = CULPRIT.search(complaint)
+    if named is None:
+        reason = complaint.partition("WeightsUnpickler error: ")[2].partition("\n")[0] or complaint.partition("\n")[0]
+        return InputError(f"{path} is damaged, or no weights file ({reason}){_suspicion(path)}")
+    culprit = next(filter(None, named.groups()))
+    remedy = "torch.save(model.state_dict(), 'weights.pth')"
+    if culprit.startswith(NETWORK_MODULES):
+        return InputError(
+            f"{path} holds a whole pickled network ({culprit}), which only its code could bring to life, and drkit runs"
+            f" no code of a file: load it where that code is and you trust it, and save its tensors with {remedy}"
+        )
+    return InputError(
+        f"{path} asks to call {culprit}, and drkit runs no code of a file: nothing was executed. Weights are tensors"
+        f" alone; if you trust where it comes from, load it there and save its tensors with {remedy}"
+    )
+
+
+def _suspicion(path: Path) -> str:
+    """What a file that is no weights file looks like."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(64).lstrip()
+    except OSError:  # the reason was told already
+        return ""
+    if not start:
+        return ": it is empty, download it again"
+    if start.startswith(b"<"):
+        return ": it is a web page, download the file itself"
+    if start.startswith(b"version https://git-lfs"):
+        return ": it is a pointer of Git LFS, fetch the file itself with git lfs pull"
+    return ""
+
+
+def _collect(value: Any, where: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """The groups of named tensors in nested dictionaries and lists."""
+    if not isinstance(value, CONTAINERS):
+        return
+    items = value.items() if isinstance(value, Mapping) else enumerate(value)
+    named = [(str(name), item) for name, item in items]
+    tensors = {name: item.detach() for name, item in named if isinstance(item, Tensor)}
+    if tensors and isinstance(value, Mapping):
+        yield ".".join(where), tensors
+    for name, item in named:
+        if not name.startswith("optim"):
+            yield from _collect(item, (*where, name))

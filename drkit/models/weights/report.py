@@ -1,0 +1,93 @@
+"""What became of a file's tensors, and how a file that does not fit is refused."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from drkit.errors import InputError, first_few
+from drkit.reporting import Table
+
+Shape = tuple[int, ...]
+ROWS_OF_A_KIND = 4
+
+
+@dataclass(frozen=True)
+class WeightsReport:
+    """What became of a file's tensors.
+
+    Args:
+        backbone: timm's architecture.
+        path: The file.
+        sha256: Its hash.
+        place: What stood before the names in the file; see `ForeignWeights`.
+        matched: Number of tensors that were set.
+        missing: Tensors of the backbone that the file lacks: they stay as they were.
+        unexpected: Tensors of the file that timm's network has no place for, under the file's names.
+        mismatched: Tensors of another shape: (name, the backbone's, the file's).
+        left_out: Tensors of the classifier and what comes before it, which a backbone no longer has.
+        share: Of the backbone's parameters that were set, 0 to 1; counted over what drkit keeps of timm's network.
+        is_converted: Whether names or shapes had to be brought to the backbone's, as from another side or from grey.
+    """
+
+    backbone: str
+    path: Path
+    sha256: str
+    place: str
+    matched: int
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    mismatched: tuple[tuple[str, Shape, Shape], ...]
+    left_out: tuple[str, ...]
+    share: float
+    is_converted: bool
+
+    def story(self) -> Iterator[str | Table]:
+        """What was set and what was not, in sentences."""
+        under = f", under '{self.place}'" if self.place else ""
+        way = " (converted)" if self.is_converted else ""
+        yield (
+            f"weights from {self.path}{under}: {self.matched} tensors matched{way}, {self.share:.1%} of the parameters"
+            f" of {self.backbone}; {len(self.missing)} missing, {len(self.mismatched)} of another shape,"
+            f" {len(self.unexpected)} unexpected, {len(self.left_out)} of a classifier"
+        )
+        yield from self.reasons()
+
+    def reasons(self) -> Iterator[str]:
+        """What was not set or not used, a sentence a kind."""
+        if self.missing:
+            yield f"missing, not set: {first_few(self.missing)}"
+        if self.mismatched:
+            shapes = [f"{name} {theirs}, expected {ours}" for name, ours, theirs in self.mismatched]
+            yield f"of another shape, not set: {first_few(shapes, 3)}"
+        if self.unexpected:
+            yield f"unexpected, not used: {first_few(self.unexpected)}"
+
+    def table(self) -> Table:
+        """The first few tensors of each kind that do not fit."""
+        shapes = ((name, str(ours), str(theirs)) for name, ours, theirs in self.mismatched)
+        missing = ((name, "expected", "missing") for name in self.missing)
+        unexpected = ((name, "no place for it", "there") for name in self.unexpected)
+        rows = [row for kind in (shapes, missing, unexpected) for row in islice(kind, ROWS_OF_A_KIND)]
+        return Table("what does not fit, the first of each kind", ("tensor", self.backbone, self.path.name), rows)
+
+
+class MisfitError(InputError):
+    """A file of weights that is not the backbone's.
+
+    Args:
+        complaint: What is wrong.
+        report: What would have become of the file's tensors.
+        looks_like: A backbone that the file does fit, if one is known.
+    """
+
+    def __init__(self, complaint: str, report: WeightsReport, looks_like: str | None) -> None:
+        advice = (
+            f"the file looks like {looks_like}: choose --backbone {looks_like}"
+            if looks_like
+            else "choose the --backbone that the file was trained as, or another file"
+        )
+        super().__init__("; ".join([f"{report.path} {complaint}", *report.reasons(), advice]))
+        self.report = report
+        self.looks_like = looks_like
+        self.table = report.table()

@@ -1,0 +1,101 @@
+"""The file that a path stands for."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from drkit.errors import InputError
+from drkit.models.weights.finding import find_weights, run_of
+
+COURSE = [f"pretrained/{name}.pth" for name in ("resnet18", "resnet34", "vgg16", "efficientnet_b0", "densenet121")]
+
+
+def _touch(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"")
+    return folder
+
+
+def _finish(stem: Path, folds: int) -> None:
+    record = {"schema_version": 1, "trained_on_photographs": [], "folds": folds}
+    stem.with_name(f"{stem.name}.json").write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize("backbone", ["resnet18", "resnet34", "vgg16", "efficientnet_b0", "densenet121"])
+def test_the_courses_folder_gives_the_backbones_file(tmp_path: Path, backbone: str) -> None:
+    folder = _touch(tmp_path / "pretrained_DR_resize", *COURSE)
+    assert find_weights(folder, backbone) == folder / f"pretrained/{backbone}.pth"
+    assert find_weights(folder / "pretrained", backbone).name == f"{backbone}.pth"
+
+
+@pytest.mark.parametrize(
+    ("backbone", "files", "chosen"),
+    [
+        ("mobilenetv2_100", ["mobilenet_v2-b0353104.pth", "resnet18.pth"], "mobilenet_v2-b0353104.pth"),
+        ("vgg16", ["vgg16_bn-6c64b313.pth", "vgg16-397923af.pth"], "vgg16-397923af.pth"),
+        ("vgg16_bn", ["vgg16_bn-6c64b313.pth", "vgg16-397923af.pth"], "vgg16_bn-6c64b313.pth"),
+        ("resnet18", ["resnet18.pth", "resnet18_aptos.pth"], "resnet18.pth"),
+        ("resnet18", ["best-ResNet18-DR.ckpt", "resnet180.pth"], "best-ResNet18-DR.ckpt"),
+        ("resnet18", ["resnet18.safetensors", "resnet18.txt", "._resnet18.pth"], "resnet18.safetensors"),
+    ],
+)
+def test_names_in_a_folder_are_read_whole(tmp_path: Path, backbone: str, files: list[str], chosen: str) -> None:
+    assert find_weights(_touch(tmp_path, *files), backbone).name == chosen
+
+
+def test_none_or_several_in_a_folder_are_listed(tmp_path: Path) -> None:
+    folder = _touch(tmp_path, *COURSE)
+    with pytest.raises(InputError, match=r"no weights of resnet50: there is pretrained/densenet121\.pth, .*name the"):
+        find_weights(folder, "resnet50")
+    _touch(tmp_path, "resnet18.pth")
+    with pytest.raises(InputError, match=r"several weights of resnet18: pretrained/resnet18\.pth, resnet18\.pth; name"):
+        find_weights(folder, "resnet18")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"holds no weights: \.pth"):
+        find_weights(tmp_path / "empty", "resnet18")
+
+
+def test_a_missing_file_names_what_is_there(tmp_path: Path) -> None:
+    _touch(tmp_path, "resnet18.pth")
+    with pytest.raises(InputError, match=r"resnet81\.pth does not exist.*there is resnet18\.pth"):
+        find_weights(tmp_path / "resnet81.pth", "resnet18")
+    with pytest.raises(InputError, match=r"is no weights file: a file \(\.pth"):
+        find_weights(_touch(tmp_path, "resnet18.onnx") / "resnet18.onnx", "resnet18")
+
+
+@pytest.mark.parametrize("ending", ["", ".json", ".parquet", ".history.csv", ".safetensors"])
+def test_a_run_is_named_by_its_stem_or_any_of_its_files(tmp_path: Path, ending: str) -> None:
+    _touch(tmp_path, "stage1.safetensors", "stage1.parquet", "stage1.history.csv")
+    _finish(tmp_path / "stage1", 0)
+    assert find_weights(tmp_path / f"stage1{ending}", "resnet18") == tmp_path / "stage1.safetensors"
+
+
+@pytest.mark.parametrize("ending", ["", ".json", ".parquet", ".safetensors"])
+def test_a_run_with_folds_is_named_by_one_of_them(tmp_path: Path, ending: str) -> None:
+    _touch(tmp_path, "cv.fold0.safetensors", "cv.fold1.safetensors", "cv.parquet")
+    _finish(tmp_path / "cv", 2)
+    with pytest.raises(InputError, match=r"a run of 2 folds.*cv\.fold0\.safetensors, .*cv\.fold1\.safetensors"):
+        find_weights(tmp_path / f"cv{ending}", "resnet18")
+    assert find_weights(tmp_path / "cv.fold1.safetensors", "resnet18").name == "cv.fold1.safetensors"
+    run = run_of(tmp_path / "cv.fold1.safetensors")
+    assert run is not None
+    assert run.stem == tmp_path / "cv"
+
+
+@pytest.mark.parametrize("ending", ["", ".resume.pt"])
+def test_an_unfinished_run_is_refused(tmp_path: Path, ending: str) -> None:
+    _touch(tmp_path, "half.resume.pt")
+    with pytest.raises(InputError, match="is unfinished"):
+        find_weights(tmp_path / f"half{ending}", "resnet18")
+
+
+def test_a_run_whose_weights_are_gone_is_refused(tmp_path: Path) -> None:
+    _finish(tmp_path / "lost", 0)
+    with pytest.raises(InputError, match=r"lost\.safetensors does not exist"):
+        find_weights(tmp_path / "lost", "resnet18")
+
+
+def test_a_checkpoint_without_its_record_belongs_to_no_known_run(tmp_path: Path) -> None:
+    assert run_of(_touch(tmp_path, "a.safetensors") / "a.safetensors") is None

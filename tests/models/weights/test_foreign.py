@@ -1,0 +1,124 @@
+"""A network is found in a file whatever it is wrapped in."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from drkit.models.weights import read_foreign
+from drkit.models.weights.foreign import find_networks
+from drkit.records.provenance import sha256_file
+
+NAME = "test_resnet"
+TENSORS: dict[str, Tensor] = timm.create_model(NAME).state_dict()
+FIRST = next(iter(TENSORS))
+PREFIXES = ["", "module.", "_orig_mod.", "model.", "module.backbone.", "model._orig_mod.backbone.", "net.encoder."]
+
+
+def _under(prefix: str, tensors: dict[str, Tensor] = TENSORS) -> dict[str, Tensor]:
+    return {prefix + name: tensor for name, tensor in tensors.items()}
+
+
+def _save(path: Path, content: object) -> Path:
+    torch.save(content, path)
+    return path
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("wrapper", ["", "state_dict", "model", "model_state_dict", "net", "checkpoint.model"])
+def test_wrappers_and_prefixes_fall_away(tmp_path: Path, prefix: str, wrapper: str) -> None:
+    content: dict = _under(prefix)
+    for name in reversed(wrapper.split(".")) if wrapper else ():
+        content = {name: content, "epoch": 3}
+    foreign = read_foreign(_save(tmp_path / "a.pth", content), NAME)
+    assert foreign.tensors.keys() == TENSORS.keys()
+    assert foreign.place == (f"{wrapper}: {prefix}" if wrapper else prefix)
+    assert (foreign.second, foreign.others) == (None, ())
+    assert foreign.sha256 == sha256_file(foreign.path)
+
+
+@given(st.lists(st.sampled_from(["module", "a", "conv1", "layer1", "0", "x-y"]), max_size=5))
+def test_any_prefix_is_found(parts: list[str]) -> None:
+    prefix = "".join(f"{part}." for part in parts)
+    assert find_networks({**_under(prefix), "fc.0.weight": torch.zeros(1)}, NAME).prefixes == (prefix,)
+
+
+def test_the_courses_single_template(tmp_path: Path) -> None:
+    head = {f"fc.{layer}.{kind}": torch.zeros(1) for layer in (0, 3, 6) for kind in ("weight", "bias")}
+    foreign = read_foreign(_save(tmp_path / "a.pth", {**_under("backbone."), **head}), NAME)
+    assert foreign.tensors.keys() == TENSORS.keys()
+    assert foreign.others == tuple(head)
+
+
+def test_the_courses_dual_template_gives_both_networks(tmp_path: Path) -> None:
+    other = {name: tensor + 1 for name, tensor in TENSORS.items()}
+    both = {**_under("backbone2.", other), **_under("backbone1."), "fc.0.weight": torch.zeros(1)}
+    foreign = read_foreign(_save(tmp_path / "a.pth", both), NAME)
+    assert torch.equal(foreign.tensors[FIRST], TENSORS[FIRST])
+    second = foreign.of_second()
+    assert torch.equal(second.tensors[FIRST], other[FIRST])
+    assert (foreign.place, second.place, foreign.others) == ("backbone1.", "backbone2.", ("fc.0.weight",))
+    assert second.of_second() is second
+
+
+@pytest.mark.parametrize("average", ["model_ema", "state_dict_ema", "ema"])
+def test_of_average_and_plain_weights_the_average_is_taken(tmp_path: Path, average: str) -> None:
+    path = _save(tmp_path / "a.pth", {"state_dict": TENSORS, average: _under("module.")})
+    assert read_foreign(path, NAME).place == f"{average}: module."
+
+
+def test_an_average_beside_the_plain_weights_under_one_wrapper(tmp_path: Path) -> None:
+    path = _save(tmp_path / "a.pth", {"state_dict": {**_under("model."), **_under("model_ema.module.")}})
+    assert read_foreign(path, NAME).place == "state_dict: model_ema.module."
+
+
+def test_the_larger_part_of_a_file_counts_where_nothing_is_known(tmp_path: Path) -> None:
+    content = {
+        "small": {"a": torch.zeros(1)},
+        "large": {"module.model.x": torch.zeros(9), "module.model.y": torch.ones(2)},
+    }
+    foreign = read_foreign(_save(tmp_path / "a.pth", content), NAME)
+    assert (foreign.place, set(foreign.tensors)) == ("large: module.model.", {"x", "y"})
+
+
+def test_short_and_tagged_names_mean_the_same_architecture(tmp_path: Path) -> None:
+    path = _save(tmp_path / "mobilenet_v2.pth", TENSORS)
+    assert read_foreign(path, "mobilenet_v2").backbone == "mobilenetv2_100"
+    assert read_foreign(path, "mobilenetv2_100.ra_in1k").backbone == "mobilenetv2_100"
+
+
+def test_drkits_own_checkpoint_says_what_it_is(tmp_path: Path, write_own: Callable[..., dict]) -> None:
+    own = write_own(tmp_path / "stage1.safetensors", "test_convnext")
+    foreign = read_foreign(tmp_path / "stage1.safetensors", "resnet18")
+    assert foreign.header is not None
+    assert (foreign.backbone, foreign.header.architecture.backbone) == ("test_convnext", "test_convnext")
+    assert torch.equal(foreign.tensors["head.norm.weight"], own["pool.norm.weight"])
+    assert torch.equal(foreign.tensors["stem.0.weight"], own["backbone.network.stem.0.weight"])
+    assert all(name.startswith("head.") for name in foreign.others)
+    assert foreign.run is None
+    record = {"schema_version": 1, "trained_on_photographs": [], "folds": 0}
+    (tmp_path / "stage1.json").write_text(json.dumps(record))
+    by_stem = read_foreign(tmp_path / "stage1", "resnet18")
+    assert by_stem.run is not None
+    assert by_stem.run.name == "stage1"
+
+
+def test_a_run_of_two_unshared_backbones_gives_both(tmp_path: Path, write_own: Callable[..., dict]) -> None:
+    own = write_own(tmp_path / "dual.safetensors", NAME, unshared=True)
+    foreign = read_foreign(tmp_path / "dual.safetensors", NAME)
+    assert torch.equal(foreign.tensors[FIRST], own[f"backbone.network.{FIRST}"])
+    assert torch.equal(foreign.of_second().tensors[FIRST], own[f"others.0.network.{FIRST}"])
+
+
+def test_a_run_is_found_in_real_life(run_stem: Path) -> None:
+    foreign = read_foreign(run_stem, "resnet18")
+    assert foreign.backbone == "test_efficientnet"
+    assert foreign.run is not None
+    assert foreign.header is not None
+    assert "conv_stem.weight" in foreign.tensors
