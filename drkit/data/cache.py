@@ -18,15 +18,20 @@ def default_cache_dir() -> Path:
 
 
 def open_cached(
-    cache_dir: Path, key: str, shape: tuple[int, ...], fill: Callable[[np.ndarray], tuple[str, ...]]
+    cache_dir: Path,
+    key: str,
+    shape: tuple[int, ...],
+    fill: Callable[[np.ndarray], tuple[str, ...]],
+    dtype: type[np.generic] = np.uint8,
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Open the uint8 array called `key`, made by `fill` when it is not there yet.
+    """Open the array called `key`, made by `fill` when it is not there yet.
 
     Args:
         cache_dir: Folder of the cache; made when missing.
         key: Names the content.
         shape: Of the array.
-        fill: Fills the array it is given and returns what is kept beside it (text).
+        fill: Fills the array it is given, zero at first, and returns what is kept beside it (text).
+        dtype: Of the array.
 
     Returns:
         The array, memory-mapped and read-only, and what `fill` returned.
@@ -36,9 +41,9 @@ def open_cached(
     """
     array_path, notes_path = cache_dir / f"{key}.npy", cache_dir / f"{key}.json"
     if not notes_path.exists():  # written last, so its presence vouches for the array
-        _check_room(cache_dir, int(np.prod(shape)))
+        _check_room(cache_dir, int(np.prod(shape)) * np.dtype(dtype).itemsize)
         with writing(array_path, force=True) as draft:
-            array = np.lib.format.open_memmap(draft, mode="w+", dtype=np.uint8, shape=shape)
+            array = np.lib.format.open_memmap(draft, mode="w+", dtype=dtype, shape=shape)
             notes = fill(array)
             array.flush()
         write_bytes(notes_path, json.dumps(notes).encode(), force=True)
@@ -50,6 +55,6 @@ def _check_room(cache_dir: Path, num_bytes: int) -> None:
     free = shutil.disk_usage(cache_dir).free
     if free < num_bytes:
         raise InputError(
-            f"{cache_dir} has {free / 2**30:.1f} GiB free, the photographs take {num_bytes / 2**30:.1f} GiB:"
+            f"{cache_dir} has {free / 2**30:.1f} GiB free, what is to be kept takes {num_bytes / 2**30:.1f} GiB:"
             " choose a roomier --cache-dir or a smaller --bank-size"
         )

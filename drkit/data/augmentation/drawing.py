@@ -1,0 +1,110 @@
+"""Drawing what happens to each photograph, from nothing but (seed, epoch, image_id)."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from drkit.data.augmentation.matrices import colour, geometry, happens
+from drkit.data.augmentation.policy import Policy
+
+# The order is what a seed means: a new draw goes to the end, so that the others stay as they were.
+DRAWS = (
+    "turn", "zoom", "mirror_x", "mirror_y", "shear_x", "shear_y", "shift_x", "shift_y",
+    "brightness", "contrast", "saturation", "tint_red", "tint_blue",
+    "turn_happens", "crop_x", "crop_y", "place_x", "place_y",
+    "blur", "blur_happens", "noise", "noise_happens",
+    "erase", "erase_happens", "erase_aspect", "erase_x", "erase_y",
+)  # fmt: skip
+MAX_ASPECT = 2.0  # of an erased rectangle, either way
+
+
+@dataclass(frozen=True, eq=False)
+class Changes:
+    """What is done to B photographs; all on the CPU.
+
+    Args:
+        geometry: float32 (B, 3, 3), taking a pixel (x, y, 1) of the photograph to its new place.
+        colour: float32 (B, 3, 4), taking (r, g, b, lit) with channels in [0, 1] to the new colour; lit is 0 where
+            the photograph is black and 1 elsewhere, so that the fourth column leaves black alone.
+        window: float32 (B, 4), left, top, right and bottom of what is kept of the photograph, as shares of its side.
+        erased: float32 (B, 4), left, top, right and bottom of what is erased of the image, as shares of its side.
+        blur: float32 (B,), sigma as a share of the image's side; 0: not blurred.
+        max_blur: The largest that could have been drawn, which sizes the kernel alike in every batch.
+        noise: float32 (B,), standard deviation for channels in [0, 1]; 0: no noise.
+        noise_seeds: int64 (B,), from which the noise is made.
+    """
+
+    geometry: Tensor
+    colour: Tensor
+    window: Tensor
+    erased: Tensor
+    blur: Tensor
+    max_blur: float
+    noise: Tensor
+    noise_seeds: Tensor
+
+
+def draw(policy: Policy, image_ids: Sequence[str], seed: int, epoch: int, side: int) -> Changes:
+    """Draw what happens to each photograph.
+
+    The draws come from (seed, epoch, image_id) alone and are therefore equal on every device, in every batch size
+    and order, and after a resume.
+
+    Args:
+        policy: The ranges.
+        image_ids: B photographs.
+        seed: Of the training.
+        epoch: Or the number of a frozen copy.
+        side: Of the photographs in pixels, whose middle everything turns about.
+    """
+    keys = [_key(seed, epoch, image_id) for image_id in image_ids]
+    drawn = name_draws(torch.from_numpy(np.stack([_uniforms(key) for key in keys])))
+    return Changes(
+        geometry=geometry(policy, drawn, side),
+        colour=colour(policy, drawn),
+        window=_window(policy, drawn),
+        erased=_erased(policy, drawn),
+        blur=policy.blur * _share(drawn["blur"]) * happens(drawn["blur_happens"], policy.blur_probability),
+        max_blur=policy.blur,
+        noise=policy.noise * _share(drawn["noise"]) * happens(drawn["noise_happens"], policy.noise_probability),
+        noise_seeds=torch.tensor([int.from_bytes(key[:8], "little") >> 1 for key in keys]),
+    )
+
+
+def name_draws(uniforms: Tensor) -> Mapping[str, Tensor]:
+    """The columns (B,) of (B, len(DRAWS)) by what they decide."""
+    return dict(zip(DRAWS, uniforms.unbind(1), strict=True))
+
+
+def _window(policy: Policy, drawn: Mapping[str, Tensor]) -> Tensor:
+    """(B, 4): the part of the photograph that is kept."""
+    corner = (1 - policy.crop) * torch.stack([_share(drawn["crop_x"]), _share(drawn["crop_y"])], 1)  # (B, 2)
+    return torch.cat([corner, corner + policy.crop], 1)
+
+
+def _erased(policy: Policy, drawn: Mapping[str, Tensor]) -> Tensor:
+    """(B, 4): a rectangle inside the image, empty where nothing is erased."""
+    area = policy.erase * _share(drawn["erase"]) * happens(drawn["erase_happens"], policy.erase_probability)
+    stretch = MAX_ASPECT ** (drawn["erase_aspect"] / 2)
+    extent = torch.stack([area.sqrt() * stretch, area.sqrt() / stretch], 1).clamp(max=1)  # (B, 2)
+    corner = (1 - extent) * torch.stack([_share(drawn["erase_x"]), _share(drawn["erase_y"])], 1)
+    return torch.cat([corner, corner + extent], 1)
+
+
+def _share(draws: Tensor) -> Tensor:
+    """From [-1, 1) to [0, 1)."""
+    return (draws + 1) / 2
+
+
+def _key(seed: int, epoch: int, image_id: str) -> bytes:
+    return hashlib.blake2b(f"{seed}/{epoch}/{image_id}".encode(), digest_size=16).digest()
+
+
+def _uniforms(key: bytes) -> np.ndarray:
+    """(len(DRAWS),) float32 in [-1, 1), from a counter-based generator."""
+    generator = np.random.Generator(np.random.Philox(key=int.from_bytes(key, "little")))
+    return generator.random(len(DRAWS), dtype=np.float32) * 2 - 1

@@ -1,0 +1,96 @@
+"""Policies by name or from a TOML file."""
+
+import tomllib
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+from drkit.catalogue import POLICIES, find
+from drkit.data.augmentation.policy import LIMITS, Policy
+from drkit.errors import InputError, UsageError, did_you_mean
+
+KEYS = tuple(field.name for field in fields(Policy))
+
+
+def load_policy(spec: str) -> Policy:
+    """The policy of that name, or of that file.
+
+    A file holds keys of `Policy`; those that it leaves out are as in the policy its `base` names (none by default).
+
+    Args:
+        spec: A name of the catalogue, or a path ending in .toml.
+
+    Raises:
+        UsageError: an unknown name.
+        InputError: a file that cannot be read, or a key that is unknown, of the wrong type or off its range.
+    """
+    if not spec.lower().endswith(".toml"):
+        return _find(spec)
+    path = Path(spec)
+    settings = _read(path)
+    base = _read_base(path, settings.pop("base", "none"))
+    policy = replace(base, **{key: _checked(path, key, value) for key, value in settings.items()})
+    _check_gain(path, policy)
+    return policy
+
+
+def policy_record(policy: Policy) -> dict[str, Any]:
+    """The resolved numbers, for provenance: a file that was changed makes another record."""
+    return asdict(policy)
+
+
+def describe_policy(policy: Policy) -> str:
+    """What a policy changes, in one line: `turn=15 flip brightness=0.1`, or `nothing`."""
+    plain, words = asdict(Policy()), []
+    for key, value in asdict(policy).items():
+        if value != plain[key]:
+            words.append(key if value is True else f"{key}={value:.4g}")
+    return " ".join(words) or "nothing"
+
+
+def _find(name: str) -> Policy:
+    try:
+        policy: Policy = find(POLICIES, "augmentation policy", name).load()
+    except UsageError as error:
+        raise UsageError(f"{error} A policy of your own is a file ending in .toml") from None
+    return policy
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not UTF-8 text: save the policy as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path} is no TOML: {error}") from None
+
+
+def _read_base(path: Path, name: object) -> Policy:
+    if not isinstance(name, str) or name not in POLICIES:
+        hint = did_you_mean(name, POLICIES) if isinstance(name, str) else f"expected one of {', '.join(POLICIES)}"
+        raise InputError(f"{path} base: {name!r} is no policy of drkit: {hint}")
+    return load_policy(name)
+
+
+def _checked(path: Path, key: str, value: object) -> Any:
+    """The value, if it may stand under `key`."""
+    if key not in KEYS:
+        raise InputError(f"{path} {key}: unknown key, {did_you_mean(key, [*KEYS, 'base'])}")
+    if key not in LIMITS:
+        if not isinstance(value, bool):
+            raise InputError(f"{path} {key}: {value!r} was found, true or false was expected")
+        return value
+    low, high = LIMITS[key]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise InputError(f"{path} {key}: {value!r} was found, a number from {low:g} to {high:g} was expected")
+    return float(value)
+
+
+def _check_gain(path: Path, policy: Policy) -> None:
+    if policy.brightness > policy.brightness_middle:
+        raise InputError(
+            f"{path} brightness: {policy.brightness:g} about brightness_middle {policy.brightness_middle:g} reaches"
+            " below 0, which would make a negative: expected at most brightness_middle"
+        )

@@ -1,0 +1,42 @@
+"""Which units an epoch trains on, and in which order."""
+
+import numpy as np
+
+
+def bootstrap(patients: np.ndarray, seed: int) -> np.ndarray:
+    """Draw as many patients as there are, with replacement.
+
+    Args:
+        patients: (T,) the patient of each unit.
+        seed: Of the draw.
+
+    Returns:
+        Positions in `patients`, all units of a patient together, as often as the patient was drawn.
+    """
+    names, patient = np.unique(patients, return_inverse=True)
+    drawn = np.random.default_rng([seed, 0xB00]).integers(len(names), size=len(names))
+    return np.repeat(np.arange(len(patients)), np.bincount(drawn, minlength=len(names))[patient])
+
+
+def even_out(patients: np.ndarray, grades: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Repeat patients of rare grades, with all their units, until each grade has as many patients as the commonest.
+
+    Args:
+        patients: (T,) the patient of each unit.
+        grades: (T,) grades 0-4; a patient's is the highest.
+        generator: Draws who is repeated once more, where it does not come out even.
+
+    Returns:
+        Positions in `patients`, each at least once.
+    """
+    names, patient = np.unique(patients, return_inverse=True)
+    worst = np.zeros(len(names), np.int64)
+    np.maximum.at(worst, patient, grades)
+    wanted = np.bincount(worst).max()
+    times = np.ones(len(names), np.int64)
+    for grade in np.unique(worst):
+        peers = np.flatnonzero(worst == grade)
+        whole, rest = divmod(wanted, len(peers))
+        times[peers] = whole
+        times[generator.choice(peers, rest, replace=False)] += 1
+    return np.repeat(np.arange(len(patients)), times[patient])
