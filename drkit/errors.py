@@ -10,12 +10,19 @@ DrkitError            shown as one line; the program ends with exit code 2
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from typing import Any
 
 
 class DrkitError(Exception):
-    """A refusal: says where, what, what was expected, and what to do."""
+    """A refusal: says where, what, what was expected, and what to do.
+
+    Attributes:
+        exit_code: Of the program.
+        table: A `drkit.reporting.Table` to be shown below the sentence; None: none.
+    """
 
     exit_code = 2
+    table: Any = None
 
 
 class UsageError(DrkitError):

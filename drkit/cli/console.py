@@ -41,6 +41,8 @@ def refuse(error: DrkitError) -> None:
             _print(console, f"go on with: {_with_options(error.resume_options)}")
     else:
         _print(console, f"drkit: error: {' '.join(str(error).split())}", style="red")
+        if error.table:
+            _show_table(console, error.table)
 
 
 def show_traceback() -> None:

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from drkit.cli.options import DryRun, Force, Name, Resume, RunsDir, spread
+from drkit.cli.options import DryRun, Force, ListBackbones, Name, PreviewAugmentation, Resume, RunsDir, spread
 from drkit.reporting import Report
 from drkit.training.config import TrainingConfig
 
 EXAMPLES = (
-    "drkit finetune --data DeepDRiD --epochs 6",
-    "drkit finetune --data DeepDRiD --freeze backbone --copies 2 --name quick",
+    "drkit finetune --data DeepDRiD --backbone resnet18 --weights pretrained_DR_resize.pth",
+    "drkit finetune --data DeepDRiD --unit patient --freeze 3 --folds 5 --folds-over train+val --name patients",
 )
 
 
@@ -19,13 +19,19 @@ def finetune(
     runs_dir: RunsDir = Path("runs"),
     resume: Resume = False,
     dry_run: DryRun = False,
+    preview_augmentation: PreviewAugmentation = None,
+    list_backbones: ListBackbones = None,
     force: Force = False,
 ) -> Report:
-    """Fine-tune an ImageNet-pretrained backbone to grade diabetic retinopathy.
+    """Fine-tune a pretrained backbone to grade diabetic retinopathy.
 
-    Reads: a data set. Writes: a run, that is NAME.safetensors, NAME.parquet, NAME.history.csv and NAME.json.
+    Reads: a data set, and weights. Writes: a run, that is NAME.safetensors (with --folds K: NAME.fold0.safetensors
+    and so on), NAME.parquet, NAME.history.csv and NAME.json.
     """
     from drkit.recipes.finetune import RunPlace, plan_finetune, run_finetune
+    from drkit.recipes.finetune import preview_augmentation as preview
 
     place = RunPlace(runs_dir, name, resume, force)
+    if preview_augmentation is not None:
+        return preview(config, preview_augmentation, force=force)
     return plan_finetune(config, place) if dry_run else run_finetune(config, place)

@@ -1,13 +1,17 @@
 """Options that several commands share, and the helper that turns a config into options."""
 
 import inspect
-from collections.abc import Callable
-from dataclasses import MISSING, Field, fields, is_dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
+
+from drkit.cli import console
+from drkit.errors import DrkitError
+from drkit.reporting import Table
 
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON object on stdout.")]
@@ -21,7 +25,58 @@ Name = Annotated[
 ]
 RunsDir = Annotated[Path, typer.Option(help="Folder of the runs.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run of this name.")]
+PreviewAugmentation = Annotated[
+    Path | None, typer.Option(help="Only draw what --augment makes of a few photographs, into this picture.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check data set and options, print the plan, write nothing.")]
+
+
+def _list_backbones(pattern: str | None) -> None:
+    if pattern is None:
+        return
+    from drkit.models.listing import list_backbones
+
+    try:
+        console.show(BackboneList(tuple(list_backbones(pattern))), as_object=False)
+    except DrkitError as error:
+        console.refuse(error)
+        raise typer.Exit(error.exit_code) from None
+    raise typer.Exit
+
+
+@dataclass(frozen=True)
+class BackboneList:
+    """What `--list-backbones` shows.
+
+    Args:
+        entries: `drkit.models.listing.BackboneEntry`, by name.
+    """
+
+    entries: tuple[Any, ...]
+
+    def story(self) -> Iterator[str | Table]:
+        """A row a backbone."""
+        rows = [
+            (
+                entry.name,
+                "" if entry.parameters is None else f"{entry.parameters:.1f} M",
+                "" if entry.side is None else f"{entry.side} px",
+                entry.weights or "",
+            )
+            for entry in self.entries
+        ]
+        yield Table("backbones", ("backbone", "parameters", "input", "weights at hand"), rows)
+
+
+ListBackbones = Annotated[
+    str | None,
+    typer.Option(
+        callback=_list_backbones,
+        is_eager=True,
+        metavar="PATTERN",
+        help="List the backbones that match, as in 'eff*', with parameters, input size and whether weights are at hand.",
+    ),
+]
 
 
 def spread(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -27,6 +27,9 @@ def predict(
     device: Annotated[Device, typer.Option(help="auto: a GPU if there is one.")] = "auto",
     workers: Annotated[int | None, typer.Option(min=1, help="Threads that read photographs.")] = None,
     cache_dir: Annotated[Path | None, typer.Option(help="Where photographs go that do not fit in memory.")] = None,
+    embeddings: Annotated[
+        bool, typer.Option("--embeddings", help="Keep each photograph's activations in the predictions file.")
+    ] = False,
 ) -> Report:
     """Grade photographs with a finished run, whether or not their grades are known.
 
@@ -34,4 +37,4 @@ def predict(
     """
     from drkit.recipes.predict import PredictConfig, run_predict
 
-    return run_predict(run, PredictConfig(data, split, out, force, device, workers, cache_dir))
+    return run_predict(run, PredictConfig(data, split, out, force, device, workers, cache_dir, embeddings))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from drkit.catalogue import SHORT_BACKBONES
 from drkit.data.rendering import InputFormat
 from drkit.errors import DrkitError, InputError, UsageError
+from drkit.models.stages import bypassed, find_stages
 from drkit.models.weights import PACKAGED, load_packaged, packaged_weights
 from drkit.talk import say
 
@@ -39,6 +40,17 @@ class Backbone(nn.Module):
         self.head_norm = next((norm for norm in norms if isinstance(norm, nn.LayerNorm)), None)
         self.network = network
         self.num_features = _strip_unreached(network, lambda: self(torch.zeros(1, 3, side, side)))
+        found = find_stages(network, lambda: self(torch.zeros(1, 3, side, side)))
+        self.stages = tuple(tuple(f"network.{path}" for path in stage) for stage in found)
+
+    def paths(self, first: int, last: int) -> list[str]:
+        """Paths of the modules of stages `first` to `last` - 1, counted from 0 at the image."""
+        return [path for stage in self.stages[first:last] for path in stage]
+
+    def lower(self, images: Tensor, num_stages: int) -> Tensor:
+        """Images (B, 3, S, S) to what the stage after the first `num_stages` is fed."""
+        with bypassed(self, self.paths(num_stages, len(self.stages))):
+            return self.network.forward_features(images)  # type: ignore[operator]
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, 3, S, S) to a feature map (B, C, h, w)."""

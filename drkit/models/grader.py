@@ -1,11 +1,18 @@
-"""The network that grades: backbone, pool, head."""
+"""The network that grades: backbone, attention, pool, fusion, head."""
+
+from collections.abc import Callable
+from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from drkit.data.units import Places
 from drkit.errors import InputError
+from drkit.losses import Loss, build_loss
 from drkit.models.backbones import Backbone, build_backbone
+from drkit.models.fusion import build_fusion, mean_of
+from drkit.records.checkpoint import Architecture
 
 
 class MeanMaxPool(nn.Module):
@@ -20,62 +27,114 @@ class MeanMaxPool(nn.Module):
         self.norm = norm
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C, h, w) to (B, 2C)."""
-        pooled = torch.stack([features.mean((2, 3)), features.amax((2, 3))], 1)  # (B, 2, C)
+        """(P, C, h, w) to (P, 2C)."""
+        pooled = torch.stack([features.mean((2, 3)), features.amax((2, 3))], 1)  # (P, 2, C)
         if self.norm is not None:
             pooled = F.layer_norm(pooled, self.norm.normalized_shape, self.norm.weight, self.norm.bias, self.norm.eps)
         return pooled.flatten(1)
 
 
 class Head(nn.Module):
-    """From pooled activations to logits.
+    """From a unit's activations to logits.
 
     Args:
         num_features: F.
-        num_outputs: Logits an image.
-        dropout: Probability, before the linear layer.
+        loss: Says what the logits are, and so makes the last layer.
+        dropout: Probability, before the last layer.
     """
 
-    def __init__(self, num_features: int, num_outputs: int, dropout: float) -> None:
+    def __init__(self, num_features: int, loss: Loss, dropout: float) -> None:
         super().__init__()
         self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(num_features, num_outputs)
+        self.output = loss.build_output(num_features)
 
     def forward(self, activations: Tensor) -> Tensor:
         """(B, F) to (B, num_outputs)."""
-        return self.linear(self.dropout(activations))
+        return self.output(self.dropout(activations))
 
 
 class Grader(nn.Module):
-    """Grades fundus photographs.
+    """Grades units of fundus photographs.
 
     Args:
-        backbone: Gives feature maps.
-        num_outputs: Logits an image; what they mean is the loss's affair.
-        dropout: Probability, before the head.
+        backbones: Give feature maps: one that all photographs share, or one for each slot of a unit.
+        attention: From feature maps to feature maps of the same shape.
+        architecture: What else it is made of.
     """
 
-    def __init__(self, backbone: Backbone, num_outputs: int, dropout: float) -> None:
+    def __init__(self, backbones: list[Backbone], attention: nn.Module, architecture: Architecture) -> None:
         super().__init__()
-        self.pool = MeanMaxPool(backbone.head_norm)
-        backbone.head_norm = None  # the pool's now: no tensor stands twice in a checkpoint
-        self.backbone = backbone
-        self.num_features = 2 * backbone.num_features
-        self.head = Head(self.num_features, num_outputs, dropout)
+        loss = build_loss(architecture.loss)
+        self.pool = MeanMaxPool(_take_norms(backbones))
+        self.backbone = backbones[0]
+        self.others = nn.ModuleList(backbones[1:])  # of the slots after the first
+        self.attention = attention
+        self.num_features = 2 * backbones[0].num_features  # of a photograph
+        self.fusion = build_fusion(architecture.fusion, self.num_features, architecture.num_slots)
+        self.head = Head(self.fusion.num_features, loss, architecture.dropout)
+        self.auxiliary = Head(self.num_features, loss, architecture.dropout) if architecture.auxiliary else None
 
-    def embed(self, images: Tensor) -> Tensor:
-        """Images (B, 3, S, S) to what the head sees, (B, 2C)."""
-        return self.pool(self.backbone(images))
+    def maps(self, images: Tensor, places: Places) -> Tensor:
+        """Images (P, 3, S, S) to feature maps (P, C, h, w), before attention."""
+        if not len(self.others):
+            return self.backbone(images)
+        backbones = [self.backbone, *self.others]
+        chosen = [places.slot == slot for slot in range(len(backbones))]
+        parts = [backbones[slot](images[here]) for slot, here in enumerate(chosen) if here.any()]
+        order = torch.cat([here.nonzero().squeeze(1) for here in chosen])
+        return torch.cat(parts)[order.argsort()]
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Images (B, 3, S, S) to logits (B, num_outputs)."""
-        return self.head(self.embed(images))
+    def embed(self, images: Tensor, places: Places) -> Tensor:
+        """Images (P, 3, S, S) to a photograph's activations (P, 2C)."""
+        return self.pool(self.attention(self.maps(images, places)))
+
+    def grade(self, maps: Tensor, places: Places) -> Tensor:
+        """Feature maps (P, C, h, w) to logits (B, num_outputs)."""
+        return self.head(self.fusion(self.pool(self.attention(maps)), places))
+
+    def answer(self, images: Tensor, places: Places) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Images (P, 3, S, S) to logits, activations, and the logits of the auxiliary head.
+
+        Returns:
+            (B, num_outputs), (P, 2C), and (G, num_outputs), an eye each, or None without an auxiliary head.
+        """
+        activations = self.embed(images, places)
+        logits = self.head(self.fusion(activations, places))
+        if self.auxiliary is None:
+            return logits, activations, None
+        return logits, activations, self.auxiliary(mean_of(activations, places.eye, places.num_eyes))
+
+    def depth_below_head(self, name: str) -> int:
+        """How many stages a parameter, by its name, lies below the head: 0 for what is no backbone's."""
+        if not name.startswith(("backbone.", "others.")):
+            return 0
+        stages = self.backbone.stages
+        inside = "network." + name.partition("network.")[2]
+        depths = [depth for depth, stage in enumerate(stages) for path in stage if inside.startswith(f"{path}.")]
+        return len(stages) - (depths[0] if depths else 0)  # tokens and positions lie in no stage: the lowest
+
+    def forward(self, images: Tensor, places: Places | None = None) -> Tensor:
+        """Images (P, 3, S, S) to logits (B, num_outputs); without places each photograph is a unit."""
+        return self.answer(images, places or Places.alone(len(images), images.device))[0]
 
 
-def build_grader(name: str, side: int, *, num_outputs: int, dropout: float, pretrained: bool) -> Grader:
-    """Build a grader on timm's backbone `name`; see `build_backbone` for what may go wrong."""
-    backbone = build_backbone(name, side, pretrained=pretrained)
-    return Grader(backbone, num_outputs, dropout).to(memory_format=torch.channels_last)
+def build_grader(
+    architecture: Architecture, *, pretrained: bool = False, load: Callable[[list[Backbone]], None] | None = None
+) -> Grader:
+    """Build a grader; see `build_backbone` for what may go wrong.
+
+    Args:
+        architecture: What it is made of.
+        pretrained: Start from ImageNet.
+        load: Puts weights into the backbones of the slots.
+    """
+    backbone = build_backbone(architecture.backbone, architecture.side, pretrained=pretrained)
+    num_backbones = architecture.num_slots if architecture.unshared else 1
+    backbones = [backbone, *(deepcopy(backbone) for _ in range(1, num_backbones))]
+    if load:
+        load(backbones)
+    grader = Grader(backbones, nn.Identity(), architecture)
+    return grader.to(memory_format=torch.channels_last)
 
 
 def restore_grader(grader: Grader, tensors: dict[str, Tensor], source: str) -> Grader:
@@ -90,3 +149,11 @@ def restore_grader(grader: Grader, tensors: dict[str, Tensor], source: str) -> G
         reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise InputError(f"{source} does not hold the network its header names: {reason}") from None
     return grader
+
+
+def _take_norms(backbones: list[Backbone]) -> nn.LayerNorm | None:
+    """The norm behind the pool, which is the pool's now: no tensor stands twice in a checkpoint."""
+    norm = backbones[0].head_norm
+    for backbone in backbones:
+        backbone.head_norm = None
+    return norm

@@ -1,35 +1,38 @@
 """`predict`: a trained run grades photographs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 import drkit
-from drkit.catalogue import LOSSES
 from drkit.data.bank import PhotographBank, build_bank
 from drkit.data.cache import default_cache_dir
 from drkit.data.patients import name_unknown_patients
-from drkit.data.rendering import InputFormat, render
+from drkit.data.rendering import InputFormat, dihedral_views, render
+from drkit.data.units import Unit, Units, build_units
 from drkit.errors import InputError
 from drkit.grades import NUM_GRADES, SPLITS, Split, Target
-from drkit.inference import Answers, in_batches, read_answers, run_network
-from drkit.models.grader import Grader, build_grader, restore_grader
+from drkit.inference import Answers, run_units
+from drkit.losses import build_loss
+from drkit.models.restoring import OpenedRun, open_run
 from drkit.records.atomic import check_writable
-from drkit.records.checkpoint import CheckpointHeader, read_checkpoint
+from drkit.records.checkpoint import CheckpointHeader
 from drkit.records.labels import Labels
 from drkit.records.layouts import read_dataset
 from drkit.records.manifest import steps_to_apply
 from drkit.records.predictions import Predictions, PredictionsMeta, build_predictions, write_predictions
 from drkit.records.provenance import sha256_file
-from drkit.records.runs import Run, find_run, read_run_record
+from drkit.records.runs import Run
 from drkit.reporting import Table
-from drkit.talk import track, warn
+from drkit.talk import warn
 from drkit.training.runtime import keep_freed_memory, pick_device
+
+_ARTICLES = {"image": "a photograph", "eye": "an eye", "patient": "a patient"}
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class PredictConfig:
         device: `auto`, `cpu`, `cuda` or `mps`.
         workers: Threads that read photographs; None: one a core.
         cache_dir: Where photographs go that do not fit in memory; None: the user's cache.
+        embeddings: Keep each photograph's activations in the file.
     """
 
     data: Path
@@ -53,6 +57,7 @@ class PredictConfig:
     device: str = "auto"
     workers: int | None = None
     cache_dir: Path | None = None
+    embeddings: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,14 +95,20 @@ def run_predict(run_path: Path, config: PredictConfig) -> PredictReport:
         InputError: no such run, no such data set, or photographs that cannot be read.
         OutputExistsError: the predictions file is there already.
     """
-    run = find_run(run_path)
-    out = config.out or Path("predictions") / f"{run.name}.parquet"
+    opened = open_run(run_path)
+    out = config.out or Path("predictions") / f"{opened.run.name}.parquet"
     check_writable(out, force=config.force)
-    record, (tensors, header) = read_run_record(run), read_checkpoint(run.checkpoint)
-    if record["files"].get(run.checkpoint.name) != sha256_file(run.checkpoint):
-        raise InputError(f"{run.checkpoint} is not the file that {run.record} vouches for: restore it, or train again")
+    predictions = grade_dataset(opened, config)
+    write_predictions(predictions, out, force=config.force)
+    return _report(predictions, opened.run, out)
+
+
+def grade_dataset(opened: OpenedRun, config: PredictConfig) -> Predictions:
+    """Grade the photographs of a data set, by the mean of a run's networks."""
     labels = name_unknown_patients(_choose(read_dataset(config.data), config))
-    grader = _rebuild(tensors, header, run)
+    header = opened.header
+    units = build_units(labels, cast(Unit, header.architecture.unit))
+    _check_slots(units, header)
     bank = build_bank(
         labels,
         header.bank_side,
@@ -106,10 +117,16 @@ def run_predict(run_path: Path, config: PredictConfig) -> PredictReport:
         steps=steps_to_apply(labels.root, header.steps),
     )
     keep_freed_memory()
-    answers = _grade(grader, bank, header, pick_device(config.device))
-    predictions = _assemble(labels, answers, header, run, _was_seen(labels, bank, record))
-    write_predictions(predictions, out, force=config.force)
-    return _report(predictions, run, out)
+    answers, embedding = _grade(opened, bank, units, pick_device(config.device))
+    seen = _was_seen(bank, opened.record)
+    return build_predictions(
+        labels,
+        probabilities=answers.probabilities,
+        score=answers.score,
+        meta=_meta(labels, opened, seen),
+        name=opened.run.name,
+        embedding=embedding if config.embeddings else None,
+    )
 
 
 def _choose(labels: Labels, config: PredictConfig) -> Labels:
@@ -119,22 +136,37 @@ def _choose(labels: Labels, config: PredictConfig) -> Labels:
     return chosen
 
 
-def _rebuild(tensors: dict[str, Tensor], header: CheckpointHeader, run: Run) -> Grader:
-    grader = build_grader(
-        header.backbone, header.side, num_outputs=header.num_outputs, dropout=header.dropout, pretrained=False
+def _check_slots(units: Units, header: CheckpointHeader) -> None:
+    """Hold that a network with a place for each photograph has one for each.
+
+    Raises:
+        InputError: more photographs a unit than it was trained on.
+    """
+    known = header.architecture.num_slots
+    if units.num_slots > known and (header.architecture.fusion == "concat" or known == 1):
+        raise InputError(
+            f"the run joins at most {known} photographs of {_ARTICLES[units.kind]}, the data set has {units.num_slots}"
+        )
+
+
+def _grade(opened: OpenedRun, bank: PhotographBank, units: Units, device: torch.device) -> tuple[Answers, np.ndarray]:
+    """Answers (N) and the first network's activations (N, F), photograph by photograph."""
+    header, loss = opened.header, build_loss(opened.header.architecture.loss)
+    wanted = InputFormat(header.architecture.side, header.mean, header.std)
+
+    def views(rows: np.ndarray) -> Iterable[Tensor]:
+        plain = render(bank.pixels[rows], wanted, device)
+        return dihedral_views(plain) if header.tta else [plain]
+
+    outputs = [run_units(grader.to(device), views, units, np.arange(len(units))) for grader in opened.graders]
+    answers = Answers.mean(
+        [output.read(loss, each.sigma) for output, each in zip(outputs, opened.headers, strict=True)]
     )
-    return restore_grader(grader, tensors, str(run.checkpoint))
+    order = np.argsort(outputs[0].rows)
+    return answers.at(units.unit_of), outputs[0].activations[order]
 
 
-def _grade(grader: Grader, bank: PhotographBank, header: CheckpointHeader, device: torch.device) -> Answers:
-    wanted = InputFormat(header.side, header.mean, header.std)
-    batches = list(in_batches(np.arange(len(bank))))
-    images = (render(bank.pixels[rows], wanted, device) for rows in track(batches, "grading", len(batches)))
-    logits = run_network(grader.to(device), images)
-    return read_answers(LOSSES[header.loss].load()(), logits, header.sigma)
-
-
-def _was_seen(labels: Labels, bank: PhotographBank, record: dict[str, Any]) -> np.ndarray:
+def _was_seen(bank: PhotographBank, record: dict[str, Any]) -> np.ndarray:
     """(N,) whether the run was trained on the photograph, told by its content."""
     trained = set(record["trained_on_photographs"])
     seen = np.array([key in trained for key in bank.hashes])
@@ -143,25 +175,24 @@ def _was_seen(labels: Labels, bank: PhotographBank, record: dict[str, Any]) -> n
     return seen
 
 
-def _assemble(labels: Labels, answers: Answers, header: CheckpointHeader, run: Run, seen: np.ndarray) -> Predictions:
-    splits = labels.rows["split"]
+def _meta(labels: Labels, opened: OpenedRun, seen: np.ndarray) -> PredictionsMeta:
+    splits, header = labels.rows["split"], opened.header
     wholly = tuple(split for split in SPLITS if (splits == split).any() and seen[splits == split].all())
     partly = labels.rows["image_id"][seen & ~splits.isin(wholly).to_numpy()]
-    meta = PredictionsMeta(
+    return PredictionsMeta(
         target=header.target,
-        unit=header.unit,
+        unit=header.architecture.unit,
         decision=header.decision,
-        cut_points=None,
+        cut_points=header.cut_points,
         trained_on=wholly,
         trained_on_images=tuple(sorted(partly)),
         folds=0,
         chosen_on=header.chosen_on,
-        model=header.backbone,
-        checkpoint_sha256=sha256_file(run.checkpoint),
+        model=header.architecture.backbone,
+        checkpoint_sha256=sha256_file(opened.run.checkpoint(header.fold)),
         labels_sha256=labels.sha256,
-        provenance={"drkit_version": drkit.__version__, "parents": [header.provenance]},
+        provenance={"drkit_version": drkit.__version__, "parents": [each.provenance for each in opened.headers]},
     )
-    return build_predictions(labels, probabilities=answers.probabilities, score=answers.score, meta=meta, name=run.name)
 
 
 def _report(predictions: Predictions, run: Run, out: Path) -> PredictReport:

@@ -19,23 +19,51 @@ SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True)
+class Architecture:
+    """What a grader is made of.
+
+    Args:
+        backbone: timm's name.
+        side: Of the images in pixels.
+        unit: What one forward pass sees: image, eye or patient.
+        num_slots: Photographs of a whole unit.
+        fusion: How the photographs of a unit are joined: mean-max, attention or concat.
+        unshared: Whether each slot has a backbone of its own.
+        attention: Blocks between backbone and pool, as typed; empty: none.
+        loss: As typed; says what the logits are.
+        auxiliary: Whether a second head grades each eye for the other target.
+        dropout: Probability, before the head.
+    """
+
+    backbone: str
+    side: int
+    unit: str
+    num_slots: int
+    fusion: str
+    unshared: bool
+    attention: str
+    loss: str
+    auxiliary: bool
+    dropout: float
+
+
+@dataclass(frozen=True)
 class CheckpointHeader:
     """How a grader is rebuilt and how its logits are read.
 
     Args:
-        backbone: timm's name.
-        num_outputs: Logits an image.
-        dropout: Before the head.
-        side: Of the images in pixels.
+        architecture: What the grader is made of.
         bank_side: Of the photographs that images are made of.
         steps: Preprocessing that its photographs went through, as a manifest holds them.
         mean: Normalisation, a channel each.
         std: Normalisation, a channel each.
-        loss: Name in the catalogue; reads the logits.
         sigma: Residual of a regression on held-out photographs, in grades; 0 for other losses.
         decision: How probabilities and score become a grade.
+        cut_points: The four thresholds of the decision `cut_points`, else None.
         target: Whose grade.
-        unit: What one forward pass sees.
+        fold: Which patients it did not see, of `folds` parts; None without.
+        folds: Number of parts, 0 without.
+        tta: Whether answers are means over the eight flips and quarter turns of the images.
         chosen_on: What picked the epoch.
         epoch: Which was picked, from 1.
         labels_sha256: Hash of the labels it was trained with.
@@ -43,19 +71,18 @@ class CheckpointHeader:
         schema_version: Of this header.
     """
 
-    backbone: str
-    num_outputs: int
-    dropout: float
-    side: int
+    architecture: Architecture
     bank_side: int
     steps: tuple[str, ...]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    loss: str
     sigma: float
     decision: str
+    cut_points: tuple[float, ...] | None
     target: Target
-    unit: str
+    fold: int | None
+    folds: int
+    tta: bool
     chosen_on: str
     epoch: int
     labels_sha256: str
@@ -103,4 +130,9 @@ def _parse_header(text: str, path: Path) -> CheckpointHeader:
     if set(record) != expected:
         raise InputError(f"{path}: its header is not what drkit writes: {', '.join(sorted(set(record) ^ expected))}")
     lists = {key: tuple(record[key]) for key in ("steps", "mean", "std")}
-    return CheckpointHeader(**{**record, **lists})
+    cut_points = None if record["cut_points"] is None else tuple(record["cut_points"])
+    try:
+        architecture = Architecture(**record["architecture"])
+    except TypeError as error:
+        raise InputError(f"{path}: its header is not what drkit writes: {error}") from None
+    return CheckpointHeader(**{**record, **lists, "cut_points": cut_points, "architecture": architecture})

@@ -59,7 +59,7 @@ class PredictionsMeta:
         decision: How a grade was made of probabilities and score, one of `drkit.decisions.DECISIONS`.
         cut_points: The four thresholds of the decision `cut_points`, else None.
         trained_on: Splits the weights were fitted on.
-        trained_on_images: Ids of rows the weights were fitted on in splits that were only partly trained on.
+        trained_on_images: Ids of further rows that the weights, or those they began from, were fitted on.
         folds: Number of cross-validation parts, 0 without.
         chosen_on: What picked the epoch or the settings: val, inner, last, ...
         model: The network or the ensemble, in words.
@@ -118,10 +118,10 @@ class Predictions:
         return patient_keys(self.rows)
 
     def leaked_rows(self) -> NDArray[np.bool_]:
-        """(N,) whether the photograph or its whole split was trained on and no fold held it out."""
+        """(N,) whether the photograph is known to be trained on, or its split was and no fold held it out."""
         by_split = self.rows["split"].isin(self.meta.trained_on)
         by_name = self.rows["image_id"].isin(self.meta.trained_on_images)
-        return ((by_split | by_name) & self.rows["fold"].isna()).to_numpy(dtype=bool)
+        return (by_split & self.rows["fold"].isna() | by_name).to_numpy(dtype=bool)
 
     def where(self, keep: ArrayLike) -> "Predictions":
         """The rows for which `keep` (N,) is true."""

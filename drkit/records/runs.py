@@ -13,6 +13,7 @@ from drkit.records.provenance import circumstances, sha256_file
 
 SCHEMA_VERSION = 1
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_-]+")
+UNKNOWN_PHOTOGRAPHS = "unknown"  # among the photographs that foreign weights were trained on
 FILE_SUFFIX = re.compile(r"(\.fold\d+)?\.(safetensors|parquet|history\.csv|resume\.pt|comparison\.json|json)$")
 
 
@@ -42,10 +43,9 @@ class Run:
         """What the run is called."""
         return self.stem.name
 
-    @property
-    def checkpoint(self) -> Path:
+    def checkpoint(self, fold: int | None = None) -> Path:
         """The weights, with all that rebuilds model and input in their header."""
-        return self._file(".safetensors")
+        return self._file(f"{_infix(fold)}.safetensors")
 
     @property
     def predictions(self) -> Path:
@@ -57,23 +57,36 @@ class Run:
         """A row an epoch and split."""
         return self._file(".history.csv")
 
-    @property
-    def resume(self) -> Path:
+    def resume(self, fold: int | None = None) -> Path:
         """The state of an unfinished training."""
-        return self._file(".resume.pt")
+        return self._file(f"{_infix(fold)}.resume.pt")
 
     @property
     def record(self) -> Path:
         """The JSON that is the run."""
         return self._file(".json")
 
-    @property
-    def outputs(self) -> tuple[Path, ...]:
-        """What a finished run consists of, in the order of writing."""
-        return (self.checkpoint, self.history, self.predictions, self.record)
+    def outputs(self, folds: int = 0) -> tuple[Path, ...]:
+        """What a finished run of so many folds consists of, in the order of writing."""
+        return (*map(self.checkpoint, fold_numbers(folds)), self.history, self.predictions, self.record)
+
+    def unfinished(self) -> list[Path]:
+        """States of an unfinished training that are there."""
+        names = re.compile(rf"{re.escape(self.name)}(\.fold\d+)?\.resume\.pt")
+        folder = self.stem.parent
+        return sorted(path for path in folder.glob("*.resume.pt") if names.fullmatch(path.name))
 
     def _file(self, suffix: str) -> Path:
         return self.stem.with_name(self.name + suffix)
+
+
+def fold_numbers(folds: int) -> tuple[int | None, ...]:
+    """The numbers of so many folds; a run without folds has one part, None."""
+    return tuple(range(folds)) or (None,)
+
+
+def _infix(fold: int | None) -> str:
+    return "" if fold is None else f".fold{fold}"
 
 
 def find_run(path: Path) -> Run:
@@ -85,18 +98,21 @@ def find_run(path: Path) -> Run:
     run = Run.of(path)
     if run.record.is_file():
         return run
-    if run.resume.is_file():
+    if run.unfinished():
         raise InputError(f"{run.stem} is unfinished: go on with drkit finetune ... --name {run.name} --resume")
     raise InputError(f"{run.record} does not exist: expected a finished run, by its name or any of its files")
 
 
-def new_run(runs_dir: Path, name: str | None, default: str, *, resume: bool, force: bool) -> Run:
+def new_run(
+    runs_dir: Path, name: str | None, default: str, *, folds: int = 0, resume: bool = False, force: bool = False
+) -> Run:
     """Name a run that is to be trained.
 
     Args:
         runs_dir: Its folder.
         name: As typed, never changed; None: `default`, then `default-2`, `default-3`, whichever is free.
         default: A name made of what is trained.
+        folds: How many parts it has, 0 without.
         resume: The run is expected to be there, unfinished.
         force: It may be overwritten.
 
@@ -109,23 +125,23 @@ def new_run(runs_dir: Path, name: str | None, default: str, *, resume: bool, for
         raise UsageError(f"--name '{name}': letters, digits, '-' and '_' are expected")
     if resume:
         return _unfinished(Run(runs_dir / (name or default)), force=force)
-    run = Run(runs_dir / name) if name else _first_free(runs_dir, default, force=force)
-    if run.resume.exists() and not force:
+    run = Run(runs_dir / name) if name else _first_free(runs_dir, default, folds, force=force)
+    if run.unfinished() and not force:
         raise OutputExistsError(f"{run.stem} is unfinished: go on with --resume, or start again with --force")
-    for path in run.outputs:
+    for path in run.outputs(folds):
         check_writable(path, force=force)
     return run
 
 
 def write_run_record(run: Run, record: Mapping[str, Any], *, force: bool) -> None:
-    """Write the JSON of a run whose other files are there, and drop its resume file.
+    """Write the JSON of a run whose other files are there, and drop its resume files.
 
     Args:
         run: The run.
-        record: What belongs in it beside the files' hashes and the circumstances.
+        record: What belongs in it beside the files' hashes and the circumstances; `folds` among it.
         force: Overwrite one that is there.
     """
-    files = {path.name: sha256_file(path) for path in run.outputs[:-1]}
+    files = {path.name: sha256_file(path) for path in run.outputs(record["folds"])[:-1]}
     content = {
         "schema_version": SCHEMA_VERSION,
         "name": run.name,
@@ -133,8 +149,11 @@ def write_run_record(run: Run, record: Mapping[str, Any], *, force: bool) -> Non
         **record,
         "made": circumstances(),
     }
+    for leftover in _checkpoints(run) - set(run.outputs(record["folds"])):  # of an earlier run of this name
+        leftover.unlink()
     write_bytes(run.record, (json.dumps(content, indent=1) + "\n").encode(), force=force)
-    run.resume.unlink(missing_ok=True)
+    for state in run.unfinished():
+        state.unlink()
 
 
 def read_run_record(run: Run) -> dict[str, Any]:
@@ -146,6 +165,7 @@ def read_run_record(run: Run) -> dict[str, Any]:
     try:
         record = json.loads(run.record.read_text(encoding="utf-8"))
         version, photographs = record["schema_version"], record["trained_on_photographs"]
+        record.setdefault("folds", 0)
     except (ValueError, KeyError, TypeError, OSError):
         raise InputError(f"{run.record} is not a run's record: train again, or restore the file") from None
     if version != SCHEMA_VERSION or not isinstance(photographs, Sequence):
@@ -153,17 +173,22 @@ def read_run_record(run: Run) -> dict[str, Any]:
     return record
 
 
+def _checkpoints(run: Run) -> set[Path]:
+    names = re.compile(rf"{re.escape(run.name)}(\.fold\d+)?\.safetensors")
+    return {path for path in run.stem.parent.glob("*.safetensors") if names.fullmatch(path.name)}
+
+
 def _unfinished(run: Run, *, force: bool) -> Run:
-    if not run.resume.is_file():
+    if not run.unfinished():
         state = "is finished" if run.record.is_file() else "was never begun"
         raise InputError(f"{run.stem} {state}: there is nothing to resume")
     check_writable(run.record, force=force)  # an earlier run of this name; files without it are leftovers
     return run
 
 
-def _first_free(runs_dir: Path, default: str, *, force: bool) -> Run:
+def _first_free(runs_dir: Path, default: str, folds: int, *, force: bool) -> Run:
     run, number = Run(runs_dir / default), 1
-    while not force and any(path.exists() for path in (*run.outputs, run.resume)):
+    while not force and (run.unfinished() or any(path.exists() for path in run.outputs(folds))):
         number += 1
         run = Run(runs_dir / f"{default}-{number}")
     return run

@@ -2,132 +2,254 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from typer import Option
 
-from drkit.catalogue import LOSSES, POLICIES, Catalogue, find
+from drkit.catalogue import LOSSES, POLICIES
+from drkit.choices import list_choices
+from drkit.errors import UsageError
 from drkit.grades import Target
 
-Weights = Literal["imagenet", "none"]
-Freeze = Literal["none", "backbone"]
+Unit = Literal["image", "eye", "patient"]
+Fusion = Literal["mean-max", "attention", "concat"]
+Optimizer = Literal["adamw", "sgd"]
 Choose = Literal["val", "inner", "last"]
+FoldsOver = Literal["train", "train+val"]
+Decision = Literal["own", "cut-points"]
+Oversample = Literal["none", "patient"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "32", "bf16", "fp16"]
 
-DATA, MODEL, LEARNING, MACHINE = "Data", "Model", "Learning", "Machine"
 
-
-def _listing(catalogue: Catalogue) -> str:
-    return "; ".join(f"{name}: {entry.summary}" for name, entry in catalogue.items())
+def _panel(name: str, help: str = "", *flags: str, **limits: Any) -> Any:
+    """An option of one of the panels that `--help` shows."""
+    return Option(*flags, help=help, rich_help_panel=name, **limits)
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
+class DataOptions:
+    """What is learned from which photographs."""
+
+    data: Annotated[
+        Path, _panel("Data", "The data set, in any known layout.", envvar="DRKIT_DATA")
+    ] = Path("DeepDRiD")  # fmt: skip
+    unit: Annotated[
+        Unit, _panel("Data", "What one forward pass sees: a photograph, an eye's views (dual), all of a patient's.")
+    ] = "image"
+    target: Annotated[
+        Target | None,
+        _panel(
+            "Data", "Whose grade is learned; by default the patient's where it is known, else the eye's."
+        ),
+    ] = None
+    auxiliary: Annotated[
+        bool, _panel("Data", "Learn the other target, too, by a second head on each eye.", "--auxiliary")
+    ] = False
+    val_share: Annotated[
+        float,
+        _panel("Data", "Share of the patients to validate on where no val split is graded.", min=0.01, max=0.9),
+    ] = 0.2
+    folds: Annotated[
+        int | None,
+        _panel("Data", "Train so many times, each without one part of the patients, which it then grades.", min=2),
+    ] = None
+    folds_over: Annotated[FoldsOver, _panel("Data", "Whose patients are parted into folds.")] = "train"
+    oversample: Annotated[
+        Oversample,
+        _panel("Data", "patient: repeat patients of rare grades, with all their photographs, until grades are even."),
+    ] = "none"
+    bootstrap_patients: Annotated[
+        int | None,
+        _panel("Data", "Train on patients drawn with replacement by this seed, for bagging.", min=0, max=2**32 - 1),
+    ] = None
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """The network and what it starts from."""
+
+    backbone: Annotated[
+        str | None,
+        _panel(
+            "Model",
+            "resnet18, resnet34, vgg16, efficientnet_b0, densenet121, mobilenet_v2, or any timm model; by default that"
+            " of the run that --weights names, else tf_efficientnet_lite0.",
+        ),
+    ] = None
+    weights: Annotated[
+        str,
+        _panel("Model", "What the backbone starts from: imagenet, none, a file, a folder of files, or a finished run."),
+    ] = "imagenet"
+    allow_seen: Annotated[
+        bool,
+        _panel("Model", "Accept weights that were trained on photographs of val or test.", "--allow-seen"),
+    ] = False
+    size: Annotated[
+        int | None,
+        _panel(
+            "Model",
+            "Side of the network's input in pixels; by default that of --weights, else the backbone's.",
+            min=32,
+        ),
+    ] = None
+    fusion: Annotated[Fusion, _panel("Model", "How the photographs of an eye or a patient are joined.")] = "mean-max"
+    unshared: Annotated[
+        bool, _panel("Model", "A backbone for each photograph of a unit, as the course's dual network.", "--unshared")
+    ] = False
+    dropout: Annotated[float, _panel("Model", "Before the head.", min=0.0, max=0.95)] = 0.2
+    freeze: Annotated[
+        str,
+        _panel(
+            "Model",
+            "none; backbone: train the head alone; a number K: all but the first K stages. What is frozen runs once,"
+            " on the plain photograph and --copies augmented ones.",
+        ),
+    ] = "none"
+    copies: Annotated[int, _panel("Model", "Augmented copies a photograph, with --freeze.", min=0)] = 8
+
+
+@dataclass(frozen=True)
+class LearningOptions:
+    """How it is learned."""
+
+    loss: Annotated[str, _panel("Learning", list_choices(LOSSES))] = "regression"
+    decision: Annotated[
+        Decision, _panel("Learning", "How a grade is decided: the loss's own way, or by cut points fitted out of fold.")
+    ] = "own"
+    augment: Annotated[str, _panel("Learning", list_choices(POLICIES) + "; or a TOML file")] = "medium"
+    mixup: Annotated[float, _panel("Learning", "Alpha of the beta that mixes two units; 0: none.", min=0.0)] = 0.0
+    epochs: Annotated[int, _panel("Learning", min=1)] = 12
+    batch_size: Annotated[int, _panel("Learning", "Units a batch.", min=1)] = 16
+    accumulate: Annotated[int, _panel("Learning", "Batches a step.", min=1)] = 1
+    optimizer: Annotated[Optimizer, _panel("Learning", "sgd: with Nesterov momentum 0.9.")] = "adamw"
+    lr: Annotated[float, _panel("Learning", "Highest learning rate, after the warm-up.", min=0.0)] = 3e-4
+    layer_decay: Annotated[
+        float, _panel("Learning", "Factor of the learning rate from stage to stage, downwards.", min=0.01, max=1.0)
+    ] = 1.0
+    weight_decay: Annotated[float, _panel("Learning", min=0.0)] = 0.02
+    unfreeze_every: Annotated[
+        int | None,
+        _panel("Learning", "Begin with the head alone and let one more stage learn after so many epochs.", min=1),
+    ] = None
+    clip: Annotated[float | None, _panel("Learning", "Highest norm of the gradient.", min=0.0)] = None
+    ema: Annotated[bool, _panel("Learning", "Judge and keep a running average of the weights.", "--ema/--no-ema")] = (
+        True
+    )
+    class_weights: Annotated[
+        bool, _panel("Learning", "Weight units by how rare their grade is.", "--class-weights")
+    ] = False
+    choose: Annotated[
+        Choose | None,
+        _panel(
+            "Learning",
+            "What picks the epoch: val (default), an inner 15 % of the training patients (default with --folds), or"
+            " none (last).",
+        ),
+    ] = None
+    patience: Annotated[
+        int | None, _panel("Learning", "Stop after so many epochs without a better quadratic kappa.", min=1)
+    ] = None
+    tta: Annotated[bool, _panel("Learning", "Grade by the mean over eight flips and quarter turns.", "--tta")] = False
+    seed: Annotated[int, _panel("Learning", min=0, max=2**32 - 1)] = 0
+
+
+@dataclass(frozen=True)
+class MachineOptions:
+    """What computes."""
+
+    device: Annotated[Device, _panel("Machine", "auto: a GPU if there is one.")] = "auto"
+    precision: Annotated[Precision, _panel("Machine", "auto: bf16 or else fp16 on a GPU, 32 bits elsewhere.")] = "auto"
+    compile: Annotated[bool, _panel("Machine", "Let torch compile the network.", "--compile")] = False
+    devices: Annotated[int, _panel("Machine", "Processes of one device each.", min=1)] = 1
+    nodes: Annotated[int, _panel("Machine", "Machines.", min=1)] = 1
+    strategy: Annotated[str, _panel("Machine", "How they share the work, in Lightning Fabric's words.")] = "auto"
+    bank_size: Annotated[
+        int | None,
+        _panel("Machine", "Side of the photographs kept in memory; by default 1.15 times --size.", min=32),
+    ] = None
+    workers: Annotated[
+        int | None, _panel("Machine", "Threads that read photographs; one a core by default.", min=1)
+    ] = None
+    cache_dir: Annotated[
+        Path | None,
+        _panel(
+            "Machine",
+            "Where photographs go that do not fit in memory, the user's cache by default; named, it keeps what"
+            " frozen stages gave, too, for the next run.",
+        ),
+    ] = None
+    embeddings: Annotated[
+        bool, _panel("Machine", "Keep each photograph's activations in the predictions file.", "--embeddings")
+    ] = False
+
+
+@dataclass(frozen=True)
+class TrainingConfig(MachineOptions, LearningOptions, ModelOptions, DataOptions):
     """What a training is made of; each field is an option of the command line.
 
     Whatever is None is decided by the data set or the backbone, and stands in the plan (`--dry-run`).
     """
 
-    data: Annotated[
-        Path,
-        Option(help="The data set, in any known layout.", envvar="DRKIT_DATA", rich_help_panel=DATA),
-    ] = Path("DeepDRiD")
-    target: Annotated[
-        Target | None,
-        Option(
-            help="Whose grade is learned; by default the patient's where the data set states it, else the eye's.",
-            rich_help_panel=DATA,
-        ),
-    ] = None
-    val_share: Annotated[
-        float,
-        Option(
-            min=0.01, max=0.9, rich_help_panel=DATA,
-            help="Share of the patients to validate on where the data set has no graded val split.",
-        ),
-    ] = 0.2  # fmt: skip
-    backbone: Annotated[
-        str,
-        Option(
-            help="resnet18, resnet34, vgg16, efficientnet_b0, densenet121, mobilenet_v2, or any timm model.",
-            rich_help_panel=MODEL,
-        ),
-    ] = "tf_efficientnet_lite0"
-    weights: Annotated[Weights, Option(help="What the backbone starts from.", rich_help_panel=MODEL)] = "imagenet"
-    size: Annotated[
-        int | None,
-        Option(
-            min=32,
-            help="Side of the network's input in pixels; the backbone's own by default.",
-            rich_help_panel=MODEL,
-        ),
-    ] = None
-    dropout: Annotated[float, Option(min=0.0, max=0.95, help="Before the head.", rich_help_panel=MODEL)] = 0.2
-    freeze: Annotated[
-        Freeze,
-        Option(
-            help="backbone: train the head alone, on activations computed once for the plain photograph and --copies"
-            " augmented ones.",
-            rich_help_panel=MODEL,
-        ),
-    ] = "none"
-    copies: Annotated[
-        int,
-        Option(min=0, help="Augmented copies a photograph for --freeze backbone.", rich_help_panel=MODEL),
-    ] = 8
-    loss: Annotated[str, Option(help=_listing(LOSSES), rich_help_panel=LEARNING)] = "regression"
-    augment: Annotated[str, Option(help=_listing(POLICIES), rich_help_panel=LEARNING)] = "medium"
-    epochs: Annotated[int, Option(min=1, rich_help_panel=LEARNING)] = 12
-    batch_size: Annotated[int, Option(min=1, rich_help_panel=LEARNING)] = 16
-    lr: Annotated[
-        float, Option(min=0.0, help="Highest learning rate, after the warm-up.", rich_help_panel=LEARNING)
-    ] = 3e-4
-    weight_decay: Annotated[float, Option(min=0.0, rich_help_panel=LEARNING)] = 0.02
-    choose: Annotated[
-        Choose,
-        Option(
-            help="What picks the epoch: val, an inner 15 % of the training patients, or none (the last epoch counts).",
-            rich_help_panel=LEARNING,
-        ),
-    ] = "val"
-    patience: Annotated[
-        int | None,
-        Option(
-            min=1,
-            help="Stop after so many epochs without a better quadratic kappa.",
-            rich_help_panel=LEARNING,
-        ),
-    ] = None
-    seed: Annotated[int, Option(min=0, max=2**32 - 1, rich_help_panel=LEARNING)] = 0
-    device: Annotated[Device, Option(help="auto: a GPU if there is one.", rich_help_panel=MACHINE)] = "auto"
-    bank_size: Annotated[
-        int | None,
-        Option(
-            min=32, rich_help_panel=MACHINE,
-            help="Side of the photographs kept in memory; by default 1.15 times --size, room to zoom in.",
-        ),
-    ] = None  # fmt: skip
-    workers: Annotated[
-        int | None,
-        Option(min=1, help="Threads that read photographs; one a core by default.", rich_help_panel=MACHINE),
-    ] = None
-    cache_dir: Annotated[
-        Path | None,
-        Option(
-            help="Where photographs go that do not fit in memory; the user's cache by default.",
-            rich_help_panel=MACHINE,
-        ),
-    ] = None
-
     def __post_init__(self) -> None:
-        """Check names against the catalogue.
+        """Refuse what contradicts itself.
 
         Raises:
-            UsageError: an unknown loss or augmentation policy.
+            UsageError: options that do not fit together.
         """
-        find(LOSSES, "loss", self.loss)
-        find(POLICIES, "augmentation policy", self.augment)
+        for wrong, what in self._contradictions():
+            if wrong:
+                raise UsageError(what)
+
+    @property
+    def chooses(self) -> Choose:
+        """What picks the epoch."""
+        return self.choose or ("inner" if self.folds else "val")
+
+    @property
+    def frozen_stages(self) -> int | None:
+        """K of `--freeze K`, 0 for none, and None for the whole backbone."""
+        return None if self.freeze == "backbone" else 0 if self.freeze == "none" else int(self.freeze)
+
+    @property
+    def attention(self) -> str:
+        """Blocks between backbone and pool; none here."""
+        return ""
+
+    def _contradictions(self) -> tuple[tuple[bool, str], ...]:
+        is_whole = self.freeze.isascii() and self.freeze.isdecimal() and int(self.freeze) > 0
+        return (
+            (
+                self.freeze not in ("none", "backbone") and not is_whole,
+                f"--freeze {self.freeze}: expected none, backbone, or how many stages, from 1",
+            ),
+            (
+                self.chooses == "last" and self.patience is not None,
+                "--patience waits for a better epoch, and --choose last wants none: leave one of them out",
+            ),
+            (
+                self.unit == "patient" and self.target == "eye",
+                "--unit patient sees both eyes, whose grades may differ: use --target patient (with --auxiliary the"
+                " eyes' grades are learned beside it), or --unit eye",
+            ),
+            (
+                self.folds is None and (self.folds_over != "train" or self.decision == "cut-points"),
+                "--folds-over and --decision cut-points need rows that were held out of fold: add --folds 5",
+            ),
+            (
+                self.folds_over == "train+val" and self.choose == "val",
+                "--folds-over train+val leaves no val split to choose on: use --choose inner or last",
+            ),
+            (
+                self.unshared and (self.unit == "image" or self.freeze != "none"),
+                "--unshared is for --unit eye or patient, with --freeze none",
+            ),
+            (
+                self.unfreeze_every is not None and self.freeze != "none",
+                "--unfreeze-every lets all stages learn in the end, --freeze none of some: leave one of them out",
+            ),
+        )
 
 
 # What may differ between an interrupted training and the one that goes on: where things lie and what computes.
-CIRCUMSTANTIAL = frozenset({"data", "device", "workers", "cache_dir"})
+CIRCUMSTANTIAL = frozenset({"data", "weights", "device", "workers", "cache_dir"})

@@ -1,71 +1,57 @@
-"""One epoch: a pass over the training photographs, and a look at others."""
+"""One epoch: a pass over the training units, and a look at others."""
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.optim import Optimizer
 
 from drkit import metrics
+from drkit.data.sampling import even_out
 from drkit.decisions import decide
 from drkit.errors import UsageError
-from drkit.inference import in_batches, read_answers, run_network
+from drkit.inference import in_batches, read_answers, run_units
 from drkit.losses import FloatArray, Loss
+from drkit.models.freezing import hold_stages
+from drkit.models.grader import Grader
 from drkit.records.history import EpochFigures
 from drkit.talk import track
+from drkit.training.config import LearningOptions
+from drkit.training.learner import Learner
 from drkit.training.optimisation import learning_rate, set_learning_rate
 from drkit.training.runtime import seed_epoch
-from drkit.training.sources import Source
 
 
 @dataclass(frozen=True)
-class Task:
-    """What is learned.
+class Course:
+    """What an epoch goes over.
 
     Args:
-        source: Inputs and the module they go to.
-        grades: int64 (N,) reference grades by row number; -1 where unknown.
-        loss: To minimise, and to read logits by.
-        device: Of the module.
+        units: (T,) numbers of the training units; some stand twice in a bootstrap.
+        patients: (T,) whose they are.
+        oversample: Whether patients of rare grades are repeated.
+        fold: Of which this is part; None without.
     """
 
-    source: Source
-    grades: np.ndarray
-    loss: Loss
-    device: torch.device
+    units: np.ndarray
+    patients: np.ndarray
+    oversample: bool
+    fold: int | None
 
-    def grades_of(self, rows: np.ndarray) -> Tensor:
-        """int64 (B,) on the device."""
-        return torch.from_numpy(self.grades[rows]).to(self.device)
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How fast is learned.
-
-    Args:
-        epochs: Of the whole training.
-        batch_size: Photographs a step.
-        highest_lr: At the end of the warm-up.
-        seed: Of the order of the photographs and of dropout.
-    """
-
-    epochs: int
-    batch_size: int
-    highest_lr: float
-    seed: int
+    def order(self, grades: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """The units of an epoch, in the order they are seen; `grades` (U,) of all units."""
+        units = self.units
+        if self.oversample:
+            units = units[even_out(self.patients, grades[units], generator)]
+        return generator.permutation(units)
 
 
-def train_epoch(task: Task, rows: np.ndarray, optimizer: Optimizer, pace: Pace, epoch: int) -> EpochFigures:
-    """Take one step a batch over all training photographs.
+def train_epoch(learner: Learner, course: Course, epoch: int) -> EpochFigures:
+    """Take one step a batch over all training units.
 
     Args:
-        task: What is learned.
-        rows: (T,) row numbers of the training photographs.
-        optimizer: Steps the module's parameters.
-        pace: Batch size and learning rate.
+        learner: Who learns.
+        course: The training units.
         epoch: From 1.
 
     Returns:
@@ -74,49 +60,55 @@ def train_epoch(task: Task, rows: np.ndarray, optimizer: Optimizer, pace: Pace, 
     Raises:
         UsageError: the loss is no number any more.
     """
-    order = seed_epoch(pace.seed, epoch).permutation(rows)
-    batches = list(in_batches(order, pace.batch_size))
-    task.source.module.train()
-    losses, logits = [], []
-    for step, batch in enumerate(track(batches, f"epoch {epoch}/{pace.epochs}", len(batches))):
-        done = (epoch - 1 + (step + 1) / len(batches)) / pace.epochs
-        set_learning_rate(optimizer, learning_rate(done, pace.highest_lr))
-        batch_loss, batch_logits = _step(task, batch, optimizer, epoch)
-        losses.append(batch_loss * len(batch))
-        logits.append(batch_logits)
-    mean_loss, rate = sum(losses) / len(rows), optimizer.param_groups[0]["lr"]
+    config, task, fabric = learner.config, learner.task, learner.fabric
+    order = course.order(task.grades, seed_epoch(config.seed, epoch))
+    steps = list(in_batches(order, config.batch_size * config.accumulate * fabric.world_size))
+    learner.grader.train()
+    hold_back(learner.grader, config, epoch)
+    losses, logits, seen = [], [], []
+    for number, units in enumerate(track(steps, f"epoch {epoch}/{config.epochs}", len(steps))):
+        done = (epoch - 1 + (number + 1) / len(steps)) / config.epochs
+        set_learning_rate(learner.optimizer, learning_rate(done, config.lr))
+        share = np.resize(units, -(-len(units) // fabric.world_size) * fabric.world_size)
+        own = share[fabric.global_rank :: fabric.world_size]
+        step_loss, step_logits = learner.step(own, epoch)
+        losses.append(step_loss * len(own))
+        logits.append(step_logits)
+        seen.append(own)
+    mean_loss, rate = sum(losses) / sum(map(len, seen)), learning_rate(epoch / config.epochs, config.lr)
     _check_finite(mean_loss, epoch)
-    return describe("train", epoch, rate, np.concatenate(logits), task.grades[order], task.loss, mean_loss)
+    grades = task.grades[np.concatenate(seen)]
+    figures = describe(np.concatenate(logits), grades, task.loss, mean_loss)
+    return EpochFigures(epoch=epoch, split="train", fold=course.fold, learning_rate=rate, **figures)
 
 
-def evaluate(task: Task, rows: np.ndarray, split: str, epoch: int, rate: float) -> EpochFigures:
-    """Judge the module on the graded photographs of a split, never augmented."""
-    logits = predict_rows(task.source, rows)
-    loss = task.loss(torch.from_numpy(logits), torch.from_numpy(task.grades[rows])).item()
-    return describe(split, epoch, rate, logits, task.grades[rows], task.loss, loss)
+def evaluate(learner: Learner, units: np.ndarray, split: str, fold: int | None, epoch: int) -> EpochFigures:
+    """Judge the network on the graded units of a split, never augmented."""
+    task, rate = learner.task, learning_rate(epoch / learner.config.epochs, learner.config.lr)
+    logits = run_units(learner.judged, lambda rows: [task.source.plain(rows)], task.units, units).logits[0]
+    loss = task.loss(torch.from_numpy(logits), torch.from_numpy(task.grades[units])).mean().item()
+    figures = describe(logits, task.grades[units], task.loss, loss)
+    return EpochFigures(epoch=epoch, split=split, fold=fold, learning_rate=rate, **figures)
 
 
-def predict_rows(source: Source, rows: np.ndarray) -> FloatArray:
-    """Logits (N, num_outputs) of plain photographs."""
-    return run_network(source.module, (source.plain(batch) for batch in in_batches(rows)))
+def hold_back(grader: Grader, config: LearningOptions, epoch: int) -> None:
+    """Freeze the stages that do not learn yet: with `--unfreeze-every N`, one fewer after every N epochs."""
+    if config.unfreeze_every is None:
+        return
+    unfrozen = (epoch - 1) // config.unfreeze_every
+    hold_stages(grader, max(len(grader.backbone.stages) - unfrozen, 0))
 
 
-def describe(
-    split: str, epoch: int, rate: float, logits: FloatArray, grades: np.ndarray, loss: Loss, mean_loss: float
-) -> EpochFigures:
-    """Both kappas and the accuracy of logits (N, num_outputs) against grades (N,)."""
+def describe(logits: FloatArray, grades: np.ndarray, loss: Loss, mean_loss: float) -> dict[str, float]:
+    """Both kappas and the accuracy of logits (B, num_outputs) against grades (B,)."""
     answers = read_answers(loss, logits, sigma=1.0)  # grades do not depend on sigma
     counts = metrics.confusion(grades, decide(loss.decision, answers.probabilities, answers.score))
-    return EpochFigures(
-        epoch=epoch,
-        split=split,
-        fold=None,
-        loss=float(mean_loss),
-        quadratic_weighted_kappa=float(metrics.quadratic_weighted_kappa(counts)),
-        plain_kappa=float(metrics.plain_kappa(counts)),
-        accuracy=float(metrics.accuracy(counts)),
-        learning_rate=rate,
-    )
+    return {
+        "loss": float(mean_loss),
+        "quadratic_weighted_kappa": float(metrics.quadratic_weighted_kappa(counts)),
+        "plain_kappa": float(metrics.plain_kappa(counts)),
+        "accuracy": float(metrics.accuracy(counts)),
+    }
 
 
 def _check_finite(mean_loss: float, epoch: int) -> None:
@@ -127,13 +119,3 @@ def _check_finite(mean_loss: float, epoch: int) -> None:
     """
     if not math.isfinite(mean_loss):
         raise UsageError(f"epoch {epoch}: the loss is {mean_loss}, the training has diverged: lower --lr")
-
-
-def _step(task: Task, batch: np.ndarray, optimizer: Optimizer, epoch: int) -> tuple[float, FloatArray]:
-    """One step of the optimiser; the batch's mean loss and its logits."""
-    optimizer.zero_grad(set_to_none=True)
-    logits = task.source.module(task.source.augmented(batch, epoch))
-    loss = task.loss(logits, task.grades_of(batch))
-    loss.backward()
-    optimizer.step()
-    return loss.item(), logits.detach().float().cpu().numpy()

@@ -2,102 +2,89 @@
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from torch import Tensor
-from torch.optim import Optimizer
+import torch
 
 from drkit.records.history import EpochFigures
 from drkit.talk import say
-from drkit.training.epochs import Pace, Task, evaluate, train_epoch
+from drkit.training.epochs import Course, evaluate, train_epoch
+from drkit.training.learner import Learner
 from drkit.training.resume import FitState
 
 
-@dataclass(frozen=True)
-class Parts:
-    """Who plays which part, as row numbers of graded photographs.
-
-    Args:
-        train: Trained on.
-        inner: Training patients held out to pick the epoch; empty unless they do.
-        val: The validation split.
-    """
-
-    train: np.ndarray
-    inner: np.ndarray
-    val: np.ndarray
-
-    def watched(self) -> dict[str, np.ndarray]:
-        """The parts that are judged after every epoch."""
-        return {name: rows for name, rows in (("inner", self.inner), ("val", self.val)) if len(rows)}
-
-
 def fit(
-    task: Task,
-    parts: Parts,
-    pace: Pace,
-    optimizer: Optimizer,
+    learner: Learner,
+    course: Course,
+    watched: dict[str, np.ndarray],
     state: FitState,
     *,
     choose: str,
     patience: int | None,
-    keep: Callable[[FitState], None],
+    keep: Callable[[FitState], None] | None,
 ) -> FitState:
     """Train on from `state`.
 
     Args:
-        task: What is learned.
-        parts: On which photographs.
-        pace: How fast, how long.
-        optimizer: Of the module's parameters, in the state's state.
+        learner: Who learns, in the state's state.
+        course: On which units.
+        watched: Numbers of the units that are judged after every epoch, by split.
         state: Where to go on; changed in place.
         choose: What picks the epoch: `val`, `inner` or `last`.
         patience: Stop after so many epochs that were not the best; None: never.
-        keep: Called with the state after every epoch.
+        keep: Called with the state after every epoch; None in processes that only help.
 
     Returns:
-        The state after the last epoch; the module holds the chosen epoch's tensors.
+        The state after the last epoch; the grader holds the chosen epoch's tensors.
     """
-    while state.epoch < pace.epochs and not _is_stuck(state, patience):
+    num_epochs = learner.config.epochs
+    while state.epoch < num_epochs and not _is_stuck(state, patience):
         epoch = state.epoch + 1
-        figures = [train_epoch(task, parts.train, optimizer, pace, epoch)]
-        rate = figures[0].learning_rate
-        figures += [evaluate(task, rows, split, epoch, rate) for split, rows in parts.watched().items()]
-        _advance(state, task, optimizer, figures, choose)
-        say(_describe(figures, pace, is_best=state.best_epoch == epoch and choose != "last"))
-        keep(state)
-    task.source.module.load_state_dict(state.best or state.module)
+        figures = [train_epoch(learner, course, epoch)]
+        figures += [evaluate(learner, units, split, course.fold, epoch) for split, units in watched.items()]
+        _advance(state, learner, figures, choose)
+        say(_describe(figures, num_epochs, is_best=state.best_epoch == epoch and choose != "last"))
+        if keep:
+            keep(state)
+    learner.grader.load_state_dict(state.best)
     return state
 
 
-def _advance(state: FitState, task: Task, optimizer: Optimizer, figures: list[EpochFigures], choose: str) -> None:
+def _advance(state: FitState, learner: Learner, figures: list[EpochFigures], choose: str) -> None:
     """Note an epoch's figures and tensors, and whether it is the best so far."""
     watched = [item for item in state.history + figures if item.split == choose]
     state.history += figures
-    state.module = _copy(task.source.module.state_dict())
-    state.optimizer = optimizer.state_dict()
-    if choose == "last":
-        state.best_epoch = figures[0].epoch
-        return
-    best = max(watched, key=lambda item: item.quadratic_weighted_kappa)  # the first of equals
-    if best.epoch == figures[0].epoch:
-        state.best_epoch, state.best = best.epoch, state.module
+    state.learner = _copy(learner.state())
+    epoch = figures[0].epoch
+    best = epoch if choose == "last" else max(watched, key=_quality).epoch  # the first of equals
+    if best == epoch:
+        state.best_epoch, state.best = best, _copy(learner.judged.state_dict())
+
+
+def _quality(figures: EpochFigures) -> float:
+    return figures.quadratic_weighted_kappa
 
 
 def _is_stuck(state: FitState, patience: int | None) -> bool:
     return patience is not None and state.epoch - state.best_epoch >= patience
 
 
-def _copy(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: deepcopy(tensor.detach().cpu()) for name, tensor in tensors.items()}
+def _copy(content: Any) -> Any:
+    """A copy of nested tensors on the CPU."""
+    if isinstance(content, torch.Tensor):
+        return content.detach().cpu().clone()
+    if isinstance(content, dict):
+        return {key: _copy(value) for key, value in content.items()}
+    return [_copy(value) for value in content] if isinstance(content, list) else deepcopy(content)
 
 
-def _describe(figures: list[EpochFigures], pace: Pace, *, is_best: bool) -> str:
+def _describe(figures: list[EpochFigures], num_epochs: int, *, is_best: bool) -> str:
     told = [
         f"{item.split}: loss {item.loss:.4f}, quadratic kappa {item.quadratic_weighted_kappa:.3f},"
         f" plain {item.plain_kappa:.3f}, accuracy {item.accuracy:.3f}"
         for item in figures
     ]
+    fold = "" if figures[0].fold is None else f"fold {figures[0].fold}  "
     mark = "  (best so far)" if is_best else ""
-    return f"epoch {figures[0].epoch}/{pace.epochs}  " + "  |  ".join(told) + mark
+    return f"{fold}epoch {figures[0].epoch}/{num_epochs}  " + "  |  ".join(told) + mark

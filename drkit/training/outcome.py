@@ -1,108 +1,212 @@
-"""What a finished training writes: checkpoint, history, predictions, and last the record."""
+"""What a finished training writes: checkpoints, history, predictions, and last the record."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from drkit.inference import read_answers
-from drkit.losses import residual
+from drkit.cut_points import cross_fit, fit_cut_points
+from drkit.decisions import decide
+from drkit.inference import Answers, Outputs
 from drkit.records.checkpoint import CheckpointHeader, write_checkpoint
 from drkit.records.history import write_history
 from drkit.records.predictions import Predictions, PredictionsMeta, build_predictions, write_predictions
 from drkit.records.provenance import sha256_file
-from drkit.records.runs import Run, write_run_record
-from drkit.training.epochs import predict_rows
-from drkit.training.plan import UNIT
-from drkit.training.resume import FitState
-from drkit.training.workbench import Workbench, fitted_on
+from drkit.records.runs import Run, fold_numbers, write_run_record
+from drkit.training.plan import TrainingPlan
+from drkit.training.workbench import Fitted, Workbench, leaked
+
+NO_FOLD = -1
 
 
-def write_outcome(bench: Workbench, run: Run, state: FitState, *, force: bool) -> Predictions:
-    """Grade the photographs of val and test, and write the run.
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of the units that a run's predictions are about.
 
     Args:
-        bench: Its grader holds the chosen epoch's tensors.
+        units: (B,) their numbers.
+        answers: B probabilities and scores.
+        fold: (B,) the fold that held a unit out, -1 for units that stand in none.
+        grades: (B,) predicted, cut points fitted without the unit's own fold.
+        cut_points: Fitted over all folds; None where the loss decides.
+        sigmas: The width of a regression's residuals, as each part's checkpoint keeps it.
+    """
+
+    units: np.ndarray
+    answers: Answers
+    fold: np.ndarray
+    grades: np.ndarray
+    cut_points: tuple[float, ...] | None
+    sigmas: tuple[float, ...]
+
+
+def write_outcome(bench: Workbench, run: Run, fitted: Sequence[Fitted], *, force: bool) -> Predictions:
+    """Decide, and write the run.
+
+    Args:
+        bench: Of the training.
         run: Where the files go.
-        state: After the last epoch.
+        fitted: What came of each fold.
         force: Overwrite files that are there.
 
     Returns:
         The predictions that were written.
     """
-    plan, task = bench.plan, bench.task
-    held_out = plan.parts.inner if len(plan.parts.inner) else plan.parts.val
-    sigma = residual(task.loss, predict_rows(task.source, held_out), plan.grades[held_out])
+    plan = bench.plan
+    verdict = decide_units(plan, fitted)
     run.record.unlink(missing_ok=True)  # it vouches for an earlier run's files, which are now replaced
-    write_checkpoint(run.checkpoint, bench.grader.state_dict(), _header(bench, state, sigma), force=force)
-    write_history(state.history, run.history, force=force)
-    predictions = _predict(bench, run, sigma)
+    for part, sigma in zip(fitted, verdict.sigmas, strict=True):
+        header = _header(plan, part, sigma, verdict.cut_points)
+        write_checkpoint(run.checkpoint(part.parts.fold), part.tensors, header, force=force)
+    write_history([figures for part in fitted for figures in part.state.history], run.history, force=force)
+    predictions = _gather(bench, run, fitted, verdict)
     write_predictions(predictions, run.predictions, force=force)
-    write_run_record(run, _record(bench, state), force=force)
+    write_run_record(run, _record(bench, fitted), force=force)
     return predictions
 
 
-def _header(bench: Workbench, state: FitState, sigma: float) -> CheckpointHeader:
-    plan, config, loss = bench.plan, bench.plan.config, bench.task.loss
-    return CheckpointHeader(
-        backbone=plan.backbone,
-        num_outputs=loss.num_outputs,
-        dropout=config.dropout,
-        side=plan.wanted.side,
-        bank_side=plan.bank_side,
-        steps=plan.steps,
-        mean=plan.wanted.mean,
-        std=plan.wanted.std,
-        loss=config.loss,
-        sigma=sigma,
-        decision=loss.decision,
-        target=plan.target,
-        unit=UNIT,
-        chosen_on=config.choose,
-        epoch=state.best_epoch,
-        labels_sha256=plan.labels.sha256,
-        provenance=plan.identity(),
+def decide_units(plan: TrainingPlan, fitted: Sequence[Fitted]) -> Verdict:
+    """What the networks say of the units that none of them, or only the others, were trained on.
+
+    Nothing that is fitted here to answers, the width of residuals or cut points, is fitted on a unit's own fold.
+    """
+    loss = plan.build_loss()
+    told = [part.held_out.read(loss, 1.0).score for part in fitted]  # scores do not depend on sigma
+    grades = [plan.grades[_units_of(plan, part.held_out)] for part in fitted]
+    squares = [(score - grade) ** 2 for score, grade in zip(told, grades, strict=True)]
+    sigmas = [_width(squares[:number] + squares[number + 1 :] or squares) for number in range(len(fitted))]
+    sigmas = [sigma if loss.needs_sigma else 0.0 for sigma in sigmas]
+    blocks = [(NO_FOLD, *_together(plan, fitted, sigmas))] if fitted[0].others else []
+    if plan.folds:
+        blocks += [
+            (number, _units_of(plan, part.held_out), part.held_out.read(loss, sigma))
+            for number, (part, sigma) in enumerate(zip(fitted, sigmas, strict=True))
+        ]
+    units = np.concatenate([numbers for _, numbers, _ in blocks])
+    fold = np.concatenate([np.full(len(numbers), number) for number, numbers, _ in blocks])
+    answers = Answers(
+        np.concatenate([answer.probabilities for *_, answer in blocks]),
+        np.concatenate([answer.score for *_, answer in blocks]),
     )
+    predicted, cut_points = _grade(plan, units, answers, fold)
+    return Verdict(units, answers, fold, predicted, cut_points, tuple(sigmas))
 
 
-def _predict(bench: Workbench, run: Run, sigma: float) -> Predictions:
-    """Grade every photograph of val and test."""
-    plan, task = bench.plan, bench.task
-    rows = np.flatnonzero((plan.labels.rows["split"] != "train").to_numpy())
-    answers = read_answers(task.loss, predict_rows(task.source, rows), sigma)
-    meta = PredictionsMeta(
-        target=plan.target,
-        unit=UNIT,
-        decision=task.loss.decision,
-        cut_points=None,
-        trained_on=("train",),
-        trained_on_images=tuple(sorted(plan.labels.rows["image_id"][fitted_on(plan, bench.bank)])),
-        folds=0,
-        chosen_on=plan.config.choose,
-        model=plan.backbone,
-        checkpoint_sha256=sha256_file(run.checkpoint),
-        labels_sha256=plan.labels.sha256,
-        provenance=plan.identity(),
-    )
+def _together(plan: TrainingPlan, fitted: Sequence[Fitted], sigmas: Sequence[float]) -> tuple[np.ndarray, Answers]:
+    """The units that stand in no fold, and what all networks say of them together."""
+    outputs = [part.others for part in fitted if part.others is not None]
+    loss = plan.build_loss()
+    answers = [output.read(loss, sigma) for output, sigma in zip(outputs, sigmas, strict=True)]
+    return _units_of(plan, outputs[0]), Answers.mean(answers)
+
+
+def _grade(
+    plan: TrainingPlan, units: np.ndarray, answers: Answers, fold: np.ndarray
+) -> tuple[np.ndarray, tuple[float, ...] | None]:
+    """The units' grades, and the cut points where such decide."""
+    if plan.config.decision == "own":
+        return decide(plan.build_loss().decision, answers.probabilities, answers.score), None
+    folded = fold != NO_FOLD
+    score, reference = answers.score[folded], plan.grades[units[folded]]
+    cut_points = fit_cut_points(score, reference)
+    grades = decide("cut_points", answers.probabilities, answers.score, cut_points)
+    grades[folded] = cross_fit(score, reference, fold[folded])
+    return grades, cut_points
+
+
+def _units_of(plan: TrainingPlan, outputs: Outputs) -> np.ndarray:
+    return plan.units.of_rows(outputs.rows)
+
+
+def _width(squares: Sequence[np.ndarray]) -> float:
+    """Root mean square, over all parts."""
+    return float(np.sqrt(np.mean(np.concatenate(squares))))
+
+
+def _gather(bench: Workbench, run: Run, fitted: Sequence[Fitted], verdict: Verdict) -> Predictions:
+    """The verdict photograph by photograph, in the order of the labels."""
+    plan = bench.plan
+    place = np.full(len(plan.units), -1)
+    place[verdict.units] = np.arange(len(verdict.units))
+    position = place[plan.units.unit_of]
+    rows = np.flatnonzero(position >= 0)
+    position = position[rows]
+    fold = pd.Series(verdict.fold[position], dtype="Int16").replace(NO_FOLD, pd.NA)
+    answers = verdict.answers.at(position)
     return build_predictions(
         replace(plan.labels, rows=plan.labels.rows.iloc[rows].reset_index(drop=True)),
         probabilities=answers.probabilities,
         score=answers.score,
-        meta=meta,
+        meta=_meta(bench, run, verdict),
         name=run.name,
+        fold=pd.array(fold, dtype="Int16"),
+        predicted_grade=verdict.grades[position],
+        embedding=_embeddings(fitted, len(plan.labels))[rows] if plan.config.embeddings else None,
     )
 
 
-def _record(bench: Workbench, state: FitState) -> dict[str, Any]:
+def _embeddings(fitted: Sequence[Fitted], num_rows: int) -> np.ndarray:
+    """float16 (N, F) activations: of the fold that held a photograph out, else the first fold's."""
+    outputs = [part.held_out for part in fitted] + [fitted[0].others] * (fitted[0].others is not None)
+    kept = np.zeros((num_rows, fitted[0].held_out.activations.shape[1]), np.float16)
+    for output in outputs:
+        if output is not None:
+            kept[output.rows] = output.activations
+    return kept
+
+
+def _meta(bench: Workbench, run: Run, verdict: Verdict) -> PredictionsMeta:
+    plan = bench.plan
+    return PredictionsMeta(
+        target=plan.target,
+        unit=plan.config.unit,
+        decision="cut_points" if verdict.cut_points else plan.build_loss().decision,
+        cut_points=verdict.cut_points,
+        trained_on=tuple(plan.config.folds_over.split("+")),
+        trained_on_images=tuple(sorted(plan.labels.rows["image_id"][leaked(plan, bench.bank)])),
+        folds=plan.folds,
+        chosen_on=plan.config.chooses,
+        model=plan.start.backbone,
+        checkpoint_sha256=sha256_file(run.checkpoint(fold_numbers(plan.folds)[0])),
+        labels_sha256=plan.labels.sha256,
+        provenance=plan.identity(),
+    )
+
+
+def _header(plan: TrainingPlan, part: Fitted, sigma: float, cut_points: tuple[float, ...] | None) -> CheckpointHeader:
+    return CheckpointHeader(
+        architecture=plan.architecture,
+        bank_side=plan.bank_side,
+        steps=plan.steps,
+        mean=plan.wanted.mean,
+        std=plan.wanted.std,
+        sigma=sigma,
+        decision="cut_points" if cut_points else plan.build_loss().decision,
+        cut_points=cut_points,
+        target=plan.target,
+        fold=part.parts.fold,
+        folds=plan.folds,
+        tta=plan.config.tta,
+        chosen_on=plan.config.chooses,
+        epoch=part.state.best_epoch,
+        labels_sha256=plan.labels.sha256,
+        provenance=plan.identity(),
+    )
+
+
+def _record(bench: Workbench, fitted: Sequence[Fitted]) -> dict[str, Any]:
     """What the run's JSON says beside its files: the photographs that picked the epoch count as trained on."""
     plan = bench.plan
-    fitted = np.concatenate([plan.parts.train, plan.parts.inner])
+    own = {bench.bank.hashes[row] for row in plan.fitted}
     return {
         "options": plan.identity(),
         "target": plan.target,
-        "unit": UNIT,
-        "chosen_on": plan.config.choose,
-        "epoch": state.best_epoch,
+        "unit": plan.config.unit,
+        "folds": plan.folds,
+        "chosen_on": plan.config.chooses,
+        "epoch": [part.state.best_epoch for part in fitted],
         "data": str(plan.config.data),
-        "trained_on_photographs": sorted({bench.bank.hashes[row] for row in fitted}),
+        "trained_on_photographs": sorted(own | plan.start.seen),
     }

@@ -1,28 +1,54 @@
 """What a training is going to do, decided and checked before any work."""
 
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 import drkit
-from drkit.catalogue import LOSSES
+from drkit.data.augmentation import load_policy, policy_record
 from drkit.data.bank import bank_side
-from drkit.data.patients import ensure_validation, hold_out_patients, name_unknown_patients
+from drkit.data.patients import assign_folds, ensure_validation, hold_out_patients, name_unknown_patients
 from drkit.data.rendering import InputFormat
-from drkit.errors import InputError, LeakageError, UsageError, first_few
+from drkit.data.units import Units, build_units, unit_grades
+from drkit.errors import InputError, LeakageError, first_few
 from drkit.grades import TARGETS, Target, grade_column
-from drkit.losses import Loss
-from drkit.models.backbones import input_format, resolve_backbone
+from drkit.losses import Loss, build_loss
+from drkit.models.backbones import input_format
+from drkit.records.checkpoint import Architecture
 from drkit.records.labels import Labels
-from drkit.records.manifest import read_steps
+from drkit.records.manifest import read_steps, steps_to_apply
 from drkit.talk import warn
 from drkit.training.config import CIRCUMSTANTIAL, TrainingConfig
-from drkit.training.fitting import Parts
+from drkit.training.start import Start, find_start
 
 INNER_SHARE = 0.15  # of the training patients, to pick the epoch with --choose inner
-UNIT = "image"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Who plays which part, as row numbers of graded photographs.
+
+    Args:
+        fold: Whose patients are held out; None without folds.
+        train: Trained on.
+        inner: Training patients held out to pick the epoch; empty unless they do.
+        val: The author's validation split; empty where its patients are in the folds.
+        held_out: The fold's own patients; empty without folds.
+    """
+
+    fold: int | None
+    train: np.ndarray
+    inner: np.ndarray
+    val: np.ndarray
+    held_out: np.ndarray
+
+    def watched(self) -> dict[str, np.ndarray]:
+        """The parts that are judged after every epoch."""
+        parts = {"inner": self.inner, "val": self.val, "held-out": self.held_out}
+        return {name: rows for name, rows in parts.items() if len(rows)}
 
 
 @dataclass(frozen=True)
@@ -31,47 +57,89 @@ class TrainingPlan:
 
     Args:
         config: The options.
-        labels: The photographs that take part: graded ones of train, all of val and test.
+        start: What the backbone starts from.
+        labels: The N photographs that take part: graded ones of train, all of val and test.
         target: Whose grade is learned.
-        backbone: timm's name.
+        units: What one forward pass sees.
         wanted: What the backbone is fed.
         bank_side: Side of the photographs in the bank, in pixels.
-        steps: Preprocessing that the photographs went through.
-        parts: Who trains, who picks, who validates.
+        steps: Preprocessing of the photographs that the network sees.
+        pending_steps: Those of them that the data set has not been through.
+        parts: Who trains, who picks, who validates, once a fold.
         own_validation: Whether the author of the data set made the val split.
     """
 
     config: TrainingConfig
+    start: Start
     labels: Labels
     target: Target
-    backbone: str
+    units: Units
     wanted: InputFormat
     bank_side: int
     steps: tuple[str, ...]
-    parts: Parts
+    pending_steps: tuple[str, ...]
+    parts: tuple[Parts, ...]
     own_validation: bool
+
+    @property
+    def folds(self) -> int:
+        """Number of folds, 0 without."""
+        return self.config.folds or 0
 
     @property
     def default_name(self) -> str:
         """What the run is called unless named."""
-        return f"{self.config.backbone.replace('.', '-').replace('/', '-')}-{UNIT}-{self.target}"
+        backbone = (self.config.backbone or self.start.backbone).replace(".", "-").replace("/", "-")
+        return f"{backbone}-{self.config.unit}-{self.target}"
+
+    @cached_property
+    def grades(self) -> np.ndarray:
+        """int64 (U,) grades of the units, -1 where unknown."""
+        return unit_grades(self.labels, self.units, self.target)
+
+    @cached_property
+    def eye_grades(self) -> np.ndarray:
+        """int64, for each eye its grade of the other target, -1 where unknown."""
+        other: Target = "eye" if self.target == "patient" else "patient"
+        grades = self.labels.grades(other).fillna(-1).to_numpy(dtype=np.int64)
+        return grades[self.units.first_rows_of_eyes]
 
     @property
-    def grades(self) -> np.ndarray:
-        """int64 (N,) grades of the target, -1 where unknown."""
-        return self.labels.grades(self.target).fillna(-1).to_numpy(dtype=np.int64)
+    def fitted(self) -> np.ndarray:
+        """Row numbers of the photographs that weights are fitted on, in whichever fold, or that pick an epoch."""
+        return np.unique(np.concatenate([rows for part in self.parts for rows in (part.train, part.inner)]))
+
+    @property
+    def architecture(self) -> Architecture:
+        """What the network is made of."""
+        config = self.config
+        return Architecture(
+            backbone=self.start.backbone,
+            side=self.wanted.side,
+            unit=config.unit,
+            num_slots=self.units.num_slots,
+            fusion=config.fusion,
+            unshared=config.unshared,
+            attention=config.attention,
+            loss=config.loss,
+            auxiliary=config.auxiliary,
+            dropout=config.dropout,
+        )
 
     def build_loss(self) -> Loss:
         """The loss that the options name."""
-        return LOSSES[self.config.loss].load()()
+        return build_loss(self.config.loss)
 
     def identity(self) -> dict[str, Any]:
         """What makes this training this one: equal identities give equal weights on one kind of machine."""
         options = {key: value for key, value in asdict(self.config).items() if key not in CIRCUMSTANTIAL}
-        resolved = {"target": self.target, "backbone": self.backbone, "size": self.wanted.side}
+        resolved = {"target": self.target, "backbone": self.start.backbone, "size": self.wanted.side}
         return {
             **options,
             **resolved,
+            "choose": self.config.chooses,
+            "weights": self.start.sha256 or self.config.weights,
+            "augment": policy_record(load_policy(self.config.augment)),
             "bank_size": self.bank_side,
             "steps": list(self.steps),
             "labels_sha256": self.labels.sha256,
@@ -87,26 +155,29 @@ def plan_training(labels: Labels, config: TrainingConfig) -> TrainingPlan:
         config: The options.
 
     Raises:
-        UsageError: an unknown backbone, or options that do not fit together.
-        InputError: the data set has no such grade, or too few photographs with one.
+        UsageError: an unknown backbone, loss or augmentation, or options that do not fit together.
+        InputError: the data set has no such grade, too few photographs with one, or weights that cannot be read.
     """
-    if config.choose == "last" and config.patience:
-        raise UsageError("--patience waits for a better epoch, and --choose last wants none: leave one of them out")
+    build_loss(config.loss)
+    load_policy(config.augment)
     target = pick_target(labels, config.target)
     _check_patients(labels)
     gradable = name_unknown_patients(without_ungradable(labels))
     prepared = ensure_validation(gradable, target, config.val_share, config.seed)
     taking_part = _leave_out_ungraded(prepared, target)
-    backbone = resolve_backbone(config.backbone)
-    wanted = input_format(backbone, config.size)
+    _check_auxiliary(taking_part, target, config)
+    start = find_start(config.weights, config.backbone)
+    wanted, steps = _inputs(labels, start, config)
     return TrainingPlan(
-        config=config,
+        config=replace(config, target=target),
+        start=start,
         labels=taking_part,
         target=target,
-        backbone=backbone,
+        units=build_units(taking_part, config.unit),
         wanted=wanted,
         bank_side=config.bank_size or bank_side(wanted.side),
-        steps=read_steps(labels.root),
+        steps=steps,
+        pending_steps=tuple(steps_to_apply(labels.root, steps)),
         parts=_assign_parts(taking_part, target, config),
         own_validation=bool((labels.rows["split"] == "val").sum() == (prepared.rows["split"] == "val").sum()),
     )
@@ -134,6 +205,22 @@ def without_ungradable(labels: Labels) -> Labels:
     rows = labels.rows.copy()
     rows.loc[~rows["gradable"], [grade_column(target) for target in TARGETS]] = pd.NA
     return replace(labels, rows=rows)
+
+
+def _inputs(labels: Labels, start: Start, config: TrainingConfig) -> tuple[InputFormat, tuple[str, ...]]:
+    """What the network is fed: as the run was whose weights it starts from, else as the backbone was."""
+    if start.parent is None:
+        return input_format(start.backbone, config.size), read_steps(labels.root)
+    parent = start.parent
+    side = config.size or parent.architecture.side
+    return InputFormat(side, parent.mean, parent.std), parent.steps
+
+
+def _check_auxiliary(labels: Labels, target: Target, config: TrainingConfig) -> None:
+    if config.auxiliary and len(labels.targets) < 2:
+        raise InputError(
+            f"{labels.root} ({labels.layout}) states the {target}'s grade alone: --auxiliary needs both targets"
+        )
 
 
 def _check_patients(labels: Labels) -> None:
@@ -165,12 +252,29 @@ def _leave_out_ungraded(labels: Labels, target: Target) -> Labels:
     return replace(labels, rows=labels.rows[~in_training | graded].reset_index(drop=True))
 
 
-def _assign_parts(labels: Labels, target: Target, config: TrainingConfig) -> Parts:
+def _assign_parts(labels: Labels, target: Target, config: TrainingConfig) -> tuple[Parts, ...]:
     graded = (labels.rows[grade_column(target)].notna() & labels.rows["gradable"]).to_numpy()
-    train = np.flatnonzero((labels.rows["split"] == "train").to_numpy())
-    val = np.flatnonzero((labels.rows["split"] == "val").to_numpy() & graded)
-    if config.choose != "inner":
-        return Parts(train, np.empty(0, np.int64), val)
-    training = replace(labels, rows=labels.rows.iloc[train].reset_index(drop=True))
-    held_out = hold_out_patients(training, target, INNER_SHARE, config.seed)
-    return Parts(train[~held_out], train[held_out], val)
+    splits = labels.rows["split"].to_numpy(dtype=str)
+    train, val = np.flatnonzero(splits == "train"), np.flatnonzero((splits == "val") & graded)
+    nobody = np.empty(0, np.int64)
+    if config.folds is None:
+        return (_with_inner(labels, target, config, Parts(None, train, nobody, val, nobody)),)
+    if config.folds_over == "train+val":
+        train, val = np.sort(np.concatenate([train, val])), nobody
+    fold = assign_folds(_rows_of(labels, train), target, config.folds, config.seed)
+    return tuple(
+        _with_inner(labels, target, config, Parts(number, train[fold != number], nobody, val, train[fold == number]))
+        for number in range(config.folds)
+    )
+
+
+def _with_inner(labels: Labels, target: Target, config: TrainingConfig, parts: Parts) -> Parts:
+    """Hold back some of the training patients where they pick the epoch."""
+    if config.chooses != "inner":
+        return parts
+    held_back = hold_out_patients(_rows_of(labels, parts.train), target, INNER_SHARE, config.seed)
+    return replace(parts, train=parts.train[~held_back], inner=parts.train[held_back])
+
+
+def _rows_of(labels: Labels, rows: np.ndarray) -> Labels:
+    return replace(labels, rows=labels.rows.iloc[rows].reset_index(drop=True))

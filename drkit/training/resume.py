@@ -20,16 +20,14 @@ class FitState:
     """Where a training is.
 
     Args:
-        module: The trained module's tensors after the last epoch.
-        optimizer: The optimiser's state.
-        best: The module's tensors after the best epoch so far; None while every epoch is the last.
+        learner: Tensors of grader, optimiser and running average after the last epoch.
+        best: The judged grader's tensors after the best epoch so far.
         best_epoch: Which that was, from 1; 0 before the first.
         history: Figures of the epochs that are done.
     """
 
-    module: dict[str, Tensor]
-    optimizer: dict[str, Any]
-    best: dict[str, Tensor] | None = None
+    learner: dict[str, Any] = field(default_factory=dict)
+    best: dict[str, Tensor] = field(default_factory=dict)
     best_epoch: int = 0
     history: list[EpochFigures] = field(default_factory=list)
 

@@ -1,12 +1,18 @@
-"""What computes: the device, and the seeds of one epoch."""
+"""What computes: devices, precision, processes, and the seeds of one epoch."""
 
 import ctypes
 import sys
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 
 from drkit.errors import UsageError
+from drkit.training.config import MachineOptions
+
+FabricPrecision = Literal["32-true", "bf16-mixed", "16-mixed"]
+PRECISIONS: dict[str, FabricPrecision] = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 
 def pick_device(name: str) -> torch.device:
@@ -21,6 +27,51 @@ def pick_device(name: str) -> torch.device:
     if not present[name]:
         raise UsageError(f"--device {name} is not on this machine: choose auto or cpu")
     return torch.device(name)
+
+
+def start_fabric(config: MachineOptions, *, leaves_out: bool = False) -> Fabric:
+    """Start the processes that share a training; each goes on from here with its own device.
+
+    Args:
+        config: Device, precision, and how many.
+        leaves_out: Whether some parameters get no gradient in some steps.
+
+    Raises:
+        UsageError: a device, precision or strategy that this machine does not have.
+    """
+    device = pick_device(config.device)
+    strategy = config.strategy
+    if strategy == "auto" and leaves_out and config.devices * config.nodes > 1:
+        strategy = "ddp_find_unused_parameters_true"
+    settings: dict[str, Any] = {"strategy": strategy, "devices": config.devices, "num_nodes": config.nodes}
+    try:
+        fabric = Fabric(accelerator=device.type, precision=_pick_precision(config.precision, device), **settings)
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"--devices {config.devices} --strategy {config.strategy}: {reason}") from None
+    fabric.launch()
+    return fabric
+
+
+def leave_helpers(fabric: Fabric) -> None:
+    """End every process but the first, which writes the results."""
+    if fabric.global_rank > 0:
+        sys.exit(0)
+
+
+def _pick_precision(name: str, device: torch.device) -> FabricPrecision:
+    if name == "fp16" and device.type == "cpu":
+        raise UsageError("--precision fp16 needs a GPU: use bf16 or 32")
+    if name != "auto":
+        return PRECISIONS[name]
+    if device.type != "cuda":
+        return "32-true"
+    return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device or the machine had no memory left."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def keep_freed_memory() -> None:

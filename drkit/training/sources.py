@@ -1,27 +1,31 @@
-"""What is trained and what it is fed: photographs to a whole grader, or cached activations to its head."""
+"""What a grader is fed while it is trained: photographs, or what its frozen part made of them once for all."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from drkit.data.augmentation import Policy, draw
+from drkit.data.augmentation import Policy, draw, policy_record
 from drkit.data.bank import PhotographBank
-from drkit.data.rendering import InputFormat, render
-from drkit.inference import in_batches, run_network
+from drkit.data.cache import open_cached
+from drkit.data.rendering import InputFormat, dihedral_views, render
+from drkit.inference import in_batches
+from drkit.models.freezing import frozen_tensors, run_frozen_part
 from drkit.models.grader import Grader
+from drkit.records.provenance import canonical_json, sha256_bytes
 from drkit.talk import track
+from drkit.training.config import TrainingConfig
+
+Fill = Callable[[np.ndarray], tuple[str, ...]]  # fills an array; what is to be kept beside it
 
 
 class Source(Protocol):
-    """Inputs for a module, by row number of the photographs."""
-
-    @property
-    def module(self) -> nn.Module:
-        """Maps inputs to logits; its parameters are trained."""
+    """Inputs for a grader, by row number of the photographs."""
 
     def augmented(self, rows: np.ndarray, epoch: int) -> Tensor:
         """Inputs to train on."""
@@ -35,7 +39,6 @@ class PhotographSource:
     """Images for the whole grader.
 
     Args:
-        module: The grader.
         bank: N photographs.
         image_ids: Their names, N.
         wanted: Side and normalisation of the images.
@@ -44,7 +47,6 @@ class PhotographSource:
         device: Where images are made.
     """
 
-    module: Grader
     bank: PhotographBank
     image_ids: Sequence[str]
     wanted: InputFormat
@@ -53,65 +55,105 @@ class PhotographSource:
     device: torch.device
 
     def augmented(self, rows: np.ndarray, epoch: int) -> Tensor:
-        """Images (B, 3, S, S), changed as (seed, epoch, image_id) says."""
+        """Images (P, 3, S, S), changed as (seed, epoch, image_id) says."""
         names = [self.image_ids[row] for row in rows]
         changes = draw(self.policy, names, self.seed, epoch, self.bank.pixels.shape[1])
         return render(self.bank.pixels[rows], self.wanted, self.device, changes)
 
     def plain(self, rows: np.ndarray) -> Tensor:
-        """Images (B, 3, S, S) as they are."""
+        """Images (P, 3, S, S) as they are."""
         return render(self.bank.pixels[rows], self.wanted, self.device)
+
+    def views(self, rows: np.ndarray) -> Iterator[Tensor]:
+        """The eight flips and quarter turns of the plain images."""
+        return dihedral_views(self.plain(rows))
 
 
 @dataclass(frozen=True)
-class ActivationSource:
-    """What the head sees, computed once: the backbone is frozen and in evaluation mode.
+class FrozenSource:
+    """What the frozen part of a grader made of the photographs.
 
     Args:
-        module: The head.
-        unchanged: float16 (N, F), of the plain photographs.
-        copies: float16 (K, N, F), of augmented ones; rows that are not trained on stay zero. K = 0: none.
-        device: Of the head.
+        unchanged: float16 (N, ...), of the plain photographs.
+        copies: float16 (K, N, ...), of augmented ones; rows that are not trained on stay zero. K = 0: none.
+        device: Of the part that learns.
     """
 
-    module: nn.Module
     unchanged: np.ndarray
     copies: np.ndarray
     device: torch.device
 
     def augmented(self, rows: np.ndarray, epoch: int) -> Tensor:
-        """Activations (B, F) of the copy whose turn it is."""
+        """Features (P, ...) of the copy whose turn it is."""
         drawn = self.copies[epoch % len(self.copies)] if len(self.copies) else self.unchanged
         return self._move(drawn[rows])
 
     def plain(self, rows: np.ndarray) -> Tensor:
-        """Activations (B, F) of the plain photographs."""
+        """Features (P, ...) of the plain photographs."""
         return self._move(self.unchanged[rows])
 
-    def _move(self, activations: np.ndarray) -> Tensor:
-        return torch.from_numpy(activations).to(self.device).float()
+    def _move(self, features: np.ndarray) -> Tensor:
+        return torch.from_numpy(features).to(self.device).float()
 
 
-def freeze_backbone(source: PhotographSource, trained_rows: np.ndarray, num_copies: int) -> ActivationSource:
-    """Run the backbone once over every plain photograph, and over copies of those that are trained on.
+def freeze_source(
+    grader: Grader, source: PhotographSource, trained_rows: np.ndarray, config: TrainingConfig
+) -> FrozenSource:
+    """Run the frozen part of a grader over every plain photograph, and over copies of those that are trained on.
 
     Args:
-        source: Photographs for the whole grader.
+        grader: Whole.
+        source: N photographs.
         trained_rows: Which of them are trained on.
-        num_copies: Augmented copies of each.
+        config: How many stages are frozen and how many copies are made; where it names a cache, what was made there
+            before by the same stages of the same photographs and copies is taken again.
     """
-    grader = source.module.eval()
-    shape = (len(source.bank), grader.num_features)
-    unchanged, copies = np.zeros(shape, np.float16), np.zeros((num_copies, *shape), np.float16)
-    steps: list[tuple[int | None, np.ndarray]] = [(None, rows) for rows in in_batches(np.arange(len(source.bank)))]
-    steps += [(copy, rows) for copy in range(num_copies) for rows in in_batches(trained_rows)]
-    for copy, rows in track(steps, "running the frozen backbone", len(steps)):
-        images = source.plain(rows) if copy is None else source.augmented(rows, copy)
-        kept = unchanged if copy is None else copies[copy]
-        kept[rows] = run_network(grader.embed, iter([images]))
-    return ActivationSource(grader.head, unchanged, copies, source.device)
+    grader.eval()
+    stages, every_row = config.frozen_stages, np.arange(len(source.bank))
+    made_of = _ingredients(grader, source, stages)
+    plain = partial(_fill, grader, stages, lambda rows, _: source.plain(rows), every_row)
+    copies = partial(_fill, grader, stages, source.augmented, trained_rows)
+    drawn = {"trained": trained_rows.tolist(), "policy": policy_record(source.policy), "seed": source.seed}
+    with torch.inference_mode():
+        shape = run_frozen_part(grader, source.plain(every_row[:1]), stages).shape[1:]
+        return FrozenSource(
+            _keep(config.cache_dir, made_of, (1, len(every_row), *shape), plain)[0],
+            _keep(config.cache_dir, {**made_of, **drawn}, (config.copies, len(every_row), *shape), copies),
+            source.device,
+        )
 
 
-def activation_bytes(num_photographs: int, num_copies: int, num_features: int) -> int:
-    """Memory that cached activations take."""
-    return 2 * num_features * num_photographs * (1 + num_copies)
+def _keep(cache_dir: Path | None, made_of: dict[str, Any], shape: tuple[int, ...], fill: Fill) -> np.ndarray:
+    """A float16 array that `fill` has filled, now or in an earlier training with the same cache."""
+    if cache_dir is None or not shape[0]:
+        features = np.zeros(shape, np.float16)
+        fill(features)
+        return features
+    key = sha256_bytes(canonical_json({**made_of, "shape": shape}).encode())[:32]
+    return open_cached(cache_dir, key, shape, fill, np.float16)[0]
+
+
+def _fill(
+    grader: Grader,
+    stages: int | None,
+    images: Callable[[np.ndarray, int], Tensor],
+    rows: np.ndarray,
+    features: np.ndarray,
+) -> tuple[str, ...]:
+    """Run the frozen part over some rows, once a copy, into `features` (K, N, ...)."""
+    steps = [(copy, batch) for copy in range(len(features)) for batch in in_batches(rows)]
+    for copy, batch in track(steps, "running the frozen stages", len(steps)):
+        features[copy, batch] = run_frozen_part(grader, images(batch, copy), stages).half().cpu().numpy()
+    return ()
+
+
+def _ingredients(grader: Grader, source: PhotographSource, stages: int | None) -> dict[str, Any]:
+    """What the features of plain photographs are made of."""
+    return {
+        "weights": [sha256_bytes(tensor.cpu().numpy().tobytes()) for tensor in frozen_tensors(grader, stages)],
+        "stages": stages,
+        "photographs": source.bank.hashes,
+        "pixels": source.bank.pixels.shape,
+        "image_ids": list(source.image_ids),
+        "input": asdict(source.wanted),
+    }

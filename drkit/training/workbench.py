@@ -1,24 +1,37 @@
-"""Everything a training has in its hands, from the photographs to the last epoch."""
+"""Everything a training has in its hands, from the photographs to the last epoch of the last fold."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import cached_property, partial
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
+from torch import Tensor
 
-from drkit.catalogue import POLICIES
+from drkit.data.augmentation import load_policy
 from drkit.data.bank import PhotographBank, build_bank
 from drkit.data.cache import default_cache_dir
+from drkit.data.sampling import bootstrap
+from drkit.errors import LeakageError, first_few
+from drkit.grades import NUM_GRADES
+from drkit.inference import Outputs, Views, run_units
+from drkit.losses import grade_weights
+from drkit.models.freezing import check_cut, without_frozen_part
 from drkit.models.grader import Grader, build_grader
+from drkit.records.predictions import patient_keys
 from drkit.records.provenance import sha256_bytes
 from drkit.records.runs import Run
 from drkit.talk import say, warn
-from drkit.training.epochs import Pace, Task
+from drkit.training.epochs import Course
 from drkit.training.fitting import fit
-from drkit.training.optimisation import build_optimizer
-from drkit.training.plan import TrainingPlan
+from drkit.training.learner import Learner, Task
+from drkit.training.plan import Parts, TrainingPlan
 from drkit.training.resume import FitState, load_state, save_state
-from drkit.training.runtime import keep_freed_memory, pick_device, seed_epoch
-from drkit.training.sources import PhotographSource, Source, freeze_backbone
+from drkit.training.runtime import keep_freed_memory, seed_epoch, start_fabric
+from drkit.training.sources import FrozenSource, PhotographSource, freeze_source
 
 
 @dataclass(frozen=True)
@@ -27,82 +40,189 @@ class Workbench:
 
     Args:
         plan: What to do.
-        grader: The network.
-        bank: The photographs, in the order of the plan's labels.
-        task: What is learned: the whole grader or its head.
+        fabric: Devices, precision and processes.
+        grader: The network before the first step.
+        photographs: In the order of the plan's labels.
     """
 
     plan: TrainingPlan
+    fabric: Fabric
     grader: Grader
-    bank: PhotographBank
-    task: Task
+    photographs: PhotographSource
+
+    @property
+    def bank(self) -> PhotographBank:
+        """The decoded photographs."""
+        return self.photographs.bank
+
+    @cached_property
+    def source(self) -> PhotographSource | FrozenSource:
+        """What the part that learns is fed; frozen stages are run when it is first asked for."""
+        config = self.plan.config
+        if config.frozen_stages == 0:
+            return self.photographs
+        return freeze_source(self.grader, self.photographs, self.plan.fitted, config)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What came of one fold, or of a training without folds.
+
+    Args:
+        parts: Who played which part.
+        state: After the last epoch.
+        tensors: The chosen epoch's network, whole.
+        held_out: Outputs for the units that tell how wide the residuals are: the fold's own, else those that picked
+            the epoch, else val.
+        others: Outputs for all units of val and test that stand in no fold; None where there are none.
+    """
+
+    parts: Parts
+    state: FitState
+    tensors: dict[str, Tensor]
+    held_out: Outputs
+    others: Outputs | None
 
 
 def prepare(plan: TrainingPlan) -> Workbench:
-    """Build the network, read the photographs, and freeze what is to be frozen.
+    """Build the network and read the photographs.
 
     Raises:
         InputError: photographs that cannot be read, or weights that cannot be had.
+        LeakageError: weights that were trained on photographs to be scored.
     """
+    config = plan.config
+    fabric = start_fabric(config, leaves_out=config.unfreeze_every is not None)
     keep_freed_memory()
-    config, device = plan.config, pick_device(plan.config.device)
-    loss = plan.build_loss()
     seed_epoch(config.seed, 0)
-    grader = build_grader(
-        plan.backbone,
-        plan.wanted.side,
-        num_outputs=loss.num_outputs,
-        dropout=config.dropout,
-        pretrained=config.weights == "imagenet",
-    ).to(device)
-    loss.start(grader.head.linear, torch.from_numpy(plan.grades[plan.parts.train]))
-    bank = build_bank(plan.labels, plan.bank_side, config.cache_dir or default_cache_dir(), workers=config.workers)
-    _warn_of_identical(fitted_on(plan, bank))
-    policy, names = POLICIES[config.augment].load(), plan.labels.rows["image_id"].tolist()
-    photographs = PhotographSource(grader, bank, names, plan.wanted, policy, config.seed, device)
-    frozen = config.freeze == "backbone"
-    source: Source = freeze_backbone(photographs, plan.parts.train, config.copies) if frozen else photographs
-    return Workbench(plan, grader, bank, Task(source, plan.grades, loss, device))
+    grader = build_grader(plan.architecture, pretrained=plan.start.is_pretrained, load=plan.start.load)
+    check_cut(grader, config.frozen_stages, plan.wanted.side)
+    cache_dir = config.cache_dir or default_cache_dir()
+    bank = build_bank(plan.labels, plan.bank_side, cache_dir, workers=config.workers, steps=plan.pending_steps)
+    _check_seen(plan, bank)
+    names, policy = plan.labels.rows["image_id"].tolist(), load_policy(config.augment)
+    photographs = PhotographSource(bank, names, plan.wanted, policy, config.seed, fabric.device)
+    return Workbench(plan, fabric, grader.to(fabric.device), photographs)
 
 
-def fitted_on(plan: TrainingPlan, bank: PhotographBank) -> np.ndarray:
-    """(N,) bool: photographs of val and test whose very file is trained on, or picks the epoch."""
-    fitted = {bank.hashes[row] for row in (*plan.parts.train, *plan.parts.inner)}
-    return np.array([key in fitted for key in bank.hashes]) & (plan.labels.rows["split"] != "train").to_numpy()
+def leaked(plan: TrainingPlan, bank: PhotographBank) -> np.ndarray:
+    """(N,) bool: photographs whose very content the network that grades them was trained on, or its parents."""
+    hashes = np.array(bank.hashes)
+    leaks = np.isin(hashes, list(plan.start.seen))
+    for parts in plan.parts:
+        fitted = np.isin(hashes, hashes[np.concatenate([parts.train, parts.inner])])
+        graded = parts.held_out if plan.folds else _unfitted(plan)
+        leaks[graded] |= fitted[graded]
+    return leaks
 
 
-def _warn_of_identical(seen: np.ndarray) -> None:
-    if seen.any():
-        warn(f"{seen.sum()} photographs of val or test are trained on, as identical files: they will not be scored")
-
-
-def train(bench: Workbench, run: Run, *, resume: bool) -> FitState:
-    """Train, keeping the state on disk after every epoch.
+def train(bench: Workbench, run: Run, *, resume: bool) -> list[Fitted]:
+    """Train every fold, keeping its state on disk after every epoch.
 
     Args:
         bench: From `prepare`.
-        run: Where the state is kept.
+        run: Where the states are kept.
         resume: Go on from there.
-
-    Returns:
-        The state after the last epoch; the grader holds the chosen epoch's tensors.
     """
-    plan, config, module = bench.plan, bench.plan.config, bench.task.source.module
-    optimizer = build_optimizer(module, config.lr, config.weight_decay)
+    if not resume:
+        for state in run.unfinished():
+            state.unlink()
+    return [_train_part(bench, run, parts, resume=resume) for parts in bench.plan.parts]
+
+
+def _train_part(bench: Workbench, run: Run, parts: Parts, *, resume: bool) -> Fitted:
+    plan, config = bench.plan, bench.plan.config
     identity = {**plan.identity(), "photographs_sha256": sha256_bytes("".join(bench.bank.hashes).encode())}
-    state = FitState(module.state_dict(), optimizer.state_dict())
-    if resume:
-        state = load_state(run.resume, identity)
-        module.load_state_dict(state.module)
-        optimizer.load_state_dict(state.optimizer)
-        say(f"going on after epoch {state.epoch} of {config.epochs}")
-    return fit(
-        bench.task,
-        plan.parts,
-        Pace(config.epochs, config.batch_size, config.lr, config.seed),
-        optimizer,
-        state,
-        choose=config.choose,
-        patience=config.patience,
-        keep=lambda state: save_state(run.resume, state, identity),
-    )
+    course = _plan_course(plan, parts)
+    watched = {split: plan.units.of_rows(rows) for split, rows in parts.watched().items()}
+    grader = deepcopy(bench.grader)
+    with _learning_part(bench, grader):
+        learner = _build_learner(bench, grader, course)
+        state = _begin(learner, run, parts, identity, resume=resume)
+        keep = partial(save_state, run.resume(parts.fold), identity=identity) if bench.fabric.is_global_zero else None
+        fit(learner, course, watched, state, choose=config.chooses, patience=config.patience, keep=keep)
+        answered = None if config.tta else _answer(bench, grader, parts, lambda rows: [bench.source.plain(rows)])
+    held_out, others = answered or _answer(bench, grader, parts, bench.photographs.views)
+    return Fitted(parts, state, grader.state_dict(), held_out, others)
+
+
+@contextmanager
+def _learning_part(bench: Workbench, grader: Grader) -> Iterator[None]:
+    """The grader without what is frozen."""
+    stages = bench.plan.config.frozen_stages
+    if stages == 0:
+        yield
+        return
+    bench.source  # noqa: B018  the frozen part runs before it is taken away
+    with without_frozen_part(grader, stages):
+        yield
+
+
+def _build_learner(bench: Workbench, grader: Grader, course: Course) -> Learner:
+    plan, config = bench.plan, bench.plan.config
+    loss, grades = plan.build_loss(), plan.grades[course.units]
+    seed_epoch(config.seed, 0)
+    loss.start(grader.head.output, torch.from_numpy(grades))
+    counts = np.bincount(grades, minlength=NUM_GRADES)
+    weights = grade_weights(counts) if config.class_weights else np.ones(NUM_GRADES)
+    task = Task(bench.source, plan.units, plan.grades, plan.eye_grades, weights, loss)
+    steps = -(-len(grades) // (config.batch_size * config.accumulate * bench.fabric.world_size))
+    if config.compile:
+        grader.backbone.compile()
+    return Learner(grader, task, config, bench.fabric, steps)
+
+
+def _begin(learner: Learner, run: Run, parts: Parts, identity: dict[str, object], *, resume: bool) -> FitState:
+    """The state to start from."""
+    path = run.resume(parts.fold)
+    if not resume or not path.exists():
+        return FitState()
+    state = load_state(path, identity)
+    learner.restore(state.learner)
+    say(f"going on after epoch {state.epoch} of {learner.config.epochs}")
+    return state
+
+
+def _plan_course(plan: TrainingPlan, parts: Parts) -> Course:
+    units = plan.units.of_rows(parts.train)
+    patients = patient_keys(plan.labels.rows)[plan.units.first_rows]
+    if plan.config.bootstrap_patients is not None:
+        units = units[bootstrap(patients[units], plan.config.bootstrap_patients)]
+    return Course(units, patients[units], plan.config.oversample == "patient", parts.fold)
+
+
+def _answer(bench: Workbench, grader: Grader, parts: Parts, views: Views) -> tuple[Outputs, Outputs | None]:
+    """Outputs for those who tell the residuals, and for all that stand in no fold."""
+    units = bench.plan.units
+    judges = next(rows for rows in (parts.held_out, parts.inner, parts.val) if len(rows))
+    others = units.of_rows(_unfitted(bench.plan))
+    told = run_units(grader, views, units, units.of_rows(judges))
+    return told, run_units(grader, views, units, others) if len(others) else None
+
+
+def _unfitted(plan: TrainingPlan) -> np.ndarray:
+    """Row numbers of val and test photographs whose patients stand in no fold."""
+    folded = np.zeros(len(plan.labels), bool)
+    for parts in plan.parts:
+        folded[parts.held_out] = True
+    return np.flatnonzero((plan.labels.rows["split"] != "train").to_numpy() & ~folded)
+
+
+def _check_seen(plan: TrainingPlan, bank: PhotographBank) -> None:
+    """Hold that nothing is scored that the weights were trained on.
+
+    Raises:
+        LeakageError: photographs of val, test or a fold that a parent was trained on.
+    """
+    scored = _unfitted(plan) if not plan.folds else np.arange(len(plan.labels))
+    seen = [row for row in scored if bank.hashes[row] in plan.start.seen]
+    names = plan.labels.rows["image_id"].iloc[seen].tolist()
+    if seen and not plan.config.allow_seen:
+        raise LeakageError(
+            f"the weights were trained on {len(seen)} photographs that this training would be scored on:"
+            f" {first_few(names)}: start from other weights, or accept it with --allow-seen (they are marked and not"
+            " scored)"
+        )
+    num_leaked = int(leaked(plan, bank).sum())
+    if num_leaked:
+        warn(f"{num_leaked} photographs to be scored are trained on, as identical files: they will not be scored")

@@ -30,7 +30,7 @@ from drkit.training.resume import FitState
 
 def _files(run: Run) -> dict[str, bytes]:
     """What must be the same for the same work: all but the record."""
-    return {path.name: path.read_bytes() for path in run.outputs[:-1]}
+    return {path.name: path.read_bytes() for path in run.outputs()[:-1]}
 
 
 def test_a_run_holds_what_was_known_and_what_was_seen(run_stem: Path, eyes: Path) -> None:
@@ -40,10 +40,10 @@ def test_a_run_holds_what_was_known_and_what_was_seen(run_stem: Path, eyes: Path
     assert predictions.rows["image_id"].tolist() == held_out.rows["image_id"].tolist()
     assert predictions.meta.target == "patient"
     assert predictions.meta.trained_on == ("train",)
-    assert predictions.meta.checkpoint_sha256 == sha256_file(run.checkpoint)
+    assert predictions.meta.checkpoint_sha256 == sha256_file(run.checkpoint())
     trained = {sha256_file(path) for path in labels.of_split("train").paths()}
     assert set(record["trained_on_photographs"]) == trained
-    assert not run.resume.exists()
+    assert not run.resume().exists()
 
 
 def test_the_best_epoch_of_the_history_is_the_one_that_was_kept(run_stem: Path) -> None:
@@ -51,7 +51,7 @@ def test_the_best_epoch_of_the_history_is_the_one_that_was_kept(run_stem: Path) 
     history, predictions = read_history(run.history), read_predictions(run.stem).of_split("val")
     val = history[history["split"] == "val"].set_index("epoch")["quadratic_weighted_kappa"]
     counts = metrics.confusion(predictions.reference().to_numpy(int), predictions.rows["predicted_grade"])
-    assert read_checkpoint(run.checkpoint)[1].epoch == val.idxmax()
+    assert read_checkpoint(run.checkpoint())[1].epoch == val.idxmax()
     assert metrics.quadratic_weighted_kappa(counts) == pytest.approx(val.max(), abs=1e-5)
 
 
@@ -71,8 +71,8 @@ def test_an_interrupted_training_ends_in_the_same_bytes(
     config = replace(small_config, freeze=freeze, copies=2)
     whole = Run(run_finetune(config, RunPlace(tmp_path / "whole", "a")).run)
 
-    def stop_after_two(path: Path, state: FitState, identity: dict[str, object]) -> None:
-        save(path, state, identity)
+    def stop_after_two(path: Path, state: FitState, *, identity: dict[str, object]) -> None:
+        save(path, state, identity=identity)
         if state.epoch == 2:
             raise KeyboardInterrupt
 
@@ -95,11 +95,11 @@ def test_a_killed_process_is_resumed_to_the_same_bytes(
     run = Run(tmp_path / "small")
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 300
-    while not run.resume.exists() and process.poll() is None and time.monotonic() < deadline:
+    while not run.resume().exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    if run.resume.exists():  # else the training was over before it could be killed
+    if run.resume().exists():  # else the training was over before it could be killed
         subprocess.run([*command, "--resume"], check=True, capture_output=True, env=os.environ | {"NO_COLOR": "1"})
     assert _files(run) == _files(Run(run_stem))
 
@@ -118,7 +118,7 @@ def test_ctrl_c_says_how_to_go_on(small_config: TrainingConfig, tmp_path: Path, 
     )
     run = Run(tmp_path / "test_efficientnet-image-patient")
     deadline = time.monotonic() + 300
-    while not run.resume.exists() and process.poll() is None and time.monotonic() < deadline:
+    while not run.resume().exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(sent)
     stdout, stderr = process.communicate()
@@ -126,7 +126,7 @@ def test_ctrl_c_says_how_to_go_on(small_config: TrainingConfig, tmp_path: Path, 
     assert stdout == ""
     assert "--name test_efficientnet-image-patient --resume" in stderr
     assert "Traceback" not in stderr
-    assert run.resume.exists()
+    assert run.resume().exists()
 
 
 def test_cross_entropy_on_eyes_with_an_inner_choice(small_config: TrainingConfig, tmp_path: Path) -> None:
@@ -169,14 +169,14 @@ def test_a_diverging_training_stops_and_keeps_what_was_good(small_config: Traini
     with pytest.raises(UsageError, match="lower --lr"):
         run_finetune(replace(small_config, lr=1e30), RunPlace(tmp_path, "a"))
     assert not Run(tmp_path / "a").record.exists()
-    assert not Run(tmp_path / "a").checkpoint.exists()
+    assert not Run(tmp_path / "a").checkpoint().exists()
 
 
 def test_another_trainings_state_is_refused_before_any_work(
     small_config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop(path: Path, state: FitState, identity: dict[str, object]) -> None:
-        save(path, state, identity)
+    def stop(path: Path, state: FitState, *, identity: dict[str, object]) -> None:
+        save(path, state, identity=identity)
         raise KeyboardInterrupt
 
     save = workbench.save_state
@@ -196,8 +196,9 @@ def test_a_frozen_plan_tells_the_caches_size(small_config: TrainingConfig, tmp_p
 def test_early_stopping_waits_as_long_as_it_is_told(small_config: TrainingConfig, tmp_path: Path) -> None:
     config = replace(small_config, lr=1e-9, epochs=9, patience=2)  # nothing is learned, so nothing gets better for long
     report = run_finetune(config, RunPlace(tmp_path))
-    assert report.epochs_trained < 9
-    assert report.epochs_trained == report.epoch + 2
+    ((epoch, trained),) = report.epochs
+    assert trained < 9
+    assert trained == epoch + 2
 
 
 def test_a_plan_tells_all_and_writes_nothing(small_config: TrainingConfig, tmp_path: Path) -> None:

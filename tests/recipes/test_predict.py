@@ -75,9 +75,9 @@ def test_what_is_no_run_and_what_would_be_overwritten_are_refused(run_stem: Path
 
 def test_a_checkpoint_of_something_else_is_refused(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
     run = Run(tmp_path / "small")
-    for path in Run(run_stem).outputs:
+    for path in Run(run_stem).outputs():
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    save_file({}, run.checkpoint)
+    save_file({}, run.checkpoint())
     with pytest.raises(InputError, match="not a checkpoint of drkit's"):
         run_predict(run.stem, PredictConfig(eyes, out=tmp_path / "a.parquet"))
     assert not (tmp_path / "a.parquet").exists()

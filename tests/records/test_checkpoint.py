@@ -8,22 +8,32 @@ import torch
 from safetensors.torch import save_file
 
 from drkit.errors import InputError
-from drkit.records.checkpoint import CheckpointHeader, read_checkpoint, write_checkpoint
+from drkit.records.checkpoint import Architecture, CheckpointHeader, read_checkpoint, write_checkpoint
 
 HEADER = CheckpointHeader(
-    backbone="resnet18",
-    num_outputs=1,
-    dropout=0.1,
-    side=64,
+    architecture=Architecture(
+        backbone="resnet18",
+        side=64,
+        unit="eye",
+        num_slots=2,
+        fusion="concat",
+        unshared=True,
+        attention="",
+        loss="regression",
+        auxiliary=False,
+        dropout=0.1,
+    ),
     bank_side=74,
     steps=("circle-crop", "clahe:clip=2:tiles=8"),
     mean=(0.1, 0.2, 0.3),
     std=(0.4, 0.5, 0.6),
-    loss="regression",
     sigma=0.7,
-    decision="rounding",
+    decision="cut_points",
+    cut_points=(0.4, 1.5, 2.5, 3.5),
     target="eye",
-    unit="image",
+    fold=1,
+    folds=3,
+    tta=True,
     chosen_on="last",
     epoch=3,
     labels_sha256="ab",

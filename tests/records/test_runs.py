@@ -14,23 +14,23 @@ from drkit.records.runs import Run, find_run, new_run, read_run_record, write_ru
 def run(tmp_path: Path) -> Run:
     made = Run(tmp_path / "runs" / "first")
     made.stem.parent.mkdir()
-    for path in made.outputs[:-1]:
+    for path in made.outputs()[:-1]:
         path.write_text(path.name)
-    made.resume.write_text("state")
-    write_run_record(made, {"trained_on_photographs": ["abc"]}, force=False)
+    made.resume().write_text("state")
+    write_run_record(made, {"trained_on_photographs": ["abc"], "folds": 0}, force=False)
     return made
 
 
 def test_the_record_vouches_for_the_files_and_ends_the_unfinished_state(run: Run) -> None:
     record = read_run_record(run)
-    assert record["files"] == {path.name: sha256_file(path) for path in run.outputs[:-1]}
+    assert record["files"] == {path.name: sha256_file(path) for path in run.outputs()[:-1]}
     assert record["trained_on_photographs"] == ["abc"]
-    assert not run.resume.exists()
+    assert not run.resume().exists()
 
 
 def test_a_run_is_found_by_its_stem_and_by_any_of_its_files(run: Run) -> None:
     assert find_run(run.stem) == run
-    for path in (*run.outputs, run.resume):
+    for path in (*run.outputs(), run.resume()):
         assert find_run(path) == run
 
 
@@ -73,3 +73,21 @@ def test_an_unfinished_run_is_not_lost_and_a_finished_one_not_resumed(run: Run) 
 def test_names_that_leave_their_folder_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="letters, digits"):
         new_run(tmp_path, name, "x", resume=False, force=False)
+
+
+def test_a_run_with_folds_has_a_checkpoint_each_and_leaves_none_of_an_earlier_one(tmp_path: Path) -> None:
+    run = Run(tmp_path / "folded")
+    for folds in (3, 2):
+        for path in run.outputs(folds)[:-1]:
+            path.write_text(path.name)
+        run.resume(1).write_text("state")
+        assert run.unfinished() == [run.resume(1)]
+        write_run_record(run, {"trained_on_photographs": [], "folds": folds}, force=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in run.outputs(2))
+    assert find_run(run.checkpoint(1)) == run
+    assert run.checkpoint(1).name == "folded.fold1.safetensors"
+
+
+def test_the_unfinished_state_of_another_run_with_a_longer_name_is_not_its_own(tmp_path: Path) -> None:
+    (tmp_path / "a-2.resume.pt").write_text("state")
+    assert Run(tmp_path / "a").unfinished() == []

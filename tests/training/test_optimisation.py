@@ -1,9 +1,20 @@
 """The learning rate over a training, and what is decayed."""
 
 import pytest
+import torch
 from torch import nn
 
-from drkit.training.optimisation import FLOOR, WARM_UP_SHARE, build_optimizer, learning_rate
+from drkit.models.grader import Grader, build_grader
+from drkit.records.checkpoint import Architecture
+from drkit.training.config import TrainingConfig
+from drkit.training.optimisation import (
+    FLOOR,
+    WARM_UP_SHARE,
+    build_average,
+    build_optimizer,
+    learning_rate,
+    set_learning_rate,
+)
 
 
 def test_the_rate_rises_then_falls_within_its_bounds() -> None:
@@ -17,7 +28,38 @@ def test_the_rate_rises_then_falls_within_its_bounds() -> None:
 
 
 def test_biases_and_norms_are_not_decayed() -> None:
-    module = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
-    decayed, kept = build_optimizer(module, 1e-3, 0.1).param_groups
-    assert [tuple(parameter.shape) for parameter in decayed["params"]] == [(4, 3, 1, 1)]
-    assert (decayed["weight_decay"], kept["weight_decay"], len(kept["params"])) == (0.1, 0.0, 3)
+    groups = build_optimizer(_grader(), TrainingConfig(weight_decay=0.1)).param_groups
+    assert {(group["weight_decay"], parameter.ndim > 1) for group in groups for parameter in group["params"]} == {
+        (0.1, True),
+        (0.0, False),
+    }
+
+
+def test_lower_stages_learn_more_slowly_and_all_keep_their_share() -> None:
+    grader = _grader()
+    optimizer = build_optimizer(grader, TrainingConfig(layer_decay=0.5))
+    set_learning_rate(optimizer, 1.0)
+    rate = {id(parameter): group["lr"] for group in optimizer.param_groups for parameter in group["params"]}
+    stages = len(grader.backbone.stages)
+    assert rate[id(grader.head.output.weight)] == 1
+    assert rate[id(grader.backbone.network.conv_stem.weight)] == 0.5**stages
+    assert len(rate) == len(list(grader.parameters()))
+
+
+def test_the_average_of_what_stands_still_is_itself_and_follows_what_moves() -> None:
+    module = nn.Linear(2, 1)
+    average = build_average(module, steps_an_epoch=10)
+    for _ in range(3):
+        average.update_parameters(module)
+    assert torch.allclose(average.module.weight, module.weight)
+    with torch.no_grad():
+        module.weight += 1
+    average.update_parameters(module)
+    moved = module.weight - average.module.weight
+    assert ((moved > 0) & (moved < 1)).all()
+
+
+def _grader() -> Grader:
+    return build_grader(
+        Architecture("test_efficientnet", 64, "image", 1, "mean-max", False, "", "regression", False, 0.0)
+    )

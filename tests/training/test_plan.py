@@ -16,7 +16,8 @@ from drkit.training.plan import plan_training
 def test_parts_never_share_a_patient(small_config: TrainingConfig) -> None:
     plan = plan_training(read_dataset(small_config.data), replace(small_config, choose="inner"))
     patients = plan.labels.rows["patient_id"]
-    train, inner, val = (set(patients.iloc[rows]) for rows in (plan.parts.train, plan.parts.inner, plan.parts.val))
+    (parts,) = plan.parts
+    train, inner, val = (set(patients.iloc[rows]) for rows in (parts.train, parts.inner, parts.val))
     assert len(train | inner | val) == len(train) + len(inner) + len(val)
     assert min(len(train), len(inner), len(val)) > 0
 
@@ -63,14 +64,31 @@ def test_without_a_validation_split_patients_are_held_out_and_named(
     )
     plan = plan_training(Labels(rows, tmp_path, "test", ("eye",)), small_config)
     assert not plan.own_validation
-    assert len(plan.parts.val) == 4
+    assert len(plan.parts[0].val) == 4
 
 
 def test_options_that_contradict_are_refused(small_config: TrainingConfig) -> None:
-    with pytest.raises(UsageError, match="--choose last"):
-        plan_training(read_dataset(small_config.data), replace(small_config, choose="last", patience=2))
-    with pytest.raises(UsageError, match="unknown loss 'cross-entropi': did you mean cross-entropy"):
-        replace(small_config, loss="cross-entropi")
+    labels = read_dataset(small_config.data)
+    for options, sentence in (
+        ({"choose": "last", "patience": 2}, "--choose last"),
+        ({"loss": "cross-entropi"}, "unknown loss 'cross-entropi': did you mean cross-entropy"),
+        ({"augment": "mediun"}, "did you mean medium"),
+        ({"freeze": "half"}, "--freeze half: expected none, backbone"),
+        ({"freeze": "0"}, "how many stages, from 1"),
+        ({"unit": "patient", "target": "eye"}, "--unit patient sees both eyes"),
+        ({"decision": "cut-points"}, "add --folds 5"),
+        ({"folds_over": "train+val"}, "add --folds 5"),
+        ({"folds": 2, "folds_over": "train+val", "choose": "val"}, "leaves no val split to choose on"),
+        ({"unshared": True}, "--unshared is for --unit eye or patient"),
+        ({"unfreeze_every": 1, "freeze": "2"}, "leave one of them out"),
+        ({"folds": 50}, "cannot fill 50 folds"),
+    ):
+        with pytest.raises((UsageError, InputError), match=sentence):
+            plan_training(labels, replace(small_config, **options))
+    with pytest.raises(UsageError, match="sees both eyes"):  # whether the target was typed or found
+        plan_training(replace(labels, targets=("eye",)), replace(small_config, unit="patient"))
+    with pytest.raises(InputError, match="--auxiliary needs both targets"):
+        plan_training(replace(labels, targets=("eye",)), replace(small_config, auxiliary=True))
 
 
 def test_identity_knows_what_changes_the_weights_and_nothing_else(small_config: TrainingConfig) -> None:

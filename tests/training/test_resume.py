@@ -12,15 +12,17 @@ from drkit.training.resume import FitState, load_state, save_state
 
 def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
     history = [EpochFigures(epoch, "train", None, 1.0, 0.5, 0.25, 0.5, 1e-4) for epoch in (1, 2)]
-    state = FitState({"w": torch.ones(3)}, {"state": {0: {"step": torch.tensor(2.0)}}}, None, 2, history)
+    learner = {"grader": {"w": torch.ones(3)}, "optimizer": {"state": {0: {"step": torch.tensor(2.0)}}}}
+    state = FitState(learner, {"w": torch.zeros(3)}, 2, history)
     save_state(tmp_path / "a.resume.pt", state, {"seed": 0, "labels": "x"})
     back = load_state(tmp_path / "a.resume.pt", {"labels": "x", "seed": 0})
-    assert torch.equal(back.module["w"], state.module["w"])
+    assert torch.equal(back.learner["grader"]["w"], torch.ones(3))
+    assert torch.equal(back.best["w"], torch.zeros(3))
     assert (back.history, back.best_epoch, back.epoch) == (history, 2, 2)
 
 
 def test_the_state_of_another_training_is_refused_naming_what_differs(tmp_path: Path) -> None:
-    save_state(tmp_path / "a.resume.pt", FitState({}, {}), {"seed": 0, "lr": 0.1})
+    save_state(tmp_path / "a.resume.pt", FitState(), {"seed": 0, "lr": 0.1})
     with pytest.raises(UsageError, match=r"lr was 0\.1, is now 0\.2"):
         load_state(tmp_path / "a.resume.pt", {"seed": 0, "lr": 0.2})
 

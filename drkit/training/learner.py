@@ -1,0 +1,198 @@
+"""Who learns: a grader with its optimiser and its running average, one step at a time."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from drkit.data.units import Batch, Units
+from drkit.errors import UsageError
+from drkit.inference import in_batches
+from drkit.losses import FloatArray, Loss
+from drkit.models.grader import Grader
+from drkit.talk import warn
+from drkit.training.config import LearningOptions
+from drkit.training.optimisation import build_average, build_optimizer
+from drkit.training.runtime import is_out_of_memory
+from drkit.training.sources import Source
+
+AUXILIARY_WEIGHT = 0.5  # of the other target's loss
+Mixture = tuple[Tensor, float]  # each unit's partner (B,), and its own share
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is learned.
+
+    Args:
+        source: Inputs for the grader.
+        units: Which photographs are seen together.
+        grades: int64 (U,) reference grades of the units; -1 where unknown.
+        eye_grades: int64, the other target's grade of each eye, for the auxiliary head; -1 where unknown.
+        grade_weights: (5,) weight of each grade in the loss, 1 on the average.
+        loss: To minimise, and to read logits by.
+    """
+
+    source: Source
+    units: Units
+    grades: np.ndarray
+    eye_grades: np.ndarray
+    grade_weights: np.ndarray
+    loss: Loss
+
+
+class Learner:
+    """A grader that learns.
+
+    Args:
+        grader: Its inputs are those of the task's source.
+        task: What is learned.
+        config: How.
+        fabric: Devices, precision and processes.
+        num_steps: Steps an epoch.
+    """
+
+    def __init__(self, grader: Grader, task: Task, config: LearningOptions, fabric: Fabric, num_steps: int) -> None:
+        self.grader, self.task, self.config, self.fabric = grader, task, config, fabric
+        self.batch_size = config.batch_size  # units that fit in memory at once
+        self.optimizer: Any
+        self.wrapped: Any
+        self.wrapped, self.optimizer = fabric.setup(grader, build_optimizer(grader, config))
+        self.wrapped.mark_forward_method("answer")
+        self.average = build_average(grader, num_steps) if config.ema else None
+
+    @property
+    def judged(self) -> Grader:
+        """The network that is judged and kept: the running average where there is one."""
+        return cast(Grader, self.average.module) if self.average else self.grader
+
+    def step(self, units: np.ndarray, epoch: int) -> tuple[float, FloatArray]:
+        """Take one step on the units with these numbers.
+
+        Batches that do not fit in memory are halved, once for all, and their gradients added up.
+
+        Returns:
+            The units' mean loss, and their logits (B, num_outputs).
+
+        Raises:
+            UsageError: not even one unit fits in memory.
+        """
+        while True:
+            try:
+                loss, logits = self._gather_gradients(units, epoch)
+                break
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                self._halve(error)
+        if self.config.clip:
+            self.fabric.clip_gradients(self.wrapped, self.optimizer, max_norm=self.config.clip)
+        self.optimizer.step()
+        if self.average:
+            self.average.update_parameters(self.grader)
+        return loss, logits
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a resumed training needs, on the CPU."""
+        average = self.average.state_dict() if self.average else None
+        return {"grader": self.grader.state_dict(), "optimizer": self.optimizer.state_dict(), "average": average}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self.grader.load_state_dict(state["grader"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.average:
+            self.average.load_state_dict(state["average"])
+
+    def _gather_gradients(self, units: np.ndarray, epoch: int) -> tuple[float, FloatArray]:
+        """Add up the gradients of a step's batches."""
+        self.optimizer.zero_grad(set_to_none=True)
+        batches = list(in_batches(units, self.batch_size))
+        total, logits = 0.0, []
+        for number, some in enumerate(batches):
+            with self.fabric.no_backward_sync(self.wrapped, enabled=number + 1 < len(batches)):
+                loss, found = self._look(some, epoch)
+                self.fabric.backward(loss * (len(some) / len(units)))
+            total += loss.item() * len(some) / len(units)
+            logits.append(found.detach().float().cpu().numpy())
+        return total, np.concatenate(logits)
+
+    def _look(self, units: np.ndarray, epoch: int) -> tuple[Tensor, Tensor]:
+        """The mean loss of some units, and their logits."""
+        task, batch = self.task, self.task.units.batch(units)
+        places = batch.places.to(self.fabric.device)
+        inputs = task.source.augmented(batch.rows, epoch)
+        mixture = draw_mixture(len(units), self.config.mixup)
+        if mixture:
+            inputs = mix(inputs, batch, mixture)
+        logits, _, auxiliary = self.wrapped.answer(inputs, places)
+        loss = self._mixed_loss(logits, task.grades[units], mixture)
+        if auxiliary is not None:
+            loss = loss + AUXILIARY_WEIGHT * self._mean_loss(auxiliary, task.eye_grades[batch.eyes])
+        return loss, logits
+
+    def _mixed_loss(self, logits: Tensor, grades: np.ndarray, mixture: Mixture | None) -> Tensor:
+        if mixture is None:
+            return self._mean_loss(logits, grades)
+        partners, share = mixture
+        return share * self._mean_loss(logits, grades) + (1 - share) * self._mean_loss(logits, grades[partners.numpy()])
+
+    def _mean_loss(self, logits: Tensor, grades: np.ndarray) -> Tensor:
+        """Weighted mean loss of those with a grade."""
+        known = np.flatnonzero(grades >= 0)
+        if not len(known):
+            return logits.sum() * 0
+        weights = torch.from_numpy(self.task.grade_weights[grades[known]]).to(logits.device, torch.float32)
+        wanted = torch.from_numpy(grades[known]).to(logits.device)
+        return (self.task.loss(logits[torch.from_numpy(known).to(logits.device)].float(), wanted) * weights).mean()
+
+    def _halve(self, error: RuntimeError) -> None:
+        if self.batch_size == 1:
+            raise UsageError("not even one unit fits in memory: choose a smaller --size or --backbone") from error
+        self.batch_size = -(-self.batch_size // 2)
+        if self.fabric.device.type == "cuda":
+            torch.cuda.empty_cache()
+        warn(f"out of memory: batches of {self.batch_size} units from here on, with as many a step as before")
+
+
+def draw_mixture(num_units: int, alpha: float) -> Mixture | None:
+    """Each unit's partner and the units' own share, from torch's generator; None without mixing.
+
+    Source: Zhang, Cisse, Dauphin and Lopez-Paz 2018, mixup, eq. 1.
+    """
+    if alpha <= 0:
+        return None
+    share = torch.distributions.Beta(alpha, alpha).sample().item()
+    return torch.randperm(num_units), share
+
+
+def mix(inputs: Tensor, batch: Batch, mixture: Mixture) -> Tensor:
+    """Blend each photograph with the one in the same slot of its unit's partner; where there is none it stays.
+
+    Args:
+        inputs: (P, ...).
+        batch: Of B units.
+        mixture: Partners (B,) and a share in [0, 1].
+    """
+    partners, share = mixture
+    places = batch.places
+    row_at = torch.full((places.num_units, int(places.slot.max()) + 1), -1)
+    row_at[places.unit, places.slot] = torch.arange(len(inputs))
+    found = row_at[partners[places.unit], places.slot]
+    other = torch.where(found >= 0, found, torch.arange(len(inputs))).to(inputs.device)
+    return share * inputs + (1 - share) * inputs[other]
+
+
+def compile_network(network: nn.Module) -> None:
+    """Let torch compile a network in place.
+
+    Raises:
+        UsageError: this machine has no compiler.
+    """
+    try:
+        network.compile()
+    except RuntimeError as error:
+        raise UsageError(f"--compile does not work here: {error}") from None

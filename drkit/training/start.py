@@ -1,0 +1,77 @@
+"""What a training starts from: ImageNet, nothing, foreign weights, or a finished run."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from drkit.models.backbones import Backbone, resolve_backbone
+from drkit.models.weights import ForeignWeights, load_foreign, read_foreign
+from drkit.records.checkpoint import CheckpointHeader
+from drkit.records.runs import UNKNOWN_PHOTOGRAPHS, read_run_record
+from drkit.talk import say
+
+DEFAULT_BACKBONE = "tf_efficientnet_lite0"
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a training starts from.
+
+    Args:
+        backbone: timm's name.
+        foreign: Weights from a file; None for ImageNet's or none.
+        is_pretrained: Whether it starts from ImageNet.
+        seen: SHA-256 of the photographs that the weights were trained on; "unknown" for those of foreign weights.
+    """
+
+    backbone: str
+    foreign: ForeignWeights | None
+    is_pretrained: bool
+    seen: frozenset[str]
+
+    @property
+    def parent(self) -> CheckpointHeader | None:
+        """The header of the run that the weights are of, if they are drkit's own."""
+        return self.foreign.header if self.foreign else None
+
+    @property
+    def sha256(self) -> str | None:
+        """Hash of the file of weights."""
+        return self.foreign.sha256 if self.foreign else None
+
+    def load(self, backbones: Sequence[Backbone]) -> None:
+        """Put foreign weights into the backbones of a grader's slots.
+
+        Raises:
+            InputError: less than 95 % of the backbone is in the file.
+        """
+        if self.foreign is None:
+            return
+        report = load_foreign(backbones[0], self.foreign)
+        for line in report.story():
+            say(str(line))
+        for other in backbones[1:]:
+            load_foreign(other, self.foreign.of_second())
+
+
+def find_start(weights: str, backbone: str | None) -> Start:
+    """Read what `--weights` names.
+
+    Raises:
+        UsageError: an unknown backbone.
+        InputError: no such file, or none that holds weights.
+    """
+    if weights in ("imagenet", "none"):
+        return Start(resolve_backbone(backbone or DEFAULT_BACKBONE), None, weights == "imagenet", frozenset())
+    name = resolve_backbone(backbone or DEFAULT_BACKBONE)
+    foreign = read_foreign(Path(weights), name)
+    if foreign.header and not backbone:
+        name = foreign.header.architecture.backbone
+    return Start(name, foreign, False, frozenset(_seen_by(foreign)))
+
+
+def _seen_by(foreign: ForeignWeights) -> Iterable[str]:
+    """The photographs that the weights' own run was trained on."""
+    if foreign.run is None or not foreign.run.record.is_file():
+        return [UNKNOWN_PHOTOGRAPHS]
+    return read_run_record(foreign.run)["trained_on_photographs"]

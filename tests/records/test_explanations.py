@@ -1,0 +1,43 @@
+"""The manifest of explanations: written, read again, refused where broken."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from drkit.errors import InputError, OutputExistsError
+from drkit.records.explanations import ExplainedPhotograph, Explanations, read_explanations, write_explanations
+
+ROW = ExplainedPhotograph(
+    "1_l1", "val/1_l1.jpg", "ab", 0, "1", None, "val", True, 2, 3, 2.6, (0.0, 0.1, 0.3, 0.5, 0.1), 3,
+    1.0, None, 0.2, False, "1_l1.png", "1_l1.npz", "1_l1_contrast.png",
+)  # fmt: skip
+WHOLE = Explanations(
+    "quick", {"quick.safetensors": "cd"}, "gradcam", None, "patient", "predicted", "image", "because",
+    "for", "against", ("sheet-01.png",), (ROW,), {"deletion": {"value": 0.3}},
+)  # fmt: skip
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    path = write_explanations(WHOLE, tmp_path, force=False)
+    assert read_explanations(tmp_path) == WHOLE
+    assert read_explanations(path) == WHOLE
+    assert WHOLE.files() == ["sheet-01.png", "1_l1.png", "1_l1.npz", "1_l1_contrast.png"]
+    with pytest.raises(OutputExistsError):
+        write_explanations(WHOLE, tmp_path, force=False)
+
+
+def test_what_is_no_manifest_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected a folder that drkit explain wrote"):
+        read_explanations(tmp_path)
+    path = tmp_path / "manifest.json"
+    for text, told in (("{", "is not a manifest"), ("[]", "is not a manifest"), ('{"schema_version": 9}', "version 9")):
+        path.write_text(text)
+        with pytest.raises(InputError, match=told):
+            read_explanations(tmp_path)
+    path.unlink()
+    record = json.loads(write_explanations(WHOLE, tmp_path, force=False).read_text())
+    del record["photographs"][0]["score"]
+    path.write_text(json.dumps(record))
+    with pytest.raises(InputError, match="its keys are not those"):
+        read_explanations(tmp_path)
