@@ -202,6 +202,76 @@ EXPLAINERS: Catalogue = {
     "occlusion": Entry(
         "what is lost when a square is blurred; slow (Zeiler 2014)", "drkit.explaining.pixel_maps:explain_occlusion"
     ),
+    "attention": Entry(
+        "where the network's own attention looks, of a run that has any; not among all",
+        "drkit.explaining.attention_maps:explain_attention",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class AttentionBlock(Entry):
+    """A block between backbone and pool; `build` names a function of a `MapShape` and the parameters.
+
+    Args:
+        source: Whose it is.
+        compares_places: Whether it does nothing on a map of one place.
+    """
+
+    source: str
+    compares_places: bool
+
+
+ATTENTIONS: Mapping[str, AttentionBlock] = {
+    "se": AttentionBlock(
+        "which channels count, from their means",
+        "drkit.models.attention.gates:build_se",
+        "Hu, Shen and Sun, CVPR 2018",
+        compares_places=False,
+        parameters={"reduction": Parameter(16, 1, 256, "channels / the gate's hidden ones", is_whole=True)},
+    ),
+    "eca": AttentionBlock(
+        "the same with next to no parameters",
+        "drkit.models.attention.gates:build_eca",
+        "Wang et al., CVPR 2020",
+        compares_places=False,
+    ),
+    "spatial": AttentionBlock(
+        "which places count, from what surrounds them",
+        "drkit.models.attention.gates:build_spatial",
+        "Woo et al., ECCV 2018, section 3.1",
+        compares_places=True,
+        parameters={
+            "kernel": Parameter(7, 3, 31, "side of what the gate sees, in places of the map; odd", is_whole=True)
+        },
+    ),
+    "cbam": AttentionBlock(
+        "channels, from means and maxima, then places",
+        "drkit.models.attention.gates:build_cbam",
+        "Woo et al., ECCV 2018",
+        compares_places=True,
+        parameters={
+            "reduction": Parameter(16, 1, 256, "channels / the gate's hidden ones", is_whole=True),
+            "kernel": Parameter(7, 3, 31, "side of what the gate sees, in places of the map; odd", is_whole=True),
+        },
+    ),
+    "self": AttentionBlock(
+        "each place adds what it finds in others, near or far",
+        "drkit.models.attention.comparing:build_self",
+        "Vaswani et al., NeurIPS 2017, with the position bias of Liu et al., ICCV 2021",
+        compares_places=True,
+        parameters={
+            "heads": Parameter(4, 1, 64, "comparisons side by side", is_whole=True),
+            "reduction": Parameter(4, 1, 64, "channels / those in which places are compared", is_whole=True),
+        },
+    ),
+    "nonlocal": AttentionBlock(
+        "the same in one comparison, wherever the places lie",
+        "drkit.models.attention.comparing:build_nonlocal",
+        "Wang et al., CVPR 2018",
+        compares_places=True,
+        parameters={"reduction": Parameter(4, 1, 64, "channels / those in which places are compared", is_whole=True)},
+    ),
 }
 
 # The course's spellings; every other name is timm's own.

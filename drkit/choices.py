@@ -47,6 +47,20 @@ def parse_choice(catalogue: Catalogue, kind: str, text: str) -> Choice:
     return Choice(name, tuple((parameter, given.get(parameter, known[parameter].default)) for parameter in known))
 
 
+def parse_choices(catalogue: Catalogue, kind: str, text: str) -> tuple[Choice, ...]:
+    """Read `se:reduction=8,spatial`: choices in order, commas between; see `parse_choice`.
+
+    Raises:
+        UsageError: nothing between two commas, or what `parse_choice` refuses.
+    """
+    words = [word.strip() for word in text.split(",")]
+    if not all(words):
+        raise UsageError(
+            f"'{text}': a name is missing: expected one or more {kind}s, commas between, of {', '.join(catalogue)}"
+        )
+    return tuple(parse_choice(catalogue, kind, word) for word in words)
+
+
 def list_choices(catalogue: Catalogue) -> str:
     """One text for a help: every name with its summary and its parameters' defaults and meanings."""
     return "; ".join(f"{name}: {entry.summary}{_list_parameters(entry)}" for name, entry in catalogue.items())

@@ -228,18 +228,25 @@ def paired_difference(
 
     Args:
         reference: (N,) grades 0-4.
-        first: (N,) predicted grades that are compared against.
-        second: (N,) predicted grades that should be better.
+        first: (N,) predicted grades that are compared against, or (S, N) of S pairs, whose mean difference is taken.
+        second: (N,) predicted grades that should be better, or (S, N).
         patients: (N,) whose photograph it is.
         num_resamples: How often patients are drawn.
         seed: Of the draws.
     """
-    both = np.stack([np.asarray(first), np.asarray(second)])
-    kappas = quadratic_weighted_kappa(confusion(reference, both))
-    resampled = PatientBootstrap.of(reference, both, patients).resample(num_resamples, seed)
-    gains = np.diff(quadratic_weighted_kappa(resampled))[:, 0]
+    before, after = np.atleast_2d(np.asarray(first)), np.atleast_2d(np.asarray(second))
+    all_predicted = np.concatenate([before, after])  # (2S, N)
+    kappas = quadratic_weighted_kappa(confusion(reference, all_predicted))
+    resampled = PatientBootstrap.of(reference, all_predicted, patients).resample(num_resamples, seed)
+    gains = _mean_gain(quadratic_weighted_kappa(resampled))
     low, high = interval(gains)
-    return Difference(float(kappas[1] - kappas[0]), low, high, float((gains <= 0).mean()))
+    return Difference(float(_mean_gain(kappas)), low, high, float((gains <= 0).mean()))
+
+
+def _mean_gain(kappas: Figures) -> Figures:
+    """(..., 2S) kappas, S first ones and then S second ones, to the mean difference (...)."""
+    first, second = np.split(kappas, 2, axis=-1)
+    return (second - first).mean(-1)
 
 
 def _on_scale(grades: ArrayLike) -> Counts:

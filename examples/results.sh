@@ -7,7 +7,7 @@
 #
 # Finished runs are left as they are and unfinished ones resumed, so the script may be stopped and started at will.
 # The lower four stages are frozen and run once (--cache-dir), which makes a run a matter of minutes.
-# Settings by environment: EPOCHS, COPIES, ONLY (a pattern of the runs to be made, such as 'unit-*').
+# Settings by environment: EPOCHS, HEAD_EPOCHS, COPIES, ONLY (a pattern of the runs to be made, such as 'unit-*').
 set -euo pipefail
 
 data=$1 idrid=$2 out=${3:-results}
@@ -34,18 +34,12 @@ train unit-patient --unit patient --batch-size 4
 train stage-one --data "$idrid" --freeze none
 train two-stage --unit patient --batch-size 4 --weights "$out/runs/stage-one.safetensors" --freeze 4
 
-# The best single recipe, out of fold over train and val: larger images, both targets learned together.
-[[ ${ONLY:-best} != best* ]] || for kind in patient eye; do
-    train "best-$kind" --unit "$kind" --target "$kind" --auxiliary --size 320 --batch-size "$([ $kind = eye ] && echo 8 || echo 4)" \
-        --folds 3 --folds-over train+val --decision cut-points --epochs "${LONG_EPOCHS:-8}"
-done
-
-# Augmentation, by photograph.
-for policy in none light strong template; do
-    train "augment-$policy" --augment "$policy"
+# Augmentation, by photograph; all but the head frozen, so that the copies are all that differs.
+for policy in none light medium strong template; do
+    train "augment-$policy" --freeze backbone --epochs "${HEAD_EPOCHS:-24}" --augment "$policy"
 done
 
 drkit score "$out"/runs/unit-*.parquet --split val
 drkit score "$out"/runs/unit-*.parquet --split val --by patient
 drkit score "$out"/runs/unit-patient.parquet "$out"/runs/two-stage.parquet --split val
-drkit score "$out"/runs/unit-image.parquet "$out"/runs/augment-*.parquet --split val
+drkit score "$out"/runs/augment-*.parquet --split val

@@ -28,8 +28,9 @@ def finetune(
     Reads: a data set, and weights. Writes: a run, that is NAME.safetensors (with --folds K: NAME.fold0.safetensors
     and so on), NAME.parquet, NAME.history.csv and NAME.json.
     """
-    from drkit.recipes.finetune import RunPlace, plan_finetune, run_finetune
+    from drkit.recipes.finetune import plan_finetune, run_finetune
     from drkit.recipes.finetune import preview_augmentation as preview
+    from drkit.training.execution import RunPlace
 
     place = RunPlace(runs_dir, name, resume, force)
     if preview_augmentation is not None:

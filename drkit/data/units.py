@@ -71,6 +71,7 @@ class Units:
         slot_of: (N,) its place in the unit.
         eye_of: (N,) number of its eye; with kind image each photograph counts as an eye of its own.
         rows_of: The row numbers of each unit, by slot.
+        num_slots: Places in a whole unit; of a patient, as many for the right eye as for the left.
     """
 
     kind: Unit
@@ -78,14 +79,10 @@ class Units:
     slot_of: np.ndarray
     eye_of: np.ndarray
     rows_of: tuple[np.ndarray, ...]
+    num_slots: int
 
     def __len__(self) -> int:
         return len(self.rows_of)
-
-    @property
-    def num_slots(self) -> int:
-        """Places in a whole unit."""
-        return int(self.slot_of.max()) + 1
 
     @property
     def first_rows(self) -> np.ndarray:
@@ -111,12 +108,14 @@ class Units:
         return Batch(rows, places, eyes % (self.eye_of.max() + 1))
 
 
-def build_units(labels: Labels, kind: Unit) -> Units:
+def build_units(labels: Labels, kind: Unit, num_slots: int = 0) -> Units:
     """Gather a data set's photographs into units; nobody known is a patient of their own.
 
     Args:
         labels: N photographs, of any splits; a unit never spans two.
         kind: image: each photograph; eye: the views of the same eye; patient: all photographs of a patient.
+        num_slots: Places in a unit that a network knows, so that each photograph gets the place it would have had
+            there, whichever are missing here.
 
     Raises:
         UsageError: photographs cannot be joined because no eye is known.
@@ -131,10 +130,10 @@ def build_units(labels: Labels, kind: Unit) -> Units:
     eye_keys = single if kind == "image" else eyes + " " + rows["split"]
     unit_of = np.unique(keys.to_numpy(dtype=str), return_inverse=True)[1]
     eye_of = np.unique(eye_keys.to_numpy(dtype=str), return_inverse=True)[1]
-    slot_of = _assign_slots(rows, unit_of, kind)
+    slot_of, found_slots = _assign_slots(rows, unit_of, kind, num_slots)
     order = np.lexsort((slot_of, unit_of))
     ends = np.flatnonzero(np.diff(unit_of[order])) + 1
-    return Units(kind, unit_of, slot_of, eye_of, tuple(np.split(order, ends)))
+    return Units(kind, unit_of, slot_of, eye_of, tuple(np.split(order, ends)), found_slots)
 
 
 def unit_grades(labels: Labels, units: Units, target: Target) -> np.ndarray:
@@ -160,12 +159,14 @@ def _tensor(numbers: np.ndarray) -> Tensor:
     return torch.from_numpy(numbers.astype(np.int64))
 
 
-def _assign_slots(rows: pd.DataFrame, unit_of: np.ndarray, kind: Unit) -> np.ndarray:
-    """(N,) places: by view within an eye; the right eye's photographs of a patient follow the left's."""
+def _assign_slots(rows: pd.DataFrame, unit_of: np.ndarray, kind: Unit, num_slots: int) -> tuple[np.ndarray, int]:
+    """(N,) places, and how many: by view within an eye; a patient's right eye has those after the left's."""
     ordered = pd.DataFrame({"unit": unit_of, "eye": rows["eye"].fillna(""), "view": rows["view"].fillna(0)})
     ordered["image_id"] = rows["image_id"]
     ordered = ordered.sort_values(["unit", "eye", "view", "image_id"])
     if kind != "patient" or rows["eye"].isna().any():
-        return ordered.groupby("unit").cumcount().sort_index().to_numpy()
+        in_unit = ordered.groupby("unit").cumcount().sort_index().to_numpy()
+        return in_unit, int(in_unit.max()) + 1
     in_eye = ordered.groupby(["unit", "eye"]).cumcount().sort_index().to_numpy()
-    return in_eye + (rows["eye"] == "right").to_numpy(dtype=np.int64) * (in_eye.max() + 1)
+    per_eye = max(int(in_eye.max()) + 1, num_slots // 2)
+    return in_eye + (rows["eye"] == "right").to_numpy(dtype=np.int64) * per_eye, 2 * per_eye

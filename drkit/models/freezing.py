@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from drkit.data.units import Places
 from drkit.errors import UsageError
+from drkit.models.backbones import Backbone
 from drkit.models.grader import Grader
 from drkit.models.stages import bypassed, can_be_cut, freeze
 
@@ -17,13 +18,13 @@ def check_cut(grader: Grader, num_stages: int | None, side: int) -> None:
 
     Args:
         grader: Whole.
-        num_stages: Frozen, from the image; None: the backbone.
+        num_stages: Frozen, from the image; 0: none; None: the backbone.
         side: Of the images in pixels.
 
     Raises:
         UsageError: fewer stages, or stages that depend on more than the one before.
     """
-    if num_stages is None:
+    if not num_stages:
         return
     backbone, total = grader.backbone, len(grader.backbone.stages)
     if num_stages >= total:
@@ -31,10 +32,9 @@ def check_cut(grader: Grader, num_stages: int | None, side: int) -> None:
     image = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
     grader.eval()
     with torch.inference_mode():
-        whole, lower = backbone(image), backbone.lower(image, num_stages)
-    with bypassed(backbone, backbone.paths(0, num_stages)):
-        if not can_be_cut(backbone, lower, whole):
-            raise UsageError(f"--freeze {num_stages}: this backbone cannot be cut there: use none or backbone")
+        whole = backbone(image)
+    if not can_be_cut(lambda: _run_in_parts(backbone, image, num_stages), whole):
+        raise UsageError(f"--freeze {num_stages}: this backbone cannot be cut there: use none or backbone")
 
 
 def run_frozen_part(grader: Grader, images: Tensor, num_stages: int | None) -> Tensor:
@@ -72,6 +72,15 @@ def hold_stages(grader: Grader, num_stages: int) -> None:
     """Let all learn but the first stages of every backbone, whose norms keep their statistics, too."""
     for backbone in (grader.backbone, *grader.others):
         freeze(backbone, backbone.paths(0, len(backbone.stages)), frozen=backbone.paths(0, num_stages))
+        for parameter in backbone.network.parameters(recurse=False):  # a transformer's tokens and positions
+            parameter.requires_grad_(num_stages == 0)
+
+
+def _run_in_parts(backbone: Backbone, images: Tensor, num_stages: int) -> Tensor:
+    """The feature map (B, C, h, w) by way of the lower stages' features."""
+    features = backbone.lower(images, num_stages)
+    with bypassed(backbone, backbone.paths(0, num_stages)):
+        return backbone(features)
 
 
 def _frozen_paths(grader: Grader, num_stages: int | None) -> list[str]:

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from drkit.data.units import Places
 from drkit.errors import InputError
 from drkit.losses import Loss, build_loss
+from drkit.models.attention import build_attention
 from drkit.models.backbones import Backbone, build_backbone
 from drkit.models.fusion import build_fusion, mean_of
 from drkit.records.checkpoint import Architecture
@@ -133,7 +134,8 @@ def build_grader(
     backbones = [backbone, *(deepcopy(backbone) for _ in range(1, num_backbones))]
     if load:
         load(backbones)
-    grader = Grader(backbones, nn.Identity(), architecture)
+    attention = build_attention(architecture.attention, backbone, architecture.side)
+    grader = Grader(backbones, attention, architecture)
     return grader.to(memory_format=torch.channels_last)
 
 

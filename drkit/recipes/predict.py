@@ -107,7 +107,7 @@ def grade_dataset(opened: OpenedRun, config: PredictConfig) -> Predictions:
     """Grade the photographs of a data set, by the mean of a run's networks."""
     labels = name_unknown_patients(_choose(read_dataset(config.data), config))
     header = opened.header
-    units = build_units(labels, cast(Unit, header.architecture.unit))
+    units = build_units(labels, cast(Unit, header.architecture.unit), header.architecture.num_slots)
     _check_slots(units, header)
     bank = build_bank(
         labels,
@@ -143,7 +143,8 @@ def _check_slots(units: Units, header: CheckpointHeader) -> None:
         InputError: more photographs a unit than it was trained on.
     """
     known = header.architecture.num_slots
-    if units.num_slots > known and (header.architecture.fusion == "concat" or known == 1):
+    by_slot = header.architecture.fusion == "concat" or header.architecture.unshared or known == 1
+    if units.num_slots > known and by_slot:
         raise InputError(
             f"the run joins at most {known} photographs of {_ARTICLES[units.kind]}, the data set has {units.num_slots}"
         )

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from drkit import metrics, talk
+from drkit import talk
 from drkit.agreement import Agreement, Interval, measure_agreement
+from drkit.comparison import Comparison, compare_cases, tabulate_comparisons
 from drkit.errors import InputError, LeakageError, UsageError, first_few
 from drkit.grades import NUM_GRADES, Split, Target, grade_column
 from drkit.readings import Index, Reading, read_cases
@@ -79,31 +80,6 @@ class RunScore:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """How much more one run agrees than the first, on the photographs both have graded.
-
-    Args:
-        run: Its name.
-        against: The first run's.
-        photographs: Number of photographs shared.
-        patients: Number of patients shared.
-        difference: In quadratic weighted kappa, the run's less the first's.
-        interval: 95 %, over the same resampled patients for both.
-        probability_of_no_gain: Share of resamples in which the run is not better.
-        sentence: What the interval carries, in words.
-    """
-
-    run: str
-    against: str
-    photographs: int
-    patients: int
-    difference: float
-    interval: Interval
-    probability_of_no_gain: float
-    sentence: str
-
-
-@dataclass(frozen=True)
 class ScoreReport:
     """All runs, and each but the first against the first.
 
@@ -122,7 +98,7 @@ class ScoreReport:
         for score in self.scores:
             yield from score.remarks()
         if self.comparisons:
-            yield _difference_table(self.comparisons)
+            yield tabulate_comparisons(self.comparisons)
         for comparison in self.comparisons:
             yield comparison.sentence
 
@@ -307,37 +283,9 @@ def _compare(first: Selection, other: Selection, config: ScoreConfig) -> Compari
     if not np.array_equal(before.reference, after.reference):
         talk.warn(f"{names[1]} is not compared with {names[0]}: their reference grades are not the same")
         return None
-    difference = metrics.paired_difference(
-        before.reference,
-        before.predicted,
-        after.predicted,
-        before.patients,
-        num_resamples=config.resamples,
-        seed=config.seed,
+    return compare_cases(
+        names, before, after, num_photographs=len(shared), num_resamples=config.resamples, seed=config.seed
     )
-    num_patients = len(np.unique(before.patients))
-    return Comparison(
-        run=names[1],
-        against=names[0],
-        photographs=len(shared),
-        patients=num_patients,
-        difference=difference.value,
-        interval=(difference.low, difference.high),
-        probability_of_no_gain=difference.probability_of_no_gain,
-        sentence=_sentence(names, difference, num_patients),
-    )
-
-
-def _sentence(names: tuple[str, str], difference: metrics.Difference, num_patients: int) -> str:
-    figures = (
-        f"{difference.value:+.3f} in quadratic kappa (95 % interval {difference.low:+.3f} to"
-        f" {difference.high:+.3f}, {num_patients} patients)"
-    )
-    if difference.low > 0:
-        return f"{names[1]} agrees better than {names[0]}: {figures}."
-    if difference.high < 0:
-        return f"{names[1]} agrees worse than {names[0]}: {figures}."
-    return f"Which of {names[1]} and {names[0]} agrees better cannot be told: {figures}."
 
 
 def _agreement_table(scores: Sequence[RunScore]) -> Table:
@@ -373,23 +321,6 @@ def _recall_table(scores: Sequence[RunScore]) -> Table:
 
 def _shares(found: Agreement) -> tuple[float | None, ...]:
     return (*found.recalls, found.referable_sensitivity, found.referable_specificity)
-
-
-def _difference_table(comparisons: Sequence[Comparison]) -> Table:
-    columns = ("run", "against", "photographs", "patients", "difference", "95 % interval", "P(no gain)")
-    rows = [
-        (
-            item.run,
-            item.against,
-            str(item.photographs),
-            str(item.patients),
-            f"{item.difference:+.3f}",
-            f"{item.interval[0]:+.3f} to {item.interval[1]:+.3f}",
-            f"{item.probability_of_no_gain:.3f}",
-        )
-        for item in comparisons
-    ]
-    return Table("Difference in quadratic kappa on the same resampled patients", columns, rows)
 
 
 def _share(value: float | None) -> str:

@@ -1,13 +1,13 @@
 """The options of a training, as every command that trains shows them; light enough for `--help`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from typer import Option
 
-from drkit.catalogue import LOSSES, POLICIES
-from drkit.choices import list_choices
+from drkit.catalogue import ATTENTIONS, LOSSES, POLICIES
+from drkit.choices import list_choices, parse_choices
 from drkit.errors import UsageError
 from drkit.grades import Target
 
@@ -39,9 +39,7 @@ class DataOptions:
     ] = "image"
     target: Annotated[
         Target | None,
-        _panel(
-            "Data", "Whose grade is learned; by default the patient's where it is known, else the eye's."
-        ),
+        _panel("Data", "Whose grade is learned; by default the patient's where it is known, else the eye's."),
     ] = None
     auxiliary: Annotated[
         bool, _panel("Data", "Learn the other target, too, by a second head on each eye.", "--auxiliary")
@@ -249,6 +247,43 @@ class TrainingConfig(MachineOptions, LearningOptions, ModelOptions, DataOptions)
                 "--unfreeze-every lets all stages learn in the end, --freeze none of some: leave one of them out",
             ),
         )
+
+
+@dataclass(frozen=True)
+class AttendConfig(TrainingConfig):
+    """A training with attention between backbone and pool.
+
+    Args:
+        attention_blocks: As typed.
+    """
+
+    attention_blocks: Annotated[
+        str,
+        _panel(
+            "Model",
+            f"Blocks in order, commas between, as se:reduction=8,spatial. {list_choices(ATTENTIONS)}. Over the"
+            " photographs of an eye or a patient: --fusion attention.",
+            "--attention",
+        ),
+    ] = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself.
+
+        Raises:
+            UsageError: no such block, or options that do not fit together.
+        """
+        super().__post_init__()
+        parse_choices(ATTENTIONS, "attention block", self.attention_blocks)
+
+    @property
+    def attention(self) -> str:
+        """Blocks between backbone and pool, with all their parameters."""
+        return ",".join(map(str, parse_choices(ATTENTIONS, "attention block", self.attention_blocks)))
+
+    def without_attention(self) -> TrainingConfig:
+        """The same training without it, to compare with."""
+        return TrainingConfig(**{item.name: getattr(self, item.name) for item in fields(TrainingConfig)})
 
 
 # What may differ between an interrupted training and the one that goes on: where things lie and what computes.

@@ -19,7 +19,7 @@ from drkit.talk import track
 from drkit.training.config import LearningOptions
 from drkit.training.learner import Learner
 from drkit.training.optimisation import learning_rate, set_learning_rate
-from drkit.training.runtime import seed_epoch
+from drkit.training.runtime import gather, seed_epoch
 
 
 @dataclass(frozen=True)
@@ -72,13 +72,13 @@ def train_epoch(learner: Learner, course: Course, epoch: int) -> EpochFigures:
         share = np.resize(units, -(-len(units) // fabric.world_size) * fabric.world_size)
         own = share[fabric.global_rank :: fabric.world_size]
         step_loss, step_logits = learner.step(own, epoch)
-        losses.append(step_loss * len(own))
+        losses.append(np.full(len(own), step_loss))
         logits.append(step_logits)
         seen.append(own)
-    mean_loss, rate = sum(losses) / sum(map(len, seen)), learning_rate(epoch / config.epochs, config.lr)
-    _check_finite(mean_loss, epoch)
-    grades = task.grades[np.concatenate(seen)]
-    figures = describe(np.concatenate(logits), grades, task.loss, mean_loss)
+    rate = learning_rate(epoch / config.epochs, config.lr)
+    told, answers, numbers = (gather(fabric, np.concatenate(parts)) for parts in (losses, logits, seen))
+    _check_finite(told.mean(), epoch)
+    figures = describe(answers, task.grades[numbers], task.loss, told.mean())
     return EpochFigures(epoch=epoch, split="train", fold=course.fold, learning_rate=rate, **figures)
 
 

@@ -43,6 +43,7 @@ def fit(
         epoch = state.epoch + 1
         figures = [train_epoch(learner, course, epoch)]
         figures += [evaluate(learner, units, split, course.fold, epoch) for split, units in watched.items()]
+        figures = learner.fabric.broadcast(figures)  # each process judges by its own batch norms: one must decide
         _advance(state, learner, figures, choose)
         say(_describe(figures, num_epochs, is_best=state.best_epoch == epoch and choose != "last"))
         if keep:

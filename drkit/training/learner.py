@@ -8,7 +8,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from drkit.data.units import Batch, Units
+from drkit.data.units import Places, Units
 from drkit.errors import UsageError
 from drkit.inference import in_batches
 from drkit.losses import FloatArray, Loss
@@ -20,7 +20,24 @@ from drkit.training.runtime import is_out_of_memory
 from drkit.training.sources import Source
 
 AUXILIARY_WEIGHT = 0.5  # of the other target's loss
-Mixture = tuple[Tensor, float]  # each unit's partner (B,), and its own share
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """How the units of a batch are blended.
+
+    Args:
+        units: (B,) each unit's partner.
+        photographs: (P,) the photograph that each is blended with: in the same slot of the unit's partner, itself where
+            there is none.
+        eyes: (G,) the eye that each is blended with.
+        share: Of a unit itself, in [0, 1].
+    """
+
+    units: Tensor
+    photographs: Tensor
+    eyes: Tensor
+    share: float
 
 
 @dataclass(frozen=True)
@@ -125,20 +142,23 @@ class Learner:
         task, batch = self.task, self.task.units.batch(units)
         places = batch.places.to(self.fabric.device)
         inputs = task.source.augmented(batch.rows, epoch)
-        mixture = draw_mixture(len(units), self.config.mixup)
+        mixture = draw_mixture(batch.places, self.config.mixup)
         if mixture:
-            inputs = mix(inputs, batch, mixture)
-        logits, _, auxiliary = self.wrapped.answer(inputs, places)
-        loss = self._mixed_loss(logits, task.grades[units], mixture)
+            inputs = mix(inputs, mixture)
+        with self.fabric.autocast():  # Fabric itself thinks of it in `forward` alone
+            logits, _, auxiliary = self.wrapped.answer(inputs, places)
+        partners, eyes, share = (mixture.units, mixture.eyes, mixture.share) if mixture else (None, None, 1.0)
+        loss = self._mixed_loss(logits, task.grades[units], partners, share)
         if auxiliary is not None:
-            loss = loss + AUXILIARY_WEIGHT * self._mean_loss(auxiliary, task.eye_grades[batch.eyes])
+            loss = loss + AUXILIARY_WEIGHT * self._mixed_loss(auxiliary, task.eye_grades[batch.eyes], eyes, share)
         return loss, logits
 
-    def _mixed_loss(self, logits: Tensor, grades: np.ndarray, mixture: Mixture | None) -> Tensor:
-        if mixture is None:
-            return self._mean_loss(logits, grades)
-        partners, share = mixture
-        return share * self._mean_loss(logits, grades) + (1 - share) * self._mean_loss(logits, grades[partners.numpy()])
+    def _mixed_loss(self, logits: Tensor, grades: np.ndarray, partners: Tensor | None, share: float) -> Tensor:
+        """The mean loss against the grades (B,) and, by their share, against those of the partners (B,)."""
+        own = self._mean_loss(logits, grades)
+        if partners is None:
+            return own
+        return share * own + (1 - share) * self._mean_loss(logits, grades[partners.numpy()])
 
     def _mean_loss(self, logits: Tensor, grades: np.ndarray) -> Tensor:
         """Weighted mean loss of those with a grade."""
@@ -158,32 +178,38 @@ class Learner:
         warn(f"out of memory: batches of {self.batch_size} units from here on, with as many a step as before")
 
 
-def draw_mixture(num_units: int, alpha: float) -> Mixture | None:
+def draw_mixture(places: Places, alpha: float) -> Mixture | None:
     """Each unit's partner and the units' own share, from torch's generator; None without mixing.
+
+    Args:
+        places: Of the P photographs of B units, on the CPU.
+        alpha: Of the beta distribution that the share is drawn from.
 
     Source: Zhang, Cisse, Dauphin and Lopez-Paz 2018, mixup, eq. 1.
     """
     if alpha <= 0:
         return None
     share = torch.distributions.Beta(alpha, alpha).sample().item()
-    return torch.randperm(num_units), share
+    return pair_up(places, torch.randperm(places.num_units), share)
 
 
-def mix(inputs: Tensor, batch: Batch, mixture: Mixture) -> Tensor:
-    """Blend each photograph with the one in the same slot of its unit's partner; where there is none it stays.
-
-    Args:
-        inputs: (P, ...).
-        batch: Of B units.
-        mixture: Partners (B,) and a share in [0, 1].
-    """
-    partners, share = mixture
-    places = batch.places
+def pair_up(places: Places, partners: Tensor, share: float) -> Mixture:
+    """Which photographs and eyes are blended where the units (B,) are blended with their partners (B,)."""
+    rows = torch.arange(len(places.unit))
     row_at = torch.full((places.num_units, int(places.slot.max()) + 1), -1)
-    row_at[places.unit, places.slot] = torch.arange(len(inputs))
+    row_at[places.unit, places.slot] = rows
     found = row_at[partners[places.unit], places.slot]
-    other = torch.where(found >= 0, found, torch.arange(len(inputs))).to(inputs.device)
-    return share * inputs + (1 - share) * inputs[other]
+    photographs = torch.where(found >= 0, found, rows)
+    eyes = torch.arange(places.num_eyes)
+    moved = found >= 0  # an eye's partner is that of its photographs, as far as they have any
+    eyes[places.eye[moved]] = places.eye[found[moved]]
+    return Mixture(partners, photographs, eyes, share)
+
+
+def mix(inputs: Tensor, mixture: Mixture) -> Tensor:
+    """Blend each of the inputs (P, ...) with its partner."""
+    others = inputs[mixture.photographs.to(inputs.device)]
+    return mixture.share * inputs + (1 - mixture.share) * others
 
 
 def compile_network(network: nn.Module) -> None:

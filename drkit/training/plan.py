@@ -1,5 +1,6 @@
 """What a training is going to do, decided and checked before any work."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -161,10 +162,11 @@ def plan_training(labels: Labels, config: TrainingConfig) -> TrainingPlan:
     build_loss(config.loss)
     load_policy(config.augment)
     target = pick_target(labels, config.target)
-    _check_patients(labels)
+    trained = config.folds_over.split("+")
+    _check_patients(labels, trained)
     gradable = name_unknown_patients(without_ungradable(labels))
     prepared = ensure_validation(gradable, target, config.val_share, config.seed)
-    taking_part = _leave_out_ungraded(prepared, target)
+    taking_part = _leave_out_ungraded(prepared, target, trained)
     _check_auxiliary(taking_part, target, config)
     start = find_start(config.weights, config.backbone)
     wanted, steps = _inputs(labels, start, config)
@@ -223,26 +225,26 @@ def _check_auxiliary(labels: Labels, target: Target, config: TrainingConfig) -> 
         )
 
 
-def _check_patients(labels: Labels) -> None:
+def _check_patients(labels: Labels, trained: Sequence[str]) -> None:
     """Hold that nobody is trained on and scored.
 
     Raises:
-        LeakageError: patients of train who stand in val or test, too.
+        LeakageError: patients of train who stand in val or test, too; with `trained` train and val, any in two splits.
     """
     known = labels.rows[labels.rows["patient_id"].notna()]
-    trained = known["patient_id"][known["split"] == "train"]
-    others = known["patient_id"][known["split"] != "train"]
-    torn = sorted(set(trained) & set(others))
+    num_splits = known.groupby("patient_id")["split"].nunique()
+    torn = sorted(set(num_splits.index[num_splits > 1]) & set(known["patient_id"][known["split"].isin(trained)]))
     if torn:
+        where = "more than one split" if "val" in trained else "train and in val or test"
         raise LeakageError(
-            f"{labels.root}: {len(torn)} patients stand in train and in val or test: {first_few(torn)}: give each"
+            f"{labels.root}: {len(torn)} patients stand in {where}: {first_few(torn)}: give each"
             " patient one split (drkit check lists them all)"
         )
 
 
-def _leave_out_ungraded(labels: Labels, target: Target) -> Labels:
-    """Without training photographs that have no grade to learn."""
-    in_training = labels.rows["split"] == "train"
+def _leave_out_ungraded(labels: Labels, target: Target, trained: Sequence[str]) -> Labels:
+    """Without photographs of the splits that are trained on that have no grade to learn."""
+    in_training = labels.rows["split"].isin(trained)
     graded = labels.rows[grade_column(target)].notna() & labels.rows["gradable"]
     num_left_out = int((in_training & ~graded).sum())
     if num_left_out:

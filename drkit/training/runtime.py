@@ -1,14 +1,19 @@
 """What computes: devices, precision, processes, and the seeds of one epoch."""
 
 import ctypes
+import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.utilities.rank_zero import rank_zero_only
 
-from drkit.errors import UsageError
+from drkit.errors import DrkitError, UsageError
+from drkit.talk import Silence, listening
 from drkit.training.config import MachineOptions
 
 FabricPrecision = Literal["32-true", "bf16-mixed", "16-mixed"]
@@ -41,7 +46,7 @@ def start_fabric(config: MachineOptions, *, leaves_out: bool = False) -> Fabric:
     """
     device = pick_device(config.device)
     strategy = config.strategy
-    if strategy == "auto" and leaves_out and config.devices * config.nodes > 1:
+    if strategy in ("auto", "ddp") and leaves_out and config.devices * config.nodes > 1:
         strategy = "ddp_find_unused_parameters_true"
     settings: dict[str, Any] = {"strategy": strategy, "devices": config.devices, "num_nodes": config.nodes}
     try:
@@ -53,10 +58,33 @@ def start_fabric(config: MachineOptions, *, leaves_out: bool = False) -> Fabric:
     return fabric
 
 
+@contextmanager
+def first_alone_talks() -> Iterator[None]:
+    """Let the processes that only help with a training work, and fail, in silence."""
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+        yield
+        return
+    with listening(Silence()):
+        try:
+            yield
+        except DrkitError as error:
+            sys.exit(error.exit_code)
+
+
 def leave_helpers(fabric: Fabric) -> None:
     """End every process but the first, which writes the results."""
     if fabric.global_rank > 0:
         sys.exit(0)
+
+
+def gather(fabric: Fabric, rows: np.ndarray) -> np.ndarray:
+    """The rows (N, ...) of all processes, process by process."""
+    if fabric.world_size == 1:
+        return rows
+    gathered = [rows] * fabric.world_size
+    torch.distributed.all_gather_object(gathered, rows)
+    return np.concatenate(gathered)
 
 
 def _pick_precision(name: str, device: torch.device) -> FabricPrecision:

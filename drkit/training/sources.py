@@ -152,8 +152,7 @@ def _ingredients(grader: Grader, source: PhotographSource, stages: int | None) -
     return {
         "weights": [sha256_bytes(tensor.cpu().numpy().tobytes()) for tensor in frozen_tensors(grader, stages)],
         "stages": stages,
-        "photographs": source.bank.hashes,
-        "pixels": source.bank.pixels.shape,
+        "pixels": [sha256_bytes(photograph.tobytes()) for photograph in source.bank.pixels],
         "image_ids": list(source.image_ids),
         "input": asdict(source.wanted),
     }

@@ -1,7 +1,5 @@
 """Everything a training has in its hands, from the photographs to the last epoch of the last fold."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -92,7 +90,8 @@ def prepare(plan: TrainingPlan) -> Workbench:
         LeakageError: weights that were trained on photographs to be scored.
     """
     config = plan.config
-    fabric = start_fabric(config, leaves_out=config.unfreeze_every is not None)
+    leaves_out = config.unfreeze_every is not None or config.unshared or config.freeze != "none"
+    fabric = start_fabric(config, leaves_out=leaves_out)
     keep_freed_memory()
     seed_epoch(config.seed, 0)
     grader = build_grader(plan.architecture, pretrained=plan.start.is_pretrained, load=plan.start.load)
@@ -108,11 +107,12 @@ def prepare(plan: TrainingPlan) -> Workbench:
 def leaked(plan: TrainingPlan, bank: PhotographBank) -> np.ndarray:
     """(N,) bool: photographs whose very content the network that grades them was trained on, or its parents."""
     hashes = np.array(bank.hashes)
-    leaks = np.isin(hashes, list(plan.start.seen))
+    seen = np.isin(hashes, list(plan.start.seen))
+    leaks = np.zeros(len(hashes), bool)
     for parts in plan.parts:
         fitted = np.isin(hashes, hashes[np.concatenate([parts.train, parts.inner])])
-        graded = parts.held_out if plan.folds else _unfitted(plan)
-        leaks[graded] |= fitted[graded]
+        graded = np.concatenate([parts.held_out, _unfitted(plan)])
+        leaks[graded] |= (seen | fitted)[graded]
     return leaks
 
 
@@ -126,7 +126,7 @@ def train(bench: Workbench, run: Run, *, resume: bool) -> list[Fitted]:
     """
     if not resume:
         for state in run.unfinished():
-            state.unlink()
+            state.unlink(missing_ok=True)  # each of several processes comes by
     return [_train_part(bench, run, parts, resume=resume) for parts in bench.plan.parts]
 
 
@@ -135,27 +135,15 @@ def _train_part(bench: Workbench, run: Run, parts: Parts, *, resume: bool) -> Fi
     identity = {**plan.identity(), "photographs_sha256": sha256_bytes("".join(bench.bank.hashes).encode())}
     course = _plan_course(plan, parts)
     watched = {split: plan.units.of_rows(rows) for split, rows in parts.watched().items()}
-    grader = deepcopy(bench.grader)
-    with _learning_part(bench, grader):
+    grader, source = deepcopy(bench.grader), bench.source  # frozen stages run before they are taken away
+    with without_frozen_part(grader, config.frozen_stages):
         learner = _build_learner(bench, grader, course)
         state = _begin(learner, run, parts, identity, resume=resume)
         keep = partial(save_state, run.resume(parts.fold), identity=identity) if bench.fabric.is_global_zero else None
         fit(learner, course, watched, state, choose=config.chooses, patience=config.patience, keep=keep)
-        answered = None if config.tta else _answer(bench, grader, parts, lambda rows: [bench.source.plain(rows)])
+        answered = None if config.tta else _answer(bench, grader, parts, lambda rows: [source.plain(rows)])
     held_out, others = answered or _answer(bench, grader, parts, bench.photographs.views)
     return Fitted(parts, state, grader.state_dict(), held_out, others)
-
-
-@contextmanager
-def _learning_part(bench: Workbench, grader: Grader) -> Iterator[None]:
-    """The grader without what is frozen."""
-    stages = bench.plan.config.frozen_stages
-    if stages == 0:
-        yield
-        return
-    bench.source  # noqa: B018  the frozen part runs before it is taken away
-    with without_frozen_part(grader, stages):
-        yield
 
 
 def _build_learner(bench: Workbench, grader: Grader, course: Course) -> Learner:

@@ -15,7 +15,6 @@ import pytest
 
 from drkit import metrics
 from drkit.errors import InputError, Interrupted, LeakageError, OutputExistsError, UsageError
-from drkit.recipes import finetune
 from drkit.recipes.finetune import RunPlace, plan_finetune, run_finetune
 from drkit.records.checkpoint import read_checkpoint
 from drkit.records.history import read_history
@@ -23,7 +22,7 @@ from drkit.records.layouts import read_dataset
 from drkit.records.predictions import read_predictions
 from drkit.records.provenance import sha256_file
 from drkit.records.runs import Run, read_run_record
-from drkit.training import workbench
+from drkit.training import execution, workbench
 from drkit.training.config import TrainingConfig
 from drkit.training.resume import FitState
 
@@ -183,7 +182,7 @@ def test_another_trainings_state_is_refused_before_any_work(
     monkeypatch.setattr(workbench, "save_state", stop)
     with pytest.raises(Interrupted):
         run_finetune(small_config, RunPlace(tmp_path, "a"))
-    monkeypatch.setattr(finetune, "prepare", lambda plan: pytest.fail("work was begun"))
+    monkeypatch.setattr(execution, "prepare", lambda plan: pytest.fail("work was begun"))
     with pytest.raises(UsageError, match="seed was 0, is now 1"):
         run_finetune(replace(small_config, seed=1), RunPlace(tmp_path, "a", resume=True))
 
@@ -212,7 +211,7 @@ def test_a_plan_tells_all_and_writes_nothing(small_config: TrainingConfig, tmp_p
 def test_a_taken_name_is_refused_before_any_work(
     run_stem: Path, small_config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finetune, "prepare", lambda plan: pytest.fail("work was begun"))
+    monkeypatch.setattr(execution, "prepare", lambda plan: pytest.fail("work was begun"))
     with pytest.raises(OutputExistsError, match="--force"):
         run_finetune(small_config, RunPlace(run_stem.parent, run_stem.name))
 

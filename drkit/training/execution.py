@@ -1,0 +1,140 @@
+"""A training from its plan to its run, for every command that trains."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from drkit.agreement import Agreement, measure_agreement, with_interval
+from drkit.errors import Interrupted
+from drkit.grades import Target
+from drkit.records.layouts import read_dataset
+from drkit.records.predictions import Predictions
+from drkit.records.runs import Run, new_run
+from drkit.reporting import Table
+from drkit.training.config import TrainingConfig
+from drkit.training.outcome import write_outcome
+from drkit.training.plan import TrainingPlan, plan_training
+from drkit.training.resume import load_state
+from drkit.training.runtime import leave_helpers, pick_device
+from drkit.training.workbench import Fitted, prepare, train
+
+
+@dataclass(frozen=True)
+class RunPlace:
+    """Where a run goes.
+
+    Args:
+        runs_dir: Folder of runs.
+        name: Of the run; None: made of what is trained.
+        resume: Go on with the unfinished run of that name.
+        force: Overwrite what is there.
+    """
+
+    runs_dir: Path = Path("runs")
+    name: str | None = None
+    resume: bool = False
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class TrainingReport:
+    """What a training came to.
+
+    Args:
+        run: Its stem.
+        target: Whose grade was learned.
+        chosen_on: What picked the epoch.
+        epochs: Which was picked, of how many were trained, once a fold.
+        agreements: On the graded photographs of val, and on those that were held out of fold.
+        outputs: Files that were written.
+    """
+
+    run: Path
+    target: Target
+    chosen_on: str
+    epochs: tuple[tuple[int, int], ...]
+    agreements: Mapping[str, Agreement]
+    outputs: tuple[Path, ...]
+
+    def story(self) -> Iterator[str | Table]:
+        """The outcome, for people."""
+        picked = ", ".join(f"{epoch} of {trained}" for epoch, trained in self.epochs)
+        yield f"{self.run}: epoch {picked}, chosen on {self.chosen_on}"
+        for which, found in self.agreements.items():
+            chosen = ", which chose the epoch" if which == self.chosen_on else ""
+            yield (
+                f"{which}{chosen}, {self.target}'s grade, {found.cases} photographs of {found.patients} patients:"
+                " quadratic kappa"
+                f" {with_interval(found.quadratic_weighted_kappa, found.quadratic_weighted_kappa_interval)},"
+                f" plain kappa {with_interval(found.plain_kappa, found.plain_kappa_interval)} ({found.band}),"
+                f" accuracy {found.accuracy:.3f}"
+            )
+        yield "wrote " + ", ".join(map(str, self.outputs))
+
+
+def plan_run(config: TrainingConfig, place: RunPlace, suffix: str = "") -> tuple[TrainingPlan, Run]:
+    """Decide what is trained and where the run goes.
+
+    Args:
+        config: The options.
+        place: Where the run goes.
+        suffix: Added to the name of a run that is not named.
+
+    Raises:
+        DrkitError: a data set, options, a device or a name that cannot be used, or nothing to resume.
+    """
+    pick_device(config.device)
+    plan = plan_training(read_dataset(config.data), config)
+    run = new_run(
+        place.runs_dir, place.name, plan.default_name + suffix, folds=plan.folds, resume=place.resume, force=place.force
+    )
+    if place.resume:
+        load_state(run.unfinished()[0], plan.identity())  # refuse another training's state before any work
+    return plan, run
+
+
+def execute(plan: TrainingPlan, run: Run, place: RunPlace) -> TrainingReport:
+    """Train, and write the run.
+
+    Raises:
+        InputError: a photograph or the weights cannot be used.
+        LeakageError: weights that were trained on photographs to be scored.
+        Interrupted: stopped by the user; finished epochs are kept.
+    """
+    try:
+        bench = prepare(plan)
+        fitted = train(bench, run, resume=place.resume)
+        leave_helpers(bench.fabric)
+        predictions = write_outcome(bench, run, fitted, force=place.force or place.resume)
+    except KeyboardInterrupt:
+        raise _interrupted(run) from None
+    return _report(predictions, fitted, run)
+
+
+def _report(predictions: Predictions, fitted: Sequence[Fitted], run: Run) -> TrainingReport:
+    meta = predictions.meta
+    clean = predictions.where(predictions.reference().notna() & ~predictions.leaked_rows())
+    in_fold = clean.rows["fold"].notna()
+    parts = {"val": clean.where(~in_fold).of_split("val"), "out of fold": clean.where(in_fold)}
+    return TrainingReport(
+        run=run.stem,
+        target=meta.target,
+        chosen_on=meta.chosen_on,
+        epochs=tuple((part.state.best_epoch, part.state.epoch) for part in fitted),
+        agreements={name: _measure(part) for name, part in parts.items() if len(part)},
+        outputs=run.outputs(meta.folds),
+    )
+
+
+def _measure(graded: Predictions) -> Agreement:
+    reference = graded.reference().to_numpy(dtype=np.int64)
+    return measure_agreement(reference, graded.rows["predicted_grade"], graded.patients())
+
+
+def _interrupted(run: Run) -> Interrupted:
+    states = run.unfinished()
+    if states:
+        return Interrupted(f"interrupted: the finished epochs are in {states[-1]}", ("--name", run.name, "--resume"))
+    return Interrupted("interrupted before the first epoch was finished: nothing was written")

@@ -1,0 +1,57 @@
+"""Drawing patients: always whole ones."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drkit.data.sampling import bootstrap, even_out
+
+PATIENTS = st.lists(st.integers(0, 9), min_size=1, max_size=40)
+
+
+def _times(patients: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """How often each position was drawn; the same for all of a patient."""
+    times = np.bincount(positions, minlength=len(patients))
+    for patient in set(patients.tolist()):
+        assert len(set(times[patients == patient].tolist())) == 1
+    return times
+
+
+@settings(max_examples=60, deadline=None)
+@given(PATIENTS, st.integers(0, 5))
+def test_a_bootstrap_draws_whole_patients_as_many_as_there_are(numbers: list[int], seed: int) -> None:
+    patients = np.array([f"patient {number}" for number in numbers])
+    times = _times(patients, bootstrap(patients, seed))
+    _, first = np.unique(patients, return_index=True)
+    assert times[first].sum() == len(first)
+    assert np.array_equal(bootstrap(patients, seed), bootstrap(patients, seed))
+
+
+def test_a_bootstrap_draws_with_replacement() -> None:
+    patients = np.arange(1000).astype(str)
+    times = _times(patients, bootstrap(patients, 0))
+    assert 0.60 < (times > 0).mean() < 0.67  # 1 - 1/e
+    assert not np.array_equal(bootstrap(patients, 0), bootstrap(patients, 1))
+
+
+@settings(max_examples=60, deadline=None)
+@given(PATIENTS, st.integers(0, 9))
+def test_evened_out_each_grade_has_as_many_patients_and_nobody_is_lost(numbers: list[int], seed: int) -> None:
+    patients = np.array(numbers)
+    worst = np.random.default_rng(seed).integers(0, 5, 10)  # of each of ten patients
+    grades = np.random.default_rng(seed + 1).integers(0, worst[patients] + 1)
+    for patient in set(numbers):
+        grades[np.flatnonzero(patients == patient)[0]] = worst[patient]
+    times = _times(patients, even_out(patients, grades, np.random.default_rng(seed)))
+    names, first = np.unique(patients, return_index=True)
+    assert times.min() >= 1
+    drawn = np.bincount(worst[names], weights=times[first], minlength=5)
+    assert set(drawn[drawn > 0]) == {np.bincount(worst[names]).max()}
+    spread = [np.ptp(times[first][worst[names] == grade]) for grade in set(worst[names].tolist())]
+    assert max(spread) <= 1
+
+
+def test_who_is_repeated_once_more_is_drawn() -> None:
+    patients, grades = np.arange(7), np.array([0, 0, 0, 0, 1, 1, 1])
+    drawn = {tuple(even_out(patients, grades, np.random.default_rng(seed)).tolist()) for seed in range(20)}
+    assert len(drawn) == 3

@@ -1,0 +1,111 @@
+"""What is frozen stays byte for byte, statistics included, and everything else learns."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from drkit.data.units import Places
+from drkit.models.freezing import frozen_tensors, hold_stages, run_frozen_part, without_frozen_part
+from drkit.models.grader import Grader, build_grader
+from drkit.records.checkpoint import Architecture
+
+NAMES = ["test_resnet", "test_efficientnet", "test_convnext", "test_vit"]
+SIDE = 64
+
+
+def _grader(name: str, num_slots: int = 1, *, unshared: bool = False) -> Grader:
+    torch.manual_seed(0)
+    return build_grader(Architecture(name, SIDE, "eye", num_slots, "concat", unshared, "", "regression", False, 0.0))
+
+
+def _images(num: int = 4) -> Tensor:
+    return torch.randn(num, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(2))
+
+
+def _copy(grader: Grader) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in grader.state_dict().items()}
+
+
+def _changed(before: dict[str, Tensor], grader: Grader) -> set[str]:
+    return {name for name, tensor in grader.state_dict().items() if not torch.equal(tensor, before[name])}
+
+
+def _learn(grader: Grader, inputs: Tensor, places: Places | None = None) -> None:
+    optimizer = torch.optim.AdamW(grader.parameters(), lr=0.01, weight_decay=0.1)
+    for _ in range(2):
+        optimizer.zero_grad(set_to_none=True)
+        grader(inputs, places).square().sum().backward()
+        optimizer.step()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("stages", [1, 3, None])
+def test_a_grader_without_its_frozen_part_gives_what_the_whole_gives(name: str, stages: int | None) -> None:
+    grader, images = _grader(name).eval(), _images()
+    with torch.inference_mode():
+        whole = grader(images)
+        features = run_frozen_part(grader, images, stages)
+        with without_frozen_part(grader, stages):
+            assert torch.allclose(grader(features), whole, rtol=1e-3, atol=1e-4)
+        assert torch.equal(grader(images), whole)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("stages", [1, 3, None])
+def test_the_frozen_part_stays_byte_for_byte_and_the_rest_learns(name: str, stages: int | None) -> None:
+    grader, images = _grader(name).eval(), _images()
+    with torch.inference_mode():
+        features = run_frozen_part(grader, images, stages)
+    before = _copy(grader)
+    frozen = {tensor.data_ptr() for tensor in frozen_tensors(grader, stages)}
+    kept = {name for name, tensor in grader.state_dict().items() if tensor.data_ptr() in frozen}
+    assert kept
+    with without_frozen_part(grader, stages):
+        grader.train()
+        _learn(grader, features.clone())
+    changed = _changed(before, grader)
+    assert not changed & kept
+    own = {f"backbone.network.{key}" for key, _ in grader.backbone.network.named_parameters(recurse=False)}
+    assert set(before) - kept - changed <= own  # a transformer's tokens and positions lie below the cut
+    assert not changed & own
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_held_stages_keep_weights_and_statistics_and_learn_once_let_go(name: str) -> None:
+    grader, images = _grader(name), _images()
+    total = len(grader.backbone.stages)
+    for held in (total, 2, 0):
+        before = _copy(grader)
+        grader.train()
+        hold_stages(grader, held)
+        _learn(grader, images)
+        changed = _changed(before, grader)
+        below = tuple(f"backbone.{path}." for path in grader.backbone.paths(0, held))
+        above = ("head.", *(f"backbone.{path}." for path in grader.backbone.paths(held, total)))
+        own = {f"backbone.network.{key}" for key, _ in grader.backbone.network.named_parameters(recurse=False)}
+        assert not [key for key in changed if key.startswith(below)]
+        assert not [key for key in before if key.startswith(above) and key not in changed]
+        assert own <= changed if held == 0 else not own & changed
+
+
+def test_every_backbone_of_an_unshared_grader_is_held() -> None:
+    grader, images = _grader("test_efficientnet", 2, unshared=True), _images()
+    unit, slot = torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1])
+    before = _copy(grader)
+    grader.train()
+    hold_stages(grader, len(grader.backbone.stages))
+    _learn(grader, images, Places(unit, slot, unit, 2, 2))
+    assert {key.partition(".")[0] for key in _changed(before, grader)} == {"head"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_depth_counts_the_stages_below_the_head(name: str) -> None:
+    grader = _grader(name, 2, unshared=True)
+    total = len(grader.backbone.stages)
+    depths = {key: grader.depth_below_head(key) for key, _ in grader.named_parameters()}
+    assert {depth for key, depth in depths.items() if not key.startswith(("backbone.", "others."))} == {0}
+    for number, stage in enumerate(grader.backbone.stages):
+        inside = tuple(f"{start}.{path}." for start in ("backbone", "others.0") for path in stage)
+        found = {depth for key, depth in depths.items() if key.startswith(inside)}
+        assert found == {total - number}
+    assert set(depths.values()) == set(range(total + 1))

@@ -1,0 +1,165 @@
+"""Training with attention: the same as without but for the blocks, and compared with it honestly."""
+
+import json
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from drkit.cli.app import app
+from drkit.errors import InputError, Interrupted, OutputExistsError, UsageError
+from drkit.models.attention import AttentionChain
+from drkit.models.restoring import open_run
+from drkit.recipes.attend import plan_attend, run_attend, run_attend_seeds
+from drkit.recipes.finetune import run_finetune
+from drkit.recipes.predict import PredictConfig, run_predict
+from drkit.records.predictions import read_predictions
+from drkit.records.provenance import sha256_file
+from drkit.records.runs import Run
+from drkit.training import execution, workbench
+from drkit.training.config import AttendConfig, TrainingConfig
+from drkit.training.execution import RunPlace
+
+
+@pytest.fixture(scope="session")
+def attending(small_config: TrainingConfig) -> AttendConfig:
+    """The shared small training, with attention."""
+    options = {item.name: getattr(small_config, item.name) for item in fields(TrainingConfig)}
+    return AttendConfig(**{**options, "epochs": 2, "choose": "last"}, attention_blocks="se,spatial:kernel=3")
+
+
+@pytest.fixture(scope="session")
+def baseline(attending: AttendConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same training without."""
+    place = RunPlace(tmp_path_factory.mktemp("baseline") / "runs", "plain")
+    return run_finetune(attending.without_attention(), place).run
+
+
+def test_a_run_with_attention_is_compared_and_can_be_opened_again(
+    attending: AttendConfig, baseline: Path, tmp_path: Path
+) -> None:
+    report = run_attend(attending, RunPlace(tmp_path), baseline)
+    run = report.training.run
+    assert run.name == "test_efficientnet-image-patient-se-spatial"
+    assert report.cost.added_parameters == sum(
+        parameter.numel() for parameter in open_run(run).graders[0].attention.parameters()
+    )
+    comparison = report.comparison
+    assert (comparison.run, comparison.against, comparison.photographs) == (run.name, "plain", 8)
+    assert comparison.interval[0] <= comparison.difference <= comparison.interval[1]
+    assert report.remarks == ()
+    record = json.loads((tmp_path / f"{run.name}.comparison.json").read_text())
+    assert record["comparison"]["difference"] == comparison.difference
+    assert record["files"]["plain.parquet"] == sha256_file(Run(baseline).predictions)
+    told = [str(part) for part in report.story()]
+    assert comparison.sentence in told[-3]
+    assert "--seeds 3" in told[-2]
+
+
+def test_a_restored_run_grades_as_it_did(attending: AttendConfig, eyes: Path, tmp_path: Path) -> None:
+    config = replace(attending, attention_blocks="cbam,self:heads=2", epochs=1)
+    run = run_attend(config, RunPlace(tmp_path, "a")).training.run
+    opened = open_run(run)
+    assert isinstance(opened.graders[0].attention, AttentionChain)
+    assert opened.header.architecture.attention == "cbam:reduction=16:kernel=7,self:heads=2:reduction=4"
+    again = run_predict(run, PredictConfig(data=eyes, out=tmp_path / "again.parquet"))
+    first, second = read_predictions(run), read_predictions(again.predictions)
+    shared = second.rows.set_index("image_id").loc[first.rows["image_id"]]
+    assert np.allclose(shared["score"], first.rows["score"], atol=1e-4)
+
+
+def test_attention_that_learns_nothing_changes_nothing(attending: AttendConfig, baseline: Path, tmp_path: Path) -> None:
+    """Head, order, augmentation and dropout are the baseline's: only what attention learns can differ."""
+    still = {"lr": 0.0, "epochs": 1, "ema": False}
+    plain = run_finetune(replace(attending.without_attention(), **still), RunPlace(tmp_path, "plain")).run
+    report = run_attend(replace(attending, **still), RunPlace(tmp_path, "attending"), plain)
+    first, second = (read_predictions(tmp_path / name).probabilities() for name in ("plain", "attending"))
+    assert np.array_equal(first, second)
+    assert report.comparison.difference == 0
+
+
+@pytest.mark.parametrize("freeze", ["1", "backbone"])
+def test_attention_learns_on_frozen_stages(attending: AttendConfig, tmp_path: Path, freeze: str) -> None:
+    config = replace(attending, freeze=freeze, copies=1, attention_blocks="self:heads=2", lr=1e-2)
+    run = run_attend(config, RunPlace(tmp_path, "a")).training.run
+    assert open_run(run).graders[0].attention[0].output.weight.abs().max() > 0
+
+
+def test_a_baseline_of_another_kind_is_refused_before_any_work(
+    attending: AttendConfig, baseline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "prepare", lambda plan: pytest.fail("work was begun"))
+    with pytest.raises(InputError, match="gives the patient's grade, not the eye's"):
+        run_attend(replace(attending, target="eye"), RunPlace(tmp_path, "a"), baseline)
+    with pytest.raises(InputError, match="has no folds, not 2"):
+        run_attend(replace(attending, folds=2), RunPlace(tmp_path, "a"), baseline)
+    with pytest.raises(InputError, match=r"nothing\.parquet does not exist"):
+        run_attend(attending, RunPlace(tmp_path, "a"), tmp_path / "nothing")
+    (tmp_path / "a.comparison.json").write_text("mine")
+    with pytest.raises(OutputExistsError, match="--force"):
+        run_attend(attending, RunPlace(tmp_path, "a"), baseline)
+
+
+def test_what_else_differs_is_said(attending: AttendConfig, baseline: Path, tmp_path: Path) -> None:
+    other = replace(attending, epochs=1, choose="val")
+    remarks = run_attend(other, RunPlace(tmp_path, "a"), baseline).remarks
+    assert "epochs (2, here 1)" in remarks[0]
+    assert "the epoch of a was chosen on the photographs that are compared" in remarks[1]
+
+
+def test_seeds_are_trained_in_pairs_and_resumed(
+    attending: AttendConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(attending, epochs=1, seed=4)
+
+    def stop_at_third(path: Path, *given: object, **options: object) -> None:
+        save(path, *given, **options)
+        if path.name.startswith("a-baseline-s5"):
+            raise KeyboardInterrupt
+
+    save = workbench.save_state
+    monkeypatch.setattr(workbench, "save_state", stop_at_third)
+    with pytest.raises(Interrupted) as interrupted:
+        run_attend_seeds(config, RunPlace(tmp_path, "a"), 2)
+    assert interrupted.value.resume_options == ("--name", "a", "--resume")
+    monkeypatch.undo()
+    first = (tmp_path / "a-s4.json").read_bytes()
+    report = run_attend_seeds(config, RunPlace(tmp_path, "a", resume=True), 2)
+    assert (tmp_path / "a-s4.json").read_bytes() == first
+    assert [path.name for path in report.outputs] == [
+        "a.comparison.json", "a-baseline-s4", "a-s4", "a-baseline-s5", "a-s5",
+    ]  # fmt: skip
+    assert [result.seed for result in report.outcome.results] == [4, 5]
+    assert json.loads(report.outputs[0].read_text())["seeds"]["difference"] == report.outcome.difference
+    with pytest.raises(UsageError, match="finished with other options: lr"):
+        run_attend_seeds(replace(config, lr=1e-5), RunPlace(tmp_path, "a", resume=True, force=True), 2)
+    with pytest.raises(OutputExistsError):
+        run_attend_seeds(config, RunPlace(tmp_path, "a"), 2)
+
+
+def test_a_plan_tells_what_attention_adds(attending: AttendConfig, tmp_path: Path) -> None:
+    told = [str(part) for part in plan_attend(attending, RunPlace(tmp_path / "runs"), 3).story()]
+    assert "attention: se,spatial:kernel=3; attention adds " in told[-2]
+    assert "3 seeds, and without attention: 6 trainings" in told[-1]
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ([], "Missing option '--attention'"),
+        (["--attention", "spacial"], "did you mean spatial"),
+        (["--attention", "self", "--size", "32"], "use a larger --size"),
+        (["--attention", "se", "--seeds", "2", "--baseline", "x"], "leave --baseline out"),
+        (["--attention", "se", "--seeds", "2", "--devices", "2"], "one process"),
+    ],
+)
+def test_a_mistake_is_told(options: list[str], told: str, eyes: Path, tmp_path: Path) -> None:
+    common = ["--data", str(eyes), "--backbone", "test_efficientnet", "--weights", "none", "--runs-dir", str(tmp_path)]
+    size = [] if "--size" in options else ["--size", "64"]
+    result = CliRunner().invoke(app, ["attend", *common, *size, *options], env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,71 @@
+"""Several processes train one network, write one run and talk once."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from drkit.recipes.finetune import RunPlace, run_finetune
+from drkit.records.checkpoint import read_checkpoint
+from drkit.records.history import read_history
+from drkit.records.predictions import read_predictions
+from drkit.records.runs import Run
+from drkit.training.config import TrainingConfig
+
+OPTIONS = ["--backbone", "test_convnext", "--weights", "none", "--size", "64", "--epochs", "2", "--device", "cpu"]
+TWO = ["--devices", "2", "--strategy", "ddp", "--batch-size", "4", "--choose", "last", "--augment", "none"]
+
+
+def _finetune(data: Path, runs_dir: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "drkit", "finetune", "--data", data, *OPTIONS, *TWO, "--runs-dir", runs_dir]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
+    return subprocess.run(
+        [*command, *options], capture_output=True, text=True, check=False, timeout=500, env=environment
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(eyes: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, subprocess.CompletedProcess[str]]:
+    folder = tmp_path_factory.mktemp("two")
+    done = _finetune(eyes, folder, "--name", "two", "--dropout", "0")
+    assert done.returncode == 0, done.stderr
+    return Run(folder / "two"), done
+
+
+def test_two_processes_write_one_run_and_talk_once(finished: tuple[Run, subprocess.CompletedProcess[str]]) -> None:
+    run, done = finished
+    assert sorted(path.name for path in run.stem.parent.iterdir()) == sorted(path.name for path in run.outputs())
+    assert done.stderr.count("epoch 1/2") == done.stderr.count("epoch 2/2") == 1
+    assert done.stdout.count("wrote ") == 1
+    assert "Traceback" not in done.stderr
+    assert "GLOBAL_RANK" not in done.stderr
+
+
+def test_two_processes_learn_what_one_with_their_batches_does(
+    finished: tuple[Run, subprocess.CompletedProcess[str]], small_config: TrainingConfig, tmp_path: Path
+) -> None:
+    """Without batch norm and dropout it comes to the same, but for rounding."""
+    config = replace(
+        small_config, backbone="test_convnext", epochs=2, batch_size=8, choose="last", augment="none", dropout=0.0
+    )
+    alone = Run(run_finetune(config, RunPlace(tmp_path, "one")).run)
+    together, _ = finished
+    histories = [read_history(run.history).set_index(["epoch", "split"])["loss"] for run in (alone, together)]
+    assert histories[0].index.tolist() == histories[1].index.tolist()
+    assert histories[0].tolist() == pytest.approx(histories[1].tolist(), rel=0.02)
+    first, second = (read_predictions(run.stem).rows["score"] for run in (alone, together))
+    assert first.tolist() == pytest.approx(second.tolist(), abs=0.05)
+    weights = [read_checkpoint(run.checkpoint())[0]["head.output.weight"] for run in (alone, together)]
+    assert torch.allclose(*weights, atol=5e-3)
+
+
+def test_what_is_refused_is_refused_once(eyes: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "broken.pth"
+    weights.write_bytes(b"no weights")
+    done = _finetune(eyes, tmp_path / "runs", "--weights", str(weights))
+    assert done.returncode == 2
+    assert done.stderr.count("drkit: error:") == 1

@@ -1,0 +1,270 @@
+"""Folds: each patient is graded by a network, a width and cut points that know nothing of them."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from drkit.cut_points import ROUNDING
+from drkit.errors import Interrupted, LeakageError
+from drkit.inference import Answers, Outputs
+from drkit.models.restoring import OpenedRun, open_run
+from drkit.recipes.finetune import RunPlace, run_finetune
+from drkit.recipes.predict import PredictConfig, grade_dataset
+from drkit.records.checkpoint import read_checkpoint
+from drkit.records.history import read_history
+from drkit.records.layouts import read_dataset
+from drkit.records.predictions import Predictions, read_predictions
+from drkit.records.runs import Run
+from drkit.training import workbench
+from drkit.training.config import TrainingConfig
+from drkit.training.outcome import NO_FOLD, Verdict, decide_units
+from drkit.training.plan import TrainingPlan, plan_training
+from drkit.training.resume import FitState
+from drkit.training.workbench import Fitted
+
+
+@pytest.fixture(scope="module")
+def config(small_config: TrainingConfig) -> TrainingConfig:
+    return replace(small_config, folds=2, epochs=2, decision="cut-points", unit="eye", choose="last")
+
+
+@pytest.fixture(scope="module")
+def folded(config: TrainingConfig, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return Run(run_finetune(config, RunPlace(tmp_path_factory.mktemp("folded"), "folded")).run)
+
+
+@pytest.mark.parametrize("folds", [2, 3, 5])
+@pytest.mark.parametrize("over", ["train", "train+val"])
+@pytest.mark.parametrize("choose", ["inner", "last"])
+def test_every_photograph_is_held_out_once_and_no_patient_is_torn(
+    small_config: TrainingConfig, folds: int, over: str, choose: str
+) -> None:
+    options = replace(small_config, folds=folds, folds_over=over, choose=choose)
+    plan = plan_training(read_dataset(small_config.data), options)
+    rows = plan.labels.rows
+    wanted = np.flatnonzero(rows["split"].isin(over.split("+")))
+    assert sorted(np.concatenate([parts.held_out for parts in plan.parts])) == wanted.tolist()
+    for parts in plan.parts:
+        patients = [set(rows["patient_id"].iloc[part]) for part in (parts.train, parts.inner, parts.held_out)]
+        assert sum(map(len, patients)) == len(set.union(*patients))
+        assert sorted(np.concatenate([parts.train, parts.inner, parts.held_out])) == wanted.tolist()
+        assert (len(parts.inner) > 0) == (choose == "inner")
+        assert set(parts.watched()) >= {"held-out"} - ({"val"} if over == "train+val" else set())
+        assert len(parts.val) == (0 if over == "train+val" else (rows["split"] == "val").sum())
+
+
+def test_folds_have_their_share_of_every_grade() -> None:
+    from drkit.data.patients import assign_folds
+    from drkit.records.labels import Labels, build_rows
+
+    grades = [0] * 30 + [1] * 20 + [2] * 20 + [3] * 20 + [4] * 10
+    names = [str(number) for number in range(100)]
+    rows = build_rows(image_id=names, path=names, patient_id=names, eye_grade=grades, split=["train"] * 100)
+    fold = assign_folds(Labels(rows, Path(), "test", ("eye",)), "eye", 5, seed=1)
+    counts = pd.crosstab(fold, np.array(grades)).to_numpy()
+    assert (counts == [6, 4, 4, 4, 2]).all()
+
+
+def test_the_runs_rows_say_who_held_them_out(folded: Run, config: TrainingConfig) -> None:
+    plan, rows = plan_training(read_dataset(config.data), config), read_predictions(folded.stem).rows
+    fold = rows.set_index("image_id")["fold"]
+    for parts in plan.parts:
+        held_out = plan.labels.rows["image_id"].iloc[parts.held_out]
+        assert (fold[held_out] == parts.fold).all()
+    assert rows.loc[rows["split"] == "train", "fold"].notna().all()
+    assert rows.loc[rows["split"] != "train", "fold"].isna().all()
+    assert set(rows["split"]) == {"train", "val", "test"}
+    assert not read_predictions(folded.stem).leaked_rows().any()
+    assert set(read_history(folded.history)["fold"]) == {0, 1}
+
+
+def _graded_by(opened: OpenedRun, config: TrainingConfig) -> pd.DataFrame:
+    return grade_dataset(opened, PredictConfig(config.data, device="cpu")).rows.set_index("image_id")
+
+
+def _assert_same_answers(rows: pd.DataFrame, others: pd.DataFrame) -> None:
+    columns = [f"prob_{grade}" for grade in range(5)] + ["score"]
+    assert rows.index.tolist() == others.index.tolist()
+    assert np.allclose(rows[columns], others[columns], atol=1e-4)
+    assert rows["predicted_grade"].tolist() == others["predicted_grade"].tolist()
+
+
+def test_predict_gives_the_runs_own_answers_again(folded: Run, config: TrainingConfig) -> None:
+    kept = read_predictions(folded.stem).rows.set_index("image_id")
+    again = _graded_by(open_run(folded.stem), config)
+    outside = kept["fold"].isna()
+    _assert_same_answers(kept[outside], again.loc[kept.index[outside]])
+    columns = [f"prob_{grade}" for grade in range(5)] + ["score"]
+    for fold in (0, 1):
+        alone = _graded_by(open_run(folded.stem, fold), config)
+        own = kept[kept["fold"] == fold]
+        assert np.allclose(own[columns], alone.loc[own.index, columns], atol=1e-4)
+
+
+def test_photographs_outside_the_folds_are_graded_by_the_mean_of_all(folded: Run, config: TrainingConfig) -> None:
+    kept = read_predictions(folded.stem).rows.set_index("image_id")
+    parts = [_graded_by(open_run(folded.stem, fold), config) for fold in (0, 1)]
+    test = kept.index[kept["split"] == "test"]
+    columns = [f"prob_{grade}" for grade in range(5)] + ["score"]
+    assert np.allclose(kept.loc[test, columns], sum(part.loc[test, columns] for part in parts) / 2, atol=1e-4)
+    assert not np.allclose(parts[0].loc[test, columns], parts[1].loc[test, columns])
+
+
+def test_every_folds_checkpoint_names_it_and_keeps_the_cut_points(folded: Run) -> None:
+    headers = [read_checkpoint(folded.checkpoint(fold))[1] for fold in (0, 1)]
+    assert [(header.fold, header.folds) for header in headers] == [(0, 2), (1, 2)]
+    assert headers[0].cut_points == headers[1].cut_points == read_predictions(folded.stem).meta.cut_points
+    assert {header.decision for header in headers} == {"cut_points"}
+
+
+# Honesty, on answers that were made up.
+
+
+def _made_up(plan: TrainingPlan, seed: int = 0) -> list[Fitted]:
+    """What networks might have answered: the grade, off by something that each fold has of its own."""
+    rng = np.random.default_rng(seed)
+
+    def outputs(rows: np.ndarray, fold: int) -> Outputs:
+        numbers = plan.units.of_rows(rows)
+        batch = plan.units.batch(numbers)
+        grades = np.maximum(plan.grades[numbers], 0)
+        logits = grades + 0.4 * fold - 0.3 + rng.normal(0, 0.5 + 0.3 * fold, len(numbers))
+        return Outputs(logits.astype(np.float32)[None, :, None], np.zeros((len(batch.rows), 2), np.float16), batch.rows)
+
+    test = np.flatnonzero(plan.labels.rows["split"] == "test")
+    return [
+        Fitted(parts, FitState(), {}, outputs(parts.held_out, number), outputs(test, number))
+        for number, parts in enumerate(plan.parts)
+    ]
+
+
+@pytest.fixture
+def plan(config: TrainingConfig) -> TrainingPlan:
+    options = replace(config, folds=3, folds_over="train+val", unit="image")
+    return plan_training(read_dataset(config.data), options)
+
+
+def _with_grades(plan: TrainingPlan, grades: np.ndarray) -> TrainingPlan:
+    altered = replace(plan)
+    altered.__dict__["grades"] = grades
+    return altered
+
+
+def _said_of(verdict: Verdict, fold: int) -> tuple[np.ndarray, Answers]:
+    return verdict.grades[verdict.fold == fold], verdict.answers.at(verdict.fold == fold)
+
+
+@pytest.mark.parametrize("fold", [0, 1, 2])
+def test_what_is_said_of_a_fold_does_not_hang_on_its_grades(plan: TrainingPlan, fold: int) -> None:
+    """Not by the cut points, and not by the width of the residuals; what is said of others may."""
+    fitted = _made_up(plan)
+    own = plan.units.of_rows(plan.parts[fold].held_out)
+    altered = plan.grades.copy()
+    altered[own] = 4 - altered[own]
+    before, after = decide_units(plan, fitted), decide_units(_with_grades(plan, altered), fitted)
+    (grades, answers), (again, others) = _said_of(before, fold), _said_of(after, fold)
+    assert grades.tolist() == again.tolist()
+    assert np.array_equal(answers.probabilities, others.probabilities)
+    assert before.sigmas[fold] == after.sigmas[fold]
+    assert before.cut_points != after.cut_points
+    elsewhere = [number for number in range(3) if number != fold]
+    assert all(before.sigmas[number] != after.sigmas[number] for number in elsewhere)
+    assert any(_said_of(before, number)[0].tolist() != _said_of(after, number)[0].tolist() for number in elsewhere)
+
+
+def test_no_fold_has_a_say_in_its_own_width(plan: TrainingPlan) -> None:
+    verdict = decide_units(plan, fitted := _made_up(plan))
+    loss = plan.build_loss()
+    squares = [
+        (part.held_out.read(loss, 1.0).score - plan.grades[plan.units.of_rows(part.held_out.rows)]) ** 2
+        for part in fitted
+    ]
+    for fold in range(3):
+        others = np.concatenate([squares[number] for number in range(3) if number != fold])
+        assert verdict.sigmas[fold] == pytest.approx(np.sqrt(others.mean()))
+
+
+def test_units_outside_the_folds_get_the_mean_and_all_folds_cut_points(plan: TrainingPlan) -> None:
+    fitted = _made_up(plan)
+    verdict, loss = decide_units(plan, fitted), plan.build_loss()
+    grades, answers = _said_of(verdict, NO_FOLD)
+    scores = [part.others.read(loss, 1.0).score for part in fitted if part.others is not None]
+    assert np.allclose(answers.score, np.mean(scores, 0))
+    assert verdict.cut_points is not None
+    assert grades.tolist() == np.searchsorted(verdict.cut_points, answers.score, side="right").tolist()
+    assert verdict.cut_points != ROUNDING
+
+
+# Folds over train and val, and what must not slip through.
+
+
+def test_folds_over_train_and_val_hold_both_out(config: TrainingConfig, tmp_path: Path) -> None:
+    options = replace(config, folds_over="train+val", epochs=1, choose="inner", unit="patient", decision="own")
+    report = run_finetune(options, RunPlace(tmp_path, "both"))
+    predictions = read_predictions(report.run)
+    rows = predictions.rows
+    assert predictions.meta.trained_on == ("train", "val")
+    assert rows.loc[rows["split"] != "test", "fold"].notna().all()
+    assert len(rows) == 48
+    assert set(report.agreements) == {"out of fold"}
+    assert report.agreements["out of fold"].cases == 40
+    assert set(read_history(Run(report.run).history)["split"]) == {"train", "inner", "held-out"}
+
+
+def _copy(data: Path, target: Path) -> Path:
+    shutil.copytree(data, target)
+    return target
+
+
+def _leaked(predictions: Predictions) -> set[str]:
+    return set(predictions.rows["image_id"][predictions.leaked_rows()])
+
+
+def test_a_test_photograph_that_a_fold_was_trained_on_is_marked(config: TrainingConfig, tmp_path: Path) -> None:
+    data = _copy(config.data, tmp_path / "data")
+    trained, judged = (sorted((data / split).rglob("*.jpg"))[0] for split in ("train", "test"))
+    judged.write_bytes(trained.read_bytes())
+    report = run_finetune(replace(config, data=data, epochs=1), RunPlace(tmp_path / "runs"))
+    assert _leaked(read_predictions(report.run)) == {judged.stem}
+
+
+def test_a_patient_of_val_and_test_is_refused_where_val_is_trained_on(config: TrainingConfig) -> None:
+    labels = read_dataset(config.data)
+    patients = labels.rows.groupby("split")["patient_id"].first()
+    labels.rows.loc[labels.rows["patient_id"] == patients["test"], "patient_id"] = patients["val"]
+    plan_training(labels, config)  # nobody of train
+    with pytest.raises(LeakageError, match=f"1 patients stand in more than one split: {patients['val']}"):
+        plan_training(labels, replace(config, folds_over="train+val"))
+
+
+def test_an_ungraded_val_photograph_is_left_out_where_val_is_trained_on(config: TrainingConfig) -> None:
+    labels = read_dataset(config.data)
+    first = labels.rows.index[labels.rows["split"] == "val"][0]
+    labels.rows.loc[first, "gradable"] = False
+    name = labels.rows.loc[first, "image_id"]
+    assert name in set(plan_training(labels, config).labels.rows["image_id"])
+    plan = plan_training(labels, replace(config, folds_over="train+val"))
+    assert name not in set(plan.labels.rows["image_id"])
+
+
+def test_a_training_stopped_in_its_second_fold_ends_in_the_same_bytes(
+    folded: Run, config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop_in_the_second_fold(path: Path, state: FitState, *, identity: dict[str, object]) -> None:
+        save(path, state, identity=identity)
+        if ".fold1." in path.name and state.epoch == 1:
+            raise KeyboardInterrupt
+
+    save, place = workbench.save_state, RunPlace(tmp_path, "folded")
+    monkeypatch.setattr(workbench, "save_state", stop_in_the_second_fold)
+    with pytest.raises(Interrupted, match=r"folded\.fold1\.resume\.pt"):
+        run_finetune(config, place)
+    monkeypatch.undo()
+    run = Run(run_finetune(config, replace(place, resume=True)).run)
+    for again, whole in zip(run.outputs(2)[:-1], folded.outputs(2)[:-1], strict=True):
+        assert again.read_bytes() == whole.read_bytes(), again.name
+    assert run.unfinished() == []

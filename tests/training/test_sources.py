@@ -1,0 +1,208 @@
+"""What a grader is fed: changed only where it is trained on, and frozen features taken again only where they fit."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from drkit import inference
+from drkit.data.augmentation import load_policy
+from drkit.data.bank import PhotographBank
+from drkit.data.rendering import InputFormat
+from drkit.models.grader import Grader, build_grader
+from drkit.models.restoring import open_run
+from drkit.recipes.finetune import RunPlace, run_finetune
+from drkit.recipes.predict import PredictConfig, grade_dataset
+from drkit.records.checkpoint import Architecture
+from drkit.records.layouts import read_dataset
+from drkit.records.predictions import read_predictions
+from drkit.training import sources
+from drkit.training.config import TrainingConfig
+from drkit.training.plan import plan_training
+from drkit.training.sources import FrozenSource, PhotographSource, freeze_source
+from drkit.training.workbench import prepare
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"choose": "inner"}, {"freeze": "2", "copies": 2}, {"folds": 2}], ids=lambda options: str(options)
+)
+def test_only_photographs_that_are_trained_on_are_ever_changed(
+    small_config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, object]
+) -> None:
+    changed: set[str] = set()
+    draw = sources.draw
+
+    def spy(policy: object, image_ids: list[str], *others: object) -> object:
+        changed.update(image_ids)
+        return draw(policy, image_ids, *others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sources, "draw", spy)
+    config = replace(small_config, epochs=1, **options)  # type: ignore[arg-type]
+    run_finetune(config, RunPlace(tmp_path))
+    plan = plan_training(read_dataset(config.data), config)
+    names = plan.labels.rows["image_id"]
+    trained = set(names.iloc[np.concatenate([parts.train for parts in plan.parts])])
+    assert changed == (trained if not options.get("freeze") else set(names.iloc[plan.fitted]))
+    assert not changed & set(names[plan.labels.rows["split"] != "train"])
+
+
+def test_predictions_are_the_same_for_any_batch_size_and_augmentation(
+    run_stem: Path, small_config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, config = open_run(run_stem), PredictConfig(small_config.data, device="cpu")
+    whole = grade_dataset(opened, config).probabilities()
+    monkeypatch.setattr(inference, "BATCH_SIZE", 5)
+    monkeypatch.setattr(inference.in_batches, "__defaults__", (5,))
+    assert np.allclose(grade_dataset(opened, config).probabilities(), whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("unit", ["image", "eye"])
+def test_eight_views_do_not_care_how_a_photograph_is_laid(small_config: TrainingConfig, unit: str) -> None:
+    """With --tta the answer is the same for the mirror image and for each quarter turn."""
+    plan = plan_training(read_dataset(small_config.data), replace(small_config, tta=True, unit=unit))  # type: ignore[arg-type]
+    bench, loss = prepare(plan), plan.build_loss()
+
+    def grade(lay: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        bank = replace(bench.bank, pixels=lay(bench.bank.pixels))
+        source = replace(bench.photographs, bank=bank)
+        outputs = inference.run_units(bench.grader, source.views, plan.units, np.arange(4))
+        assert outputs.logits.shape[0] == 8
+        return outputs.read(loss, 1.0).score
+
+    plain = grade(lambda pixels: pixels)
+    assert np.ptp(plain) > 0
+    assert np.allclose(grade(lambda pixels: pixels[:, :, ::-1]), plain, atol=1e-4)
+    assert np.allclose(grade(lambda pixels: np.rot90(pixels, 1, (1, 2))), plain, atol=1e-4)
+
+
+# Frozen features.
+
+SIDE = 32
+
+
+@pytest.fixture
+def source() -> PhotographSource:
+    pixels = np.random.default_rng(0).integers(0, 255, (6, 40, 40, 3), np.uint8)
+    bank = PhotographBank(pixels, tuple(f"hash {number}" for number in range(6)))
+    names, wanted = [f"p{number}" for number in range(6)], InputFormat(SIDE, (0.5,) * 3, (0.5,) * 3)  # type: ignore[arg-type]
+    return PhotographSource(bank, names, wanted, load_policy("medium"), 0, torch.device("cpu"))
+
+
+def _grader(seed: int = 0) -> Grader:
+    torch.manual_seed(seed)
+    return build_grader(
+        Architecture("test_efficientnet", SIDE, "image", 1, "mean-max", False, "", "regression", False, 0.0)
+    )
+
+
+def _config(cache_dir: Path | None, **options: object) -> TrainingConfig:
+    return TrainingConfig(freeze="2", copies=2, cache_dir=cache_dir, **options)  # type: ignore[arg-type]
+
+
+TRAINED = np.array([0, 2, 3])
+
+
+class Spy:
+    """Counts how often a frozen part runs; the first run of all asks only for the shape."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.photographs = 0
+        run = sources.run_frozen_part
+
+        def counted(grader: Grader, images: Tensor, stages: int | None) -> Tensor:
+            self.photographs += len(images)
+            return run(grader, images, stages)
+
+        monkeypatch.setattr(sources, "run_frozen_part", counted)
+
+    def told(self) -> int:
+        """Photographs since it was asked last, without the one that tells the shape."""
+        seen, self.photographs = self.photographs - 1, 0
+        return seen
+
+
+def _same(first: FrozenSource, second: FrozenSource) -> bool:
+    return np.array_equal(first.unchanged, second.unchanged) and np.array_equal(first.copies, second.copies)
+
+
+def test_frozen_features_are_what_the_lower_stages_give(source: PhotographSource) -> None:
+    grader = _grader().eval()
+    frozen = freeze_source(grader, source, TRAINED, _config(None))
+    with torch.inference_mode():
+        plain = grader.backbone.lower(source.plain(np.arange(6)), 2)
+        second = grader.backbone.lower(source.augmented(TRAINED, 1), 2)
+    assert torch.allclose(frozen.plain(np.arange(6)), plain, rtol=1e-2, atol=1e-2)
+    assert torch.allclose(frozen.augmented(TRAINED, 1), second, rtol=1e-2, atol=1e-2)
+    assert torch.equal(frozen.augmented(TRAINED, 3), frozen.augmented(TRAINED, 1))  # two copies take turns
+    assert not torch.equal(frozen.augmented(TRAINED, 2), frozen.augmented(TRAINED, 1))
+    assert not frozen.copies[:, [1, 4, 5]].any()
+
+
+def test_without_copies_the_plain_photographs_are_trained_on(source: PhotographSource) -> None:
+    frozen = freeze_source(_grader(), source, TRAINED, replace(_config(None), copies=0))
+    assert torch.equal(frozen.augmented(TRAINED, 1), frozen.plain(TRAINED))
+
+
+def test_a_named_cache_gives_the_same_features_without_running_the_network(
+    source: PhotographSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spy = Spy(monkeypatch)
+    first = freeze_source(_grader(), source, TRAINED, _config(tmp_path))
+    assert spy.told() == 6 + 2 * 3
+    again = freeze_source(_grader(), source, TRAINED, _config(tmp_path))
+    assert spy.told() == 0
+    assert _same(first, again)
+    assert _same(first, freeze_source(_grader(), source, TRAINED, _config(None)))
+    assert spy.told() == 12  # without a name nothing is kept
+
+
+@pytest.mark.parametrize(
+    ("changed", "runs"),
+    [
+        ({"seed": 1}, 6),  # the copies alone
+        ({"policy": load_policy("strong")}, 6),
+        ({"wanted": InputFormat(SIDE, (0.4, 0.5, 0.5), (0.5, 0.5, 0.5))}, 12),
+        ({"image_ids": ["q0", "q1", "q2", "q3", "q4", "q5"]}, 12),
+    ],
+    ids=["seed", "policy", "normalisation", "names"],
+)
+def test_other_ingredients_are_another_cache(
+    source: PhotographSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: dict[str, object], runs: int
+) -> None:
+    freeze_source(_grader(), source, TRAINED, _config(tmp_path))
+    spy, other = Spy(monkeypatch), replace(source, **changed)  # type: ignore[arg-type]
+    found = freeze_source(_grader(), other, TRAINED, _config(tmp_path))
+    assert spy.told() == runs
+    assert _same(found, freeze_source(_grader(), other, TRAINED, _config(None)))
+
+
+def test_other_weights_stages_rows_and_pixels_are_another_cache(
+    source: PhotographSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pixels, too: a preprocessed data set has the source photographs' hashes."""
+    freeze_source(_grader(), source, TRAINED, _config(tmp_path))
+    spy = Spy(monkeypatch)
+    freeze_source(_grader(1), source, TRAINED, _config(tmp_path))
+    assert spy.told() == 12
+    freeze_source(_grader(), source, TRAINED, replace(_config(tmp_path), freeze="3"))
+    assert spy.told() == 12
+    freeze_source(_grader(), source, np.array([0, 1]), _config(tmp_path))
+    assert spy.told() == 4
+    filtered = replace(source, bank=replace(source.bank, pixels=255 - source.bank.pixels))
+    freeze_source(_grader(), filtered, TRAINED, _config(tmp_path))
+    assert spy.told() == 12
+
+
+def test_a_run_with_a_cache_is_the_run_without(small_config: TrainingConfig, tmp_path: Path) -> None:
+    config = replace(small_config, freeze="3", copies=2, epochs=2)
+    runs = [
+        run_finetune(replace(config, cache_dir=cache), RunPlace(tmp_path / name, "a")).run
+        for name, cache in (("first", tmp_path / "cache"), ("again", tmp_path / "cache"), ("without", None))
+    ]
+    tables = [read_predictions(run).rows for run in runs]
+    assert tables[0].equals(tables[1])
+    assert tables[0].equals(tables[2])

@@ -1,0 +1,262 @@
+"""Starting from weights: what a run carries along, and what it must not have seen."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from drkit import talk
+from drkit.errors import InputError, LeakageError
+from drkit.models.backbones import build_backbone
+from drkit.recipes.finetune import RunPlace, plan_finetune, run_finetune
+from drkit.recipes.preprocess import PreprocessConfig, run_preprocess
+from drkit.recipes.synth import SynthConfig, run_synth
+from drkit.records.checkpoint import read_checkpoint, write_checkpoint
+from drkit.records.layouts import read_dataset
+from drkit.records.predictions import read_predictions
+from drkit.records.provenance import sha256_file
+from drkit.records.runs import UNKNOWN_PHOTOGRAPHS, Run, read_run_record
+from drkit.training.config import TrainingConfig
+from drkit.training.plan import TrainingPlan, plan_training
+from drkit.training.start import find_start
+from drkit.training.workbench import prepare
+
+
+class Ear(talk.Silence):
+    """Keeps warnings."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, sentence: str) -> None:
+        self.warnings.append(sentence)
+
+
+@pytest.fixture(scope="module")
+def second_eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eyes of other patients."""
+    out = tmp_path_factory.mktemp("second") / "eyes"
+    run_synth(SynthConfig(out, patients=8, size=64, seed=11))
+    return out
+
+
+@pytest.fixture(scope="module")
+def stage_one(small_config: TrainingConfig, second_eyes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on the other patients, of another side and normalisation."""
+    place = RunPlace(tmp_path_factory.mktemp("runs"), "one")
+    run = Run(run_finetune(replace(small_config, data=second_eyes, size=48, epochs=1, choose="last"), place).run)
+    tensors, header = read_checkpoint(run.checkpoint())
+    steps = ("circle-crop", "clahe:clip=2:tiles=8")
+    marked = replace(header, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6), steps=steps)
+    write_checkpoint(run.checkpoint(), tensors, marked, force=True)
+    return run.checkpoint()
+
+
+@pytest.fixture(scope="module")
+def second_stage(small_config: TrainingConfig, stage_one: Path) -> TrainingConfig:
+    return replace(small_config, weights=str(stage_one), backbone=None, size=None, epochs=1, choose="last")
+
+
+def _plan(config: TrainingConfig) -> TrainingPlan:
+    return plan_training(read_dataset(config.data), config)
+
+
+def test_a_run_brings_backbone_side_normalisation_and_preprocessing(second_stage: TrainingConfig) -> None:
+    plan = _plan(second_stage)
+    assert plan.start.backbone == "test_efficientnet"
+    assert (plan.wanted.side, plan.wanted.mean, plan.wanted.std) == (48, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    assert plan.steps == plan.pending_steps == ("circle-crop", "clahe:clip=2:tiles=8")
+    assert not plan.start.is_pretrained
+    larger = _plan(replace(second_stage, size=64))
+    assert (larger.wanted.side, larger.wanted.mean) == (64, (0.1, 0.2, 0.3))
+    assert larger.identity() != plan.identity()
+
+
+def test_the_runs_backbone_is_where_the_training_starts(second_stage: TrainingConfig, stage_one: Path) -> None:
+    bench = prepare(_plan(second_stage))
+    tensors, _ = read_checkpoint(stage_one)
+    found = bench.grader.backbone.state_dict()
+    assert found
+    assert all(torch.equal(tensor, tensors[f"backbone.{name}"]) for name, tensor in found.items())
+    assert not torch.equal(bench.grader.head.output.weight, tensors["head.output.weight"])
+
+
+def test_what_was_carried_along_stands_in_the_new_run(
+    second_stage: TrainingConfig, stage_one: Path, eyes: Path, second_eyes: Path, tmp_path: Path
+) -> None:
+    ear = Ear()
+    with talk.listening(ear):
+        run = Run(run_finetune(second_stage, RunPlace(tmp_path, "two")).run)
+    assert ear.warnings == []
+    _, header = read_checkpoint(run.checkpoint())
+    assert (header.architecture.side, header.mean, header.steps[0]) == (48, (0.1, 0.2, 0.3), "circle-crop")
+    assert header.provenance["weights"] == sha256_file(stage_one)
+    seen = {sha256_file(path) for data in (eyes, second_eyes) for path in read_dataset(data).of_split("train").paths()}
+    assert set(read_run_record(run)["trained_on_photographs"]) == seen
+
+
+def test_a_preprocessed_data_set_is_not_preprocessed_again(
+    second_stage: TrainingConfig, small_config: TrainingConfig, stage_one: Path, tmp_path: Path
+) -> None:
+    done = tmp_path / "done"
+    steps = "circle-crop,clahe:clip=2:tiles=8"
+    run_preprocess(PreprocessConfig(small_config.data, done, steps=steps, size=64, workers=1))
+    tensors, header = read_checkpoint(stage_one)
+    taken = _plan(replace(small_config, data=done)).steps
+    assert taken
+    write_checkpoint(tmp_path / "one.safetensors", tensors, replace(header, steps=taken), force=True)
+    plan = _plan(replace(second_stage, data=done, weights=str(tmp_path / "one.safetensors")))
+    assert (plan.steps, plan.pending_steps) == (taken, ())
+
+
+# What weights have seen.
+
+
+def _moved(data: Path, target: Path, *, train: str) -> Path:
+    """The same photographs, of which split `train` is called train and train is called `train`."""
+    shutil.copytree(data, target)
+    labels = read_dataset(target)
+    names = {"train": train, train: "train"}
+    rows = labels.rows.copy()
+    rows["split"] = rows["split"].map(lambda split: names.get(split, split))
+    shutil.rmtree(target)
+    from drkit.records.labels import write_labels
+
+    target.mkdir()
+    for path in labels.rows["path"]:
+        source = data / Path(path).relative_to(labels.root)
+        shutil.copy(source, target / source.name)
+    rows["path"] = [str(target / Path(path).name) for path in rows["path"]]
+    write_labels(replace(labels, rows=rows), target / "labels.csv", force=True)
+    return target
+
+
+@pytest.fixture(scope="module")
+def swapped(eyes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shared eyes, whose val photographs are trained on and whose train photographs are val."""
+    return _moved(eyes, tmp_path_factory.mktemp("swapped") / "eyes", train="val")
+
+
+def test_weights_that_saw_the_photographs_to_be_scored_are_refused(
+    run_stem: Path, small_config: TrainingConfig, swapped: Path, tmp_path: Path
+) -> None:
+    config = replace(small_config, data=swapped, weights=str(run_stem), epochs=1)
+    with pytest.raises(
+        LeakageError, match="the weights were trained on 32 photographs that this training would be scored"
+    ):
+        run_finetune(config, RunPlace(tmp_path, "a"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_with_leave_they_are_marked_and_not_scored(
+    run_stem: Path, small_config: TrainingConfig, swapped: Path, tmp_path: Path
+) -> None:
+    config = replace(small_config, data=swapped, weights=str(run_stem), epochs=1, allow_seen=True)
+    ear = Ear()
+    with talk.listening(ear):
+        report = run_finetune(config, RunPlace(tmp_path, "a"))
+    assert "32 photographs to be scored are trained on" in ear.warnings[0]
+    assert report.agreements == {}
+    predictions = read_predictions(report.run)
+    assert predictions.rows["image_id"][predictions.leaked_rows()].size == 32
+    assert not predictions.of_split("test").leaked_rows().any()
+
+
+def test_grandparents_count(
+    run_stem: Path, second_stage: TrainingConfig, second_eyes: Path, swapped: Path, tmp_path: Path
+) -> None:
+    """A run on other patients that itself started from one on these is no clean start."""
+    middle = replace(second_stage, data=second_eyes, weights=str(run_stem))
+    child = run_finetune(middle, RunPlace(tmp_path, "middle")).run
+    with pytest.raises(LeakageError, match="the weights were trained on 32 photographs"):
+        run_finetune(replace(second_stage, data=swapped, weights=str(child)), RunPlace(tmp_path, "last"))
+
+
+def test_with_folds_the_training_photographs_are_scored_too(
+    run_stem: Path, small_config: TrainingConfig, tmp_path: Path
+) -> None:
+    config = replace(small_config, weights=str(run_stem), folds=2, epochs=1)
+    with pytest.raises(LeakageError, match="trained on 32 photographs"):
+        run_finetune(config, RunPlace(tmp_path, "a"))
+
+
+def test_training_on_with_the_same_photographs_is_no_leak(
+    run_stem: Path, small_config: TrainingConfig, tmp_path: Path
+) -> None:
+    ear = Ear()
+    with talk.listening(ear):
+        report = run_finetune(replace(small_config, weights=str(run_stem), epochs=1), RunPlace(tmp_path, "a"))
+    assert ear.warnings == []
+    assert not read_predictions(report.run).leaked_rows().any()
+    assert report.agreements["val"].cases == 8
+
+
+# Weights of others.
+
+
+def _template(path: Path, *, seeds: tuple[int, ...]) -> Path:
+    """What the course's script saves: `backbone.*`, or `backbone1.*` and `backbone2.*`, beside a head."""
+    tensors = {"fc.0.weight": torch.zeros(4, 4)}
+    for number, seed in enumerate(seeds, start=1):
+        torch.manual_seed(seed)
+        prefix = "backbone" if len(seeds) == 1 else f"backbone{number}"
+        network = build_backbone("test_efficientnet", 64, pretrained=False).network
+        tensors |= {f"{prefix}.{name}": tensor for name, tensor in network.state_dict().items()}
+    torch.save(tensors, path)
+    return path
+
+
+def test_foreign_weights_may_have_seen_anything(small_config: TrainingConfig, tmp_path: Path) -> None:
+    path = _template(tmp_path / "model.pth", seeds=(1,))
+    run = run_finetune(replace(small_config, weights=str(path), epochs=1), RunPlace(tmp_path / "runs", "a")).run
+    assert UNKNOWN_PHOTOGRAPHS in read_run_record(Run(run))["trained_on_photographs"]
+    assert not read_predictions(run).leaked_rows().any()
+
+
+def test_a_checkpoint_without_its_record_may_have_seen_anything(run_stem: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "small.safetensors"
+    alone.write_bytes(Run(run_stem).checkpoint().read_bytes())
+    start = find_start(str(alone), None)
+    assert start.seen == {UNKNOWN_PHOTOGRAPHS}
+    assert start.backbone == "test_efficientnet"
+    assert UNKNOWN_PHOTOGRAPHS not in find_start(str(run_stem), None).seen
+
+
+def test_the_dual_template_fills_both_backbones_in_their_order(small_config: TrainingConfig, tmp_path: Path) -> None:
+    path = _template(tmp_path / "dual.pth", seeds=(1, 2))
+    config = replace(small_config, weights=str(path), unit="eye", unshared=True, fusion="concat")
+    grader = prepare(_plan(config)).grader
+    tensors = torch.load(path, weights_only=True)
+    assert len(grader.others) == 1
+    for backbone, prefix in ((grader.backbone, "backbone1"), (grader.others[0], "backbone2")):
+        name = "conv_stem.weight"
+        assert torch.equal(backbone.network.state_dict()[name], tensors[f"{prefix}.{name}"])
+
+
+def test_an_unshared_run_is_carried_on_backbone_by_backbone(
+    small_config: TrainingConfig, second_eyes: Path, tmp_path: Path
+) -> None:
+    config = replace(
+        small_config, data=second_eyes, unit="eye", unshared=True, fusion="concat", epochs=1, choose="last"
+    )
+    run = run_finetune(config, RunPlace(tmp_path, "dual")).run
+    tensors, _ = read_checkpoint(Run(run).checkpoint())
+    grader = prepare(_plan(replace(config, data=small_config.data, weights=str(run)))).grader
+    for name in ("backbone.network.conv_stem.weight", "others.0.network.conv_stem.weight"):
+        assert torch.equal(grader.state_dict()[name], tensors[name])
+    assert not torch.equal(*(tensors[f"{start}.network.conv_stem.weight"] for start in ("backbone", "others.0")))
+
+
+def test_a_run_of_another_backbone_is_refused(run_stem: Path, small_config: TrainingConfig, tmp_path: Path) -> None:
+    config = replace(small_config, backbone="test_resnet", weights=str(run_stem))
+    with pytest.raises(InputError):
+        run_finetune(config, RunPlace(tmp_path, "a"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_reads_the_weights_name_and_tells_the_backbone(second_stage: TrainingConfig, tmp_path: Path) -> None:
+    report = plan_finetune(second_stage, RunPlace(tmp_path))
+    assert report.options["backbone"] == "test_efficientnet"
+    assert report.options["size"] == 48
