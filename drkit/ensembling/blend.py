@@ -1,0 +1,71 @@
+"""Votes and weighted means: combinations that need no more than a weight a member."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from drkit.ensembling.answers import Answers, Features, Figures
+from drkit.grades import MAX_GRADE, NUM_GRADES
+
+How = Literal["hard", "soft", "median"]
+
+TIE = 1e-3  # of the smallest vote: parts equal votes and, where members count the same, outvotes nobody
+
+
+@dataclass(frozen=True)
+class Blend:
+    """A weight a member, and what is weighted.
+
+    Args:
+        weights: (M,) not negative, summing to one.
+        how: `soft`, the mean of probabilities and scores; `hard`, the grade with most votes; `median`, the middle
+            of the grades.
+    """
+
+    weights: tuple[float, ...]
+    how: How = "soft"
+
+    def answer(self, features: Features) -> Answers:
+        """Combine.
+
+        Where several grades have most votes, the one nearest the mean score wins; where the middle lies between two
+        grades, that side of it on which the mean score lies.
+        """
+        weights = np.asarray(self.weights)
+        score = np.clip(features.scores @ weights, 0, MAX_GRADE)
+        if self.how == "soft":
+            return Answers(np.einsum("nmk,m->nk", features.probabilities, weights), score)
+        votes = count_votes(features, weights)
+        if self.how == "median":
+            return Answers(votes, _clip_to_middle(votes, score))
+        nearness = 1 - np.abs(np.arange(NUM_GRADES) - score[:, None]) / NUM_GRADES  # (N, 5) in (0, 1]
+        smallest = weights[weights > 0].min()
+        voted = votes + TIE * smallest * nearness
+        return Answers(voted / voted.sum(1, keepdims=True), score)
+
+    def to_json(self) -> dict[str, Any]:
+        """Weights and what is weighted."""
+        return {"kind": "blend", "weights": list(self.weights), "how": self.how}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> "Blend":
+        """What `to_json` gave."""
+        return cls(tuple(map(float, record["weights"])), record["how"])
+
+
+def count_votes(features: Features, weights: Figures) -> Figures:
+    """(N, 5) share of the votes for each grade."""
+    votes = np.zeros((len(features), NUM_GRADES))
+    for member, weight in enumerate(weights):
+        votes[np.arange(len(features)), features.grades[:, member]] += weight
+    return votes
+
+
+def _clip_to_middle(votes: Figures, score: Figures) -> Figures:
+    """The middle grade where there is one; else the score, kept between the two middle grades."""
+    below = np.cumsum(votes, 1)
+    lower = (below >= 0.5 - 1e-9).argmax(1)
+    upper = (below > 0.5 + 1e-9).argmax(1)
+    return np.clip(score, lower, upper)

@@ -1,0 +1,172 @@
+"""Every method on the same nested folds, against the best member as it would have been chosen."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drkit.agreement import Agreement, Interval, measure_agreement
+from drkit.ensembling.answers import Method
+from drkit.ensembling.bag import Bag
+from drkit.ensembling.boost import Boost
+from drkit.ensembling.nesting import Nest, Nested, nest_method
+from drkit.ensembling.stack import Stack
+from drkit.ensembling.vote import Vote
+from drkit.ensembling.weight import Best, Weight
+from drkit.metrics import PatientBootstrap, confusion, interval, quadratic_weighted_kappa
+from drkit.talk import track
+
+BASELINES: Mapping[str, Method] = {"best member": Best("hard"), "best member, cut points": Best("soft")}
+PLAIN_MEAN = "plain mean"
+METHODS: Mapping[str, Method] = {
+    "vote, majority": Vote("hard"),
+    "mean, cut points": Vote("soft"),
+    "vote, median": Vote("median"),
+    "weight, greedy": Weight("greedy"),
+    "weight, kappa": Weight("kappa"),
+    "weight, log loss": Weight("log-loss"),
+    "stack": Stack(),
+    "boost, trees": Boost("lightgbm"),
+    "boost, AdaBoost": Boost("adaboost"),
+    "bag of stacks": Bag(Stack(), bags=10),
+}
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How much more something agrees than the stronger of the two baselines.
+
+    Args:
+        difference: In quadratic weighted kappa.
+        interval: 95 %, over the same resampled patients for both.
+        probability_of_no_gain: Share of resamples in which it is not better.
+        joint_interval: Wide enough for all that were compared to lie in theirs at once, 95 % of the time.
+    """
+
+    difference: float
+    interval: Interval
+    probability_of_no_gain: float
+    joint_interval: Interval
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One that was compared.
+
+    Args:
+        name: Method or member.
+        kind: `baseline`, `method`, or `member` as it is.
+        nested: Agreement on patients it was not fitted on.
+        naive_kappa: Quadratic weighted kappa on the patients it was fitted on; None for a member.
+        gain: Over the stronger baseline; None for that one itself.
+    """
+
+    name: str
+    kind: str
+    nested: Agreement
+    naive_kappa: float | None
+    gain: Gain | None
+
+
+def compare_methods(nest: Nest, plain: str, *, num_resamples: int) -> tuple[Contender, ...]:
+    """Compare all methods, each member as it is, and the plain mean.
+
+    The best member is chosen anew in each outer fold, on the other folds. It stands here twice, by its own grades
+    and by cut points such as the methods have, and gains are over whichever of the two agrees better: what is gained
+    over it is gained by combining.
+
+    Args:
+        nest: The graded photographs.
+        plain: The decision of the plain mean, for which nothing is fitted.
+        num_resamples: How often patients are drawn.
+
+    Returns:
+        The baselines first, then the plain mean, the methods and the members.
+    """
+    jobs = [(name, method, "cut_points") for name, method in {**BASELINES, **METHODS}.items()]
+    jobs.insert(len(BASELINES), (PLAIN_MEAN, Vote("soft"), plain))
+    nested = {name: nest_method(nest, method, rule) for name, method, rule in track(jobs, "methods", len(jobs))}
+    members = nest.whole.training.grades.T  # (M, n)
+    names = [*nested, *nest.fuser.members.names]
+    predicted = np.stack([*(found.grades for found in nested.values()), *members])
+    truth, draws = nest.truth, {"num_resamples": num_resamples, "seed": nest.seed}
+    kappas = quadratic_weighted_kappa(confusion(truth.reference, predicted))
+    gains = measure_gains(truth.reference, predicted, truth.patients, int(kappas[: len(BASELINES)].argmax()), **draws)
+    naive = [_naive_kappa(nest, found) for found in nested.values()] + [None] * len(members)
+    return tuple(
+        Contender(
+            name=name,
+            kind="baseline" if name in BASELINES else "method" if place < len(nested) else "member",
+            nested=measure_agreement(truth.reference, predicted[place], truth.patients, **draws),
+            naive_kappa=naive[place],
+            gain=gains[place],
+        )
+        for place, name in enumerate(names)
+    )
+
+
+def measure_gains(
+    reference: NDArray[np.int64],
+    predicted: NDArray[np.int64],
+    patients: NDArray,
+    baseline: int,
+    *,
+    num_resamples: int,
+    seed: int,
+) -> list[Gain | None]:
+    """Differences of each prediction to one of them, on the same resampled patients for all.
+
+    Args:
+        reference: (n,) grades 0-4.
+        predicted: (C, n) grades 0-4.
+        patients: (n,) whose photograph it is.
+        baseline: The number of the one that the others are compared with.
+        num_resamples: How often patients are drawn.
+        seed: Of the draws.
+
+    Returns:
+        (C,), None for the baseline.
+
+    Source: the joint intervals are the bootstrap's studentised maximum: Westfall and Young 1993, section 2.
+    """
+    kappas = quadratic_weighted_kappa(confusion(reference, predicted))
+    drawn = quadratic_weighted_kappa(PatientBootstrap.of(reference, predicted, patients).resample(num_resamples, seed))
+    differences, resampled = kappas - kappas[baseline], drawn - drawn[:, [baseline]]  # (C,), (R, C)
+    errors = resampled.std(0)
+    departures = np.abs(resampled - differences) / np.where(errors > 0, errors, np.inf)
+    reach = float(np.quantile(departures.max(1), 0.95)) * errors
+    return [
+        None
+        if place == baseline
+        else Gain(
+            float(value),
+            interval(resampled[:, place]),
+            float((resampled[:, place] <= 0).mean()),
+            (float(value - reach[place]), float(value + reach[place])),
+        )
+        for place, value in enumerate(differences)
+    ]
+
+
+def judge(contenders: Sequence[Contender], num_patients: int) -> str:
+    """What the comparison carries, in a sentence."""
+    baseline = next(item.name for item in contenders if item.gain is None)
+    methods = [item for item in contenders if item.kind == "method"]
+    top = max(methods, key=lambda item: item.nested.quadratic_weighted_kappa)
+    assert top.gain is not None
+    low, high = top.gain.joint_interval
+    figures = (
+        f"{top.gain.difference:+.3f} in quadratic kappa ({low:+.3f} to {high:+.3f} for {len(contenders) - 1}"
+        f" comparisons at once, {num_patients} patients)"
+    )
+    if low > 0:
+        return f"Combining pays: {top.name} agrees better than the {baseline} chosen within the folds, {figures}."
+    return (
+        f"Whether combining pays cannot be told: {top.name} is highest, and against the {baseline} chosen within the"
+        f" folds it is {figures}. The highest of several is flattered by being picked."
+    )
+
+
+def _naive_kappa(nest: Nest, found: Nested) -> float:
+    return float(quadratic_weighted_kappa(confusion(nest.truth.reference, found.all_grades[nest.rows])))

@@ -1,0 +1,230 @@
+"""Photographs of an eye or a patient joined after the networks: each gets the answer of all."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from drkit.decisions import decide
+from drkit.ensembling.answers import Features, Figures, Rows, Truth
+from drkit.ensembling.folds import assign_folds
+from drkit.ensembling.members import Members
+from drkit.ensembling.ridge import Linear, fit_linear
+from drkit.errors import InputError, first_few
+from drkit.grades import Target
+from drkit.records.predictions import Predictions, patient_keys
+
+Over = Literal["none", "eye", "patient"]
+By = Literal["mean", "max", "learned"]
+
+STRENGTH = 0.1  # of the penalty on what the highest and the lowest score add to the mean
+INNER_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """What is joined, and how.
+
+    Args:
+        over: Nothing, the photographs of an eye, or all of a patient.
+        by: `mean` of probabilities and scores; `max`, the photograph with the highest score; `learned`, a small
+            regression on mean, highest and lowest score. Eyes that are graded each for itself make a patient's grade
+            by the worse eye, where `by` is mean.
+    """
+
+    over: Over = "none"
+    by: By = "mean"
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether reference grades are needed."""
+        return self.over != "none" and self.by == "learned"
+
+
+@dataclass(frozen=True)
+class Joined:
+    """What the members say once their photographs are joined.
+
+    Args:
+        features: Of all N photographs.
+        training: Of the n that were fitted on, each joined without the help of its own grade.
+        learned: One regression a member, or none.
+    """
+
+    features: Features
+    training: Features
+    learned: tuple[Linear, ...] = ()
+
+
+@dataclass(frozen=True)
+class Fuser:
+    """Joins the photographs of members.
+
+    Args:
+        members: Their target already that of what is joined.
+        fusion: What and how.
+        features: Of all photographs; joined unless that is to be learned.
+        summaries: (N, M, 3) mean score of what is joined, and how far the highest and the lowest lie from it.
+    """
+
+    members: Members
+    fusion: Fusion
+    features: Features
+    summaries: Figures
+
+    def fit(self, rows: Rows, truth: Truth, seed: int) -> Joined:
+        """Join, after learning it from some rows where it is to be learned.
+
+        Args:
+            rows: (n,) to learn from.
+            truth: Of the same.
+            seed: Of the folds within them.
+        """
+        if not self.fusion.is_learned:
+            return Joined(self.features, self.features.take(rows))
+        learned = self._learn(rows, truth)
+        folds = assign_folds(truth.reference, truth.patients, INNER_FOLDS, seed)
+        features = self.apply(learned)
+        if len(np.unique(folds)) < 2:
+            return Joined(features, features.take(rows), learned)
+        held = [rows[folds == number] for number in np.unique(folds)]
+        parts = [
+            self.apply(self._learn(rows[folds != number], truth.take(folds != number))).take(part)
+            for number, part in enumerate(held)
+        ]
+        place = np.argsort(np.concatenate([np.flatnonzero(folds == number) for number in range(len(held))]))
+        return Joined(features, _concatenate(parts).take(place), learned)
+
+    def apply(self, learned: tuple[Linear, ...]) -> Features:
+        """What the members say (N) by regressions that were learned; as it is where there are none."""
+        if not learned:
+            return self.features
+        told = [linear.answer(self.summaries[:, member]) for member, linear in enumerate(learned)]
+        scores = np.stack([answers.score for answers in told], 1)
+        probabilities = np.stack([answers.probabilities for answers in told], 1)
+        grades = decide("rounding", probabilities, scores).astype(np.int64)
+        return Features(scores, probabilities, grades, self.features.embeddings)
+
+    def _learn(self, rows: Rows, truth: Truth) -> tuple[Linear, ...]:
+        count = self.summaries.shape[1]
+        return tuple(fit_linear(self.summaries[rows, member], truth.reference, STRENGTH) for member in range(count))
+
+
+def build_fuser(members: Members, fusion: Fusion) -> Fuser:
+    """Make ready to join.
+
+    Raises:
+        InputError: photographs whose eye is not known, where eyes are to be joined.
+    """
+    features = members.features()
+    if fusion.over == "none":
+        return Fuser(members, fusion, features, np.empty((len(members), 0, 3)))
+    first, decisions = members.predictions[0], [_Decision.of(member) for member in members.predictions]
+    groups = _groups(first, fusion.over)
+    target: Target = "patient" if fusion.over == "patient" else members.target
+    summaries = _summarise(features.scores, groups)
+    if not fusion.is_learned:
+        eyes = groups
+        if fusion.by == "mean" and target != members.target:
+            eyes = _groups(first, "eye")
+        features = _join_fixed(features, fusion.by, eyes, groups)
+        features = replace(features, grades=_decide_each(features, decisions))
+    else:
+        embeddings = tuple(_mean(embedding, groups) for embedding in features.embeddings)
+        features = replace(features, embeddings=embeddings)
+    return Fuser(replace(members, target=target), fusion, features, summaries)
+
+
+@dataclass(frozen=True)
+class _Decision:
+    """How a member makes a grade of its answers."""
+
+    name: str
+    cut_points: tuple[float, ...] | None
+
+    @classmethod
+    def of(cls, member: Predictions) -> "_Decision":
+        return cls(member.meta.decision, member.meta.cut_points)
+
+
+def fusion_from_json(record: Mapping[str, Any]) -> tuple[Fusion, tuple[Linear, ...]]:
+    """What `fusion_to_json` gave."""
+    return Fusion(record["over"], record["by"]), tuple(map(Linear.from_json, record["learned"]))
+
+
+def fusion_to_json(fusion: Fusion, learned: tuple[Linear, ...]) -> dict[str, Any]:
+    """What is joined, how, and what was learned for it."""
+    return {"over": fusion.over, "by": fusion.by, "learned": [linear.to_json() for linear in learned]}
+
+
+def _groups(member: Predictions, over: Over) -> NDArray[np.int64]:
+    """(N,) the number of what each photograph is joined to; never across splits."""
+    rows = member.rows
+    keys = pd.Series(patient_keys(rows))
+    if over == "eye":
+        is_alone = ~rows["patient_id"].duplicated(keep=False) | rows["patient_id"].isna()
+        unknown = rows["image_id"][~is_alone & rows["eye"].isna()].tolist()
+        if unknown:
+            raise InputError(
+                f"{member.name}: {len(unknown)} photographs whose eye is not known cannot be joined to eyes:"
+                f" {first_few(unknown)}: use --fuse none or --fuse patient with --fuse-by max"
+            )
+        keys = keys + " " + rows["eye"].fillna("").astype(str)
+    return np.unique((keys + " " + rows["split"].astype(str)).to_numpy(dtype=str), return_inverse=True)[1]
+
+
+def _join_fixed(features: Features, by: By, eyes: NDArray[np.int64], groups: NDArray[np.int64]) -> Features:
+    """Join to `groups`; by the highest score straight away, else the means of `eyes`, of which the worse counts."""
+    embeddings = tuple(_mean(embedding, groups) for embedding in features.embeddings)
+    scores, shares = features.scores, features.probabilities
+    if by == "mean":
+        scores, shares = _mean(scores, eyes), _mean(shares, eyes)
+    if by == "max" or eyes is not groups:
+        highest = _highest(scores, groups)  # (N, M) rows
+        members = np.arange(scores.shape[1])
+        scores, shares = scores[highest, members], shares[highest, members]
+    return Features(scores, shares, features.grades, embeddings)
+
+
+def _mean(values: NDArray, groups: NDArray[np.int64]) -> NDArray:
+    """The mean (N, ...) over each row's group."""
+    flat = values.reshape(len(values), -1)
+    sums = np.stack([np.bincount(groups, column) for column in flat.T], 1)
+    means = sums / np.bincount(groups)[:, None]
+    return means[groups].reshape(values.shape).astype(values.dtype)
+
+
+def _highest(scores: Figures, groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(N, M) the row with the highest score of each row's group; the first of equal ones."""
+    found = np.empty(scores.shape, dtype=np.int64)
+    for member, column in enumerate(scores.T):
+        order = np.lexsort((-column, groups))  # stable: the first row of equal ones stays first
+        starts = np.searchsorted(groups[order], np.arange(groups.max() + 1))
+        found[:, member] = order[starts][groups]
+    return found
+
+
+def _summarise(scores: Figures, groups: NDArray[np.int64]) -> Figures:
+    members = np.arange(scores.shape[1])
+    mean = _mean(scores, groups)
+    highest, lowest = (sign * (sign * scores)[_highest(sign * scores, groups), members] for sign in (1, -1))
+    return np.stack([mean, highest - mean, lowest - mean], 2)
+
+
+def _decide_each(features: Features, decisions: list[_Decision]) -> NDArray[np.int64]:
+    decided = [
+        decide(rule.name, features.probabilities[:, member], features.scores[:, member], rule.cut_points)
+        for member, rule in enumerate(decisions)
+    ]
+    return np.stack(decided, 1).astype(np.int64)
+
+
+def _concatenate(parts: list[Features]) -> Features:
+    embeddings = tuple(np.concatenate(kept) for kept in zip(*(part.embeddings for part in parts), strict=True))
+    scores, shares, grades = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("scores", "probabilities", "grades")
+    )
+    return Features(scores, shares, grades, embeddings)

@@ -1,0 +1,199 @@
+"""Nested folds: whatever is fitted is scored on patients it was not fitted on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drkit.cut_points import fit_cut_points
+from drkit.decisions import decide
+from drkit.ensembling.answers import Answers, Features, Fitted, Method, Rows, Truth, hold_out
+from drkit.ensembling.folds import assign_folds
+from drkit.ensembling.fusing import Fuser, Joined
+from drkit.errors import InputError
+
+INNER_FOLDS = 5  # within what is fitted on, for settings and cut points; 2 where half is enough to fit to
+MAX_BAGS = 20
+ENOUGH_PHOTOGRAPHS = 20_000  # for cut points to be steady; in all bags together, where there are fewer
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How answers become grades.
+
+    Args:
+        decision: One of `drkit.decisions.DECISIONS`.
+        cut_points: For `cut_points`.
+    """
+
+    decision: str
+    cut_points: tuple[float, ...] | None = None
+
+    def decide(self, answers: Answers) -> NDArray[np.int64]:
+        """(N,) grades, of the very numbers that a predictions file keeps."""
+        probabilities, score = answers.probabilities.astype(np.float32), answers.score.astype(np.float32)
+        return decide(self.decision, probabilities, score, self.cut_points).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Combination:
+    """A method that was fitted, with its rule.
+
+    Args:
+        method: With the settings that were chosen.
+        fitted: Its numbers.
+        rule: How it decides.
+    """
+
+    method: Method
+    fitted: Fitted
+    rule: Rule
+
+
+@dataclass(frozen=True)
+class Nest:
+    """Graded photographs in outer folds.
+
+    Args:
+        fuser: Of all N photographs.
+        rows: (n,) the graded ones that are fitted on.
+        truth: Of the same.
+        fold: (n,) outer fold of each.
+        whole: Joined by all graded rows.
+        seed: Of all draws.
+    """
+
+    fuser: Fuser
+    rows: Rows
+    truth: Truth
+    fold: Rows
+    whole: Joined
+    seed: int
+
+    def part(self, number: int) -> tuple[Features, Truth, Features]:
+        """What outer fold `number` is fitted on, its truth, and what it is to answer."""
+        held, others = self.rows[self.fold == number], self.rows[self.fold != number]
+        truth = self.truth.take(self.fold != number)
+        joined = self.fuser.fit(others, truth, self.seed)
+        return joined.training, truth, joined.features.take(held)
+
+
+@dataclass(frozen=True)
+class Nested:
+    """A method on a nest.
+
+    Args:
+        answers: To the n graded photographs, each by a fit without its patient.
+        grades: (n,) decided by the rule of the same fit.
+        final: Fitted on all graded photographs.
+        all_answers: By the final fit, to all N photographs.
+        all_grades: (N,) decided by the final rule.
+    """
+
+    answers: Answers
+    grades: Rows
+    final: Combination
+    all_answers: Answers
+    all_grades: Rows
+
+
+def build_nest(fuser: Fuser, num_folds: int, seed: int) -> Nest:
+    """Deal the graded patients into outer folds.
+
+    Raises:
+        InputError: no reference grade to fit on, or those of one patient only.
+    """
+    members = fuser.members
+    rows = members.graded_rows()
+    reference = members.reference().iloc[rows].to_numpy(dtype=np.int64)
+    truth = Truth(reference, members.patients[rows])
+    num_patients = len(np.unique(truth.patients))
+    if num_patients < 2:
+        raise InputError(
+            f"{' and '.join(members.names)}: {num_patients} patients of train and val have a reference grade of the"
+            f" {members.target}, at least 2 are needed to combine and to score: vote needs none"
+        )
+    fold = assign_folds(reference, truth.patients, num_folds, seed)
+    return Nest(fuser, rows, truth, fold, fuser.fit(rows, truth, seed), seed)
+
+
+def nest_method(nest: Nest, method: Method, decision: str) -> Nested:
+    """Fit a method without each outer fold in turn and answer that fold; then fit it on all.
+
+    Args:
+        nest: The graded photographs.
+        method: Not yet tuned.
+        decision: As `combine`.
+    """
+    probabilities, score = np.empty((len(nest.truth), 5)), np.empty(len(nest.truth))
+    grades = np.empty(len(nest.truth), dtype=np.int64)
+    for number in range(int(nest.fold.max()) + 1):
+        training, truth, held_features = nest.part(number)
+        combination = combine(method, training, truth, decision, nest.seed)
+        answers = combination.fitted.answer(held_features)
+        held = nest.fold == number
+        probabilities[held], score[held] = answers.probabilities, answers.score
+        grades[held] = combination.rule.decide(answers)
+    final = combine(method, nest.whole.training, nest.truth, decision, nest.seed)
+    everything = final.fitted.answer(nest.whole.features)
+    return Nested(Answers(probabilities, score), grades, final, everything, final.rule.decide(everything))
+
+
+def combine(method: Method, features: Features, truth: Truth, decision: str, seed: int) -> Combination:
+    """Tune, fit, and find the rule, all on the same photographs by folds within them.
+
+    Args:
+        method: Not yet tuned.
+        features: n photographs.
+        truth: Of the same.
+        decision: One of `drkit.decisions.DECISIONS`; a method that votes decides in its own way.
+        seed: Of folds and fits.
+    """
+    num_folds = INNER_FOLDS if len(truth) < ENOUGH_PHOTOGRAPHS else 2
+    folds = assign_folds(truth.reference, truth.patients, num_folds, seed)
+    tuned = method.tune(features, truth, folds, seed)
+    rule = _find_rule(tuned, features, truth, folds, decision, seed)
+    return Combination(tuned, tuned.fit(features, truth, seed), rule)
+
+
+def _find_rule(method: Method, features: Features, truth: Truth, folds: Rows, decision: str, seed: int) -> Rule:
+    if method.decision is not None:
+        return Rule(method.decision)
+    if decision != "cut_points" or len(np.unique(folds)) < 2:
+        return Rule("rounding" if decision == "cut_points" else decision)
+    score = hold_out(method, features, truth, folds, seed).score.astype(np.float32)
+    return Rule("cut_points", fit_steady_cut_points(score, truth, seed))
+
+
+def fit_steady_cut_points(score: NDArray, truth: Truth, seed: int) -> tuple[float, ...]:
+    """Mean cut points over patients drawn with replacement.
+
+    The cut points that agree best with a hundred patients agree no better with the next hundred than rounding does;
+    their mean over bags does. Where there are many photographs they are steady by themselves, and fewer bags do.
+
+    Args:
+        score: (n,) held out.
+        truth: Of the same.
+        seed: Of the draws.
+
+    Source: Breiman 1996, Machine Learning 24(2), Bagging predictors.
+    """
+    num_bags = min(MAX_BAGS, ENOUGH_PHOTOGRAPHS // len(score))
+    if num_bags < 2:
+        return fit_cut_points(score, truth.reference)
+    _, patient = np.unique(truth.patients, return_inverse=True)
+    count, generator = int(patient.max()) + 1, np.random.default_rng(seed)
+    found = []
+    for _ in range(num_bags):
+        rows = np.repeat(
+            np.arange(len(score)), np.bincount(generator.integers(0, count, count), minlength=count)[patient]
+        )
+        found.append(fit_cut_points(score[rows], truth.reference[rows]))
+    return tuple(np.mean(found, axis=0).tolist())
+
+
+def common_decision(decisions: Sequence[str]) -> str:
+    """The members' own decision where they share one that needs no cut points, else rounding."""
+    shared = set(decisions)
+    return shared.pop() if len(shared) == 1 and shared <= {"argmax", "median", "rounding"} else "rounding"

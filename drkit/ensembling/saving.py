@@ -1,0 +1,182 @@
+"""An ensemble on disk: NAME.parquet, a predictions file like any other, and NAME.json, all its numbers."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from drkit.ensembling.answers import Fitted
+from drkit.ensembling.bag import Averaged
+from drkit.ensembling.blend import Blend
+from drkit.ensembling.boost import Trees
+from drkit.ensembling.fusing import Fusion, fusion_from_json
+from drkit.ensembling.nesting import Rule
+from drkit.ensembling.ordinal import Ordinal
+from drkit.ensembling.ridge import Linear, Ridge
+from drkit.errors import InputError
+from drkit.records.atomic import write_bytes
+from drkit.records.provenance import circumstances, sha256_file
+from drkit.records.runs import FILE_SUFFIX
+
+SCHEMA_VERSION = 1
+KIND = "ensemble"
+READERS: Mapping[str, Callable[[Mapping[str, Any]], Fitted]] = {
+    "blend": Blend.from_json,
+    "ridge": Ridge.from_json,
+    "ordinal": Ordinal.from_json,
+    "trees": Trees.from_json,
+}
+
+
+@dataclass(frozen=True)
+class SavedMember:
+    """A member, as the ensemble remembers it.
+
+    Args:
+        name: What it is called in the ensemble.
+        path: Its predictions, relative to the ensemble's JSON.
+        sha256: Of that file.
+        checkpoint_sha256: Of its weights; None for an ensemble.
+        model: The network, in words.
+    """
+
+    name: str
+    path: str
+    sha256: str
+    checkpoint_sha256: str | None
+    model: str
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """A finished ensemble.
+
+    Args:
+        path: Its JSON.
+        members: In the order of their weights.
+        fusion: How photographs are joined first.
+        learned: What was learned for that, one a member or none.
+        fitted: How the members are combined.
+        rule: How the answer becomes a grade.
+        target: Whose grade.
+        unit: What one answer is of.
+        record: All that stands in the JSON.
+    """
+
+    path: Path
+    members: tuple[SavedMember, ...]
+    fusion: Fusion
+    learned: tuple[Linear, ...]
+    fitted: Fitted
+    rule: Rule
+    record: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.path.stem
+
+    @property
+    def predictions(self) -> Path:
+        """The predictions beside it."""
+        return self.path.with_suffix(".parquet")
+
+    def path_of(self, member: SavedMember) -> Path:
+        """Where the member's predictions lie, seen from here."""
+        return Path(os.path.normpath(self.path.parent / member.path))
+
+
+def record_path(path: Path) -> Path:
+    """The JSON of an ensemble, from its stem or any of its files."""
+    return path.with_name(FILE_SUFFIX.sub("", path.name) + ".json")
+
+
+def is_ensemble(path: Path) -> bool:
+    """Whether a stem or file belongs to an ensemble, and not to a run."""
+    found = record_path(path)
+    try:
+        record = json.loads(found.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(record, dict) and record.get("kind") == KIND
+
+
+def write_ensemble(path: Path, record: Mapping[str, Any], *, force: bool) -> None:
+    """Write the JSON of an ensemble whose predictions are there."""
+    predictions = path.with_suffix(".parquet")
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "kind": KIND,
+        "name": path.stem,
+        "files": {predictions.name: sha256_file(predictions)},
+        **record,
+        "made": circumstances(),
+    }
+    write_bytes(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode(), force=force)
+
+
+def read_ensemble(path: Path) -> Ensemble:
+    """Read an ensemble.
+
+    Args:
+        path: Its stem or any of its files.
+
+    Raises:
+        InputError: there is none, it is broken or of another version, or its predictions were changed.
+    """
+    found = record_path(path)
+    try:
+        record = json.loads(found.read_text(encoding="utf-8"))
+    except OSError:
+        raise InputError(f"{found} does not exist: expected an ensemble, by its name or any of its files") from None
+    except ValueError:
+        raise InputError(f"{found} is not an ensemble's record: combine again, or restore the file") from None
+    if not isinstance(record, dict) or record.get("kind") != KIND:
+        raise InputError(f"{found} is not an ensemble's record")
+    if record.get("schema_version") != SCHEMA_VERSION:
+        raise InputError(f"{found}: schema version {record.get('schema_version')}, this drkit reads {SCHEMA_VERSION}")
+    try:
+        ensemble = _restore(found, record)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{found} is broken ({type(error).__name__}: {error}): combine again") from None
+    _check_files(ensemble)
+    return ensemble
+
+
+def restore_fitted(record: Mapping[str, Any]) -> Fitted:
+    """What the `to_json` of any fitted combination gave."""
+    if record["kind"] == "averaged":
+        return Averaged(tuple(map(restore_fitted, record["parts"])))
+    return READERS[record["kind"]](record)
+
+
+def describe_method(method: Any) -> dict[str, Any]:
+    """The options of a method, one that is bagged included."""
+    options = {"method": type(method).__name__.lower(), **asdict(method)}
+    if "of" in options:
+        options["of"] = describe_method(method.of)
+    return options
+
+
+def _restore(path: Path, record: dict[str, Any]) -> Ensemble:
+    fusion, learned = fusion_from_json(record["fusion"])
+    cut_points = record["cut_points"]
+    return Ensemble(
+        path=path,
+        members=tuple(SavedMember(**member) for member in record["members"]),
+        fusion=fusion,
+        learned=learned,
+        fitted=restore_fitted(record["fitted"]),
+        rule=Rule(str(record["decision"]), None if cut_points is None else tuple(map(float, cut_points))),
+        record=record,
+    )
+
+
+def _check_files(ensemble: Ensemble) -> None:
+    """Hold that the predictions beside the record are those it vouches for."""
+    for name, sha256 in ensemble.record["files"].items():
+        path = ensemble.path.with_name(name)
+        if not path.is_file() or sha256_file(path) != sha256:
+            raise InputError(f"{path} is not the file that {ensemble.path} vouches for: combine again, or restore it")

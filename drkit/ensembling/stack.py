@@ -1,0 +1,62 @@
+"""Stacking: a small meta-learner on the members' scores and probabilities."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from drkit.ensembling.answers import Features, Fitted, Rows, Truth, hold_out
+from drkit.ensembling.ordinal import fit_ordinal
+from drkit.ensembling.ridge import fit_ridge
+
+Learner = Literal["auto", "ridge", "ordinal"]
+
+STRENGTHS = (30.0, 3.0, 1.0, 0.3, 0.1, 0.01)  # strongest first: ties go to it
+CAUTIOUS = 10.0  # where there are too few patients to choose by
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A meta-learner, held small about the members' plain mean.
+
+    Args:
+        learner: `ridge` on the score, `ordinal` logistic regression, or `auto`, whichever errs less.
+        strength: Of what holds it small; None chooses among `STRENGTHS`.
+        sigma: Of the ridge's probabilities; set by `tune`.
+    """
+
+    learner: Learner = "auto"
+    strength: float | None = None
+    sigma: float | None = None
+
+    @property
+    def decision(self) -> str | None:
+        """As one likes."""
+        return None
+
+    def tune(self, features: Features, truth: Truth, folds: Rows, seed: int) -> "Stack":
+        """Choose learner and strength by the squared error of held-out scores.
+
+        Not by kappa: at a hundred patients it cannot tell neighbouring strengths apart, squared error can.
+        """
+        candidates = self._candidates()
+        if len(np.unique(folds)) < 2:
+            return replace(candidates[0], strength=self.strength or CAUTIOUS)
+        errors = []
+        for candidate in candidates:
+            score = hold_out(candidate, features, truth, folds, seed).score
+            errors.append(float(np.mean((score - truth.reference) ** 2)))
+        best = int(np.argmin(errors))
+        return replace(candidates[best], sigma=float(np.sqrt(errors[best])))
+
+    def fit(self, features: Features, truth: Truth, seed: int) -> Fitted:
+        """Fit the chosen learner."""
+        strength = CAUTIOUS if self.strength is None else self.strength
+        if self.learner == "ordinal":
+            return fit_ordinal(features, truth, strength)
+        return fit_ridge(features, truth, strength, self.sigma)
+
+    def _candidates(self) -> list["Stack"]:
+        learners: tuple[Learner, ...] = ("ridge", "ordinal") if self.learner == "auto" else (self.learner,)
+        strengths = STRENGTHS if self.strength is None else (self.strength,)
+        return [Stack(learner, strength) for learner in learners for strength in strengths]

@@ -1,0 +1,150 @@
+"""`drkit ensemble compare`: every way to combine on the same nested folds, as a table, a picture and a sentence."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from drkit.agreement import with_interval
+from drkit.ensembling.comparing import Contender, compare_methods, judge
+from drkit.ensembling.config import CompareConfig
+from drkit.ensembling.fusing import Fusion, build_fuser
+from drkit.ensembling.members import read_members
+from drkit.ensembling.nesting import build_nest, common_decision
+from drkit.errors import UsageError
+from drkit.grades import Target
+from drkit.plotting.forest import ForestRow, draw_forest
+from drkit.plotting.style import check_suffix, write_figure
+from drkit.records.atomic import check_writable, write_bytes
+from drkit.records.provenance import circumstances, sha256_file
+from drkit.reporting import Table, as_json
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class CompareReport:
+    """All ways to combine, side by side.
+
+    Args:
+        picture: The file.
+        record: A JSON with all figures.
+        members: That were combined.
+        target: Whose grade.
+        fuse: What was joined first: none, eye or patient.
+        folds: Number of outer folds.
+        photographs: Number of graded photographs.
+        patients: Number of their patients.
+        contenders: The best member first, in two ways.
+        remarks: What must be known to read the figures rightly.
+        sentence: What the comparison carries.
+    """
+
+    picture: Path
+    record: Path
+    members: tuple[str, ...]
+    target: Target
+    fuse: str
+    folds: int
+    photographs: int
+    patients: int
+    contenders: tuple[Contender, ...]
+    remarks: tuple[str, ...]
+    sentence: str
+
+    def story(self) -> Iterator[str | Table]:
+        """The table, and what it carries."""
+        joined = "" if self.fuse == "none" else f", joined by {self.fuse}"
+        title = (
+            f"The {self.target}'s grade{joined}: {self.photographs} photographs of {self.patients} patients in"
+            f" {self.folds} outer folds; 95 % intervals over patients"
+        )
+        columns = ("", "quadratic kappa", "naive", "plain kappa", "accuracy", "less the baseline", "P(no gain)")
+        yield Table(title, columns, [_row(contender) for contender in self.contenders])
+        yield from self.remarks
+        yield self.sentence
+        yield f"wrote {self.picture} and {self.record}"
+
+
+def run_compare(files: Sequence[Path], config: CompareConfig) -> CompareReport:
+    """Compare all methods, each member and the plain mean on patients that nothing was fitted on.
+
+    Args:
+        files: Predictions, runs or patterns.
+        config: Folds, fusion, seed, and where the picture goes.
+
+    Raises:
+        UsageError: options that do not fit together.
+        InputError: files that cannot be read or do not fit together, or too few reference grades.
+        LeakageError: a member was trained on what is graded.
+        OutputExistsError: the picture or the JSON is there already.
+    """
+    record_path = config.out.with_suffix(".json")
+    _check_options(config, record_path)
+    members = read_members(files)
+    fuser = build_fuser(members, Fusion(config.fuse, config.fuse_by))
+    nest = build_nest(fuser, config.folds, config.seed)
+    plain = common_decision([member.meta.decision for member in members.predictions])
+    contenders = compare_methods(nest, plain, num_resamples=config.resamples)
+    patients = contenders[0].nested.patients
+    splits = set(members.rows["split"].iloc[nest.rows])
+    report = CompareReport(
+        picture=config.out,
+        record=record_path,
+        members=members.names,
+        target=fuser.members.target,
+        fuse=config.fuse,
+        folds=int(nest.fold.max()) + 1,
+        photographs=len(nest.truth),
+        patients=patients,
+        contenders=contenders,
+        remarks=tuple(
+            f"{member.name} was chosen on {member.meta.chosen_on}: the choice flatters every figure above."
+            for member in members.predictions
+            if member.meta.chosen_on in splits
+        ),
+        sentence=judge(contenders, patients),
+    )
+    _write(report, members.paths, config)
+    return report
+
+
+def _check_options(config: CompareConfig, record_path: Path) -> None:
+    check_suffix(config.out)
+    if config.fuse == "none" and config.fuse_by != "mean":
+        raise UsageError(f"--fuse-by {config.fuse_by} needs --fuse eye or --fuse patient")
+    for path in (config.out, record_path):
+        check_writable(path, force=config.force)
+
+
+def _write(report: CompareReport, paths: Sequence[Path], config: CompareConfig) -> None:
+    rows = [
+        ForestRow(item.name, item.nested.quadratic_weighted_kappa, *item.nested.quadratic_weighted_kappa_interval)
+        for item in report.contenders
+    ]
+    title = f"The {report.target}'s grade: {report.photographs} photographs of {report.patients} patients"
+    axis = "quadratic weighted kappa, 95 % interval over patients, on patients not fitted on"
+    write_figure(draw_forest(rows, title, axis), config.out, force=config.force)
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "kind": "comparison of ensembles",
+        **as_json(report),
+        "options": as_json(config),
+        "files": {name: sha256_file(path) for name, path in zip(report.members, paths, strict=True)},
+        "made": circumstances(),
+    }
+    write_bytes(report.record, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode(), force=config.force)
+
+
+def _row(item: Contender) -> tuple[str, ...]:
+    found, gain = item.nested, item.gain
+    name = f"{item.name}, as it is" if item.kind == "member" else item.name
+    return (
+        name,
+        with_interval(found.quadratic_weighted_kappa, found.quadratic_weighted_kappa_interval),
+        "-" if item.naive_kappa is None else f"{item.naive_kappa:.3f}",
+        f"{found.plain_kappa:.3f}, {found.band}",
+        f"{found.accuracy:.3f}",
+        "baseline" if gain is None else f"{gain.difference:+.3f} ({gain.interval[0]:+.3f} to {gain.interval[1]:+.3f})",
+        "-" if gain is None else f"{gain.probability_of_no_gain:.3f}",
+    )

@@ -1,0 +1,225 @@
+"""`drkit ensemble`: predictions of the same photographs become one, fitted and scored on different patients."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drkit.agreement import Agreement, measure_agreement, with_interval
+from drkit.ensembling.answers import Method
+from drkit.ensembling.blend import Blend
+from drkit.ensembling.config import EnsembleConfig
+from drkit.ensembling.fusing import Fuser, Fusion, build_fuser
+from drkit.ensembling.members import Members, read_members
+from drkit.ensembling.nesting import common_decision
+from drkit.ensembling.outcome import Outcome, answer_freely, answer_nested, build_predictions, build_record
+from drkit.ensembling.saving import describe_method, record_path, write_ensemble
+from drkit.ensembling.vote import Vote
+from drkit.errors import UsageError, first_few
+from drkit.grades import SPLITS, Target
+from drkit.records.atomic import check_writable
+from drkit.records.predictions import Predictions, write_predictions
+from drkit.reporting import Table, as_json
+from drkit.talk import warn
+
+
+@dataclass(frozen=True)
+class EnsembleReport:
+    """What was combined, and how well it agrees.
+
+    Args:
+        ensemble: The JSON with all its numbers.
+        predictions: The file that was written.
+        method: How the members are combined.
+        members: Their names.
+        target: Whose grade is answered.
+        fuse: What was joined first: none, eye or patient.
+        settings: Of the method, as they were chosen.
+        weights: Of each member, where there is one; else None.
+        decision: How the answer becomes a grade.
+        cut_points: For the decision `cut_points`.
+        photographs: How many of each split.
+        fitted_on: Number of photographs whose reference grades were fitted on; 0 where nothing is fitted.
+        nested: Agreement on the graded photographs, each answered by a fit without its patient; None without grades.
+        naive: Agreement of the final fit with the photographs it was fitted on, for contrast only; None where
+            nothing is fitted.
+        remarks: What must be known to read the figures rightly.
+    """
+
+    ensemble: Path
+    predictions: Path
+    method: str
+    members: tuple[str, ...]
+    target: Target
+    fuse: str
+    settings: dict[str, Any]
+    weights: dict[str, float] | None
+    decision: str
+    cut_points: tuple[float, ...] | None
+    photographs: dict[str, int]
+    fitted_on: int
+    nested: Agreement | None
+    naive: Agreement | None
+    remarks: tuple[str, ...]
+
+    def story(self) -> Iterator[str | Table]:
+        """The outcome, for people."""
+        yield f"{self.method} of {', '.join(self.members)}, for the {self.target}'s grade"
+        if self.weights:
+            rows = [(name, f"{weight:.3f}") for name, weight in self.weights.items()]
+            yield Table("Weights", ("member", "weight"), rows)
+        if self.nested:
+            yield _agreement_table(self.nested, self.naive)
+        yield from self.remarks
+        yield f"decided by {_tell_decision(self.decision, self.cut_points)}"
+        yield f"wrote {self.predictions} and {self.ensemble}"
+
+
+def run_ensemble(files: Sequence[Path], method: Method, config: EnsembleConfig) -> EnsembleReport:
+    """Combine predictions files, and write the outcome as a predictions file and a JSON with all its numbers.
+
+    Graded photographs of train and val get the answer of a fit without their outer fold, all others that of the fit
+    on all graded photographs.
+
+    Args:
+        files: Predictions, runs or patterns.
+        method: How they are combined.
+        config: Everything else.
+
+    Raises:
+        UsageError: options that do not fit together.
+        InputError: files that cannot be read or do not fit together, or too few reference grades.
+        LeakageError: a member was trained on what is graded.
+        OutputExistsError: the ensemble is there already.
+    """
+    out = _check_out(method, config)
+    members = read_members(files)
+    _check_not_read(out, members)
+    if len(members.names) == 1 and config.fuse == "none":
+        warn(f"{members.names[0]} is the only file: there is nothing to combine it with")
+    fuser = build_fuser(members, Fusion(config.fuse, config.fuse_by))
+    outcome = _answer(fuser, method, _resolve_decision(method, members, config), config)
+    options = _options(method, config)
+    predictions = build_predictions(fuser, outcome, name=out.stem, method=name_method(method), options=options)
+    write_predictions(predictions, out, force=config.force)
+    path = record_path(out)
+    report = _report(fuser, outcome, predictions, path, config)
+    agreement = {"nested": report.nested, "naive": report.naive}
+    record = build_record(fuser, outcome, predictions.meta, path) | {"agreement": as_json(agreement)}
+    write_ensemble(path, record, force=config.force)
+    return report
+
+
+def name_method(method: Method) -> str:
+    """`stack`, `boost`, ... as on the command line."""
+    return type(method).__name__.lower()
+
+
+def _check_out(method: Method, config: EnsembleConfig) -> Path:
+    out = config.out or Path("ensembles") / f"{name_method(method)}.parquet"
+    if out.suffix != ".parquet":
+        raise UsageError(f"--out {out}: expected a name that ends in .parquet")
+    if config.fuse == "none" and config.fuse_by != "mean":
+        raise UsageError(f"--fuse-by {config.fuse_by} needs --fuse eye or --fuse patient")
+    for path in (out, record_path(out)):
+        check_writable(path, force=config.force)
+    return out
+
+
+def _check_not_read(out: Path, members: Members) -> None:
+    if out.resolve() in {path.resolve() for path in members.paths}:
+        raise UsageError(f"--out {out} is one of the files that are combined: choose another name")
+
+
+def _resolve_decision(method: Method, members: Members, config: EnsembleConfig) -> str:
+    wanted = config.decision or ("members" if isinstance(method, Vote) else "cut-points")
+    if wanted == "members":
+        return common_decision([member.meta.decision for member in members.predictions])
+    return wanted.replace("-", "_")
+
+
+def _answer(fuser: Fuser, method: Method, decision: str, config: EnsembleConfig) -> Outcome:
+    is_plain = method.decision is not None or decision != "cut_points"
+    if isinstance(method, Vote) and is_plain and not fuser.fusion.is_learned:
+        return answer_freely(fuser, method, decision, config.folds, config.seed)
+    return answer_nested(fuser, method, decision, config.folds, config.seed)
+
+
+def _options(method: Method, config: EnsembleConfig) -> dict[str, Any]:
+    names = ("fuse", "fuse_by", "folds", "seed", "decision")
+    return {**describe_method(method), **{name: getattr(config, name) for name in names}}
+
+
+def _report(
+    fuser: Fuser, outcome: Outcome, predictions: Predictions, path: Path, config: EnsembleConfig
+) -> EnsembleReport:
+    members, rule, fitted = fuser.members, outcome.final.rule, outcome.final.fitted
+    counts = members.rows["split"].value_counts()
+    weights = fitted.weights if isinstance(fitted, Blend) else ()
+    nested, naive = (_measure(members, outcome, grades, config) for grades in (outcome.grades, outcome.naive))
+    return EnsembleReport(
+        ensemble=path,
+        predictions=path.with_suffix(".parquet"),
+        method=name_method(outcome.final.method),
+        members=members.names,
+        target=members.target,
+        fuse=fuser.fusion.over,
+        settings=describe_method(outcome.final.method),
+        weights=dict(zip(members.names, weights, strict=True)) if len(weights) > 1 else None,
+        decision=rule.decision,
+        cut_points=rule.cut_points,
+        photographs={split: int(counts[split]) for split in SPLITS if split in counts},
+        fitted_on=len(outcome.graded) if outcome.is_fitted else 0,
+        nested=nested,
+        naive=naive if outcome.is_fitted else None,
+        remarks=tuple(_remarks(members, predictions, outcome)),
+    )
+
+
+def _measure(members: Members, outcome: Outcome, grades: NDArray[np.int64], config: EnsembleConfig) -> Agreement | None:
+    rows = outcome.graded
+    if not len(rows):
+        return None
+    reference = members.reference().iloc[rows].to_numpy(dtype=np.int64)
+    return measure_agreement(
+        reference, grades[rows], members.patients[rows], num_resamples=config.resamples, seed=config.seed
+    )
+
+
+def _remarks(members: Members, predictions: Predictions, outcome: Outcome) -> Iterator[str]:
+    splits = sorted(set(members.rows["split"].iloc[outcome.graded]))
+    for member in members.predictions:
+        if member.meta.chosen_on in splits:
+            yield f"{member.name} was chosen on {member.meta.chosen_on}: the choice flatters every figure above."
+    is_cut = [member.name for member in members.predictions if member.meta.decision == "cut_points"]
+    if is_cut and predictions.meta.unit != members.predictions[0].meta.unit:
+        yield f"{first_few(is_cut)}: joined rows are decided by cut points that were fitted on them, too."
+
+
+def _agreement_table(nested: Agreement, naive: Agreement | None) -> Table:
+    rows = [_agreement_row("on patients it was not fitted on", nested)]
+    if naive:
+        rows.append(_agreement_row("naive: on those it was fitted on", naive))
+        gap = naive.quadratic_weighted_kappa - nested.quadratic_weighted_kappa
+        rows.append(("what the naive figure flatters by", f"{gap:+.3f}", "", ""))
+    columns = ("", "quadratic kappa", "plain kappa", "accuracy")
+    title = f"Agreement, {nested.cases} photographs of {nested.patients} patients, 95 % intervals over patients"
+    return Table(title, columns, rows)
+
+
+def _agreement_row(name: str, found: Agreement) -> tuple[str, str, str, str]:
+    return (
+        name,
+        with_interval(found.quadratic_weighted_kappa, found.quadratic_weighted_kappa_interval),
+        with_interval(found.plain_kappa, found.plain_kappa_interval) + f", {found.band}",
+        f"{found.accuracy:.3f}",
+    )
+
+
+def _tell_decision(decision: str, cut_points: tuple[float, ...] | None) -> str:
+    if cut_points is None:
+        return decision
+    return f"cut points {', '.join(f'{point:.2f}' for point in cut_points)}"

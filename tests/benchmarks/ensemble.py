@@ -1,0 +1,127 @@
+"""Time what an ensemble does besides its meta-learners' fits, and the same search with scikit-learn's kappa in a loop.
+
+Run: python tests/benchmarks/ensemble.py [PHOTOGRAPHS] [MEMBERS]
+"""
+
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from sklearn.metrics import cohen_kappa_score
+
+from drkit.agreement import measure_agreement
+from drkit.decisions import normal_probabilities
+from drkit.ensembling.comparing import compare_methods, measure_gains
+from drkit.ensembling.folds import assign_folds
+from drkit.ensembling.fusing import Fusion, build_fuser
+from drkit.ensembling.members import read_members
+from drkit.ensembling.nesting import build_nest, fit_steady_cut_points, nest_method
+from drkit.ensembling.search import round_grades, search_simplex, select_greedily
+from drkit.ensembling.vote import Vote
+from drkit.ensembling.weight import Weight, mix_probabilities
+from drkit.records.labels import Labels, build_rows
+from drkit.records.predictions import PredictionsMeta, build_predictions, write_predictions
+
+META = PredictionsMeta("patient", "image", "rounding", None, ("train",), 0, "last", "drawn", None, None)
+
+
+def write_members(folder: Path, photographs: int, members: int) -> list[Path]:
+    """Members that differ by noise, four photographs a patient, all of val."""
+    generator = np.random.default_rng(0)
+    patients = photographs // 4
+    grade = generator.choice(5, patients, p=(0.3, 0.2, 0.2, 0.2, 0.1)).repeat(4)
+    rows = build_rows(
+        image_id=[f"{p}_{e}{v}" for p in range(patients) for e in "lr" for v in (1, 2)],
+        path=[""] * len(grade),
+        patient_id=np.arange(patients).repeat(4).astype(str),
+        eye=["left", "left", "right", "right"] * patients,
+        view=[1, 2] * 2 * patients,
+        patient_grade=grade,
+        split=["val"] * len(grade),
+    )
+    labels = Labels(rows, Path("/nowhere"), "drawn", ("patient",))
+    paths = []
+    for member in range(members):
+        score = np.clip(grade + generator.normal(0, 0.6 + 0.08 * member, len(grade)), 0, 4)
+        answers = {"probabilities": normal_probabilities(score, 0.7), "score": score}
+        paths.append(folder / f"m{member}.parquet")
+        write_predictions(build_predictions(labels, meta=replace(META), name=f"m{member}", **answers), paths[-1])
+    return paths
+
+
+def timed(what: str, work: Callable[[], object]) -> object:
+    """Do the work and print how long it took."""
+    start, busy = time.perf_counter(), time.process_time()
+    outcome = work()
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    took, used = time.perf_counter() - start, time.process_time() - busy
+    print(f"{took:8.2f} s  {used:8.2f} s of a core  {what}  (memory so far {memory:.2f} GiB)", flush=True)
+    return outcome
+
+
+def loop_greedily(scores: np.ndarray, reference: np.ndarray, steps: int) -> np.ndarray:
+    """The same greedy selection, one call of scikit-learn a candidate."""
+    total, taken = np.zeros(len(scores)), np.zeros(scores.shape[1], dtype=int)
+    for step in range(1, steps + 1):
+        kappas = [
+            cohen_kappa_score(reference, round_grades((total + column) / step), labels=range(5), weights="quadratic")
+            for column in scores.T
+        ]
+        taken[int(np.argmax(kappas))] += 1
+        total += scores[:, int(np.argmax(kappas))]
+    return taken
+
+
+def main() -> None:
+    """Print a line a part."""
+    photographs = int(sys.argv[1]) if len(sys.argv) > 1 else 90_000
+    members = int(sys.argv[2]) if len(sys.argv) > 2 else 10
+    with tempfile.TemporaryDirectory() as folder:
+        paths = write_members(Path(folder), photographs, members)
+        print(f"{members} members, {photographs} photographs")
+        began, busy = time.perf_counter(), time.process_time()
+        joined = timed("read and join", lambda: read_members(paths))
+        fuser = timed("no joining", lambda: build_fuser(joined, Fusion()))
+        timed("join by patient", lambda: build_fuser(joined, Fusion("patient")))
+        nest = timed("nested folds", lambda: build_nest(fuser, 5, 0))
+        features, truth = nest.whole.training, nest.truth
+        timed("folds", lambda: assign_folds(truth.reference, truth.patients, 5, 0))
+        timed("weights for kappa", lambda: search_simplex(features.scores, truth.reference))
+        timed("weights for log loss", lambda: mix_probabilities(features.probabilities, truth.reference))
+        bags = np.random.default_rng(0).multinomial(len(truth) // 4, [4 / len(truth)] * (len(truth) // 4), size=20)
+        weights = bags.T.repeat(4, axis=0)
+        timed(
+            "greedy selection, 20 bags of 15",
+            lambda: select_greedily(features.scores, truth.reference, weights, steps=15),
+        )
+        timed("cut points", lambda: fit_steady_cut_points(features.scores.mean(1), truth, 0))
+        grades = features.grades.T
+        timed("agreement with intervals", lambda: measure_agreement(truth.reference, grades[0], truth.patients))
+        timed(
+            "paired differences of all members",
+            lambda: measure_gains(truth.reference, grades, truth.patients, 0, num_resamples=2000, seed=0),
+        )
+        took, used = time.perf_counter() - began, time.process_time() - busy
+        print(f"{took:8.2f} s  {used:8.2f} s of a core  all of the above, once")
+        for method in (Vote(), Weight("kappa"), Weight("log-loss"), Weight("greedy")):
+            timed(f"nested: {method}", lambda method=method: nest_method(nest, method, "cut_points"))
+        few = np.arange(min(2000, len(truth)))
+        one = np.ones((len(few), 1), dtype=int)
+        start = time.perf_counter()
+        ours = select_greedily(features.scores[few], truth.reference[few], one, steps=15)[0]
+        middle = time.perf_counter()
+        theirs = loop_greedily(features.scores[few], truth.reference[few], 15)
+        ratio = (time.perf_counter() - middle) / (middle - start)
+        print(f"greedy selection on {len(few)} photographs: {ratio:.0f} times as fast as a loop over scikit-learn;")
+        print(f"  drkit takes {ours.tolist()} (best prefix), the loop {theirs.tolist()}")
+        if photographs <= 2000:
+            timed("compare, all of it", lambda: compare_methods(nest, "rounding", num_resamples=2000))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""Votes and weighted means: oracles, ties, and what must not change them."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.ensemble import VotingClassifier
+
+from drkit.decisions import decide
+from drkit.ensembling.answers import Features, Truth
+from drkit.ensembling.blend import Blend
+from drkit.ensembling.vote import Vote
+from drkit.ensembling.weight import Best, Weight
+
+NOBODY = Truth(np.empty(0, dtype=int), np.empty(0))
+
+
+def _features(grades: list[list[int]], scores: list[list[float]] | None = None) -> Features:
+    whole = np.array(grades)
+    return Features(np.array(scores if scores else grades, dtype=float), np.eye(5)[whole], whole)
+
+
+def _decided(how: str, features: Features) -> list[int]:
+    method = Vote(how)
+    answers = method.fit(features, NOBODY, 0).answer(features)
+    shares, score = answers.probabilities.astype(np.float32), answers.score.astype(np.float32)
+    return decide(method.decision or "rounding", shares, score).tolist()
+
+
+class _Fixed:
+    """A classifier for scikit-learn that says what a member says."""
+
+    def __init__(self, features: Features, member: int) -> None:
+        self.features, self.member = features, member
+
+    def predict(self, rows: np.ndarray) -> np.ndarray:
+        return self.features.grades[rows[:, 0], self.member]
+
+    def predict_proba(self, rows: np.ndarray) -> np.ndarray:
+        return self.features.probabilities[rows[:, 0], self.member]
+
+
+@pytest.mark.parametrize("how", ["hard", "soft"])
+def test_votes_are_those_of_scikit_learn_where_nothing_ties(make_features, how: str) -> None:
+    features, _ = make_features(0.6, 0.9, 1.2)
+    voting = VotingClassifier([(str(member), None) for member in range(3)], voting=how)
+    voting.estimators_ = [_Fixed(features, member) for member in range(3)]
+    voting.le_ = type("Same", (), {"inverse_transform": staticmethod(lambda grades: grades)})
+    voting.classes_ = np.arange(5)
+    theirs = voting.predict(np.arange(len(features))[:, None])
+    answers = Vote(how).fit(features, NOBODY, 0).answer(features)
+    ties = np.array([len(set(row)) == 3 for row in features.grades]) if how == "hard" else np.zeros(len(theirs), bool)
+    assert (~ties).sum() > 100
+    assert np.array_equal(answers.probabilities.argmax(1)[~ties], theirs[~ties])
+
+
+@pytest.mark.parametrize(
+    ("grades", "scores", "expected"),
+    [
+        ([[0, 4, 4]], [[0.0, 4.0, 4.0]], 4),  # a majority, however far the mean
+        ([[0, 2, 4]], [[0.0, 2.0, 4.0]], 2),  # all differ: the one nearest the mean
+        ([[0, 3]], [[0.4, 3.4]], 3),  # two differ: mean 1.9 is nearer to 3
+        ([[0, 3]], [[0.0, 2.6]], 0),  # mean 1.3 is nearer to 0
+        ([[1, 3]], [[1.0, 3.0]], 1),  # exactly between: the lower
+    ],
+)
+def test_ties_of_a_majority_go_to_the_grade_nearest_the_mean_score(grades, scores, expected: int) -> None:
+    assert _decided("hard", _features(grades, scores)) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("grades", "scores", "expected"),
+    [
+        ([[0, 0, 4]], [[0.0, 0.0, 4.0]], 0),
+        ([[0, 2, 4]], [[0.0, 2.0, 4.0]], 2),
+        ([[1, 4]], [[1.0, 4.0]], 3),  # 2.5 rounds up
+        ([[1, 2, 3, 4]], [[0.6, 1.6, 2.6, 3.6]], 2),  # between 2 and 3, and the mean score is 2.1
+        ([[2, 2, 3, 3]], [[2.4, 2.4, 3.4, 3.4]], 3),
+    ],
+)
+def test_the_median_grade(grades, scores, expected: int) -> None:
+    assert _decided("median", _features(grades, scores)) == [expected]
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 4), min_size=3, max_size=3), min_size=1, max_size=12),
+    st.sampled_from(["hard", "soft", "median"]),
+)
+def test_votes_do_not_care_about_order_or_about_doubling_everybody(grades: list[list[int]], how: str) -> None:
+    features = _features(grades)
+    once = _decided(how, features)
+    assert _decided(how, features.of_members([2, 0, 1])) == once
+    assert _decided(how, features.of_members([0, 1, 2, 0, 1, 2])) == once
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=12), st.sampled_from(["hard", "soft", "median"]))
+def test_whom_all_members_agree_on_is_not_changed(grades: list[int], how: str) -> None:
+    features = _features([[grade] * 3 for grade in grades])
+    assert _decided(how, features) == grades
+
+
+@pytest.mark.parametrize("method", [Vote(), Weight("greedy"), Weight("kappa"), Weight("log-loss"), Best("soft")])
+def test_blending_a_model_with_itself_changes_nothing(make_features, method) -> None:
+    features, truth = make_features(0.8)
+    twice = features.of_members([0, 0])
+    answers = method.fit(twice, truth, 0).answer(twice)
+    assert answers.score == pytest.approx(features.scores[:, 0])
+    assert answers.probabilities == pytest.approx(features.probabilities[:, 0])
+
+
+def test_the_best_member_is_the_best(make_features) -> None:
+    features, truth = make_features(1.4, 0.3, 0.9)
+    assert Best().fit(features, truth, 0).weights == (0, 1, 0)
+
+
+def test_what_is_written_is_what_is_read() -> None:
+    blend = Blend((0.25, 0.75), "median")
+    assert Blend.from_json(blend.to_json()) == blend

@@ -1,0 +1,99 @@
+"""Photographs joined after the networks: one answer an eye or a patient, and none learned from its own grade."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from drkit.ensembling.answers import Truth
+from drkit.ensembling.fusing import Fusion, build_fuser, fusion_from_json, fusion_to_json
+from drkit.ensembling.members import join_members
+from drkit.errors import InputError
+
+
+def _members(*predictions):
+    return join_members(predictions, [Path(f"{item.name}.parquet") for item in predictions])
+
+
+@pytest.fixture
+def members(make_member):
+    return _members(make_member("a"), make_member("b", seed=1))
+
+
+def _truth(members) -> tuple[np.ndarray, Truth]:
+    rows = members.graded_rows()
+    return rows, Truth(members.reference().iloc[rows].to_numpy(dtype=np.int64), members.patients[rows])
+
+
+@pytest.mark.parametrize(("over", "size"), [("eye", 2), ("patient", 4)])
+@pytest.mark.parametrize("by", ["mean", "max", "learned"])
+def test_everybody_in_a_group_gets_the_same_answer(members, over: str, by: str, size: int) -> None:
+    fuser = build_fuser(members, Fusion(over, by))
+    joined = fuser.fit(*_truth(members), 0).features
+    for values in (joined.scores, joined.probabilities, joined.grades):
+        grouped = values.reshape(-1, size, *values.shape[1:])
+        assert np.array_equal(grouped, np.broadcast_to(grouped[:, :1], grouped.shape))
+
+
+def test_mean_and_max_are_what_they_say(members) -> None:
+    scores = members.features().scores.reshape(-1, 4, 2)
+    mean, highest = (build_fuser(members, Fusion("patient", by)).features.scores[::4] for by in ("mean", "max"))
+    assert mean == pytest.approx(scores.mean(1))
+    assert highest == pytest.approx(scores.max(1))
+
+
+def test_nothing_joined_is_nothing_changed(members) -> None:
+    fuser = build_fuser(members, Fusion("none"))
+    assert np.array_equal(fuser.features.scores, members.features().scores)
+    assert fuser.members is members
+
+
+def test_eyes_make_a_patient_by_the_worse_eye(make_member) -> None:
+    members = _members(make_member("a", target="eye"))
+    fuser = build_fuser(members, Fusion("patient"))
+    by_eye = members.features().scores.reshape(-1, 2, 2).mean(2)
+    assert fuser.features.scores[::4, 0] == pytest.approx(by_eye.max(1))
+    assert fuser.members.target == "patient"
+    assert fuser.members.reference().equals(members.rows["patient_grade"])
+
+
+def test_joining_twice_is_joining_once(members) -> None:
+    once = build_fuser(members, Fusion("patient")).features
+    rows = [
+        replace(member, rows=member.rows.assign(score=once.scores[:, place].astype(np.float32)))
+        for place, member in enumerate(members.predictions)
+    ]
+    twice = build_fuser(replace(members, predictions=tuple(rows)), Fusion("patient")).features
+    assert twice.scores == pytest.approx(once.scores, abs=1e-6)
+
+
+def test_what_is_learned_is_not_learned_from_the_row_itself(members) -> None:
+    """A patient's grade is turned upside down: what the others' fits say of that patient stays the same."""
+    fuser, (rows, truth) = build_fuser(members, Fusion("patient", "learned")), _truth(members)
+    honest = fuser.fit(rows, truth, 0)
+    turned = truth.reference.copy()
+    turned[:4] = 4 - turned[:4] if turned[0] != 2 else 0
+    changed = fuser.fit(rows, replace(truth, reference=turned), 0)
+    assert not np.allclose(changed.features.scores, honest.features.scores)
+    same_folds = Truth(truth.reference, truth.patients)
+    assert np.array_equal(fuser.fit(rows, same_folds, 0).training.scores, honest.training.scores)
+    assert not np.allclose(honest.training.scores, honest.features.take(rows).scores)
+
+
+def test_learned_joining_is_saved_and_read(members) -> None:
+    fuser = build_fuser(members, Fusion("eye", "learned"))
+    joined = fuser.fit(*_truth(members), 0)
+    fusion, learned = fusion_from_json(fusion_to_json(fuser.fusion, joined.learned))
+    assert fusion == fuser.fusion
+    assert np.array_equal(fuser.apply(learned).scores, joined.features.scores)
+
+
+def test_an_unknown_eye_cannot_be_joined(make_member) -> None:
+    member = make_member("a")
+    rows = member.rows.copy()
+    rows.loc[rows["image_id"] == "3_r2", "eye"] = None
+    members = _members(replace(member, rows=rows))
+    with pytest.raises(InputError, match="1 photographs whose eye is not known cannot be joined to eyes: 3_r2"):
+        build_fuser(members, Fusion("eye"))
+    assert build_fuser(members, Fusion("patient")).features.scores.shape == (96, 1)

@@ -1,0 +1,141 @@
+"""What is fitted is scored on others: changing a patient's grade never changes that patient's own answer."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from drkit.ensembling.answers import Truth
+from drkit.ensembling.bag import Bag
+from drkit.ensembling.boost import Boost
+from drkit.ensembling.comparing import BASELINES, METHODS, compare_methods, judge, measure_gains
+from drkit.ensembling.fusing import Fusion, build_fuser
+from drkit.ensembling.members import join_members
+from drkit.ensembling.nesting import build_nest, common_decision, fit_steady_cut_points, nest_method
+from drkit.ensembling.stack import Stack
+from drkit.ensembling.weight import Best, Weight
+from drkit.errors import InputError
+from drkit.metrics import paired_difference
+
+
+def _nest(*predictions, fusion: Fusion | None = None, folds: int = 4):
+    members = join_members(predictions, [Path(f"{item.name}.parquet") for item in predictions])
+    return build_nest(build_fuser(members, fusion or Fusion()), folds, 0)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [Weight("greedy", 4), Weight("kappa"), Stack("ridge"), Stack("ordinal", 1.0), Boost(rounds=20), Boost("adaboost"),
+     Bag(Stack("ridge", 0.1), 3), Best("soft")],
+    ids=repr,
+)  # fmt: skip
+@pytest.mark.parametrize("fusion", [Fusion(), Fusion("patient", "learned")], ids=["alone", "joined"])
+def test_a_patients_own_grade_never_reaches_its_own_answer(make_member, method, fusion) -> None:
+    nest = _nest(make_member("a"), make_member("b", seed=1, noise=1.1), fusion=fusion)
+    before = nest_method(nest, method, "cut_points")
+    held = nest.fold == 0
+    turned = np.where(held, 4 - nest.truth.reference, nest.truth.reference)
+    after = nest_method(replace(nest, truth=replace(nest.truth, reference=turned)), method, "cut_points")
+    assert np.array_equal(after.answers.score[held], before.answers.score[held])
+    assert np.array_equal(after.grades[held], before.grades[held])
+    assert not np.array_equal(after.grades[~held], before.grades[~held])
+
+
+def test_noise_that_is_fitted_flatters_naively_and_not_nested(make_member) -> None:
+    """Members that know nothing: the naive kappa is above zero all the same, the nested one is not."""
+    noise = [make_member(name, seed=seed, noise=50, patients=45) for seed, name in enumerate("abcdef")]
+    nest = _nest(*noise)
+    found = nest_method(nest, Boost(rounds=160), "cut_points")
+    naive = _kappa(nest.truth.reference, found.all_grades[nest.rows])
+    assert naive > 0.25
+    assert _kappa(nest.truth.reference, found.grades) < 0.5 * naive
+
+
+def _kappa(reference: np.ndarray, predicted: np.ndarray) -> float:
+    from sklearn.metrics import cohen_kappa_score
+
+    return cohen_kappa_score(reference, predicted, labels=range(5), weights="quadratic")
+
+
+def test_one_graded_patient_is_too_few(make_member) -> None:
+    member = make_member("a")
+    rows = member.rows.copy()
+    rows.loc[rows["patient_id"] != "0", "patient_grade"] = None
+    with pytest.raises(InputError, match="1 patients of train and val have a reference grade of the patient"):
+        _nest(replace(member, rows=rows))
+
+
+def test_steady_cut_points_rise_and_depend_on_the_seed_alone() -> None:
+    generator = np.random.default_rng(0)
+    truth = Truth(np.repeat(generator.integers(0, 5, 30), 2), np.repeat(np.arange(30), 2))
+    score = truth.reference * 0.7 + generator.normal(0, 0.4, 60)
+    found = [fit_steady_cut_points(score, truth, seed) for seed in (0, 0, 1)]
+    assert found[0] == found[1] != found[2]
+    assert list(found[0]) == sorted(found[0])
+    assert found[0] == pytest.approx([0.35, 1.05, 1.75, 2.45], abs=0.4)
+
+
+@pytest.mark.parametrize(
+    ("decisions", "expected"),
+    [(["argmax"] * 3, "argmax"), (["median"], "median"), (["argmax", "rounding"], "rounding"),
+     (["cut_points"] * 2, "rounding")],
+)  # fmt: skip
+def test_a_mean_is_decided_as_its_members_are_where_they_agree(decisions: list[str], expected: str) -> None:
+    assert common_decision(decisions) == expected
+
+
+def test_everything_is_compared_on_the_same_folds(make_member, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = {"stack": Stack("ridge"), "bag of stacks": Bag(Stack("ridge", 1.0), 2)}
+    monkeypatch.setattr("drkit.ensembling.comparing.METHODS", METHODS | quick)
+    nest = _nest(make_member("a"), make_member("b", seed=1), make_member("c", seed=2, noise=1.5), folds=2)
+    contenders = compare_methods(nest, "rounding", num_resamples=100)
+    names = [item.name for item in contenders]
+    assert names[:2] == list(BASELINES)
+    assert set(METHODS) < set(names)
+    assert names[-3:] == ["a", "b", "c"]
+    assert [item.kind for item in contenders[-3:]] == ["member"] * 3
+    assert sum(item.gain is None for item in contenders) == 1
+    assert {item.nested.cases for item in contenders} == {64}
+    own = nest.whole.training.grades[:, 0]
+    assert contenders[-3].nested.quadratic_weighted_kappa == pytest.approx(_kappa(nest.truth.reference, own))
+    assert "patients" in judge(contenders, 16)
+
+
+def test_gains_are_paired_differences_and_their_joint_intervals_are_wider() -> None:
+    generator = np.random.default_rng(0)
+    reference = np.repeat(generator.integers(0, 5, 60), 2)
+    patients = np.repeat(np.arange(60), 2)
+    predicted = np.clip(reference + generator.integers(-1, 2, (4, 120)), 0, 4)
+    gains = measure_gains(reference, predicted, patients, 1, num_resamples=500, seed=3)
+    assert gains[1] is None
+    for place in (0, 2, 3):
+        single = paired_difference(reference, predicted[1], predicted[place], patients, num_resamples=500, seed=3)
+        gain = gains[place]
+        assert gain.difference == pytest.approx(single.value)
+        assert gain.interval[0] == pytest.approx(single.low, abs=0.03)
+        width = gain.interval[1] - gain.interval[0]
+        assert gain.joint_interval[1] - gain.joint_interval[0] > width
+
+
+def test_the_sentence_claims_no_more_than_the_interval() -> None:
+    generator = np.random.default_rng(1)
+    reference = np.repeat(np.tile(np.arange(5), 40), 2)
+    patients = np.repeat(np.arange(200), 2)
+    poor = np.clip(reference + generator.integers(-2, 3, len(reference)), 0, 4)
+    better = np.where(generator.random(len(reference)) < 0.8, reference, poor)
+    alike = np.where(np.arange(len(reference)) % 50, poor, 4 - poor)
+    assert judge(_contenders(reference, [poor, better], patients), 200).startswith("Combining pays: stack")
+    assert judge(_contenders(reference, [poor, alike], patients), 200).startswith("Whether combining pays cannot")
+
+
+def _contenders(reference: np.ndarray, predicted: list[np.ndarray], patients: np.ndarray):
+    from drkit.agreement import measure_agreement
+    from drkit.ensembling.comparing import Contender
+
+    gains = measure_gains(reference, np.stack(predicted), patients, 0, num_resamples=300, seed=0)
+    told = [("best member", "baseline"), ("stack", "method")]
+    return [
+        Contender(name, kind, measure_agreement(reference, grades, patients, num_resamples=100), None, gain)
+        for (name, kind), grades, gain in zip(told, predicted, gains, strict=True)
+    ]
