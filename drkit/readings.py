@@ -24,11 +24,13 @@ class Cases:
         reference: (C,) grades 0-4.
         predicted: (C,) grades 0-4.
         patients: (C,) a key a patient.
+        answers: (C, 6) float64: the probabilities of the grades 0-4, and the score.
     """
 
     reference: Index
     predicted: Index
     patients: NDArray[np.str_]
+    answers: NDArray[np.float64]
 
 
 def read_cases(predictions: Predictions, reference: Index, by: Reading) -> Cases:
@@ -45,7 +47,8 @@ def read_cases(predictions: Predictions, reference: Index, by: Reading) -> Cases
     """
     patients = predictions.patients()
     if by == "photograph":
-        return Cases(reference, predictions.rows["predicted_grade"].to_numpy(dtype=np.int64), patients)
+        predicted = predictions.rows["predicted_grade"].to_numpy(dtype=np.int64)
+        return Cases(reference, predicted, patients, _answers(predictions))
     if by == "patient" and predictions.meta.target == "patient":
         return _join(predictions, reference, patients, patients)
     eyes = _join(predictions, reference, _eye_keys(predictions, by), patients)
@@ -62,11 +65,16 @@ def _join(predictions: Predictions, reference: Index, keys: NDArray[np.str_], pa
             f"{predictions.name}: {len(np.unique(case[odd]))} cases cannot be joined, their photographs have"
             f" different reference grades: {first_few(np.unique(keys[odd]).tolist())}"
         )
-    answers = predictions.rows[[*PROBABILITY_COLUMNS, "score"]].to_numpy(dtype=np.float64)  # (N, 6)
-    means = np.stack([np.bincount(case, column) for column in answers.T], 1) / np.bincount(case)[:, None]
+    sums = np.stack([np.bincount(case, column) for column in _answers(predictions).T], 1)
+    means: NDArray[np.float64] = sums / np.bincount(case)[:, None]
     meta = predictions.meta
     predicted = decide(meta.decision, means[:, :NUM_GRADES], means[:, -1], meta.cut_points)
-    return Cases(joined, predicted.astype(np.int64), patients[first])
+    return Cases(joined, predicted.astype(np.int64), patients[first], means)
+
+
+def _answers(predictions: Predictions) -> NDArray[np.float64]:
+    """(N, 6) probabilities and score."""
+    return predictions.rows[[*PROBABILITY_COLUMNS, "score"]].to_numpy(dtype=np.float64)
 
 
 def _eye_keys(predictions: Predictions, by: Reading) -> NDArray[np.str_]:
@@ -83,8 +91,8 @@ def _eye_keys(predictions: Predictions, by: Reading) -> NDArray[np.str_]:
 
 
 def _worst_eye(eyes: Cases) -> Cases:
-    """A patient is as ill as the worse eye."""
-    patients, first, case = np.unique(eyes.patients, return_index=True, return_inverse=True)
-    predicted = np.zeros(len(patients), dtype=np.int64)
-    np.maximum.at(predicted, case, eyes.predicted)
-    return Cases(eyes.reference[first], predicted, patients)
+    """A patient is as ill as the eye with the higher predicted grade, then the higher score."""
+    worst_first = np.lexsort((-eyes.answers[:, -1], -eyes.predicted, eyes.patients))
+    patients, places = np.unique(eyes.patients[worst_first], return_index=True)
+    worst = worst_first[places]
+    return Cases(eyes.reference[worst], eyes.predicted[worst], patients, eyes.answers[worst])

@@ -1,36 +1,79 @@
 """One look for all pictures: readable at column width, safe for colour-blind eyes."""
 
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from drkit.errors import UsageError
 from drkit.records.atomic import writing
 
 # Okabe and Ito 2008, Color Universal Design.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# Of the grades 0 to 4, from the same palette; the markers tell them apart without colour.
+GRADE_COLOURS = ("#56B4E9", "#009E73", "#E69F00", "#D55E00", "#000000")
+GRADE_MARKERS = ("o", "^", "s", "D", "X")
 SUFFIXES = (".png", ".svg", ".pdf")
+
+WIDTHS = (3.6, 6.4, 7.4)  # inches of a figure with one, two, three columns of panels
+CHARACTER = 0.068  # inches, of a legend's letter
+HANDLE = 0.55  # inches, of a legend's line and the space about it
 
 
 @contextmanager
 def styled() -> Iterator[None]:
     """Draw in drkit's style inside the block; svg files carry no random ids."""
     settings: Any = {
-        "font.size": 9,
+        "font.size": 8.5,
+        "axes.titlesize": 9.5,
+        "figure.titlesize": 10,
         "axes.grid": True,
+        "axes.axisbelow": True,
         "grid.alpha": 0.25,
         "axes.spines.top": False,
         "axes.spines.right": False,
         "legend.frameon": False,
-        "savefig.dpi": 160,
+        "savefig.dpi": 200,
         "svg.hashsalt": "drkit",
     }
     with mpl.rc_context(settings):
         yield
+
+
+def open_panels(num: int, *, height: float = 2.5, columns: int = 3) -> tuple[Figure, list[Axes]]:
+    """A figure with `num` panels, at most `columns` side by side, each `height` inches tall."""
+    across = min(num, columns)
+    down = -(-num // across)
+    layout = ConstrainedLayoutEngine(h_pad=0.07, w_pad=0.05)  # inches
+    figure = Figure(figsize=(WIDTHS[across - 1], height * down), layout=layout)
+    panels = figure.subplots(down, across, squeeze=False).ravel().tolist()
+    for spare in panels[num:]:
+        spare.remove()
+    return figure, panels[:num]
+
+
+def place_legend(figure: Figure, handles: Sequence[Artist]) -> None:
+    """Put a legend below the panels, in as many columns as fit, long names broken; the figure grows by its height."""
+    width, height = figure.get_size_inches()
+    broadest = int((width - 0.2 - HANDLE) / CHARACTER)
+    labels = [break_name(str(handle.get_label()), broadest) for handle in handles]
+    longest = max(len(line) for label in labels for line in label.split("\n"))
+    columns = max(1, min(len(labels), int((width - 0.2) / (longest * CHARACTER + HANDLE))))
+    lines = -(-sum(label.count("\n") + 1 for label in labels) // columns)
+    figure.set_size_inches(width, height + 0.17 * lines)
+    figure.legend(handles=handles, labels=labels, loc="outside lower center", ncols=columns)
+
+
+def break_name(name: str, width: int) -> str:
+    """The name in lines of at most `width` characters, broken at spaces and hyphens where there are any."""
+    return "\n".join(line for part in name.split("\n") for line in textwrap.wrap(part, width)) or name
 
 
 def check_suffix(path: Path) -> None:

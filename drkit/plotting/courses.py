@@ -1,0 +1,29 @@
+"""The histories of runs, as they are drawn."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from drkit.plotting.curves import Course, read_kept
+from drkit.records.history import read_history
+from drkit.records.patterns import expand_patterns
+from drkit.records.runs import Run, find_run, read_run_record
+
+
+def read_courses(files: Sequence[Path]) -> dict[str, Course]:
+    """Run name to its training, each run once, patterns expanded; runs of one name are called by their paths.
+
+    Raises:
+        InputError: no such run, or no history.
+    """
+    runs = list(dict.fromkeys(map(find_run, expand_patterns(files))))
+    names = [run.name for run in runs]
+    return {run.name if names.count(run.name) == 1 else run.stem.as_posix(): read_course(run) for run in runs}
+
+
+def read_course(run: Run) -> Course:
+    """The training of a finished run.
+
+    Raises:
+        InputError: no history, or no record of the run.
+    """
+    return Course(read_history(run.history), read_kept(read_run_record(run).get("epoch")))

@@ -1,0 +1,52 @@
+"""Reliability diagrams."""
+
+from collections.abc import Sequence
+from itertools import cycle
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from drkit.plotting.calibration import QUESTIONS, Calibration, Question
+from drkit.plotting.style import COLOURS, break_name, open_panels, place_legend, styled
+
+_TITLES: dict[Question, str] = {"referable": "is it referable?", "grade": "is it the most probable grade?"}
+
+
+def draw_reliability(runs: Sequence[Calibration], title: str) -> Figure:
+    """Draw observed shares over stated probabilities, a panel a question, bars for 95 % over resampled patients.
+
+    Args:
+        runs: One for each run and question; the runs of a question in one order.
+        title: What was measured on, in a line.
+    """
+    asked = [question for question in QUESTIONS if any(run.question == question for run in runs)]
+    names = list(dict.fromkeys(run.run for run in runs))
+    with styled():
+        figure, panels = open_panels(len(asked), columns=2, height=3.1)
+        for axes, question in zip(panels, asked, strict=True):
+            for run in (run for run in runs if run.question == question):
+                _draw_run(axes, run, names.index(run.run))
+            axes.axline((0, 0), slope=1, color="0.5", linewidth=0.8, linestyle=(0, (4, 4)), zorder=0)
+            axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", title=_TITLES[question])
+            axes.set(xlabel="stated probability", ylabel="observed share")
+        figure.suptitle(break_name(title, 44 * len(asked)))
+        place_legend(figure, [_handle(name, number, runs) for number, name in enumerate(names)])
+    return figure
+
+
+def _draw_run(axes: Axes, run: Calibration, number: int) -> None:
+    colour = COLOURS[number % len(COLOURS)]
+    bars = np.abs(run.band - run.observed)
+    axes.errorbar(
+        run.stated, run.observed, yerr=bars, color=colour, marker="o", markersize=3.5, linewidth=1.2, elinewidth=0.8
+    )
+
+
+def _handle(name: str, number: int, runs: Sequence[Calibration]) -> Artist:
+    errors = {run.question: run.error for run in runs if run.run == name}
+    told = ", ".join(f"{error:.3f} ({question})" for question, error in errors.items())
+    colour = next(colour for place, colour in enumerate(cycle(COLOURS)) if place == number)
+    return Line2D([], [], color=colour, linewidth=2.2, label=f"{name}: calibration error {told}")

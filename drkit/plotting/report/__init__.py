@@ -1,0 +1,1 @@
+"""One HTML file that tells a whole work, and needs nothing but itself."""

@@ -1,0 +1,186 @@
+"""The sections on agreement: kappas with intervals, differences in pairs, confusions, screening, calibration."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from drkit import metrics
+from drkit.agreement import Agreement, Interval, measure_agreement, with_interval
+from drkit.errors import InputError
+from drkit.plotting.calibration import QUESTIONS, measure_calibration
+from drkit.plotting.confusion import draw_confusion
+from drkit.plotting.forest import ForestRow, draw_forest
+from drkit.plotting.pictures import PictureConfig
+from drkit.plotting.reliability import draw_reliability
+from drkit.plotting.report.page import Block, Grid, Paragraph, Picture, Pictures, Section, embed_figure
+from drkit.plotting.report.sources import Source
+from drkit.plotting.roc import draw_screening
+from drkit.plotting.scores import draw_scores
+from drkit.plotting.screening import Screening, measure_screening
+from drkit.plotting.selection import Drawn, panel_title, select, shared_title
+from drkit.reporting import Table
+from drkit.talk import warn
+
+MOST_DRAWN = 5  # runs whose confusions and scores are drawn; the tables have all
+MOST_ON_AXES = 5  # runs whose curves share the axes
+
+
+def tell_agreement(sources: Sequence[Source], config: PictureConfig) -> list[Section]:
+    """All that is measured against reference grades."""
+    runs = [source.drawn for source in sources if source.drawn]
+    found = [_measure(run, config) for run in runs]
+    blocks: list[Block] = [Grid(_tabulate(runs, found)), *_remark(sources)]
+    blocks.append(Pictures([_draw_forest(runs, found)]))
+    if len(runs) > 1:
+        blocks.append(Grid(_compare_all(runs, config)))
+    return [
+        Section("agreement", "Agreement with the reference grades", blocks),
+        Section("confusion", "Confusions and scores", _draw_confusions(runs)),
+        *_tell_screening(runs, config),
+    ]
+
+
+def _measure(run: Drawn, config: PictureConfig) -> Agreement:
+    cases = run.cases
+    return measure_agreement(
+        cases.reference, cases.predicted, cases.patients, num_resamples=config.resamples, seed=config.seed
+    )
+
+
+def _tabulate(runs: Sequence[Drawn], found: Sequence[Agreement]) -> Table:
+    columns = ("run", "quadratic kappa", "plain kappa", "accuracy", "referable: sens. / spec.", "measured on")
+    rows = [_row(run, agreement) for run, agreement in zip(runs, found, strict=True)]
+    title = "Agreement; in brackets 95 % intervals over resampled patients"
+    if len({run.title for run in runs}) > 1:
+        return Table(title, columns, rows)
+    return Table(f"{title}: {runs[0].title}", columns[:-1], [row[:-1] for row in rows])
+
+
+def _row(run: Drawn, found: Agreement) -> tuple[str, ...]:
+    return (
+        run.name,
+        with_interval(found.quadratic_weighted_kappa, found.quadratic_weighted_kappa_interval),
+        f"{with_interval(found.plain_kappa, found.plain_kappa_interval)}\n{found.band}",
+        f"{found.accuracy:.3f}",
+        f"{_share(found.referable_sensitivity)} / {_share(found.referable_specificity)}",
+        run.title,
+    )
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _remark(sources: Sequence[Source]) -> list[Block]:
+    """What must be known to read the figures rightly."""
+    remarks: list[Block] = []
+    for source in sources:
+        meta = source.predictions.meta
+        if source.drawn is None:
+            remarks.append(Paragraph(f"{source.name} is not scored: {source.reason}", "warning"))
+        elif (source.drawn.predictions.rows["split"] == meta.chosen_on).any():
+            flattered = f"{source.name} was chosen on {meta.chosen_on}: the choice flatters its agreement there."
+            remarks.append(Paragraph(flattered, "warning"))
+    return remarks
+
+
+def _draw_forest(runs: Sequence[Drawn], found: Sequence[Agreement]) -> Picture:
+    rows = [
+        ForestRow(panel_title(run, runs), item.quadratic_weighted_kappa, *item.quadratic_weighted_kappa_interval)
+        for run, item in zip(runs, found, strict=True)
+    ]
+    figure = draw_forest(rows, shared_title(runs), "quadratic weighted kappa, 95 % over resampled patients")
+    return embed_figure(figure, "quadratic weighted kappas with their intervals")
+
+
+def _compare_all(runs: Sequence[Drawn], config: PictureConfig) -> Table:
+    columns = ("run", "photographs", "difference", "P(no gain)", "in words")
+    rows = [_compare(runs[0], other, config) for other in runs[1:]]
+    return Table(f"Difference to {runs[0].name} in quadratic kappa, on the same resampled patients", columns, rows)
+
+
+def _compare(first: Drawn, other: Drawn, config: PictureConfig) -> tuple[str, ...]:
+    shared = np.intersect1d(*(run.predictions.rows["image_id"].to_numpy(dtype=str) for run in (first, other)))
+    if not len(shared):
+        return (other.name, "0", "-", "-", "no photograph in common")
+    before, after = (
+        select(run.predictions.where(run.predictions.rows["image_id"].isin(shared)), None, run.by).cases
+        for run in (first, other)
+    )
+    if not np.array_equal(before.reference, after.reference):
+        return (other.name, str(len(shared)), "-", "-", "their reference grades are not the same")
+    found = metrics.paired_difference(
+        before.reference,
+        before.predicted,
+        after.predicted,
+        before.patients,
+        num_resamples=config.resamples,
+        seed=config.seed,
+    )
+    figures = f"{found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
+    return (
+        other.name,
+        str(len(shared)),
+        figures,
+        f"{found.probability_of_no_gain:.3f}",
+        _judge((found.low, found.high)),
+    )
+
+
+def _judge(interval: Interval) -> str:
+    if interval[0] > 0:
+        return "agrees better"
+    return "agrees worse" if interval[1] < 0 else "cannot be told apart"
+
+
+def _draw_confusions(runs: Sequence[Drawn]) -> list[Block]:
+    blocks: list[Block] = []
+    if len(runs) > MOST_DRAWN:
+        blocks.append(Paragraph(f"Drawn are the first {MOST_DRAWN} of {len(runs)}.", "quiet"))
+    pictures = []
+    for run in runs[:MOST_DRAWN]:
+        pictures.append(embed_figure(draw_confusion([run], ["counts"]), f"{run.name}: reference against predicted"))
+        pictures.append(embed_figure(draw_confusion([run], ["cost"]), f"{run.name}: what its confusions cost"))
+        pictures.append(embed_figure(draw_scores([run]), f"{run.name}: scores over the reference grade"))
+    return [*blocks, Pictures(pictures)]
+
+
+def _tell_screening(runs: Sequence[Drawn], config: PictureConfig) -> list[Section]:
+    """Referable DR and calibration, of those runs that have both referable and other cases."""
+    shown = runs[:MOST_ON_AXES]
+    try:
+        found = [measure_screening(run, config.resamples, config.seed) for run in shown]
+    except InputError as error:
+        warn(f"no ROC curves: {error}")
+        return []
+    title = shared_title(shown)
+    pictures = [
+        embed_figure(draw_screening(found, title, ["roc"]), "ROC curves of referable DR"),
+        embed_figure(draw_screening(found, title, ["precision-recall"]), "precision and recall of referable DR"),
+    ]
+    for question in QUESTIONS:
+        measured = [measure_calibration(run, question, config.resamples, config.seed) for run in shown]
+        pictures.append(embed_figure(draw_reliability(measured, title), f"reliability of probabilities: {question}"))
+    told = (
+        "Referable is grade 2 and worse. Thresholds are read off these very patients: fix one on them, test it on"
+        " others. The calibration error is the mean distance of stated probability and observed share."
+    )
+    blocks: list[Block] = [Paragraph(told, "quiet"), Grid(_points(found)), Pictures(pictures)]
+    return [Section("referable", "Referable DR and calibration", blocks)]
+
+
+def _points(found: Sequence[Screening]) -> Table:
+    columns = ("run", "operating point", "probability from", "sensitivity", "specificity", "precision")
+    rows = [
+        (
+            run.run,
+            point.name,
+            "-" if point.threshold is None else f"{point.threshold:.3f}",
+            f"{point.sensitivity:.3f}",
+            with_interval(point.specificity, point.specificity_interval),
+            f"{point.precision:.3f}",
+        )
+        for run in found
+        for point in run.points
+    ]
+    return Table("Operating points", columns, rows)

@@ -1,0 +1,118 @@
+"""The section on the data set: how many, of which grade, what an audit found, and what the grades look like."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from drkit.auditing.contradictions import find_contradictions
+from drkit.auditing.duplicates import find_copies, find_copy_findings
+from drkit.auditing.findings import KINDS, Finding, by_severity, finding_of_flaw
+from drkit.auditing.leaks import find_trained_photographs, hash_originals, read_graded
+from drkit.auditing.photographs import find_poor_photographs, look_at_all
+from drkit.auditing.roll import call_the_roll
+from drkit.grades import GRADE_NAMES, NUM_GRADES, SPLITS, TARGETS, grade_column
+from drkit.plotting.criteria import describe_grade
+from drkit.plotting.gallery import Shown, show_examples
+from drkit.plotting.report.page import Block, Details, Grid, Paragraph, Picture, Pictures, Section, embed_photograph
+from drkit.plotting.report.sources import Source
+from drkit.records.labels import Labels
+from drkit.records.layouts import read_dataset
+from drkit.records.layouts.survey import survey_dataset
+from drkit.reporting import Table
+
+EXAMPLES = 4  # photographs of a grade
+SIDE = 200  # pixels of a photograph
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set that was read and audited.
+
+    Args:
+        labels: What is known of its photographs.
+        findings: Of the audit, worst first.
+        hashes: SHA-256 of each photograph (of the source, where it was preprocessed) to its id.
+    """
+
+    labels: Labels
+    findings: Sequence[Finding]
+    hashes: Mapping[str, str] = field(default_factory=dict)
+
+
+def audit_data(path: Path, sources: Sequence[Source]) -> DataSet:
+    """Read a data set, look at every photograph, and hold the runs against it.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    labels = read_dataset(path)
+    survey = survey_dataset(path)
+    rows = call_the_roll([(path, survey)])
+    sights = look_at_all(rows["path"].dropna().tolist())
+    originals = hash_originals(rows, sights)
+    findings = [finding_of_flaw(flaw, str(path)) for flaw in survey.flaws]
+    findings += find_contradictions(rows)
+    findings += find_poor_photographs(rows, sights)
+    findings += find_copy_findings(find_copies(rows, sights))
+    for source in sources:
+        if "trained_on_photographs" in source.record:
+            findings += find_trained_photographs(rows, originals, read_graded(source.path))
+    known = rows[rows["path"].notna()]
+    hashes = {originals[path]: image_id for path, image_id in zip(known["path"], known["image_id"], strict=True)}
+    return DataSet(labels, by_severity(findings), hashes)
+
+
+def tell_data(data: DataSet, seed: int) -> Section:
+    """Counts, audit, and examples of each grade."""
+    labels = data.labels
+    summary = f"{len(labels)} photographs of {labels.num_patients} patients, read as layout {labels.layout}."
+    blocks: list[Block] = [Paragraph(summary)]
+    stated = [column for column in map(grade_column, TARGETS) if labels.rows[column].notna().any()]
+    blocks += [Grid(_count_grades(labels, column)) for column in stated]
+    blocks += _tell_findings(data.findings)
+    if stated:
+        blocks += _show_grades(show_examples(labels, EXAMPLES, seed, SIDE))
+    return Section("data", "Data and audit", blocks)
+
+
+def leave_out_data() -> Section:
+    """In the place of the data set, where none was given."""
+    told = "No data set was given (--data), so its audit and all photographs are left out of this report."
+    return Section("data", "Data and audit", [Paragraph(told, "warning")])
+
+
+def _count_grades(labels: Labels, column: str) -> Table:
+    whose = column.partition("_")[0]
+    columns = ("split", "patients", "photographs", *(f"{g} {name}" for g, name in enumerate(GRADE_NAMES)), "no grade")
+    rows = []
+    for split in SPLITS:
+        part = labels.rows[labels.rows["split"] == split]
+        if len(part):
+            counts = [str(int((part[column] == grade).sum())) for grade in range(NUM_GRADES)]
+            patients = str(part["patient_id"].nunique()) if part["patient_id"].notna().any() else "unknown"
+            rows.append((split, patients, str(len(part)), *counts, str(int(part[column].isna().sum()))))
+    return Table(f"Photographs by the {whose}'s grade", columns, rows)
+
+
+def _tell_findings(findings: Sequence[Finding]) -> list[Block]:
+    if not findings:
+        return [Paragraph("The audit found nothing: no duplicates, contradictions, broken files or leaks.")]
+    counts = Counter(finding.kind for finding in findings)
+    rows = [(KINDS[kind].severity, kind, str(count), KINDS[kind].meaning) for kind, count in counts.items()]
+    table = Table("What the audit found", ("severity", "kind", "count", "meaning"), rows)
+    listed = [f"{finding.severity} {finding.kind}: {finding.sentence}" for finding in findings]
+    return [Grid(table), Details(f"all {len(findings)} findings", listed)]
+
+
+def _show_grades(rows: Sequence[Sequence[Shown]]) -> list[Block]:
+    blocks: list[Block] = []
+    for grade, shown in enumerate(rows):
+        blocks.append(Paragraph(describe_grade(grade) + ("" if shown else " (no photograph here)")))
+        if shown:
+            blocks.append(Pictures([_embed(item, f"photograph of grade {grade}") for item in shown]))
+    return blocks
+
+
+def _embed(item: Shown, alt: str) -> Picture:
+    return embed_photograph(item.photograph, alt, *item.lines, width=SIDE)

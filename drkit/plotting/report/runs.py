@@ -1,0 +1,124 @@
+"""The sections on trainings and ensembles: what was done, with which options, and how it went."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from drkit.plotting.courses import read_course
+from drkit.plotting.curves import MEASURES, Course, draw_curves, held_out_split
+from drkit.plotting.epochs import draw_epochs
+from drkit.plotting.report.page import Block, Details, Grid, Paragraph, Picture, Pictures, Section, embed_figure
+from drkit.plotting.report.sources import Source
+from drkit.reporting import Table
+
+# Options that tell runs apart, in the order of reading; those that a run does not state are left out.
+TOLD_OPTIONS = ("backbone", "weights", "unit", "size", "steps", "attention", "loss", "augment", "freeze", "folds")
+_PLAIN_WEIGHTS = ("imagenet", "none")
+
+
+def tell_runs(sources: Sequence[Source]) -> list[Section]:
+    """The trainings and their curves; nothing where no file is a run's."""
+    runs = [source for source in sources if source.is_run]
+    if not runs:
+        return []
+    columns = ("run", "task", "network", "weights and options", "grades", "epoch kept", "epoch chosen on")
+    table = Table("Trainings", columns, [_describe_run(run) for run in runs])
+    listings = [Details(f"all options of {run.name}", list(_list_options(run.options))) for run in runs]
+    courses = {run.name: read_course(run.run) for run in runs}
+    remark = (
+        "Figures on the training photographs are taken while learning, on augmented photographs. Losses of different"
+        " kinds cannot be compared. The ring marks the epoch whose weights were kept."
+    )
+    return [
+        Section("runs", "Runs", [Grid(table), *listings]),
+        Section("curves", "Curves", [Paragraph(remark, "quiet"), Pictures(_draw(courses))]),
+    ]
+
+
+def tell_ensembles(sources: Sequence[Source]) -> list[Section]:
+    """The ensembles with their members and weights; nothing where there are none."""
+    ensembles = [source for source in sources if source.is_ensemble]
+    if not ensembles:
+        return []
+    blocks: list[Block] = []
+    for source in ensembles:
+        blocks.append(Paragraph(_describe_ensemble(source)))
+        blocks.append(Grid(_list_members(source)))
+        blocks += _tell_gap(source)
+        blocks.append(Details(f"all options of {source.name}", list(_list_options(source.options))))
+    return [Section("ensembles", "Ensembles: task (d)", blocks)]
+
+
+def infer_task(options: Mapping[str, Any]) -> str:
+    """The course's task that a training with these options answers."""
+    if options.get("attention") not in (None, "", "none"):
+        return "(c) attention"
+    if options.get("steps") or str(options.get("weights", "imagenet")) not in _PLAIN_WEIGHTS:
+        return "(b) preprocessing or other weights"
+    return "(a) transfer learning"
+
+
+def _describe_run(source: Source) -> tuple[str, ...]:
+    options, meta = source.options, source.predictions.meta
+    told = [f"{name} {_word(options[name])}" for name in TOLD_OPTIONS[1:] if options.get(name) not in (None, "", [])]
+    epochs = source.record.get("epoch")
+    kept = ", ".join(map(str, epochs)) if isinstance(epochs, list) else str(epochs)
+    grades = f"{meta.target}, by {meta.decision.replace('_', ' ')}"
+    return (source.name, infer_task(options), meta.model, ", ".join(told), grades, kept, meta.chosen_on)
+
+
+def _word(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return " ".join(map(_word, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _list_options(options: Mapping[str, Any], before: str = "") -> Iterator[str]:
+    """`name: value`, nested names joined by dots."""
+    for name, value in sorted(options.items()):
+        if isinstance(value, dict):
+            yield from _list_options(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}: {_word(value)}"
+
+
+def _draw(courses: Mapping[str, Course]) -> list[Picture]:
+    pictures = [embed_figure(draw_curves(courses, [key]), f"{told} over the epochs") for key, told in MEASURES.items()]
+    compared = "quadratic weighted kappa on training against held-out patients, a point an epoch"
+    if all(held_out_split(course.rows) for course in courses.values()):
+        pictures.append(embed_figure(draw_epochs(courses, ["quadratic_weighted_kappa"]), compared))
+    return pictures
+
+
+def _describe_ensemble(source: Source) -> str:
+    settings = source.record.get("settings") or {}
+    method = settings.get("method") or source.options.get("method") or "combined"
+    told = ", ".join(f"{name} {_word(value)}" for name, value in settings.items() if name != "method")
+    fitted = "Graded photographs carry the answer of the nested fold that held their patient out."
+    return f"{source.name}: {method}{f' ({told})' if told else ''}. {source.predictions.meta.model}. {fitted}"
+
+
+def _tell_gap(source: Source) -> list[Block]:
+    """What fitting and scoring on the same patients would have flattered, where the record states both."""
+    told = source.record.get("agreement") or {}
+    try:
+        nested, naive = (float(told[how]["quadratic_weighted_kappa"]) for how in ("nested", "naive"))
+    except (KeyError, TypeError):
+        return []
+    sentence = (
+        f"Quadratic kappa on patients not fitted on: {nested:.3f}. Fitted and scored on the same patients it would read"
+        f" {naive:.3f}, which flatters by {naive - nested:+.3f}."
+    )
+    return [Paragraph(sentence, "quiet")]
+
+
+def _list_members(source: Source) -> Table:
+    members = source.record.get("members") or []
+    weights = (source.record.get("fitted") or {}).get("weights")
+    if not isinstance(weights, list) or len(weights) != len(members):
+        weights = [None] * len(members)
+    shares = ["-" if weight is None else f"{weight:.3f}" for weight in weights]
+    rows = [
+        (str(member.get("name")), share, str(member.get("model")), str(member.get("sha256", ""))[:16])
+        for member, share in zip(members, shares, strict=True)
+    ]
+    return Table(f"Members of {source.name}", ("member", "weight", "network", "SHA-256 of its predictions"), rows)

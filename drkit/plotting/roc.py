@@ -1,0 +1,79 @@
+"""ROC and precision-recall curves of referable DR."""
+
+from collections.abc import Sequence
+from itertools import cycle
+from typing import Literal
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from drkit.plotting.screening import GRID, OperatingPoint, Screening
+from drkit.plotting.style import COLOURS, break_name, open_panels, place_legend, styled
+
+Curve = Literal["roc", "precision-recall"]
+CURVES: tuple[Curve, ...] = ("roc", "precision-recall")
+MARKERS = ("^", "s", "o")  # of the operating points, in their order
+_TITLES = {"roc": "referable DR: ROC", "precision-recall": "referable DR: precision and recall"}
+
+
+def draw_screening(runs: Sequence[Screening], title: str, curves: Sequence[Curve] = CURVES) -> Figure:
+    """Draw each run's curves with bands over resampled patients and its operating points.
+
+    Args:
+        runs: As `drkit.plotting.screening.measure_screening` gives them.
+        title: What was measured on, in a line.
+        curves: A panel each.
+    """
+    with styled():
+        figure, panels = open_panels(len(curves), columns=2, height=3.2)
+        for axes, curve in zip(panels, curves, strict=True):
+            for run, colour in zip(runs, cycle(COLOURS), strict=False):
+                _draw_run(axes, run, curve, colour)
+            _frame(axes, curve)
+        figure.suptitle(break_name(title, 44 * len(curves)))
+        place_legend(figure, _legend(runs))
+    return figure
+
+
+def _draw_run(axes: Axes, run: Screening, curve: Curve, colour: str) -> None:
+    rates = run.rates
+    if curve == "roc":
+        axes.plot(np.append(0, rates.false_alarms), np.append(0, rates.sensitivity), color=colour, linewidth=1.3)
+        axes.fill_between(GRID, run.roc_band[0], run.roc_band[1], step="post", color=colour, alpha=0.15, linewidth=0)
+    else:
+        axes.step(np.append(0, rates.sensitivity), np.append(rates.precision[0], rates.precision), color=colour)
+        axes.fill_between(
+            GRID, run.precision_band[0], run.precision_band[1], step="pre", color=colour, alpha=0.15, linewidth=0
+        )
+        axes.axhline(run.referable, color="0.5", linewidth=0.8, linestyle=(0, (4, 4)), zorder=0)
+    for point, marker in zip(run.points, MARKERS, strict=True):
+        axes.plot(*_place(point, curve), marker, color=colour, markersize=5, markeredgecolor="white", zorder=5)
+
+
+def _place(point: OperatingPoint, curve: Curve) -> tuple[float, float]:
+    if curve == "roc":
+        return 1 - point.specificity, point.sensitivity
+    return point.sensitivity, point.precision
+
+
+def _frame(axes: Axes, curve: Curve) -> None:
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), title=_TITLES[curve], aspect="equal")
+    if curve == "roc":
+        axes.set(xlabel="1 - specificity", ylabel="sensitivity")
+        axes.axline((0, 0), slope=1, color="0.5", linewidth=0.8, linestyle=(0, (4, 4)), zorder=0)
+    else:
+        axes.set(xlabel="sensitivity (recall)", ylabel="precision")
+
+
+def _legend(runs: Sequence[Screening]) -> list[Artist]:
+    handles: list[Artist] = []
+    for run, colour in zip(runs, cycle(COLOURS), strict=False):
+        low, high = run.roc_area_interval
+        label = f"{run.run}: ROC area {run.roc_area:.3f} ({low:.3f} to {high:.3f})"
+        handles.append(Line2D([], [], color=colour, linewidth=2.2, label=label))
+    for point, marker in zip(runs[0].points, MARKERS, strict=True):
+        handles.append(Line2D([], [], color="0.3", marker=marker, linestyle="", markersize=5, label=point.name))
+    return handles

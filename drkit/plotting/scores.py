@@ -1,0 +1,154 @@
+"""Continuous scores against the reference, and against another run's."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from drkit.errors import InputError, UsageError
+from drkit.grades import GRADE_NAMES, MAX_GRADE, NUM_GRADES
+from drkit.plotting.selection import Drawn, decision_thresholds, panel_title, shared_title
+from drkit.plotting.style import (
+    COLOURS,
+    GRADE_COLOURS,
+    GRADE_MARKERS,
+    break_name,
+    open_panels,
+    place_legend,
+    styled,
+)
+
+SPREAD = 0.8  # of the room of a grade
+MOST_POINTS = 3000  # as lines of an svg; more are painted
+_TITLE = 42  # characters
+_SCALE = range(NUM_GRADES)
+
+
+def draw_scores(runs: Sequence[Drawn]) -> Figure:
+    """Draw the scores over the reference grade, a panel a run, with the scores at which the predicted grade rises.
+
+    Within a grade patients stand side by side in the order of their mean score; a thin line joins the cases of a
+    patient, so that its length is how much the run contradicts itself.
+    """
+    with styled():
+        figure, panels = open_panels(len(runs), columns=2, height=3.1)
+        for axes, run in zip(panels, runs, strict=True):
+            _draw_run(axes, run, panel_title(run, runs))
+        figure.suptitle(break_name(shared_title(runs), 42 * min(len(runs), 2)))
+        place_legend(figure, _legend(runs))
+    return figure
+
+
+def spread_patients(reference: NDArray[np.int64], score: NDArray[np.float64], patients: NDArray[np.str_]) -> pd.Series:
+    """(C,) places on the axis: the grade, and in `SPREAD` about it the patients by their mean score.
+
+    Args:
+        reference: (C,) grades 0-4.
+        score: (C,) in [0, 4].
+        patients: (C,) whose case it is.
+    """
+    cases = pd.DataFrame({"grade": reference, "score": score, "patient": patients})
+    means = cases.groupby(["grade", "patient"])["score"].mean()
+    rank = means.groupby("grade").rank(method="first") - 0.5
+    share = rank / means.groupby("grade").transform("size") - 0.5
+    places = share * SPREAD + means.index.get_level_values("grade")
+    return places.loc[pd.MultiIndex.from_frame(cases[["grade", "patient"]])].reset_index(drop=True)
+
+
+def draw_pairs(runs: Sequence[Drawn]) -> Figure:
+    """Draw the scores of the second and later runs over the first's, case by case, coloured by reference grade.
+
+    Points off the diagonal are where the runs differ: only there can an ensemble gain.
+
+    Raises:
+        UsageError: one run alone.
+        InputError: runs that share no photograph.
+    """
+    if len(runs) < 2:
+        raise UsageError("--what models compares runs: name at least two")
+    with styled():
+        figure, panels = open_panels(len(runs) - 1, columns=2, height=3.1)
+        for axes, other in zip(panels, runs[1:], strict=True):
+            _draw_pair(axes, runs[0], other)
+        place_legend(figure, grade_handles())
+    return figure
+
+
+def pair_scores(first: Drawn, other: Drawn) -> pd.DataFrame:
+    """The photographs both have graded: columns first, other (scores) and grade (the first's reference).
+
+    Raises:
+        InputError: there are none.
+    """
+    columns = {
+        column: pd.Series(run.predictions.rows["score"].to_numpy(dtype=float), run.predictions.rows["image_id"])
+        for column, run in (("first", first), ("other", other))
+    }
+    columns["grade"] = pd.Series(first.reference, first.predictions.rows["image_id"])
+    joined = pd.concat(columns, axis=1, join="inner")
+    if joined.empty:
+        raise InputError(f"{first.name} and {other.name} share no photograph")
+    return joined
+
+
+def grade_handles() -> list[Artist]:
+    """Legend entries that give each grade its colour and marker."""
+    styles = zip(GRADE_COLOURS, GRADE_MARKERS, GRADE_NAMES, strict=True)
+    return [
+        Line2D([], [], color=colour, marker=marker, linestyle="", markersize=4, label=f"{grade} {name}")
+        for grade, (colour, marker, name) in enumerate(styles)
+    ]
+
+
+def _draw_run(axes: Axes, run: Drawn, title: str) -> None:
+    cases = run.cases
+    places = spread_patients(cases.reference, run.scores(), cases.patients)
+    _join_patients(axes, places, run)
+    many = len(places) > MOST_POINTS
+    axes.scatter(places, run.scores(), s=5, color=COLOURS[0], alpha=0.55, linewidths=0, rasterized=many)
+    for threshold in decision_thresholds(run.predictions) or ():
+        axes.axhline(threshold, color=COLOURS[1], linewidth=0.9, zorder=0)
+    axes.set_title(break_name(title, _TITLE))
+    axes.set(xlabel="reference grade", ylabel="score", xticks=_SCALE, yticks=_SCALE)
+    axes.set(xlim=(-0.6, MAX_GRADE + 0.6), ylim=(-0.15, MAX_GRADE + 0.15))
+
+
+def _join_patients(axes: Axes, places: pd.Series, run: Drawn) -> None:
+    """A line from the lowest to the highest score of a patient's cases of one grade."""
+    ends = pd.Series(run.scores()).groupby(places.to_numpy()).agg(["min", "max"])
+    lines = [[(place, low), (place, high)] for place, low, high in ends.itertuples() if high > low]
+    axes.add_collection(LineCollection(lines, colors="0.45", linewidths=0.5, alpha=0.6, zorder=1))
+
+
+def _legend(runs: Sequence[Drawn]) -> list[Artist]:
+    counted = runs[0].by
+    handles: list[Artist] = [
+        Line2D([], [], color=COLOURS[0], marker="o", linestyle="", markersize=3, label=f"a {counted}")
+    ]
+    if counted != "patient":
+        handles.append(Line2D([], [], color="0.45", linewidth=0.7, label="of one patient"))
+    if any(decision_thresholds(run.predictions) for run in runs):
+        handles.append(Line2D([], [], color=COLOURS[1], linewidth=0.9, label="the predicted grade rises"))
+    return handles
+
+
+def _draw_pair(axes: Axes, first: Drawn, other: Drawn) -> None:
+    pairs = pair_scores(first, other)
+    axes.axline((0, 0), slope=1, color="0.5", linewidth=0.8, linestyle=(0, (4, 4)), zorder=0)
+    for grade, rows in pairs.groupby("grade"):
+        style: Any = {"color": GRADE_COLOURS[grade], "marker": GRADE_MARKERS[grade]}
+        many = len(pairs) > MOST_POINTS
+        axes.scatter(rows["first"], rows["other"], s=8, alpha=0.6, linewidths=0, rasterized=many, **style)
+    correlation = pairs["first"].corr(pairs["other"], method="spearman")
+    axes.set_title(f"{len(pairs)} photographs\nrank correlation {correlation:.3f}")
+    axes.set_xlabel(break_name(f"score of {first.name}", _TITLE))
+    axes.set_ylabel(break_name(f"score of {other.name}", 32))
+    axes.set(xticks=_SCALE, yticks=_SCALE, xlim=(-0.15, MAX_GRADE + 0.15), ylim=(-0.15, MAX_GRADE + 0.15))
+    axes.set_aspect("equal")

@@ -1,0 +1,121 @@
+"""Which rows of a predictions file may be drawn: graded, and not trained on."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drkit.errors import InputError, LeakageError
+from drkit.grades import MAX_GRADE, NUM_GRADES, REFERABLE_FROM, SPLITS, Split, grade_column
+from drkit.readings import Cases, Index, Reading, read_cases
+from drkit.records.predictions import Predictions
+from drkit.talk import warn
+
+Weights = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What is drawn of one predictions file.
+
+    Args:
+        predictions: Its N photographs that are drawn, in the order of their ids.
+        reference: (N,) grades 0-4 of the target, or of the patient where cases are patients.
+        cases: The same, joined to what counts as a case.
+        by: What counts as a case.
+    """
+
+    predictions: Predictions
+    reference: Index
+    cases: Cases
+    by: Reading
+
+    @property
+    def name(self) -> str:
+        """The run's."""
+        return self.predictions.name
+
+    @property
+    def title(self) -> str:
+        """What kappa and all else depends on, in a line: `patient's grade, val, by photograph, 400 of 100 patients`."""
+        target = "patient" if self.by == "patient" else self.predictions.meta.target
+        splits = "+".join(split for split in SPLITS if (self.predictions.rows["split"] == split).any())
+        num_patients = len(np.unique(self.cases.patients))
+        counted = f"{len(self.reference)} photographs of " if self.by == "photograph" else ""
+        return f"{target}'s grade, {splits}, by {self.by}, {counted}{num_patients} patients"
+
+    def referable(self) -> NDArray[np.float64]:
+        """(C,) probability of grade 2 or worse."""
+        return self.cases.answers[:, REFERABLE_FROM:NUM_GRADES].sum(1)
+
+    def scores(self) -> NDArray[np.float64]:
+        """(C,) in [0, 4]."""
+        return self.cases.answers[:, -1]
+
+
+def select(predictions: Predictions, split: Split | None = None, by: Reading = "photograph") -> Drawn:
+    """Take the rows that have a reference grade and were not trained on; what is left out is said.
+
+    Args:
+        predictions: Of any splits.
+        split: Only its rows; None: all splits with reference grades.
+        by: What counts as a case.
+
+    Raises:
+        InputError: no such rows, or photographs that cannot be joined.
+        LeakageError: the run was trained on all of them.
+    """
+    target = "patient" if by == "patient" else predictions.meta.target
+    rows = predictions.rows
+    asked = np.ones(len(rows), bool) if split is None else (rows["split"] == split).to_numpy(dtype=bool)
+    graded = rows[grade_column(target)].notna().to_numpy(dtype=bool) & asked
+    clean = graded & ~predictions.leaked_rows()
+    where = predictions.name if split is None else f"{predictions.name}, split {split}"
+    if not graded.any():
+        raise InputError(f"{where}: no photograph has a reference grade of the {target} to compare with")
+    if not clean.any():
+        raise LeakageError(f"{where}: the run was trained on all {graded.sum()} graded photographs: draw another split")
+    if graded.sum() > clean.sum():
+        warn(f"{where}: {graded.sum() - clean.sum()} photographs the run was trained on are left out")
+    kept = predictions.where(clean)
+    kept = Predictions(kept.rows.sort_values("image_id", ignore_index=True), kept.meta, kept.name)
+    reference = kept.rows[grade_column(target)].to_numpy(dtype=np.int64)
+    return Drawn(kept, reference, read_cases(kept, reference, by), by)
+
+
+def shared_title(runs: Sequence[Drawn]) -> str:
+    """What all runs are measured on, or that it differs."""
+    titles = {run.title for run in runs}
+    return titles.pop() if len(titles) == 1 else "not measured on the same photographs"
+
+
+def panel_title(run: Drawn, runs: Sequence[Drawn]) -> str:
+    """The run's name, with what it is measured on where that is not what all are measured on."""
+    return run.name if len({other.title for other in runs}) == 1 else f"{run.name}: {run.title}"
+
+
+def decision_thresholds(predictions: Predictions) -> tuple[float, ...] | None:
+    """The scores at which the predicted grade rises, or None where it does not hang on the score alone."""
+    meta = predictions.meta
+    if meta.decision == "rounding":
+        return tuple(grade + 0.5 for grade in range(MAX_GRADE))
+    return meta.cut_points if meta.decision == "cut_points" else None
+
+
+def resample_patients(patients: NDArray[np.str_], num_resamples: int, seed: int = 0) -> Iterator[Weights]:
+    """Draw as many patients as there are, with replacement, again and again.
+
+    Args:
+        patients: (C,) whose case it is.
+        num_resamples: How often.
+        seed: Of the draws.
+
+    Yields:
+        (C,) how often each case was drawn.
+    """
+    names, patient = np.unique(patients, return_inverse=True)
+    generator = np.random.default_rng(seed)
+    for _ in range(num_resamples):
+        drawn = generator.multinomial(len(names), np.full(len(names), 1 / len(names)))
+        yield drawn[patient].astype(np.float64)

@@ -1,0 +1,64 @@
+"""`plot errors` and `plot examples`: photographs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from drkit.errors import UsageError
+from drkit.plotting.gallery import draw_errors, draw_examples, show_errors, show_examples
+from drkit.plotting.pictures import PictureConfig, PictureReport, save
+from drkit.plotting.selection import select
+from drkit.records.layouts import read_dataset
+from drkit.records.predictions import read_all_predictions
+
+
+def run_errors(
+    files: Sequence[Path], data: Path, config: PictureConfig, *, num: int = 12, explanations: Path | None = None
+) -> PictureReport:
+    """Draw the photographs that a run grades worst.
+
+    Args:
+        files: One predictions file or run.
+        data: The data set it was graded from.
+        config: Where the picture goes, and of which split.
+        num: How many photographs.
+        explanations: A folder that `drkit explain` wrote; its pictures stand beside the photographs.
+
+    Raises:
+        UsageError: more than one run, or photographs that stand for eyes or patients.
+        InputError: files that cannot be read, or photographs that the data set lacks.
+        LeakageError: the run was trained on all that would be drawn.
+        OutputExistsError: the picture is there already.
+    """
+    config.check()
+    predictions = read_all_predictions(files)
+    if len(predictions) != 1:
+        raise UsageError(f"plot errors shows one run's: {len(predictions)} were named")
+    run = select(predictions[0], config.split)
+    shown = show_errors(run, read_dataset(data), num, explanations)
+    title = f"{run.name}: the {len(shown)} scores farthest from the reference ({run.title})"
+    sentences = tuple(", ".join(item.lines) for item in shown)
+    figures = tuple({"image_id": item.image_id} for item in shown)
+    return save(draw_errors(shown, title), config, PictureReport(config.out, (run.name,), sentences, figures))
+
+
+def run_examples(data: Path, config: PictureConfig, num: int = 4) -> PictureReport:
+    """Draw photographs of each grade with what to look for.
+
+    Args:
+        data: A graded data set.
+        config: Where the picture goes, of which split, and the seed.
+        num: How many photographs of each grade.
+
+    Raises:
+        InputError: a data set that cannot be read or has no grades.
+        OutputExistsError: the picture is there already.
+    """
+    config.check()
+    labels = read_dataset(data)
+    if config.split is not None:
+        labels = labels.of_split(config.split)
+    rows = show_examples(labels, num, config.seed)
+    target = "eye" if labels.rows["eye_grade"].notna().any() else "patient"
+    title = f"{labels.root.name}: photographs by the grade of the {target}, drawn at random (seed {config.seed})"
+    figures = tuple({"grade": grade, "image_ids": [item.image_id for item in row]} for grade, row in enumerate(rows))
+    return save(draw_examples(rows, title), config, PictureReport(config.out, (str(data),), (), figures))

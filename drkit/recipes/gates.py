@@ -1,0 +1,88 @@
+"""`plot attention`: what a run's channel gates have to do with the grade."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from drkit.data.rendering import InputFormat
+from drkit.data.units import Places
+from drkit.errors import InputError, UsageError, first_few
+from drkit.explaining.attention_maps import channel_gates
+from drkit.explaining.photographs import read_views, render_views
+from drkit.inference import in_batches
+from drkit.models.restoring import OpenedRun, open_run
+from drkit.plotting.gates import Gates, draw_gates, measure_gates
+from drkit.plotting.pictures import PictureConfig, PictureReport, save
+from drkit.plotting.selection import Drawn, select
+from drkit.records.layouts import read_dataset
+from drkit.records.manifest import steps_to_apply
+from drkit.records.predictions import Predictions, read_predictions
+from drkit.talk import say, track
+
+
+def run_gates(run_path: Path, data: Path, config: PictureConfig) -> PictureReport:
+    """Draw a run's channel gates by grade.
+
+    Args:
+        run_path: A finished run with gates of channels; of a run with folds the first network, on its own fold.
+        data: The data set that it has graded.
+        config: Where the picture goes, of which split, and the seed.
+
+    Raises:
+        InputError: no such run or data set, photographs that cannot be read, or too few with a reference grade.
+        UsageError: the run has no gates of channels.
+        OutputExistsError: the picture is there already.
+    """
+    config.check()
+    opened = open_run(run_path)
+    _check_gates(opened)
+    drawn = select(_own_rows(opened), config.split)
+    gates = Gates(_gather(opened, drawn, data), drawn.reference, drawn.predictions.patients())
+    figures = measure_gates(gates, config.seed)
+    report = PictureReport(config.out, (opened.run.name,), (figures.sentence(),), (asdict(figures),))
+    blocks = opened.header.architecture.attention
+    return save(draw_gates(gates, f"{opened.run.name}: gates of {blocks}; {drawn.title}"), config, report)
+
+
+def _check_gates(opened: OpenedRun) -> None:
+    """Hold that there is something to draw, before photographs are read."""
+    side, grader = opened.header.architecture.side, opened.graders[0]
+    if opened.header.architecture.unshared:
+        raise UsageError(f"{opened.run.stem} has a backbone for each photograph of a unit: its gates are not drawn")
+    if channel_gates(grader, torch.zeros(1, 3, side, side), Places.alone(1)) is None:
+        blocks = opened.header.architecture.attention or "no attention"
+        raise UsageError(
+            f"{opened.run.stem} has no gates of channels but {blocks}: train with drkit attend --attention se, eca or"
+            " cbam; drkit explain --method attention draws other attention"
+        )
+
+
+def _own_rows(opened: OpenedRun) -> Predictions:
+    """The run's predictions; of several folds the first's."""
+    predictions = read_predictions(opened.run.stem)
+    if not predictions.meta.folds:
+        return predictions
+    say("each fold has gates of its own: drawn are those of fold 0, of the photographs that it held out")
+    return predictions.where((predictions.rows["fold"] == 0).fillna(False))
+
+
+def _gather(opened: OpenedRun, drawn: Drawn, data: Path) -> np.ndarray:
+    """Gates (N, C) of the drawn photographs, in their order."""
+    labels, header = read_dataset(data), opened.header
+    names = drawn.predictions.rows["image_id"].tolist()
+    paths = dict(zip(labels.rows["image_id"], labels.paths(), strict=True))
+    missing = [name for name in names if name not in paths]
+    if missing:
+        raise InputError(f"{data} lacks {len(missing)} photographs that {opened.run.name} graded: {first_few(missing)}")
+    wanted = InputFormat(header.architecture.side, header.mean, header.std)
+    steps = steps_to_apply(labels.root, header.steps)
+    found, batches = [], list(in_batches(np.arange(len(names))))
+    for rows in track(batches, "watching the gates", len(batches)):
+        views = read_views([paths[names[row]] for row in rows], header.bank_side, steps)
+        images = render_views(views, wanted, torch.device("cpu"))[0]
+        gates = channel_gates(opened.graders[0], images, Places.alone(len(rows)))
+        assert gates is not None  # checked by `_check_gates`
+        found.append(gates.double().numpy())
+    return np.concatenate(found)

@@ -1,0 +1,123 @@
+"""`plot report`: the whole work in one HTML file."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from drkit.errors import UsageError
+from drkit.plotting.pictures import MIN_RESAMPLES, PictureConfig
+from drkit.plotting.report.agreement import tell_agreement
+from drkit.plotting.report.data import DataSet, audit_data, leave_out_data, tell_data
+from drkit.plotting.report.page import Section, render_page
+from drkit.plotting.report.photographs import read_explained, tell_errors, tell_explanations
+from drkit.plotting.report.provenance import tell_provenance
+from drkit.plotting.report.runs import tell_ensembles, tell_runs
+from drkit.plotting.report.sources import Source, read_sources
+from drkit.records.atomic import check_writable, write_bytes
+from drkit.records.explanations import Explanations
+from drkit.reporting import Table
+from drkit.talk import say, warn
+
+LARGE = 5_000_000  # bytes; beyond it a report is hard to send
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """What a report tells of.
+
+    Args:
+        files: Runs, ensembles or predictions; the others are compared with the first.
+        data: The data set; None leaves photographs out.
+        explanations: Folders that `drkit explain` wrote.
+        title: Above the report.
+    """
+
+    files: tuple[Path, ...]
+    data: Path | None = None
+    explanations: tuple[Path, ...] = ()
+    title: str = "Grading diabetic retinopathy"
+
+
+@dataclass(frozen=True)
+class HtmlReport:
+    """What was written.
+
+    Args:
+        page: The HTML file.
+        size: In bytes.
+        runs: What it tells of.
+        sections: Their titles.
+        with_photographs: Whether photographs are in it.
+    """
+
+    page: Path
+    size: int
+    runs: tuple[str, ...]
+    sections: tuple[str, ...]
+    with_photographs: bool
+
+    def story(self) -> Iterator[str | Table]:
+        """The outcome, for people."""
+        photographs = "with photographs" if self.with_photographs else "without photographs (no --data)"
+        yield f"wrote {self.page}: {self.size / 1e6:.1f} MB, {photographs}"
+        yield f"it tells of {', '.join(self.runs)}: {', '.join(self.sections)}"
+
+
+def run_report(inputs: ReportInputs, config: PictureConfig) -> HtmlReport:
+    """Tell data, runs, agreement, ensembles, errors, explanations and provenance.
+
+    Raises:
+        UsageError: a name that does not end in .html, or too few resamples.
+        InputError: files that cannot be read, or nothing with reference grades.
+        OutputExistsError: the file is there already.
+    """
+    _check(config)
+    sources = read_sources(inputs.files, config.split, config.by)
+    explained = read_explained(inputs.explanations)
+    data = None if inputs.data is None else audit_data(inputs.data, sources)
+    say("drawing")
+    sections = _tell(sources, data, explained, config)
+    page = render_page(inputs.title, _subtitle(sources, data), sections).encode()
+    if len(page) > LARGE:
+        warn(f"{config.out} has {len(page) / 1e6:.1f} MB: name fewer runs to make it smaller")
+    write_bytes(config.out, page, force=config.force)
+    return HtmlReport(
+        page=config.out,
+        size=len(page),
+        runs=tuple(source.name for source in sources),
+        sections=tuple(section.title for section in sections),
+        with_photographs=data is not None,
+    )
+
+
+def _check(config: PictureConfig) -> None:
+    if config.out.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"--out {config.out}: expected a name that ends in .html")
+    if config.resamples < MIN_RESAMPLES:
+        raise UsageError(f"--resamples {config.resamples}: an interval needs at least {MIN_RESAMPLES}")
+    check_writable(config.out, force=config.force)
+
+
+def _tell(
+    sources: list[Source], data: DataSet | None, explained: dict[Path, Explanations], config: PictureConfig
+) -> list[Section]:
+    return [
+        leave_out_data() if data is None else tell_data(data, config.seed),
+        *tell_runs(sources),
+        *tell_agreement(sources, config),
+        *tell_ensembles(sources),
+        *([] if data is None else tell_errors(sources, data.labels)),
+        *tell_explanations(explained, with_photographs=data is not None),
+        tell_provenance(sources, {} if data is None else data.hashes),
+    ]
+
+
+def _subtitle(sources: list[Source], data: DataSet | None) -> str:
+    kinds = [
+        (sum(source.is_run for source in sources), "training"),
+        (sum(source.is_ensemble for source in sources), "ensemble"),
+        (sum(not source.is_run and not source.is_ensemble for source in sources), "other predictions file"),
+    ]
+    counted = ", ".join(f"{count} {word}{'s' if count > 1 else ''}" for count, word in kinds if count)
+    where = "" if data is None else f" on {data.labels.root.name}"
+    return f"{counted}{where}: grades 0 to 4 of the ICDR scale, quadratic weighted kappa with intervals over patients."

@@ -1,0 +1,184 @@
+"""Runs made of numbers alone: no network is trained for a picture."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+
+from drkit.decisions import normal_probabilities
+from drkit.plotting.curves import NO_FOLD, Course
+from drkit.plotting.selection import Drawn, select
+from drkit.records.history import EpochFigures, write_history
+from drkit.records.labels import Labels
+from drkit.records.layouts import read_dataset
+from drkit.records.predictions import Predictions, PredictionsMeta, build_predictions, write_predictions
+from drkit.records.provenance import sha256_file
+from drkit.records.runs import Run
+
+META = PredictionsMeta(
+    target="eye",
+    unit="image",
+    decision="rounding",
+    cut_points=None,
+    trained_on=("train",),
+    folds=0,
+    chosen_on="inner",
+    model="resnet18",
+    checkpoint_sha256=None,
+    labels_sha256=None,
+)
+LONG_NAME = "tf_efficientnet_lite0-patient-patient-corn-cbam-ben-graham-clahe-seed-3"
+
+
+@pytest.fixture(scope="session")
+def grade_eyes(eyes: Path) -> Callable[..., Predictions]:
+    """Predictions for the synthetic eyes' photographs, as good as `noise` lets them be."""
+
+    def grade(name: str = "run", *, noise: float = 0.8, seed: int = 0, embedded: bool = False, **meta: object):
+        labels = read_dataset(eyes)
+        generator = np.random.default_rng(seed)
+        grades = labels.grades("eye").fillna(0).to_numpy(dtype=float)
+        score = np.clip(grades + generator.normal(0, noise, len(grades)), 0, 4)
+        return build_predictions(
+            labels,
+            probabilities=normal_probabilities(score, 0.7),
+            score=score,
+            meta=replace(META, **meta),
+            name=name,
+            embedding=generator.normal(grades[:, None], 1, (len(grades), 6)) if embedded else None,
+        )
+
+    return grade
+
+
+@pytest.fixture(scope="session")
+def cohort() -> Callable[..., Drawn]:
+    """Four photographs each of 40 patients, graded and ready to be drawn."""
+
+    def build(name: str = "run", *, noise: float = 0.8, seed: int = 0, by: str = "photograph", **meta: object) -> Drawn:
+        generator = np.random.default_rng(99)
+        grades = np.repeat(generator.integers(0, 5, (40, 2)), 2, axis=1)
+        rows = pd.DataFrame(
+            {
+                "image_id": [f"{p}_{e}{v}" for p in range(40) for e in "lr" for v in (1, 2)],
+                "patient_id": np.repeat(np.arange(40).astype(str), 4),
+                "eye": ["left", "left", "right", "right"] * 40,
+                "view": [1, 2] * 80,
+                "split": "val",
+                "eye_grade": grades.ravel(),
+                "patient_grade": np.repeat(grades.max(1), 4),
+            }
+        )
+        labels = Labels(rows, Path("/nowhere"), "test", ("eye", "patient"))
+        score = np.clip(grades.ravel() + np.random.default_rng(seed).normal(0, noise, 160), 0, 4)
+        features = np.random.default_rng(seed).normal(grades.ravel()[:, None], 1, (160, 6))
+        predictions = build_predictions(
+            labels,
+            probabilities=normal_probabilities(score, 0.7),
+            score=score,
+            meta=replace(META, **meta),
+            name=name,
+            embedding=features,
+        )
+        return select(predictions, None, by)
+
+    return build
+
+
+def build_history(epochs: int = 5, folds: int = 0, held_out: tuple[str, ...] = ("val",)) -> list[EpochFigures]:
+    """Figures that rise from epoch to epoch."""
+    return [
+        EpochFigures(epoch, split, fold, 1 / epoch + shift, 0.1 * epoch - shift, 0.05 * epoch, 0.15 * epoch, 1 / epoch)
+        for fold in (range(folds) if folds else [None])
+        for epoch in range(1, epochs + 1)
+        for split, shift in (("train", 0.0), *((split, 0.02 + 0.01 * (fold or 0)) for split in held_out))
+    ]
+
+
+@pytest.fixture(scope="session")
+def course() -> Callable[..., Course]:
+    """A training that went as `build_history` says."""
+
+    def build(epochs: int = 5, folds: int = 0, held_out: tuple[str, ...] = ("val",)) -> Course:
+        rows = pd.DataFrame([vars(item) for item in build_history(epochs, folds, held_out)])
+        kept = dict.fromkeys(range(folds), epochs - 1) if folds else {NO_FOLD: epochs - 1}
+        return Course(rows.astype({"fold": "Int16"}), kept)
+
+    return build
+
+
+@pytest.fixture
+def write_run(tmp_path: Path, grade_eyes: Callable[..., Predictions]) -> Callable[..., Path]:
+    """A finished run in `tmp_path/runs`, its weights left out; returns its stem."""
+
+    def write(name: str = "quick", record: dict[str, object] | None = None, **changes: object) -> Path:
+        run = Run(tmp_path / "runs" / name)
+        write_predictions(grade_eyes(name, **changes), run.predictions)
+        write_history(build_history(), run.history, force=False)
+        content = {
+            "schema_version": 1,
+            "name": name,
+            "files": {path.name: sha256_file(path) for path in (run.history, run.predictions)},
+            "options": {"backbone": "resnet18", "weights": "imagenet", "size": 64, "steps": [], "folds": 0},
+            "folds": 0,
+            "epoch": [4],
+            "trained_on_photographs": ["ab" * 32, "cd" * 32],
+            "made": {"command": f"drkit finetune --name {name}", "finished": "2026-01-01", "drkit_version": "0"},
+            **(record or {}),
+        }
+        run.record.write_text(json.dumps(content))
+        return run.stem
+
+    return write
+
+
+def shown_texts(figure: Figure) -> list[tuple[str, Bbox]]:
+    """Every text that is drawn, with its box in pixels."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    texts = [*figure.texts, *([figure._suptitle] if figure._suptitle else [])]
+    texts += [text for legend in figure.legends for text in legend.get_texts()]
+    for axes in figure.axes:
+        texts += [axes.title, *axes.texts, *(_labels(axes) if axes.axison else [])]
+    once = {id(text): text for text in texts if text.get_visible() and text.get_text().strip()}
+    return [(text.get_text(), text.get_window_extent(renderer)) for text in once.values()]
+
+
+def _labels(axes: Axes) -> list[Text]:
+    found = []
+    for axis in (axis for axis in (axes.xaxis, axes.yaxis) if axis.get_visible()):
+        low, high = sorted(axis.get_view_interval())
+        ticks = zip(axis.get_majorticklocs(), axis.get_majorticklabels(), strict=False)
+        found += [label for place, label in ticks if low <= place <= high]
+        found += [axis.label, axis.offsetText]
+    return found
+
+
+@pytest.fixture(scope="session")
+def check_texts() -> Callable[[Figure], None]:
+    """Hold that no text is cut off by the figure's edge, and that no two lie upon each other."""
+
+    def check(figure: Figure) -> None:
+        texts = shown_texts(figure)
+        assert texts
+        width, height = figure.bbox.size
+        cut = [text for text, box in texts if box.x0 < -1 or box.y0 < -1 or box.x1 > width + 1 or box.y1 > height + 1]
+        assert cut == []
+        overlapping = [
+            (first, second)
+            for place, (first, box) in enumerate(texts)
+            for second, other in texts[place + 1 :]
+            if min(box.x1, other.x1) - max(box.x0, other.x0) > 1 and min(box.y1, other.y1) - max(box.y0, other.y0) > 1
+        ]
+        assert overlapping == []
+
+    return check

@@ -1,0 +1,201 @@
+"""The report: whole, self-contained, honest about what it leaves out, and safe."""
+
+import base64
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from drkit.errors import InputError, OutputExistsError, UsageError
+from drkit.plotting.pictures import PictureConfig
+from drkit.recipes.report import HtmlReport, ReportInputs, run_report
+
+
+class _Reader(HTMLParser):
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.sources: list[str] = []
+        self.links: list[str] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        named = dict(attributes)
+        assert tag not in {"script", "link", "iframe", "object", "embed", "form"}
+        assert tag != "img" or named["alt"]
+        if "src" in named:
+            self.sources.append(named["src"] or "")
+        if "href" in named:
+            self.links.append(named["href"] or "")
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def _write(inputs: ReportInputs, out: Path, **changes: object) -> tuple[HtmlReport, _Reader]:
+    report = run_report(inputs, PictureConfig(out, resamples=100, **changes))
+    return report, _Reader(out.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def without_data(write_run, tmp_path: Path) -> tuple[HtmlReport, _Reader]:
+    runs = (write_run("quick"), write_run("other", seed=1))
+    return _write(ReportInputs(runs), tmp_path / "report.html")
+
+
+def test_everything_is_in_the_one_file(without_data) -> None:
+    report, reader = without_data
+    page = report.page.read_text(encoding="utf-8")
+    assert not re.search(r"https?:|url\(|@import", page)
+    assert reader.sources
+    assert all(
+        source.startswith(("data:image/svg+xml;base64,", "data:image/jpeg;base64,")) for source in reader.sources
+    )
+    assert all(link.startswith("#") and f'id="{link[1:]}"' in page for link in reader.links)
+    assert report.size == len(page.encode()) < 5_000_000
+
+
+def test_without_data_photographs_are_left_out_and_it_is_said(without_data) -> None:
+    report, reader = without_data
+    assert "No data set was given (--data)" in reader.text
+    assert not any("jpeg" in source for source in reader.sources)
+    assert not report.with_photographs
+    assert "without photographs" in next(report.story())
+
+
+def test_runs_are_told_with_options_intervals_and_hashes(without_data) -> None:
+    _, reader = without_data
+    for told in ("(a) transfer learning", "resnet18", "drkit finetune --name quick", "ab" * 32, "all options of other"):
+        assert told in reader.text
+    assert re.search(r"0\.\d{3} \(0\.\d{3} to 0\.\d{3}\)", reader.text)
+    assert "Difference to quick in quadratic kappa" in reader.text
+
+
+def test_the_same_inputs_make_the_same_bytes(write_run, tmp_path: Path) -> None:
+    run = write_run()
+    pages = [_write(ReportInputs((run,)), tmp_path / name)[0].page.read_bytes() for name in ("a.html", "b.html")]
+    assert pages[0] == pages[1]
+
+
+def test_with_data_it_shows_photographs_and_the_audit(write_run, eyes: Path, tmp_path: Path) -> None:
+    report, reader = _write(ReportInputs((write_run(),), eyes), tmp_path / "report.html")
+    photographs = [source for source in reader.sources if "jpeg" in source]
+    assert len(photographs) > 8
+    for source in photographs[:3]:
+        content = np.frombuffer(base64.b64decode(source.split(",")[1]), np.uint8)
+        assert cv2.imdecode(content, cv2.IMREAD_COLOR).shape == (200, 200, 3)
+    assert "Photographs by the eye's grade" in reader.text
+    assert ("What the audit found" in reader.text) or ("The audit found nothing" in reader.text)
+    assert report.with_photographs
+    assert {"Errors", "Data and audit", "Provenance"} < set(report.sections)
+
+
+def test_photographs_a_run_was_trained_on_are_named(write_run, eyes: Path, tmp_path: Path) -> None:
+    from drkit.records.layouts import read_dataset
+    from drkit.records.provenance import sha256_file
+
+    row = read_dataset(eyes).of_split("val").rows.iloc[0]
+    run = write_run(record={"trained_on_photographs": [sha256_file(Path(row["path"]))]})
+    _, reader = _write(ReportInputs((run,), eyes), tmp_path / "report.html")
+    assert "trained-on-photograph" in reader.text
+    assert f"{sha256_file(Path(row['path']))}  {row['image_id']}" in reader.text
+
+
+def test_an_ensemble_is_told_with_its_members_and_weights(write_run, tmp_path: Path) -> None:
+    members = [{"name": name, "path": f"{name}.parquet", "sha256": "ef" * 32, "model": "resnet18"} for name in "ab"]
+    record = {
+        "kind": "ensemble",
+        "settings": {"method": "weight", "goal": "kappa"},
+        "members": members,
+        "fitted": {"kind": "blend", "weights": [0.25, 0.75]},
+        "agreement": {"nested": {"quadratic_weighted_kappa": 0.8}, "naive": {"quadratic_weighted_kappa": 0.85}},
+    }
+    _, reader = _write(ReportInputs((write_run("both", record=record),)), tmp_path / "report.html")
+    assert "both: weight (goal kappa)" in reader.text
+    assert "0.750" in reader.text
+    assert "Ensembles: task (d)" in reader.text
+    assert "0.850, which flatters by +0.050" in reader.text
+
+
+def test_a_runs_record_cannot_become_markup(write_run, tmp_path: Path) -> None:
+    evil = "<script>alert(1)</script><img src=x onerror=alert(1)>"
+    options = {"backbone": evil, "weights": evil, "note": {evil: evil}}
+    made = {"command": evil, "finished": evil, "drkit_version": evil}
+    record = {"options": options, "made": made, "files": {evil: evil}, "trained_on_photographs": [evil]}
+    run = write_run(record=record, model=evil)
+    _, reader = _write(ReportInputs((run,), title=evil), tmp_path / "report.html")  # the reader refuses scripts
+    assert reader.text.count(evil) > 5
+
+
+def test_a_run_chosen_on_what_it_is_scored_on_is_flagged(write_run, tmp_path: Path) -> None:
+    _, reader = _write(ReportInputs((write_run(chosen_on="val"),)), tmp_path / "report.html")
+    assert "quick was chosen on val: the choice flatters its agreement there." in reader.text
+
+
+def test_a_file_without_reference_grades_is_named_not_scored(write_run, grade_eyes, tmp_path: Path) -> None:
+    from drkit.records.predictions import write_predictions
+
+    predictions = grade_eyes("test-only")
+    predictions.rows[["eye_grade", "patient_grade"]] = None
+    write_predictions(predictions, tmp_path / "test-only.parquet")
+    run = write_run()
+    report, reader = _write(ReportInputs((run, tmp_path / "test-only.parquet")), tmp_path / "report.html")
+    assert "test-only is not scored: test-only: no photograph has a reference grade" in reader.text
+    assert report.runs == ("quick", "test-only")
+    with pytest.raises(InputError, match="nothing to report on"):
+        _write(ReportInputs((tmp_path / "test-only.parquet",)), tmp_path / "none.html")
+
+
+def test_mistakes_are_refused_before_any_work(write_run, tmp_path: Path) -> None:
+    run = write_run()
+    with pytest.raises(UsageError, match=r"ends in \.html"):
+        _write(ReportInputs((run,)), tmp_path / "report.pdf")
+    with pytest.raises(UsageError, match="at least 100"):
+        run_report(ReportInputs((run,)), PictureConfig(tmp_path / "report.html", resamples=10))
+    with pytest.raises(InputError, match="expected a predictions file"):
+        _write(ReportInputs((tmp_path / "nothing",)), tmp_path / "report.html")
+    with pytest.raises(InputError, match="expected a folder that drkit explain wrote"):
+        _write(ReportInputs((run,), explanations=(tmp_path,)), tmp_path / "report.html")
+    (tmp_path / "report.html").write_text("mine")
+    with pytest.raises(OutputExistsError):
+        _write(ReportInputs((run,)), tmp_path / "report.html")
+    run.with_suffix(".json").write_text("{broken")
+    with pytest.raises(InputError, match=r"quick\.json is not the record"):
+        _write(ReportInputs((run,)), tmp_path / "other.html")
+
+
+def test_explanations_are_shown_with_their_proof(write_run, eyes: Path, tmp_path: Path) -> None:
+    folder = _explain(tmp_path / "explanations")
+    inputs = ReportInputs((write_run(),), eyes, (folder,))
+    _, reader = _write(inputs, tmp_path / "report.html")
+    for told in ("Explanations: task (e)", "gradcam", "0.400 (0.300 to 0.500)", "denser outside the fundus disc"):
+        assert told in reader.text
+    _, bare = _write(ReportInputs(inputs.files, None, (folder,)), tmp_path / "bare.html")
+    assert not any("jpeg" in source for source in bare.sources)
+
+
+def _explain(folder: Path) -> Path:
+    """What `drkit explain` writes, of one photograph."""
+    from drkit.images.files import encode_photograph
+    from drkit.records.explanations import MANIFEST, SCHEMA_VERSION
+
+    folder.mkdir()
+    (folder / "1_l1.png").write_bytes(encode_photograph(np.zeros((64, 192, 3), np.uint8), ".png"))
+    row = {
+        "image_id": "1_l1", "path": "1_l1.jpg", "sha256": "ab" * 32, "unit": 0, "patient_id": "1", "eye": "left",
+        "split": "val", "picked": True, "reference_grade": 4, "predicted_grade": 1, "score": 1.2,
+        "probabilities": [0.2] * 5, "asked_grade": 1, "share": 1.0, "outside_disc": 0.5, "outside_area": 0.2,
+        "alarm": True, "picture": "1_l1.png", "maps": "1_l1.npz", "contrast": None,
+    }  # fmt: skip
+    record = {
+        "run": "quick", "checkpoints": {}, "method": "gradcam", "layer": None, "target": "eye", "asked": "predicted",
+        "unit": "image", "reason": "the worst", "speaks_for": "the predicted grade", "speaks_against": "other grades",
+        "sheets": [], "photographs": [row], "lesions": None, "schema_version": SCHEMA_VERSION,
+        "faithfulness": {"deletion": {"value": 0.4, "low": 0.3, "high": 0.5}},
+    }  # fmt: skip
+    (folder / MANIFEST).write_text(json.dumps(record))
+    return folder

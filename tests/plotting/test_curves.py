@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+
+from drkit.errors import InputError
+from drkit.plotting.curves import MEASURES, NO_FOLD, draw_curves, read_kept
+from drkit.plotting.epochs import draw_epochs, pair_epochs
+
+
+def test_the_lines_are_the_histories(course) -> None:
+    run = course(epochs=4)
+    figure = draw_curves({"a": run})
+    assert [axes.get_title() for axes in figure.axes] == list(MEASURES.values())
+    for axes, measure in zip(figure.axes[:4], MEASURES, strict=False):
+        for line, split in zip(axes.lines, ("train", "val"), strict=False):
+            rows = run.rows[run.rows["split"] == split]
+            assert np.array_equal(line.get_xydata(), rows[["epoch", measure]].to_numpy(dtype=float))
+
+
+def test_the_kept_epoch_is_ringed_on_the_held_out_line(course) -> None:
+    run = course(epochs=4)
+    ring = draw_curves({"a": run}, ["loss"]).axes[0].lines[-1]
+    expected = run.rows[(run.rows["split"] == "val") & (run.rows["epoch"] == 3)]["loss"].iloc[0]
+    assert ring.get_fillstyle() == "none"
+    assert ring.get_xydata().tolist() == [[3, expected]]
+
+
+def test_folds_are_thin_and_their_mean_is_thick(course) -> None:
+    run = course(epochs=4, folds=3, held_out=("inner",))
+    lines = draw_curves({"a": run}, ["accuracy"]).axes[0].lines
+    thick = [line for line in lines if line.get_linewidth() > 1 and len(line.get_xdata()) == 4]
+    thin = [line for line in lines if line.get_linewidth() < 1]
+    rings = [line for line in lines if line.get_fillstyle() == "none" and len(line.get_xdata()) == 1]
+    assert (len(thick), len(thin), len(rings)) == (2, 6, 3)
+    mean = run.rows[run.rows["split"] == "inner"].groupby("epoch")["accuracy"].mean()
+    assert np.allclose(thick[1].get_ydata(), mean)
+
+
+def test_the_learning_rate_has_one_line_a_run(course) -> None:
+    axes = draw_curves({"a": course(), "b": course(epochs=3)}, ["learning_rate"]).axes[0]
+    assert [len(line.get_xdata()) for line in axes.lines] == [5, 3]
+
+
+def test_each_run_has_its_entry_in_the_legend(course) -> None:
+    legend = draw_curves({"a": course(), "b": course(folds=2)}).legends[0]
+    told = [text.get_text() for text in legend.get_texts()]
+    assert told[:2] == ["a", "b"]
+    assert {"val", "epoch kept", "a fold; thick: their mean"} < set(told)
+    assert not any(text.startswith("inner") for text in told)
+
+
+@pytest.mark.parametrize(
+    ("record", "kept"),
+    [
+        (3, {NO_FOLD: 3}),
+        ([3], {NO_FOLD: 3}),
+        ([3, 5], {0: 3, 1: 5}),
+        ({"0": 3, "1": 5}, {0: 3, 1: 5}),
+        (None, {}),
+        ("?", {}),
+    ],
+)
+def test_kept_epochs_are_read_as_a_record_states_them(record: object, kept: dict[int, int]) -> None:
+    assert read_kept(record) == kept
+
+
+def test_a_point_an_epoch_compares_training_with_held_out(course) -> None:
+    run = course(epochs=4, held_out=("inner", "val"))
+    points = draw_epochs({"a": run}, ["loss"]).axes[0].collections[0].get_offsets()
+    by_split = run.rows.set_index("epoch").groupby("split")["loss"]
+    assert np.allclose(points, np.stack([by_split.get_group("train"), by_split.get_group("val")], 1))
+
+
+def test_inner_stands_in_where_there_is_no_val(course) -> None:
+    rows = course(held_out=("inner",)).rows
+    expected = rows[rows["split"] == "inner"]["accuracy"].to_numpy()
+    assert np.array_equal(pair_epochs(rows, "accuracy")["held_out"], expected)
+
+
+def test_a_training_without_held_out_patients_is_refused(course) -> None:
+    with pytest.raises(InputError, match="alone has no epochs on held-out patients"):
+        draw_epochs({"alone": course(held_out=())})
