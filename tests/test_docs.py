@@ -18,6 +18,7 @@ def test_the_readme_lists_every_command() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     commands = [command.name for command in program.app.registered_commands]
     commands += [f"plot {command.name}" for command in program.plots.registered_commands]
+    commands += [f"ensemble {command.name}" for command in program.ensembles.registered_commands]
     assert [command for command in commands if f"`drkit {command}" not in readme] == []
 
 
@@ -36,7 +37,7 @@ def test_every_command_line_parses(page: Path) -> None:
         words = shlex.split(line, comments=True)
         if words[:1] != ["drkit"]:
             continue
-        name, depth = (" ".join(words[1:3]), 3) if words[1] == "plot" else (words[1], 2)
+        name, depth = (" ".join(words[1:3]), 3) if words[1] in ("plot", "ensemble") else (words[1], 2)
         shown = CliRunner().invoke(program.app, [*name.split(), "--help"], env={"COLUMNS": "200"}).output
         options = [word.split("=")[0] for word in words[depth:] if word.startswith("--")]
         assert [option for option in options if option not in shown] == [], line

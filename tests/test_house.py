@@ -9,6 +9,7 @@ import pytest
 
 import drkit
 from drkit import catalogue
+from drkit.cli import ensemble, plot
 
 PACKAGE = Path(drkit.__file__).parent
 
@@ -17,12 +18,15 @@ FLOORS = [
     {"cli"},
     {"recipes"},
     {"plotting"},
-    {"auditing"},
+    {"ensembling", "explaining", "auditing"},
     {"training"},
-    {"inference", "readings"},
+    {"inference", "comparison"},
+    {"readings"},
     {"data", "models"},
     {"images", "records", "losses", "agreement"},
+    {"cut_points"},
     {"metrics", "decisions"},
+    {"choices"},
     {"catalogue", "reporting", "talk"},
     {"grades", "errors"},
 ]
@@ -97,7 +101,9 @@ def test_only_models_names_timm() -> None:
 
 
 def _command_lines() -> list[list[str]]:
-    commands = ["synth", "check", "preprocess", "finetune", "predict", "score", "submit", "plot", "plot curves"]
+    commands = ["synth", "check", "preprocess", "finetune", "attend", "predict", "score", "explain", "submit", "plot"]
+    commands += [f"plot {name}" for name in plot.EXAMPLES]
+    commands += ["ensemble", *(f"ensemble {name}" for name in ensemble.EXAMPLES)]
     return [["--help"], ["--version"], *([*command.split(), "--help"] for command in commands)]
 
 

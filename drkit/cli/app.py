@@ -12,7 +12,20 @@ from typing import Annotated, Any
 import typer
 
 import drkit
-from drkit.cli import check, console, finetune, plot, predict, preprocess, score, submit, synth
+from drkit.cli import (
+    attend,
+    check,
+    console,
+    ensemble,
+    explain,
+    finetune,
+    plot,
+    predict,
+    preprocess,
+    score,
+    submit,
+    synth,
+)
 from drkit.cli.options import Json, Quiet, Verbose, with_parameters
 from drkit.errors import DrkitError, Interrupted
 from drkit.talk import listening
@@ -71,7 +84,8 @@ def as_command(function: Callable[..., Any]) -> Callable[..., None]:
 
 def register(group: typer.Typer, module: ModuleType, name: str) -> None:
     """Make the function `name` of a command module a command of `group`, its examples below its help."""
-    epilog = "Examples:\n\n" + "\n\n".join(module.EXAMPLES)
+    examples = module.EXAMPLES[name] if isinstance(module.EXAMPLES, dict) else module.EXAMPLES
+    epilog = "Examples:\n\n" + "\n\n".join(examples)
     group.command(name, epilog=epilog)(as_command(getattr(module, name)))
 
 
@@ -91,10 +105,17 @@ def drkit_options(
     """Grade diabetic retinopathy (ICDR 0-4) from fundus photographs by transfer learning."""
 
 
-for module in (synth, check, preprocess, finetune, predict, score, submit):
+for module in (synth, check, preprocess, finetune, attend, predict, score, explain, submit):
     register(app, module, module.__name__.rpartition(".")[2])
 
-plots = typer.Typer(help="Draw pictures of runs.", no_args_is_help=True)
-for name in ("curves",):
+plots = typer.Typer(help="Draw pictures of runs, and one report of all.", no_args_is_help=True)
+for name in plot.EXAMPLES:
     register(plots, plot, name)
 app.add_typer(plots, name="plot")
+
+ensembles = typer.Typer(
+    help="Combine predictions of the same photographs, scored on patients not fitted on.", no_args_is_help=True
+)
+for name in ensemble.EXAMPLES:
+    register(ensembles, ensemble, name)
+app.add_typer(ensembles, name="ensemble")

@@ -142,10 +142,33 @@ def square_about_disc(photograph: Photograph, size: int) -> Photograph:
     Returns:
         uint8 (size, size, 3) RGB; what lies outside the photograph has the surround's colour.
     """
+    return cut_square(photograph, square_frame(photograph), size)
+
+
+def square_frame(photograph: Photograph) -> Box:
+    """The square about the disc that `square_about_disc` shows, which may reach beyond the photograph.
+
+    Args:
+        photograph: uint8 (H, W, 3) RGB.
+    """
     box = find_disc_box(photograph)
+    if _is_all_of(photograph, box):
+        return Box(0, 0, photograph.shape[1], photograph.shape[0])
     left = (box.left + box.right - box.side) // 2
     top = (box.top + box.bottom - box.side) // 2
-    square = photograph if _is_all_of(photograph, box) else cut(photograph, left, top, box.side, box.side)
+    return Box(left, top, left + box.side, top + box.side)
+
+
+def cut_square(photograph: Photograph, frame: Box, size: int) -> Photograph:
+    """A square part of a photograph, scaled to `size`; beyond its borders it has the surround's colour.
+
+    Args:
+        photograph: uint8 (H, W, 3) RGB.
+        frame: The part, from `square_frame`.
+        size: Side of the result in pixels.
+    """
+    whole = frame == Box(0, 0, photograph.shape[1], photograph.shape[0])
+    square = photograph if whole else cut(photograph, frame.left, frame.top, frame.side, frame.side)
     if square.shape[0] == size:
         return square.copy()
     shrinks = square.shape[0] > size

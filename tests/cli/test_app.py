@@ -113,6 +113,7 @@ def test_every_command_has_two_examples_and_says_what_it_reads_and_writes() -> N
         program.finetune,
         program.predict,
         program.score,
+        program.explain,
         program.submit,
     ]
     for module in modules:

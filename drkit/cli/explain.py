@@ -1,0 +1,107 @@
+"""`drkit explain`: where the evidence for and against a grade lies."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from drkit.catalogue import EXPLAINERS
+from drkit.cli.options import Data, Force, Seed
+from drkit.errors import UsageError
+from drkit.grades import Split
+from drkit.reporting import Report
+from drkit.training.config import Device
+
+EXAMPLES = (
+    "drkit explain runs/quick --worst 6",
+    "drkit explain runs/quick --method gradcam,hirescam,occlusion --per-grade 4 --faithfulness",
+)
+
+ALL = tuple(name for name in EXPLAINERS if name != "attention")  # which not every run has
+_METHODS = "; ".join(f"{name}: {entry.summary}" for name, entry in EXPLAINERS.items())
+
+
+def explain(
+    run: Annotated[Path, typer.Argument(help="A finished run: its stem, or any of its files.")],
+    method: Annotated[str, typer.Option(help=f"One, or several with commas between, or all. {_METHODS}.")] = "gradcam",
+    data: Data = Path("DeepDRiD"),
+    split: Annotated[
+        Split | None,
+        typer.Option(help="Only this split's photographs; without a further choice, all of them."),
+    ] = None,
+    ids: Annotated[str | None, typer.Option(help="These photographs, commas between.")] = None,
+    worst: Annotated[int | None, typer.Option(min=1, help="So many, furthest from their reference grade.")] = None,
+    best: Annotated[int | None, typer.Option(min=1, help="So many, nearest to their reference grade.")] = None,
+    between: Annotated[str | None, typer.Option(metavar="A,B", help="Those on the edge of two grades, as 2,3.")] = None,
+    per_grade: Annotated[int | None, typer.Option(min=1, help="So many typical ones of each reference grade.")] = None,
+    target_grade: Annotated[
+        str | None,
+        typer.Option(
+            metavar="GRADE",
+            help="What is asked: predicted, reference, a grade 0-4, or score (orange then speaks for a worse grade)."
+            " Default: predicted for cross-entropy, else score.",
+        ),
+    ] = None,
+    layer: Annotated[
+        str | None, typer.Option(help="Whose map is looked at, as layer3. Default: the backbone's last.")
+    ] = None,
+    fold: Annotated[
+        int | None, typer.Option(min=0, help="Ask only this fold's network. Default: those that did not see it.")
+    ] = None,
+    faithfulness: Annotated[
+        bool, typer.Option("--faithfulness", help="Prove it: deletion, insertion, noise, a randomised network.")
+    ] = False,
+    lesions: Annotated[
+        Path | None, typer.Option(help="Folder of masks (ID.png, ID_KIND.png or KIND/ID.png) to hold it against.")
+    ] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="What the run has graded, where that is not in the run itself.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder; explanations/<run>-<method> by default.")] = None,
+    force: Force = False,
+    device: Annotated[Device, typer.Option(help="auto: a GPU if there is one.")] = "auto",
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads that read photographs.")] = None,
+    seed: Seed = 0,
+) -> Report:
+    """Show what speaks for a grade (orange) and against it (blue), and prove it.
+
+    Without a choice of photographs: one typical one of each reference grade, and the worst error.
+
+    Reads: a run and the data set it has graded. Writes: a folder with sheets, a picture and the raw maps (.npz) of
+    each photograph, and manifest.json.
+    """
+    from drkit.explaining.picking import Interest
+    from drkit.recipes.explain import ExplainConfig, run_explain
+
+    config = ExplainConfig(
+        data=data,
+        methods=ALL if method == "all" else _words(method),
+        interest=Interest(_words(ids), worst, best, _parse_pair(between), per_grade),
+        split=split,
+        target_grade=target_grade,
+        layer=layer,
+        fold=fold,
+        faithfulness=faithfulness,
+        lesions=lesions,
+        predictions=predictions,
+        out=out,
+        force=force,
+        device=device,
+        workers=workers,
+        seed=seed,
+    )
+    return run_explain(run, config)
+
+
+def _words(text: str | None) -> tuple[str, ...]:
+    """`a, b` to its words, each once."""
+    return tuple(dict.fromkeys(word.strip() for word in (text or "").split(",") if word.strip()))
+
+
+def _parse_pair(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    words = _words(text)
+    if len(words) != 2 or not all(word.isascii() and word.isdecimal() for word in words):
+        raise UsageError(f"--between {text}: two grades are expected, as 2,3")
+    return int(words[0]), int(words[1])

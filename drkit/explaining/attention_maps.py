@@ -1,0 +1,92 @@
+"""What a network's own attention looks at: places, photographs of a unit, and channels."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from drkit.data.units import Places
+from drkit.errors import UsageError
+from drkit.explaining.evidence import Evidence
+from drkit.explaining.inquiry import Inquiry
+from drkit.models.attention import Watched, watch
+from drkit.models.fusion import AttentionFusion
+from drkit.models.grader import Grader
+
+
+def explain_attention(inquiry: Inquiry) -> Evidence:
+    """Where attention gives more than evenly (for), and where less (against), whatever is asked.
+
+    Where the photographs of a unit are joined by attention, too, each photograph's share of the unit's evidence is
+    the weight it got.
+
+    Raises:
+        UsageError: the network attends neither to places nor to photographs.
+    """
+    grader, maps = inquiry.grader, inquiry.maps()
+    seen = watch(grader.attention, maps)
+    factors = attended_places(seen, maps)
+    weights = attended_photographs(grader, maps, inquiry.places)
+    if weights is not None:
+        return _share_out(torch.zeros_like(maps[:, 0]) if factors is None else factors - 1, weights, inquiry.discs)
+    if factors is None:
+        raise UsageError(_refusal(seen))
+    return Evidence.of_signed(factors - 1)
+
+
+def attended_places(seen: Sequence[Watched], maps: Tensor) -> Tensor | None:
+    """How much each place counts, (P, h, w), never negative; 1 is what it would count without attention.
+
+    A gate of places counts as it is. Of self-attention it is what a place gives to all, over heads and receiving
+    places, times the number of places. Several blocks are multiplied.
+
+    Args:
+        seen: From `watch`.
+        maps: (P, C, h, w) that were watched.
+
+    Returns:
+        None where no block looks at places.
+    """
+    factors = [item.values for item in seen if item.kind == "places"]
+    given = [item.values.mean((1, 2)) for item in seen if item.kind == "pairs"]  # (P, h * w), summing to 1
+    factors += [shares.unflatten(1, maps.shape[2:]) * shares.shape[1] for shares in given]
+    return torch.stack(factors).prod(0) if factors else None
+
+
+def attended_photographs(grader: Grader, maps: Tensor, places: Places) -> Tensor | None:
+    """The weight of each photograph in its unit, (P,), summing to 1 over a unit; None: it has no such attention."""
+    if not isinstance(grader.fusion, AttentionFusion):
+        return None
+    with torch.no_grad():
+        return grader.fusion.weights(grader.pool(grader.attention(maps)), places)
+
+
+def channel_gates(grader: Grader, images: Tensor, places: Places) -> Tensor | None:
+    """How far each channel is opened, (P, C) from 0 to 2, 1 as without; None: it has no gates of channels.
+
+    Several blocks are multiplied.
+    """
+    with torch.no_grad():
+        seen = watch(grader.attention, grader.maps(images, places))
+    gates = [item.values for item in seen if item.kind == "channels"]
+    return torch.stack(gates).prod(0) if gates else None
+
+
+def _share_out(signed: Tensor, weights: Tensor, discs: Tensor) -> Evidence:
+    """Evidence (P, h, w) whose mass is each photograph's weight; where there is none, spread over the disc."""
+    inside = F.adaptive_avg_pool2d(discs[:, None].to(signed.dtype), signed.shape[1:])[:, 0]  # (P, h, w)
+    mass = signed.abs().sum((1, 2), keepdim=True)
+    spread = torch.where(mass > 0, signed, inside)
+    shared = spread / spread.abs().sum((1, 2), keepdim=True).clamp(min=torch.finfo(mass.dtype).tiny)
+    return Evidence.of_signed(shared * weights[:, None, None])
+
+
+def _refusal(seen: Sequence[Watched]) -> str:
+    blocks = ", ".join(dict.fromkeys(item.name for item in seen))
+    if not blocks:
+        return "this run has no attention to show: train one with drkit attend, or with --fusion attention"
+    return (
+        f"the attention of this run ({blocks}) looks at channels, neither at places nor at photographs: see them by"
+        " drkit plot attention"
+    )

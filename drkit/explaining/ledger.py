@@ -1,0 +1,121 @@
+"""The figures of a cohort: collected batch by batch, told as means with intervals over patients."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from drkit.explaining.examining import Proof
+from drkit.explaining.intervals import Mean, patient_mean
+from drkit.explaining.lesions import mass_inside, points_at, read_mask
+from drkit.explaining.photographs import View
+from drkit.explaining.session import Findings
+from drkit.reporting import Table
+
+Means = dict[str, Mean]
+
+ALL_KINDS = "all lesions"
+NOISE = "noise of the same grain"
+
+_PROVED = ("deletion", "insertion", "drop", "increase")
+
+
+@dataclass
+class Ledger:
+    """Figures by unit or photograph, each with its patient.
+
+    Args:
+        masks: Files of lesions by image id and kind; empty: none were given.
+    """
+
+    masks: Mapping[str, Mapping[str, Sequence[Path]]]
+    _proved: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    _owners: list[np.ndarray] = field(default_factory=list)
+    _lesions: dict[str, list[tuple[float, float, float, str]]] = field(default_factory=dict)
+
+    def add(self, findings: Findings, views: Sequence[View], rows: pd.DataFrame) -> None:
+        """Take in a batch; `rows` are its photographs in the cohort."""
+        if findings.proof is not None:
+            first = np.unique(findings.unit, return_index=True)[1]
+            self._owners.append(rows["patient"].to_numpy(dtype=str)[first])
+            for name, values in _figures(findings.proof).items():
+                self._proved.setdefault(name, []).append(values)
+        for place, view in enumerate(views):
+            self._add_lesions(findings, place, view, rows.iloc[place])
+
+    def proof(self) -> Means | None:
+        """Figures of the proof; None where none was asked for."""
+        if not self._owners:
+            return None
+        owners = np.concatenate(self._owners)
+        means = {name: patient_mean(np.concatenate(values), owners) for name, values in self._proved.items()}
+        return {name: mean for name, mean in means.items() if mean is not None}
+
+    def lesions(self) -> dict[str, Means] | None:
+        """Figures by kind of lesion; None where no photograph has a mask."""
+        found = {kind: _lesion_means(rows) for kind, rows in sorted(self._lesions.items())}
+        return found or None
+
+    def _add_lesions(self, findings: Findings, place: int, view: View, row: pd.Series) -> None:
+        """The evidence for against each kind's mask, and against all of them; kinds that are not seen are left out."""
+        weights = findings.drawn_for[place]
+        joined = np.zeros(weights.shape, dtype=bool)
+        for kind, paths in self.masks.get(str(row["image_id"]), {}).items():
+            mask = read_mask(paths, view.shape, view.frame, len(weights))
+            joined |= mask
+            self._note(kind, weights, mask, str(row["patient"]))
+        if len(self.masks.get(str(row["image_id"]), {})) > 1:
+            self._note(ALL_KINDS, weights, joined, str(row["patient"]))
+
+    def _note(self, kind: str, weights: np.ndarray, mask: np.ndarray, owner: str) -> None:
+        if mask.any():
+            figures = points_at(weights, mask), mass_inside(weights, mask), float(mask.mean())
+            self._lesions.setdefault(kind, []).append((*figures, owner))
+
+
+def proof_table(proofs: Mapping[str, Means]) -> Table:
+    """A row a method, and one for noise."""
+    columns = ("method", "deletion", "insertion", "beyond noise", "average drop", "increase", "after\nrandomising")
+    rows = [[method, *_proof_cells(means)] for method, means in proofs.items()]
+    first = next(iter(proofs.values()))
+    noise = [str(first[f"noise_{name}"]) for name in _PROVED]
+    rows.append([NOISE, *noise[:2], "", *noise[2:], ""])
+    title = f"Faithfulness, means over {first['deletion'].cases} cases of {first['deletion'].patients} patients (95 %)"
+    return Table(title, columns, rows)
+
+
+def lesion_table(found: Mapping[str, Mapping[str, Means]]) -> Table:
+    """A row a method and kind of lesion."""
+    columns = ("method", "lesion", "photographs", "pointing game", "mass inside", "area of the mask")
+    rows = [
+        [method, kind, str(means["area"].cases), *(str(means[name]) if name in means else "-" for name in _LESION)]
+        for method, kinds in found.items()
+        for kind, means in kinds.items()
+    ]
+    return Table("Evidence for, against masks of lesions, means with 95 % intervals over patients", columns, rows)
+
+
+_LESION = ("pointing", "mass", "area")
+
+
+def _lesion_means(rows: Sequence[tuple[float, float, float, str]]) -> Means:
+    *columns, owners = zip(*rows, strict=True)
+    means = {name: patient_mean(column, owners) for name, column in zip(_LESION, columns, strict=True)}
+    return {name: mean for name, mean in means.items() if mean is not None}
+
+
+def _figures(proof: Proof) -> dict[str, np.ndarray]:
+    own, noise = proof.own, proof.noise
+    return {
+        **{name: getattr(own, name) for name in _PROVED},
+        **{f"noise_{name}": getattr(noise, name) for name in _PROVED},
+        "beyond_noise": (own.insertion - own.deletion) - (noise.insertion - noise.deletion),
+        "after_randomising": proof.after_randomising,
+    }
+
+
+def _proof_cells(means: Means) -> list[str]:
+    names = ("deletion", "insertion", "beyond_noise", "drop", "increase", "after_randomising")
+    return [str(means[name]) for name in names]

@@ -1,0 +1,108 @@
+"""Masks of lesions, and whether the evidence lies on them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drkit.errors import InputError
+from drkit.images.disc import Box, cut_square
+from drkit.images.files import Photograph, read_photograph
+from drkit.records.labels import PHOTOGRAPH_SUFFIXES
+
+ANY = "lesion"  # what a mask that names no kind of lesion shows
+MOST_MARKED = 0.5  # of a photograph: what marks more is no mask of lesions
+
+Mask = NDArray[np.bool_]  # (S, S)
+
+
+def find_masks(folder: Path, image_ids: Sequence[str]) -> dict[str, dict[str, list[Path]]]:
+    """The files with masks of each photograph, by kind of lesion.
+
+    `FOLDER/ID.png`, `FOLDER/ID_KIND.png` and `FOLDER/KIND/ID*.png` are understood, in any photographic format.
+
+    Args:
+        folder: Of the masks.
+        image_ids: Whose masks are looked for.
+
+    Raises:
+        InputError: no such folder, or no mask of any of the photographs.
+    """
+    if not folder.is_dir():
+        raise InputError(f"--lesions {folder} is no folder")
+    files = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in PHOTOGRAPH_SUFFIXES]
+    found: dict[str, dict[str, list[Path]]] = {}
+    known = set(image_ids)
+    for path in files:
+        owner = _owner(path.stem, known)
+        if owner is not None:
+            found.setdefault(owner, {}).setdefault(_kind(path, owner, folder), []).append(path)
+    if not found:
+        raise InputError(
+            f"--lesions {folder} has no mask of any of the {len(known)} photographs: expected names such as"
+            f" {image_ids[0]}.png, {image_ids[0]}_haemorrhages.png, or haemorrhages/{image_ids[0]}.png"
+        )
+    return found
+
+
+def read_mask(paths: Sequence[Path], shape: tuple[int, int], frame: Box, side: int) -> Mask:
+    """Masks of one photograph, joined, cut as the photograph was; a pixel that a lesion touches belongs to it.
+
+    Args:
+        paths: Files whose pixels are 0 where nothing is marked.
+        shape: Height and width of the photograph's file.
+        frame: What was cut from the photograph.
+        side: Of the result in pixels.
+
+    Raises:
+        InputError: a mask that is not of the photograph's size, or marks most of it.
+    """
+    joined = np.zeros((side, side), dtype=bool)
+    for path in paths:
+        marks = read_photograph(path)
+        if marks.shape[:2] != shape:
+            raise InputError(
+                f"{path} has {marks.shape[1]} x {marks.shape[0]} pixels, its photograph {shape[1]} x {shape[0]}:"
+                " masks must lie on the photograph as the data set has it"
+            )
+        marked = (marks > 0).any(2, keepdims=True)
+        if marked.mean() > MOST_MARKED:
+            raise InputError(f"{path} marks {marked.mean():.0%} of its photograph: a mask is 0 where nothing is marked")
+        white: Photograph = (marked * np.full(3, 255)).astype(np.uint8)
+        joined |= cut_square(white, frame, side)[..., 0] > 0
+    return joined
+
+
+def points_at(weights: NDArray[np.floating], mask: Mask) -> float:
+    """The pointing game: 1 where the strongest evidence (S, S) lies in the mask, 0 elsewhere, NaN without evidence.
+
+    Source: Zhang et al. 2018, IJCV 126, section 4.2, without their tolerance of 15 pixels.
+    """
+    if not weights.max() > 0:
+        return float("nan")
+    return float(mask.flat[weights.argmax()])
+
+
+def mass_inside(weights: NDArray[np.floating], mask: Mask) -> float:
+    """Share of the evidence (S, S) in the mask; NaN without evidence."""
+    total = weights.sum()
+    return float((weights * mask).sum() / total) if total > 0 else float("nan")
+
+
+def _owner(stem: str, known: set[str]) -> str | None:
+    """The longest known id that the stem is, or begins with before a `_`."""
+    while stem:
+        if stem in known:
+            return stem
+        stem, sign, _ = stem.rpartition("_")
+        if not sign:
+            return None
+    return None
+
+
+def _kind(path: Path, owner: str, folder: Path) -> str:
+    named = path.stem[len(owner) :].strip("_")
+    if path.parent != folder:
+        return path.parent.name
+    return named or ANY

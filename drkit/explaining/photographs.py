@@ -1,0 +1,108 @@
+"""Photographs as the network sees them, as people see them, and with their discs."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from drkit.data.rendering import InputFormat, render
+from drkit.images.disc import Box, NoDiscError, cut_square, find_disc, square_frame
+from drkit.images.files import Photograph, decode_photograph, read_content
+from drkit.images.filters import apply_steps
+from drkit.records.provenance import sha256_bytes
+
+PICTURE_SIDE = 384  # pixels of a photograph in a picture
+BLUR = 1 / 16  # of the side: sigma of the blur that takes the detail away
+
+
+@dataclass(frozen=True)
+class View:
+    """A photograph, read once.
+
+    Args:
+        pixels: uint8 (S, S, 3) RGB, as a photograph bank would hold it.
+        picture: uint8 (PICTURE_SIDE, PICTURE_SIDE, 3) RGB, the same square for people.
+        disc: (PICTURE_SIDE, PICTURE_SIDE) bool; all of it where no disc is found.
+        has_disc: Whether one was found.
+        frame: The square that was cut from the photograph.
+        shape: Height and width that it was cut from.
+        sha256: Of the file.
+    """
+
+    pixels: Photograph
+    picture: Photograph
+    disc: NDArray[np.bool_]
+    has_disc: bool
+    frame: Box
+    shape: tuple[int, int]
+    sha256: str
+
+
+def read_views(paths: Sequence[Path], side: int, steps: Sequence[str], workers: int | None = None) -> list[View]:
+    """Read photographs in threads.
+
+    Args:
+        paths: Of the files.
+        side: Of the network's photographs, before they are rendered.
+        steps: What `drkit preprocess` would still have to do to them.
+        workers: Threads; None: as many as Python thinks fit.
+
+    Raises:
+        InputError: a photograph that cannot be read.
+    """
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(partial(read_view, side=side, steps=steps), paths))
+
+
+def read_view(path: Path, side: int, steps: Sequence[str] = ()) -> View:
+    """Read one photograph; see `read_views`."""
+    content = read_content(path)
+    photograph = apply_steps(decode_photograph(content, str(path)), steps)
+    frame = square_frame(photograph)
+    picture = cut_square(photograph, frame, PICTURE_SIDE)
+    try:
+        disc, has_disc = find_disc(picture).mask(PICTURE_SIDE, PICTURE_SIDE), True
+    except NoDiscError:
+        disc, has_disc = np.ones((PICTURE_SIDE, PICTURE_SIDE), dtype=bool), False
+    pixels = cut_square(photograph, frame, side)
+    return View(pixels, picture, disc, has_disc, frame, photograph.shape[:2], sha256_bytes(content))
+
+
+def render_views(views: Sequence[View], wanted: InputFormat, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Images (P, 3, S, S) and discs (P, S, S) bool of photographs."""
+    images = render(np.stack([view.pixels for view in views]), wanted, device)
+    discs = np.stack([shrink_mask(view.disc, wanted.side) for view in views])
+    return images, torch.from_numpy(discs).to(device)
+
+
+def shrink_mask(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
+    """A mask (H, H) at another size (side, side): pixels that lie in it by half or more."""
+    return cv2.resize(mask.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA) >= 0.5
+
+
+def blur_discs(images: Tensor, discs: Tensor) -> Tensor:
+    """Images (P, 3, S, S) without detail inside the discs (P, S, S); the surround stays and does not leak in."""
+    sigma = images.shape[-1] * BLUR
+    inside = discs[:, None].to(images.dtype)
+    blurred = _gaussian(images * inside, sigma) / _gaussian(inside, sigma).clamp(min=1e-6)
+    return torch.where(discs[:, None], blurred, images).contiguous(memory_format=torch.channels_last)
+
+
+def _gaussian(images: Tensor, sigma: float) -> Tensor:
+    """Blur (P, C, S, S); beyond the border all is zero."""
+    reach = round(3 * sigma)
+    places = torch.arange(-reach, reach + 1, dtype=images.dtype, device=images.device)
+    kernel = torch.exp(-(places**2) / (2 * sigma**2))
+    kernel = kernel / kernel.sum()
+    planes = images.flatten(0, 1)[:, None].contiguous()  # (P * C, 1, S, S)
+    rows = F.conv2d(planes, kernel[None, None, None], padding=(0, reach))
+    both = F.conv2d(rows, kernel[None, None, :, None], padding=(reach, 0))
+    return both.view(images.shape)

@@ -1,0 +1,174 @@
+"""What was found becomes files: strips, contrasts, raw maps, sheets, and the rows of the manifest."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from drkit.explaining.overlays import AGAINST, FOR, paint, paint_both, strip
+from drkit.explaining.photographs import View
+from drkit.explaining.session import WHATEVER_IS_ASKED, Findings, Session
+from drkit.explaining.sheets import ROWS_A_SHEET, SheetRow, draw_sheet
+from drkit.images.files import Photograph, encode_photograph
+from drkit.records.atomic import write_bytes
+from drkit.records.explanations import ExplainedPhotograph
+
+MOST_SHEETS = 10
+LONGEST_ID = 40  # letters of an image id in a heading
+
+
+def name_files(image_ids: Sequence[str]) -> dict[str, str]:
+    """A file name without suffix for each id: letters, digits, `.`, `-` and `_`, each once."""
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for image_id in image_ids:
+        name = stem = re.sub(r"[^\w.-]", "_", image_id)
+        for number in count(2):
+            if name.lower() not in taken:  # some file systems do not tell A from a
+                break
+            name = f"{stem}-{number}"
+        taken.add(name.lower())
+        names[image_id] = name
+    return names
+
+
+@dataclass
+class Writer:
+    """Writes batch by batch, so that memory does not grow with the cohort.
+
+    Args:
+        session: Who was asked what.
+        folder: Where files go.
+        force: Overwrite what is there.
+        names: File names by image id.
+        photographs: Rows of the manifest so far.
+        sheets: Names of the sheets so far.
+    """
+
+    session: Session
+    folder: Path
+    force: bool
+    names: dict[str, str]
+    photographs: list[ExplainedPhotograph] = field(default_factory=list)
+    sheets: list[str] = field(default_factory=list)
+    _waiting: list[SheetRow] = field(default_factory=list)
+
+    def add(self, findings: Findings, views: Sequence[View]) -> None:
+        """Write a batch's pictures and maps."""
+        for place, view in enumerate(views):
+            row = self._describe(findings, place, view)
+            panels = _panels(self.session, findings, place, view, row)
+            self._write_maps(row, findings, place, view)
+            self._write(row.picture, encode_photograph(strip([picture for _, picture in panels[:3]]), ".png"))
+            if row.contrast:
+                self._write(row.contrast, encode_photograph(panels[-1][1], ".png"))
+            self.photographs.append(row)
+            self._wait(_sheet_row(row, panels, self.session))
+
+    def finish(self) -> None:
+        """Write the last sheet."""
+        if self._waiting:
+            self._write_sheet()
+
+    def _wait(self, row: SheetRow) -> None:
+        if len(self.sheets) < MOST_SHEETS:
+            self._waiting.append(row)
+        if len(self._waiting) == ROWS_A_SHEET:
+            self._write_sheet()
+
+    def _write_sheet(self) -> None:
+        session = self.session
+        name = f"sheet-{len(self.sheets) + 1:02d}.png"
+        header = session.opened.header
+        title = f"{session.opened.run.name}: {session.method}, {header.target}'s grade"
+        self._write(name, draw_sheet(self._waiting, title, session.speaks))
+        self.sheets.append(name)
+        self._waiting.clear()
+
+    def _write_maps(self, row: ExplainedPhotograph, findings: Findings, place: int, view: View) -> None:
+        buffer = BytesIO()
+        np.savez_compressed(
+            buffer,
+            speaking_for=findings.raw.speaking_for[place].float().cpu().numpy(),
+            against=findings.raw.against[place].float().cpu().numpy(),
+            disc=view.disc,
+        )
+        self._write(row.maps, buffer.getvalue())
+
+    def _write(self, name: str, content: bytes) -> None:
+        write_bytes(self.folder / name, content, force=self.force)
+
+    def _describe(self, findings: Findings, place: int, view: View) -> ExplainedPhotograph:
+        row = self.session.cohort.rows.iloc[findings.rows[place]]
+        unit, name = int(findings.unit[place]), self.names[row["image_id"]]
+        outside, area = float(findings.outside[place]), float(1 - view.disc.mean())
+        reference, predicted = _whole(row["reference"]), int(row["predicted_grade"])
+        return ExplainedPhotograph(
+            image_id=str(row["image_id"]),
+            path=_relative(row["path"], self.session.cohort.root),
+            sha256=view.sha256,
+            unit=int(self.session.cohort.units.unit_of[findings.rows[place]]),
+            patient_id=_text(row["patient_id"]),
+            eye=_text(row["eye"]),
+            split=str(row["split"]),
+            picked=bool(row["picked"]),
+            reference_grade=reference,
+            predicted_grade=predicted,
+            score=float(findings.answers.score[unit]),
+            probabilities=tuple(float(share) for share in findings.answers.probabilities[unit]),
+            asked_grade=None if findings.asked_grades is None else int(findings.asked_grades[unit]),
+            share=float(findings.shares[place]),
+            outside_disc=None if np.isnan(outside) else outside,
+            outside_area=area,
+            alarm=bool(outside > area),
+            picture=f"{name}.png",
+            maps=f"{name}.npz",
+            contrast=f"{name}_contrast.png" if place in findings.contrast else None,
+        )
+
+
+def _panels(
+    session: Session, findings: Findings, place: int, view: View, row: ExplainedPhotograph
+) -> list[tuple[str, Photograph]]:
+    """The photograph, for, against, and predicted against reference where they differ, each with its title."""
+    titles = list(session.speaks)
+    if row.asked_grade is not None and session.asked != "score" and session.method not in WHATEVER_IS_ASKED:
+        titles = [f"{words} grade {row.asked_grade}" for words in ("speaks for", "speaks against")]
+    panels = [
+        ("photograph", view.picture),
+        (titles[0], paint(view.picture, findings.drawn_for[place], FOR, view.disc)),
+    ]
+    if titles[1]:
+        panels.append((titles[1], paint(view.picture, findings.drawn_against[place], AGAINST, view.disc)))
+    if place in findings.contrast:
+        painted = paint_both(view.picture, *findings.contrast[place], view.disc)
+        panels.append((f"rather {row.predicted_grade} (orange) than {row.reference_grade} (blue)", painted))
+    return panels
+
+
+def _sheet_row(row: ExplainedPhotograph, panels: Sequence[tuple[str, Photograph]], session: Session) -> SheetRow:
+    known = "unknown" if row.reference_grade is None else str(row.reference_grade)
+    name = row.image_id if len(row.image_id) <= LONGEST_ID else f"{row.image_id[: LONGEST_ID - 3]}..."
+    told = f"{name}   reference {known}, predicted {row.predicted_grade}, score {row.score:.2f}"
+    if session.cohort.units.kind != "image":
+        told += f"   {row.share:.0%} of the {session.cohort.units.kind}'s evidence"
+    warning = f"{row.outside_disc:.0%} of the evidence outside the disc" if row.alarm else ""
+    return SheetRow(told, panels, row.probabilities, row.reference_grade, warning)
+
+
+def _whole(value: object) -> int | None:
+    return None if pd.isna(value) else int(value)  # type: ignore[call-overload]
+
+
+def _text(value: object) -> str | None:
+    return None if pd.isna(value) else str(value)
+
+
+def _relative(path: str, root: str) -> str:
+    found = Path(path)
+    return found.relative_to(root).as_posix() if found.is_relative_to(root) else found.as_posix()

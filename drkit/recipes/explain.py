@@ -1,0 +1,274 @@
+"""`explain`: where the evidence for and against a grade lies, and what that is worth."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from drkit.catalogue import EXPLAINERS, FILTERS, find
+from drkit.errors import OutputExistsError, UsageError, first_few
+from drkit.explaining.cohort import Cohort, gather_cohort
+from drkit.explaining.ledger import Ledger, Means, lesion_table, proof_table
+from drkit.explaining.lesions import find_masks
+from drkit.explaining.photographs import read_views
+from drkit.explaining.picking import Interest, Picked, pick_photographs
+from drkit.explaining.session import Session, check_asked, default_question, examine
+from drkit.explaining.sheets import ROWS_A_SHEET
+from drkit.explaining.writing import MOST_SHEETS, Writer, name_files
+from drkit.grades import Split
+from drkit.models.restoring import OpenedRun, open_run
+from drkit.records.atomic import check_writable
+from drkit.records.explanations import MANIFEST, Explanations, read_explanations, write_explanations
+from drkit.records.layouts import read_dataset
+from drkit.records.manifest import steps_to_apply
+from drkit.records.predictions import Predictions, read_predictions
+from drkit.records.provenance import sha256_file
+from drkit.reporting import Table
+from drkit.talk import say, track, warn
+from drkit.training.runtime import keep_freed_memory, pick_device
+
+
+@dataclass(frozen=True)
+class ExplainConfig:
+    """What is explained.
+
+    Args:
+        data: The data set that the run has graded, in any known layout.
+        methods: Names in the catalogue, at least one.
+        interest: Which photographs are telling.
+        split: Only of this one; None: val where there is one.
+        target_grade: predicted, reference, score, or a grade 0-4; None: predicted for a classifier, else score.
+        layer: Whose map is looked at; None: the backbone's last.
+        fold: Ask only this fold's network; None: those that did not see the photograph, their maps averaged.
+        faithfulness: Put the evidence to the proof.
+        lesions: Folder of masks.
+        predictions: What the run has graded; None: the run's own predictions.
+        out: Folder; None: `explanations/<run>-<method>`. With several methods each has a folder in it.
+        force: Overwrite what is there.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+        workers: Threads that read photographs; None: one a core.
+        seed: Of the proof.
+    """
+
+    data: Path
+    methods: tuple[str, ...] = ("gradcam",)
+    interest: Interest = field(default_factory=Interest)
+    split: Split | None = None
+    target_grade: str | None = None
+    layer: str | None = None
+    fold: int | None = None
+    faithfulness: bool = False
+    lesions: Path | None = None
+    predictions: Path | None = None
+    out: Path | None = None
+    force: bool = False
+    device: str = "auto"
+    workers: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse names that do not exist.
+
+        Raises:
+            UsageError: no method, an unknown one, or an unknown target.
+        """
+        if not self.methods:
+            raise UsageError(f"--method: expected one or more of {', '.join(EXPLAINERS)}")
+        for method in self.methods:
+            find(EXPLAINERS, "method", method)
+        if self.target_grade is not None:
+            check_asked(self.target_grade)
+
+
+@dataclass(frozen=True)
+class ExplainReport:
+    """What was explained.
+
+    Args:
+        run: Its name.
+        asked: predicted, reference, score, or a grade.
+        photographs: How many.
+        reason: Why these.
+        folders: Where the pictures lie, by method.
+        alarms: Photographs whose evidence is denser outside the fundus disc than inside, by method.
+        faithfulness: Figures of the proof, by method; empty where none was asked for.
+        lesions: Figures of the lesions' masks, by method and kind; empty where none were given.
+    """
+
+    run: str
+    asked: str
+    photographs: int
+    reason: str
+    folders: dict[str, Path]
+    alarms: dict[str, tuple[str, ...]]
+    faithfulness: dict[str, Means]
+    lesions: dict[str, dict[str, Means]]
+
+    def story(self) -> Iterator[str | Table]:
+        """The outcome, for people."""
+        yield f"{self.run}: {self.photographs} photographs explained ({self.reason}); asked: {self.asked}"
+        if self.faithfulness:
+            yield proof_table(self.faithfulness)
+            yield (
+                "deletion low, insertion high: the answer goes with the evidence; beyond noise above 0: more than with"
+                " noise in its place; after randomising near 0: the maps show what was learned, not edges"
+            )
+        if self.lesions:
+            yield lesion_table(self.lesions)
+        for method, names in self.alarms.items():
+            if names:
+                yield (
+                    f"shortcut? {method}: in {len(names)} of {self.photographs} photographs the evidence is denser"
+                    f" outside the fundus disc than inside: {first_few(names)}"
+                )
+        for folder in self.folders.values():
+            yield f"wrote {folder}"
+
+
+def run_explain(run_path: Path, config: ExplainConfig) -> ExplainReport:
+    """Explain photographs that a finished run has graded.
+
+    Raises:
+        InputError: no such run, data set, photograph, reference grade or mask.
+        UsageError: a layer or a fold that the run has not.
+        OutputExistsError: a folder is there already.
+    """
+    opened = open_run(run_path, config.fold)
+    folders = {method: _folder(opened, method, config) for method in config.methods}
+    for folder in folders.values():
+        _check_folder(folder, force=config.force)
+    predictions = read_predictions(config.predictions or opened.run.stem)
+    picked = pick_photographs(predictions, config.interest, config.split)
+    cohort = gather_cohort(read_dataset(config.data), predictions, picked, opened.header.architecture.unit)
+    _say_what(predictions, picked, cohort, config.fold)
+    keep_freed_memory()
+    asked = config.target_grade or default_question(opened.header.decision)
+    device = pick_device(config.device)
+    found = {
+        method: _explain(
+            Session(opened, cohort, method, asked, config.layer, config.faithfulness, device, config.seed),
+            picked,
+            folder,
+            config,
+        )
+        for method, folder in folders.items()
+    }
+    return _report(found, folders, cohort)
+
+
+def _explain(session: Session, picked: Picked, folder: Path, config: ExplainConfig) -> Explanations:
+    """One method on all photographs, in batches."""
+    cohort, header = session.cohort, session.opened.header
+    steps = steps_to_apply(Path(cohort.root), header.steps)
+    ledger = Ledger(_masks(config.lesions, cohort, steps))
+    _make_room(folder, force=config.force)
+    writer = Writer(session, folder, config.force, name_files(cohort.rows["image_id"].tolist()))
+    for part in track(cohort.parts(), f"explaining by {session.method}", cohort.num_parts):
+        rows = cohort.rows.iloc[part.batch.rows]
+        views = read_views([Path(path) for path in rows["path"]], header.bank_side, steps, config.workers)
+        findings = examine(session, part, views)
+        ledger.add(findings, views, rows)
+        writer.add(findings, views)
+    writer.finish()
+    explanations = _manifest(session, picked, writer, ledger)
+    write_explanations(explanations, folder, force=config.force)
+    return explanations
+
+
+def _manifest(session: Session, picked: Picked, writer: Writer, ledger: Ledger) -> Explanations:
+    opened, (speaks_for, speaks_against) = session.opened, session.speaks
+    checkpoints = [opened.run.checkpoint(header.fold) for header in opened.headers]
+    return Explanations(
+        run=opened.run.name,
+        checkpoints={path.name: sha256_file(path) for path in checkpoints},
+        method=session.method,
+        layer=session.layer,
+        target=opened.header.target,
+        asked=session.asked,
+        unit=opened.header.architecture.unit,
+        reason=picked.reason,
+        speaks_for=speaks_for,
+        speaks_against=speaks_against,
+        sheets=tuple(writer.sheets),
+        photographs=tuple(writer.photographs),
+        faithfulness=ledger.proof(),
+        lesions=ledger.lesions(),
+    )
+
+
+def _report(found: Mapping[str, Explanations], folders: Mapping[str, Path], cohort: Cohort) -> ExplainReport:
+    first = next(iter(found.values()))
+    alarms = {method: tuple(row.image_id for row in each.photographs if row.alarm) for method, each in found.items()}
+    return ExplainReport(
+        run=first.run,
+        asked=first.asked,
+        photographs=cohort.num_photographs,
+        reason=first.reason,
+        folders=dict(folders),
+        alarms=alarms,
+        faithfulness={method: each.faithfulness for method, each in found.items() if each.faithfulness},
+        lesions={method: each.lesions for method, each in found.items() if each.lesions},
+    )
+
+
+def _folder(opened: OpenedRun, method: str, config: ExplainConfig) -> Path:
+    if config.out is None:
+        return Path("explanations") / f"{opened.run.name}-{method}"
+    return config.out if len(config.methods) == 1 else config.out / method
+
+
+def _check_folder(folder: Path, *, force: bool) -> None:
+    """Refuse early what would be refused late."""
+    if folder.is_dir() and any(folder.iterdir()) and not force:
+        raise OutputExistsError(f"{folder} is there already: choose another --out, or overwrite it with --force")
+    check_writable(folder / MANIFEST, force=force)
+
+
+def _make_room(folder: Path, *, force: bool) -> None:
+    """Remove what an earlier manifest lists: pictures of other photographs must not stay beside the new ones."""
+    if not (force and (folder / MANIFEST).is_file()):
+        return
+    earlier = read_explanations(folder)
+    (folder / MANIFEST).unlink()
+    for name in earlier.files():
+        if Path(name).name == name:  # a manifest from elsewhere removes nothing outside its folder
+            (folder / name).unlink(missing_ok=True)
+
+
+def _masks(folder: Path | None, cohort: Cohort, steps: Sequence[str]) -> dict[str, dict[str, list[Path]]]:
+    """Masks of the explained photographs.
+
+    Raises:
+        UsageError: the run cuts its photographs in a way that masks cannot follow.
+    """
+    if folder is None:
+        return {}
+    cutting = [step for step in steps if FILTERS[step.partition(":")[0]].changes_frame]
+    if cutting:
+        raise UsageError(
+            f"--lesions: the run still has to cut these photographs ({', '.join(cutting)}), and masks cannot follow:"
+            " preprocess photographs and masks alike, and explain those"
+        )
+    rows = [row for number in cohort.numbers for row in cohort.units.rows_of[number]]
+    return find_masks(folder, cohort.rows["image_id"].iloc[rows].tolist())
+
+
+def _say_what(predictions: Predictions, picked: Picked, cohort: Cohort, fold: int | None) -> None:
+    chosen = predictions.rows["image_id"].isin(picked.image_ids).to_numpy(dtype=bool)
+    seen = int((predictions.leaked_rows() & chosen).sum())
+    if seen:
+        warn(f"the run was trained on {seen} of these photographs: that shows what it learned, not how it generalises")
+    if fold is not None and (others := _num_seen_by(cohort, fold)):
+        warn(f"fold {fold} was trained on {others} of these photographs: leave --fold out to ask those that were not")
+    more = cohort.num_photographs - len(picked.image_ids)
+    together = f", and {more} of the same {cohort.units.kind}s" if more else ""
+    num = len(picked.image_ids)
+    say(f"explaining {num} photograph{'s' if num != 1 else ''}{together}: {picked.reason}")
+    most = MOST_SHEETS * ROWS_A_SHEET
+    if cohort.num_photographs > most:
+        say(f"sheets show the first {most} photographs; each has its own picture")
+
+
+def _num_seen_by(cohort: Cohort, fold: int) -> int:
+    """How many picked photographs another fold held out, so that this one has seen them."""
+    folds = cohort.rows["fold"]
+    return int((cohort.rows["picked"] & (folds != fold).fillna(False)).sum())

@@ -1,0 +1,96 @@
+"""Class activation maps a second, beside pytorch-grad-cam and the bare forward pass, batch 16 at 224 pixels.
+
+Run: python tests/benchmarks/explain.py
+Needs pip install --no-deps grad-cam ttach (its dependencies would overwrite opencv-python).
+"""
+
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from drkit.data.units import Places
+from drkit.explaining.activation_maps import explain_gradcam
+from drkit.explaining.inquiry import Inquiry
+from drkit.explaining.questions import GradeQuestion, Reading
+from drkit.models.grader import Grader, build_grader
+from drkit.records.checkpoint import Architecture
+from drkit.training.runtime import keep_freed_memory
+
+BATCH, SIDE, ROUNDS = 16, 224, 5
+BACKBONES = ("resnet18", "tf_efficientnet_lite0")
+
+
+class Plain(nn.Module):
+    """The grader as other libraries want it: images to logits."""
+
+    def __init__(self, grader: Grader) -> None:
+        super().__init__()
+        self.grader = grader
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, S, S) to (B, 5)."""
+        return self.grader(images)
+
+
+def build(name: str) -> Grader:
+    """A grader of five classes, untrained."""
+    architecture = Architecture(name, SIDE, "image", 1, "mean-max", False, "", "cross-entropy", False, 0.0)
+    return build_grader(architecture, pretrained=False).eval()
+
+
+def rates(jobs: dict[str, Callable[[], object]]) -> dict[str, float]:
+    """Best photographs a second of each job, the jobs in turn, so that other work on the machine hits all alike."""
+    best = dict.fromkeys(jobs, 0.0)
+    for _ in range(ROUNDS):
+        for name, job in jobs.items():
+            start = time.perf_counter()
+            job()
+            best[name] = max(best[name], BATCH / (time.perf_counter() - start))
+    return best
+
+
+def measure(name: str) -> dict[str, float]:
+    """Photographs a second: bare forward pass, drkit's maps, pytorch-grad-cam's maps."""
+    from pytorch_grad_cam import GradCAM
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    grader = build(name)
+    images = torch.randn(BATCH, 3, SIDE, SIDE).contiguous(memory_format=torch.channels_last)
+    places = Places.alone(BATCH)
+    question = GradeQuestion(Reading("cross-entropy", 0.0), torch.full((BATCH,), 2))
+    inquiry = Inquiry(grader, images, images, torch.ones(BATCH, SIDE, SIDE, dtype=torch.bool), places, question)
+    library = GradCAM(Plain(grader), [grader.backbone])
+    targets = [ClassifierOutputTarget(2)] * BATCH
+
+    def bare() -> Tensor:
+        with torch.inference_mode():
+            return grader(images)
+
+    jobs = {
+        "forward": bare,
+        "drkit": lambda: explain_gradcam(inquiry).enlarged(SIDE),
+        "pytorch-grad-cam": lambda: library(images, targets),
+    }
+    for job in jobs.values():
+        job()
+    return rates(jobs)
+
+
+def main() -> None:
+    """Print a row a backbone."""
+    keep_freed_memory()
+    print(f"torch threads: {torch.get_num_threads()}")
+    print("backbone               forward   drkit  pytorch-grad-cam  times grad-cam  of the limit")
+    for name in BACKBONES:
+        found = measure(name)
+        ratio, limit = found["drkit"] / found["pytorch-grad-cam"], found["drkit"] / found["forward"]
+        print(
+            f"{name:22s} {found['forward']:5.1f}/s {found['drkit']:5.1f}/s {found['pytorch-grad-cam']:14.1f}/s"
+            f" {ratio:14.1f} {limit:13.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main()

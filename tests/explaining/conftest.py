@@ -1,0 +1,77 @@
+"""Small networks with the grader's face, and questions put to them."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from drkit.data.units import Places
+from drkit.explaining.inquiry import Inquiry
+from drkit.explaining.questions import Question, Reading, ScoreQuestion
+
+
+class SmallGrader(nn.Module):
+    """Convolutions, mean pool, the mean over the photographs of a unit, a linear head: all that can be done by hand."""
+
+    def __init__(self, num_outputs: int = 5, bends: bool = True) -> None:
+        super().__init__()
+        bend: list[nn.Module] = [nn.ReLU(inplace=True)] if bends else []
+        first, second = nn.Conv2d(3, 6, 3, padding=1), nn.Conv2d(6, 8, 3, padding=1, stride=2)
+        self.backbone = nn.Sequential(first, *bend, second, *bend)
+        self.head = nn.Linear(8, num_outputs)
+
+    def maps(self, images: Tensor, places: Places) -> Tensor:
+        return self.backbone(images)
+
+    def grade(self, maps: Tensor, places: Places) -> Tensor:
+        pooled = maps.mean((2, 3))
+        sums = pooled.new_zeros(places.num_units, pooled.shape[1]).index_add(0, places.unit, pooled)
+        counts = torch.bincount(places.unit, minlength=places.num_units)[:, None]
+        return self.head(sums / counts)
+
+    def forward(self, images: Tensor, places: Places) -> Tensor:
+        return self.grade(self.maps(images, places), places)
+
+
+PAIRS = Places(torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1]), torch.tensor([0, 0, 1, 1]), 2, 2)
+
+
+@pytest.fixture
+def inquire() -> Callable[..., Inquiry]:
+    """Build an inquiry about random images: `inquire(grader, question, places, side)`."""
+
+    def build(
+        grader: nn.Module,
+        question: Question | None = None,
+        places: Places | None = None,
+        side: int = 16,
+        layer: str | None = None,
+    ) -> Inquiry:
+        places = places or Places.alone(4)
+        torch.manual_seed(1)
+        images = torch.randn(len(places.unit), 3, side, side)
+        discs = torch.zeros(len(images), side, side, dtype=torch.bool)
+        discs[:, 1:-1, 1:-1] = True
+        baseline = torch.where(discs[:, None], torch.zeros_like(images), images)
+        question = question or ScoreQuestion(Reading("cross-entropy", 0.0))
+        return Inquiry(grader.eval(), images, baseline, discs, places, question, layer)
+
+    return build
+
+
+@pytest.fixture
+def make_grader() -> Callable[..., SmallGrader]:
+    """Build a small grader from a seed: `make_grader(bends=False)`."""
+
+    def build(seed: int = 0, num_outputs: int = 5, bends: bool = True) -> SmallGrader:
+        torch.manual_seed(seed)
+        return SmallGrader(num_outputs, bends).eval()
+
+    return build
+
+
+@pytest.fixture
+def pairs() -> Places:
+    """Two units of two photographs each."""
+    return PAIRS

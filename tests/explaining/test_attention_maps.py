@@ -1,0 +1,92 @@
+"""Attention as it is: maps of places, weights of photographs, gates of channels."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from drkit.data.units import Places
+from drkit.errors import UsageError
+from drkit.explaining.attention_maps import attended_places, channel_gates, explain_attention
+from drkit.explaining.evidence import unit_shares
+from drkit.explaining.questions import Reading, ScoreQuestion
+from drkit.models.attention import Watched, watch
+from drkit.models.grader import Grader, build_grader
+from drkit.records.checkpoint import Architecture
+
+
+def _grader(attention: str, fusion: str = "mean-max") -> Grader:
+    """A grader of an eye's two photographs that has learned something, at random."""
+    torch.manual_seed(0)
+    grader = build_grader(
+        Architecture("test_efficientnet", 64, "eye", 2, fusion, False, attention, "regression", False, 0.0)
+    )
+    for module, std in ((grader.attention, 0.3), (grader.fusion, 3.0)):
+        for parameter in module.parameters():
+            nn.init.normal_(parameter, std=std)
+    return grader.eval()
+
+
+def test_a_spatial_gate_is_shown_as_it_is(inquire, pairs: Places) -> None:
+    grader = _grader("spatial")
+    inquiry = inquire(grader, ScoreQuestion(Reading("regression", 1.0)), pairs, side=64)
+    maps = grader.maps(inquiry.images, pairs)
+    gates = (grader.attention(maps) / maps)[:, 0]
+    assert torch.allclose(explain_attention(inquiry).signed, gates - 1, atol=1e-4)
+
+
+def test_self_attention_shows_what_each_place_gives(inquire, pairs: Places) -> None:
+    grader = _grader("self:heads=2")
+    inquiry = inquire(grader, ScoreQuestion(Reading("regression", 1.0)), pairs, side=64)
+    (seen,) = watch(grader.attention, grader.maps(inquiry.images, pairs))
+    signed = explain_attention(inquiry).signed
+    assert signed.shape == (4, 2, 2)
+    assert torch.allclose(signed.sum((1, 2)), torch.zeros(4), atol=1e-5)  # what one gives more, others give less
+    assert signed[1, 1, 0] == pytest.approx(4 * seen.values[1, :, :, 2].mean().item() - 1, abs=1e-5)
+
+
+def test_factors_are_worked_out_by_hand() -> None:
+    maps = torch.zeros(1, 5, 1, 2)
+    gate = Watched("spatial", "places", torch.tensor([[[0.5, 1.5]]]))
+    given = Watched("self", "pairs", torch.tensor([[[[0.8, 0.2], [0.6, 0.4]]]]))
+    channels = Watched("se", "channels", torch.ones(1, 5))
+    assert attended_places([channels], maps) is None
+    assert torch.allclose(attended_places([gate, channels, given], maps), torch.tensor([[[0.7, 0.9]]]))
+
+
+@pytest.mark.parametrize("attention", ["", "se", "spatial"])
+def test_a_photographs_share_is_the_weight_it_got(inquire, pairs: Places, attention: str) -> None:
+    grader = _grader(attention, "attention")
+    inquiry = inquire(grader, ScoreQuestion(Reading("regression", 1.0)), pairs, side=64)
+    weights = grader.fusion.weights(grader.embed(inquiry.images, pairs), pairs)
+    evidence = explain_attention(inquiry)
+    assert (weights[0] - weights[1]).abs() > 1e-3
+    assert torch.allclose(unit_shares(evidence, pairs), weights, atol=1e-5)
+
+
+def test_a_run_without_such_attention_is_refused(inquire, pairs: Places) -> None:
+    question = ScoreQuestion(Reading("regression", 1.0))
+    with pytest.raises(UsageError, match=r"\(se, eca\) looks at channels.*drkit plot attention"):
+        explain_attention(inquire(_grader("se,eca"), question, pairs, side=64))
+    with pytest.raises(UsageError, match="no attention to show"):
+        explain_attention(inquire(_grader(""), question, pairs, side=64))
+
+
+def test_channel_gates_are_what_the_channels_are_multiplied_with(pairs: Places) -> None:
+    grader, images = _grader("se,spatial,eca"), torch.randn(4, 3, 64, 64)
+    maps = grader.maps(images, pairs)
+    with torch.no_grad():
+        factors = (grader.attention(maps) / maps)[..., 0, 0]
+    place = watch(grader.attention, maps)[1].values[:, 0, 0]
+    gates = channel_gates(grader, images, pairs)
+    assert torch.allclose(gates * place[:, None], factors, atol=1e-3)
+    assert channel_gates(_grader("spatial"), images, pairs) is None
+
+
+def test_weights_hang_on_the_photographs_and_not_on_their_order(inquire, pairs: Places) -> None:
+    grader = _grader("", "attention")
+    inquiry = inquire(grader, ScoreQuestion(Reading("regression", 1.0)), pairs, side=64)
+    turned = replace(inquiry, images=inquiry.images[[1, 0, 3, 2]])
+    own, other = (unit_shares(explain_attention(asked), pairs) for asked in (inquiry, turned))
+    assert torch.allclose(own[[1, 0, 3, 2]], other, atol=1e-5)

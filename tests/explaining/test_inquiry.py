@@ -1,0 +1,80 @@
+"""Laying a network bare: layers by name, tokens as maps, one photograph of a unit changed."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from drkit.data.units import Places
+from drkit.errors import UsageError
+from drkit.explaining.activation_maps import explain_hirescam
+from drkit.explaining.inquiry import Inquiry, as_map, ask_variants, expose, find_layer
+
+
+def test_the_last_layer_by_name_is_the_last_map(make_grader: Callable, inquire: Callable[..., Inquiry]) -> None:
+    grader = make_grader()
+    by_default, by_name = explain_hirescam(inquire(grader)), explain_hirescam(inquire(grader, layer="2"))
+    # Layer 2 is the last convolution, before the ReLU: its gradient is nothing where the ReLU cuts.
+    assert torch.allclose(by_default.signed, by_name.signed, atol=1e-6)
+
+
+def test_an_earlier_layer_has_its_own_size_and_the_same_answer(
+    make_grader: Callable, inquire: Callable[..., Inquiry]
+) -> None:
+    grader = make_grader()
+    early, late = expose(inquire(grader, layer="0")), expose(inquire(grader))
+    assert early.activations.shape == (4, 6, 16, 16)
+    assert late.activations.shape == (4, 8, 8, 8)
+    assert torch.allclose(early.logits, late.logits)
+
+
+def test_an_unknown_layer_names_near_ones(make_grader: Callable) -> None:
+    named = nn.Module()
+    named.backbone = nn.Module()
+    named.backbone.network = nn.ModuleDict({"layer3": nn.Identity(), "stem": nn.Identity()})
+    assert find_layer(named, "layer3") is named.backbone.network["layer3"]
+    with pytest.raises(UsageError, match="did you mean layer3"):
+        find_layer(named, "layer33")
+    with pytest.raises(UsageError, match="its stations are layer3, stem"):
+        find_layer(named, "zzz")
+
+
+def test_a_layer_without_a_map_is_refused_and_its_hook_removed(
+    make_grader: Callable, inquire: Callable[..., Inquiry]
+) -> None:
+    grader = make_grader()
+    with pytest.raises(UsageError, match="head gives no map"):
+        expose(inquire(grader, layer="head"))
+    with pytest.raises(UsageError, match="run 2 times"):
+        expose(inquire(grader, layer="1"))  # one ReLU, used twice
+    assert not any(module._forward_hooks for module in grader.modules())
+
+
+@pytest.mark.parametrize(
+    ("shape", "prefix", "expected"),
+    [((2, 5, 4, 4), 0, (2, 5, 4, 4)), ((2, 4, 4, 5), 0, (2, 5, 4, 4)), ((2, 17, 5), 1, (2, 5, 4, 4)),
+     ((2, 16, 5), 0, (2, 5, 4, 4)), ((2, 16, 5), 1, (2, 5, 4, 4))],
+)  # fmt: skip
+def test_every_kind_of_output_becomes_a_map(shape: tuple, prefix: int, expected: tuple) -> None:
+    assert as_map(torch.zeros(shape), "x", prefix).shape == expected
+
+
+def test_tokens_keep_their_places() -> None:
+    tokens = torch.arange(18.0).reshape(1, 9, 2)
+    assert as_map(tokens, "x")[0, 0].tolist() == [[0, 2, 4], [6, 8, 10], [12, 14, 16]]
+    with pytest.raises(UsageError, match="gives no map"):
+        as_map(torch.zeros(1, 7, 2), "x")
+
+
+def test_changing_one_photograph_of_a_unit_equals_asking_the_whole_unit_again(
+    make_grader: Callable, inquire: Callable[..., Inquiry], pairs: Places
+) -> None:
+    inquiry = inquire(make_grader(), places=pairs)
+    torch.manual_seed(5)
+    variants = torch.randn(3, *inquiry.images.shape[1:])
+    found = ask_variants(inquiry, inquiry.maps(), 3, variants)
+    for variant, answer in zip(variants, found, strict=True):
+        changed = inquiry.images.clone()
+        changed[3] = variant
+        assert torch.allclose(inquiry.question.ask(inquiry.logits(changed))[1], answer, atol=1e-6)

@@ -1,0 +1,110 @@
+"""Integrated gradients, occlusion and ScoreCAM: what they must sum to, and the libraries where installed."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from drkit.data.units import Places
+from drkit.explaining.inquiry import Inquiry
+from drkit.explaining.pixel_maps import explain_integrated_gradients, explain_occlusion, explain_scorecam
+from drkit.explaining.questions import GradeQuestion, Reading, ScoreQuestion
+
+GRADES = torch.tensor([0, 1, 2, 3])
+QUESTION = GradeQuestion(Reading("cross-entropy", 0.0), GRADES)
+
+
+class _Asked(nn.Module):
+    """The question as a network of its own, for libraries."""
+
+    def __init__(self, inquiry: Inquiry) -> None:
+        super().__init__()
+        self.inquiry = inquiry
+
+    def forward(self, images: Tensor) -> Tensor:
+        copies = len(images) // 4
+        question = GradeQuestion(QUESTION.reading, GRADES.repeat(copies))
+        return question.ask(self.inquiry.grader(images, Places.alone(len(images))))
+
+
+@pytest.mark.parametrize("in_pairs", [False, True])
+def test_integrated_gradients_sum_to_the_difference_of_the_answers(
+    in_pairs: bool, make_grader: Callable, inquire: Callable[..., Inquiry], pairs: Places
+) -> None:
+    places = pairs if in_pairs else Places.alone(4)
+    inquiry = inquire(make_grader(), ScoreQuestion(Reading("cross-entropy", 0.0)), places)
+    ask = inquiry.question.ask
+    expected = ask(inquiry.logits(inquiry.images)) - ask(inquiry.logits(inquiry.baseline))
+    mass = explain_integrated_gradients(inquiry).signed.sum((1, 2))
+    sums = torch.zeros(places.num_units).index_add(0, places.unit, mass)
+    assert torch.allclose(sums, expected, atol=0.02 * expected.abs().max().item())  # ReLUs bend between the points
+    assert expected.abs().max() > 0.01
+
+
+def test_nothing_outside_the_disc_is_evidence_where_the_baseline_is_the_photograph(
+    make_grader: Callable, inquire: Callable[..., Inquiry]
+) -> None:
+    inquiry = inquire(make_grader())
+    outside = explain_integrated_gradients(inquiry).signed[~inquiry.discs]
+    assert (outside == 0).all()
+
+
+def test_integrated_gradients_are_captums(make_grader: Callable, inquire: Callable[..., Inquiry]) -> None:
+    attr = pytest.importorskip("captum.attr", reason="captum is not installed")
+    inquiry = inquire(make_grader(), QUESTION)
+    theirs = attr.IntegratedGradients(_Asked(inquiry)).attribute(
+        inquiry.images, baselines=inquiry.baseline, n_steps=200, internal_batch_size=4
+    )
+    ours = explain_integrated_gradients(inquiry).signed
+    assert torch.allclose(ours, theirs.sum(1).float(), atol=2e-3)
+
+
+def test_occlusion_is_captums(make_grader: Callable, inquire: Callable[..., Inquiry]) -> None:
+    attr = pytest.importorskip("captum.attr", reason="captum is not installed")
+    inquiry = inquire(make_grader(), QUESTION)
+    whole = Inquiry(**{**vars(inquiry), "discs": torch.ones_like(inquiry.discs)})
+    theirs = attr.Occlusion(_Asked(whole)).attribute(
+        whole.images, sliding_window_shapes=(3, 2, 2), strides=(3, 1, 1), baselines=whole.baseline
+    )
+    assert torch.allclose(explain_occlusion(whole).signed, theirs[:, 0], atol=1e-5)
+
+
+def test_occlusion_finds_the_one_square_that_counts(inquire: Callable[..., Inquiry], make_grader: Callable) -> None:
+    grader = make_grader(num_outputs=1)
+    marked = torch.zeros(1, 1, 16, 16)
+    marked[..., 4:6, 10:12] = 1
+
+    class Watching(nn.Module):
+        def maps(self, images: Tensor, places: Places) -> Tensor:
+            return images * marked
+
+        def grade(self, maps: Tensor, places: Places) -> Tensor:
+            return maps.mean((1, 2, 3))[:, None]
+
+    inquiry = inquire(grader, ScoreQuestion(Reading("regression", 0.0)))
+    watched = Inquiry(**{**vars(inquiry), "grader": Watching(), "images": torch.ones_like(inquiry.images)})
+    found = explain_occlusion(watched)
+    assert (found.against <= 1e-9).all()
+    strongest = found.speaking_for[0] == found.speaking_for[0].max()
+    assert strongest[4:6, 10:12].all()
+    assert found.speaking_for[0, 8:, :8].max() == 0
+
+
+def test_scorecam_weighs_channels_by_what_they_show(make_grader: Callable, inquire: Callable[..., Inquiry]) -> None:
+    """By hand: each channel's mask, the answer it leaves, the rise above the baseline's answer."""
+    inquiry = inquire(make_grader(), QUESTION)
+    maps = inquiry.maps()
+    image, baseline = inquiry.images[2], inquiry.baseline[2]
+    nothing = _ask_one(inquiry, baseline)
+    expected = torch.zeros(8, 8)
+    for channel in maps[2]:
+        mask = (channel - channel.min()) / (channel.max() - channel.min())
+        shown = nn.functional.interpolate(mask[None, None], (16, 16), mode="bilinear")[0]
+        expected += (_ask_one(inquiry, baseline + shown * (image - baseline)) - nothing) * channel
+    assert torch.allclose(explain_scorecam(inquiry).signed[2], expected, atol=1e-5)
+
+
+def _ask_one(inquiry: Inquiry, image: Tensor) -> Tensor:
+    with torch.no_grad():
+        return QUESTION.of(torch.tensor([2])).ask(inquiry.grader(image[None], Places.alone(1)))

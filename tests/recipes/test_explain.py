@@ -1,0 +1,241 @@
+"""`drkit explain` on real files: pictures, maps, manifest, proof, and what is refused."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from drkit.cli.app import app
+from drkit.cli.explain import ALL
+from drkit.errors import InputError, OutputExistsError, UsageError
+from drkit.explaining.picking import Interest
+from drkit.recipes.explain import ExplainConfig, run_explain
+from drkit.recipes.finetune import RunPlace, run_finetune
+from drkit.records.explanations import read_explanations
+from drkit.records.predictions import read_predictions
+from drkit.reporting import Table, as_json
+from drkit.talk import Silence, listening
+
+if TYPE_CHECKING:
+    from drkit.training.config import TrainingConfig
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Heard(Silence):
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, sentence: str) -> None:
+        self.warnings.append(sentence)
+
+
+@pytest.fixture(scope="module")
+def patient_run(small_config: "TrainingConfig", tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that sees all photographs of a patient at once, in two folds."""
+    config = replace(small_config, unit="patient", folds=2, epochs=1, loss="cross-entropy", choose="last")
+    return run_finetune(config, RunPlace(tmp_path_factory.mktemp("folds") / "runs", "whole")).run
+
+
+@pytest.fixture(scope="module")
+def explained(run_stem: Path, eyes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All of val, with proof and masks."""
+    out = tmp_path_factory.mktemp("explained") / "gradcam"
+    config = ExplainConfig(eyes, split="val", out=out, faithfulness=True, lesions=eyes / "lesions", device="cpu")
+    report = run_explain(run_stem, config)
+    assert report.photographs == 8
+    return out
+
+
+def test_everything_that_the_manifest_lists_is_there_and_nothing_else(explained: Path) -> None:
+    explanations = read_explanations(explained)
+    assert sorted(explanations.files()) == sorted(p.name for p in explained.iterdir() if p.name != "manifest.json")
+    assert (explanations.method, explanations.asked, explanations.unit) == ("gradcam", "score", "image")
+    assert len(explanations.sheets) == 2
+    for name in explanations.files():
+        if name.endswith(".png"):
+            picture = cv2.imread(str(explained / name))
+            assert len({tuple(colour) for colour in picture.reshape(-1, 3)[::97]}) > 20
+
+
+def test_the_manifest_says_what_the_run_says(explained: Path, run_stem: Path) -> None:
+    rows = read_predictions(run_stem).rows.set_index("image_id")
+    for row in read_explanations(explained).photographs:
+        own = rows.loc[row.image_id]
+        assert row.score == pytest.approx(own["score"], abs=1e-4)
+        assert row.predicted_grade == own["predicted_grade"]
+        assert row.reference_grade == own["patient_grade"]
+        assert sum(row.probabilities) == pytest.approx(1, abs=1e-6)
+        assert not Path(row.path).is_absolute()
+        assert row.share == 1.0
+        assert (row.contrast is None) == (row.predicted_grade == row.reference_grade)
+        assert row.alarm == (row.outside_disc > row.outside_area)
+
+
+def test_raw_maps_are_not_negative_and_load_without_pickle(explained: Path) -> None:
+    for row in read_explanations(explained).photographs:
+        with np.load(explained / row.maps, allow_pickle=False) as maps:
+            assert maps["speaking_for"].shape == maps["against"].shape
+            assert maps["speaking_for"].min() >= 0
+            assert (maps["speaking_for"] * maps["against"] == 0).all()
+            assert maps["disc"].dtype == bool
+
+
+def test_the_proof_and_the_lesions_have_figures_with_intervals(explained: Path) -> None:
+    explanations = read_explanations(explained)
+    for figure in ("deletion", "insertion", "drop", "increase", "beyond_noise", "after_randomising", "noise_deletion"):
+        mean = explanations.faithfulness[figure]
+        assert mean["low"] <= mean["value"] <= mean["high"]
+        assert (mean["cases"], mean["patients"]) == (8, 2)
+    means = explanations.lesions["lesion"]
+    assert 0 <= means["mass"]["value"] <= 1
+    assert 0 < means["area"]["value"] < 0.5
+
+
+@pytest.mark.parametrize("method", ALL)
+def test_every_method_on_every_kind_of_grader(method: str, patient_run: Path, eyes: Path, tmp_path: Path) -> None:
+    """A patient's photographs are explained together, on one scale, by the fold that did not see them."""
+    chosen = read_predictions(patient_run).of_split("train").rows["image_id"].iloc[0]
+    config = ExplainConfig(eyes, (method,), Interest(ids=(chosen,)), out=tmp_path / "a", device="cpu")
+    assert run_explain(patient_run, config).photographs == 4
+    explanations = read_explanations(tmp_path / "a")
+    rows = explanations.photographs
+    assert (explanations.unit, explanations.asked) == ("patient", "predicted")
+    assert [row.picked for row in rows].count(True) == 1
+    assert sum(row.share for row in rows) == pytest.approx(1, abs=1e-5)
+    assert len({row.unit for row in rows}) == len({row.score for row in rows}) == 1
+    own = read_predictions(patient_run).rows.set_index("image_id").loc[chosen]
+    assert rows[0].score == pytest.approx(own["score"], abs=1e-4)  # of the fold that held the patient out
+
+
+def test_one_fold_can_be_asked_and_says_when_it_has_seen_the_photograph(
+    patient_run: Path, eyes: Path, tmp_path: Path
+) -> None:
+    rows = read_predictions(patient_run).of_split("train").rows
+    held_out_by_0 = rows["image_id"][rows["fold"] == 0].iloc[0]
+    heard = Heard()
+    with listening(heard):
+        for fold in (0, 1):
+            interest = Interest(ids=(held_out_by_0,))
+            run_explain(patient_run, ExplainConfig(eyes, interest=interest, fold=fold, out=tmp_path / str(fold)))
+    assert [sentence for sentence in heard.warnings if "fold" in sentence] == [
+        "fold 1 was trained on 1 of these photographs: leave --fold out to ask those that were not"
+    ]
+    with pytest.raises(UsageError, match="--fold 7"):
+        run_explain(patient_run, ExplainConfig(eyes, fold=7, out=tmp_path / "x"))
+
+
+def test_an_earlier_layer_gives_a_finer_map_and_an_unknown_one_is_refused(
+    run_stem: Path, eyes: Path, tmp_path: Path
+) -> None:
+    config = ExplainConfig(eyes, interest=Interest(worst=1), out=tmp_path / "a", device="cpu")
+    run_explain(run_stem, config)
+    run_explain(run_stem, replace(config, layer="blocks.0", out=tmp_path / "b"))
+    sizes = []
+    for name in "ab":
+        row = read_explanations(tmp_path / name).photographs[0]
+        with np.load(tmp_path / name / row.maps) as maps:
+            sizes.append(maps["against"].shape[0])
+    assert sizes[1] > sizes[0]
+    with pytest.raises(UsageError, match="the network has no such layer: did you mean blocks"):
+        run_explain(run_stem, replace(config, layer="blocs", out=tmp_path / "c"))
+
+
+def test_the_same_again_and_other_photographs_leave_nothing_behind(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
+    config = ExplainConfig(eyes, interest=Interest(worst=2), out=tmp_path / "a", device="cpu")
+    run_explain(run_stem, config)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir() if path.name != "manifest.json"}
+    with pytest.raises(OutputExistsError, match="--force"):
+        run_explain(run_stem, config)
+    run_explain(run_stem, replace(config, force=True))
+    assert {name: (tmp_path / "a" / name).read_bytes() for name in before} == before
+    run_explain(run_stem, replace(config, force=True, interest=Interest(best=1)))
+    assert sorted(read_explanations(tmp_path / "a").files()) == sorted(
+        path.name for path in (tmp_path / "a").iterdir() if path.name != "manifest.json"
+    )
+
+
+def test_a_planted_shortcut_raises_the_alarm(
+    run_stem: Path, eyes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that reads a corner of the photograph is told from one that reads the retina."""
+    from drkit.models.grader import Grader
+
+    def corner(self: Grader, images: torch.Tensor, places: object) -> torch.Tensor:
+        maps = torch.zeros(len(images), self.backbone.num_features, 8, 8)
+        maps[:, :, :2, :2] = 1.0 + images[:, :1, :2, :2].detach()
+        return maps
+
+    config = ExplainConfig(eyes, interest=Interest(worst=2), out=tmp_path / "a", device="cpu")
+    monkeypatch.setattr(Grader, "maps", corner)
+    report = run_explain(run_stem, config)
+    assert len(report.alarms["gradcam"]) == 2
+    told = [
+        part for part in report.story() if isinstance(part, str) and part.startswith("shortcut? gradcam: in 2 of 2")
+    ]
+    assert len(told) == 1
+
+
+def test_mistakes_are_refused(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
+    config = ExplainConfig(eyes, out=tmp_path / "a", device="cpu")
+    with pytest.raises(UsageError, match="unknown method 'gradcan': did you mean gradcam"):
+        replace(config, methods=("gradcan",))
+    with pytest.raises(UsageError, match="--target-grade predict: did you mean predicted"):
+        replace(config, target_grade="predict")
+    with pytest.raises(InputError, match=r"has not graded 999_l1"):
+        run_explain(run_stem, replace(config, interest=Interest(ids=("999_l1",))))
+    with pytest.raises(InputError, match=r"the reference grade of .* is not known"):
+        run_explain(run_stem, replace(config, split="test", target_grade="reference"))
+    with pytest.raises(InputError, match="expected a finished run"):
+        run_explain(tmp_path / "nothing", config)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "photo.jpg").write_bytes(next((eyes / "val").rglob("*.jpg")).read_bytes())
+    with pytest.raises(InputError, match="name with --data the data set that the run has graded"):
+        run_explain(run_stem, replace(config, data=other))
+
+
+def test_the_command_answers_in_words_and_in_json(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
+    common = ["explain", str(run_stem), "--data", str(eyes), "--per-grade", "1", "--device", "cpu"]
+    shown = CliRunner().invoke(app, [*common, "--out", str(tmp_path / "a"), "--method", "gradcam,hirescam"])
+    assert shown.exit_code == 0, shown.output
+    assert (tmp_path / "a" / "hirescam" / "manifest.json").exists()
+    answered = CliRunner().invoke(app, [*common, "--out", str(tmp_path / "b"), "--json", "--target-grade", "3"])
+    answer = json.loads(answered.stdout)
+    assert answer["asked"] == "3"
+    assert answer["photographs"] == len(read_explanations(tmp_path / "b").photographs)
+    refused = CliRunner().invoke(app, [*common, "--between", "2-3"])
+    assert refused.exit_code == 2
+    assert "two grades are expected, as 2,3" in refused.stderr
+
+
+def test_the_report_tells_the_proof_in_a_table(explained: Path, run_stem: Path, eyes: Path, tmp_path: Path) -> None:
+    config = ExplainConfig(eyes, ("eigencam",), Interest(worst=2), out=tmp_path / "a", faithfulness=True, device="cpu")
+    report = run_explain(run_stem, config)
+    table = next(part for part in report.story() if isinstance(part, Table))
+    assert [row[0] for row in table.rows] == ["eigencam", "noise of the same grain"]
+    assert as_json(report)["faithfulness"]["eigencam"]["deletion"]["cases"] == 2
+
+
+def test_task_e_runs_on_synthetic_eyes(eyes: Path, tmp_path: Path) -> None:
+    scripts = Path(sys.executable).parent
+    small = {"EPOCHS": "2", "INPUT": "64", "PER_GRADE": "1", "PROVED": "gradcam", "METHODS": "gradcam"}
+    done = subprocess.run(
+        [ROOT / "examples" / "task_e.sh", eyes, tmp_path / "out"],
+        env=os.environ | small | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"curves.png", "epochs.png", "errors.png", "worst", "proof", "lesions"} <= written
+    assert "Faithfulness" in done.stdout
+    assert "pointing game" in done.stdout
