@@ -60,13 +60,30 @@ def cross_fit(score: ArrayLike, reference: ArrayLike, fold: ArrayLike) -> NDArra
     Raises:
         ValueError: as `fit_cut_points`.
     """
-    scores, grades = _check(score, reference)
-    folds = np.asarray(fold)
+    scores, folds = np.asarray(score, dtype=np.float64), np.asarray(fold)
     decided = np.empty(len(scores), dtype=np.int8)
-    for held_out in (folds == number for number in np.unique(folds)):
-        cut_points = fit_cut_points(scores[~held_out], grades[~held_out])
+    for number, cut_points in fit_without_each(score, reference, fold).items():
+        held_out = folds == number
         decided[held_out] = decide("cut_points", np.empty((0, NUM_GRADES)), scores[held_out], cut_points)
     return decided
+
+
+def fit_without_each(score: ArrayLike, reference: ArrayLike, fold: ArrayLike) -> dict[int, CutPoints]:
+    """For each fold the cut points that were fitted on the other folds' rows, by the fold's number.
+
+    Args:
+        score: (N,) finite.
+        reference: (N,) grades 0-4.
+        fold: (N,) to which fold a row belongs.
+
+    Raises:
+        ValueError: as `fit_cut_points`.
+    """
+    scores, grades = _check(score, reference)
+    folds = np.asarray(fold)
+    return {
+        int(number): fit_cut_points(scores[folds != number], grades[folds != number]) for number in np.unique(folds)
+    }
 
 
 def _check(score: ArrayLike, reference: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from drkit.decisions import decide
 from drkit.errors import InputError, first_few
 from drkit.grades import NUM_GRADES
-from drkit.records.predictions import PROBABILITY_COLUMNS, Predictions, patient_keys
+from drkit.records.predictions import PROBABILITY_COLUMNS, Predictions, PredictionsMeta, patient_keys
 
 Reading = Literal["photograph", "eye", "patient"]
 Index = NDArray[np.int64]
@@ -67,9 +67,17 @@ def _join(predictions: Predictions, reference: Index, keys: NDArray[np.str_], pa
         )
     sums = np.stack([np.bincount(case, column) for column in _answers(predictions).T], 1)
     means: NDArray[np.float64] = sums / np.bincount(case)[:, None]
-    meta = predictions.meta
-    predicted = decide(meta.decision, means[:, :NUM_GRADES], means[:, -1], meta.cut_points)
+    predicted = _decide(predictions.meta, means, predictions.rows["fold"].iloc[first])
     return Cases(joined, predicted.astype(np.int64), patients[first], means)
+
+
+def _decide(meta: PredictionsMeta, answers: NDArray[np.float64], fold: pd.Series) -> NDArray[np.int8]:
+    """Grades of answers (C, 6), those that a fold held out by the cut points of the other folds."""
+    grades = decide(meta.decision, answers[:, :NUM_GRADES], answers[:, -1], meta.cut_points)
+    for number, cut_points in enumerate(meta.fold_cut_points):
+        held_out = (fold == number).fillna(False).to_numpy(dtype=bool)
+        grades[held_out] = decide("cut_points", answers[held_out, :NUM_GRADES], answers[held_out, -1], cut_points)
+    return grades
 
 
 def _answers(predictions: Predictions) -> NDArray[np.float64]:

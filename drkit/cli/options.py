@@ -74,7 +74,7 @@ ListBackbones = Annotated[
         callback=_list_backbones,
         is_eager=True,
         metavar="PATTERN",
-        help="List the backbones that match, as in 'eff*', with parameters, input size and whether weights are at hand.",
+        help="List the backbones that match, as in 'eff*': parameters, input size, whether weights are at hand.",
     ),
 ]
 

@@ -17,7 +17,7 @@ EXAMPLES = (
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="A finished run: its stem, or any of its files.")],
+    run: Annotated[Path, typer.Argument(help="A finished run: its stem, or any of its files; or an ensemble's .json.")],
     data: Data = Path("DeepDRiD"),
     split: Annotated[Split | None, typer.Option(help="Only this split's photographs.")] = None,
     out: Annotated[

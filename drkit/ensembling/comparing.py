@@ -17,7 +17,7 @@ from drkit.ensembling.weight import Best, Weight
 from drkit.metrics import PatientBootstrap, confusion, interval, quadratic_weighted_kappa
 from drkit.talk import track
 
-BASELINES: Mapping[str, Method] = {"best member": Best("hard"), "best member, cut points": Best("soft")}
+BASELINES: Mapping[str, Method] = {"best member": Best("hard"), "best member with cut points": Best("soft")}
 PLAIN_MEAN = "plain mean"
 METHODS: Mapping[str, Method] = {
     "vote, majority": Vote("hard"),
@@ -35,7 +35,7 @@ METHODS: Mapping[str, Method] = {
 
 @dataclass(frozen=True)
 class Gain:
-    """How much more something agrees than the stronger of the two baselines.
+    """How much more something agrees than something else.
 
     Args:
         difference: In quadratic weighted kappa.
@@ -59,7 +59,8 @@ class Contender:
         kind: `baseline`, `method`, or `member` as it is.
         nested: Agreement on patients it was not fitted on.
         naive_kappa: Quadratic weighted kappa on the patients it was fitted on; None for a member.
-        gain: Over the stronger baseline; None for that one itself.
+        gain: Over the best member as chosen within the folds, the stronger of its two forms; None for that itself.
+        gain_in_hindsight: Over the member that turned out best; None for that itself.
     """
 
     name: str
@@ -67,14 +68,16 @@ class Contender:
     nested: Agreement
     naive_kappa: float | None
     gain: Gain | None
+    gain_in_hindsight: Gain | None
 
 
 def compare_methods(nest: Nest, plain: str, *, num_resamples: int) -> tuple[Contender, ...]:
     """Compare all methods, each member as it is, and the plain mean.
 
     The best member is chosen anew in each outer fold, on the other folds. It stands here twice, by its own grades
-    and by cut points such as the methods have, and gains are over whichever of the two agrees better: what is gained
-    over it is gained by combining.
+    and by cut points such as the methods have, and gains are over whichever of the two agrees better. Among members
+    that are nearly equal such a choice is unlucky more often than not, because whoever is best on some patients has had
+    its luck there; so gains are also given over the member that turned out best, which nobody could have known.
 
     Args:
         nest: The graded photographs.
@@ -92,7 +95,10 @@ def compare_methods(nest: Nest, plain: str, *, num_resamples: int) -> tuple[Cont
     predicted = np.stack([*(found.grades for found in nested.values()), *members])
     truth, draws = nest.truth, {"num_resamples": num_resamples, "seed": nest.seed}
     kappas = quadratic_weighted_kappa(confusion(truth.reference, predicted))
-    gains = measure_gains(truth.reference, predicted, truth.patients, int(kappas[: len(BASELINES)].argmax()), **draws)
+    chosen, best = int(kappas[: len(BASELINES)].argmax()), len(nested) + int(kappas[len(nested) :].argmax())
+    gains, hindsight = (
+        measure_gains(truth.reference, predicted, truth.patients, baseline, **draws) for baseline in (chosen, best)
+    )
     naive = [_naive_kappa(nest, found) for found in nested.values()] + [None] * len(members)
     return tuple(
         Contender(
@@ -101,6 +107,7 @@ def compare_methods(nest: Nest, plain: str, *, num_resamples: int) -> tuple[Cont
             nested=measure_agreement(truth.reference, predicted[place], truth.patients, **draws),
             naive_kappa=naive[place],
             gain=gains[place],
+            gain_in_hindsight=hindsight[place],
         )
         for place, name in enumerate(names)
     )
@@ -151,21 +158,31 @@ def measure_gains(
 
 def judge(contenders: Sequence[Contender], num_patients: int) -> str:
     """What the comparison carries, in a sentence."""
-    baseline = next(item.name for item in contenders if item.gain is None)
-    methods = [item for item in contenders if item.kind == "method"]
-    top = max(methods, key=lambda item: item.nested.quadratic_weighted_kappa)
+    chosen, hindsight = best_members(contenders)
+    top = max(
+        (item for item in contenders if item.kind == "method"), key=lambda item: item.nested.quadratic_weighted_kappa
+    )
     assert top.gain is not None
-    low, high = top.gain.joint_interval
-    figures = (
-        f"{top.gain.difference:+.3f} in quadratic kappa ({low:+.3f} to {high:+.3f} for {len(contenders) - 1}"
-        f" comparisons at once, {num_patients} patients)"
+    assert top.gain_in_hindsight is not None
+    told = (
+        f"{_tell(top.gain)} against the {chosen} chosen within the folds, {_tell(top.gain_in_hindsight)} against"
+        f" {hindsight}, the best in hindsight (intervals hold for {len(contenders) - 1} comparisons at once,"
+        f" {num_patients} patients)"
     )
-    if low > 0:
-        return f"Combining pays: {top.name} agrees better than the {baseline} chosen within the folds, {figures}."
-    return (
-        f"Whether combining pays cannot be told: {top.name} is highest, and against the {baseline} chosen within the"
-        f" folds it is {figures}. The highest of several is flattered by being picked."
-    )
+    if min(top.gain.joint_interval[0], top.gain_in_hindsight.joint_interval[0]) > 0:
+        return f"Combining pays: {top.name} agrees better than any single member, {told}."
+    return f"Whether combining pays cannot be told: {top.name} is highest, {told}."
+
+
+def best_members(contenders: Sequence[Contender]) -> tuple[str, str]:
+    """Names of what gains are over: the stronger baseline, and the member that turned out best."""
+    chosen = next(item.name for item in contenders if item.gain is None)
+    return chosen, next(item.name for item in contenders if item.gain_in_hindsight is None)
+
+
+def _tell(gain: Gain) -> str:
+    low, high = gain.joint_interval
+    return f"{gain.difference:+.3f} in quadratic kappa ({low:+.3f} to {high:+.3f})"
 
 
 def _naive_kappa(nest: Nest, found: Nested) -> float:

@@ -75,7 +75,8 @@ def channel_gates(grader: Grader, images: Tensor, places: Places) -> Tensor | No
 
 def _share_out(signed: Tensor, weights: Tensor, discs: Tensor) -> Evidence:
     """Evidence (P, h, w) whose mass is each photograph's weight; where there is none, spread over the disc."""
-    inside = F.adaptive_avg_pool2d(discs[:, None].to(signed.dtype), signed.shape[1:])[:, 0]  # (P, h, w)
+    size = signed.shape[1], signed.shape[2]
+    inside = F.adaptive_avg_pool2d(discs[:, None].to(signed.dtype), size)[:, 0]  # (P, h, w)
     mass = signed.abs().sum((1, 2), keepdim=True)
     spread = torch.where(mass > 0, signed, inside)
     shared = spread / spread.abs().sum((1, 2), keepdim=True).clamp(min=torch.finfo(mass.dtype).tiny)

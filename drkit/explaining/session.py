@@ -27,7 +27,7 @@ ASKED: tuple[str, ...] = ("predicted", "reference", "score", *map(str, range(NUM
 # Methods that do not hear the question, and what they show instead.
 WHATEVER_IS_ASKED: Mapping[str, tuple[str, str]] = {
     "eigencam": ("the strongest pattern, whatever the grade", ""),
-    "attention": ("attended to more than evenly", "attended to less than evenly"),
+    "attention": ("attended to", "attended to less than evenly"),
 }
 
 Strengths = NDArray[np.float32]  # (P, S, S) in [0, 1]

@@ -1,22 +1,26 @@
 """Sheets: photographs beside what speaks for and against, with grades and probabilities."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from io import BytesIO
+from dataclasses import dataclass, field
+from typing import Any
 
-import matplotlib as mpl
-from matplotlib.axes import Axes
+import cv2
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from drkit.explaining.overlays import AGAINST, FOR, colour_bar
 from drkit.grades import GRADE_NAMES, NUM_GRADES
-from drkit.images.files import Photograph
+from drkit.images.files import Photograph, encode_photograph
 
 ROWS_A_SHEET = 6
 
-_SIDE, _BARS, _HEAD, _FOOT = 2.1, 1.7, 0.62, 0.66  # inches: a panel, the bars, a row's heading, the legend
-_STYLE = {"font.size": 8, "savefig.dpi": 130, "axes.spines.top": False, "axes.spines.right": False}
-_REFERENCE, _OTHER = "#009E73", "#BBBBBB"
+_DPI = 130
+_PANEL, _GAP, _EDGE = 273, 13, 20  # pixels: a picture's side, between pictures, around all
+_TITLE, _HEAD, _FOOT = 46, 82, 82  # pixels of height: the sheet's title, a row's heading, the legend
+_BAR, _BETWEEN, _TALL, _ROOM = 32, 12, 175, 52  # pixels: a bar, between bars, a bar of probability 1, before the bars
+_REFERENCE, _OTHER, _ALARM, _QUIET = "#009E73", "#BBBBBB", "#B03A00", "#595959"
 
 
 @dataclass(frozen=True)
@@ -47,63 +51,89 @@ def draw_sheet(rows: Sequence[SheetRow], title: str, scale: tuple[str, str]) -> 
         scale: What orange and blue speak for, in words; the second empty where there is no blue.
     """
     num_panels = max(len(row.panels) for row in rows)
-    width = 0.3 + num_panels * (_SIDE + 0.1) + 0.45 + _BARS
-    height = 0.35 + len(rows) * (_SIDE + _HEAD) + _FOOT
-    with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
-        figure = Figure(figsize=(width, height))
-        figure.text(0.15 / width, 1 - 0.14 / height, title, fontsize=10, weight="bold", va="top")
-        for number, row in enumerate(rows):
-            _draw_row(figure, row, 0.35 + number * (_SIDE + _HEAD), num_panels)
-        _draw_legend(figure, scale)
-        buffer = BytesIO()
-        figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+    width = 2 * _EDGE + num_panels * (_PANEL + _GAP) + _ROOM + NUM_GRADES * (_BAR + _BETWEEN)
+    paper = _Paper.blank(_TITLE + len(rows) * (_PANEL + _HEAD) + _FOOT, width)
+    paper.write(title, _EDGE, 16, fontsize=10, weight="bold")
+    for number, row in enumerate(rows):
+        top = _TITLE + number * (_PANEL + _HEAD)
+        _draw_row(paper, row, top)
+        _draw_bars(paper, row, _EDGE + num_panels * (_PANEL + _GAP) + _ROOM, top + _HEAD)
+    _draw_legend(paper, scale)
+    return paper.encoded()
 
 
-def _draw_row(figure: Figure, row: SheetRow, top: float, num_panels: int) -> None:
-    width, height = figure.get_size_inches()
-    figure.text(0.15 / width, 1 - (top + 0.18) / height, row.heading, fontsize=8.5, va="top", parse_math=False)
+@dataclass
+class _Paper:
+    """Pixels, and text that is set on them at the end; places in pixels from the upper left corner."""
+
+    pixels: Photograph
+    texts: list[tuple[str, int, int, dict[str, Any]]] = field(default_factory=list)
+
+    @classmethod
+    def blank(cls, height: int, width: int) -> "_Paper":
+        return cls(np.full((height, width, 3), 255, np.uint8))
+
+    def paste(self, picture: Photograph, left: int, top: int) -> None:
+        height, width = picture.shape[:2]
+        self.pixels[top : top + height, left : left + width] = picture
+
+    def fill(self, colour: str, left: int, top: int, width: int, height: int) -> None:
+        self.pixels[top : top + height, left : left + width] = np.rint(np.array(to_rgb(colour)) * 255)
+
+    def write(self, text: str, left: int, top: int, **style: Any) -> None:
+        self.texts.append((text, left, top, {"fontsize": 8.0, "va": "top", "parse_math": False, **style}))
+
+    def encoded(self) -> bytes:
+        height, width = self.pixels.shape[:2]
+        figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
+        figure.figimage(self.pixels, origin="upper")
+        for text, left, top, style in self.texts:
+            figure.text(left / width, 1 - top / height, text, **style)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        return encode_photograph(np.asarray(canvas.buffer_rgba())[..., :3].copy(), ".png")
+
+
+def _draw_row(paper: _Paper, row: SheetRow, top: int) -> None:
+    paper.write(row.heading, _EDGE, top + 22, fontsize=8.5)
     if row.warning:
-        figure.text(0.15 / width, 1 - (top + 0.34) / height, row.warning, fontsize=8, va="top", color="#B03A00")
-    below = top + _HEAD
+        paper.write(row.warning, _EDGE, top + 42, color=_ALARM)
     for column, (name, picture) in enumerate(row.panels):
-        axes = _axes(figure, 0.15 + column * (_SIDE + 0.1), below, _SIDE, _SIDE)
-        axes.imshow(picture, interpolation="lanczos")
-        axes.set_title(name, fontsize=8, pad=3)
-        axes.set_axis_off()
-    left = 0.15 + num_panels * (_SIDE + 0.1) + 0.4
-    _draw_bars(_axes(figure, left, below + 0.25, _BARS, _SIDE - 0.6), row)
+        left = _EDGE + column * (_PANEL + _GAP)
+        paper.paste(_fitted(picture), left, top + _HEAD)
+        paper.write(name, left + _PANEL // 2, top + _HEAD - 5, ha="center", va="bottom")
 
 
-def _draw_bars(axes: Axes, row: SheetRow) -> None:
-    colours = [_REFERENCE if grade == row.reference else _OTHER for grade in range(NUM_GRADES)]
-    axes.bar(range(NUM_GRADES), row.probabilities, color=colours, width=0.75)
+def _fitted(picture: Photograph) -> Photograph:
+    shrinks = len(picture) > _PANEL
+    resized = cv2.resize(picture, (_PANEL, _PANEL), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    return resized.astype(np.uint8, copy=False)
+
+
+def _draw_bars(paper: _Paper, row: SheetRow, left: int, top: int) -> None:
+    """The probability of each grade, the reference grade's green."""
+    ground = top + 34 + _TALL
+    middle = left + (NUM_GRADES * (_BAR + _BETWEEN) - _BETWEEN) // 2
+    paper.write("probability of each grade", middle, top - 5, ha="center", va="bottom")
     for grade, share in enumerate(row.probabilities):
-        axes.text(grade, share + 0.02, f"{share:.2f}", ha="center", fontsize=6.5)
-    axes.set(xticks=range(NUM_GRADES), ylim=(0, 1.12), yticks=(0, 0.5, 1))
-    axes.set_title("probability of each grade", fontsize=8, pad=3)
-    known = row.reference is not None
-    axes.set_xlabel(f"green: reference, {GRADE_NAMES[row.reference or 0]}" if known else "reference unknown")
+        at, tall = left + grade * (_BAR + _BETWEEN), round(share * _TALL)
+        paper.fill(_REFERENCE if grade == row.reference else _OTHER, at, ground - tall, _BAR, tall)
+        paper.write(f"{share:.2f}", at + _BAR // 2, ground - tall - 3, ha="center", va="bottom", fontsize=6.5)
+        paper.write(str(grade), at + _BAR // 2, ground + 6, ha="center")
+    paper.fill("black", left - 6, ground, NUM_GRADES * (_BAR + _BETWEEN), 1)
+    known = "reference unknown" if row.reference is None else f"green: reference, {GRADE_NAMES[row.reference]}"
+    paper.write(known, middle, ground + 28, ha="center")
 
 
-def _draw_legend(figure: Figure, scale: tuple[str, str]) -> None:
-    width, height = figure.get_size_inches()
+def _draw_legend(paper: _Paper, scale: tuple[str, str]) -> None:
+    top = len(paper.pixels) - _FOOT + 18
     for number, (words, colours) in enumerate(zip(scale, (FOR, AGAINST), strict=True)):
         if words:
-            left = 0.15 + number * (_SIDE + 0.1) * 1.5
-            axes = _axes(figure, left, height - 0.5, 1.1, 0.13)
-            axes.imshow(colour_bar(colours, 220, 26), aspect="auto")
-            axes.set_axis_off()
-            figure.text((left + 1.18) / width, 0.5 / height, words, fontsize=8, va="top", parse_math=False)
+            left = _EDGE + number * 420
+            paper.paste(colour_bar(colours, 140, 17), left, top)
+            paper.write(words, left + 152, top + 1)
     told = (
-        "weak to strong, for and against on one scale (one unit's photographs, too), a comparison of two grades on its"
-        " own; nothing is painted outside the fundus disc"
+        "weak to strong; for and against on one scale, which a unit's photographs share, a comparison of two grades on"
+        " its own;\nnothing is painted outside the fundus disc"
     )
-    figure.text(0.15 / width, 0.22 / height, told, fontsize=7, color="0.35", va="top")
-
-
-def _axes(figure: Figure, left: float, top: float, wide: float, tall: float) -> Axes:
-    """Axes at a place in inches from the upper left corner."""
-    width, height = figure.get_size_inches()
-    axes: Axes = figure.add_axes((left / width, 1 - (top + tall) / height, wide / width, tall / height))
-    return axes
+    paper.write(told, _EDGE, top + 25, fontsize=6.5, color=_QUIET)

@@ -156,7 +156,8 @@ def _sheet_row(row: ExplainedPhotograph, panels: Sequence[tuple[str, Photograph]
     name = row.image_id if len(row.image_id) <= LONGEST_ID else f"{row.image_id[: LONGEST_ID - 3]}..."
     told = f"{name}   reference {known}, predicted {row.predicted_grade}, score {row.score:.2f}"
     if session.cohort.units.kind != "image":
-        told += f"   {row.share:.0%} of the {session.cohort.units.kind}'s evidence"
+        shown = "attention" if session.method == "attention" else "evidence"
+        told += f"   {row.share:.0%} of the {session.cohort.units.kind}'s {shown}"
     warning = f"{row.outside_disc:.0%} of the evidence outside the disc" if row.alarm else ""
     return SheetRow(told, panels, row.probabilities, row.reference_grade, warning)
 

@@ -5,15 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from drkit.errors import InputError
 from drkit.grades import NUM_GRADES
-from drkit.plotting.style import COLOURS, GRADE_COLOURS, GRADE_MARKERS, break_name, open_panels, styled
+from drkit.plotting.style import COLOURS, GRADE_COLOURS, GRADE_MARKERS, break_name, open_panels, place_legend, styled
 
 NUM_SHUFFLES = 200
-NUM_SHOWN = 6  # channels
+NUM_SHOWN = 5  # channels
 NEAR = 0.05  # of 1: a gate that does next to nothing
+LEAST = 1.0  # percent: an axis shows at least so much
 
 
 @dataclass(frozen=True)
@@ -109,26 +111,31 @@ def correlation_ratios(values: NDArray[np.float64], groups: NDArray[np.int64]) -
 
 
 def draw_gates(gates: Gates, title: str) -> Figure:
-    """Draw how far channels are opened, how much photographs of each grade are changed, and the telling channels."""
+    """Draw how far channels are opened, how much photographs of each grade are changed, and the telling channels.
+
+    No axis shows less than a percent to either side, so that what is next to nothing looks like it.
+    """
     with styled():
         figure, panels = open_panels(3)
         _draw_channels(panels[0], gates)
         _draw_distances(panels[1], gates)
-        _draw_telling(panels[2], gates)
+        lines = _draw_telling(panels[2], gates)
         figure.suptitle(break_name(title, 90))
+        place_legend(figure, lines)
     return figure
 
 
 def _draw_channels(axes: Axes, gates: Gates) -> None:
-    means = gates.factors.mean(0)
-    axes.hist(means, bins=30, color=COLOURS[0])
-    axes.axvline(1, color="black", linewidth=0.8)
-    axes.set(title="channels", xlabel="mean gate (1: unchanged)", ylabel="number of channels")
+    changes = _in_percent(gates.factors.mean(0))
+    reach = max(np.abs(changes).max() * 1.05, LEAST)
+    axes.hist(changes, bins=31, range=(-reach, reach), color=COLOURS[0])
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.set(title="channels", xlabel="opened by, % (mean gate)", ylabel="number of channels")
 
 
 def _draw_distances(axes: Axes, gates: Gates) -> None:
     """A point a photograph, and the mean of each grade."""
-    distance = np.abs(gates.factors - 1).mean(1)
+    distance = np.abs(_in_percent(gates.factors)).mean(1)
     jitter = np.random.default_rng(0).uniform(-0.3, 0.3, len(distance))
     for grade in range(NUM_GRADES):
         chosen = gates.grades == grade
@@ -136,22 +143,31 @@ def _draw_distances(axes: Axes, gates: Gates) -> None:
             axes.plot(grade + jitter[chosen], distance[chosen], GRADE_MARKERS[grade], ms=2.5, alpha=0.5, mew=0,
                       color=GRADE_COLOURS[grade])  # fmt: skip
             axes.hlines(distance[chosen].mean(), grade - 0.38, grade + 0.38, color="black", linewidth=1.4)
-    axes.set(title="photographs", xlabel="reference grade", ylabel="mean distance of a gate from 1")
+    axes.set(title="photographs", xlabel="reference grade", ylabel="mean change, %")
+    axes.set_ylim(0, max(distance.max() * 1.05, LEAST))
     axes.set_xticks(range(NUM_GRADES))
 
 
-def _draw_telling(axes: Axes, gates: Gates) -> None:
+def _draw_telling(axes: Axes, gates: Gates) -> list[Line2D]:
     """The channels whose gates go with the grade most closely, picked on these very photographs."""
     means, grades = _by_patient(gates)
     telling = np.argsort(-correlation_ratios(means, grades), kind="stable")[:NUM_SHOWN]
     present = np.unique(grades)
-    for number, channel in enumerate(telling):
-        heights = [means[grades == grade, channel].mean() for grade in present]
-        marker = (*GRADE_MARKERS, "v")[number % (len(GRADE_MARKERS) + 1)]
-        axes.plot(present, heights, marker=marker, ms=4, color=COLOURS[number], label=f"{channel}")
-    axes.set(title=f"the {len(telling)} most telling channels", xlabel="patient's worst grade", ylabel="mean gate")
+    heights = 100 * np.stack([means[grades == grade][:, telling].mean(0) for grade in present])  # (G, channels)
+    heights -= 100 * means[:, telling].mean(0)
+    lines = [
+        axes.plot(present, column, marker=marker, ms=4, color=colour, label=f"channel {channel}")[0]
+        for column, marker, colour, channel in zip(heights.T, GRADE_MARKERS, COLOURS, telling, strict=False)
+    ]
+    reach = max(np.abs(heights).max() * 1.1, LEAST)
+    axes.set(title="the most telling channels", xlabel="patient's worst grade", ylabel="gate less its mean, %")
+    axes.set_ylim(-reach, reach)
     axes.set_xticks(range(NUM_GRADES))
-    axes.legend(title="channel", fontsize=6.5, title_fontsize=6.5, ncols=2, loc="best", handlelength=1.2)
+    return lines
+
+
+def _in_percent(factors: NDArray[np.float64]) -> NDArray[np.float64]:
+    return 100 * (factors - 1)
 
 
 def _by_patient(gates: Gates) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

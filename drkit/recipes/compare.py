@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drkit.agreement import with_interval
-from drkit.ensembling.comparing import Contender, compare_methods, judge
+from drkit.ensembling.comparing import Contender, Gain, best_members, compare_methods, judge
 from drkit.ensembling.config import CompareConfig
 from drkit.ensembling.fusing import Fusion, build_fuser
 from drkit.ensembling.members import read_members
@@ -59,7 +59,9 @@ class CompareReport:
             f"The {self.target}'s grade{joined}: {self.photographs} photographs of {self.patients} patients in"
             f" {self.folds} outer folds; 95 % intervals over patients"
         )
-        columns = ("", "quadratic kappa", "naive", "plain kappa", "accuracy", "less the baseline", "P(no gain)")
+        chosen, hindsight = best_members(self.contenders)
+        less = f"less the {chosen}\nas chosen in the folds", f"less {hindsight},\nbest in hindsight"
+        columns = ("", "quadratic kappa", "naive", "plain kappa", "accuracy", *less)
         yield Table(title, columns, [_row(contender) for contender in self.contenders])
         yield from self.remarks
         yield self.sentence
@@ -145,6 +147,10 @@ def _row(item: Contender) -> tuple[str, ...]:
         "-" if item.naive_kappa is None else f"{item.naive_kappa:.3f}",
         f"{found.plain_kappa:.3f}, {found.band}",
         f"{found.accuracy:.3f}",
-        "baseline" if gain is None else f"{gain.difference:+.3f} ({gain.interval[0]:+.3f} to {gain.interval[1]:+.3f})",
-        "-" if gain is None else f"{gain.probability_of_no_gain:.3f}",
+        _tell_gain(gain),
+        _tell_gain(item.gain_in_hindsight),
     )
+
+
+def _tell_gain(gain: Gain | None) -> str:
+    return "-" if gain is None else f"{gain.difference:+.3f} ({gain.interval[0]:+.3f} to {gain.interval[1]:+.3f})"

@@ -42,7 +42,7 @@ def run_gates(run_path: Path, data: Path, config: PictureConfig) -> PictureRepor
     gates = Gates(_gather(opened, drawn, data), drawn.reference, drawn.predictions.patients())
     figures = measure_gates(gates, config.seed)
     report = PictureReport(config.out, (opened.run.name,), (figures.sentence(),), (asdict(figures),))
-    blocks = opened.header.architecture.attention
+    blocks = ",".join(block.partition(":")[0] for block in opened.header.architecture.attention.split(","))
     return save(draw_gates(gates, f"{opened.run.name}: gates of {blocks}; {drawn.title}"), config, report)
 
 

@@ -1,7 +1,7 @@
 """`predict`: a trained run grades photographs."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +15,8 @@ from drkit.data.cache import default_cache_dir
 from drkit.data.patients import name_unknown_patients
 from drkit.data.rendering import InputFormat, dihedral_views, render
 from drkit.data.units import Unit, Units, build_units
+from drkit.ensembling.applying import predict_ensemble
+from drkit.ensembling.saving import is_ensemble, read_ensemble
 from drkit.errors import InputError
 from drkit.grades import NUM_GRADES, SPLITS, Split, Target
 from drkit.inference import Answers, run_units
@@ -25,9 +27,15 @@ from drkit.records.checkpoint import CheckpointHeader
 from drkit.records.labels import Labels
 from drkit.records.layouts import read_dataset
 from drkit.records.manifest import steps_to_apply
-from drkit.records.predictions import Predictions, PredictionsMeta, build_predictions, write_predictions
+from drkit.records.predictions import (
+    Predictions,
+    PredictionsMeta,
+    build_predictions,
+    read_predictions,
+    write_predictions,
+)
 from drkit.records.provenance import sha256_file
-from drkit.records.runs import Run
+from drkit.records.runs import find_run
 from drkit.reporting import Table
 from drkit.talk import warn
 from drkit.training.runtime import keep_freed_memory, pick_device
@@ -65,7 +73,7 @@ class PredictReport:
     """What was graded.
 
     Args:
-        run: That graded.
+        run: Or ensemble, that graded.
         predictions: The file that was written.
         target: Whose grade was predicted.
         photographs: How many of each split.
@@ -95,12 +103,24 @@ def run_predict(run_path: Path, config: PredictConfig) -> PredictReport:
         InputError: no such run, no such data set, or photographs that cannot be read.
         OutputExistsError: the predictions file is there already.
     """
-    opened = open_run(run_path)
-    out = config.out or Path("predictions") / f"{opened.run.name}.parquet"
+    stem = run_path.with_suffix("") if is_ensemble(run_path) else find_run(run_path).stem
+    out = config.out or Path("predictions") / f"{stem.name}.parquet"
     check_writable(out, force=config.force)
-    predictions = grade_dataset(opened, config)
+    predictions = grade_with(run_path, config)
     write_predictions(predictions, out, force=config.force)
-    return _report(predictions, opened.run, out)
+    return _report(predictions, stem, out)
+
+
+def grade_with(path: Path, config: PredictConfig) -> Predictions:
+    """Grade a data set with a run, or with an ensemble whose members grade it first."""
+    if not is_ensemble(path):
+        return grade_dataset(open_run(path), config)
+    return predict_ensemble(read_ensemble(path), lambda member: grade_with(member, _as_needed(member, config)))
+
+
+def _as_needed(member: Path, config: PredictConfig) -> PredictConfig:
+    """With embeddings where the member was fitted with them."""
+    return replace(config, embeddings=read_predictions(member).embeddings() is not None)
 
 
 def grade_dataset(opened: OpenedRun, config: PredictConfig) -> Predictions:
@@ -196,11 +216,11 @@ def _meta(labels: Labels, opened: OpenedRun, seen: np.ndarray) -> PredictionsMet
     )
 
 
-def _report(predictions: Predictions, run: Run, out: Path) -> PredictReport:
+def _report(predictions: Predictions, stem: Path, out: Path) -> PredictReport:
     rows = predictions.rows
     counts = rows["split"].value_counts()
     return PredictReport(
-        run=run.stem,
+        run=stem,
         predictions=out,
         target=predictions.meta.target,
         photographs={split: int(counts[split]) for split in SPLITS if split in counts},

@@ -265,7 +265,8 @@ def _warn(predictions: Predictions, agreement: Agreement, by: Reading) -> None:
         talk.warn(f"{name}: one single grade, so nothing could disagree: kappa is undefined and given as 0")
     if agreement.patients < FEW_PATIENTS:
         talk.warn(f"{name}: {agreement.patients} patients are too few for an interval to be trusted")
-    if by != "photograph" and decision == "cut_points" and predictions.rows["fold"].notna().any():
+    in_fold = predictions.rows["fold"].notna().any()
+    if by != "photograph" and decision == "cut_points" and in_fold and not predictions.meta.fold_cut_points:
         talk.warn(f"{name}: joined out-of-fold rows are decided by cut points that were fitted on them too")
 
 

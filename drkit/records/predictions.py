@@ -58,6 +58,7 @@ class PredictionsMeta:
         unit: What one forward pass saw: image, eye or patient.
         decision: How a grade was made of probabilities and score, one of `drkit.decisions.DECISIONS`.
         cut_points: The four thresholds of the decision `cut_points`, else None.
+        fold_cut_points: The same for the rows of each fold, fitted on the other folds; empty without folds.
         trained_on: Splits the weights were fitted on.
         trained_on_images: Ids of further rows that the weights, or those they began from, were fitted on.
         folds: Number of cross-validation parts, 0 without.
@@ -81,6 +82,7 @@ class PredictionsMeta:
     labels_sha256: str | None
     provenance: dict[str, Any] = field(default_factory=dict)
     trained_on_images: tuple[str, ...] = ()
+    fold_cut_points: tuple[tuple[float, ...], ...] = ()
     schema_version: int = SCHEMA_VERSION
 
 
@@ -321,7 +323,8 @@ def _check_meta(meta: PredictionsMeta, source: str) -> None:
             raise InputError(f"{source}: metadata {key} '{odd[0]}' is none of {', '.join(allowed)}")
     if meta.decision == "cut_points":
         try:
-            decide("cut_points", np.eye(NUM_GRADES), np.arange(NUM_GRADES), meta.cut_points)
+            for points in (meta.cut_points, *meta.fold_cut_points):
+                decide("cut_points", np.eye(NUM_GRADES), np.arange(NUM_GRADES), points)
         except UsageError as error:
             raise InputError(f"{source}: metadata cut_points: {error}") from None
 
@@ -370,15 +373,17 @@ def _read_meta(metadata: dict[bytes, bytes], path: Path) -> PredictionsMeta:
 
 def _parse_meta(record: dict[str, Any], path: Path) -> PredictionsMeta:
     expected = {item.name for item in fields(PredictionsMeta)}
+    record.setdefault("fold_cut_points", [])  # files without folds may lack it
     if expected != set(record):
         odd = sorted(expected ^ set(record))
         raise InputError(f"{path}: metadata keys missing or not known: {first_few(odd)}")
     try:
         cut_points = None if record["cut_points"] is None else tuple(map(float, record["cut_points"]))
         lists = {key: tuple(map(str, record[key])) for key in ("trained_on", "trained_on_images")}
+        fold_cut_points = tuple(tuple(map(float, points)) for points in record["fold_cut_points"])
     except (TypeError, ValueError):
         raise InputError(f"{path}: metadata cut_points and trained_on must be lists") from None
-    return PredictionsMeta(**{**record, "cut_points": cut_points, **lists})
+    return PredictionsMeta(**{**record, "cut_points": cut_points, "fold_cut_points": fold_cut_points, **lists})
 
 
 def _check_columns(schema: pa.Schema, path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from drkit.cut_points import cross_fit, fit_cut_points
+from drkit.cut_points import fit_cut_points, fit_without_each
 from drkit.decisions import decide
 from drkit.inference import Answers, Outputs
 from drkit.records.checkpoint import CheckpointHeader, write_checkpoint
@@ -31,6 +31,7 @@ class Verdict:
         fold: (B,) the fold that held a unit out, -1 for units that stand in none.
         grades: (B,) predicted, cut points fitted without the unit's own fold.
         cut_points: Fitted over all folds; None where the loss decides.
+        fold_cut_points: For each fold fitted on the others; empty where the loss decides.
         sigmas: The width of a regression's residuals, as each part's checkpoint keeps it.
     """
 
@@ -39,6 +40,7 @@ class Verdict:
     fold: np.ndarray
     grades: np.ndarray
     cut_points: tuple[float, ...] | None
+    fold_cut_points: tuple[tuple[float, ...], ...]
     sigmas: tuple[float, ...]
 
 
@@ -90,8 +92,7 @@ def decide_units(plan: TrainingPlan, fitted: Sequence[Fitted]) -> Verdict:
         np.concatenate([answer.probabilities for *_, answer in blocks]),
         np.concatenate([answer.score for *_, answer in blocks]),
     )
-    predicted, cut_points = _grade(plan, units, answers, fold)
-    return Verdict(units, answers, fold, predicted, cut_points, tuple(sigmas))
+    return Verdict(units, answers, fold, *_grade(plan, units, answers, fold), tuple(sigmas))
 
 
 def _together(plan: TrainingPlan, fitted: Sequence[Fitted], sigmas: Sequence[float]) -> tuple[np.ndarray, Answers]:
@@ -104,16 +105,19 @@ def _together(plan: TrainingPlan, fitted: Sequence[Fitted], sigmas: Sequence[flo
 
 def _grade(
     plan: TrainingPlan, units: np.ndarray, answers: Answers, fold: np.ndarray
-) -> tuple[np.ndarray, tuple[float, ...] | None]:
-    """The units' grades, and the cut points where such decide."""
+) -> tuple[np.ndarray, tuple[float, ...] | None, tuple[tuple[float, ...], ...]]:
+    """The units' grades, and where cut points decide those of all folds and those for each."""
     if plan.config.decision == "own":
-        return decide(plan.build_loss().decision, answers.probabilities, answers.score), None
+        return decide(plan.build_loss().decision, answers.probabilities, answers.score), None, ()
     folded = fold != NO_FOLD
     score, reference = answers.score[folded], plan.grades[units[folded]]
     cut_points = fit_cut_points(score, reference)
+    others = fit_without_each(score, reference, fold[folded])
     grades = decide("cut_points", answers.probabilities, answers.score, cut_points)
-    grades[folded] = cross_fit(score, reference, fold[folded])
-    return grades, cut_points
+    for number, points in others.items():
+        held_out = fold == number
+        grades[held_out] = decide("cut_points", answers.probabilities[held_out], answers.score[held_out], points)
+    return grades, cut_points, tuple(others[number] for number in sorted(others))
 
 
 def _units_of(plan: TrainingPlan, outputs: Outputs) -> np.ndarray:
@@ -164,6 +168,7 @@ def _meta(bench: Workbench, run: Run, verdict: Verdict) -> PredictionsMeta:
         unit=plan.config.unit,
         decision="cut_points" if verdict.cut_points else plan.build_loss().decision,
         cut_points=verdict.cut_points,
+        fold_cut_points=verdict.fold_cut_points,
         trained_on=tuple(plan.config.folds_over.split("+")),
         trained_on_images=tuple(sorted(plan.labels.rows["image_id"][leaked(plan, bench.bank)])),
         folds=plan.folds,

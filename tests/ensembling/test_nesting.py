@@ -9,7 +9,7 @@ import pytest
 from drkit.ensembling.answers import Truth
 from drkit.ensembling.bag import Bag
 from drkit.ensembling.boost import Boost
-from drkit.ensembling.comparing import BASELINES, METHODS, compare_methods, judge, measure_gains
+from drkit.ensembling.comparing import BASELINES, METHODS, best_members, compare_methods, judge, measure_gains
 from drkit.ensembling.fusing import Fusion, build_fuser
 from drkit.ensembling.members import join_members
 from drkit.ensembling.nesting import build_nest, common_decision, fit_steady_cut_points, nest_method
@@ -96,6 +96,10 @@ def test_everything_is_compared_on_the_same_folds(make_member, monkeypatch: pyte
     assert names[-3:] == ["a", "b", "c"]
     assert [item.kind for item in contenders[-3:]] == ["member"] * 3
     assert sum(item.gain is None for item in contenders) == 1
+    found = {item.name: item.nested.quadratic_weighted_kappa for item in contenders}
+    chosen, hindsight = best_members(contenders)
+    assert found[chosen] == max(found[name] for name in BASELINES)
+    assert found[hindsight] == max(found[name] for name in "abc")
     assert {item.nested.cases for item in contenders} == {64}
     own = nest.whole.training.grades[:, 0]
     assert contenders[-3].nested.quadratic_weighted_kappa == pytest.approx(_kappa(nest.truth.reference, own))
@@ -125,17 +129,27 @@ def test_the_sentence_claims_no_more_than_the_interval() -> None:
     poor = np.clip(reference + generator.integers(-2, 3, len(reference)), 0, 4)
     better = np.where(generator.random(len(reference)) < 0.8, reference, poor)
     alike = np.where(np.arange(len(reference)) % 50, poor, 4 - poor)
-    assert judge(_contenders(reference, [poor, better], patients), 200).startswith("Combining pays: stack")
-    assert judge(_contenders(reference, [poor, alike], patients), 200).startswith("Whether combining pays cannot")
+    lucky = np.where(generator.random(len(reference)) < 0.9, reference, poor)
+    assert judge(_contenders(reference, [poor, better, poor], patients), 200).startswith("Combining pays: stack")
+    for told in ([poor, alike, poor], [poor, better, lucky], [better, better, poor]):
+        assert judge(_contenders(reference, told, patients), 200).startswith("Whether combining pays cannot be told")
 
 
 def _contenders(reference: np.ndarray, predicted: list[np.ndarray], patients: np.ndarray):
     from drkit.agreement import measure_agreement
     from drkit.ensembling.comparing import Contender
 
-    gains = measure_gains(reference, np.stack(predicted), patients, 0, num_resamples=300, seed=0)
-    told = [("best member", "baseline"), ("stack", "method")]
+    draws = {"num_resamples": 300, "seed": 0}
+    gains, hindsight = (measure_gains(reference, np.stack(predicted), patients, first, **draws) for first in (0, 2))
+    kinds = {"best member": "baseline", "stack": "method", "a": "member"}
     return [
-        Contender(name, kind, measure_agreement(reference, grades, patients, num_resamples=100), None, gain)
-        for (name, kind), grades, gain in zip(told, predicted, gains, strict=True)
+        Contender(
+            name,
+            kind,
+            measure_agreement(reference, grades, patients, num_resamples=100),
+            None,
+            gains[place],
+            hindsight[place],
+        )
+        for place, ((name, kind), grades) in enumerate(zip(kinds.items(), predicted, strict=True))
     ]

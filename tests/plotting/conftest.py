@@ -116,12 +116,12 @@ def course() -> Callable[..., Course]:
     return build
 
 
-@pytest.fixture
-def write_run(tmp_path: Path, grade_eyes: Callable[..., Predictions]) -> Callable[..., Path]:
-    """A finished run in `tmp_path/runs`, its weights left out; returns its stem."""
+@pytest.fixture(scope="session")
+def write_run(tmp_path_factory: pytest.TempPathFactory, grade_eyes: Callable[..., Predictions]) -> Callable[..., Path]:
+    """A finished run in a folder of its own, its weights left out; returns its stem."""
 
     def write(name: str = "quick", record: dict[str, object] | None = None, **changes: object) -> Path:
-        run = Run(tmp_path / "runs" / name)
+        run = Run(tmp_path_factory.mktemp("runs") / name)
         write_predictions(grade_eyes(name, **changes), run.predictions)
         write_history(build_history(), run.history, force=False)
         content = {

@@ -327,10 +327,12 @@ def test_a_mistake_is_one_line(runs: Path) -> None:
     assert "no file fits the pattern" in result.stderr
 
 
+@pytest.mark.timeout(1800)  # a dozen programs: 40 s alone, minutes beside other work
 def test_task_d_runs_on_synthetic_eyes(eyes: Path, tmp_path: Path) -> None:
     scripts = Path(sys.executable).parent
     settings = {"SIDE": "64", "INPUT": "64", "EPOCHS": "1", "BACKBONES": "test_efficientnet " * 3, "WEIGHTS": "none",
-                "METHODS": "stack", "SUBMIT": "stack", "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}  # fmt: skip
+                "METHODS": "stack", "SUBMIT": "stack",
+                "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}  # fmt: skip
     done = subprocess.run(
         [ROOT / "examples" / "task_d.sh", eyes, tmp_path / "out"],
         env=os.environ | settings, capture_output=True, text=True, check=False,
@@ -341,3 +343,14 @@ def test_task_d_runs_on_synthetic_eyes(eyes: Path, tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "out" / "ensembles").iterdir()} == {
         "stack.parquet", "stack.json",
     }  # fmt: skip
+
+
+def test_every_way_has_two_examples_and_says_what_it_reads_and_writes() -> None:
+    from drkit.cli import ensemble
+
+    for name, examples in ensemble.EXAMPLES.items():
+        told = getattr(ensemble, name).__doc__
+        assert len(examples) == 2
+        assert all(example.startswith(f"drkit ensemble {name} ") for example in examples)
+        assert "Reads:" in told
+        assert "Writes:" in told

@@ -1,6 +1,7 @@
 """Several processes train one network, write one run and talk once."""
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -64,8 +65,12 @@ def test_two_processes_learn_what_one_with_their_batches_does(
 
 
 def test_what_is_refused_is_refused_once(eyes: Path, tmp_path: Path) -> None:
-    weights = tmp_path / "broken.pth"
-    weights.write_bytes(b"no weights")
-    done = _finetune(eyes, tmp_path / "runs", "--weights", str(weights))
+    """A photograph is found to be cut off only when both processes are at work."""
+    data = tmp_path / "data"
+    shutil.copytree(eyes, data)
+    cut = sorted((data / "train").rglob("*.jpg"))[0]
+    cut.write_bytes(cut.read_bytes()[:400])
+    done = _finetune(data, tmp_path / "runs")
     assert done.returncode == 2
     assert done.stderr.count("drkit: error:") == 1
+    assert not (tmp_path / "runs").exists()

@@ -12,6 +12,7 @@ from drkit.cut_points import ROUNDING
 from drkit.errors import Interrupted, LeakageError
 from drkit.inference import Answers, Outputs
 from drkit.models.restoring import OpenedRun, open_run
+from drkit.readings import read_cases
 from drkit.recipes.finetune import RunPlace, run_finetune
 from drkit.recipes.predict import PredictConfig, grade_dataset
 from drkit.records.checkpoint import read_checkpoint
@@ -268,3 +269,15 @@ def test_a_training_stopped_in_its_second_fold_ends_in_the_same_bytes(
     for again, whole in zip(run.outputs(2)[:-1], folded.outputs(2)[:-1], strict=True):
         assert again.read_bytes() == whole.read_bytes(), again.name
     assert run.unfinished() == []
+
+
+def test_joined_photographs_are_decided_by_the_cut_points_of_the_other_folds(folded: Run) -> None:
+    predictions = read_predictions(folded.stem)
+    held_out = predictions.where(predictions.rows["fold"].notna())
+    assert len(held_out.meta.fold_cut_points) == held_out.meta.folds
+    by_fold = [(0.0, 0.0, 0.0, 0.0), (4.5, 4.5, 4.5, 4.5), *held_out.meta.fold_cut_points[2:]]  # all worst, all none
+    odd = replace(held_out, meta=replace(held_out.meta, fold_cut_points=tuple(by_fold)))
+    cases = read_cases(odd, odd.reference().to_numpy(dtype=int), "patient")
+    fold_of = odd.rows.groupby(odd.patients())["fold"].first()
+    assert set(cases.predicted[(fold_of[cases.patients] == 0).to_numpy(dtype=bool)]) == {4}
+    assert set(cases.predicted[(fold_of[cases.patients] == 1).to_numpy(dtype=bool)]) == {0}

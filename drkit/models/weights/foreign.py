@@ -20,6 +20,7 @@ from drkit.records.runs import Run
 
 EQUAL = 0.95  # share of the best prefix's tensors from which another prefix holds a network of the same make
 SCANT = 0.25  # share of a network's tensors below which a prefix was met by chance
+OWN_UPPER_PARTS = ("head.", "auxiliary.", "fusion.")  # of drkit's grader, made anew for another data set
 WRAPPINGS = ("module", "_orig_mod", "model", "backbone", "network", "net", "encoder")
 
 
@@ -162,4 +163,5 @@ def _read_own(path: Path) -> ForeignWeights:
     norm = {n: tensor for n, tensor in tensors.items() if n.startswith("pool.norm.")}
     name = head_norm_name(architecture)
     kept = {n.replace("pool.norm", name): tensor for n, tensor in norm.items()} if name else {}
-    return replace(cut, tensors={**cut.tensors, **kept}, others=tuple(n for n in cut.others if n not in norm))
+    others = tuple(n for n in cut.others if n not in norm and not n.startswith(OWN_UPPER_PARTS))
+    return replace(cut, tensors={**cut.tensors, **kept}, others=others)

@@ -69,10 +69,10 @@ def tell_explanations(explained: Mapping[Path, Explanations], *, with_photograph
 
 
 def _tell_explained(found: Explanations, folder: Path, *, with_photographs: bool) -> list[Block]:
+    parts = ["the photograph", *(f"what {words}" for words in (found.speaks_for, found.speaks_against) if words)]
     told = (
-        f"{found.run} by {found.method}, asked about {found.asked} of the {found.target}: {found.reason}."
-        f" Left the photograph, then what speaks for {found.speaks_for}"
-        + (f", then what speaks for {found.speaks_against}." if found.speaks_against else ".")
+        f"{found.run} by {found.method}; asked: {found.asked}, of the {found.target}'s grade."
+        f" Photographs: {found.reason}. From left to right {', '.join(parts)}."
     )
     blocks: list[Block] = [Paragraph(told)]
     alarmed = [row.image_id for row in found.photographs if row.alarm]

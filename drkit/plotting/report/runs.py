@@ -93,8 +93,10 @@ def _describe_ensemble(source: Source) -> str:
     settings = source.record.get("settings") or {}
     method = settings.get("method") or source.options.get("method") or "combined"
     told = ", ".join(f"{name} {_word(value)}" for name, value in settings.items() if name != "method")
-    fitted = "Graded photographs carry the answer of the nested fold that held their patient out."
-    return f"{source.name}: {method}{f' ({told})' if told else ''}. {source.predictions.meta.model}. {fitted}"
+    sentence = f"{source.name}: {method}{f' ({told})' if told else ''}, that is {source.predictions.meta.model}."
+    if not source.record.get("is_fitted", True):
+        return f"{sentence} Nothing was fitted to reference grades."
+    return f"{sentence} Graded photographs carry the answer of the nested fold that held their patient out."
 
 
 def _tell_gap(source: Source) -> list[Block]:

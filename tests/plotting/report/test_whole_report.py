@@ -4,11 +4,13 @@ import base64
 import json
 import re
 from html.parser import HTMLParser
+from io import BytesIO
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from drkit.errors import InputError, OutputExistsError, UsageError
 from drkit.plotting.pictures import PictureConfig
@@ -41,10 +43,20 @@ def _write(inputs: ReportInputs, out: Path, **changes: object) -> tuple[HtmlRepo
     return report, _Reader(out.read_text(encoding="utf-8"))
 
 
-@pytest.fixture
-def without_data(write_run, tmp_path: Path) -> tuple[HtmlReport, _Reader]:
+@pytest.fixture(scope="module")
+def without_data(write_run, tmp_path_factory: pytest.TempPathFactory) -> tuple[HtmlReport, _Reader]:
     runs = (write_run("quick"), write_run("other", seed=1))
-    return _write(ReportInputs(runs), tmp_path / "report.html")
+    return _write(ReportInputs(runs), tmp_path_factory.mktemp("report") / "report.html")
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are empty, where what they show is not what is tested."""
+
+    def draw_nothing(_: Figure, buffer: BytesIO, **__: object) -> None:
+        buffer.write(b"<svg/>")
+
+    monkeypatch.setattr(Figure, "savefig", draw_nothing)
 
 
 def test_everything_is_in_the_one_file(without_data) -> None:
@@ -81,6 +93,7 @@ def test_the_same_inputs_make_the_same_bytes(write_run, tmp_path: Path) -> None:
     assert pages[0] == pages[1]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_with_data_it_shows_photographs_and_the_audit(write_run, eyes: Path, tmp_path: Path) -> None:
     report, reader = _write(ReportInputs((write_run(),), eyes), tmp_path / "report.html")
     photographs = [source for source in reader.sources if "jpeg" in source]
@@ -94,6 +107,7 @@ def test_with_data_it_shows_photographs_and_the_audit(write_run, eyes: Path, tmp
     assert {"Errors", "Data and audit", "Provenance"} < set(report.sections)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_photographs_a_run_was_trained_on_are_named(write_run, eyes: Path, tmp_path: Path) -> None:
     from drkit.records.layouts import read_dataset
     from drkit.records.provenance import sha256_file
@@ -105,6 +119,7 @@ def test_photographs_a_run_was_trained_on_are_named(write_run, eyes: Path, tmp_p
     assert f"{sha256_file(Path(row['path']))}  {row['image_id']}" in reader.text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_ensemble_is_told_with_its_members_and_weights(write_run, tmp_path: Path) -> None:
     members = [{"name": name, "path": f"{name}.parquet", "sha256": "ef" * 32, "model": "resnet18"} for name in "ab"]
     record = {
@@ -118,9 +133,11 @@ def test_an_ensemble_is_told_with_its_members_and_weights(write_run, tmp_path: P
     assert "both: weight (goal kappa)" in reader.text
     assert "0.750" in reader.text
     assert "Ensembles: task (d)" in reader.text
+    assert "nested fold that held their patient out" in reader.text
     assert "0.850, which flatters by +0.050" in reader.text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_runs_record_cannot_become_markup(write_run, tmp_path: Path) -> None:
     evil = "<script>alert(1)</script><img src=x onerror=alert(1)>"
     options = {"backbone": evil, "weights": evil, "note": {evil: evil}}
@@ -131,11 +148,13 @@ def test_a_runs_record_cannot_become_markup(write_run, tmp_path: Path) -> None:
     assert reader.text.count(evil) > 5
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_chosen_on_what_it_is_scored_on_is_flagged(write_run, tmp_path: Path) -> None:
     _, reader = _write(ReportInputs((write_run(chosen_on="val"),)), tmp_path / "report.html")
     assert "quick was chosen on val: the choice flatters its agreement there." in reader.text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_file_without_reference_grades_is_named_not_scored(write_run, grade_eyes, tmp_path: Path) -> None:
     from drkit.records.predictions import write_predictions
 
@@ -150,6 +169,7 @@ def test_a_file_without_reference_grades_is_named_not_scored(write_run, grade_ey
         _write(ReportInputs((tmp_path / "test-only.parquet",)), tmp_path / "none.html")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_mistakes_are_refused_before_any_work(write_run, tmp_path: Path) -> None:
     run = write_run()
     with pytest.raises(UsageError, match=r"ends in \.html"):
@@ -168,11 +188,17 @@ def test_mistakes_are_refused_before_any_work(write_run, tmp_path: Path) -> None
         _write(ReportInputs((run,)), tmp_path / "other.html")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_explanations_are_shown_with_their_proof(write_run, eyes: Path, tmp_path: Path) -> None:
     folder = _explain(tmp_path / "explanations")
     inputs = ReportInputs((write_run(),), eyes, (folder,))
     _, reader = _write(inputs, tmp_path / "report.html")
-    for told in ("Explanations: task (e)", "gradcam", "0.400 (0.300 to 0.500)", "denser outside the fundus disc"):
+    for told in (
+        "Explanations: task (e)",
+        "the photograph, what speaks for it, what speaks against it",
+        "0.400 (0.300 to 0.500)",
+        "denser outside the fundus disc",
+    ):
         assert told in reader.text
     _, bare = _write(ReportInputs(inputs.files, None, (folder,)), tmp_path / "bare.html")
     assert not any("jpeg" in source for source in bare.sources)
@@ -193,7 +219,7 @@ def _explain(folder: Path) -> Path:
     }  # fmt: skip
     record = {
         "run": "quick", "checkpoints": {}, "method": "gradcam", "layer": None, "target": "eye", "asked": "predicted",
-        "unit": "image", "reason": "the worst", "speaks_for": "the predicted grade", "speaks_against": "other grades",
+        "unit": "image", "reason": "the worst", "speaks_for": "speaks for it", "speaks_against": "speaks against it",
         "sheets": [], "photographs": [row], "lesions": None, "schema_version": SCHEMA_VERSION,
         "faithfulness": {"deletion": {"value": 0.4, "low": 0.3, "high": 0.5}},
     }  # fmt: skip

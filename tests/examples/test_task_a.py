@@ -1,0 +1,45 @@
+"""Task (a) from data set to checked submission."""
+
+from pathlib import Path
+from typing import Any
+
+from drkit.records.predictions import read_predictions
+
+
+def test_task_a_runs_on_synthetic_eyes(script: Any, eyes: Path, tmp_path: Path) -> None:
+    settings = {"BACKBONES": "test_efficientnet", "WEIGHTS": "none", "AUGMENTS": "", "EPOCHS": "1", "INPUT": "64"}
+    told = script("task_a.sh").run(eyes, tmp_path, **settings)
+    assert "Difference in quadratic kappa on the same resampled patients" in told
+    kinds = {"single": "image", "eye": "eye", "dual": "eye"}
+    for kind, unit in kinds.items():
+        assert read_predictions(tmp_path / "runs" / f"test-efficientnet-{kind}").meta.unit == unit
+    asked = [line.split(",")[0] for line in (eyes / "sample_submission.csv").read_text().splitlines()]
+    assert [line.split(",")[0] for line in (tmp_path / "submission.csv").read_text().splitlines()] == asked
+
+
+def test_every_backbone_three_ways_and_every_augmentation(script: Any, noting: Path, tmp_path: Path) -> None:
+    task = script("task_a.sh", noting)
+    task.run("data", tmp_path / "out", BACKBONES="resnet18 vgg16.tv_in1k", AUGMENTS="none strong", SUBMIT="chosen")
+    lines = task.noted()
+    trained = [line.split("--name ")[1] for line in lines if line.startswith("finetune")]
+    assert [line.split()[0] for line in trained] == [
+        "resnet18-single", "resnet18-eye", "resnet18-dual", "vgg16-tv-in1k-single", "vgg16-tv-in1k-eye",
+        "vgg16-tv-in1k-dual", "resnet18-single-none", "resnet18-single-strong",
+    ]  # fmt: skip
+    assert "--unit eye --unshared --fusion concat" in trained[2]
+    assert all("--choose last" in line for line in lines if line.startswith("finetune"))
+    scored = next(line for line in lines if line.startswith("score"))
+    assert scored.count(".parquet") == 8
+    assert any(line.startswith(f"submit {tmp_path}/out/runs/chosen") for line in lines)
+
+
+def test_finished_runs_are_left_and_unfinished_ones_resumed(script: Any, noting: Path, tmp_path: Path) -> None:
+    task, runs = script("task_a.sh", noting), tmp_path / "out" / "runs"
+    task.run("data", tmp_path / "out")
+    task.noted()
+    name = "tf-efficientnet-lite0-eye"
+    (runs / f"{name}.json").rename(runs / f"{name}.resume.pt")
+    task.run("data", tmp_path / "out")
+    (trained,) = [line for line in task.noted() if line.startswith("finetune")]
+    assert f"--name {name} " in trained
+    assert trained.endswith("--resume")
