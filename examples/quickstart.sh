@@ -27,6 +27,11 @@ drkit score "$out/runs/quickstart" --split val --by patient || echo "(this data 
 
 drkit plot curves "$out/runs/quickstart" --out "$out/curves.png" --force
 
+# What speaks for the grade and against it (GradCAM), where it was furthest off; and everything in one offline file.
+drkit explain "$out/runs/quickstart" --data "$data" --split val --worst 4 --out "$out/explanations" --force
+drkit plot report "$out/runs/quickstart" --data "$data" --explanations "$out/explanations" \
+    --out "$out/report.html" --force
+
 # The Kaggle file, checked against the competition's sample where the data set has one.
 sample=$data/sample_submission.csv
 if [ -e "$sample" ]; then

@@ -45,7 +45,7 @@ def test_the_quickstart_runs_on_synthetic_eyes(eyes: Path, tmp_path: Path) -> No
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     written = {path.name for path in (tmp_path / "out").iterdir()}
-    assert {"submission.csv", "submission.json", "curves.png", "runs"} <= written
+    assert {"submission.csv", "submission.json", "curves.png", "runs", "explanations", "report.html"} <= written
     assert done.stdout.count("quadratic kappa") >= 3
 
 
