@@ -36,10 +36,10 @@ def explain_attention(inquiry: Inquiry) -> Evidence:
 
 
 def attended_places(seen: Sequence[Watched], maps: Tensor) -> Tensor | None:
-    """How much each place counts, (P, h, w), never negative; 1 is what it would count without attention.
+    """How much each place counts, (P, h, w), never negative; 1 is its even share, the mean of a photograph.
 
-    A gate of places counts as it is. Of self-attention it is what a place gives to all, over heads and receiving
-    places, times the number of places. Several blocks are multiplied.
+    A gate of places counts as it is: what closes all places alike prefers none. Of self-attention it is what a place
+    gives to all, over heads and receiving places. Several blocks are multiplied.
 
     Args:
         seen: From `watch`.
@@ -49,9 +49,12 @@ def attended_places(seen: Sequence[Watched], maps: Tensor) -> Tensor | None:
         None where no block looks at places.
     """
     factors = [item.values for item in seen if item.kind == "places"]
-    given = [item.values.mean((1, 2)) for item in seen if item.kind == "pairs"]  # (P, h * w), summing to 1
-    factors += [shares.unflatten(1, maps.shape[2:]) * shares.shape[1] for shares in given]
-    return torch.stack(factors).prod(0) if factors else None
+    given = [item.values.mean((1, 2)) for item in seen if item.kind == "pairs"]  # (P, h * w)
+    factors += [shares.unflatten(1, maps.shape[2:]) for shares in given]
+    if not factors:
+        return None
+    together = torch.stack(factors).prod(0)
+    return together / together.mean((1, 2), keepdim=True).clamp(min=torch.finfo(together.dtype).tiny)
 
 
 def attended_photographs(grader: Grader, maps: Tensor, places: Places) -> Tensor | None:

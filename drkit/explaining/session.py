@@ -140,7 +140,8 @@ def examine(session: Session, part: Part, views: Sequence[View]) -> Findings:
     evidence, first = mean_evidence(found), inquiries[0]
     drawn = evidence.enlarged(first.images.shape[-1])
     scale = unit_scale(drawn, first.places)[:, None, None]
-    outside = share_inside(drawn.speaking_for + drawn.against, ~first.discs).cpu().double().numpy()
+    looked_at = drawn.speaking_for if session.method == "attention" else drawn.speaking_for + drawn.against
+    outside = share_inside(looked_at, ~first.discs).cpu().double().numpy()
     question = first.question
     return Findings(
         rows=part.batch.rows,

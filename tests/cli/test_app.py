@@ -23,7 +23,7 @@ def test_from_photographs_to_a_checked_submission(eyes: Path, tmp_path: Path) ->
     common = ["--backbone", "test_efficientnet", "--weights", "none", "--size", 64, "--epochs", 1]
     trained = _invoke("finetune", "--data", eyes, *common, "--runs-dir", tmp_path, "--name", "a", "--json")
     assert trained.exit_code == 0, trained.output
-    assert json.loads(trained.stdout)["agreement"]["patients"] == 2
+    assert json.loads(trained.stdout)["agreements"]["val"]["patients"] == 2
     run = tmp_path / "a"
     truth = eyes / "test_grades.csv"
     scored = _invoke("score", run, "--truth", truth, "--split", "test", "--by", "patient", "--json")

@@ -133,6 +133,21 @@ def test_what_cannot_be_built_is_refused(spec: str, told: str) -> None:
         _grader(spec)
 
 
+@pytest.mark.parametrize("name", ["se", "spatial", "cbam"])
+def test_gates_stay_open_to_learning_however_far_all_weights_are_pushed_one_way(name: str) -> None:
+    """Maps are not negative, so every weight that looks at them gets gradients of one sign."""
+    torch.manual_seed(0)
+    grader, maps = _grader(name), torch.rand(8, 256, 4, 4)
+    block = grader.attention.train()
+    with torch.no_grad():
+        for parameter in block.parameters():
+            parameter.sub_(0.5)
+    seen = watch(block, maps)
+    assert all(((item.values > 0.01) & (item.values < 1.99)).any() for item in seen)
+    block(maps).square().mean().backward()
+    assert all(parameter.grad.abs().sum() > 0 for parameter in block.parameters() if parameter.ndim > 1)
+
+
 def test_what_the_blocks_decide_can_be_watched() -> None:
     grader = _grader("cbam,self:heads=2,eca").eval()
     for parameter in grader.attention.parameters():
@@ -156,7 +171,7 @@ def test_nothing_is_watched_where_nothing_attends() -> None:
 
 def test_costs_are_those_counted_by_hand() -> None:
     cost, plain = measure_cost(_grader("se:reduction=16"), 64), measure_cost(_grader(), 64)
-    assert cost.added_parameters == 256 * 16 + 16 + 16 * 256 + 256
+    assert cost.added_parameters == 256 * 16 + 16 + 2 * 16 + 16 * 256 + 256
     assert cost.added_multiply_adds == 2 * 256 * 16
     assert (cost.parameters - cost.added_parameters, plain.added_parameters) == (plain.parameters, 0)
     assert cost.multiply_adds - cost.added_multiply_adds == plain.multiply_adds > 1e6
