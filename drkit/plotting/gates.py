@@ -60,7 +60,7 @@ class GateFigures:
         told = (
             f"{self.near_one:.0%} of {self.channels} channels have a mean gate within {NEAR} of 1, where attention does"
             f" next to nothing; the grade explains {self.explained:.1%} of a gate's variation between patients,"
-            f" {self.explained_by_chance:.1%} by chance"
+            f" {self.explained_by_chance:.1%} by chance (as much or more in {self.probability_by_chance:.0%} of deals)"
         )
         surely = self.probability_by_chance < 0.05
         return told + ("." if surely else ": it cannot be told that the gates go with the grade.")
