@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from drkit.errors import InputError, UsageError
+from drkit.errors import UsageError
 from drkit.models.grader import Grader, build_grader, restore_grader
 from drkit.records.checkpoint import CheckpointHeader, read_checkpoint
-from drkit.records.provenance import sha256_file
-from drkit.records.runs import Run, find_run, fold_numbers, read_run_record
+from drkit.records.runs import Run, check_vouched, find_run, fold_numbers, read_run_record
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,6 @@ def open_run(path: Path, fold: int | None = None) -> OpenedRun:
 def _open_checkpoint(run: Run, record: dict[str, Any], fold: int | None) -> tuple[CheckpointHeader, Grader]:
     path = run.checkpoint(fold)
     tensors, header = read_checkpoint(path)
-    if record["files"].get(path.name) != sha256_file(path):
-        raise InputError(f"{path} is not the file that {run.record} vouches for: restore it, or train again")
+    check_vouched(run, record, path)
     grader = build_grader(header.architecture)
     return header, restore_grader(grader, tensors, str(path)).eval()

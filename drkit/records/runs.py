@@ -178,6 +178,16 @@ def _checkpoints(run: Run) -> set[Path]:
     return {path for path in run.stem.parent.glob("*.safetensors") if names.fullmatch(path.name)}
 
 
+def check_vouched(run: Run, record: Mapping[str, Any], path: Path) -> None:
+    """Hold that a file of a run is the one that its record was written for.
+
+    Raises:
+        InputError: it is another.
+    """
+    if record["files"].get(path.name) != sha256_file(path):
+        raise InputError(f"{path} is not the file that {run.record} vouches for: restore it, or train again")
+
+
 def _unfinished(run: Run, *, force: bool) -> Run:
     if not run.unfinished():
         state = "is finished" if run.record.is_file() else "was never begun"

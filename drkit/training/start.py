@@ -7,7 +7,7 @@ from pathlib import Path
 from drkit.models.backbones import Backbone, resolve_backbone
 from drkit.models.weights import ForeignWeights, load_foreign, read_foreign
 from drkit.records.checkpoint import CheckpointHeader
-from drkit.records.runs import UNKNOWN_PHOTOGRAPHS, read_run_record
+from drkit.records.runs import UNKNOWN_PHOTOGRAPHS, check_vouched, read_run_record
 from drkit.talk import say
 
 DEFAULT_BACKBONE = "tf_efficientnet_lite0"
@@ -74,4 +74,6 @@ def _seen_by(foreign: ForeignWeights) -> Iterable[str]:
     """The photographs that the weights' own run was trained on."""
     if foreign.run is None or not foreign.run.record.is_file():
         return [UNKNOWN_PHOTOGRAPHS]
-    return read_run_record(foreign.run)["trained_on_photographs"]
+    record = read_run_record(foreign.run)
+    check_vouched(foreign.run, record, foreign.path)
+    return record["trained_on_photographs"]

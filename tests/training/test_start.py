@@ -17,7 +17,7 @@ from drkit.records.checkpoint import read_checkpoint, write_checkpoint
 from drkit.records.layouts import read_dataset
 from drkit.records.predictions import read_predictions
 from drkit.records.provenance import sha256_file
-from drkit.records.runs import UNKNOWN_PHOTOGRAPHS, Run, read_run_record
+from drkit.records.runs import UNKNOWN_PHOTOGRAPHS, Run, read_run_record, write_run_record
 from drkit.training.config import TrainingConfig
 from drkit.training.plan import TrainingPlan, plan_training
 from drkit.training.start import find_start
@@ -51,6 +51,8 @@ def stage_one(small_config: TrainingConfig, second_eyes: Path, tmp_path_factory:
     steps = ("circle-crop", "clahe:clip=2:tiles=8")
     marked = replace(header, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6), steps=steps)
     write_checkpoint(run.checkpoint(), tensors, marked, force=True)
+    record = {key: value for key, value in read_run_record(run).items() if key != "files"}  # hashed anew
+    write_run_record(run, record, force=True)
     return run.checkpoint()
 
 
@@ -222,6 +224,18 @@ def test_a_checkpoint_without_its_record_may_have_seen_anything(run_stem: Path, 
     assert start.seen == {UNKNOWN_PHOTOGRAPHS}
     assert start.backbone == "test_efficientnet"
     assert UNKNOWN_PHOTOGRAPHS not in find_start(str(run_stem), None).seen
+
+
+def test_a_checkpoint_that_its_record_does_not_vouch_for_is_refused(run_stem: Path, tmp_path: Path) -> None:
+    """Else it would be taken to have seen what another has."""
+    run = Run(tmp_path / run_stem.name)
+    for path in Run(run_stem).outputs():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    tensors, header = read_checkpoint(run.checkpoint())
+    tensors["head.output.bias"] += 1
+    write_checkpoint(run.checkpoint(), tensors, header, force=True)
+    with pytest.raises(InputError, match="vouches for"):
+        find_start(str(run.stem), None)
 
 
 def test_the_dual_template_fills_both_backbones_in_their_order(small_config: TrainingConfig, tmp_path: Path) -> None:
