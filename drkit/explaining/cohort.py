@@ -11,6 +11,7 @@ from drkit.data.units import Batch, Unit, Units, build_units
 from drkit.errors import InputError, first_few
 from drkit.explaining.picking import Picked
 from drkit.grades import grade_column
+from drkit.records.checkpoint import Architecture
 from drkit.records.labels import Labels
 from drkit.records.predictions import Predictions
 
@@ -68,7 +69,7 @@ class Cohort:
         return sum(1 for _ in self.parts())
 
 
-def gather_cohort(labels: Labels, predictions: Predictions, picked: Picked, unit: str) -> Cohort:
+def gather_cohort(labels: Labels, predictions: Predictions, picked: Picked, architecture: Architecture) -> Cohort:
     """Find the picked photographs in a data set, and the units they belong to.
 
     Raises:
@@ -81,7 +82,7 @@ def gather_cohort(labels: Labels, predictions: Predictions, picked: Picked, unit
             f"{labels.root} has no {first_few(missing)}: name with --data the data set that the run has graded"
         )
     rows = _with_predictions(labels, predictions).assign(picked=found.to_numpy())
-    units = build_units(labels, cast(Unit, unit))
+    units = build_units(labels, cast(Unit, architecture.unit), architecture.num_slots)
     place = {image_id: number for number, image_id in enumerate(rows["image_id"])}
     of_picked = units.unit_of[[place[image_id] for image_id in picked.image_ids]]
     numbers = np.array(list(dict.fromkeys(of_picked.tolist())), dtype=np.int64)
@@ -89,8 +90,8 @@ def gather_cohort(labels: Labels, predictions: Predictions, picked: Picked, unit
     ungraded = together["image_id"][together["predicted_grade"].isna()].tolist()
     if ungraded:
         raise InputError(
-            f"{predictions.name} has not graded {first_few(ungraded)}, of the same {unit} as picked photographs:"
-            " grade them with drkit predict, and name the file with --predictions"
+            f"{predictions.name} has not graded {first_few(ungraded)}, of the same {architecture.unit} as picked"
+            " photographs: grade them with drkit predict, and name the file with --predictions"
         )
     return Cohort(rows, units, numbers, str(labels.root))
 

@@ -138,7 +138,7 @@ def run_explain(run_path: Path, config: ExplainConfig) -> ExplainReport:
         _check_folder(folder, force=config.force)
     predictions = read_predictions(config.predictions or opened.run.stem)
     picked = pick_photographs(predictions, config.interest, config.split)
-    cohort = gather_cohort(read_dataset(config.data), predictions, picked, opened.header.architecture.unit)
+    cohort = gather_cohort(read_dataset(config.data), predictions, picked, opened.header.architecture)
     _say_what(predictions, picked, cohort, config.fold)
     keep_freed_memory()
     asked = config.target_grade or default_question(opened.header.decision)
