@@ -5,7 +5,6 @@ from math import gcd
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from drkit.decisions import decide
 from drkit.grades import MAX_GRADE, NUM_GRADES
 
 CutPoints = tuple[float, float, float, float]
@@ -46,35 +45,14 @@ def fit_cut_points(score: ArrayLike, reference: ArrayLike) -> CutPoints:
     return ROUNDING if positions is None else _thresholds(values, positions)
 
 
-def cross_fit(score: ArrayLike, reference: ArrayLike, fold: ArrayLike) -> NDArray[np.int8]:
-    """Decide each fold's rows by cut points that were fitted on the other folds' rows.
-
-    Args:
-        score: (N,) finite.
-        reference: (N,) grades 0-4.
-        fold: (N,) to which fold a row belongs; no patient may stand in two of them.
-
-    Returns:
-        (N,) grades 0-4. A single fold has no others and is rounded.
-
-    Raises:
-        ValueError: as `fit_cut_points`.
-    """
-    scores, folds = np.asarray(score, dtype=np.float64), np.asarray(fold)
-    decided = np.empty(len(scores), dtype=np.int8)
-    for number, cut_points in fit_without_each(score, reference, fold).items():
-        held_out = folds == number
-        decided[held_out] = decide("cut_points", np.empty((0, NUM_GRADES)), scores[held_out], cut_points)
-    return decided
-
-
 def fit_without_each(score: ArrayLike, reference: ArrayLike, fold: ArrayLike) -> dict[int, CutPoints]:
     """For each fold the cut points that were fitted on the other folds' rows, by the fold's number.
 
     Args:
         score: (N,) finite.
         reference: (N,) grades 0-4.
-        fold: (N,) to which fold a row belongs.
+        fold: (N,) to which fold a row belongs; no patient may stand in two of them. A single fold has no others, and
+            gets rounding.
 
     Raises:
         ValueError: as `fit_cut_points`.

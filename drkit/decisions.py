@@ -1,6 +1,6 @@
 """From probabilities and score to the predicted grade."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import erfc, sqrt
 from typing import Literal, get_args
 
@@ -51,6 +51,30 @@ def decide(
     else:
         raise UsageError(f"unknown decision '{decision}': {did_you_mean(decision, DECISIONS)}")
     return np.asarray(grades, dtype=np.int8)
+
+
+def decide_by_fold(
+    score: ArrayLike, fold: ArrayLike, cut_points: Sequence[float] | None, of_folds: Mapping[int, Sequence[float]]
+) -> NDArray[np.int8]:
+    """Decide by cut points, each fold's rows by those that were fitted on the other folds.
+
+    Args:
+        score: (N,) in [0, 4].
+        fold: (N,) which fold held a row out; any number without cut points of its own where none did.
+        cut_points: For rows that no fold held out.
+        of_folds: For the rows of each fold, by its number.
+
+    Returns:
+        (N,) grades 0-4.
+
+    Raises:
+        UsageError: cut points that are not four or not rising.
+    """
+    scores, folds, nothing = np.asarray(score, dtype=np.float64), np.asarray(fold), np.empty((0, NUM_GRADES))
+    grades = decide("cut_points", nothing, scores, cut_points)
+    for number, own in of_folds.items():
+        grades[folds == number] = decide("cut_points", nothing, scores[folds == number], own)
+    return grades
 
 
 def normal_probabilities(score: ArrayLike, sigma: float) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from drkit.data.units import Units
 from drkit.losses import FloatArray, Loss
@@ -84,23 +84,6 @@ def run_units(grader: Grader, views: Views, units: Units, numbers: np.ndarray) -
             activations.append(seen[0][1].half().cpu().numpy())
             rows.append(batch.rows)
     return Outputs(np.concatenate(logits, 1), np.concatenate(activations), np.concatenate(rows))
-
-
-def run_network(network: nn.Module | Callable[[Tensor], Tensor], batches: Iterator[Tensor]) -> FloatArray:
-    """Outputs of a network in evaluation mode, joined.
-
-    Args:
-        network: A module, or a method of one that is in evaluation mode.
-        batches: Inputs.
-
-    Returns:
-        float32 (N, ...).
-    """
-    if isinstance(network, nn.Module):
-        network.eval()
-    with torch.inference_mode():
-        outputs = [network(batch).float().cpu().numpy() for batch in batches]
-    return np.concatenate(outputs)
 
 
 def read_answers(loss: Loss, logits: FloatArray, sigma: float) -> Answers:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from drkit.decisions import decide
+from drkit.decisions import decide, decide_by_fold
 from drkit.errors import InputError, first_few
 from drkit.grades import NUM_GRADES
 from drkit.records.predictions import PROBABILITY_COLUMNS, Predictions, PredictionsMeta, patient_keys
@@ -73,11 +73,10 @@ def _join(predictions: Predictions, reference: Index, keys: NDArray[np.str_], pa
 
 def _decide(meta: PredictionsMeta, answers: NDArray[np.float64], fold: pd.Series) -> NDArray[np.int8]:
     """Grades of answers (C, 6), those that a fold held out by the cut points of the other folds."""
-    grades = decide(meta.decision, answers[:, :NUM_GRADES], answers[:, -1], meta.cut_points)
-    for number, cut_points in enumerate(meta.fold_cut_points):
-        held_out = (fold == number).fillna(False).to_numpy(dtype=bool)
-        grades[held_out] = decide("cut_points", answers[held_out, :NUM_GRADES], answers[held_out, -1], cut_points)
-    return grades
+    if meta.decision != "cut_points":
+        return decide(meta.decision, answers[:, :NUM_GRADES], answers[:, -1])
+    of_folds = dict(enumerate(meta.fold_cut_points))
+    return decide_by_fold(answers[:, -1], fold.fillna(-1).to_numpy(dtype=np.int64), meta.cut_points, of_folds)
 
 
 def _answers(predictions: Predictions) -> NDArray[np.float64]:

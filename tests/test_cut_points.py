@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drkit.cut_points import ROUNDING, cross_fit, fit_cut_points
-from drkit.decisions import decide
+from drkit.cut_points import ROUNDING, fit_cut_points, fit_without_each
+from drkit.decisions import decide, decide_by_fold
 from drkit.metrics import confusion, quadratic_weighted_kappa
 
 quick = settings(max_examples=60, deadline=None)
@@ -122,7 +122,7 @@ def test_neighbours_without_a_number_between_are_still_parted() -> None:
 def test_each_fold_is_decided_by_the_others() -> None:
     score, reference = _draw(5, 120)
     fold = np.arange(120) % 3
-    decided = cross_fit(score, reference, fold)
+    decided = _cross_fit(score, reference, fold)
     for held_out in (fold == number for number in range(3)):
         assert (
             decided[held_out] == _grade(score[held_out], fit_cut_points(score[~held_out], reference[~held_out]))
@@ -134,12 +134,12 @@ def test_a_folds_own_reference_never_reaches_its_grades() -> None:
     score, reference = _draw(5, 120)
     fold = np.arange(120) % 3
     altered = np.where(fold == 1, 4 - reference, reference)
-    assert (cross_fit(score, altered, fold) == cross_fit(score, reference, fold))[fold == 1].all()
+    assert (_cross_fit(score, altered, fold) == _cross_fit(score, reference, fold))[fold == 1].all()
 
 
 def test_one_fold_alone_is_rounded() -> None:
     score, reference = _draw(5, 30)
-    assert (cross_fit(score, reference, np.zeros(30)) == decide("rounding", [], score)).all()
+    assert (_cross_fit(score, reference, np.zeros(30)) == decide("rounding", [], score)).all()
 
 
 @pytest.mark.parametrize(
@@ -153,3 +153,7 @@ def test_one_fold_alone_is_rounded() -> None:
 def test_what_cannot_be_fitted_is_refused(score: list[float], reference: list[int], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         fit_cut_points(score, reference)
+
+
+def _cross_fit(score: np.ndarray, reference: np.ndarray, fold: np.ndarray) -> np.ndarray:
+    return decide_by_fold(score, fold, ROUNDING, fit_without_each(score, reference, fold))

@@ -6,7 +6,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor
 
 from drkit.data.units import Places, Units
 from drkit.errors import UsageError
@@ -210,15 +210,3 @@ def mix(inputs: Tensor, mixture: Mixture) -> Tensor:
     """Blend each of the inputs (P, ...) with its partner."""
     others = inputs[mixture.photographs.to(inputs.device)]
     return mixture.share * inputs + (1 - mixture.share) * others
-
-
-def compile_network(network: nn.Module) -> None:
-    """Let torch compile a network in place.
-
-    Raises:
-        UsageError: this machine has no compiler.
-    """
-    try:
-        network.compile()
-    except RuntimeError as error:
-        raise UsageError(f"--compile does not work here: {error}") from None

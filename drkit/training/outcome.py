@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from drkit.cut_points import fit_cut_points, fit_without_each
-from drkit.decisions import decide
+from drkit.decisions import decide, decide_by_fold
 from drkit.inference import Answers, Outputs
 from drkit.records.checkpoint import CheckpointHeader, write_checkpoint
 from drkit.records.history import write_history
@@ -113,11 +113,7 @@ def _grade(
     score, reference = answers.score[folded], plan.grades[units[folded]]
     cut_points = fit_cut_points(score, reference)
     others = fit_without_each(score, reference, fold[folded])
-    grades = decide("cut_points", answers.probabilities, answers.score, cut_points)
-    for number, points in others.items():
-        held_out = fold == number
-        grades[held_out] = decide("cut_points", answers.probabilities[held_out], answers.score[held_out], points)
-    return grades, cut_points, tuple(others[number] for number in sorted(others))
+    return decide_by_fold(answers.score, fold, cut_points, others), cut_points, tuple(others.values())
 
 
 def _units_of(plan: TrainingPlan, outputs: Outputs) -> np.ndarray:

@@ -155,8 +155,8 @@ def _build_learner(bench: Workbench, grader: Grader, course: Course) -> Learner:
     weights = grade_weights(counts) if config.class_weights else np.ones(NUM_GRADES)
     task = Task(bench.source, plan.units, plan.grades, plan.eye_grades, weights, loss)
     steps = -(-len(grades) // (config.batch_size * config.accumulate * bench.fabric.world_size))
-    if config.compile:
-        grader.backbone.compile()
+    for backbone in (grader.backbone, *grader.others) if config.compile else ():
+        backbone.compile()
     return Learner(grader, task, config, bench.fabric, steps)
 
 
