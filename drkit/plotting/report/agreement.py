@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from drkit import metrics
-from drkit.agreement import Agreement, Interval, measure_agreement, with_interval
+from drkit.agreement import Agreement, measure_agreement, with_interval
+from drkit.comparison import Comparison, compare_cases, tabulate_comparisons
 from drkit.errors import InputError
 from drkit.plotting.calibration import QUESTIONS, measure_calibration
 from drkit.plotting.confusion import draw_confusion
@@ -32,7 +32,7 @@ def tell_agreement(sources: Sequence[Source], config: PictureConfig) -> list[Sec
     blocks: list[Block] = [Grid(_tabulate(runs, found)), *_remark(sources)]
     blocks.append(Pictures([_draw_forest(runs, found)]))
     if len(runs) > 1:
-        blocks.append(Grid(_compare_all(runs, config)))
+        blocks += _compare_all(runs, config)
     return [
         Section("agreement", "Agreement with the reference grades", blocks),
         Section("confusion", "Confusions and scores", _draw_confusions(runs)),
@@ -93,44 +93,27 @@ def _draw_forest(runs: Sequence[Drawn], found: Sequence[Agreement]) -> Picture:
     return embed_figure(figure, "quadratic weighted kappas with their intervals")
 
 
-def _compare_all(runs: Sequence[Drawn], config: PictureConfig) -> Table:
-    columns = ("run", "photographs", "difference", "P(no gain)", "in words")
-    rows = [_compare(runs[0], other, config) for other in runs[1:]]
-    return Table(f"Difference to {runs[0].name} in quadratic kappa, on the same resampled patients", columns, rows)
+def _compare_all(runs: Sequence[Drawn], config: PictureConfig) -> list[Block]:
+    """Each run but the first against the first, in pairs."""
+    found = [_compare(runs[0], other, config) for other in runs[1:]]
+    compared = [item for item in found if isinstance(item, Comparison)]
+    told = [Paragraph(item.sentence if isinstance(item, Comparison) else item, "quiet") for item in found]
+    return [Grid(tabulate_comparisons(compared)), *told] if compared else [*told]
 
 
-def _compare(first: Drawn, other: Drawn, config: PictureConfig) -> tuple[str, ...]:
+def _compare(first: Drawn, other: Drawn, config: PictureConfig) -> Comparison | str:
+    """The comparison, or why there is none."""
     shared = np.intersect1d(*(run.predictions.rows["image_id"].to_numpy(dtype=str) for run in (first, other)))
     if not len(shared):
-        return (other.name, "0", "-", "-", "no photograph in common")
+        return f"{other.name} is not compared with {first.name}: no photograph in common."
     before, after = (
         select(run.predictions.where(run.predictions.rows["image_id"].isin(shared)), None, run.by).cases
         for run in (first, other)
     )
     if not np.array_equal(before.reference, after.reference):
-        return (other.name, str(len(shared)), "-", "-", "their reference grades are not the same")
-    found = metrics.paired_difference(
-        before.reference,
-        before.predicted,
-        after.predicted,
-        before.patients,
-        num_resamples=config.resamples,
-        seed=config.seed,
-    )
-    figures = f"{found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
-    return (
-        other.name,
-        str(len(shared)),
-        figures,
-        f"{found.probability_of_no_gain:.3f}",
-        _judge((found.low, found.high)),
-    )
-
-
-def _judge(interval: Interval) -> str:
-    if interval[0] > 0:
-        return "agrees better"
-    return "agrees worse" if interval[1] < 0 else "cannot be told apart"
+        return f"{other.name} is not compared with {first.name}: their reference grades are not the same."
+    names, num_resamples, seed = (first.name, other.name), config.resamples, config.seed
+    return compare_cases(names, before, after, num_photographs=len(shared), num_resamples=num_resamples, seed=seed)
 
 
 def _draw_confusions(runs: Sequence[Drawn]) -> list[Block]:

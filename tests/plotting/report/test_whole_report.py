@@ -84,7 +84,7 @@ def test_runs_are_told_with_options_intervals_and_hashes(without_data) -> None:
     for told in ("(a) transfer learning", "resnet18", "drkit finetune --name quick", "ab" * 32, "all options of other"):
         assert told in reader.text
     assert re.search(r"0\.\d{3} \(0\.\d{3} to 0\.\d{3}\)", reader.text)
-    assert "Difference to quick in quadratic kappa" in reader.text
+    assert "Difference in quadratic kappa on the same resampled patients" in reader.text
 
 
 def test_the_same_inputs_make_the_same_bytes(write_run, tmp_path: Path) -> None:
