@@ -7,14 +7,16 @@
 # Every run sees the patient's four photographs and has the same budget; they differ in attention alone. Finished runs
 # are left as they are and unfinished ones resumed, so the script may be stopped and started at will. The lower four
 # stages are frozen and run once for all (--cache-dir), which makes a run a matter of minutes; attention is trained with
-# what lies above them. Settings by environment: EPOCHS, COPIES, ONLY (a pattern of the runs to be made), SEEDS (by
-# default 1; with 3, SEEDED, by default se, is trained with three seeds, with and without).
+# what lies above them. Each is judged out of three folds over train and val together, on 400 patients of DeepDRiD; the
+# seeds are trained on train and judged on val. Settings by environment: EPOCHS, COPIES, ONLY (a pattern of the runs to be
+# made), SEEDS (by default 1; with 3, SEEDED, by default se, is trained with three seeds, with and without).
 set -euo pipefail
 
 data=$1 out=${2:-results}
 mkdir -p "$out"
 common=(--data "$data" --unit patient --batch-size 4 --freeze 4 --copies "${COPIES:-3}" --epochs "${EPOCHS:-6}"
     --choose last --cache-dir "$out/cache" --runs-dir "$out/runs")
+folds=(--folds 3 --folds-over train+val)
 
 # train COMMAND NAME OPTIONS...: a run of equal budget, its last epoch kept.
 train() {
@@ -24,7 +26,7 @@ train() {
     [[ $name == ${ONLY:-*} && ! -e $out/runs/$name.json ]] || return 0
     local resume=()
     ! compgen -G "$out/runs/$name.*resume.pt" > /dev/null || resume=(--resume)
-    drkit "$command" "${common[@]}" --name "$name" "$@" "${resume[@]}"
+    drkit "$command" "${common[@]}" "${folds[@]}" --name "$name" "$@" "${resume[@]}"
 }
 
 train finetune attention-none
@@ -38,5 +40,4 @@ if [ "${SEEDS:-1}" -ge 2 ]; then
 fi
 
 runs=("$out"/runs/attention-{none,se,spatial,cbam,self,se-spatial,photographs}.parquet)
-drkit score "${runs[@]}" --split val
-drkit score "${runs[@]}" --split val --by patient
+drkit score "${runs[@]}"
