@@ -28,7 +28,7 @@ def _decided(how: str, features: Features) -> list[int]:
 
 
 class _Fixed:
-    """A classifier for scikit-learn that says what a member says."""
+    """A fitted classifier that says what a member says."""
 
     def __init__(self, features: Features, member: int) -> None:
         self.features, self.member = features, member
@@ -40,14 +40,24 @@ class _Fixed:
         return self.features.probabilities[rows[:, 0], self.member]
 
 
-@pytest.mark.parametrize("how", ["hard", "soft"])
-def test_votes_are_those_of_scikit_learn_where_nothing_ties(make_features, how: str) -> None:
-    features, _ = make_features(0.6, 0.9, 1.2)
-    voting = VotingClassifier([(str(member), None) for member in range(3)], voting=how)
-    voting.estimators_ = [_Fixed(features, member) for member in range(3)]
+def _scikit_learns_vote(how: str, members: list[_Fixed], rows: np.ndarray) -> np.ndarray:
+    voting = VotingClassifier([(str(number), None) for number in range(len(members))], voting=how)
+    voting.estimators_, voting.classes_ = members, np.arange(5)
     voting.le_ = type("Same", (), {"inverse_transform": staticmethod(lambda grades: grades)})
-    voting.classes_ = np.arange(5)
-    theirs = voting.predict(np.arange(len(features))[:, None])
+    return voting.predict(rows)
+
+
+def _mlxtends_vote(how: str, members: list[_Fixed], rows: np.ndarray) -> np.ndarray:
+    classifier = pytest.importorskip("mlxtend.classifier", reason="mlxtend, of the extra oracle, is not installed")
+    voting = classifier.EnsembleVoteClassifier(members, voting=how, use_clones=False, fit_base_estimators=False)
+    return voting.fit(rows, np.arange(len(rows)) % 5).predict(rows)
+
+
+@pytest.mark.parametrize("vote", [_scikit_learns_vote, _mlxtends_vote])
+@pytest.mark.parametrize("how", ["hard", "soft"])
+def test_votes_are_those_of_the_libraries_where_nothing_ties(make_features, how: str, vote) -> None:
+    features, _ = make_features(0.6, 0.9, 1.2)
+    theirs = vote(how, [_Fixed(features, member) for member in range(3)], np.arange(len(features))[:, None])
     answers = Vote(how).fit(features, NOBODY, 0).answer(features)
     ties = np.array([len(set(row)) == 3 for row in features.grades]) if how == "hard" else np.zeros(len(theirs), bool)
     assert (~ties).sum() > 100

@@ -6,8 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.optimize import check_grad
+from sklearn.ensemble import StackingRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.linear_model import Ridge as SklearnRidge
+from sklearn.model_selection import cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.tree import DecisionTreeRegressor
 
 from drkit.ensembling import ordinal
 from drkit.ensembling.answers import Features, Truth, hold_out
@@ -43,6 +48,48 @@ def test_ridge_is_scikit_learns_on_the_same_folds(make_features) -> None:
         ours[held] = fit_ridge(features.take(seen), truth.take(seen), 0.3).answer(features.take(held)).score
     assert ours == pytest.approx(theirs, abs=1e-6)
     assert hold_out(Stack("ridge", 0.3), features, truth, folds, 0).score == pytest.approx(theirs, abs=1e-6)
+
+
+def _scikit_learns_stack(members: list, meta, splits: list):
+    return StackingRegressor([(str(number), member) for number, member in enumerate(members)], meta, cv=splits)
+
+
+def _mlxtends_stack(members: list, meta, splits: list):
+    regressor = pytest.importorskip("mlxtend.regressor", reason="mlxtend, of the extra oracle, is not installed")
+    return regressor.StackingCVRegressor(members, meta, cv=splits)
+
+
+def _mean_and_departures(scores: np.ndarray) -> np.ndarray:
+    mean = scores.mean(1, keepdims=True)
+    return np.hstack([mean, scores - mean])
+
+
+def _without_probabilities(scores: np.ndarray) -> Features:
+    return Features(scores, np.zeros((*scores.shape, 5)), np.zeros(scores.shape, dtype=int))
+
+
+@pytest.mark.parametrize("stack", [_scikit_learns_stack, _mlxtends_stack])
+def test_a_whole_stack_is_that_of_the_libraries_on_the_same_folds(stack) -> None:
+    """From training two regressors on each fold's others to answers for photographs that nobody has seen."""
+    generator, patients = np.random.default_rng(0), np.repeat(np.arange(50), 4)
+    seen, unseen = generator.normal(size=(200, 6)), generator.normal(size=(40, 6))
+    reference = np.clip(np.rint(2 + seen @ (1, 0.7, 0.5, 0, 0, 0) + generator.normal(0, 0.5, 200)), 0, 4).astype(int)
+    folds = assign_folds(reference, patients, 4, 0)
+    splits = [(np.flatnonzero(folds != number), np.flatnonzero(folds == number)) for number in range(4)]
+    members = [SklearnRidge(5.0), DecisionTreeRegressor(max_depth=3, random_state=0)]
+    meta = make_pipeline(
+        FunctionTransformer(_mean_and_departures),
+        StandardScaler(),
+        FunctionTransformer(lambda columns: columns * (1e5, 1, 1)),  # what is large is hardly held
+        SklearnRidge(0.3 * len(seen)),
+    )
+    theirs = stack(members, meta, splits).fit(seen, reference).predict(unseen)
+    held_out = np.stack([cross_val_predict(member, seen, reference, cv=splits) for member in members], 1)
+    refitted = np.stack([member.fit(seen, reference).predict(unseen) for member in members], 1)
+    ours = fit_ridge(_without_probabilities(held_out), Truth(reference, patients), 0.3)
+    answers = ours.answer(_without_probabilities(refitted))
+    assert np.ptp(theirs) > 2
+    assert answers.score == pytest.approx(np.clip(theirs, 0, 4), abs=1e-6)
 
 
 def test_ordinal_regression_of_two_grades_is_logistic_regression(make_features) -> None:
