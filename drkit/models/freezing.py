@@ -76,6 +76,14 @@ def hold_stages(grader: Grader, num_stages: int) -> None:
             parameter.requires_grad_(num_stages == 0)
 
 
+def keep_statistics(grader: Grader) -> None:
+    """Let the backbones' batch norms, in training mode, go on with the statistics they have; their weights learn on."""
+    for backbone in (grader.backbone, *grader.others):
+        for module in backbone.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+
+
 def _run_in_parts(backbone: Backbone, images: Tensor, num_stages: int) -> Tensor:
     """The feature map (B, C, h, w) by way of the lower stages' features."""
     features = backbone.lower(images, num_stages)

@@ -18,6 +18,7 @@ Choose = Literal["val", "inner", "last"]
 FoldsOver = Literal["train", "train+val"]
 Decision = Literal["own", "cut-points"]
 Oversample = Literal["none", "patient"]
+Norms = Literal["batch", "kept"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "32", "bf16", "fp16"]
 
@@ -131,6 +132,14 @@ class LearningOptions:
         _panel("Learning", "Begin with the head alone and let one more stage learn after so many epochs.", min=1),
     ] = None
     clip: Annotated[float | None, _panel("Learning", "Highest norm of the gradient.", min=0.0)] = None
+    norms: Annotated[
+        Norms,
+        _panel(
+            "Learning",
+            "The backbone's batch norms standardise by the batch, or by the statistics they came with (kept), which"
+            " batches of few patients do not disturb.",
+        ),
+    ] = "batch"
     ema: Annotated[bool, _panel("Learning", "Judge and keep a running average of the weights.", "--ema/--no-ema")] = (
         True
     )

@@ -12,7 +12,7 @@ from drkit.decisions import decide
 from drkit.errors import UsageError
 from drkit.inference import in_batches, read_answers, run_units
 from drkit.losses import FloatArray, Loss
-from drkit.models.freezing import hold_stages
+from drkit.models.freezing import hold_stages, keep_statistics
 from drkit.models.grader import Grader
 from drkit.records.history import EpochFigures
 from drkit.talk import track
@@ -64,6 +64,8 @@ def train_epoch(learner: Learner, course: Course, epoch: int) -> EpochFigures:
     order = course.order(task.grades, seed_epoch(config.seed, epoch))
     steps = list(in_batches(order, config.batch_size * config.accumulate * fabric.world_size))
     learner.grader.train()
+    if config.norms == "kept":
+        keep_statistics(learner.grader)
     hold_back(learner.grader, config, epoch)
     losses, logits, seen = [], [], []
     for number, units in enumerate(track(steps, f"epoch {epoch}/{config.epochs}", len(steps))):

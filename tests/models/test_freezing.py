@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from drkit.data.units import Places
-from drkit.models.freezing import frozen_tensors, hold_stages, run_frozen_part, without_frozen_part
+from drkit.models.freezing import frozen_tensors, hold_stages, keep_statistics, run_frozen_part, without_frozen_part
 from drkit.models.grader import Grader, build_grader
 from drkit.records.checkpoint import Architecture
 
@@ -96,6 +96,24 @@ def test_every_backbone_of_an_unshared_grader_is_held() -> None:
     hold_stages(grader, len(grader.backbone.stages))
     _learn(grader, images, Places(unit, slot, unit, 2, 2))
     assert {key.partition(".")[0] for key in _changed(before, grader)} == {"head"}
+
+
+def test_kept_statistics_stay_while_everything_else_learns() -> None:
+    grader, images = _grader("test_efficientnet", 2, unshared=True), _images()
+    places = Places(torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1]), torch.tensor([0, 0, 1, 1]), 2, 2)
+    before = _copy(grader)
+    keep_statistics(grader.train())
+    _learn(grader, images, places)
+    unchanged = set(before) - _changed(before, grader)
+    assert unchanged == {key for key in before if "running_" in key or "num_batches" in key}
+
+
+def test_with_kept_statistics_a_photograph_is_seen_alike_in_any_batch() -> None:
+    grader, images = _grader("test_efficientnet"), _images()
+    grader.train()
+    assert not torch.allclose(grader(images)[:2], grader(images[:2]), atol=1e-4)
+    keep_statistics(grader)
+    assert torch.allclose(grader(images)[:2], grader(images[:2]), atol=1e-4)
 
 
 @pytest.mark.parametrize("name", NAMES)
