@@ -1,10 +1,8 @@
 """predictions.parquet: a row a photograph, what was known of it and how it was graded."""
 
-import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,78 +10,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
-from drkit.decisions import DECISIONS, decide
-from drkit.errors import InputError, UsageError, first_few
-from drkit.grades import EYES, MAX_GRADE, NUM_GRADES, SPLITS, TARGETS, Split, Target, grade_column
+from drkit.decisions import decide
+from drkit.errors import InputError
+from drkit.grades import Split, grade_column
 from drkit.records.atomic import writing
 from drkit.records.labels import Labels
 from drkit.records.patterns import expand_patterns
+from drkit.records.prediction_columns import EMBEDDING as EMBEDDING
+from drkit.records.prediction_columns import PROBABILITY_COLUMNS as PROBABILITY_COLUMNS
+from drkit.records.prediction_columns import SCHEMA as SCHEMA
+from drkit.records.prediction_columns import check_columns, check_rows, typed
+from drkit.records.prediction_meta import PredictionsMeta as PredictionsMeta
+from drkit.records.prediction_meta import check_meta, read_meta
 from drkit.records.provenance import METADATA_KEY, canonical_json
 from drkit.records.runs import FILE_SUFFIX, Run
-
-SCHEMA_VERSION = 1
-PROBABILITY_COLUMNS = tuple(f"prob_{grade}" for grade in range(NUM_GRADES))
-EMBEDDING = "embedding"
-SUM_TOLERANCE = 1e-3
-
-SCHEMA = pa.schema(
-    [
-        pa.field("image_id", pa.string(), nullable=False),
-        pa.field("patient_id", pa.string()),
-        pa.field("eye", pa.string()),
-        pa.field("view", pa.int16()),
-        pa.field("split", pa.string(), nullable=False),
-        pa.field("fold", pa.int16()),
-        pa.field("eye_grade", pa.int8()),
-        pa.field("patient_grade", pa.int8()),
-        *(pa.field(name, pa.float32(), nullable=False) for name in PROBABILITY_COLUMNS),
-        pa.field("score", pa.float32(), nullable=False),
-        pa.field("predicted_grade", pa.int8(), nullable=False),
-    ]
-)
-PANDAS_TYPES = {
-    pa.string(): "string",
-    pa.int16(): "Int16",
-    pa.int8(): "Int8",
-    pa.float32(): "float32",
-}
-
-
-@dataclass(frozen=True)
-class PredictionsMeta:
-    """What is the same for the same work, in the parquet's one metadata key.
-
-    Args:
-        target: Whose grade was predicted.
-        unit: What one forward pass saw: image, eye or patient.
-        decision: How a grade was made of probabilities and score, one of `drkit.decisions.DECISIONS`.
-        cut_points: The four thresholds of the decision `cut_points`, else None.
-        fold_cut_points: The same for the rows of each fold, fitted on the other folds; empty without folds.
-        trained_on: Splits the weights were fitted on.
-        trained_on_images: Ids of further rows that the weights, or those they began from, were fitted on.
-        folds: Number of cross-validation parts, 0 without.
-        chosen_on: What picked the epoch or the settings: val, inner, last, ...
-        model: The network or the ensemble, in words.
-        checkpoint_sha256: Hash of the weights, None for an ensemble.
-        labels_sha256: Hash of the labels, None where there were none.
-        provenance: Resolved options, seed, drkit version, parents; free JSON.
-        schema_version: Of this file.
-    """
-
-    target: Target
-    unit: str
-    decision: str
-    cut_points: tuple[float, ...] | None
-    trained_on: tuple[str, ...]
-    folds: int
-    chosen_on: str
-    model: str
-    checkpoint_sha256: str | None
-    labels_sha256: str | None
-    provenance: dict[str, Any] = field(default_factory=dict)
-    trained_on_images: tuple[str, ...] = ()
-    fold_cut_points: tuple[tuple[float, ...], ...] = ()
-    schema_version: int = SCHEMA_VERSION
 
 
 @dataclass(frozen=True)
@@ -179,7 +119,7 @@ def build_predictions(
     rows[list(PROBABILITY_COLUMNS)] = shares
     rows["score"] = scores
     rows["predicted_grade"] = np.asarray(predicted_grade)
-    rows = _typed(rows[SCHEMA.names])
+    rows = typed(rows[SCHEMA.names])
     if embedding is not None:
         rows[EMBEDDING] = list(np.asarray(embedding, np.float16))
     predictions = Predictions(rows, meta, name)
@@ -212,9 +152,9 @@ def read_predictions(path: Path) -> Predictions:
     """
     found = find_predictions(path)
     table = _read_table(found)
-    meta = _read_meta(table.schema.metadata or {}, found)
-    _check_columns(table.schema, found)
-    rows = _typed(table.select(SCHEMA.names).to_pandas())
+    meta = read_meta(table.schema.metadata or {}, found)
+    check_columns(table.schema, found)
+    rows = typed(table.select(SCHEMA.names).to_pandas())
     if EMBEDDING in table.column_names:
         rows[EMBEDDING] = _read_embedding(table.column(EMBEDDING), found)
     predictions = Predictions(rows, meta, found.stem)
@@ -260,81 +200,8 @@ def check_predictions(predictions: Predictions, source: str) -> None:
         InputError: an id twice, a null where none may be, a value off its range, unknown words in the
             metadata.
     """
-    rows, meta = predictions.rows, predictions.meta
-    _check_meta(meta, source)
-    if rows.empty:
-        raise InputError(f"{source}: no rows, expected a row a photograph")
-    for column in (item.name for item in SCHEMA if not item.nullable):
-        _refuse(rows, rows[column].isna(), column, "is empty", source)
-    _refuse(rows, rows["image_id"].duplicated(), "image_id", "stands twice, expected each once", source)
-    _check_words(rows, source)
-    _check_numbers(rows, source)
-    _check_sums(predictions, source)
-
-
-def _check_words(rows: pd.DataFrame, source: str) -> None:
-    for column, allowed in (("split", SPLITS), ("eye", EYES)):
-        odd = rows[column].notna() & ~rows[column].isin(allowed)
-        _refuse(rows, odd, column, f"is none of {', '.join(allowed)}", source)
-
-
-def _check_numbers(rows: pd.DataFrame, source: str) -> None:
-    highest = dict.fromkeys(("eye_grade", "patient_grade", "score", "predicted_grade"), MAX_GRADE)
-    for column, high in {**highest, **dict.fromkeys(PROBABILITY_COLUMNS, 1)}.items():
-        slack = SUM_TOLERANCE if column in PROBABILITY_COLUMNS else 0
-        inside = rows[column].between(-slack, high + slack) | rows[column].isna()
-        _refuse(rows, ~inside.fillna(False), column, f"is off the range 0-{high}", source)
-    _refuse(rows, (rows["fold"] < 0).fillna(False), "fold", "is negative", source)
-
-
-def _check_sums(predictions: Predictions, source: str) -> None:
-    sums = predictions.probabilities().astype(np.float64).sum(1)
-    off = np.abs(sums - 1) > SUM_TOLERANCE
-    if off.any():
-        place = _place(predictions.rows, int(off.argmax()))
-        raise InputError(
-            f"{source}, {place}: prob_0 to prob_{MAX_GRADE} sum to {sums[off.argmax()]:.4g}, expected 1"
-            f" ({int(off.sum())} such rows)"
-        )
-
-
-def _refuse(rows: pd.DataFrame, wrong: pd.Series, column: str, what: str, source: str) -> None:
-    if not wrong.any():
-        return
-    index = int(wrong.to_numpy(dtype=bool).argmax())
-    value = "" if pd.isna(rows[column].iloc[index]) else f" '{rows[column].iloc[index]}'"
-    count = f" ({int(wrong.sum())} such rows)"
-    raise InputError(f"{source}, {_place(rows, index)}: {column}{value} {what}{count}")
-
-
-def _place(rows: pd.DataFrame, index: int) -> str:
-    return f"row {index + 1} (image {rows['image_id'].iloc[index]})"
-
-
-def _check_meta(meta: PredictionsMeta, source: str) -> None:
-    words: tuple[tuple[str, Sequence[str], Sequence[str]], ...] = (
-        ("target", [meta.target], TARGETS),
-        ("decision", [meta.decision], DECISIONS),
-        ("trained_on", meta.trained_on, SPLITS),
-    )
-    for key, given, allowed in words:
-        odd = [word for word in given if word not in allowed]
-        if odd:
-            raise InputError(f"{source}: metadata {key} '{odd[0]}' is none of {', '.join(allowed)}")
-    if meta.decision == "cut_points":
-        try:
-            for points in (meta.cut_points, *meta.fold_cut_points):
-                decide("cut_points", np.eye(NUM_GRADES), np.arange(NUM_GRADES), points)
-        except UsageError as error:
-            raise InputError(f"{source}: metadata cut_points: {error}") from None
-
-
-def _typed(rows: pd.DataFrame) -> pd.DataFrame:
-    types = {item.name: PANDAS_TYPES[item.type] for item in SCHEMA}
-    typed = rows.astype(types)
-    if typed["predicted_grade"].notna().all():
-        typed["predicted_grade"] = typed["predicted_grade"].astype("int8")
-    return typed.reset_index(drop=True)
+    check_meta(predictions.meta, source)
+    check_rows(predictions.rows, source)
 
 
 def _table(predictions: Predictions) -> pa.Table:
@@ -356,46 +223,6 @@ def _read_table(path: Path) -> pa.Table:
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} is not a parquet file, or not a whole one: {reason}") from None
-
-
-def _read_meta(metadata: dict[bytes, bytes], path: Path) -> PredictionsMeta:
-    if METADATA_KEY.encode() not in metadata:
-        raise InputError(f"{path} is a parquet file, but not predictions of drkit's: it has no key 'drkit'")
-    try:
-        record = json.loads(metadata[METADATA_KEY.encode()])
-        version = record["schema_version"]
-    except (ValueError, KeyError, TypeError):
-        raise InputError(f"{path}: metadata 'drkit' is not what drkit writes") from None
-    if version != SCHEMA_VERSION:
-        raise InputError(f"{path}: schema version {version}, this drkit reads {SCHEMA_VERSION}: update drkit")
-    return _parse_meta(record, path)
-
-
-def _parse_meta(record: dict[str, Any], path: Path) -> PredictionsMeta:
-    expected = {item.name for item in fields(PredictionsMeta)}
-    record.setdefault("fold_cut_points", [])  # files without folds may lack it
-    if expected != set(record):
-        odd = sorted(expected ^ set(record))
-        raise InputError(f"{path}: metadata keys missing or not known: {first_few(odd)}")
-    try:
-        cut_points = None if record["cut_points"] is None else tuple(map(float, record["cut_points"]))
-        lists = {key: tuple(map(str, record[key])) for key in ("trained_on", "trained_on_images")}
-        fold_cut_points = tuple(tuple(map(float, points)) for points in record["fold_cut_points"])
-    except (TypeError, ValueError):
-        raise InputError(f"{path}: metadata cut_points and trained_on must be lists") from None
-    return PredictionsMeta(**{**record, "cut_points": cut_points, "fold_cut_points": fold_cut_points, **lists})
-
-
-def _check_columns(schema: pa.Schema, path: Path) -> None:
-    odd = [name for name in schema.names if name not in SCHEMA.names and name != EMBEDDING]
-    missing = [name for name in SCHEMA.names if name not in schema.names]
-    for what, names in (("is missing", missing), ("is not known", odd)):
-        if names:
-            raise InputError(f"{path}: column {names[0]} {what} (of such: {len(names)})")
-    for item in SCHEMA:
-        found = schema.field(item.name).type
-        if found != item.type:
-            raise InputError(f"{path}: column {item.name} is {found}, expected {item.type}")
 
 
 def _read_embedding(column: pa.ChunkedArray, path: Path) -> list[NDArray[np.float16]]:
