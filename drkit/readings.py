@@ -51,7 +51,7 @@ def read_cases(predictions: Predictions, reference: Index, by: Reading) -> Cases
         return Cases(reference, predicted, patients, _answers(predictions))
     if by == "patient" and predictions.meta.target == "patient":
         return _join(predictions, reference, patients, patients)
-    eyes = _join(predictions, reference, _eye_keys(predictions, by), patients)
+    eyes = _join(predictions, reference, eye_keys(predictions, "use --by photograph"), patients)
     return _worst_eye(eyes) if by == "patient" else eyes
 
 
@@ -67,12 +67,18 @@ def _join(predictions: Predictions, reference: Index, keys: NDArray[np.str_], pa
         )
     sums = np.stack([np.bincount(case, column) for column in _answers(predictions).T], 1)
     means: NDArray[np.float64] = sums / np.bincount(case)[:, None]
-    predicted = _decide(predictions.meta, means, predictions.rows["fold"].iloc[first])
+    predicted = decide_joined(predictions.meta, means, predictions.rows["fold"].iloc[first])
     return Cases(joined, predicted.astype(np.int64), patients[first], means)
 
 
-def _decide(meta: PredictionsMeta, answers: NDArray[np.float64], fold: pd.Series) -> NDArray[np.int8]:
-    """Grades of answers (C, 6), those that a fold held out by the cut points of the other folds."""
+def decide_joined(meta: PredictionsMeta, answers: NDArray[np.float64], fold: pd.Series) -> NDArray[np.int8]:
+    """Grades of joined photographs, those that a fold held out by the cut points of the other folds.
+
+    Args:
+        meta: Says how the photographs were decided.
+        answers: (C, 6) probabilities of the grades 0-4, and the score.
+        fold: (C,) which fold held them out, null where none did.
+    """
     if meta.decision != "cut_points":
         return decide(meta.decision, answers[:, :NUM_GRADES], answers[:, -1])
     of_folds = dict(enumerate(meta.fold_cut_points))
@@ -84,15 +90,23 @@ def _answers(predictions: Predictions) -> NDArray[np.float64]:
     return predictions.rows[[*PROBABILITY_COLUMNS, "score"]].to_numpy(dtype=np.float64)
 
 
-def _eye_keys(predictions: Predictions, by: Reading) -> NDArray[np.str_]:
-    """(N,) a key an eye; a patient's only photograph needs no eye."""
+def eye_keys(predictions: Predictions, advice: str) -> NDArray[np.str_]:
+    """(N,) a key an eye; a patient's only photograph needs no eye.
+
+    Args:
+        predictions: N photographs.
+        advice: What to do where an eye is not known.
+
+    Raises:
+        InputError: one of several photographs of a patient whose eye is not known.
+    """
     rows = predictions.rows
     is_alone = ~rows["patient_id"].duplicated(keep=False) | rows["patient_id"].isna()
     unknown = rows["image_id"][~is_alone & rows["eye"].isna()].tolist()
     if unknown:
         raise InputError(
-            f"{predictions.name}: --by {by} cannot join {len(unknown)} photographs whose eye is not known:"
-            f" {first_few(unknown)}: use --by photograph"
+            f"{predictions.name}: {len(unknown)} photographs whose eye is not known cannot be joined to eyes:"
+            f" {first_few(unknown)}: {advice}"
         )
     return (pd.Series(patient_keys(rows)) + " " + rows["eye"].fillna("")).to_numpy(dtype=str)
 

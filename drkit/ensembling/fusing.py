@@ -13,9 +13,9 @@ from drkit.ensembling.answers import Features, Figures, Rows, Truth
 from drkit.ensembling.folds import assign_folds
 from drkit.ensembling.members import Members
 from drkit.ensembling.ridge import Linear, fit_linear
-from drkit.errors import InputError, first_few
 from drkit.grades import Target
-from drkit.records.predictions import Predictions, patient_keys
+from drkit.readings import decide_joined, eye_keys
+from drkit.records.predictions import Predictions
 
 Over = Literal["none", "eye", "patient"]
 By = Literal["mean", "max", "learned"]
@@ -122,7 +122,7 @@ def build_fuser(members: Members, fusion: Fusion) -> Fuser:
     features = members.features()
     if fusion.over == "none":
         return Fuser(members, fusion, features, np.empty((len(members), 0, 3)))
-    first, decisions = members.predictions[0], [_Decision.of(member) for member in members.predictions]
+    first = members.predictions[0]
     groups = _groups(first, fusion.over)
     target: Target = "patient" if fusion.over == "patient" else members.target
     summaries = _summarise(features.scores, groups)
@@ -131,23 +131,11 @@ def build_fuser(members: Members, fusion: Fusion) -> Fuser:
         if fusion.by == "mean" and target != members.target:
             eyes = _groups(first, "eye")
         features = _join_fixed(features, fusion.by, eyes, groups)
-        features = replace(features, grades=_decide_each(features, decisions))
+        features = replace(features, grades=_decide_each(features, members))
     else:
         embeddings = tuple(_mean(embedding, groups) for embedding in features.embeddings)
         features = replace(features, embeddings=embeddings)
     return Fuser(replace(members, target=target), fusion, features, summaries)
-
-
-@dataclass(frozen=True)
-class _Decision:
-    """How a member makes a grade of its answers."""
-
-    name: str
-    cut_points: tuple[float, ...] | None
-
-    @classmethod
-    def of(cls, member: Predictions) -> "_Decision":
-        return cls(member.meta.decision, member.meta.cut_points)
 
 
 def fusion_from_json(record: Mapping[str, Any]) -> tuple[Fusion, tuple[Linear, ...]]:
@@ -162,18 +150,10 @@ def fusion_to_json(fusion: Fusion, learned: tuple[Linear, ...]) -> dict[str, Any
 
 def _groups(member: Predictions, over: Over) -> NDArray[np.int64]:
     """(N,) the number of what each photograph is joined to; never across splits."""
-    rows = member.rows
-    keys = pd.Series(patient_keys(rows))
-    if over == "eye":
-        is_alone = ~rows["patient_id"].duplicated(keep=False) | rows["patient_id"].isna()
-        unknown = rows["image_id"][~is_alone & rows["eye"].isna()].tolist()
-        if unknown:
-            raise InputError(
-                f"{member.name}: {len(unknown)} photographs whose eye is not known cannot be joined to eyes:"
-                f" {first_few(unknown)}: use --fuse none or --fuse patient with --fuse-by max"
-            )
-        keys = keys + " " + rows["eye"].fillna("").astype(str)
-    return np.unique((keys + " " + rows["split"].astype(str)).to_numpy(dtype=str), return_inverse=True)[1]
+    advice = "use --fuse none, or --fuse patient --fuse-by max"
+    keys = eye_keys(member, advice) if over == "eye" else member.patients()
+    with_split = pd.Series(keys) + " " + member.rows["split"].astype(str)
+    return np.unique(with_split.to_numpy(dtype=str), return_inverse=True)[1]
 
 
 def _join_fixed(features: Features, by: By, eyes: NDArray[np.int64], groups: NDArray[np.int64]) -> Features:
@@ -214,11 +194,11 @@ def _summarise(scores: Figures, groups: NDArray[np.int64]) -> Figures:
     return np.stack([mean, highest - mean, lowest - mean], 2)
 
 
-def _decide_each(features: Features, decisions: list[_Decision]) -> NDArray[np.int64]:
-    decided = [
-        decide(rule.name, features.probabilities[:, member], features.scores[:, member], rule.cut_points)
-        for member, rule in enumerate(decisions)
-    ]
+def _decide_each(features: Features, members: Members) -> NDArray[np.int64]:
+    """(N, M) grades of what is joined, each by the member's own decision."""
+    answers = np.concatenate([features.probabilities, features.scores[:, :, None]], 2)  # (N, M, 6)
+    told = enumerate(members.predictions)
+    decided = [decide_joined(member.meta, answers[:, place], member.rows["fold"]) for place, member in told]
     return np.stack(decided, 1).astype(np.int64)
 
 

@@ -194,7 +194,8 @@ def _remarks(members: Members, predictions: Predictions, outcome: Outcome) -> It
     for member in members.predictions:
         if member.meta.chosen_on in splits:
             yield f"{member.name} was chosen on {member.meta.chosen_on}: the choice flatters every figure above."
-    is_cut = [member.name for member in members.predictions if member.meta.decision == "cut_points"]
+    cut = [member for member in members.predictions if member.meta.decision == "cut_points"]
+    is_cut = [member.name for member in cut if not member.meta.fold_cut_points]
     if is_cut and predictions.meta.unit != members.predictions[0].meta.unit:
         yield f"{first_few(is_cut)}: joined rows are decided by cut points that were fitted on them, too."
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from drkit.ensembling.answers import Truth
@@ -56,6 +57,17 @@ def test_eyes_make_a_patient_by_the_worse_eye(make_member) -> None:
     assert fuser.features.scores[::4, 0] == pytest.approx(by_eye.max(1))
     assert fuser.members.target == "patient"
     assert fuser.members.reference().equals(members.rows["patient_grade"])
+
+
+def test_joined_rows_that_a_fold_held_out_are_decided_by_the_other_folds_cut_points(make_member) -> None:
+    rounding, strict = (0.5, 1.5, 2.5, 3.5), (3.96, 3.97, 3.98, 3.99)
+    member = make_member(decision="cut_points", cut_points=rounding, fold_cut_points=(rounding, strict))
+    fold = pd.Series(np.where(member.rows["split"] == "val", np.arange(96) // 4 % 2, -1))
+    member = replace(member, rows=member.rows.assign(fold=fold.astype("Int16").where(fold >= 0)))
+    joined = build_fuser(_members(member), Fusion("patient")).features
+    expected = np.where(fold == 1, 0, np.floor(joined.scores[:, 0] + 0.5))
+    assert joined.scores[fold == 1].max() > 3
+    assert np.array_equal(joined.grades[:, 0], expected)
 
 
 def test_joining_twice_is_joining_once(members) -> None:

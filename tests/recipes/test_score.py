@@ -162,7 +162,7 @@ def test_an_unknown_eye_cannot_be_joined(tmp_path: Path) -> None:
     predictions = _predictions().of_split("val")
     predictions.rows["eye"] = predictions.rows["eye"].mask(predictions.rows["view"] == 2)
     path = _write(tmp_path, predictions)
-    with pytest.raises(InputError, match="--by eye cannot join 20 photographs whose eye is not known: 10_l2"):
+    with pytest.raises(InputError, match="20 photographs whose eye is not known cannot be joined to eyes: 10_l2"):
         _one(path, by="eye")
     assert _one(path).agreement.cases == 40
 
