@@ -43,6 +43,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "trained-on-photograph": Kind("error", "a run was trained on a photograph of split val or test"),
         "trained-on-row": Kind("error", "a prediction for a photograph that the model was trained on"),
+        "changed-file": Kind("error", "a file is not the one that a run's or a comparison's JSON vouches for"),
         "contradicting-references": Kind("error", "files state different reference grades of one photograph"),
         "contradicting-splits": Kind("error", "files put one photograph into different splits"),
         "wrong-columns": Kind("error", "a submission's columns are not ID and TARGET"),

@@ -24,12 +24,14 @@ class Graded:
     Args:
         path: The parquet.
         predictions: What stands in it.
+        record: The JSON of the run or ensemble that they belong to; None where there is none beside the parquet.
         trained_on: SHA-256 of the photographs that its weights were trained on, "unknown" among them where
-            that is not known; empty where there is no run's JSON beside the parquet.
+            that is not known; empty without a record.
     """
 
     path: Path
     predictions: Predictions
+    record: Path | None
     trained_on: frozenset[str]
 
 
@@ -44,8 +46,9 @@ def read_graded(path: Path) -> Graded:
     """
     parquet = find_predictions(path)
     run = Run(parquet.with_name(FILE_SUFFIX.sub("", parquet.name)))
-    trained = read_run_record(run)["trained_on_photographs"] if run.record.is_file() else ()
-    return Graded(parquet, read_predictions(parquet), frozenset(trained))
+    record = run.record if run.record.is_file() else None
+    trained = read_run_record(run)["trained_on_photographs"] if record else ()
+    return Graded(parquet, read_predictions(parquet), record, frozenset(trained))
 
 
 def find_trained_rows(graded: Graded) -> Iterator[Finding]:

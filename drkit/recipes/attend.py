@@ -24,9 +24,10 @@ from drkit.errors import Interrupted, UsageError, first_few
 from drkit.grades import grade_column
 from drkit.models.cost import Cost, measure_cost
 from drkit.models.grader import build_grader
-from drkit.records.atomic import check_writable, write_bytes
+from drkit.records.atomic import check_writable
+from drkit.records.comparisons import write_comparison
 from drkit.records.predictions import Predictions, find_predictions, read_predictions
-from drkit.records.provenance import canonical_json, circumstances, sha256_file
+from drkit.records.provenance import canonical_json
 from drkit.records.runs import Run, new_run, read_run_record
 from drkit.reporting import Table, as_json
 from drkit.talk import say
@@ -36,7 +37,6 @@ from drkit.training.execution import RunPlace, TrainingReport, execute, plan_run
 from drkit.training.plan import TrainingPlan
 from drkit.training.runtime import first_alone_talks
 
-SCHEMA_VERSION = 1
 ONE_SEED = "One pair of trainings: with another seed it may fall out otherwise; --seeds 3 shows how far."
 INCIDENTAL = frozenset({"attention_blocks", "drkit_version", "embeddings"})  # runs may differ in them
 
@@ -143,7 +143,7 @@ def run_attend(config: AttendConfig, place: RunPlace, baseline: Path | None = No
     """
     with first_alone_talks():
         plan, run = plan_run(config, place, _suffix(config))
-        record, cost = _comparison_path(run), _measure(plan)
+        record, cost = run.comparison, _measure(plan)
         before = _read_baseline(baseline, plan, record, force=place.force or place.resume) if baseline else None
         say(str(cost))
         training = execute(plan, run, place)
@@ -153,7 +153,7 @@ def run_attend(config: AttendConfig, place: RunPlace, baseline: Path | None = No
         comparison, remarks = _compare(before, after), remark_pair(before, after, INCIDENTAL)
         content = {"comparison": comparison, "cost": cost, "remarks": remarks}
         files = (find_predictions(baseline), run.predictions)
-        _write(record, content, files, force=place.force or place.resume)
+        write_comparison(record, as_json(content), files, force=place.force or place.resume)
         return AttendReport(training, cost, comparison, remarks, (record,))
 
 
@@ -172,7 +172,7 @@ def run_attend_seeds(config: AttendConfig, place: RunPlace, seeds: int) -> Seeds
         raise UsageError("--seeds trains one run after another in one process: leave --devices and --nodes at 1")
     with first_alone_talks():
         base = _name_base(config, place)
-        record = _comparison_path(base)
+        record = base.comparison
         check_writable(record, force=place.force or place.resume)
         numbers = range(config.seed, config.seed + seeds)
         jobs = [_plan_pair(replace(config, seed=seed), base, place) for seed in numbers]  # all, before any work
@@ -189,7 +189,7 @@ def run_attend_seeds(config: AttendConfig, place: RunPlace, seeds: int) -> Seeds
         )
         files = [job.run.predictions for pair in jobs for job in pair]
         content = {"seeds": outcome, "cost": cost, "remarks": remarks}
-        _write(record, content, files, force=place.force or place.resume)
+        write_comparison(record, as_json(content), files, force=place.force or place.resume)
         return SeedsReport(outcome, cost, remarks, (record, *(job.run.stem for pair in jobs for job in pair)))
 
 
@@ -273,17 +273,3 @@ def _name_base(config: AttendConfig, place: RunPlace) -> Run:
     if place.name is None:
         return plan_run(config, replace(place, resume=False, force=True), _suffix(config))[1]
     return new_run(place.runs_dir, place.name, "", force=True)
-
-
-def _comparison_path(run: Run) -> Path:
-    return run.stem.with_name(f"{run.name}.comparison.json")
-
-
-def _write(path: Path, content: dict[str, Any], compared: Sequence[Path], *, force: bool) -> None:
-    record = {
-        "schema_version": SCHEMA_VERSION,
-        "files": {file.name: sha256_file(file) for file in compared},
-        **as_json(content),
-        "made": circumstances(),
-    }
-    write_bytes(path, (json.dumps(record, indent=1) + "\n").encode(), force=force)

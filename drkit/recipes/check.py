@@ -22,10 +22,12 @@ from drkit.auditing.leaks import (
 from drkit.auditing.photographs import Sight, find_poor_photographs, look_at_all
 from drkit.auditing.roll import call_the_roll
 from drkit.auditing.submissions import find_submission_faults, is_submission
+from drkit.auditing.vouching import find_changed_files
 from drkit.errors import InputError, UsageError
 from drkit.records.atomic import check_writable, write_bytes
 from drkit.records.layouts.survey import Survey, survey_dataset
 from drkit.records.patterns import expand_patterns
+from drkit.records.runs import Run
 from drkit.records.submission import read_sample
 from drkit.reporting import Table
 from drkit.talk import warn
@@ -57,11 +59,13 @@ class Inputs:
     Args:
         data_sets: Folders, or CSVs that label photographs.
         predictions: Predictions files, of runs or others.
+        comparisons: What runs' comparisons say, with the files that were compared.
         submissions: CSVs with ID and TARGET.
     """
 
     data_sets: tuple[Path, ...] = ()
     predictions: tuple[Path, ...] = ()
+    comparisons: tuple[Path, ...] = ()
     submissions: tuple[Path, ...] = ()
 
 
@@ -109,6 +113,7 @@ class CheckReport:
         parts = [
             (self.inputs.data_sets, f"{self.photographs} photographs"),
             (self.inputs.predictions, f"{self.prediction_rows} predictions"),
+            (self.inputs.comparisons, f"{len(self.inputs.comparisons)} comparisons"),
         ]
         listed = [f"{content} of {', '.join(map(str, paths))}" for paths, content in parts if paths]
         return "; ".join([*listed, *(f"submission {path}" for path in self.inputs.submissions)])
@@ -142,12 +147,14 @@ def run_check(paths: Sequence[Path], config: CheckConfig) -> CheckReport:
     _audit_data_sets(audit, config)
     for graded in audit.graded:
         audit.findings += find_trained_rows(graded)
+    for record in (*(graded.record for graded in audit.graded), *inputs.comparisons):
+        audit.findings += find_changed_files(record) if record else ()
     _draw(audit.copies, config)
     return _report(audit, inputs, config)
 
 
 def sort_inputs(paths: Sequence[Path], sample: Path | None) -> Inputs:
-    """Tell data sets, predictions and submissions apart.
+    """Tell data sets, predictions, comparisons and submissions apart.
 
     Raises:
         InputError: no such file, or not a table.
@@ -155,19 +162,24 @@ def sort_inputs(paths: Sequence[Path], sample: Path | None) -> Inputs:
     """
     data_sets: list[Path] = []
     predictions: list[Path] = []
+    comparisons: list[Path] = []
     submissions: list[Path] = []
     for path in paths:
         if (sample and path.suffix.lower() == ".csv") or is_submission(path):
             submissions.append(path)
         elif path.is_dir() and any(path.glob("*.parquet")):
             predictions += sorted(path.glob("*.parquet"))
+            comparisons += sorted(path.glob("*.comparison.json"))
         elif path.is_dir() or (path.suffix.lower() == ".csv" and not path.name.endswith(".history.csv")):
             data_sets.append(path)
         else:
-            predictions.append(path)
+            compared = Run.of(path).comparison.is_file()
+            comparisons += [Run.of(path).comparison] * compared
+            predictions += [path] * (not compared or Run.of(path).predictions.is_file())  # several seeds: it alone
     if sample and not submissions:
         raise UsageError("--sample is what a submission is held against: name the submission's CSV, too")
-    return Inputs(*(tuple(dict.fromkeys(found)) for found in (data_sets, predictions, submissions)))
+    found = (data_sets, predictions, comparisons, submissions)
+    return Inputs(*(tuple(dict.fromkeys(paths)) for paths in found))
 
 
 def _check_sheet(inputs: Inputs, config: CheckConfig) -> None:

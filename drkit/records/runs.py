@@ -66,6 +66,11 @@ class Run:
         """The JSON that is the run."""
         return self._file(".json")
 
+    @property
+    def comparison(self) -> Path:
+        """How it compares with a baseline, where it has been compared."""
+        return self._file(".comparison.json")
+
     def outputs(self, folds: int = 0) -> tuple[Path, ...]:
         """What a finished run of so many folds consists of, in the order of writing."""
         return (*map(self.checkpoint, fold_numbers(folds)), self.history, self.predictions, self.record)
@@ -166,6 +171,7 @@ def read_run_record(run: Run) -> dict[str, Any]:
         record = json.loads(run.record.read_text(encoding="utf-8"))
         version, photographs = record["schema_version"], record["trained_on_photographs"]
         record.setdefault("folds", 0)
+        record.setdefault("chosen_by_photographs", [])
     except (ValueError, KeyError, TypeError, OSError):
         raise InputError(f"{run.record} is not a run's record: train again, or restore the file") from None
     if version != SCHEMA_VERSION or not isinstance(photographs, Sequence):
@@ -186,6 +192,19 @@ def check_vouched(run: Run, record: Mapping[str, Any], path: Path) -> None:
     """
     if record["files"].get(path.name) != sha256_file(path):
         raise InputError(f"{path} is not the file that {run.record} vouches for: restore it, or train again")
+
+
+def read_vouched(record: Path) -> dict[Path, str]:
+    """The files that a run's, an ensemble's or a comparison's JSON vouches for, and their hashes.
+
+    Raises:
+        InputError: it is none of these.
+    """
+    try:
+        named: dict[str, str] = json.loads(record.read_text(encoding="utf-8")).get("files", {})
+        return {record.parent / name: sha256 for name, sha256 in named.items()}
+    except (ValueError, AttributeError, TypeError, OSError):
+        raise InputError(f"{record} is not the JSON of a run or a comparison: restore it, or make it anew") from None
 
 
 def _unfinished(run: Run, *, force: bool) -> Run:

@@ -10,8 +10,11 @@ from drkit.auditing.findings import KINDS
 from drkit.cli.check import EXAMPLES, check
 from drkit.errors import InputError, OutputExistsError, UsageError
 from drkit.images.files import read_photograph
-from drkit.recipes.check import CheckConfig, run_check
+from drkit.recipes.check import CheckConfig, run_check, sort_inputs
+from drkit.records.comparisons import write_comparison
+from drkit.records.predictions import read_predictions, write_predictions
 from drkit.records.provenance import sha256_file
+from drkit.records.runs import Run
 from drkit.reporting import as_json
 
 
@@ -93,6 +96,29 @@ def test_a_run_against_the_data_it_was_trained_on(eyes, run_stem, tmp_path):
     report = run_check([tmp_path / "leaky", eyes], CheckConfig())
     leaks = [finding.ids for finding in report.findings if finding.kind == "trained-on-photograph"]
     assert (leaks, report.exit_code) == ([(seen.stem,)], 1)
+
+
+def test_a_run_whose_predictions_were_changed(run_stem, tmp_path):
+    for path in Run(run_stem).outputs():
+        copy(path, tmp_path)
+    assert run_check([tmp_path / run_stem.name], CheckConfig()).exit_code == 0
+    predictions = read_predictions(tmp_path / run_stem.name)
+    write_predictions(predictions.of_split("val"), tmp_path / f"{run_stem.name}.parquet", force=True)
+    report = run_check([tmp_path / run_stem.name], CheckConfig())
+    assert (report.kinds, report.exit_code) == ({"changed-file": 1}, 1)
+
+
+@pytest.mark.parametrize("name", ["a", "a.comparison.json", ""])
+def test_a_comparison_of_several_seeds_is_audited_by_its_name(name, tmp_path):
+    """It has no predictions of its own."""
+    compared = tmp_path / "a-s0.parquet"
+    compared.write_bytes(b"as it was")
+    write_comparison(tmp_path / "a.comparison.json", {}, [compared], force=False)
+    compared.write_bytes(b"as it is")
+    inputs = sort_inputs([tmp_path / name], None)
+    assert inputs.comparisons == (tmp_path / "a.comparison.json",)
+    if name:
+        assert run_check([tmp_path / name], CheckConfig()).kinds == {"changed-file": 1}
 
 
 @pytest.mark.parametrize(

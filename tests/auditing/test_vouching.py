@@ -1,0 +1,47 @@
+"""Files that are not what a record says they were."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from drkit.auditing.vouching import find_changed_files
+from drkit.errors import InputError
+from drkit.records.comparisons import write_comparison
+
+
+@pytest.fixture
+def comparison(tmp_path: Path) -> Path:
+    """Of a run with one in another folder; the contents do not matter."""
+    files = [tmp_path / "runs" / "a.parquet", tmp_path / "old" / "a.parquet"]
+    for number, path in enumerate(files):
+        path.parent.mkdir()
+        path.write_text(str(number))
+    record = tmp_path / "runs" / "a.comparison.json"
+    write_comparison(record, {"comparison": {"difference": 0.1}}, files, force=False)
+    return record
+
+
+def _told(record: Path) -> list[str]:
+    return [finding.sentence for finding in find_changed_files(record)]
+
+
+def test_files_as_they_were_are_no_finding(comparison: Path) -> None:
+    assert _told(comparison) == []
+    assert list(json.loads(comparison.read_text())["files"]) == ["a.parquet", "../old/a.parquet"]
+
+
+def test_a_changed_file_and_a_missing_one_are_found(comparison: Path) -> None:
+    comparison.with_name("a.parquet").write_text("another")
+    (comparison.parent.parent / "old" / "a.parquet").unlink()
+    changed, gone = _told(comparison)
+    assert "a.parquet was changed after" in changed
+    assert "which is not there" in gone
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"files": ["a.parquet"]}'])
+def test_what_is_no_record_is_refused(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.comparison.json"
+    path.write_text(content)
+    with pytest.raises(InputError, match="is not the JSON of a run or a comparison"):
+        _told(path)
