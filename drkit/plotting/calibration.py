@@ -14,6 +14,7 @@ Question = Literal["referable", "grade"]
 
 QUESTIONS: tuple[Question, ...] = ("referable", "grade")
 NUM_BINS = 10
+MIN_CASES = 10  # of a bin: fewer say nothing about a share
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,13 @@ class Calibration:
 
 
 def measure_calibration(run: Drawn, question: Question, num_resamples: int = 500, seed: int = 0) -> Calibration:
-    """Measure one question's calibration, in at most `NUM_BINS` bins.
+    """Measure one question's calibration, in at most `NUM_BINS` bins of about `MIN_CASES` cases or more.
 
     Source: Naeini, Cooper and Hauskrecht 2015, AAAI, for the expected calibration error; Guo et al. 2017, ICML, for
     the most probable class.
     """
     stated, is_so = _ask(run, question)
-    places = assign_bins(stated)
+    places = assign_bins(stated, min(NUM_BINS, max(1, len(stated) // MIN_CASES)))
     members = np.eye(places.max() + 1)[places].T  # (B, C)
     counts = members.sum(1)
     means, shares = members @ stated / counts, members @ is_so / counts

@@ -24,7 +24,8 @@ _SHADES = {
     "cost": LinearSegmentedColormap.from_list("cost", ["#FFFFFF", COLOURS[1]]),
 }
 _DARK = 0.18  # luminance up to which white text is easier to read than black
-_TITLE = 32  # characters
+_TITLE = 28  # characters of a line
+_LINE = 0.16  # inches
 
 
 def draw_confusion(runs: Sequence[Drawn], tables: Sequence[Kind] = KINDS) -> Figure:
@@ -37,13 +38,15 @@ def draw_confusion(runs: Sequence[Drawn], tables: Sequence[Kind] = KINDS) -> Fig
         runs: What was graded.
         tables: `counts`, `cost`, or both.
     """
+    names = [break_name(panel_title(run, runs), _TITLE) for run in runs]
+    height = 2.84 + _LINE * max(name.count("\n") + 1 for name in names)
     with styled():
-        figure, panels = open_panels(len(tables) * len(runs), columns=len(tables), height=3.0)
-        for number, (run, kind) in enumerate(product(runs, tables)):
+        figure, panels = open_panels(len(tables) * len(runs), columns=len(tables), height=height)
+        for number, ((run, name), kind) in enumerate(product(zip(runs, names, strict=True), tables)):
             table = metrics.confusion(run.cases.reference, run.cases.predicted)
             if kind == "counts":
                 _draw_counts(panels[number], table)
-                panels[number].set_title(break_name(panel_title(run, runs), _TITLE))
+                panels[number].set_title(name)
             else:
                 _draw_costs(panels[number], table)
         figure.suptitle(break_name(shared_title(runs), 40 * len(tables)))

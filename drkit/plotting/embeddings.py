@@ -38,7 +38,7 @@ def draw_embeddings(runs: Sequence[Drawn], layout: Layout = "pca", seed: int = 0
         figure, panels = open_panels(len(runs), columns=2, height=3.1)
         for axes, run in zip(panels, runs, strict=True):
             _draw_run(axes, run, layout, seed)
-            axes.set_title(break_name(panel_title(run, runs), 42))
+            axes.set_title(break_name(panel_title(run, runs), 36))
         figure.suptitle(break_name(shared_title(runs), 42 * min(len(runs), 2)))
         place_legend(figure, grade_handles())
     return figure

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from drkit.plotting.style import COLOURS, break_name, styled
 
@@ -56,6 +57,7 @@ def draw_forest(rows: Sequence[ForestRow], title: str, axis: str) -> Figure:
             axes.plot(row.value, place, "s", color=COLOURS[0], markersize=5)
         _mark_zero(axes, rows)
         _name_rows(axes, places, names, rows)
+        axes.xaxis.set_major_locator(MaxNLocator(6))
         axes.set_xlabel(axis)
         figure.suptitle(title)
     return figure

@@ -24,6 +24,7 @@ SIDE = 320  # pixels of a thumbnail
 _CAPTION = 26  # characters of a line below a thumbnail
 _CELL = 1.55  # inches
 _LINE = 0.13  # inches, of a caption
+_ACROSS = 4  # photographs of a grade side by side
 _UNITS = 6.1  # thumbnails side by side, at most
 _WORDS = 1.9  # inches of the column of criteria
 
@@ -121,7 +122,7 @@ def draw_errors(shown: Sequence[Shown], title: str) -> Figure:
     """
     beside = [item.overlay.shape[1] / item.overlay.shape[0] for item in shown if item.overlay is not None]
     broad = 1 + max(beside, default=0.0)  # of one photograph and its explanation, in photographs
-    across = max(1, min(int(_UNITS // broad), 4, len(shown)))
+    across = max(1, min(int(_UNITS // broad), _ACROSS, len(shown)))
     captions = ["\n".join(break_name(line, _CAPTION) for line in item.lines) for item in shown]
     tall = _CELL + _LINE * max(caption.count("\n") + 1 for caption in captions)  # inches of a row
     width = max(_CELL * broad * across, 3.2)
@@ -153,31 +154,34 @@ def _show_at(figure: Figure, picture: Photograph, corner: tuple[float, float], c
 
 
 def draw_examples(rows: Sequence[Sequence[Shown]], title: str) -> Figure:
-    """Draw a row a grade: its name, what to look for, and photographs.
+    """Draw each grade's name, what to look for, and photographs, `_ACROSS` of them side by side.
 
     Args:
         rows: Of grades 0 to 4; an empty one says that the grade does not occur.
         title: Above all.
     """
-    across = max(1, *map(len, rows))
+    across = min(_ACROSS, max(1, *map(len, rows)))
+    lines = [
+        (grade, row[at : at + across]) for grade, row in enumerate(rows) for at in range(0, max(1, len(row)), across)
+    ]
     with styled():
         captions = [break_name(item.lines[0], _CAPTION) for row in rows for item in row]
-        lines = max((caption.count("\n") + 1 for caption in captions), default=0)
-        size = (_WORDS + _CELL * across, (_CELL + _LINE * lines) * len(rows) + 0.35)
+        tall = _CELL + _LINE * max((caption.count("\n") + 1 for caption in captions), default=0)
+        size = (_WORDS + _CELL * across, tall * len(lines) + 0.35)
         figure = Figure(figsize=size, layout="constrained")
-        cells = figure.subplots(len(rows), across + 1, width_ratios=[_WORDS, *[_CELL] * across])
-        for grade, (axes, shown) in enumerate(zip(cells, rows, strict=True)):
-            _write_criteria(axes[0], grade, is_there=bool(shown))
+        cells = figure.subplots(len(lines), across + 1, width_ratios=[_WORDS, *[_CELL] * across])
+        for axes in cells.flat:
+            axes.set_axis_off()
+        for number, (axes, (grade, shown)) in enumerate(zip(cells, lines, strict=True)):
+            if number == 0 or lines[number - 1][0] != grade:
+                _write_criteria(axes[0], grade, is_there=bool(shown))
             for place, item in zip(axes[1:], shown, strict=False):
                 _show(place, item.photograph, break_name(item.lines[0], _CAPTION))
-            for spare in axes[1 + len(shown) :]:
-                spare.set_axis_off()
         figure.suptitle(break_name(title, int(size[0] * 12)))
     return figure
 
 
 def _write_criteria(axes: Axes, grade: int, *, is_there: bool) -> None:
-    axes.set_axis_off()
     words = CRITERIA[grade] if is_there else f"{CRITERIA[grade]} (no photograph here)"
     axes.text(0, 0.98, f"{grade}  {GRADE_NAMES[grade]}", fontsize=10, weight="bold", va="top")
     axes.text(0, 0.82, break_name(words, 29), fontsize=7.5, va="top", linespacing=1.25)

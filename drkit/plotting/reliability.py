@@ -10,13 +10,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from drkit.plotting.calibration import QUESTIONS, Calibration, Question
-from drkit.plotting.style import COLOURS, break_name, open_panels, place_legend, styled
+from drkit.plotting.style import COLOURS, MOST_WITH_BANDS, break_name, open_panels, place_legend, styled
 
 _TITLES: dict[Question, str] = {"referable": "is it referable?", "grade": "is it the most probable grade?"}
 
 
 def draw_reliability(runs: Sequence[Calibration], title: str) -> Figure:
-    """Draw observed shares over stated probabilities, a panel a question, bars for 95 % over resampled patients.
+    """Draw observed shares over stated probabilities, a panel a question.
+
+    Of at most `MOST_WITH_BANDS` runs bars show 95 % over resampled patients.
 
     Args:
         runs: One for each run and question; the runs of a question in one order.
@@ -28,7 +30,7 @@ def draw_reliability(runs: Sequence[Calibration], title: str) -> Figure:
         figure, panels = open_panels(len(asked), columns=2, height=3.1)
         for axes, question in zip(panels, asked, strict=True):
             for run in (run for run in runs if run.question == question):
-                _draw_run(axes, run, names.index(run.run))
+                _draw_run(axes, run, names.index(run.run), with_bars=len(names) <= MOST_WITH_BANDS)
             axes.axline((0, 0), slope=1, color="0.5", linewidth=0.8, linestyle=(0, (4, 4)), zorder=0)
             axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", title=_TITLES[question])
             axes.set(xlabel="stated probability", ylabel="observed share")
@@ -37,9 +39,9 @@ def draw_reliability(runs: Sequence[Calibration], title: str) -> Figure:
     return figure
 
 
-def _draw_run(axes: Axes, run: Calibration, number: int) -> None:
+def _draw_run(axes: Axes, run: Calibration, number: int, *, with_bars: bool) -> None:
     colour = COLOURS[number % len(COLOURS)]
-    bars = np.abs(run.band - run.observed)
+    bars = np.abs(run.band - run.observed) if with_bars else None
     axes.errorbar(
         run.stated, run.observed, yerr=bars, color=colour, marker="o", markersize=3.5, linewidth=1.2, elinewidth=0.8
     )

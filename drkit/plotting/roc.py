@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from drkit.agreement import with_interval
 from drkit.plotting.screening import GRID, OperatingPoint, Screening
-from drkit.plotting.style import COLOURS, break_name, open_panels, place_legend, styled
+from drkit.plotting.style import COLOURS, MOST_WITH_BANDS, break_name, open_panels, place_legend, styled
 
 Curve = Literal["roc", "precision-recall"]
 CURVES: tuple[Curve, ...] = ("roc", "precision-recall")
@@ -20,7 +21,7 @@ _TITLES = {"roc": "referable DR: ROC", "precision-recall": "referable DR: precis
 
 
 def draw_screening(runs: Sequence[Screening], title: str, curves: Sequence[Curve] = CURVES) -> Figure:
-    """Draw each run's curves with bands over resampled patients and its operating points.
+    """Draw each run's curves with its operating points, and of at most `MOST_WITH_BANDS` runs 95 % bands over patients.
 
     Args:
         runs: As `drkit.plotting.screening.measure_screening` gives them.
@@ -32,9 +33,11 @@ def draw_screening(runs: Sequence[Screening], title: str, curves: Sequence[Curve
         for axes, curve in zip(panels, curves, strict=True):
             for run, colour in zip(runs, cycle(COLOURS), strict=False):
                 _draw_run(axes, run, curve, colour)
+                if len(runs) <= MOST_WITH_BANDS:
+                    _draw_band(axes, run, curve, colour)
             _frame(axes, curve)
         figure.suptitle(break_name(title, 44 * len(curves)))
-        place_legend(figure, _legend(runs))
+        place_legend(figure, _legend(runs, curves))
     return figure
 
 
@@ -42,15 +45,17 @@ def _draw_run(axes: Axes, run: Screening, curve: Curve, colour: str) -> None:
     rates = run.rates
     if curve == "roc":
         axes.plot(np.append(0, rates.false_alarms), np.append(0, rates.sensitivity), color=colour, linewidth=1.3)
-        axes.fill_between(GRID, run.roc_band[0], run.roc_band[1], step="post", color=colour, alpha=0.15, linewidth=0)
     else:
         axes.step(np.append(0, rates.sensitivity), np.append(rates.precision[0], rates.precision), color=colour)
-        axes.fill_between(
-            GRID, run.precision_band[0], run.precision_band[1], step="pre", color=colour, alpha=0.15, linewidth=0
-        )
         axes.axhline(run.referable, color="0.5", linewidth=0.8, linestyle=(0, (4, 4)), zorder=0)
     for point, marker in zip(run.points, MARKERS, strict=True):
         axes.plot(*_place(point, curve), marker, color=colour, markersize=5, markeredgecolor="white", zorder=5)
+
+
+def _draw_band(axes: Axes, run: Screening, curve: Curve, colour: str) -> None:
+    low, high = run.roc_band if curve == "roc" else run.precision_band
+    step: Literal["post", "pre"] = "post" if curve == "roc" else "pre"
+    axes.fill_between(GRID, low, high, step=step, color=colour, alpha=0.15, linewidth=0)
 
 
 def _place(point: OperatingPoint, curve: Curve) -> tuple[float, float]:
@@ -68,11 +73,17 @@ def _frame(axes: Axes, curve: Curve) -> None:
         axes.set(xlabel="sensitivity (recall)", ylabel="precision")
 
 
-def _legend(runs: Sequence[Screening]) -> list[Artist]:
+def _measure(run: Screening, curve: Curve) -> str:
+    """What the curve comes to, with its interval."""
+    if curve == "roc":
+        return f"ROC area {with_interval(run.roc_area, run.roc_area_interval)}"
+    return f"average precision {with_interval(run.average_precision, run.average_precision_interval)}"
+
+
+def _legend(runs: Sequence[Screening], curves: Sequence[Curve]) -> list[Artist]:
     handles: list[Artist] = []
     for run, colour in zip(runs, cycle(COLOURS), strict=False):
-        low, high = run.roc_area_interval
-        label = f"{run.run}: ROC area {run.roc_area:.3f} ({low:.3f} to {high:.3f})"
+        label = f"{run.run}: {', '.join(_measure(run, curve) for curve in curves)}"
         handles.append(Line2D([], [], color=colour, linewidth=2.2, label=label))
     for point, marker in zip(runs[0].points, MARKERS, strict=True):
         handles.append(Line2D([], [], color="0.3", marker=marker, linestyle="", markersize=5, label=point.name))

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from drkit.errors import InputError, UsageError
+from drkit.errors import UsageError
 from drkit.grades import GRADE_NAMES, MAX_GRADE, NUM_GRADES
-from drkit.plotting.selection import Drawn, decision_thresholds, panel_title, shared_title
+from drkit.plotting.selection import Drawn, decision_thresholds, narrow_to_shared, panel_title, shared_title
 from drkit.plotting.style import (
     COLOURS,
     GRADE_COLOURS,
@@ -27,7 +27,7 @@ from drkit.plotting.style import (
 
 SPREAD = 0.8  # of the room of a grade
 MOST_POINTS = 3000  # as lines of an svg; more are painted
-_TITLE = 42  # characters
+_TITLE = 36  # characters
 _SCALE = range(NUM_GRADES)
 
 
@@ -77,25 +77,19 @@ def draw_pairs(runs: Sequence[Drawn]) -> Figure:
         figure, panels = open_panels(len(runs) - 1, columns=2, height=3.1)
         for axes, other in zip(panels, runs[1:], strict=True):
             _draw_pair(axes, runs[0], other)
+        figure.suptitle(break_name(shared_title(runs), 42 * min(len(runs) - 1, 2)))
         place_legend(figure, grade_handles())
     return figure
 
 
 def pair_scores(first: Drawn, other: Drawn) -> pd.DataFrame:
-    """The photographs both have graded: columns first, other (scores) and grade (the first's reference).
+    """The cases both have graded: columns first, other (scores) and grade (the first's reference).
 
     Raises:
         InputError: there are none.
     """
-    columns = {
-        column: pd.Series(run.predictions.rows["score"].to_numpy(dtype=float), run.predictions.rows["image_id"])
-        for column, run in (("first", first), ("other", other))
-    }
-    columns["grade"] = pd.Series(first.reference, first.predictions.rows["image_id"])
-    joined = pd.concat(columns, axis=1, join="inner")
-    if joined.empty:
-        raise InputError(f"{first.name} and {other.name} share no photograph")
-    return joined
+    both = narrow_to_shared(first, other)
+    return pd.DataFrame({"first": both[0].scores(), "other": both[1].scores(), "grade": both[0].cases.reference})
 
 
 def grade_handles() -> list[Artist]:
@@ -147,7 +141,7 @@ def _draw_pair(axes: Axes, first: Drawn, other: Drawn) -> None:
         many = len(pairs) > MOST_POINTS
         axes.scatter(rows["first"], rows["other"], s=8, alpha=0.6, linewidths=0, rasterized=many, **style)
     correlation = pairs["first"].corr(pairs["other"], method="spearman")
-    axes.set_title(f"{len(pairs)} photographs\nrank correlation {correlation:.3f}")
+    axes.set_title(f"{len(pairs)} {first.by}s\nrank correlation {correlation:.3f}")
     axes.set_xlabel(break_name(f"score of {first.name}", _TITLE))
     axes.set_ylabel(break_name(f"score of {other.name}", 32))
     axes.set(xticks=_SCALE, yticks=_SCALE, xlim=(-0.15, MAX_GRADE + 0.15), ylim=(-0.15, MAX_GRADE + 0.15))

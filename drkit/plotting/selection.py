@@ -69,6 +69,9 @@ def select(predictions: Predictions, split: Split | None = None, by: Reading = "
     target = "patient" if by == "patient" else predictions.meta.target
     rows = predictions.rows
     asked = np.ones(len(rows), bool) if split is None else (rows["split"] == split).to_numpy(dtype=bool)
+    if not asked.any():
+        present = " and ".join(name for name in SPLITS if (rows["split"] == name).any())
+        raise InputError(f"{predictions.name} has no rows of split {split}, only of {present}")
     graded = rows[grade_column(target)].notna().to_numpy(dtype=bool) & asked
     clean = graded & ~predictions.leaked_rows()
     where = predictions.name if split is None else f"{predictions.name}, split {split}"
@@ -82,6 +85,27 @@ def select(predictions: Predictions, split: Split | None = None, by: Reading = "
     kept = Predictions(kept.rows.sort_values("image_id", ignore_index=True), kept.meta, kept.name)
     reference = kept.rows[grade_column(target)].to_numpy(dtype=np.int64)
     return Drawn(kept, reference, read_cases(kept, reference, by), by)
+
+
+def narrow_to_shared(first: Drawn, other: Drawn) -> tuple[Drawn, Drawn]:
+    """Both, with only the photographs that both have, so that their cases are the same in the same order.
+
+    Raises:
+        InputError: they share none, or have them of different patients.
+    """
+    ids = [run.predictions.rows["image_id"].to_numpy(dtype=str) for run in (first, other)]
+    shared = np.intersect1d(*ids)
+    if not len(shared):
+        raise InputError(f"{first.name} and {other.name} share no photograph")
+    before, after = (_rows(run, np.isin(names, shared)) for run, names in zip((first, other), ids, strict=True))
+    if not np.array_equal(before.cases.patients, after.cases.patients):
+        raise InputError(f"{first.name} and {other.name} do not have the same patients for the same photographs")
+    return before, after
+
+
+def _rows(run: Drawn, chosen: NDArray[np.bool_]) -> Drawn:
+    predictions, reference = run.predictions.where(chosen), run.reference[chosen]
+    return Drawn(predictions, reference, read_cases(predictions, reference, run.by), run.by)
 
 
 def shared_title(runs: Sequence[Drawn]) -> str:

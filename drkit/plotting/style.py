@@ -1,5 +1,6 @@
 """One look for all pictures: readable at column width, safe for colour-blind eyes."""
 
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,8 +24,13 @@ GRADE_MARKERS = ("o", "^", "s", "D", "X")
 SUFFIXES = (".png", ".svg", ".pdf")
 
 WIDTHS = (3.6, 6.4, 7.4)  # inches of a figure with one, two, three columns of panels
+MOST_WITH_BANDS = 3  # runs on the same axes whose intervals are drawn, too; more would hide each other
 CHARACTER = 0.068  # inches, of a legend's letter
 HANDLE = 0.55  # inches, of a legend's line and the space about it
+
+
+class _NameWrapper(textwrap.TextWrapper):
+    wordsep_re = re.compile(r"(\s+)|(?<=[-_])(?=[^\W_])")
 
 
 @contextmanager
@@ -72,8 +78,9 @@ def place_legend(figure: Figure, handles: Sequence[Artist]) -> None:
 
 
 def break_name(name: str, width: int) -> str:
-    """The name in lines of at most `width` characters, broken at spaces and hyphens where there are any."""
-    return "\n".join(line for part in name.split("\n") for line in textwrap.wrap(part, width)) or name
+    """The name in lines of at most `width` characters, broken at spaces, `-` and `_` where there are any."""
+    wrapper = _NameWrapper(width)
+    return "\n".join(line for part in name.split("\n") for line in wrapper.wrap(part)) or name
 
 
 def check_suffix(path: Path) -> None:

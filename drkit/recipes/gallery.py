@@ -24,7 +24,7 @@ def run_errors(
         explanations: A folder that `drkit explain` wrote; its pictures stand beside the photographs.
 
     Raises:
-        UsageError: more than one run, or photographs that stand for eyes or patients.
+        UsageError: more than one run.
         InputError: files that cannot be read, or photographs that the data set lacks.
         LeakageError: the run was trained on all that would be drawn.
         OutputExistsError: the picture is there already.

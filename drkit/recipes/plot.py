@@ -46,13 +46,15 @@ def run_scatter(
     """Draw points: epochs, scores against the reference, models against each other, or photographs on a plane.
 
     Raises:
-        UsageError: no such kind, or models of one run alone.
+        UsageError: no such kind, one that cannot be joined to eyes or patients, or models of one run alone.
         InputError: files that cannot be read or lack what is drawn.
         LeakageError: a run was trained on all that would be drawn.
         OutputExistsError: the picture is there already.
     """
     if what not in get_args(Scatter):
         raise UsageError(f"unknown --what '{what}': {did_you_mean(what, get_args(Scatter))}")
+    if what in ("epochs", "embeddings") and config.by != "photograph":
+        raise UsageError(f"--by {config.by}: {what} are of photographs; scores and models can be joined")
     config.check()
     if what == "epochs":
         courses = read_courses(files)

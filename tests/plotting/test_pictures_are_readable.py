@@ -17,10 +17,12 @@ from drkit.plotting.reliability import draw_reliability
 from drkit.plotting.roc import draw_screening
 from drkit.plotting.scores import draw_pairs, draw_scores
 from drkit.plotting.screening import measure_screening
+from drkit.plotting.style import break_name
 
 LONG = "tf_efficientnet_lite0-patient-patient-corn-cbam-ben-graham-clahe-seed-3"
-NAMES = [(LONG,), ("a", "b", LONG, "d")]
-ids = pytest.mark.parametrize("names", NAMES, ids=["one", "four"])
+UNDERSCORES = LONG.replace("-", "_")
+NAMES = [(LONG,), (UNDERSCORES,), ("a", "b", LONG, UNDERSCORES)]
+ids = pytest.mark.parametrize("names", NAMES, ids=["one", "underscores", "four"])
 Check = Callable[[Figure], None]
 
 
@@ -72,3 +74,20 @@ def test_galleries(num, overlay, check_texts: Check) -> None:
     shown = [Shown(LONG, np.zeros((32, 32, 3), np.uint8), (LONG, "is 4, graded 0 (0.4)"), overlay)] * num
     check_texts(draw_errors(shown, f"{LONG}: the worst of 400 photographs"))
     check_texts(draw_examples([shown[:4], shown[:2], [], shown[:1], shown[:4]], "photographs by grade"))
+
+
+def test_examples_go_on_in_the_next_line(check_texts: Check) -> None:
+    shown = [Shown(str(number), np.zeros((32, 32, 3), np.uint8), (str(number),)) for number in range(9)]
+    figure = draw_examples([shown, shown[:1], [], [], []], "photographs by grade")
+    check_texts(figure)
+    assert figure.get_figwidth() < 9
+    captions = [axes.get_xlabel() for axes in figure.axes if axes.get_xlabel()]
+    assert captions == [str(number) for number in (*range(9), 0)]
+    assert sum("mild" in text.get_text() for axes in figure.axes for text in axes.texts) == 1
+
+
+def test_names_are_broken_where_words_end() -> None:
+    assert break_name("resnet18_with_long-hyphens", 12) == "resnet18_\nwith_long-\nhyphens"
+    assert break_name("ab cd", 2) == "ab\ncd"
+    assert break_name("x" * 5, 3) == "xxx\nxx"
+    assert break_name("", 3) == ""

@@ -1,9 +1,11 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from drkit.errors import InputError, UsageError
 from drkit.plotting.embeddings import draw_embeddings, lay_out
 from drkit.plotting.scores import draw_pairs, draw_scores, pair_scores, spread_patients
+from drkit.plotting.selection import Drawn, select
 
 
 def test_patients_stand_about_their_grade_in_the_order_of_their_scores() -> None:
@@ -47,6 +49,22 @@ def test_pairs_are_joined_by_id(cohort) -> None:
     assert drawn == 160
 
 
+@pytest.mark.parametrize(("by", "num"), [("eye", 80), ("patient", 40)])
+def test_joined_photographs_are_paired_case_by_case(cohort, by: str, num: int) -> None:
+    first, other = cohort("a", seed=1, by=by), cohort("b", seed=2, by=by)
+    some = narrow(other, other.predictions.rows["patient_id"] != "7")
+    pairs = pair_scores(first, some)
+    assert len(pairs) == num - num // 40
+    kept = np.isin(first.cases.patients, some.cases.patients)
+    assert np.allclose(pairs["first"], first.scores()[kept])
+    assert np.allclose(pairs["other"], other.scores()[kept])
+    assert f"{len(pairs)} {by}s" in draw_pairs([first, some]).axes[0].get_title()
+
+
+def narrow(run: Drawn, keep: pd.Series) -> Drawn:
+    return select(run.predictions.where(keep), None, run.by)
+
+
 def test_what_cannot_be_paired_is_refused(cohort) -> None:
     with pytest.raises(UsageError, match="name at least two"):
         draw_pairs([cohort()])
@@ -54,6 +72,10 @@ def test_what_cannot_be_paired_is_refused(cohort) -> None:
     elsewhere.predictions.rows["image_id"] = elsewhere.predictions.rows["image_id"] + "x"
     with pytest.raises(InputError, match="a and b share no photograph"):
         draw_pairs([cohort("a"), elsewhere])
+    others = cohort("b")
+    others.predictions.rows["patient_id"] = others.predictions.rows["patient_id"] + "x"
+    with pytest.raises(InputError, match="do not have the same patients"):
+        draw_pairs([cohort("a"), others])
 
 
 def test_principal_components_are_those_of_the_covariance() -> None:

@@ -7,6 +7,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 from drkit import metrics
 from drkit.errors import InputError
 from drkit.plotting.calibration import assign_bins, measure_calibration
+from drkit.plotting.reliability import draw_reliability
 from drkit.plotting.roc import draw_screening
 from drkit.plotting.screening import GRID, Ranking, measure_screening
 from drkit.plotting.selection import resample_patients
@@ -121,6 +122,32 @@ def test_the_calibration_error_is_the_mean_distance(cohort) -> None:
     assert found.error == pytest.approx(abs(0.8 - (run.cases.reference >= 2).mean()))
     assert found.counts.tolist() == [160]
     assert found.band[0] <= found.observed <= found.band[1]
+
+
+def test_a_bin_is_of_ten_cases_or_more(cohort) -> None:
+    assert 8 <= len(measure_calibration(cohort(), "referable", 100).counts) <= 10  # equal probabilities share one
+    counts = measure_calibration(cohort(by="patient"), "referable", 100).counts
+    assert counts.sum() == 40
+    assert len(counts) <= 4
+
+
+def test_intervals_are_drawn_of_few_runs_alone(cohort) -> None:
+    for num, drawn in ((3, True), (4, False)):
+        runs = [cohort(str(number), seed=number) for number in range(num)]
+        roc = draw_screening([measure_screening(run, 100) for run in runs], "title").axes[0]
+        assert bool(roc.collections) == drawn
+        bars = draw_reliability([measure_calibration(run, "grade", 100) for run in runs], "title").axes[0]
+        assert bool(bars.collections) == drawn
+
+
+@pytest.mark.parametrize(("curve", "told"), [("roc", "ROC area"), ("precision-recall", "average precision")])
+def test_the_legend_tells_the_area_of_what_is_drawn(cohort, curve: str, told: str) -> None:
+    found = [measure_screening(cohort("a"), 100)]
+    texts = [text.get_text() for text in draw_screening(found, "title", [curve]).legends[0].get_texts()]
+    assert texts[0].replace("\n", " ").startswith(f"a: {told}")
+    both = draw_screening(found, "title").legends[0].get_texts()[0].get_text()
+    assert "ROC area" in both
+    assert "average" in both
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=80))

@@ -129,6 +129,9 @@ def test_mistakes_are_refused(run_stem: Path, tmp_path: Path) -> None:
         run_curves([tmp_path / "*.parquet"], PictureConfig(tmp_path / "a.png"))
     with pytest.raises(UsageError, match="name at least two"):
         run_scatter([run_stem], PictureConfig(tmp_path / "a.png"), "models")
+    for what in ("epochs", "embeddings"):
+        with pytest.raises(UsageError, match=f"--by eye: {what} are of photographs"):
+            run_scatter([run_stem], PictureConfig(tmp_path / "a.png", by="eye"), what)
     with pytest.raises(UsageError, match="did you mean scores"):
         run_scatter([run_stem], PictureConfig(tmp_path / "a.png"), "score")  # type: ignore[arg-type]
     for draw in (run_kappa, run_reliability, run_roc):

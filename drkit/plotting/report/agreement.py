@@ -17,7 +17,7 @@ from drkit.plotting.report.sources import Source
 from drkit.plotting.roc import draw_screening
 from drkit.plotting.scores import draw_scores
 from drkit.plotting.screening import Screening, measure_screening
-from drkit.plotting.selection import Drawn, panel_title, select, shared_title
+from drkit.plotting.selection import Drawn, narrow_to_shared, panel_title, shared_title
 from drkit.reporting import Table
 from drkit.talk import warn
 
@@ -103,17 +103,17 @@ def _compare_all(runs: Sequence[Drawn], config: PictureConfig) -> list[Block]:
 
 def _compare(first: Drawn, other: Drawn, config: PictureConfig) -> Comparison | str:
     """The comparison, or why there is none."""
-    shared = np.intersect1d(*(run.predictions.rows["image_id"].to_numpy(dtype=str) for run in (first, other)))
-    if not len(shared):
-        return f"{other.name} is not compared with {first.name}: no photograph in common."
-    before, after = (
-        select(run.predictions.where(run.predictions.rows["image_id"].isin(shared)), None, run.by).cases
-        for run in (first, other)
-    )
-    if not np.array_equal(before.reference, after.reference):
+    try:
+        before, after = narrow_to_shared(first, other)
+    except InputError as error:
+        return f"Not compared: {error}."
+    if not np.array_equal(before.cases.reference, after.cases.reference):
         return f"{other.name} is not compared with {first.name}: their reference grades are not the same."
-    names, num_resamples, seed = (first.name, other.name), config.resamples, config.seed
-    return compare_cases(names, before, after, num_photographs=len(shared), num_resamples=num_resamples, seed=seed)
+    names, num_photographs = (first.name, other.name), len(before.reference)
+    return compare_cases(
+        names, before.cases, after.cases,
+        num_photographs=num_photographs, num_resamples=config.resamples, seed=config.seed,
+    )  # fmt: skip
 
 
 def _draw_confusions(runs: Sequence[Drawn]) -> list[Block]:
