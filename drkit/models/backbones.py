@@ -13,7 +13,7 @@ from drkit.catalogue import SHORT_BACKBONES
 from drkit.data.rendering import InputFormat
 from drkit.errors import DrkitError, InputError, UsageError
 from drkit.models.stages import bypassed, find_stages
-from drkit.models.weights import PACKAGED, load_packaged, packaged_weights
+from drkit.models.weights import PACKAGED, cached_weights, check_hub, load_packaged, packaged_weights
 from drkit.talk import say
 
 DEFAULT_SIDE, HALF = 224, (0.5, 0.5, 0.5)  # for networks that were never pretrained
@@ -92,7 +92,8 @@ def build_backbone(name: str, side: int, *, pretrained: bool) -> Backbone:
     Args:
         name: From `resolve_backbone`.
         side: Of the images in pixels.
-        pretrained: Start from ImageNet: an installed package where there is one, else timm's hub or its local copy.
+        pretrained: Start from ImageNet: an installed package where there is one, else the copy of an earlier download,
+            else timm's hub.
 
     Raises:
         InputError: the weights cannot be had.
@@ -113,13 +114,17 @@ def build_backbone(name: str, side: int, *, pretrained: bool) -> Backbone:
 
 
 def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
-    path = packaged_weights(name) if pretrained else None
-    if pretrained and path is None:
-        say(f"fetching ImageNet weights of {name} from its model hub, or from the local copy of an earlier time")
-    network = timm.create_model(name, pretrained=pretrained and path is None, **options)
-    if path is not None:
-        load_packaged(network, path)
-    return network
+    if not pretrained:
+        return timm.create_model(name, **options)
+    if packaged := packaged_weights(name):
+        network = timm.create_model(name, **options)
+        load_packaged(network, packaged)
+        return network
+    if cached := cached_weights(name):
+        return timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"file": cached}, **options)
+    say(f"fetching ImageNet weights of {name} from its model hub")
+    check_hub(name)
+    return timm.create_model(name, pretrained=True, **options)
 
 
 def _explain(name: str, side: int, pretrained: bool, error: Exception) -> DrkitError:

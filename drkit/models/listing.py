@@ -6,19 +6,17 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import timm
 import torch
-from huggingface_hub import try_to_load_from_cache
 
 from drkit.catalogue import SHORT_BACKBONES
 from drkit.errors import UsageError, did_you_mean
-from drkit.models.weights import packaged_weights
+from drkit.models.weights import cached_weights, packaged_weights
 
 MILLION = 1_000_000
 COUNTED_AT_ONCE = 12  # models that the table of parameters lacks, counted while the user waits
-HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # what timm asks its hub for
 PARAMETERS_PATH = Path(__file__).with_name("parameters.csv")  # counted from timm 1.0.31, see docs/weights.md
 
 AtHand = Literal["package", "cache"]
@@ -88,23 +86,15 @@ def _describe(name: str, full_name: str, known: Mapping[str, int]) -> BackboneEn
         name=name,
         parameters=None if count is None else round(count / MILLION, 2),
         side=config.input_size[-1] if config else None,
-        weights=_at_hand(full_name, config),
+        weights=_at_hand(full_name),
     )
 
 
-def _at_hand(full_name: str, config: Any) -> AtHand | None:
-    """Where timm would find the weights without a network: on the hub it asks first, or at their address."""
+def _at_hand(full_name: str) -> AtHand | None:
+    """Where the weights are found without a network."""
     if packaged_weights(full_name) is not None:
         return "package"
-    if config is None:
-        return None
-    if config.hf_hub_id:
-        repository, _, revision = config.hf_hub_id.partition("@")
-        files = [config.hf_hub_filename] if config.hf_hub_filename else HUB_FILES
-        found = (try_to_load_from_cache(repository, file, revision=revision or None) for file in files)
-        return "cache" if any(isinstance(path, str) for path in found) else None
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
-    return "cache" if config.url and (folder / config.url.rpartition("/")[2]).is_file() else None
+    return "cache" if cached_weights(full_name) else None
 
 
 def _architecture(full_name: str) -> str:

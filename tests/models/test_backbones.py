@@ -77,6 +77,7 @@ def test_weights_that_cannot_be_had_say_what_to_do(monkeypatch: pytest.MonkeyPat
     def offline(*_: object, **__: object) -> None:
         raise OSError("no route to host")
 
+    monkeypatch.setattr(backbones, "check_hub", lambda _: None)
     monkeypatch.setattr(backbones.timm, "create_model", offline)
     with pytest.raises(InputError, match=r"no route to host.*--weights none.*tf_efficientnet_lite0"):
         build_backbone("resnet18", 64, pretrained=True)

@@ -1,10 +1,7 @@
 """The list of backbones."""
 
-from pathlib import Path
-
 import pytest
 import timm
-import torch
 
 from drkit.catalogue import SHORT_BACKBONES
 from drkit.errors import UsageError
@@ -63,30 +60,8 @@ def test_an_empty_pattern_names_itself_and_near_names(pattern: str, words: str) 
         list_backbones(pattern)
 
 
-def test_weights_in_a_hubs_cache_are_seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    asked = []
-
-    def look(repository: str, file: str, revision: str | None) -> str | None:
-        asked.append((repository, file, revision))
-        return "/somewhere" if file == "pytorch_model.bin" and "a1_in1k" in repository else None
-
-    monkeypatch.setattr(listing, "try_to_load_from_cache", look)
+def test_weights_of_an_earlier_download_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "cached_weights", lambda name: "/somewhere" if "a1_in1k" in name else None)
     entries = _by_name("resnet18.*")
     assert entries["resnet18.a1_in1k"].weights == "cache"
     assert entries["resnet18.a2_in1k"].weights is None
-    assert ("timm/resnet18.a1_in1k", "model.safetensors", None) in asked
-
-
-def test_weights_that_come_from_an_address_are_looked_for_in_torchs_cache(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    name, config = next(
-        (name, config)
-        for name in timm.list_models(pretrained=True)
-        if (config := timm.get_pretrained_cfg(name)).url and not config.hf_hub_id
-    )
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    assert _by_name(name)[name].weights is None
-    (tmp_path / "checkpoints").mkdir()
-    (tmp_path / "checkpoints" / config.url.rpartition("/")[2]).touch()
-    assert _by_name(name)[name].weights == "cache"
