@@ -1,7 +1,7 @@
 """Units: what one forward pass sees: a photograph, an eye, or a patient."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,6 @@ from drkit.records.labels import Labels
 from drkit.records.predictions import patient_keys
 
 Unit = Literal["image", "eye", "patient"]
-UNITS: tuple[str, ...] = get_args(Unit)
 
 
 @dataclass(frozen=True)

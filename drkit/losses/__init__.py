@@ -2,7 +2,6 @@
 
 from drkit.losses.base import FloatArray as FloatArray
 from drkit.losses.base import Loss as Loss
-from drkit.losses.base import residual as residual
 from drkit.losses.building import build_loss as build_loss
 from drkit.losses.building import grade_weights as grade_weights
 from drkit.losses.classification import CrossEntropy as CrossEntropy

@@ -67,17 +67,6 @@ class Loss(ABC):
         """
 
 
-def residual(loss: Loss, logits: FloatArray, grades: NDArray[np.int64]) -> float:
-    """Root mean square distance of the score from the grade on held-out photographs, in grades.
-
-    Returns:
-        0 for a loss whose probabilities do not need it.
-    """
-    if not loss.needs_sigma:
-        return 0.0
-    return float(np.sqrt(np.mean((loss.score(logits.astype(np.float64)) - grades) ** 2)))
-
-
 def count_grades(grades: Tensor) -> Tensor:
     """How often each grade occurs, (5,) float, and once more, so that no grade is taken to be impossible."""
     return torch.bincount(grades, minlength=NUM_GRADES) + 1.0

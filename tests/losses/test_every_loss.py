@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from drkit.catalogue import LOSSES
 from drkit.decisions import decide
-from drkit.losses import Loss, build_loss, residual
+from drkit.losses import Loss, build_loss
 
 SPECS = [*LOSSES, "cross-entropy:smoothing=0.7:cost=2"]
 LIKELIHOODS = ["cross-entropy", "corn", "cumulative-link"]
@@ -137,11 +137,3 @@ def test_a_likelihood_is_minus_the_logarithm_of_the_grades_probability(seed: int
     logits = _logits(loss, seed).double()
     shares = loss.probabilities(logits.numpy(), 0)[GRADES, GRADES]
     np.testing.assert_allclose(loss(logits, GRADES).numpy(), -np.log(shares), rtol=1e-6, atol=1e-9)
-
-
-def test_the_residual_is_the_root_mean_square_of_a_regression_only(loss: Loss) -> None:
-    if loss.needs_sigma:
-        logits = np.array([[1.0], [2.0]], np.float32)
-        assert residual(loss, logits, np.array([1, 4])) == pytest.approx(np.sqrt(2))
-    else:
-        assert residual(loss, _logits(loss).numpy(), GRADES.numpy()) == 0

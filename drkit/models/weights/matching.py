@@ -183,9 +183,8 @@ def _count_agreeing(tensors: Mapping[str, Tensor], architecture: str) -> int:
     """Parameters that agree in name and shape with a network of which, but for its head, all is there; else 0."""
     prefixes = find_networks(tensors, architecture).prefixes
     shapes = timm_shapes(architecture)
-    heads = ("fc.", "classifier.", "head.", "pre_logits.")
     wanted = {
-        name: shape for name, shape in shapes.items() if not name.startswith(heads) and not name.endswith(COUNTER)
+        name: shape for name, shape in shapes.items() if not name.startswith(HEADS) and not name.endswith(COUNTER)
     }
     if not prefixes:
         return 0

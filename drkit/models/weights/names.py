@@ -40,9 +40,7 @@ def dialects(architecture: str) -> Mapping[str, Mapping[str, str]]:
     if architecture in TORCHVISION and (modules := TORCHVISION[architecture]):
         told["torchvision"] = {_rename(name, modules): name for name in names}
     if architecture.startswith("densenet"):  # files of 2017 say denselayer1.norm.1, which torchvision itself rewrites
-        told["torchvision's first"] = {
-            re.sub(r"(layer\d+\.(?:norm|conv))(?=\d\.)", r"\1.", name): name for name in names
-        }
+        told["torchvision's first"] = {DENSE_LAYER.sub(r"\1.", name): name for name in names}
     return told
 
 
@@ -50,22 +48,6 @@ def head_norm_name(architecture: str) -> str | None:
     """What timm calls the norm between pool and classifier (ConvNeXt, some ViTs), if there is one."""
     names = timm_shapes(architecture)
     return next((name for name in ("head.norm", "fc_norm") if f"{name}.weight" in names), None)
-
-
-def from_torchvision(tensors: Mapping[str, torch.Tensor], architecture: str) -> dict[str, torch.Tensor]:
-    """The tensors of torchvision's network under timm's names, in timm's shapes.
-
-    Args:
-        tensors: A whole state dict of torchvision's.
-        architecture: timm's name: resnet18/34/50, vgg16, vgg16_bn, densenet121, efficientnet_b0 or mobilenetv2_100.
-
-    Raises:
-        KeyError: no map for the architecture, or a tensor that it does not know.
-    """
-    shapes, modules = timm_shapes(architecture), TORCHVISION[architecture]
-    timms = {_rename(name, modules): name for name in shapes}
-    # VGG's fully connected layers are convolutions in timm: the same numbers in another shape.
-    return {timms[name]: tensor.reshape(shapes[timms[name]]) for name, tensor in tensors.items()}
 
 
 def _rename(name: str, modules: Modules) -> str:

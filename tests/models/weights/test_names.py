@@ -5,19 +5,24 @@ import timm
 import torch
 import torchvision
 
-from drkit.models.weights.names import TORCHVISION, dialects, from_torchvision, head_norm_name, timm_shapes
+from drkit.models.weights.names import TORCHVISION, dialects, head_norm_name, timm_shapes
 
 NETWORKS = {name: {"mobilenetv2_100": "mobilenet_v2"}.get(name, name) for name in TORCHVISION}
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_timms_network_gives_torchvisions_logits(name: str) -> None:
-    """The whole networks, classifiers included, on random weights and random running statistics."""
+    """The whole networks, classifiers included, on random weights and random running statistics.
+
+    VGG's fully connected layers are convolutions in timm: the same numbers in another shape.
+    """
     with torch.device("meta"):
         theirs = getattr(torchvision.models, NETWORKS[name])().eval()
         ours = timm.create_model(name)
     _randomise(theirs.to_empty(device="cpu"))
-    ours.load_state_dict(from_torchvision(theirs.state_dict(), name), strict=True, assign=True)
+    known, shapes = dialects(name).get("torchvision", dialects(name)["timm"]), timm_shapes(name)
+    renamed = {known[n]: tensor.reshape(shapes[known[n]]) for n, tensor in theirs.state_dict().items()}
+    ours.load_state_dict(renamed, strict=True, assign=True)
     images = torch.randn(2, 3, 64, 64)
     with torch.inference_mode():
         wanted, found = theirs(images), ours.eval()(images)
