@@ -3,9 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from drkit.ensembling.answers import Answers, Features, Fitted, Method, Rows, Truth
+from drkit.ensembling.folds import draw_bags
 
 
 @dataclass(frozen=True)
@@ -56,12 +55,6 @@ class Bag:
 
     def fit(self, features: Features, truth: Truth, seed: int) -> Averaged:
         """Fit the method to each bag."""
-        _, patient = np.unique(truth.patients, return_inverse=True)
-        by_patient = np.split(np.argsort(patient, kind="stable"), np.cumsum(np.bincount(patient))[:-1])
-        generator = np.random.default_rng(seed)
-        parts = []
-        for number in range(self.bags):
-            drawn = generator.integers(0, len(by_patient), len(by_patient))
-            rows = np.concatenate([by_patient[index] for index in drawn])
-            parts.append(self.of.fit(features.take(rows), truth.take(rows), seed + number))
-        return Averaged(tuple(parts))
+        bags = draw_bags(truth.patients, self.bags, seed)
+        taken = ((features.take(rows), truth.take(rows)) for rows in bags)
+        return Averaged(tuple(self.of.fit(*bag, seed + number) for number, bag in enumerate(taken, 1)))

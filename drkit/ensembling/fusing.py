@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,15 +10,14 @@ from numpy.typing import NDArray
 
 from drkit.decisions import decide
 from drkit.ensembling.answers import Features, Figures, Rows, Truth
+from drkit.ensembling.config import By, NestOptions, Over
 from drkit.ensembling.folds import assign_folds
 from drkit.ensembling.members import Members
 from drkit.ensembling.ridge import Linear, fit_linear
+from drkit.errors import UsageError
 from drkit.grades import Target
 from drkit.readings import decide_joined, eye_keys
 from drkit.records.predictions import Predictions
-
-Over = Literal["none", "eye", "patient"]
-By = Literal["mean", "max", "learned"]
 
 STRENGTH = 0.1  # of the penalty on what the highest and the lowest score add to the mean
 INNER_FOLDS = 5
@@ -111,6 +110,17 @@ class Fuser:
     def _learn(self, rows: Rows, truth: Truth) -> tuple[Linear, ...]:
         count = self.summaries.shape[1]
         return tuple(fit_linear(self.summaries[rows, member], truth.reference, STRENGTH) for member in range(count))
+
+
+def fusion_of(options: NestOptions) -> Fusion:
+    """What options ask for.
+
+    Raises:
+        UsageError: a way to join, and nothing to be joined.
+    """
+    if options.fuse == "none" and options.fuse_by != "mean":
+        raise UsageError(f"--fuse-by {options.fuse_by} needs --fuse eye or --fuse patient")
+    return Fusion(options.fuse, options.fuse_by)
 
 
 def build_fuser(members: Members, fusion: Fusion) -> Fuser:

@@ -57,6 +57,13 @@ class Members:
         graded = self.reference().notna() & self.rows["split"].isin(FITTED_SPLITS)
         return np.flatnonzero(graded.to_numpy(dtype=bool))
 
+    def remark_choices(self, rows: NDArray[np.int64]) -> Iterator[str]:
+        """A sentence for each member that was chosen on a split of the rows that are scored."""
+        scored = set(self.rows["split"].iloc[rows])
+        for member in self.predictions:
+            if member.meta.chosen_on in scored:
+                yield f"{member.name} was chosen on {member.meta.chosen_on}: the choice flatters every figure above."
+
     def features(self) -> Features:
         """All that the members say."""
         told = self.predictions
@@ -173,7 +180,7 @@ def _check_same_facts(first: Predictions, other: Predictions) -> None:
             told = first_few(list(_differences(first, other, column, different)), shown=3)
             raise InputError(
                 f"{first.name} and {other.name} contradict each other in {column} of {len(different)} photographs:"
-                f" {told}"
+                f" {told}: predict the same data set with both"
             )
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from drkit.cut_points import fit_cut_points
 from drkit.decisions import decide
 from drkit.ensembling.answers import Answers, Features, Fitted, Method, Rows, Truth, hold_out
-from drkit.ensembling.folds import assign_folds
+from drkit.ensembling.folds import assign_folds, draw_bags
 from drkit.ensembling.fusing import Fuser, Joined
 from drkit.errors import InputError
 
@@ -107,8 +107,8 @@ def build_nest(fuser: Fuser, num_folds: int, seed: int) -> Nest:
     members = fuser.members
     rows = members.graded_rows()
     reference = members.reference().iloc[rows].to_numpy(dtype=np.int64)
-    truth = Truth(reference, members.patients[rows])
-    num_patients = len(np.unique(truth.patients))
+    names, patients = np.unique(members.patients[rows], return_inverse=True)
+    truth, num_patients = Truth(reference, patients), len(names)
     if num_patients < 2:
         raise InputError(
             f"{' and '.join(members.names)}: {num_patients} patients of train and val have a reference grade of the"
@@ -182,14 +182,8 @@ def fit_steady_cut_points(score: NDArray, truth: Truth, seed: int) -> tuple[floa
     num_bags = min(MAX_BAGS, ENOUGH_PHOTOGRAPHS // len(score))
     if num_bags < 2:
         return fit_cut_points(score, truth.reference)
-    _, patient = np.unique(truth.patients, return_inverse=True)
-    count, generator = int(patient.max()) + 1, np.random.default_rng(seed)
-    found = []
-    for _ in range(num_bags):
-        rows = np.repeat(
-            np.arange(len(score)), np.bincount(generator.integers(0, count, count), minlength=count)[patient]
-        )
-        found.append(fit_cut_points(score[rows], truth.reference[rows]))
+    bags = draw_bags(truth.patients, num_bags, seed)
+    found = [fit_cut_points(score[rows], truth.reference[rows]) for rows in bags]
     return tuple(np.mean(found, axis=0).tolist())
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from drkit.ensembling.answers import Fitted
+from drkit.ensembling.answers import Fitted, Method
 from drkit.ensembling.bag import Averaged
 from drkit.ensembling.blend import Blend
 from drkit.ensembling.boost import Trees
@@ -60,8 +60,6 @@ class Ensemble:
         learned: What was learned for that, one a member or none.
         fitted: How the members are combined.
         rule: How the answer becomes a grade.
-        target: Whose grade.
-        unit: What one answer is of.
         record: All that stands in the JSON.
     """
 
@@ -152,9 +150,14 @@ def restore_fitted(record: Mapping[str, Any]) -> Fitted:
     return READERS[record["kind"]](record)
 
 
+def name_method(method: Method) -> str:
+    """`stack`, `boost`, ... as on the command line."""
+    return type(method).__name__.lower()
+
+
 def describe_method(method: Any) -> dict[str, Any]:
     """The options of a method, one that is bagged included."""
-    options = {"method": type(method).__name__.lower(), **asdict(method)}
+    options = {"method": name_method(method), **asdict(method)}
     if "of" in options:
         options["of"] = describe_method(method.of)
     return options

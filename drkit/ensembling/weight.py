@@ -8,6 +8,7 @@ from scipy.optimize import minimize
 
 from drkit.ensembling.answers import Features, Figures, Rows, Truth
 from drkit.ensembling.blend import Blend
+from drkit.ensembling.folds import draw_bags
 from drkit.ensembling.search import Sums, search_simplex, select_greedily
 
 Objective = Literal["greedy", "kappa", "log-loss"]
@@ -54,10 +55,8 @@ class Weight:
 
     def _select(self, features: Features, truth: Truth, seed: int) -> Figures:
         """Mean weights (M,) over bags of patients drawn with replacement."""
-        _, patient = np.unique(truth.patients, return_inverse=True)
-        count, generator = int(patient.max()) + 1, np.random.default_rng(seed)
-        drawn = generator.multinomial(count, np.full(count, 1 / count), size=self.bags).T[patient]  # (n, B)
-        taken = select_greedily(features.scores, truth.reference, drawn, steps=self.steps)
+        drawn = [np.bincount(rows, minlength=len(truth)) for rows in draw_bags(truth.patients, self.bags, seed)]
+        taken = select_greedily(features.scores, truth.reference, np.stack(drawn, 1), steps=self.steps)
         shares = (taken / taken.sum(1, keepdims=True)).mean(0)
         return shares / shares.sum()
 

@@ -8,10 +8,9 @@ from pathlib import Path
 from drkit.agreement import with_interval
 from drkit.ensembling.comparing import Contender, Gain, best_members, compare_methods, judge
 from drkit.ensembling.config import CompareConfig
-from drkit.ensembling.fusing import Fusion, build_fuser
+from drkit.ensembling.fusing import build_fuser, fusion_of
 from drkit.ensembling.members import read_members
 from drkit.ensembling.nesting import build_nest, common_decision
-from drkit.errors import UsageError
 from drkit.grades import Target
 from drkit.plotting.forest import ForestRow, draw_forest
 from drkit.plotting.style import check_suffix, write_figure
@@ -81,15 +80,14 @@ def run_compare(files: Sequence[Path], config: CompareConfig) -> CompareReport:
         LeakageError: a member was trained on what is graded.
         OutputExistsError: the picture or the JSON is there already.
     """
-    record_path = config.out.with_suffix(".json")
-    _check_options(config, record_path)
+    record_path, fusion = config.out.with_suffix(".json"), fusion_of(config)
+    _check_out(config, record_path)
     members = read_members(files)
-    fuser = build_fuser(members, Fusion(config.fuse, config.fuse_by))
+    fuser = build_fuser(members, fusion)
     nest = build_nest(fuser, config.folds, config.seed)
     plain = common_decision([member.meta.decision for member in members.predictions])
     contenders = compare_methods(nest, plain, num_resamples=config.resamples)
     patients = contenders[0].nested.patients
-    splits = set(members.rows["split"].iloc[nest.rows])
     report = CompareReport(
         picture=config.out,
         record=record_path,
@@ -100,21 +98,15 @@ def run_compare(files: Sequence[Path], config: CompareConfig) -> CompareReport:
         photographs=len(nest.truth),
         patients=patients,
         contenders=contenders,
-        remarks=tuple(
-            f"{member.name} was chosen on {member.meta.chosen_on}: the choice flatters every figure above."
-            for member in members.predictions
-            if member.meta.chosen_on in splits
-        ),
+        remarks=tuple(members.remark_choices(nest.rows)),
         sentence=judge(contenders, patients),
     )
     _write(report, members.paths, config)
     return report
 
 
-def _check_options(config: CompareConfig, record_path: Path) -> None:
+def _check_out(config: CompareConfig, record_path: Path) -> None:
     check_suffix(config.out)
-    if config.fuse == "none" and config.fuse_by != "mean":
-        raise UsageError(f"--fuse-by {config.fuse_by} needs --fuse eye or --fuse patient")
     for path in (config.out, record_path):
         check_writable(path, force=config.force)
 

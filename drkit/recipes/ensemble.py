@@ -12,11 +12,11 @@ from drkit.agreement import Agreement, measure_agreement, with_interval
 from drkit.ensembling.answers import Method
 from drkit.ensembling.blend import Blend
 from drkit.ensembling.config import EnsembleConfig
-from drkit.ensembling.fusing import Fuser, Fusion, build_fuser
+from drkit.ensembling.fusing import Fuser, build_fuser, fusion_of
 from drkit.ensembling.members import Members, read_members
 from drkit.ensembling.nesting import common_decision
 from drkit.ensembling.outcome import Outcome, answer_freely, answer_nested, build_predictions, build_record
-from drkit.ensembling.saving import describe_method, record_path, write_ensemble
+from drkit.ensembling.saving import describe_method, name_method, record_path, write_ensemble
 from drkit.ensembling.vote import Vote
 from drkit.errors import UsageError, first_few
 from drkit.grades import SPLITS, Target
@@ -95,12 +95,12 @@ def run_ensemble(files: Sequence[Path], method: Method, config: EnsembleConfig) 
         LeakageError: a member was trained on what is graded.
         OutputExistsError: the ensemble is there already.
     """
-    out = _check_out(method, config)
+    out, fusion = _check_out(method, config), fusion_of(config)
     members = read_members(files)
     _check_not_read(out, members)
     if len(members.names) == 1 and config.fuse == "none":
         warn(f"{members.names[0]} is the only file: there is nothing to combine it with")
-    fuser = build_fuser(members, Fusion(config.fuse, config.fuse_by))
+    fuser = build_fuser(members, fusion)
     outcome = _answer(fuser, method, _resolve_decision(method, members, config), config)
     options = _options(method, config)
     predictions = build_predictions(fuser, outcome, name=out.stem, method=name_method(method), options=options)
@@ -113,17 +113,10 @@ def run_ensemble(files: Sequence[Path], method: Method, config: EnsembleConfig) 
     return report
 
 
-def name_method(method: Method) -> str:
-    """`stack`, `boost`, ... as on the command line."""
-    return type(method).__name__.lower()
-
-
 def _check_out(method: Method, config: EnsembleConfig) -> Path:
     out = config.out or Path("ensembles") / f"{name_method(method)}.parquet"
     if out.suffix != ".parquet":
         raise UsageError(f"--out {out}: expected a name that ends in .parquet")
-    if config.fuse == "none" and config.fuse_by != "mean":
-        raise UsageError(f"--fuse-by {config.fuse_by} needs --fuse eye or --fuse patient")
     for path in (out, record_path(out)):
         check_writable(path, force=config.force)
     return out
@@ -190,10 +183,7 @@ def _measure(members: Members, outcome: Outcome, grades: NDArray[np.int64], conf
 
 
 def _remarks(members: Members, predictions: Predictions, outcome: Outcome) -> Iterator[str]:
-    splits = sorted(set(members.rows["split"].iloc[outcome.graded]))
-    for member in members.predictions:
-        if member.meta.chosen_on in splits:
-            yield f"{member.name} was chosen on {member.meta.chosen_on}: the choice flatters every figure above."
+    yield from members.remark_choices(outcome.graded)
     cut = [member for member in members.predictions if member.meta.decision == "cut_points"]
     is_cut = [member.name for member in cut if not member.meta.fold_cut_points]
     if is_cut and predictions.meta.unit != members.predictions[0].meta.unit:

@@ -58,7 +58,7 @@ def _with_cell(column: str, value: object):
     ("change", "told"),
     [
         (_without_rows, r"a and b do not grade the same photographs: 2 only in a \(0_l1, 3_r2\)"),
-        (_with_cell("split", "test"), r"contradict each other in split of 1 photographs: 0_l1 \(val, test\)"),
+        (_with_cell("split", "test"), r"in split of 1 photographs: 0_l1 \(val, test\): predict the same data set"),
         (_with_cell("patient_grade", 1), r"contradict each other in patient_grade of 1 photographs: 0_l1 \(\d, 1\)"),
         (_with_cell("patient_grade", pd.NA), r"0_l1 \(\d, unknown\)"),
         (_with_cell("patient_id", "7"), r"contradict each other in patient_id of 1 photographs: 0_l1 \(0, 7\)"),
