@@ -96,6 +96,18 @@ def gather_cohort(labels: Labels, predictions: Predictions, picked: Picked, arch
     return Cohort(rows, units, numbers, str(labels.root))
 
 
+def check_references(cohort: Cohort) -> None:
+    """Hold that the reference grade of every explained photograph is known.
+
+    Raises:
+        InputError: some are not.
+    """
+    rows = cohort.rows.iloc[np.concatenate([cohort.units.rows_of[number] for number in cohort.numbers])]
+    unknown = rows["image_id"][rows["reference"].isna()].tolist()
+    if unknown:
+        raise InputError(f"--target-grade reference: the reference grade of {first_few(unknown)} is not known")
+
+
 def _with_predictions(labels: Labels, predictions: Predictions) -> pd.DataFrame:
     """The labels' rows in their order, with what the run says of them."""
     graded = predictions.rows.assign(

@@ -1,7 +1,7 @@
 """One batch examined: the evidence of every grader that is asked, and the proof of it."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -31,31 +31,48 @@ class Proof:
     after_randomising: Figures
 
 
-def prove(inquiries: Sequence[Inquiry], found: Sequence[Evidence], explain: Explainer, seed: int) -> Proof:
-    """Put a method to the proof, each grader with its own evidence; figures are means over graders.
+@dataclass
+class Prover:
+    """Puts methods to the proof. Noise is measured once a batch and grain, for all methods that are asked the same.
 
     Args:
-        inquiries: The same photographs and question, a grader each.
-        found: What the method finds in each.
-        explain: The method.
         seed: Of the noise and of the networks that have learned nothing.
     """
-    proofs = [_prove_one(inquiry, own, explain, seed) for inquiry, own in zip(inquiries, found, strict=True)]
-    return Proof(
-        _mean([proof.own for proof in proofs]),
-        _mean([proof.noise for proof in proofs]),
-        np.mean([proof.after_randomising for proof in proofs], axis=0),
-    )
+
+    seed: int
+    _noise: dict[Hashable, Faithfulness] = field(default_factory=dict)
+
+    def prove(
+        self, inquiries: Sequence[Inquiry], found: Sequence[Evidence], explain: Explainer, batch: Hashable
+    ) -> Proof:
+        """Put one method to the proof, each grader with its own evidence; figures are means over graders.
+
+        Args:
+            inquiries: The same photographs and question, a grader each.
+            found: What the method finds in each.
+            explain: The method.
+            batch: Tells these photographs from others.
+        """
+        both = list(zip(inquiries, found, strict=True))
+        return Proof(
+            _mean([measure_faithfulness(inquiry, evidence.enlarged(inquiry.side)) for inquiry, evidence in both]),
+            _mean([self._measure_noise(*one, (batch, number)) for number, one in enumerate(both)]),
+            np.mean([_compare_untaught(*one, explain, self.seed) for one in both], axis=0),
+        )
+
+    def _measure_noise(self, inquiry: Inquiry, evidence: Evidence, asked: Hashable) -> Faithfulness:
+        key = asked, evidence.signed.shape
+        if key not in self._noise:
+            noise = random_evidence(evidence, torch.Generator().manual_seed(self.seed))
+            self._noise[key] = measure_faithfulness(inquiry, noise.enlarged(inquiry.side))
+        return self._noise[key]
 
 
-def _prove_one(inquiry: Inquiry, evidence: Evidence, explain: Explainer, seed: int) -> Proof:
-    side = inquiry.images.shape[-1]
-    drawn = evidence.enlarged(side)
-    noise = random_evidence(evidence, torch.Generator().manual_seed(seed)).enlarged(side)
+def _compare_untaught(inquiry: Inquiry, evidence: Evidence, explain: Explainer, seed: int) -> Figures:
+    """(B,) rank correlation with what the method finds in a network that has learned nothing."""
     blank = randomise(inquiry.grader, inquiry.images, inquiry.places, seed)
-    untaught = explain(inquiry.with_grader(blank)).enlarged(side)
-    alike = rank_correlation(drawn.signed, untaught.signed, inquiry.discs)
-    return Proof(measure_faithfulness(inquiry, drawn), measure_faithfulness(inquiry, noise), _by_unit(alike, inquiry))
+    untaught = explain(inquiry.with_grader(blank)).enlarged(inquiry.side)
+    return _by_unit(rank_correlation(evidence.enlarged(inquiry.side).signed, untaught.signed, inquiry.discs), inquiry)
 
 
 def _by_unit(values: Figures, inquiry: Inquiry) -> Figures:

@@ -38,6 +38,11 @@ class Inquiry:
     question: Question
     layer: str | None = None
 
+    @property
+    def side(self) -> int:
+        """Of the images in pixels."""
+        return self.images.shape[-1]
+
     def logits(self, images: Tensor) -> Tensor:
         """What the grader answers (B, num_outputs) for changed images (P, 3, S, S), without gradient."""
         with torch.no_grad():

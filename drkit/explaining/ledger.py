@@ -76,12 +76,16 @@ class Ledger:
 
 
 def proof_table(proofs: Mapping[str, Means]) -> Table:
-    """A row a method, and one for noise."""
+    """A row a method, and one for noise of each grain."""
     columns = ("method", "deletion", "insertion", "beyond noise", "average drop", "increase", "after\nrandomising")
     rows = [[method, *_proof_cells(means)] for method, means in proofs.items()]
+    grains: dict[tuple[str, ...], list[str]] = {}
+    for method, means in proofs.items():
+        grains.setdefault(tuple(str(means[f"noise_{name}"]) for name in _PROVED), []).append(method)
+    for noise, methods in grains.items():
+        name = NOISE if len(grains) == 1 else f"{NOISE} as {', '.join(methods)}"
+        rows.append([name, *noise[:2], "", *noise[2:], ""])
     first = next(iter(proofs.values()))
-    noise = [str(first[f"noise_{name}"]) for name in _PROVED]
-    rows.append([NOISE, *noise[:2], "", *noise[2:], ""])
     title = f"Faithfulness, means over {first['deletion'].cases} cases of {first['deletion'].patients} patients (95 %)"
     return Table(title, columns, rows)
 

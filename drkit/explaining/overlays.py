@@ -34,9 +34,10 @@ def paint(picture: Photograph, strength: Strength, colours: Anchors, disc: NDArr
 
 
 def paint_both(picture: Photograph, speaking_for: Strength, against: Strength, disc: NDArray[np.bool_]) -> Photograph:
-    """Lay evidence for one answer (orange) and for the other (blue) over a photograph; see `paint`."""
-    once = paint(picture, np.where(speaking_for >= against, speaking_for, 0), FOR, disc)
-    shown = _enlarge(np.where(against > speaking_for, against, 0), len(picture)) * disc
+    """Lay what is left of the evidence for one answer (orange) or the other (blue) over a photograph; see `paint`."""
+    left = speaking_for - against
+    once = paint(picture, np.maximum(left, 0), FOR, disc)
+    shown = _enlarge(np.maximum(-left, 0), len(picture)) * disc
     return _blend(once, _colour(shown, AGAINST), _opacity(shown))
 
 

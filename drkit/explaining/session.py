@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from drkit.catalogue import EXPLAINERS
 from drkit.data.rendering import InputFormat
 from drkit.data.units import Places
-from drkit.errors import InputError, UsageError, did_you_mean, first_few
+from drkit.errors import UsageError, did_you_mean
 from drkit.explaining.cohort import Cohort, Part
 from drkit.explaining.evidence import Evidence, mean_evidence, share_inside, unit_scale, unit_shares
-from drkit.explaining.examining import Explainer, Proof, prove
+from drkit.explaining.examining import Explainer, Proof, Prover
 from drkit.explaining.inquiry import Inquiry
 from drkit.explaining.photographs import View, blur_discs, render_views
 from drkit.explaining.questions import ContrastQuestion, GradeQuestion, Question, Reading, ScoreQuestion
@@ -43,9 +43,8 @@ class Session:
         method: Name in the catalogue.
         asked: One of `ASKED`.
         layer: Whose map is looked at; None: the backbone's last.
-        proves: Whether evidence is put to the proof.
+        prover: Puts the evidence to the proof; None: it is not.
         device: Where all is computed.
-        seed: Of the proof.
     """
 
     opened: OpenedRun
@@ -53,9 +52,8 @@ class Session:
     method: str
     asked: str
     layer: str | None
-    proves: bool
+    prover: Prover | None
     device: torch.device
-    seed: int = 0
 
     @property
     def explain(self) -> Explainer:
@@ -131,14 +129,13 @@ def examine(session: Session, part: Part, views: Sequence[View]) -> Findings:
         views: Its photographs, in the order of `part.batch.rows`.
 
     Raises:
-        InputError: a reference grade that is asked about and not known.
         UsageError: the layer gives no map.
     """
     rows = session.cohort.rows.iloc[part.batch.rows]
     inquiries = _inquire(session, part, views, _question(session, part.batch.places, rows))
     found = [session.explain(inquiry) for inquiry in inquiries]
     evidence, first = mean_evidence(found), inquiries[0]
-    drawn = evidence.enlarged(first.images.shape[-1])
+    drawn = evidence.enlarged(first.side)
     scale = unit_scale(drawn, first.places)[:, None, None]
     looked_at = drawn.speaking_for if session.method == "attention" else drawn.speaking_for + drawn.against
     outside = share_inside(looked_at, ~first.discs).cpu().double().numpy()
@@ -154,7 +151,9 @@ def examine(session: Session, part: Part, views: Sequence[View]) -> Findings:
         contrast=_contrast(session, inquiries, rows),
         shares=unit_shares(drawn, first.places).cpu().double().numpy(),
         outside=np.where([view.has_disc for view in views], outside, np.nan),
-        proof=prove(inquiries, found, session.explain, session.seed) if session.proves else None,
+        proof=session.prover.prove(inquiries, found, session.explain, tuple(part.batch.rows))
+        if session.prover
+        else None,
     )
 
 
@@ -165,9 +164,6 @@ def _question(session: Session, places: Places, rows: pd.DataFrame) -> Question:
         return ScoreQuestion(reading)
     if session.asked in ("predicted", "reference"):
         column = "predicted_grade" if session.asked == "predicted" else "reference"
-        unknown = rows["image_id"][rows[column].isna()].tolist()
-        if unknown:
-            raise InputError(f"--target-grade reference: the reference grade of {first_few(unknown)} is not known")
         return GradeQuestion(reading, _by_unit(rows[column], places))
     return GradeQuestion(reading, torch.full((places.num_units,), int(session.asked)))
 
@@ -221,7 +217,7 @@ def _contrast(
     predicted, reference = (_by_unit(chosen[name], _on_cpu(places)) for name in ("predicted_grade", "reference"))
     evidence = mean_evidence(
         [session.explain(part.about(ContrastQuestion(part.question.reading, predicted, reference))) for part in parts]
-    ).enlarged(parts[0].images.shape[-1])
+    ).enlarged(parts[0].side)
     scale = unit_scale(evidence, places)[:, None, None]
     drawn_for, against = (evidence.speaking_for / scale).cpu().numpy(), (evidence.against / scale).cpu().numpy()
     return {int(photograph): (drawn_for[at], against[at]) for at, photograph in enumerate(photographs)}

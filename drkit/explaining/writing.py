@@ -16,7 +16,7 @@ from drkit.explaining.session import WHATEVER_IS_ASKED, Findings, Session
 from drkit.explaining.sheets import ROWS_A_SHEET, SheetRow, draw_sheet
 from drkit.images.files import Photograph, encode_photograph
 from drkit.records.atomic import write_bytes
-from drkit.records.explanations import ExplainedPhotograph
+from drkit.records.explanations import MANIFEST, ExplainedPhotograph, read_explanations
 
 MOST_SHEETS = 10
 LONGEST_ID = 40  # letters of an image id in a heading
@@ -35,6 +35,17 @@ def name_files(image_ids: Sequence[str]) -> dict[str, str]:
         taken.add(name.lower())
         names[image_id] = name
     return names
+
+
+def clear_folder(folder: Path) -> None:
+    """Remove what an earlier manifest lists: pictures of other photographs must not stay beside the new ones."""
+    if not (folder / MANIFEST).is_file():
+        return
+    earlier = read_explanations(folder)
+    (folder / MANIFEST).unlink()
+    for name in earlier.files():
+        if Path(name).name == name:  # a manifest from elsewhere removes nothing outside its folder
+            (folder / name).unlink(missing_ok=True)
 
 
 @dataclass
@@ -59,7 +70,9 @@ class Writer:
     _waiting: list[SheetRow] = field(default_factory=list)
 
     def add(self, findings: Findings, views: Sequence[View]) -> None:
-        """Write a batch's pictures and maps."""
+        """Write a batch's pictures and maps; the first takes the place of what an earlier run has written."""
+        if self.force and not self.photographs:
+            clear_folder(self.folder)
         for place, view in enumerate(views):
             row = self._describe(findings, place, view)
             panels = _panels(self.session, findings, place, view, row)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from drkit.catalogue import EXPLAINERS, FILTERS, find
 from drkit.errors import OutputExistsError, UsageError, first_few
-from drkit.explaining.cohort import Cohort, gather_cohort
+from drkit.explaining.cohort import Cohort, check_references, gather_cohort
+from drkit.explaining.examining import Prover
 from drkit.explaining.ledger import Ledger, Means, lesion_table, proof_table
 from drkit.explaining.lesions import find_masks
 from drkit.explaining.photographs import read_views
@@ -17,7 +18,7 @@ from drkit.explaining.writing import MOST_SHEETS, Writer, name_files
 from drkit.grades import Split
 from drkit.models.restoring import OpenedRun, open_run
 from drkit.records.atomic import check_writable
-from drkit.records.explanations import MANIFEST, Explanations, read_explanations, write_explanations
+from drkit.records.explanations import MANIFEST, Explanations, write_explanations
 from drkit.records.layouts import read_dataset
 from drkit.records.manifest import steps_to_apply
 from drkit.records.predictions import Predictions, read_predictions
@@ -139,13 +140,15 @@ def run_explain(run_path: Path, config: ExplainConfig) -> ExplainReport:
     predictions = read_predictions(config.predictions or opened.run.stem)
     picked = pick_photographs(predictions, config.interest, config.split)
     cohort = gather_cohort(read_dataset(config.data), predictions, picked, opened.header.architecture)
+    asked = config.target_grade or default_question(opened.header.decision)
+    if asked == "reference":
+        check_references(cohort)
     _say_what(predictions, picked, cohort, config.fold)
     keep_freed_memory()
-    asked = config.target_grade or default_question(opened.header.decision)
-    device = pick_device(config.device)
+    device, prover = pick_device(config.device), Prover(config.seed) if config.faithfulness else None
     found = {
         method: _explain(
-            Session(opened, cohort, method, asked, config.layer, config.faithfulness, device, config.seed),
+            Session(opened, cohort, method, asked, config.layer, prover, device),
             picked,
             folder,
             config,
@@ -160,7 +163,6 @@ def _explain(session: Session, picked: Picked, folder: Path, config: ExplainConf
     cohort, header = session.cohort, session.opened.header
     steps = steps_to_apply(Path(cohort.root), header.steps)
     ledger = Ledger(_masks(config.lesions, cohort, steps))
-    _make_room(folder, force=config.force)
     writer = Writer(session, folder, config.force, name_files(cohort.rows["image_id"].tolist()))
     for part in track(cohort.parts(), f"explaining by {session.method}", cohort.num_parts):
         rows = cohort.rows.iloc[part.batch.rows]
@@ -221,17 +223,6 @@ def _check_folder(folder: Path, *, force: bool) -> None:
     if folder.is_dir() and any(folder.iterdir()) and not force:
         raise OutputExistsError(f"{folder} is there already: choose another --out, or overwrite it with --force")
     check_writable(folder / MANIFEST, force=force)
-
-
-def _make_room(folder: Path, *, force: bool) -> None:
-    """Remove what an earlier manifest lists: pictures of other photographs must not stay beside the new ones."""
-    if not (force and (folder / MANIFEST).is_file()):
-        return
-    earlier = read_explanations(folder)
-    (folder / MANIFEST).unlink()
-    for name in earlier.files():
-        if Path(name).name == name:  # a manifest from elsewhere removes nothing outside its folder
-            (folder / name).unlink(missing_ok=True)
 
 
 def _masks(folder: Path | None, cohort: Cohort, steps: Sequence[str]) -> dict[str, dict[str, list[Path]]]:

@@ -20,7 +20,8 @@ def test_without_evidence_the_photograph_is_grey() -> None:
 def test_nothing_is_painted_outside_the_disc() -> None:
     for painted in (
         paint(PICTURE, np.ones((10, 10)), FOR, DISC),
-        paint_both(PICTURE, np.ones((10, 10)), np.ones((10, 10)), DISC),
+        paint_both(PICTURE, np.ones((10, 10)), np.zeros((10, 10)), DISC),
+        paint_both(PICTURE, np.zeros((10, 10)), np.ones((10, 10)), DISC),
     ):
         assert (painted[~DISC] == painted[~DISC][:, :1]).all()
     black = paint(np.zeros_like(PICTURE), np.ones((10, 10)), AGAINST, DISC)
@@ -53,6 +54,14 @@ def test_a_comparison_paints_the_stronger_side() -> None:
     painted = paint_both(np.full_like(PICTURE, 60), left, 1 - left, DISC).astype(int)
     assert painted[20, 10, 0] > painted[20, 10, 2]
     assert painted[20, 30, 2] > painted[20, 30, 0]
+
+
+def test_a_comparison_fades_where_both_sides_are_equally_strong() -> None:
+    ramp = np.tile(np.linspace(0, 1, 40), (40, 1))
+    grey = paint(PICTURE, np.zeros((40, 40)), FOR, DISC).astype(int)
+    painted = paint_both(PICTURE, ramp, 1 - ramp, DISC).astype(int)
+    assert (painted[20, 19:21] == grey[20, 19:21]).all()
+    assert (painted[20, [6, 33]] != grey[20, [6, 33]]).any(1).all()
 
 
 def test_a_strip_is_as_wide_as_its_pictures_and_gaps() -> None:

@@ -158,6 +158,10 @@ def test_the_same_again_and_other_photographs_leave_nothing_behind(run_stem: Pat
         run_explain(run_stem, config)
     run_explain(run_stem, replace(config, force=True))
     assert {name: (tmp_path / "a" / name).read_bytes() for name in before} == before
+    for refused in ({"layer": "blocs"}, {"split": "test", "target_grade": "reference", "interest": Interest()}):
+        with pytest.raises((UsageError, InputError)):
+            run_explain(run_stem, replace(config, force=True, **refused))
+    assert {name: (tmp_path / "a" / name).read_bytes() for name in before} == before
     run_explain(run_stem, replace(config, force=True, interest=Interest(best=1)))
     assert sorted(read_explanations(tmp_path / "a").files()) == sorted(
         path.name for path in (tmp_path / "a").iterdir() if path.name != "manifest.json"
