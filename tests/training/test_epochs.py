@@ -1,0 +1,41 @@
+"""An epoch: who is seen, in which order, and what learns."""
+
+import numpy as np
+
+from drkit.models.grader import build_grader
+from drkit.records.checkpoint import Architecture
+from drkit.training.config import TrainingConfig
+from drkit.training.epochs import Course, hold_back
+
+GRADES = np.array([0, 0, 0, 0, 3, 1])
+PATIENTS = np.array(["a", "a", "b", "c", "d", "e"])
+
+
+def _order(seed: int, *, oversample: bool, units: np.ndarray) -> np.ndarray:
+    return Course(units, PATIENTS[units], oversample, None).order(GRADES, np.random.default_rng(seed))
+
+
+def test_every_unit_is_seen_as_often_as_it_stands_in_the_course() -> None:
+    units = np.array([5, 0, 1, 1])
+    assert sorted(_order(0, oversample=False, units=units)) == [0, 1, 1, 5]
+    orders = {tuple(_order(seed, oversample=False, units=units)) for seed in range(20)}
+    assert len(orders) > 5
+
+
+def test_oversampled_each_grade_has_as_many_patients_whole_ones() -> None:
+    """Three patients have grade 0: those of grades 1 and 3 come three times."""
+    times = np.bincount(_order(0, oversample=True, units=np.arange(6)))
+    assert times.tolist() == [1, 1, 1, 1, 3, 3]
+
+
+def test_a_stage_more_learns_after_every_so_many_epochs() -> None:
+    grader = build_grader(Architecture("test_resnet", 64, "image", 1, "mean-max", False, "", "regression", False, 0.0))
+    config = TrainingConfig(unfreeze_every=2)
+    learning = []
+    for epoch in range(1, 12):
+        hold_back(grader, config, epoch)
+        stages = [[grader.backbone.get_submodule(path) for path in stage] for stage in grader.backbone.stages]
+        learning.append(sum(any(p.requires_grad for part in stage for p in part.parameters()) for stage in stages))
+    total = len(grader.backbone.stages)
+    assert learning == [min((epoch - 1) // 2, total) for epoch in range(1, 12)]
+    assert all(parameter.requires_grad for parameter in grader.head.parameters())

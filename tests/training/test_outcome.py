@@ -1,0 +1,35 @@
+"""What a finished training writes, with nearly all of its options at once."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from drkit.inference import run_units
+from drkit.models.restoring import open_run
+from drkit.recipes.finetune import RunPlace, run_finetune
+from drkit.records.layouts import read_dataset
+from drkit.records.predictions import read_predictions
+from drkit.training.config import TrainingConfig
+from drkit.training.plan import plan_training
+from drkit.training.workbench import prepare
+
+
+def test_each_row_keeps_the_activations_of_its_own_photograph(small_config: TrainingConfig, tmp_path: Path) -> None:
+    config = replace(
+        small_config, unit="eye", fusion="attention", loss="cumulative-link", auxiliary=True, class_weights=True,
+        oversample="patient", bootstrap_patients=1, mixup=0.2, unfreeze_every=1, layer_decay=0.7, optimizer="sgd",
+        clip=1.0, accumulate=2, epochs=2, choose="last", embeddings=True,
+    )  # fmt: skip
+    run = run_finetune(config, RunPlace(tmp_path, "all")).run
+    predictions = read_predictions(run)
+    plan = plan_training(read_dataset(config.data), config)
+    photographs, grader = prepare(plan).photographs, open_run(run).graders[0]
+    told = run_units(grader, lambda rows: [photographs.plain(rows)], plan.units, np.arange(len(plan.units)))
+    names = plan.labels.rows["image_id"].to_numpy()[told.rows]
+    expected = dict(zip(names, told.activations, strict=True))
+    kept = dict(zip(predictions.rows["image_id"], predictions.embeddings(), strict=True))
+    assert set(kept) == set(plan.labels.rows["image_id"][plan.labels.rows["split"] != "train"])
+    for name, activations in kept.items():
+        np.testing.assert_allclose(activations, expected[name], rtol=0.02, atol=1e-3)
+    assert len(np.unique(predictions.embeddings(), axis=0)) == len(predictions)
