@@ -30,8 +30,8 @@ train() {
 }
 
 train finetune attention-none
-for block in se spatial cbam self se,spatial; do
-    train attend "attention-${block/,/-}" --attention "$block" --baseline "$out/runs/attention-none.parquet"
+for block in se spatial cbam self; do
+    train attend "attention-$block" --attention "$block" --baseline "$out/runs/attention-none.parquet"
 done
 train finetune attention-photographs --fusion attention
 
@@ -39,5 +39,5 @@ if [ "${SEEDS:-1}" -ge 2 ]; then
     drkit attend "${common[@]}" --attention "${SEEDED:-se}" --seeds "$SEEDS" --name "seeds-${SEEDED:-se}" --resume
 fi
 
-runs=("$out"/runs/attention-{none,se,spatial,cbam,self,se-spatial,photographs}.parquet)
+runs=("$out"/runs/attention-{none,se,spatial,cbam,self,photographs}.parquet)
 drkit score "${runs[@]}"

@@ -23,7 +23,7 @@ declare -A steps=(
     [blur]=circle-crop,blur:sigma=1
     [sharpen]=circle-crop,sharpen
 )
-declare -A backbones=([lite1]=tf_efficientnet_lite1 [mobilenet]=mobilenet_v2)
+declare -A backbones=([mobilenet]=mobilenet_v2)
 declare -A weights=([mobilenet]=${MOBILENET:-imagenet})
 
 # train RUNS_DIR NAME OPTIONS...: the last epoch is kept.
@@ -33,7 +33,7 @@ train() {
     [ ! -e "$folder/$name.json" ] || return 0
     local resume=()
     ! compgen -G "$folder/$name.*resume.pt" > /dev/null || resume=(--resume)
-    drkit finetune --runs-dir "$folder" --name "$name" --size 224 --copies "${COPIES:-3}" --choose last "$@" "${resume[@]}"
+    drkit finetune --runs-dir "$folder" --name "$name" --size 224 --copies "${COPIES:-2}" --choose last "$@" "${resume[@]}"
 }
 
 # prepared NAME SOURCE KIND: where the photographs of a member lie; they are preprocessed first where it wants that.
@@ -43,17 +43,17 @@ prepared() {
     echo "$out/data/$1/$3"
 }
 
-for name in plain cropped graham clahe blur sharpen lite1 mobilenet; do
+for name in plain cropped graham clahe blur sharpen mobilenet; do
     # shellcheck disable=SC2053  # a pattern is meant
     [[ $name == ${ONLY:-*} ]] || continue
     eyes=$(prepared "$name" "$idrid" idrid)
     train "$first" "$name" --data "$eyes" --target eye --backbone "${backbones[$name]:-tf_efficientnet_lite0}" \
-        --weights "${weights[$name]:-imagenet}" --freeze 2 --epochs "${FIRST_EPOCHS:-8}"
+        --weights "${weights[$name]:-imagenet}" --freeze 2 --epochs "${FIRST_EPOCHS:-5}"
     patients=$(prepared "$name" "$data" deepdrid)
     train "$runs" "$name" --data "$patients" --unit patient --batch-size 4 --weights "$first/$name.safetensors" \
-        --freeze 4 --norms kept --epochs "${EPOCHS:-6}" --folds 3 --folds-over train+val
+        --freeze 4 --norms kept --epochs "${EPOCHS:-5}" --folds 3 --folds-over train+val
 done
 
 # What preprocessing and the backbone do, one at a time, against the first; then all ways to combine.
-drkit score "$runs"/{plain,cropped,graham,clahe,blur,sharpen,lite1,mobilenet}.parquet
+drkit score "$runs"/{plain,cropped,graham,clahe,blur,sharpen,mobilenet}.parquet
 drkit ensemble compare "$runs"/*.parquet --out "$out/compare.png" --force
