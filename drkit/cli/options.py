@@ -2,15 +2,16 @@
 
 import inspect
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
 from drkit.cli import console
-from drkit.errors import DrkitError
+from drkit.errors import DrkitError, did_you_mean
 from drkit.reporting import Table
 
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
@@ -106,10 +107,39 @@ def with_parameters(
     command: Callable[..., Any], parameters: list[inspect.Parameter], returns: Any
 ) -> Callable[..., Any]:
     """Let `command` show `parameters` as its signature, all by keyword."""
-    shown = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+    shown = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=_with_hint(parameter.annotation))
+        for parameter in parameters
+    ]
     command.__signature__ = inspect.Signature(shown, return_annotation=returns)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
     return command
+
+
+def _with_hint(annotation: Any) -> Any:
+    """The annotation of an option; one with a few words to choose from names the nearest of them on a mistake."""
+    words = _words(annotation)
+    if not words:
+        return annotation
+    kind, option = get_args(annotation)
+    told = copy(option)
+    told.parser, told.metavar = partial(_choose, words), option.metavar or f"<{'|'.join(words)}>"
+    told.autocompletion = lambda incomplete: [word for word in words if word.startswith(incomplete)]
+    return Annotated[kind, told]
+
+
+def _words(annotation: Any) -> tuple[str, ...]:
+    """What an option of the type `Literal[...]`, or that or None, can be; else nothing."""
+    if get_origin(annotation) is not Annotated:
+        return ()
+    kind = get_args(annotation)[0]
+    return next((get_args(part) for part in (kind, *get_args(kind)) if get_origin(part) is Literal), ())
+
+
+def _choose(words: tuple[str, ...], word: str) -> str:
+    if word not in words:
+        raise typer.BadParameter(f"'{word}': {did_you_mean(word, words)}")
+    return word
 
 
 def _options(config: type) -> list[inspect.Parameter]:

@@ -73,6 +73,21 @@ def test_a_mistake_is_one_line_on_stderr(arguments: list[str], told: str, eyes: 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["ensemble", "vote", "a", "--how", "sof"], "'sof': did you mean soft?"),
+        (["ensemble", "stack", "a", "--decision", "rouding"], "'rouding': did you mean rounding?"),
+        (["finetune", "--unit", "foto"], "'foto': expected one of image, eye, patient"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_word_that_is_none_of_an_options_words_is_refused_with_the_nearest(arguments: list[str], told: str) -> None:
+    result = _invoke(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert told in result.stderr
+
+
 def test_a_bug_keeps_its_traceback(eyes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("a bug")
