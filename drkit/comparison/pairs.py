@@ -78,7 +78,7 @@ def remark_pair(before: Predictions, after: Predictions, incidental: Collection[
         incidental: Options in which they may differ.
     """
     odd = differing_options(before.meta.provenance, after.meta.provenance, incidental)
-    chosen = [run.name for run in (before, after) if run.meta.chosen_on == "val" and not run.meta.folds]
+    chosen = [_choice_of(run) for run in (before, after) if run.meta.chosen_on == "val" and not run.meta.folds]
     told = []
     if odd:
         told.append(
@@ -98,6 +98,12 @@ def differing_options(before: Mapping[str, Any], after: Mapping[str, Any], allow
     keys = sorted((set(before) | set(after)) - set(allowed))
     odd = [(key, before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)]
     return [key if isinstance(old, dict | list) else f"{key} ({old}, here {new})" for key, old, new in odd]
+
+
+def _choice_of(run: Predictions) -> str:
+    """Whose epoch val picked, that of the run or of the weights that it started from."""
+    own = run.meta.provenance.get("choose", "val") == "val"
+    return run.name if own else f"the weights that {run.name} started from"
 
 
 def _cases_of(predictions: Predictions, image_ids: NDArray[np.object_]) -> Cases:

@@ -46,6 +46,7 @@ class TrainingReport:
         run: Its stem.
         target: Whose grade was learned.
         chosen_on: What picked the epoch.
+        flattered: The part whose figures a choice flatters: this one's, or that of the weights it started from.
         epochs: Which was picked, of how many were trained, once a fold.
         agreements: On the graded photographs of val, and on those that were held out of fold.
         outputs: Files that were written.
@@ -54,6 +55,7 @@ class TrainingReport:
     run: Path
     target: Target
     chosen_on: str
+    flattered: str
     epochs: tuple[tuple[int, int], ...]
     agreements: Mapping[str, Agreement]
     outputs: tuple[Path, ...]
@@ -63,15 +65,19 @@ class TrainingReport:
         picked = ", ".join(f"{epoch} of {trained}" for epoch, trained in self.epochs)
         yield f"{self.run}: epoch {picked}, chosen on {self.chosen_on}"
         for which, found in self.agreements.items():
-            chosen = ", which chose the epoch" if which == self.chosen_on else ""
             yield (
-                f"{which}{chosen}, {self.target}'s grade, {found.cases} photographs of {found.patients} patients:"
-                " quadratic kappa"
+                f"{which}{self._choice(which)}, {self.target}'s grade, {found.cases} photographs of {found.patients}"
+                " patients: quadratic kappa"
                 f" {with_interval(found.quadratic_weighted_kappa, found.quadratic_weighted_kappa_interval)},"
                 f" plain kappa {with_interval(found.plain_kappa, found.plain_kappa_interval)} ({found.band}),"
                 f" accuracy {found.accuracy:.3f}"
             )
         yield "wrote " + ", ".join(map(str, self.outputs))
+
+    def _choice(self, which: str) -> str:
+        if which == self.chosen_on:
+            return ", which chose the epoch"
+        return ", which chose the epoch of the weights it started from" if which == self.flattered else ""
 
 
 def plan_run(config: TrainingConfig, place: RunPlace, suffix: str = "") -> tuple[TrainingPlan, Run]:
@@ -121,7 +127,8 @@ def _report(predictions: Predictions, fitted: Sequence[Fitted], run: Run) -> Tra
     return TrainingReport(
         run=run.stem,
         target=meta.target,
-        chosen_on=meta.chosen_on,
+        chosen_on=meta.provenance["choose"],
+        flattered=meta.chosen_on,
         epochs=tuple((part.state.best_epoch, part.state.epoch) for part in fitted),
         agreements={name: _measure(part) for name, part in parts.items() if len(part)},
         outputs=run.outputs(meta.folds),

@@ -16,7 +16,7 @@ from drkit.records.predictions import Predictions, PredictionsMeta, build_predic
 from drkit.records.provenance import sha256_file
 from drkit.records.runs import Run, fold_numbers, write_run_record
 from drkit.training.plan import TrainingPlan
-from drkit.training.workbench import Fitted, Workbench, leaked
+from drkit.training.workbench import Fitted, Workbench, flattered, leaked
 
 NO_FOLD = -1
 
@@ -60,7 +60,7 @@ def write_outcome(bench: Workbench, run: Run, fitted: Sequence[Fitted], *, force
     verdict = decide_units(plan, fitted)
     run.record.unlink(missing_ok=True)  # it vouches for an earlier run's files, which are now replaced
     for part, sigma in zip(fitted, verdict.sigmas, strict=True):
-        header = _header(plan, part, sigma, verdict.cut_points)
+        header = _header(bench, part, sigma, verdict.cut_points)
         write_checkpoint(run.checkpoint(part.parts.fold), part.tensors, header, force=force)
     write_history([figures for part in fitted for figures in part.state.history], run.history, force=force)
     predictions = _gather(bench, run, fitted, verdict)
@@ -168,7 +168,7 @@ def _meta(bench: Workbench, run: Run, verdict: Verdict) -> PredictionsMeta:
         trained_on=tuple(plan.config.folds_over.split("+")),
         trained_on_images=tuple(sorted(plan.labels.rows["image_id"][leaked(plan, bench.bank)])),
         folds=plan.folds,
-        chosen_on=plan.config.chooses,
+        chosen_on=_chosen_on(bench),
         model=plan.start.backbone,
         checkpoint_sha256=sha256_file(run.checkpoint(fold_numbers(plan.folds)[0])),
         labels_sha256=plan.labels.sha256,
@@ -176,7 +176,14 @@ def _meta(bench: Workbench, run: Run, verdict: Verdict) -> PredictionsMeta:
     )
 
 
-def _header(plan: TrainingPlan, part: Fitted, sigma: float, cut_points: tuple[float, ...] | None) -> CheckpointHeader:
+def _chosen_on(bench: Workbench) -> str:
+    """What picked the epoch: `val`, too, where val picked that of the weights it began from."""
+    is_val = (bench.plan.labels.rows["split"] == "val").to_numpy()
+    return "val" if flattered(bench.plan, bench.bank)[is_val].any() else bench.plan.config.chooses
+
+
+def _header(bench: Workbench, part: Fitted, sigma: float, cut_points: tuple[float, ...] | None) -> CheckpointHeader:
+    plan = bench.plan
     return CheckpointHeader(
         architecture=plan.architecture,
         bank_side=plan.bank_side,
@@ -190,7 +197,7 @@ def _header(plan: TrainingPlan, part: Fitted, sigma: float, cut_points: tuple[fl
         fold=part.parts.fold,
         folds=plan.folds,
         tta=plan.config.tta,
-        chosen_on=plan.config.chooses,
+        chosen_on=_chosen_on(bench),
         epoch=part.state.best_epoch,
         labels_sha256=plan.labels.sha256,
         provenance=plan.identity(),
@@ -201,13 +208,17 @@ def _record(bench: Workbench, fitted: Sequence[Fitted]) -> dict[str, Any]:
     """What the run's JSON says beside its files: the photographs that picked the epoch count as trained on."""
     plan = bench.plan
     own = {bench.bank.hashes[row] for row in plan.fitted}
+    picked = (
+        {bench.bank.hashes[row] for part in plan.parts for row in part.val} if plan.config.chooses == "val" else set()
+    )
     return {
         "options": plan.identity(),
         "target": plan.target,
         "unit": plan.config.unit,
         "folds": plan.folds,
-        "chosen_on": plan.config.chooses,
+        "chosen_on": _chosen_on(bench),
         "epoch": [part.state.best_epoch for part in fitted],
         "data": str(plan.config.data),
         "trained_on_photographs": sorted(own | plan.start.seen),
+        "chosen_by_photographs": sorted(picked | plan.start.chosen_by),
     }

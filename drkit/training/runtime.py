@@ -5,12 +5,15 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.strategies.ddp import DDPStrategy
 from lightning_fabric.utilities.rank_zero import rank_zero_only
+from torch.nn.parallel import DistributedDataParallel
 
 from drkit.errors import DrkitError, UsageError
 from drkit.talk import Silence, listening
@@ -45,9 +48,9 @@ def start_fabric(config: MachineOptions, *, leaves_out: bool = False) -> Fabric:
         UsageError: a device, precision or strategy that this machine does not have.
     """
     device = pick_device(config.device)
-    strategy = config.strategy
-    if strategy in ("auto", "ddp") and leaves_out and config.devices * config.nodes > 1:
-        strategy = "ddp_find_unused_parameters_true"
+    strategy: str | DDPStrategy = config.strategy
+    if strategy in ("auto", "ddp") and config.devices * config.nodes > 1:
+        strategy = _meet_at_gradients(leaves_out)
     settings: dict[str, Any] = {"strategy": strategy, "devices": config.devices, "num_nodes": config.nodes}
     try:
         fabric = Fabric(accelerator=device.type, precision=_pick_precision(config.precision, device), **settings)
@@ -56,6 +59,22 @@ def start_fabric(config: MachineOptions, *, leaves_out: bool = False) -> Fabric:
         raise UsageError(f"--devices {config.devices} --strategy {config.strategy}: {reason}") from None
     fabric.launch()
     return fabric
+
+
+def check_compiler(device: torch.device) -> None:
+    """Hold that torch can compile for a device, on something tiny, before any work.
+
+    Raises:
+        UsageError: it cannot: on a CPU it needs a C++ compiler, on a GPU Triton and a C compiler.
+    """
+    try:
+        torch.compile(torch.sin)(torch.ones(2, device=device))
+    except Exception as error:  # dynamo, its backends and the compilers behind them each fail in a way of their own
+        reason = str(error).strip().partition("\n")[0]
+        raise UsageError(
+            f"--compile: torch cannot compile on this machine ({reason}): install a C and C++ compiler (gcc and g++),"
+            " or leave --compile out"
+        ) from None
 
 
 @contextmanager
@@ -85,6 +104,17 @@ def gather(fabric: Fabric, rows: np.ndarray) -> np.ndarray:
     gathered = [rows] * fabric.world_size
     torch.distributed.all_gather_object(gathered, rows)
     return np.concatenate(gathered)
+
+
+def _meet_at_gradients(leaves_out: bool) -> DDPStrategy:
+    """Processes that wait for each other where gradients are joined, and not at every look at a batch.
+
+    A network's buffers are the first process's in the end, so that they need not be shared in between.
+    """
+    known = signature(DistributedDataParallel).parameters
+    sharing = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"  # in older torch
+    settings: dict[str, Any] = {"find_unused_parameters": leaves_out, sharing: False}
+    return DDPStrategy(**settings)
 
 
 def _pick_precision(name: str, device: torch.device) -> FabricPrecision:

@@ -1,6 +1,6 @@
 """What a training starts from: ImageNet, nothing, foreign weights, or a finished run."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,12 +22,14 @@ class Start:
         foreign: Weights from a file; None for ImageNet's or none.
         is_pretrained: Whether it starts from ImageNet.
         seen: SHA-256 of the photographs that the weights were trained on; "unknown" for those of foreign weights.
+        chosen_by: SHA-256 of photographs that were not trained on, but picked an epoch: of val, with `--choose val`.
     """
 
     backbone: str
     foreign: ForeignWeights | None
     is_pretrained: bool
-    seen: frozenset[str]
+    seen: frozenset[str] = frozenset()
+    chosen_by: frozenset[str] = frozenset()
 
     @property
     def parent(self) -> CheckpointHeader | None:
@@ -62,18 +64,14 @@ def find_start(weights: str, backbone: str | None) -> Start:
         InputError: no such file, or none that holds weights.
     """
     if weights in ("imagenet", "none"):
-        return Start(resolve_backbone(backbone or DEFAULT_BACKBONE), None, weights == "imagenet", frozenset())
+        return Start(resolve_backbone(backbone or DEFAULT_BACKBONE), None, weights == "imagenet")
     name = resolve_backbone(backbone or DEFAULT_BACKBONE)
     foreign = read_foreign(Path(weights), name)
     if foreign.header and not backbone:
         name = foreign.header.architecture.backbone
-    return Start(name, foreign, False, frozenset(_seen_by(foreign)))
-
-
-def _seen_by(foreign: ForeignWeights) -> Iterable[str]:
-    """The photographs that the weights' own run was trained on."""
     if foreign.run is None or not foreign.run.record.is_file():
-        return [UNKNOWN_PHOTOGRAPHS]
+        return Start(name, foreign, False, frozenset([UNKNOWN_PHOTOGRAPHS]))
     record = read_run_record(foreign.run)
     check_vouched(foreign.run, record, foreign.path)
-    return record["trained_on_photographs"]
+    seen, chosen_by = (frozenset(record[key]) for key in ("trained_on_photographs", "chosen_by_photographs"))
+    return Start(name, foreign, False, seen, chosen_by)

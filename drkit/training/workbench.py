@@ -28,7 +28,7 @@ from drkit.training.fitting import fit
 from drkit.training.learner import Learner, Task
 from drkit.training.plan import Parts, TrainingPlan
 from drkit.training.resume import FitState, load_state, save_state
-from drkit.training.runtime import keep_freed_memory, seed_epoch, start_fabric
+from drkit.training.runtime import check_compiler, keep_freed_memory, seed_epoch, start_fabric
 from drkit.training.sources import FrozenSource, PhotographSource, freeze_source
 
 
@@ -93,6 +93,8 @@ def prepare(plan: TrainingPlan) -> Workbench:
     leaves_out = config.unfreeze_every is not None or config.unshared or config.freeze != "none"
     fabric = start_fabric(config, leaves_out=leaves_out)
     keep_freed_memory()
+    if config.compile:
+        check_compiler(fabric.device)
     seed_epoch(config.seed, 0)
     grader = build_grader(plan.architecture, pretrained=plan.start.is_pretrained, load=plan.start.load)
     check_cut(grader, config.frozen_stages, plan.wanted.side)
@@ -114,6 +116,14 @@ def leaked(plan: TrainingPlan, bank: PhotographBank) -> np.ndarray:
         graded = np.concatenate([parts.held_out, _unfitted(plan)])
         leaks[graded] |= (seen | fitted)[graded]
     return leaks
+
+
+def flattered(plan: TrainingPlan, bank: PhotographBank) -> np.ndarray:
+    """(N,) bool: photographs to be scored that picked an epoch of the weights to start from, whoever picks this one."""
+    hit = np.zeros(len(plan.labels), bool)
+    scored = _scored(plan)
+    hit[scored] = np.isin(np.array(bank.hashes)[scored], list(plan.start.chosen_by))
+    return hit
 
 
 def train(bench: Workbench, run: Run, *, resume: bool) -> list[Fitted]:
@@ -196,14 +206,18 @@ def _unfitted(plan: TrainingPlan) -> np.ndarray:
     return np.flatnonzero((plan.labels.rows["split"] != "train").to_numpy() & ~folded)
 
 
+def _scored(plan: TrainingPlan) -> np.ndarray:
+    """Row numbers of the photographs that this training is scored on."""
+    return np.arange(len(plan.labels)) if plan.folds else _unfitted(plan)
+
+
 def _check_seen(plan: TrainingPlan, bank: PhotographBank) -> None:
     """Hold that nothing is scored that the weights were trained on.
 
     Raises:
         LeakageError: photographs of val, test or a fold that a parent was trained on.
     """
-    scored = _unfitted(plan) if not plan.folds else np.arange(len(plan.labels))
-    seen = [row for row in scored if bank.hashes[row] in plan.start.seen]
+    seen = [row for row in _scored(plan) if bank.hashes[row] in plan.start.seen]
     names = plan.labels.rows["image_id"].iloc[seen].tolist()
     if seen and not plan.config.allow_seen:
         raise LeakageError(
@@ -214,3 +228,9 @@ def _check_seen(plan: TrainingPlan, bank: PhotographBank) -> None:
     num_leaked = int(leaked(plan, bank).sum())
     if num_leaked:
         warn(f"{num_leaked} photographs to be scored are trained on, as identical files: they will not be scored")
+    num_flattered = int(flattered(plan, bank).sum())
+    if num_flattered:
+        warn(
+            f"{num_flattered} photographs to be scored picked the epoch of the weights this training starts from: their"
+            " figures are flattered by that choice; weights of --choose inner or last have none"
+        )

@@ -64,6 +64,9 @@ def test_remarks_name_what_else_differs_and_what_flatters(graded) -> None:
     assert remark_pair(before, before, ()) == ()
     chosen = replace(after, meta=replace(after.meta, chosen_on="val"))
     assert "the epoch of b was chosen" in remark_pair(after, chosen, ())[0]
+    carried = replace(chosen.meta, provenance={**chosen.meta.provenance, "choose": "last"})
+    told = remark_pair(after, replace(chosen, meta=carried), {"choose"})
+    assert "the epoch of the weights that b started from was chosen" in told[0]
 
 
 def test_the_sentence_claims_no_more_than_the_interval(graded) -> None:

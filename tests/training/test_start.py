@@ -187,12 +187,27 @@ def test_with_folds_the_training_photographs_are_scored_too(
 def test_training_on_with_the_same_photographs_is_no_leak(
     run_stem: Path, small_config: TrainingConfig, tmp_path: Path
 ) -> None:
-    ear = Ear()
-    with talk.listening(ear):
-        report = run_finetune(replace(small_config, weights=str(run_stem), epochs=1), RunPlace(tmp_path, "a"))
-    assert ear.warnings == []
+    report = run_finetune(replace(small_config, weights=str(run_stem), epochs=1), RunPlace(tmp_path, "a"))
     assert not read_predictions(report.run).leaked_rows().any()
     assert report.agreements["val"].cases == 8
+
+
+def test_a_parents_choice_on_the_same_photographs_is_said_and_carried_on(
+    run_stem: Path, small_config: TrainingConfig, eyes: Path, tmp_path: Path
+) -> None:
+    """`--choose last` does not undo that val picked the epoch of the weights it starts from."""
+    chosen_by = {sha256_file(path) for path in read_dataset(eyes).of_split("val").paths()}
+    assert set(read_run_record(Run(run_stem))["chosen_by_photographs"]) == chosen_by
+    ear = Ear()
+    config = replace(small_config, weights=str(run_stem), epochs=1, choose="last")
+    with talk.listening(ear):
+        report = run_finetune(config, RunPlace(tmp_path, "a"))
+    assert "8 photographs to be scored picked the epoch of the weights" in ear.warnings[0]
+    assert (report.chosen_on, report.flattered) == ("last", "val")
+    assert any("val, which chose the epoch of the weights it started from, " in str(line) for line in report.story())
+    assert read_predictions(report.run).meta.chosen_on == "val"
+    assert read_checkpoint(Run(report.run).checkpoint())[1].chosen_on == "val"
+    assert set(read_run_record(Run(report.run))["chosen_by_photographs"]) == chosen_by
 
 
 # Weights of others.
