@@ -26,9 +26,9 @@ train() {
 }
 
 # Units: one photograph, an eye's two (dual), a patient's four; sixteen photographs a step each.
-train unit-image --norms kept
-train unit-eye --norms kept --unit eye --batch-size 8
-train unit-patient --norms kept --unit patient --batch-size 4
+train unit-image
+train unit-eye --unit eye --batch-size 8
+train unit-patient --unit patient --batch-size 4
 
 # The same with batch norms that standardise by the batch.
 train batch-image --norms batch
@@ -36,7 +36,7 @@ train batch-patient --norms batch --unit patient --batch-size 4
 
 # Stage one on IDRiD, all layers; then DeepDRiD from there.
 train stage-one --data "$idrid" --freeze none
-train two-stage --norms kept --unit patient --batch-size 4 --weights "$out/runs/stage-one.safetensors" --freeze 4
+train two-stage --unit patient --batch-size 4 --weights "$out/runs/stage-one.safetensors" --freeze 4
 
 # Augmentation, by photograph; all but the head frozen, so that the copies are all that differs.
 for policy in none light medium strong template; do

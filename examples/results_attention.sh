@@ -15,7 +15,7 @@ set -euo pipefail
 data=$1 out=${2:-results}
 mkdir -p "$out"
 common=(--data "$data" --unit patient --batch-size 4 --freeze 4 --copies "${COPIES:-3}" --epochs "${EPOCHS:-6}"
-    --norms kept --choose last --cache-dir "$out/cache" --runs-dir "$out/runs")
+    --choose last --cache-dir "$out/cache" --runs-dir "$out/runs")
 folds=(--folds 3 --folds-over train+val)
 
 # train COMMAND NAME OPTIONS...: a run of equal budget, its last epoch kept.

@@ -51,7 +51,7 @@ for name in plain cropped graham clahe blur sharpen mobilenet; do
         --weights "${weights[$name]:-imagenet}" --freeze 2 --epochs "${FIRST_EPOCHS:-5}"
     patients=$(prepared "$name" "$data" deepdrid)
     train "$runs" "$name" --data "$patients" --unit patient --batch-size 4 --weights "$first/$name.safetensors" \
-        --freeze 4 --norms kept --epochs "${EPOCHS:-5}" --folds 3 --folds-over train+val
+        --freeze 4 --epochs "${EPOCHS:-5}" --folds 3 --folds-over train+val
 done
 
 # What preprocessing and the backbone do, one at a time, against the first; then all ways to combine.

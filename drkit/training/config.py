@@ -133,13 +133,13 @@ class LearningOptions:
     ] = None
     clip: Annotated[float | None, _panel("Learning", "Highest norm of the gradient.", min=0.0)] = None
     norms: Annotated[
-        Norms,
+        Norms | None,
         _panel(
             "Learning",
-            "The backbone's batch norms standardise by the batch, or by the statistics they came with (kept), which"
-            " batches of few patients do not disturb.",
+            "The backbone's batch norms standardise by the statistics they came with (kept), or by those of each batch"
+            " (batch), which few photographs disturb; by default kept, unless --weights none brings no statistics.",
         ),
-    ] = "batch"
+    ] = None
     ema: Annotated[bool, _panel("Learning", "Judge and keep a running average of the weights.", "--ema/--no-ema")] = (
         True
     )
@@ -212,6 +212,11 @@ class TrainingConfig(MachineOptions, LearningOptions, ModelOptions, DataOptions)
     def chooses(self) -> Choose:
         """What picks the epoch."""
         return self.choose or ("inner" if self.folds else "val")
+
+    @property
+    def keeps_statistics(self) -> bool:
+        """Whether the backbone's batch norms standardise by the statistics they came with."""
+        return (self.norms or ("batch" if self.weights == "none" else "kept")) == "kept"
 
     @property
     def frozen_stages(self) -> int | None:

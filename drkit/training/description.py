@@ -55,8 +55,8 @@ class PlanReport:
         )
         yield (
             f"{told['epochs']} epochs{self.folded} in batches of {told['batch_size']} units, learning rate up to"
-            f" {told['lr']:g}, the epoch chosen on {told['choose']}; photographs kept at {told['bank_size']} px,"
-            f" {self.bank_mebibytes:.0f} MiB"
+            f" {told['lr']:g}, batch norms: {told['norms']}, the epoch chosen on {told['choose']};"
+            f" photographs kept at {told['bank_size']} px, {self.bank_mebibytes:.0f} MiB"
         )
         if self.cache_mebibytes:
             yield (

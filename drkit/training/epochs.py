@@ -64,7 +64,7 @@ def train_epoch(learner: Learner, course: Course, epoch: int) -> EpochFigures:
     order = course.order(task.grades, seed_epoch(config.seed, epoch))
     steps = list(in_batches(order, config.batch_size * config.accumulate * fabric.world_size))
     learner.grader.train()
-    if config.norms == "kept":
+    if config.keeps_statistics:
         keep_statistics(learner.grader)
     hold_back(learner.grader, config, epoch)
     losses, logits, seen = [], [], []

@@ -14,7 +14,7 @@ from drkit.inference import in_batches
 from drkit.losses import FloatArray, Loss
 from drkit.models.grader import Grader
 from drkit.talk import warn
-from drkit.training.config import LearningOptions
+from drkit.training.config import TrainingConfig
 from drkit.training.optimisation import build_average, build_optimizer
 from drkit.training.runtime import is_out_of_memory
 from drkit.training.sources import Source
@@ -72,7 +72,7 @@ class Learner:
         num_steps: Steps an epoch.
     """
 
-    def __init__(self, grader: Grader, task: Task, config: LearningOptions, fabric: Fabric, num_steps: int) -> None:
+    def __init__(self, grader: Grader, task: Task, config: TrainingConfig, fabric: Fabric, num_steps: int) -> None:
         self.grader, self.task, self.config, self.fabric = grader, task, config, fabric
         self.batch_size = config.batch_size  # units that fit in memory at once
         self.optimizer: Any

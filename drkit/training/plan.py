@@ -139,6 +139,7 @@ class TrainingPlan:
             **options,
             **resolved,
             "choose": self.config.chooses,
+            "norms": "kept" if self.config.keeps_statistics else "batch",
             "weights": self.start.sha256 or self.config.weights,
             "augment": policy_record(load_policy(self.config.augment)),
             "bank_size": self.bank_side,

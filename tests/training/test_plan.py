@@ -35,6 +35,14 @@ def test_the_patients_grade_is_the_default_and_the_eyes_where_it_is_the_only_one
         plan_training(replace(labels, targets=()), small_config)
 
 
+def test_batch_norms_keep_the_statistics_that_weights_bring(small_config: TrainingConfig) -> None:
+    assert small_config.weights == "none"
+    assert not small_config.keeps_statistics
+    assert replace(small_config, weights="imagenet").keeps_statistics
+    assert not replace(small_config, weights="imagenet", norms="batch").keeps_statistics
+    assert plan_training(read_dataset(small_config.data), small_config).identity()["norms"] == "batch"
+
+
 def test_ungradable_photographs_are_not_trained_on(small_config: TrainingConfig) -> None:
     labels = read_dataset(small_config.data)
     first = labels.rows.index[labels.rows["split"] == "train"][0]
