@@ -78,7 +78,8 @@ class Learner:
         self.optimizer: Any
         self.wrapped: Any
         self.wrapped, self.optimizer = fabric.setup(grader, build_optimizer(grader, config))
-        self.wrapped.mark_forward_method("answer")
+        for method in ("answer", "touch"):
+            self.wrapped.mark_forward_method(method)
         self.average = build_average(grader, num_steps) if config.ema else None
 
     @property
@@ -114,27 +115,38 @@ class Learner:
 
     def state(self) -> dict[str, Any]:
         """Everything that a resumed training needs, on the CPU."""
-        average = self.average.state_dict() if self.average else None
-        return {"grader": self.grader.state_dict(), "optimizer": self.optimizer.state_dict(), "average": average}
+        return {
+            "grader": self.grader.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.state_dict() if self.average else None,
+            "precision": self.fabric.strategy.precision.state_dict(),  # of fp16, what gradients are scaled by
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a state."""
         self.grader.load_state_dict(state["grader"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.fabric.strategy.precision.load_state_dict(state.get("precision", {}))
         if self.average:
             self.average.load_state_dict(state["average"])
 
     def _gather_gradients(self, units: np.ndarray, epoch: int) -> tuple[float, FloatArray]:
-        """Add up the gradients of a step's batches."""
+        """Add up the gradients of a step's batches.
+
+        Several processes meet but once, when each has added up its own: so one that runs out of memory may begin its
+        step anew, in smaller batches, while the others wait.
+        """
         self.optimizer.zero_grad(set_to_none=True)
-        batches = list(in_batches(units, self.batch_size))
+        is_shared = self.fabric.world_size > 1
         total, logits = 0.0, []
-        for number, some in enumerate(batches):
-            with self.fabric.no_backward_sync(self.wrapped, enabled=number + 1 < len(batches)):
+        for some in in_batches(units, self.batch_size):
+            with self.fabric.no_backward_sync(self.wrapped, enabled=is_shared):
                 loss, found = self._look(some, epoch)
                 self.fabric.backward(loss * (len(some) / len(units)))
             total += loss.item() * len(some) / len(units)
             logits.append(found.detach().float().cpu().numpy())
+        if is_shared:
+            self.fabric.backward(self.wrapped.touch())
         return total, np.concatenate(logits)
 
     def _look(self, units: np.ndarray, epoch: int) -> tuple[Tensor, Tensor]:

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,8 +22,10 @@ OPTIONS = ["--backbone", "test_convnext", "--weights", "none", "--size", "64", "
 TWO = ["--devices", "2", "--strategy", "ddp", "--batch-size", "4", "--choose", "last", "--augment", "none"]
 
 
-def _finetune(data: Path, runs_dir: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "drkit", "finetune", "--data", data, *OPTIONS, *TWO, "--runs-dir", runs_dir]
+def _finetune(
+    data: Path, runs_dir: Path, *options: str, program: Sequence[str] = ("-m", "drkit")
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *program, "finetune", "--data", data, *OPTIONS, *TWO, "--runs-dir", runs_dir]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
     return subprocess.run(
         [*command, *options], capture_output=True, text=True, check=False, timeout=500, env=environment
@@ -61,6 +64,45 @@ def test_two_processes_learn_what_one_with_their_batches_does(
     first, second = (read_predictions(run.stem).rows["score"] for run in (alone, together))
     assert first.tolist() == pytest.approx(second.tolist(), abs=0.05)
     weights = [read_checkpoint(run.checkpoint())[0]["head.output.weight"] for run in (alone, together)]
+    assert torch.allclose(*weights, atol=5e-3)
+
+
+# The second process has no memory for more than two units, and finds out when their gradients are there already.
+CRAMPED = """
+import os
+import torch
+from lightning_fabric import Fabric
+from drkit.cli.app import main
+from drkit.training.learner import Learner
+
+fits = 2 if os.environ.get("LOCAL_RANK") == "1" else 100
+look, backward, seen = Learner._look, Fabric.backward, []
+
+def remember(self, units, epoch):
+    seen[:] = [len(units)]
+    return look(self, units, epoch)
+
+def fail_late(self, *given, **options):
+    backward(self, *given, **options)
+    if seen and seen.pop() > fits:
+        raise torch.OutOfMemoryError("out of memory")
+
+Learner._look, Fabric.backward = remember, fail_late
+main()
+"""
+
+
+def test_one_process_without_memory_halves_alone(
+    finished: tuple[Run, subprocess.CompletedProcess[str]], eyes: Path, tmp_path: Path
+) -> None:
+    """The others wait for it, and it comes to the same: there is no batch norm and no dropout."""
+    script = tmp_path / "cramped.py"
+    script.write_text(CRAMPED)
+    done = _finetune(eyes, tmp_path, "--name", "two", "--dropout", "0", program=[str(script)])
+    assert done.returncode == 0, done.stderr
+    weights = [
+        read_checkpoint(run.checkpoint())[0]["head.output.weight"] for run in (finished[0], Run(tmp_path / "two"))
+    ]
     assert torch.allclose(*weights, atol=5e-3)
 
 

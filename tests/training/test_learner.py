@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lightning_fabric.plugins.precision import MixedPrecision
 from torch import Tensor
 
 from drkit import talk
@@ -141,6 +142,31 @@ def test_without_memory_the_batch_is_halved_once_for_all_and_the_gradient_stays(
         assert len(ear.warnings) == 3
     assert again == pytest.approx(loss, rel=1e-4)
     assert logits.shape == (NUM, 5)
+
+
+def test_going_back_from_a_touch_changes_no_gradient_and_makes_none() -> None:
+    learner = _learner(_task())
+    learner.step(np.arange(NUM), 1)
+    learner.grader.head.output.bias.grad = None
+    before = {name: gradient.clone() for name, gradient in _gradients(learner).items()}
+    learner.grader.touch().backward()
+    after = _gradients(learner)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert set(after) == set(before) == {name for name, _ in learner.grader.named_parameters()} - {"head.output.bias"}
+
+
+class Scaled(MixedPrecision):
+    """fp16's precision, with a scaler that a CPU has, too."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=scale))
+
+
+def test_what_fp16s_gradients_are_scaled_by_is_kept() -> None:
+    first, second = _learner(_task()), _learner(_task())
+    first.fabric.strategy.precision, second.fabric.strategy.precision = Scaled(64.0), Scaled(2.0)
+    second.restore(deepcopy(first.state()))
+    assert second.fabric.strategy.precision.scaler.get_scale() == 64.0
 
 
 def test_no_memory_for_a_single_unit_is_refused() -> None:
