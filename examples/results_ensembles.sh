@@ -43,7 +43,7 @@ prepared() {
     echo "$out/data/$1/$3"
 }
 
-for name in plain cropped graham clahe blur sharpen mobilenet; do
+for name in plain mobilenet graham clahe cropped blur sharpen; do
     # shellcheck disable=SC2053  # a pattern is meant
     [[ $name == ${ONLY:-*} ]] || continue
     eyes=$(prepared "$name" "$idrid" idrid)
