@@ -69,7 +69,7 @@ class TrainingReport:
                 f"{which}{self._choice(which)}, {self.target}'s grade, {found.cases} photographs of {found.patients}"
                 " patients: quadratic kappa"
                 f" {with_interval(found.quadratic_weighted_kappa, found.quadratic_weighted_kappa_interval)},"
-                f" plain kappa {with_interval(found.plain_kappa, found.plain_kappa_interval)} ({found.band}),"
+                f" plain kappa {with_interval(found.plain_kappa, found.plain_kappa_interval)}, {found.band},"
                 f" accuracy {found.accuracy:.3f}"
             )
         yield "wrote " + ", ".join(map(str, self.outputs))
