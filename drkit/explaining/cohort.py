@@ -49,9 +49,14 @@ class Cohort:
     root: str
 
     @property
+    def explained(self) -> pd.DataFrame:
+        """The rows of the photographs that are explained."""
+        return self.rows.iloc[np.concatenate([self.units.rows_of[number] for number in self.numbers])]
+
+    @property
     def num_photographs(self) -> int:
         """How many are explained."""
-        return sum(len(self.units.rows_of[number]) for number in self.numbers)
+        return len(self.explained)
 
     def parts(self) -> Iterator[Part]:
         """Batches in the order of showing, none of two folds."""
@@ -86,14 +91,14 @@ def gather_cohort(labels: Labels, predictions: Predictions, picked: Picked, arch
     place = {image_id: number for number, image_id in enumerate(rows["image_id"])}
     of_picked = units.unit_of[[place[image_id] for image_id in picked.image_ids]]
     numbers = np.array(list(dict.fromkeys(of_picked.tolist())), dtype=np.int64)
-    together = rows.iloc[np.concatenate([units.rows_of[number] for number in numbers])]
-    ungraded = together["image_id"][together["predicted_grade"].isna()].tolist()
+    cohort = Cohort(rows, units, numbers, str(labels.root))
+    ungraded = cohort.explained["image_id"][cohort.explained["predicted_grade"].isna()].tolist()
     if ungraded:
         raise InputError(
             f"{predictions.name} has not graded {first_few(ungraded)}, of the same {architecture.unit} as picked"
             " photographs: grade them with drkit predict, and name the file with --predictions"
         )
-    return Cohort(rows, units, numbers, str(labels.root))
+    return cohort
 
 
 def check_references(cohort: Cohort) -> None:
@@ -102,8 +107,7 @@ def check_references(cohort: Cohort) -> None:
     Raises:
         InputError: some are not.
     """
-    rows = cohort.rows.iloc[np.concatenate([cohort.units.rows_of[number] for number in cohort.numbers])]
-    unknown = rows["image_id"][rows["reference"].isna()].tolist()
+    unknown = cohort.explained["image_id"][cohort.explained["reference"].isna()].tolist()
     if unknown:
         raise InputError(f"--target-grade reference: the reference grade of {first_few(unknown)} is not known")
 

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from drkit.data.units import Places
+from drkit.explaining.blurring import blur
 
 FINEST = 1 / 40  # of a side: a map that is finer is smoothed to this before it is drawn or ranked
 
@@ -36,7 +37,8 @@ class Evidence:
     def enlarged(self, side: int) -> "Evidence":
         """Drawn over images of `side` pixels: coarse maps are interpolated, pixelwise ones smoothed first."""
         if self.signed.shape[-1] * FINEST > 1:
-            return Evidence.of_signed(_resized(_smoothed(self.signed), side))
+            smooth = blur(self.signed, self.signed.shape[-1] * FINEST)
+            return Evidence.of_signed(_resized(smooth, side))
         both = (_resized(part, side).clamp(min=0) for part in (self.speaking_for, self.against))  # cubics overshoot
         return Evidence(*both)
 
@@ -86,14 +88,3 @@ def _resized(maps: Tensor, side: int) -> Tensor:
     if maps.shape[-1] == side:
         return maps
     return F.interpolate(maps[:, None], (side, side), mode="bicubic", align_corners=False)[:, 0]
-
-
-def _smoothed(maps: Tensor) -> Tensor:
-    """Gaussian, sigma a `FINEST` of the side; the border counts as zero."""
-    sigma = maps.shape[-1] * FINEST
-    reach = round(3 * sigma)
-    places = torch.arange(-reach, reach + 1, dtype=maps.dtype, device=maps.device)
-    kernel = torch.exp(-(places**2) / (2 * sigma**2))
-    kernel = kernel / kernel.sum()
-    rows = F.conv2d(maps[:, None], kernel[None, None, None], padding=(0, reach))
-    return F.conv2d(rows, kernel[None, None, :, None], padding=(reach, 0))[:, 0]

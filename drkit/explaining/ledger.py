@@ -1,4 +1,4 @@
-"""The figures of a cohort: collected batch by batch, told as means with intervals over patients."""
+"""The figures of a cohort: collected batch by batch, brought to means with intervals over patients."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,18 +8,13 @@ import numpy as np
 import pandas as pd
 
 from drkit.explaining.examining import Proof
-from drkit.explaining.intervals import Mean, patient_mean
+from drkit.explaining.intervals import patient_mean
 from drkit.explaining.lesions import mass_inside, points_at, read_mask
 from drkit.explaining.photographs import View
 from drkit.explaining.session import Findings
-from drkit.reporting import Table
-
-Means = dict[str, Mean]
+from drkit.explaining.tables import LESION, PROVED, Means
 
 ALL_KINDS = "all lesions"
-NOISE = "noise of the same grain"
-
-_PROVED = ("deletion", "insertion", "drop", "increase")
 
 
 @dataclass
@@ -75,51 +70,17 @@ class Ledger:
             self._lesions.setdefault(kind, []).append((*figures, owner))
 
 
-def proof_table(proofs: Mapping[str, Means]) -> Table:
-    """A row a method, and one for noise of each grain."""
-    columns = ("method", "deletion", "insertion", "beyond noise", "average drop", "increase", "after\nrandomising")
-    rows = [[method, *_proof_cells(means)] for method, means in proofs.items()]
-    grains: dict[tuple[str, ...], list[str]] = {}
-    for method, means in proofs.items():
-        grains.setdefault(tuple(str(means[f"noise_{name}"]) for name in _PROVED), []).append(method)
-    for noise, methods in grains.items():
-        name = NOISE if len(grains) == 1 else f"{NOISE} as {', '.join(methods)}"
-        rows.append([name, *noise[:2], "", *noise[2:], ""])
-    first = next(iter(proofs.values()))
-    title = f"Faithfulness, means over {first['deletion'].cases} cases of {first['deletion'].patients} patients (95 %)"
-    return Table(title, columns, rows)
-
-
-def lesion_table(found: Mapping[str, Mapping[str, Means]]) -> Table:
-    """A row a method and kind of lesion."""
-    columns = ("method", "lesion", "photographs", "pointing game", "mass inside", "area of the mask")
-    rows = [
-        [method, kind, str(means["area"].cases), *(str(means[name]) if name in means else "-" for name in _LESION)]
-        for method, kinds in found.items()
-        for kind, means in kinds.items()
-    ]
-    return Table("Evidence for, against masks of lesions, means with 95 % intervals over patients", columns, rows)
-
-
-_LESION = ("pointing", "mass", "area")
-
-
 def _lesion_means(rows: Sequence[tuple[float, float, float, str]]) -> Means:
     *columns, owners = zip(*rows, strict=True)
-    means = {name: patient_mean(column, owners) for name, column in zip(_LESION, columns, strict=True)}
+    means = {name: patient_mean(column, owners) for name, column in zip(LESION, columns, strict=True)}
     return {name: mean for name, mean in means.items() if mean is not None}
 
 
 def _figures(proof: Proof) -> dict[str, np.ndarray]:
     own, noise = proof.own, proof.noise
     return {
-        **{name: getattr(own, name) for name in _PROVED},
-        **{f"noise_{name}": getattr(noise, name) for name in _PROVED},
+        **{name: getattr(own, name) for name in PROVED},
+        **{f"noise_{name}": getattr(noise, name) for name in PROVED},
         "beyond_noise": (own.insertion - own.deletion) - (noise.insertion - noise.deletion),
         "after_randomising": proof.after_randomising,
     }
-
-
-def _proof_cells(means: Means) -> list[str]:
-    names = ("deletion", "insertion", "beyond_noise", "drop", "increase", "after_randomising")
-    return [str(means[name]) for name in names]

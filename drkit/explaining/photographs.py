@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from drkit.data.rendering import InputFormat, render
+from drkit.explaining.blurring import blur
 from drkit.images.disc import Box, NoDiscError, cut_square, find_disc, square_frame
 from drkit.images.files import Photograph, decode_photograph, read_content
 from drkit.images.filters import apply_steps
@@ -92,17 +92,9 @@ def blur_discs(images: Tensor, discs: Tensor) -> Tensor:
     """Images (P, 3, S, S) without detail inside the discs (P, S, S); the surround stays and does not leak in."""
     sigma = images.shape[-1] * BLUR
     inside = discs[:, None].to(images.dtype)
-    blurred = _gaussian(images * inside, sigma) / _gaussian(inside, sigma).clamp(min=1e-6)
+    blurred = _blurred(images * inside, sigma) / _blurred(inside, sigma).clamp(min=1e-6)
     return torch.where(discs[:, None], blurred, images).contiguous(memory_format=torch.channels_last)
 
 
-def _gaussian(images: Tensor, sigma: float) -> Tensor:
-    """Blur (P, C, S, S); beyond the border all is zero."""
-    reach = round(3 * sigma)
-    places = torch.arange(-reach, reach + 1, dtype=images.dtype, device=images.device)
-    kernel = torch.exp(-(places**2) / (2 * sigma**2))
-    kernel = kernel / kernel.sum()
-    planes = images.flatten(0, 1)[:, None].contiguous()  # (P * C, 1, S, S)
-    rows = F.conv2d(planes, kernel[None, None, None], padding=(0, reach))
-    both = F.conv2d(rows, kernel[None, None, :, None], padding=(reach, 0))
-    return both.view(images.shape)
+def _blurred(images: Tensor, sigma: float) -> Tensor:
+    return blur(images.flatten(0, 1), sigma).reshape(images.shape)

@@ -19,13 +19,14 @@ from drkit.plotting.selection import Drawn
 from drkit.plotting.style import break_name, styled
 from drkit.records.explanations import MANIFEST, read_explanations
 from drkit.records.labels import Labels, image_stem
+from drkit.talk import say
 
 SIDE = 320  # pixels of a thumbnail
 _CAPTION = 26  # characters of a line below a thumbnail
 _CELL = 1.55  # inches
 _LINE = 0.13  # inches, of a caption
 _ACROSS = 4  # photographs of a grade side by side
-_UNITS = 6.1  # thumbnails side by side, at most
+_UNITS = 4.2  # thumbnails side by side, at most, with their explanations: column width
 _WORDS = 1.9  # inches of the column of criteria
 
 
@@ -230,6 +231,9 @@ def _find_overlays(image_ids: Sequence[str], folder: Path | None) -> dict[str, P
     kept = {image_id: pictures[image_id] for image_id in image_ids if image_id in pictures}
     if not kept:
         raise InputError(f"{folder} has no picture of any of {first_few(image_ids)}: explain these with --ids")
+    missing = [image_id for image_id in image_ids if image_id not in kept]
+    if missing:
+        say(f"{folder} has no picture of {first_few(missing)}: explain these with --ids to see them all")
     return kept
 
 

@@ -8,12 +8,13 @@ from drkit.catalogue import EXPLAINERS, FILTERS, find
 from drkit.errors import OutputExistsError, UsageError, first_few
 from drkit.explaining.cohort import Cohort, check_references, gather_cohort
 from drkit.explaining.examining import Prover
-from drkit.explaining.ledger import Ledger, Means, lesion_table, proof_table
+from drkit.explaining.ledger import Ledger
 from drkit.explaining.lesions import find_masks
 from drkit.explaining.photographs import read_views
 from drkit.explaining.picking import Interest, Picked, pick_photographs
 from drkit.explaining.session import Session, check_asked, default_question, examine
 from drkit.explaining.sheets import ROWS_A_SHEET
+from drkit.explaining.tables import HOW_TO_READ, Means, lesion_table, proof_table
 from drkit.explaining.writing import MOST_SHEETS, Writer, name_files
 from drkit.grades import Split
 from drkit.models.restoring import OpenedRun, open_run
@@ -109,10 +110,7 @@ class ExplainReport:
         yield f"{self.run}: {self.photographs} photographs explained ({self.reason}); asked: {self.asked}"
         if self.faithfulness:
             yield proof_table(self.faithfulness)
-            yield (
-                "deletion low, insertion high: the answer goes with the evidence; beyond noise above 0: more than with"
-                " noise in its place; after randomising near 0: the maps show what was learned, not edges"
-            )
+            yield HOW_TO_READ
         if self.lesions:
             yield lesion_table(self.lesions)
         for method, names in self.alarms.items():
@@ -239,8 +237,7 @@ def _masks(folder: Path | None, cohort: Cohort, steps: Sequence[str]) -> dict[st
             f"--lesions: the run still has to cut these photographs ({', '.join(cutting)}), and masks cannot follow:"
             " preprocess photographs and masks alike, and explain those"
         )
-    rows = [row for number in cohort.numbers for row in cohort.units.rows_of[number]]
-    return find_masks(folder, cohort.rows["image_id"].iloc[rows].tolist())
+    return find_masks(folder, cohort.explained["image_id"].tolist())
 
 
 def _say_what(predictions: Predictions, picked: Picked, cohort: Cohort, fold: int | None) -> None:

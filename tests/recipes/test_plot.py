@@ -98,8 +98,8 @@ def test_errors_take_their_explanations_from_a_folder(run_stem: Path, eyes: Path
     for item in plain.figures:
         (folder / f"{item['image_id']}.jpg").write_bytes(photograph.read_bytes())
     explained = run_errors([run_stem], eyes, PictureConfig(tmp_path / "b.png"), num=3, explanations=folder)
-    widths = [cv2.imread(str(report.picture)).shape[1] for report in (plain, explained)]
-    assert widths[1] > 1.8 * widths[0]
+    pixels = [cv2.imread(str(report.picture)).size for report in (plain, explained)]
+    assert pixels[1] > 1.8 * pixels[0]
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="has no picture of any of"):
         run_errors([run_stem], eyes, PictureConfig(tmp_path / "c.png"), explanations=tmp_path / "empty")

@@ -1,27 +1,28 @@
 """The sections that show photographs: where runs err, and what their decisions rest on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from drkit.agreement import with_interval
 from drkit.errors import InputError, first_few
+from drkit.explaining.intervals import Mean
+from drkit.explaining.tables import HOW_TO_READ, Means, lesion_table, proof_table
 from drkit.images.files import Photograph, read_photograph
 from drkit.plotting.gallery import show_errors
 from drkit.plotting.report.page import Block, Grid, Paragraph, Picture, Pictures, Section, embed_photograph
 from drkit.plotting.report.sources import Source
 from drkit.records.explanations import ExplainedPhotograph, Explanations, read_explanations
 from drkit.records.labels import Labels
-from drkit.reporting import Table
 from drkit.talk import warn
 
 MOST_ERRORS = 8  # photographs
 MOST_EXPLAINED = 12  # of a folder
 SIDE = 200  # pixels of a thumbnail
-STRIP = 620  # CSS pixels of a strip: photograph, for, against
+STRIP = 584  # CSS pixels of a strip: photograph, for, against
 SHARPNESS = 1.5  # pixels of a strip for a CSS pixel
 
 
@@ -62,7 +63,7 @@ def tell_explanations(explained: Mapping[Path, Explanations], *, with_photograph
         explained: As `read_explained` gives.
         with_photographs: Whether photographs may be shown; else only figures are told.
     """
-    blocks: list[Block] = []
+    blocks = _tell_figures(explained.values())
     for folder, found in explained.items():
         blocks += _tell_explained(found, folder, with_photographs=with_photographs)
     return [Section("explanations", "Explanations: task (e)", blocks)] if blocks else []
@@ -79,26 +80,33 @@ def _tell_explained(found: Explanations, folder: Path, *, with_photographs: bool
     if alarmed:
         outside = f"The evidence is denser outside the fundus disc than inside in {', '.join(alarmed)}."
         blocks.append(Paragraph(outside, "warning"))
-    for title, figures in (("Faithfulness", found.faithfulness), ("Lesions", found.lesions)):
-        if figures:
-            blocks.append(Grid(Table(f"{title} of {found.method}", ("measure", "value"), _flatten(figures))))
     if with_photographs:
         blocks.append(Pictures([_embed(row, folder) for row in found.photographs[:MOST_EXPLAINED]]))
     return blocks
 
 
-def _flatten(figures: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:
-    """Rows of name and value; a value with low and high is one row."""
-    rows = []
-    for name, value in figures.items():
-        words = f"{before}{name.replace('_', ' ')}"
-        if isinstance(value, dict) and {"value", "low", "high"} <= set(value):
-            rows.append((words, with_interval(value["value"], (value["low"], value["high"]))))
-        elif isinstance(value, dict):
-            rows += _flatten(value, f"{words}: ")
-        else:
-            rows.append((words, f"{value:.3f}" if isinstance(value, float) else str(value)))
-    return rows
+def _tell_figures(explained: Iterable[Explanations]) -> list[Block]:
+    """Faithfulness and lesions, methods that were asked the same of the same photographs in one table."""
+    alike: dict[str, list[Explanations]] = {}
+    for found in explained:
+        alike.setdefault(f"{found.run}, asked: {found.asked}, {found.reason}", []).append(found)
+    blocks: list[Block] = []
+    for words, members in alike.items():
+        proofs = {found.method: _means(found.faithfulness) for found in members if found.faithfulness}
+        lesions = {
+            found.method: {kind: _means(figures) for kind, figures in found.lesions.items()}
+            for found in members
+            if found.lesions
+        }
+        tables = [proof_table(proofs)] if proofs else []
+        tables += [lesion_table(lesions)] if lesions else []
+        blocks += [Grid(replace(table, title=f"{words}. {table.title}")) for table in tables]
+        blocks += [Paragraph(f"How to read it: {HOW_TO_READ}.", "quiet")] if proofs else []
+    return blocks
+
+
+def _means(figures: Mapping[str, Any]) -> Means:
+    return {name: Mean(**mean) for name, mean in figures.items()}
 
 
 def _embed(row: ExplainedPhotograph, folder: Path) -> Picture:

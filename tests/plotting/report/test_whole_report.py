@@ -188,6 +188,9 @@ def test_mistakes_are_refused_before_any_work(write_run, tmp_path: Path) -> None
         _write(ReportInputs((run,)), tmp_path / "other.html")
 
 
+BESIDES = ("beyond_noise", "after_randomising")
+
+
 @pytest.mark.usefixtures("undrawn")
 def test_explanations_are_shown_with_their_proof(write_run, eyes: Path, tmp_path: Path) -> None:
     folder = _explain(tmp_path / "explanations")
@@ -196,7 +199,11 @@ def test_explanations_are_shown_with_their_proof(write_run, eyes: Path, tmp_path
     for told in (
         "Explanations: task (e)",
         "the photograph, what speaks for it, what speaks against it",
-        "0.400 (0.300 to 0.500)",
+        "quick, asked: predicted, the worst. Faithfulness, means over 3 cases of 2 patients",
+        "0.400\n0.300 to 0.500",
+        "noise of the same grain",
+        "beyond noise above 0: more than with noise in its place",
+        "haemorrhages",
         "denser outside the fundus disc",
     ):
         assert told in reader.text
@@ -217,11 +224,14 @@ def _explain(folder: Path) -> Path:
         "probabilities": [0.2] * 5, "asked_grade": 1, "share": 1.0, "outside_disc": 0.5, "outside_area": 0.2,
         "alarm": True, "picture": "1_l1.png", "maps": "1_l1.npz", "contrast": None,
     }  # fmt: skip
+    mean = {"value": 0.4, "low": 0.3, "high": 0.5, "cases": 3, "patients": 2}
+    proved = ("deletion", "insertion", "drop", "increase")
     record = {
         "run": "quick", "checkpoints": {}, "method": "gradcam", "layer": None, "target": "eye", "asked": "predicted",
         "unit": "image", "reason": "the worst", "speaks_for": "speaks for it", "speaks_against": "speaks against it",
-        "sheets": [], "photographs": [row], "lesions": None, "schema_version": SCHEMA_VERSION,
-        "faithfulness": {"deletion": {"value": 0.4, "low": 0.3, "high": 0.5}},
+        "sheets": [], "photographs": [row], "schema_version": SCHEMA_VERSION,
+        "faithfulness": dict.fromkeys([*proved, *(f"noise_{name}" for name in proved), *BESIDES], mean),
+        "lesions": {"haemorrhages": dict.fromkeys(("pointing", "mass", "area"), mean)},
     }  # fmt: skip
     (folder / MANIFEST).write_text(json.dumps(record))
     return folder

@@ -1,7 +1,7 @@
 """What the table of the proof says."""
 
 from drkit.explaining.intervals import Mean
-from drkit.explaining.ledger import proof_table
+from drkit.explaining.tables import proof_table
 
 FIGURES = ("deletion", "insertion", "drop", "increase")
 
