@@ -168,10 +168,10 @@ def _sheet_row(row: ExplainedPhotograph, panels: Sequence[tuple[str, Photograph]
     known = "unknown" if row.reference_grade is None else str(row.reference_grade)
     name = row.image_id if len(row.image_id) <= LONGEST_ID else f"{row.image_id[: LONGEST_ID - 3]}..."
     told = f"{name}   reference {known}, predicted {row.predicted_grade}, score {row.score:.2f}"
+    shown = "attention" if session.method == "attention" else "evidence"
     if session.cohort.units.kind != "image":
-        shown = "attention" if session.method == "attention" else "evidence"
         told += f"   {row.share:.0%} of the {session.cohort.units.kind}'s {shown}"
-    warning = f"{row.outside_disc:.0%} of the evidence outside the disc" if row.alarm else ""
+    warning = f"{row.outside_disc:.0%} of the {shown} outside the disc" if row.alarm else ""
     return SheetRow(told, panels, row.probabilities, row.reference_grade, warning)
 
 
