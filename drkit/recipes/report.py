@@ -79,7 +79,7 @@ def run_report(inputs: ReportInputs, config: PictureConfig) -> HtmlReport:
     sections = _tell(sources, data, explained, config)
     page = render_page(inputs.title, _subtitle(sources, data), sections).encode()
     if len(page) > LARGE:
-        warn(f"{config.out} has {len(page) / 1e6:.1f} MB: name fewer runs to make it smaller")
+        warn(f"{config.out} has {len(page) / 1e6:.1f} MB: name fewer runs or --explanations to make it smaller")
     write_bytes(config.out, page, force=config.force)
     return HtmlReport(
         page=config.out,

@@ -1,6 +1,6 @@
 """The sections that show photographs: where runs err, and what their decisions rest on."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from drkit.records.labels import Labels
 from drkit.talk import warn
 
 MOST_ERRORS = 8  # photographs
-MOST_EXPLAINED = 12  # of a folder
+MOST_EXPLAINED = 12  # photographs of a folder
+MOST_STRIPS = 24  # of all folders
 SIDE = 200  # pixels of a thumbnail
 STRIP = 584  # CSS pixels of a strip: photograph, for, against
 SHARPNESS = 1.5  # pixels of a strip for a CSS pixel
@@ -64,12 +65,14 @@ def tell_explanations(explained: Mapping[Path, Explanations], *, with_photograph
         with_photographs: Whether photographs may be shown; else only figures are told.
     """
     blocks = _tell_figures(explained.values())
+    num = min(MOST_EXPLAINED, max(1, MOST_STRIPS // max(1, len(explained)))) if with_photographs else 0
     for folder, found in explained.items():
-        blocks += _tell_explained(found, folder, with_photographs=with_photographs)
+        blocks += _tell_explained(found, folder, num)
     return [Section("explanations", "Explanations: task (e)", blocks)] if blocks else []
 
 
-def _tell_explained(found: Explanations, folder: Path, *, with_photographs: bool) -> list[Block]:
+def _tell_explained(found: Explanations, folder: Path, num: int) -> list[Block]:
+    """What was asked and alarming, and the maps of at most `num` photographs, from the first to the last."""
     parts = ["the photograph", *(f"what {words}" for words in (found.speaks_for, found.speaks_against) if words)]
     told = (
         f"{found.run} by {found.method}; asked: {found.asked}, of the {found.target}'s grade."
@@ -80,12 +83,12 @@ def _tell_explained(found: Explanations, folder: Path, *, with_photographs: bool
     if alarmed:
         outside = f"The evidence is denser outside the fundus disc than inside in {', '.join(alarmed)}."
         blocks.append(Paragraph(outside, "warning"))
-    if with_photographs:
-        blocks.append(Pictures([_embed(row, folder) for row in found.photographs[:MOST_EXPLAINED]]))
-    return blocks
+    places = np.unique(np.linspace(0, len(found.photographs) - 1, num).round().astype(int))
+    shown = [_embed(found.photographs[place], folder) for place in places[: len(found.photographs)]]
+    return [*blocks, Pictures(shown)] if shown else blocks
 
 
-def _tell_figures(explained: Iterable[Explanations]) -> list[Block]:
+def _tell_figures(explained: Collection[Explanations]) -> list[Block]:
     """Faithfulness and lesions, methods that were asked the same of the same photographs in one table."""
     alike: dict[str, list[Explanations]] = {}
     for found in explained:
@@ -101,8 +104,8 @@ def _tell_figures(explained: Iterable[Explanations]) -> list[Block]:
         tables = [proof_table(proofs)] if proofs else []
         tables += [lesion_table(lesions)] if lesions else []
         blocks += [Grid(replace(table, title=f"{words}. {table.title}")) for table in tables]
-        blocks += [Paragraph(f"How to read it: {HOW_TO_READ}.", "quiet")] if proofs else []
-    return blocks
+    told = [Paragraph(f"How to read it: {HOW_TO_READ}.", "quiet")]
+    return [*blocks, *told] if any(found.faithfulness for found in explained) else blocks
 
 
 def _means(figures: Mapping[str, Any]) -> Means:

@@ -1,8 +1,10 @@
 """The sections on trainings and ensembles: what was done, with which options, and how it went."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
+from drkit.catalogue import POLICIES
 from drkit.plotting.courses import read_course
 from drkit.plotting.curves import MEASURES, Course, draw_curves, held_out_split
 from drkit.plotting.epochs import draw_epochs
@@ -59,11 +61,17 @@ def infer_task(options: Mapping[str, Any]) -> str:
 
 def _describe_run(source: Source) -> tuple[str, ...]:
     options, meta = source.options, source.predictions.meta
-    told = [f"{name} {_word(options[name])}" for name in TOLD_OPTIONS[1:] if options.get(name) not in (None, "", [])]
+    told = [_tell_option(name, options[name]) for name in TOLD_OPTIONS[1:] if options.get(name) not in (None, "", [])]
     epochs = source.record.get("epoch")
     kept = ", ".join(map(str, epochs)) if isinstance(epochs, list) else str(epochs)
     grades = f"{meta.target}, by {meta.decision.replace('_', ' ')}"
     return (source.name, infer_task(options), meta.model, ", ".join(told), grades, kept, meta.chosen_on)
+
+
+def _tell_option(name: str, value: object) -> str:
+    if name == "augment" and isinstance(value, dict):
+        value = next((policy for policy, entry in POLICIES.items() if asdict(entry.load()) == value), "of its own")
+    return f"{name} {_word(value)}"
 
 
 def _word(value: object) -> str:

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
@@ -12,9 +13,15 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from drkit.data.augmentation import load_policy
 from drkit.errors import InputError, OutputExistsError, UsageError
 from drkit.plotting.pictures import PictureConfig
+from drkit.plotting.report.page import Grid, Pictures
+from drkit.plotting.report.photographs import tell_explanations
+from drkit.plotting.report.runs import tell_runs
+from drkit.plotting.report.sources import read_sources
 from drkit.recipes.report import HtmlReport, ReportInputs, run_report
+from drkit.records.explanations import read_explanations
 
 
 class _Reader(HTMLParser):
@@ -209,6 +216,30 @@ def test_explanations_are_shown_with_their_proof(write_run, eyes: Path, tmp_path
         assert told in reader.text
     _, bare = _write(ReportInputs(inputs.files, None, (folder,)), tmp_path / "bare.html")
     assert not any("jpeg" in source for source in bare.sources)
+
+
+@pytest.mark.parametrize(("num_folders", "each"), [(1, 12), (5, 4)])
+def test_of_several_folders_fewer_photographs_each_are_shown(tmp_path: Path, num_folders: int, each: int) -> None:
+    explained = {}
+    for number in range(num_folders):
+        folder = _explain(tmp_path / str(number))
+        found = read_explanations(folder)
+        rows = tuple(replace(found.photographs[0], image_id=f"{row}_l1") for row in range(20))
+        explained[folder] = replace(found, photographs=rows)
+    (section,) = tell_explanations(explained, with_photographs=True)
+    shown = [[item.caption[0] for item in block.items] for block in section.blocks if isinstance(block, Pictures)]
+    assert [len(names) for names in shown] == [each] * num_folders
+    assert all((names[0], names[-1]) == ("0_l1", "19_l1") for names in shown)
+    (bare,) = tell_explanations(explained, with_photographs=False)
+    assert not any(isinstance(block, Pictures) for block in bare.blocks)
+
+
+@pytest.mark.parametrize(("changes", "told"), [({}, "augment strong"), ({"turn": 7.0}, "augment of its own")])
+def test_augmentation_is_told_by_its_name(write_run, changes: dict, told: str) -> None:
+    options = {"backbone": "resnet18", "augment": {**asdict(load_policy("strong")), **changes}}
+    runs, _ = tell_runs(read_sources([write_run(record={"options": options})], None, "photograph"))
+    (table,) = [block.table for block in runs.blocks if isinstance(block, Grid)]
+    assert told in table.rows[0][3]
 
 
 def _explain(folder: Path) -> Path:
