@@ -7,7 +7,7 @@ Split = Literal["train", "val", "test"]
 Eye = Literal["left", "right"]
 
 TARGETS: tuple[str, ...] = get_args(Target)
-SPLITS: tuple[str, ...] = get_args(Split)
+SPLITS: tuple[Split, ...] = get_args(Split)
 EYES: tuple[str, ...] = get_args(Eye)
 
 GRADE_NAMES = ("no DR", "mild", "moderate", "severe", "proliferative")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from drkit.errors import InputError, UsageError, did_you_mean, first_few
-from drkit.grades import NUM_GRADES, SPLITS, Split, grade_column
+from drkit.grades import NUM_GRADES, Split, grade_column
 from drkit.records.labels import image_stem
 from drkit.records.predictions import Predictions, patient_keys
 
@@ -126,10 +126,9 @@ def _pick_between(rows: pd.DataFrame, grades: tuple[int, int], where: str) -> Pi
 
 def _of_split(predictions: Predictions, split: Split | None) -> tuple[pd.DataFrame, str]:
     """Rows of a split, in the order of their ids, and what they are called."""
-    present = [name for name in SPLITS if (predictions.rows["split"] == name).any()]
-    if split and split not in present:
-        raise InputError(f"{predictions.name} has no rows of split {split}, only of {' and '.join(present)}")
-    wanted = split or ("val" if "val" in present else None)
+    if split:
+        predictions.check_split(split)
+    wanted = split or ("val" if "val" in predictions.splits else None)
     rows = predictions.rows if wanted is None else predictions.rows[predictions.rows["split"] == wanted]
     return rows.sort_values("image_id"), f"split {wanted}" if wanted else "all photographs"
 

@@ -68,10 +68,9 @@ def select(predictions: Predictions, split: Split | None = None, by: Reading = "
     """
     target = "patient" if by == "patient" else predictions.meta.target
     rows = predictions.rows
+    if split is not None:
+        predictions.check_split(split)
     asked = np.ones(len(rows), bool) if split is None else (rows["split"] == split).to_numpy(dtype=bool)
-    if not asked.any():
-        present = " and ".join(name for name in SPLITS if (rows["split"] == name).any())
-        raise InputError(f"{predictions.name} has no rows of split {split}, only of {present}")
     graded = rows[grade_column(target)].notna().to_numpy(dtype=bool) & asked
     clean = graded & ~predictions.leaked_rows()
     where = predictions.name if split is None else f"{predictions.name}, split {split}"

@@ -107,7 +107,8 @@ class ExplainReport:
 
     def story(self) -> Iterator[str | Table]:
         """The outcome, for people."""
-        yield f"{self.run}: {self.photographs} photographs explained ({self.reason}); asked: {self.asked}"
+        photographs = f"{self.photographs} photograph{'s' * (self.photographs != 1)}"
+        yield f"{self.run}: {photographs} explained ({self.reason}); asked: {self.asked}"
         if self.faithfulness:
             yield proof_table(self.faithfulness)
             yield HOW_TO_READ

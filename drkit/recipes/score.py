@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ from drkit import talk
 from drkit.agreement import Agreement, Interval, measure_agreement
 from drkit.comparison import Comparison, compare_cases, tabulate_comparisons
 from drkit.errors import InputError, LeakageError, UsageError, first_few
-from drkit.grades import NUM_GRADES, Split, Target, grade_column
+from drkit.grades import NUM_GRADES, SPLITS, Split, Target, grade_column
 from drkit.readings import Index, Reading, read_cases
 from drkit.records.labels import image_stem
 from drkit.records.predictions import Predictions, read_all_predictions
@@ -181,13 +180,11 @@ def _check_scorable(chosen: Predictions, leaked: NDArray[np.bool_], graded: NDAr
 def _splits(predictions: Predictions, truth: Truth | None, target: Target, config: ScoreConfig) -> tuple[Split, ...]:
     """The splits to score, in the order train, val, test."""
     rows = predictions.rows
-    present = _in_order(rows["split"].unique())
     if config.split is not None:
-        if config.split not in present:
-            raise InputError(f"{predictions.name} has no rows of split {config.split}, only of {' and '.join(present)}")
+        predictions.check_split(config.split)
         return (config.split,)
     if truth is None:
-        return _in_order(rows["split"][rows[grade_column(target)].notna()].unique()) or present
+        return _in_order(rows["split"][rows[grade_column(target)].notna()].unique()) or predictions.splits
     touched = _in_order(rows["split"][_stems(predictions).isin(truth.rows["image_id"])].unique())
     if not touched:
         raise InputError(
@@ -200,7 +197,7 @@ def _splits(predictions: Predictions, truth: Truth | None, target: Target, confi
 def _in_order(splits: Iterable[str]) -> tuple[Split, ...]:
     """Those of train, val, test that are among `splits`."""
     given = set(splits)
-    return tuple(split for split in get_args(Split) if split in given)
+    return tuple(split for split in SPLITS if split in given)
 
 
 def _check_match(

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from drkit.decisions import decide
 from drkit.errors import InputError
-from drkit.grades import Split, grade_column
+from drkit.grades import SPLITS, Split, grade_column
 from drkit.records.atomic import writing
 from drkit.records.labels import Labels
 from drkit.records.patterns import expand_patterns
@@ -72,6 +72,20 @@ class Predictions:
     def of_split(self, *splits: Split) -> "Predictions":
         """The photographs of the given splits."""
         return self.where(self.rows["split"].isin(splits))
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """Those that have photographs here, in the order train, val, test."""
+        return tuple(split for split in SPLITS if (self.rows["split"] == split).any())
+
+    def check_split(self, split: Split) -> None:
+        """Hold that a split has photographs here.
+
+        Raises:
+            InputError: it has none.
+        """
+        if split not in self.splits:
+            raise InputError(f"{self.name} has no rows of split {split}, only of {' and '.join(self.splits)}")
 
     def __len__(self) -> int:
         return len(self.rows)
