@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from drkit.data.units import Places
 from drkit.errors import UsageError
@@ -19,7 +18,7 @@ def explain_attention(inquiry: Inquiry) -> Evidence:
     """Where attention gives more than evenly (for), and where less (against), whatever is asked.
 
     Where the photographs of a unit are joined by attention, too, each photograph's share of the unit's evidence is
-    the weight it got.
+    the weight it got, over the whole disc where no place is preferred to another.
 
     Raises:
         UsageError: the network attends neither to places nor to photographs.
@@ -29,7 +28,8 @@ def explain_attention(inquiry: Inquiry) -> Evidence:
     factors = attended_places(seen, maps)
     weights = attended_photographs(grader, maps, inquiry.places)
     if weights is not None:
-        return _share_out(torch.zeros_like(maps[:, 0]) if factors is None else factors - 1, weights, inquiry.discs)
+        places = factors - 1 if factors is not None and (factors != 1).any() else inquiry.discs.to(maps.dtype)
+        return _share_out(places, weights)
     if factors is None:
         raise UsageError(_refusal(seen))
     return Evidence.of_signed(factors - 1)
@@ -76,14 +76,10 @@ def channel_gates(grader: Grader, images: Tensor, places: Places) -> Tensor | No
     return torch.stack(gates).prod(0) if gates else None
 
 
-def _share_out(signed: Tensor, weights: Tensor, discs: Tensor) -> Evidence:
-    """Evidence (P, h, w) whose mass is each photograph's weight; where there is none, spread over the disc."""
-    size = signed.shape[1], signed.shape[2]
-    inside = F.adaptive_avg_pool2d(discs[:, None].to(signed.dtype), size)[:, 0]  # (P, h, w)
-    mass = signed.abs().sum((1, 2), keepdim=True)
-    spread = torch.where(mass > 0, signed, inside)
-    shared = spread / spread.abs().sum((1, 2), keepdim=True).clamp(min=torch.finfo(mass.dtype).tiny)
-    return Evidence.of_signed(shared * weights[:, None, None])
+def _share_out(signed: Tensor, weights: Tensor) -> Evidence:
+    """The signed evidence (P, h, w), scaled so that each photograph's mass is its weight (P,)."""
+    mass = signed.abs().sum((1, 2)).clamp(min=torch.finfo(signed.dtype).tiny)
+    return Evidence.of_signed(signed * (weights / mass)[:, None, None])
 
 
 def _refusal(seen: Sequence[Watched]) -> str:
