@@ -1,16 +1,20 @@
 """Cut points from score to grade, fitted to agree best, and never used on the rows they were fitted on."""
 
+from collections.abc import Callable
 from math import gcd
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from drkit.grades import MAX_GRADE, NUM_GRADES
+from drkit.resampling import draw_bags
 
 CutPoints = tuple[float, float, float, float]
 
 ROUNDING: CutPoints = (0.5, 1.5, 2.5, 3.5)
 EXACT_UP_TO = 200_000  # photographs; sums stay below 512 N^3, which int64 holds up to here
+MAX_BAGS = 20
+ENOUGH_PHOTOGRAPHS = 20_000  # for cut points to be steady; in all bags together, where there are fewer
 GRADES = np.arange(NUM_GRADES)
 SQUARES = (GRADES[:, None] - GRADES) ** 2  # (5, 5) disagreement of two grades
 
@@ -45,23 +49,41 @@ def fit_cut_points(score: ArrayLike, reference: ArrayLike) -> CutPoints:
     return ROUNDING if positions is None else _thresholds(values, positions)
 
 
-def fit_without_each(score: ArrayLike, reference: ArrayLike, fold: ArrayLike) -> dict[int, CutPoints]:
-    """For each fold the cut points that were fitted on the other folds' rows, by the fold's number.
+def fit_steady_cut_points(score: ArrayLike, reference: ArrayLike, patients: NDArray, seed: int) -> CutPoints:
+    """Mean cut points over patients drawn with replacement.
+
+    Those that agree best with some hundreds of patients agree worse with others than their mean over bags does.
+    Where there are many photographs they are steady by themselves, and fewer bags do.
 
     Args:
-        score: (N,) finite.
+        score: (N,) finite, of rows that were held out.
         reference: (N,) grades 0-4.
-        fold: (N,) to which fold a row belongs; no patient may stand in two of them. A single fold has no others, and
-            gets rounding.
+        patients: (N,) whose row it is.
+        seed: Of the draws.
 
     Raises:
         ValueError: as `fit_cut_points`.
+
+    Source: Breiman 1996, Machine Learning 24(2), Bagging predictors.
     """
     scores, grades = _check(score, reference)
+    num_bags = min(MAX_BAGS, ENOUGH_PHOTOGRAPHS // max(len(scores), 1))
+    if num_bags < 2 or not len(scores):
+        return fit_cut_points(scores, grades)
+    found = [fit_cut_points(scores[rows], grades[rows]) for rows in draw_bags(patients, num_bags, seed)]
+    first, second, third, fourth = np.mean(found, axis=0).tolist()
+    return first, second, third, fourth
+
+
+def fit_without_each(fold: ArrayLike, fit: Callable[[NDArray[np.bool_]], CutPoints]) -> dict[int, CutPoints]:
+    """For each fold the cut points that were fitted on the other folds' rows, by the fold's number.
+
+    Args:
+        fold: (N,) to which fold a row belongs; no patient may stand in two of them.
+        fit: Fits cut points to the rows where its argument, (N,), is true.
+    """
     folds = np.asarray(fold)
-    return {
-        int(number): fit_cut_points(scores[folds != number], grades[folds != number]) for number in np.unique(folds)
-    }
+    return {int(number): fit(folds != number) for number in np.unique(folds)}
 
 
 def _check(score: ArrayLike, reference: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drkit.cut_points import ROUNDING, fit_cut_points, fit_without_each
+from drkit.cut_points import ROUNDING, fit_cut_points, fit_steady_cut_points, fit_without_each
 from drkit.decisions import decide, decide_by_fold
 from drkit.metrics import confusion, quadratic_weighted_kappa
 
@@ -119,6 +119,20 @@ def test_neighbours_without_a_number_between_are_still_parted() -> None:
     assert _grade(score, fit_cut_points(score, [0, 4])).tolist() == [0, 4]
 
 
+def test_steady_cut_points_rise_and_depend_on_the_seed_alone() -> None:
+    generator = np.random.default_rng(0)
+    reference, patients = np.repeat(generator.integers(0, 5, 30), 2), np.repeat(np.arange(30), 2)
+    score = reference * 0.7 + generator.normal(0, 0.4, 60)
+    found = [fit_steady_cut_points(score, reference, patients, seed) for seed in (0, 0, 1)]
+    assert found[0] == found[1] != found[2]
+    assert list(found[0]) == sorted(found[0])
+    assert found[0] == pytest.approx([0.35, 1.05, 1.75, 2.45], abs=0.4)
+
+
+def test_steady_cut_points_of_nothing_round() -> None:
+    assert fit_steady_cut_points([], [], np.array([]), 0) == ROUNDING
+
+
 def test_each_fold_is_decided_by_the_others() -> None:
     score, reference = _draw(5, 120)
     fold = np.arange(120) % 3
@@ -156,4 +170,6 @@ def test_what_cannot_be_fitted_is_refused(score: list[float], reference: list[in
 
 
 def _cross_fit(score: np.ndarray, reference: np.ndarray, fold: np.ndarray) -> np.ndarray:
-    return decide_by_fold(score, fold, ROUNDING, fit_without_each(score, reference, fold))
+    return decide_by_fold(
+        score, fold, ROUNDING, fit_without_each(fold, lambda rows: fit_cut_points(score[rows], reference[rows]))
+    )

@@ -25,7 +25,7 @@ FLOORS = [
     {"data", "models"},
     {"images", "records", "losses", "agreement"},
     {"cut_points"},
-    {"metrics", "decisions"},
+    {"metrics", "decisions", "resampling"},
     {"choices"},
     {"catalogue", "reporting", "talk"},
     {"grades", "errors"},

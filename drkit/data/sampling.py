@@ -3,21 +3,6 @@
 import numpy as np
 
 
-def bootstrap(patients: np.ndarray, seed: int) -> np.ndarray:
-    """Draw as many patients as there are, with replacement.
-
-    Args:
-        patients: (T,) the patient of each unit.
-        seed: Of the draw.
-
-    Returns:
-        Positions in `patients`, all units of a patient together, as often as the patient was drawn.
-    """
-    names, patient = np.unique(patients, return_inverse=True)
-    drawn = np.random.default_rng([seed, 0xB00]).integers(len(names), size=len(names))
-    return np.repeat(np.arange(len(patients)), np.bincount(drawn, minlength=len(names))[patient])
-
-
 def even_out(patients: np.ndarray, grades: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Repeat patients of rare grades, with all their units, until each grade has as many patients as the commonest.
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from drkit.ensembling.answers import Answers, Features, Fitted, Method, Rows, Truth
-from drkit.ensembling.folds import draw_bags
+from drkit.resampling import draw_bags
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,7 @@
-"""Patients dealt into folds, every grade in proportion, or drawn with replacement."""
+"""Patients dealt into folds, every grade in proportion."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-from drkit.data.sampling import bootstrap
 
 
 def assign_folds(reference: ArrayLike, patients: ArrayLike, num_folds: int, seed: int) -> NDArray[np.int64]:
@@ -28,17 +26,3 @@ def assign_folds(reference: ArrayLike, patients: ArrayLike, num_folds: int, seed
     fold = np.empty(len(names), dtype=np.int64)
     fold[np.lexsort((shuffled, worst))] = np.arange(len(names)) % min(num_folds, len(names))
     return fold[patient]
-
-
-def draw_bags(patients: NDArray, count: int, seed: int) -> list[NDArray[np.int64]]:
-    """Draw as many patients as there are, with replacement, again and again.
-
-    Args:
-        patients: (N,) whose photograph it is.
-        count: How often.
-        seed: Of the draws.
-
-    Returns:
-        Of each bag the row numbers, rising, those of a patient as often as the patient was drawn.
-    """
-    return [bootstrap(patients, int(number)) for number in np.random.SeedSequence(seed).generate_state(count)]

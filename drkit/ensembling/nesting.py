@@ -6,16 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from drkit.cut_points import fit_cut_points
+from drkit.cut_points import ENOUGH_PHOTOGRAPHS, fit_steady_cut_points
 from drkit.decisions import decide
 from drkit.ensembling.answers import Answers, Features, Fitted, Method, Rows, Truth, hold_out
-from drkit.ensembling.folds import assign_folds, draw_bags
+from drkit.ensembling.folds import assign_folds
 from drkit.ensembling.fusing import Fuser, Joined
 from drkit.errors import InputError
 
 INNER_FOLDS = 5  # within what is fitted on, for settings and cut points; 2 where half is enough to fit to
-MAX_BAGS = 20
-ENOUGH_PHOTOGRAPHS = 20_000  # for cut points to be steady; in all bags together, where there are fewer
 
 
 @dataclass(frozen=True)
@@ -163,28 +161,7 @@ def _find_rule(method: Method, features: Features, truth: Truth, folds: Rows, de
     if decision != "cut_points" or len(np.unique(folds)) < 2:
         return Rule("rounding" if decision == "cut_points" else decision)
     score = hold_out(method, features, truth, folds, seed).score.astype(np.float32)
-    return Rule("cut_points", fit_steady_cut_points(score, truth, seed))
-
-
-def fit_steady_cut_points(score: NDArray, truth: Truth, seed: int) -> tuple[float, ...]:
-    """Mean cut points over patients drawn with replacement.
-
-    The cut points that agree best with a hundred patients agree no better with the next hundred than rounding does;
-    their mean over bags does. Where there are many photographs they are steady by themselves, and fewer bags do.
-
-    Args:
-        score: (n,) held out.
-        truth: Of the same.
-        seed: Of the draws.
-
-    Source: Breiman 1996, Machine Learning 24(2), Bagging predictors.
-    """
-    num_bags = min(MAX_BAGS, ENOUGH_PHOTOGRAPHS // len(score))
-    if num_bags < 2:
-        return fit_cut_points(score, truth.reference)
-    bags = draw_bags(truth.patients, num_bags, seed)
-    found = [fit_cut_points(score[rows], truth.reference[rows]) for rows in bags]
-    return tuple(np.mean(found, axis=0).tolist())
+    return Rule("cut_points", fit_steady_cut_points(score, truth.reference, truth.patients, seed))
 
 
 def common_decision(decisions: Sequence[str]) -> str:

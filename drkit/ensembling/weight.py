@@ -8,8 +8,8 @@ from scipy.optimize import minimize
 
 from drkit.ensembling.answers import Features, Figures, Rows, Truth
 from drkit.ensembling.blend import Blend
-from drkit.ensembling.folds import draw_bags
 from drkit.ensembling.search import Sums, search_simplex, select_greedily
+from drkit.resampling import draw_bags
 
 Objective = Literal["greedy", "kappa", "log-loss"]
 

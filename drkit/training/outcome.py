@@ -7,12 +7,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from drkit.cut_points import fit_cut_points, fit_without_each
+from drkit.cut_points import CutPoints, fit_steady_cut_points, fit_without_each
 from drkit.decisions import decide, decide_by_fold
 from drkit.inference import Answers, Outputs
 from drkit.records.checkpoint import CheckpointHeader, write_checkpoint
 from drkit.records.history import write_history
-from drkit.records.predictions import Predictions, PredictionsMeta, build_predictions, write_predictions
+from drkit.records.predictions import (
+    Predictions,
+    PredictionsMeta,
+    build_predictions,
+    patient_keys,
+    write_predictions,
+)
 from drkit.records.provenance import sha256_file
 from drkit.records.runs import Run, fold_numbers, write_run_record
 from drkit.training.plan import TrainingPlan
@@ -111,8 +117,12 @@ def _grade(
         return decide(plan.build_loss().decision, answers.probabilities, answers.score), None, ()
     folded = fold != NO_FOLD
     score, reference = answers.score[folded], plan.grades[units[folded]]
-    cut_points = fit_cut_points(score, reference)
-    others = fit_without_each(score, reference, fold[folded])
+    patients = patient_keys(plan.labels.rows)[plan.units.first_rows[units[folded]]]
+
+    def fit(rows: np.ndarray) -> CutPoints:
+        return fit_steady_cut_points(score[rows], reference[rows], patients[rows], plan.config.seed)
+
+    cut_points, others = fit(np.ones(len(score), bool)), fit_without_each(fold[folded], fit)
     return decide_by_fold(answers.score, fold, cut_points, others), cut_points, tuple(others.values())
 
 

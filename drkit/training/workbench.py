@@ -12,7 +12,6 @@ from torch import Tensor
 from drkit.data.augmentation import load_policy
 from drkit.data.bank import PhotographBank, build_bank
 from drkit.data.cache import default_cache_dir
-from drkit.data.sampling import bootstrap
 from drkit.errors import LeakageError, first_few
 from drkit.grades import NUM_GRADES
 from drkit.inference import Outputs, Views, run_units
@@ -22,6 +21,7 @@ from drkit.models.grader import Grader, build_grader
 from drkit.records.predictions import patient_keys
 from drkit.records.provenance import sha256_bytes
 from drkit.records.runs import Run
+from drkit.resampling import bootstrap
 from drkit.talk import say, warn
 from drkit.training.epochs import Course
 from drkit.training.fitting import fit

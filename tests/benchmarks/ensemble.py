@@ -15,12 +15,13 @@ import numpy as np
 from sklearn.metrics import cohen_kappa_score
 
 from drkit.agreement import measure_agreement
+from drkit.cut_points import fit_steady_cut_points
 from drkit.decisions import normal_probabilities
 from drkit.ensembling.comparing import compare_methods, measure_gains
 from drkit.ensembling.folds import assign_folds
 from drkit.ensembling.fusing import Fusion, build_fuser
 from drkit.ensembling.members import read_members
-from drkit.ensembling.nesting import build_nest, fit_steady_cut_points, nest_method
+from drkit.ensembling.nesting import build_nest, nest_method
 from drkit.ensembling.search import LEAST_GAIN, round_grades, search_simplex, select_greedily
 from drkit.ensembling.vote import Vote
 from drkit.ensembling.weight import Weight, mix_probabilities
@@ -103,7 +104,7 @@ def main() -> None:
             "greedy selection, 20 bags of 15",
             lambda: select_greedily(features.scores, truth.reference, weights, steps=15),
         )
-        timed("cut points", lambda: fit_steady_cut_points(features.scores.mean(1), truth, 0))
+        timed("cut points", lambda: fit_steady_cut_points(features.scores.mean(1), truth.reference, truth.patients, 0))
         grades = features.grades.T
         timed("agreement with intervals", lambda: measure_agreement(truth.reference, grades[0], truth.patients))
         timed(

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drkit.data.sampling import bootstrap, even_out
+from drkit.data.sampling import even_out
 
 PATIENTS = st.lists(st.integers(0, 9), min_size=1, max_size=40)
 
@@ -15,23 +15,6 @@ def _times(patients: np.ndarray, positions: np.ndarray) -> np.ndarray:
     for patient in set(patients.tolist()):
         assert len(set(times[patients == patient].tolist())) == 1
     return times
-
-
-@settings(max_examples=60, deadline=None)
-@given(PATIENTS, st.integers(0, 5))
-def test_a_bootstrap_draws_whole_patients_as_many_as_there_are(numbers: list[int], seed: int) -> None:
-    patients = np.array([f"patient {number}" for number in numbers])
-    times = _times(patients, bootstrap(patients, seed))
-    _, first = np.unique(patients, return_index=True)
-    assert times[first].sum() == len(first)
-    assert np.array_equal(bootstrap(patients, seed), bootstrap(patients, seed))
-
-
-def test_a_bootstrap_draws_with_replacement() -> None:
-    patients = np.arange(1000).astype(str)
-    times = _times(patients, bootstrap(patients, 0))
-    assert 0.60 < (times > 0).mean() < 0.67  # 1 - 1/e
-    assert not np.array_equal(bootstrap(patients, 0), bootstrap(patients, 1))
 
 
 @settings(max_examples=60, deadline=None)

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drkit.ensembling.folds import assign_folds, draw_bags
+from drkit.ensembling.folds import assign_folds
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=40), st.integers(2, 7), st.integers(0, 99))
@@ -27,14 +27,3 @@ def test_folds_depend_on_neither_the_order_of_rows_nor_much_else() -> None:
     fold = assign_folds(reference, patients, 4, 1)
     assert np.array_equal(assign_folds(reference[order], patients[order], 4, 1), fold[order])
     assert not np.array_equal(assign_folds(reference, patients, 4, 2), fold)
-
-
-@given(st.integers(2, 30), st.integers(0, 99))
-def test_bags_hold_whole_patients_as_many_as_there_are_and_differ(num_patients: int, seed: int) -> None:
-    patients = np.repeat([f"p{number}" for number in range(num_patients)], 3)
-    bags = draw_bags(patients, 20, seed)
-    times = np.stack([np.bincount(rows, minlength=len(patients)) for rows in bags]).reshape(20, num_patients, 3)
-    assert (times == times[:, :, :1]).all()
-    assert (times[:, :, 0].sum(1) == num_patients).all()
-    assert len({bag.tobytes() for bag in bags}) > 1
-    assert all(np.array_equal(*pair) for pair in zip(bags, draw_bags(patients, 20, seed), strict=True))

@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drkit.ensembling.answers import Truth
 from drkit.ensembling.bag import Bag
 from drkit.ensembling.boost import Boost
 from drkit.ensembling.comparing import BASELINES, METHODS, best_members, compare_methods, judge, measure_gains
 from drkit.ensembling.fusing import Fusion, build_fuser
 from drkit.ensembling.members import join_members
-from drkit.ensembling.nesting import build_nest, common_decision, fit_steady_cut_points, nest_method
+from drkit.ensembling.nesting import build_nest, common_decision, nest_method
 from drkit.ensembling.stack import Stack
 from drkit.ensembling.weight import Best, Weight
 from drkit.errors import InputError
@@ -64,16 +63,6 @@ def test_one_graded_patient_is_too_few(make_member) -> None:
     rows.loc[rows["patient_id"] != "0", "patient_grade"] = None
     with pytest.raises(InputError, match="1 patients of train and val have a reference grade of the patient"):
         _nest(replace(member, rows=rows))
-
-
-def test_steady_cut_points_rise_and_depend_on_the_seed_alone() -> None:
-    generator = np.random.default_rng(0)
-    truth = Truth(np.repeat(generator.integers(0, 5, 30), 2), np.repeat(np.arange(30), 2))
-    score = truth.reference * 0.7 + generator.normal(0, 0.4, 60)
-    found = [fit_steady_cut_points(score, truth, seed) for seed in (0, 0, 1)]
-    assert found[0] == found[1] != found[2]
-    assert list(found[0]) == sorted(found[0])
-    assert found[0] == pytest.approx([0.35, 1.05, 1.75, 2.45], abs=0.4)
 
 
 @pytest.mark.parametrize(
