@@ -6,8 +6,6 @@ from drkit.records.layouts.layout import Layout, photograph_rows
 from drkit.records.layouts.plain import eyes, splits
 from drkit.records.layouts.tables import Table
 
-_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
-
 
 def _parse(table: Table) -> pd.DataFrame:
     return photograph_rows(
@@ -19,16 +17,9 @@ def _parse(table: Table) -> pd.DataFrame:
         view=table.whole("view") if table.has("view") else pd.NA,
         eye_grade=table.grades("eye_grade"),
         patient_grade=table.grades("patient_grade"),
-        gradable=_gradable(table),
+        gradable=table.flags("gradable", blank=True),
         split=splits(table, "split"),
     )
-
-
-def _gradable(table: Table) -> pd.Series:
-    cells = table.text("gradable").str.lower()
-    odd = cells.notna() & ~cells.isin(_TRUTHS)
-    table.refuse(odd, "unknown-word", lambda row: f"gradable '{cells[row]}' is neither True nor False")
-    return cells.map(_TRUTHS)
 
 
 CANONICAL = Layout(

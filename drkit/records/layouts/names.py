@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from drkit.grades import Eye, Split
 
 _PHOTOGRAPH = re.compile(r"([0-9]+)_(left|right|l|r)([0-9]{0,3})", re.IGNORECASE)
+_PAIRS = re.compile(r"messidor[-_ ]?2\.csv|.*\bpairs?\b.*\.csv", re.IGNORECASE)
+_NO_PHOTOGRAPHS = re.compile(r"mask|lesion|ground.?truth|annotation|label|vessel", re.IGNORECASE)
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _EYES: dict[str, Eye] = {
     "left": "left", "l": "left", "os": "left", "left_eye": "left",
@@ -51,3 +53,13 @@ def split_of_name(text: str) -> Split | None:
 def split_folders(split: Split) -> tuple[str, ...]:
     """How folders of a split are called."""
     return tuple(word for word, meant in _SPLITS.items() if meant == split)
+
+
+def is_pairs_file(name: str) -> bool:
+    """Whether a file's name is that of Messidor-2's pairs of eyes."""
+    return _PAIRS.fullmatch(name) is not None
+
+
+def holds_masks(folder: str) -> bool:
+    """Whether a folder's name says that its pictures are masks or drawings, not photographs."""
+    return _NO_PHOTOGRAPHS.search(folder) is not None

@@ -3,7 +3,7 @@
 import os
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +12,7 @@ from drkit.errors import InputError, first_few
 from drkit.grades import Split
 from drkit.records.labels import PHOTOGRAPH_SUFFIXES, image_stem
 from drkit.records.layouts.layout import Layout
-from drkit.records.layouts.names import split_of_name
+from drkit.records.layouts.names import holds_masks, split_of_name
 from drkit.records.layouts.tables import Table
 
 
@@ -33,7 +33,8 @@ class PhotographFolder:
         """The absolute path of a photograph, or None.
 
         Args:
-            written: How the table spells it: a path or a bare id; any photographic suffix will do.
+            written: How the table spells it: a path or a bare id; any photographic suffix and either case will do, the
+                very name goes first.
             folders: Absolute folders it may be relative to; the first is the table's own.
             split: Decides between several of the same name.
             where: File and row, for messages.
@@ -67,10 +68,8 @@ class PhotographFolder:
 
     def _beside(self, candidate: str, where: str) -> str | None:
         folder, name = os.path.split(candidate)
-        same = self._listing(folder).get(image_stem(name), [])
-        if name in same:
-            return candidate
-        return _only([f"{folder}{os.sep}{other}" for other in same], where)
+        same = [f"{folder}{os.sep}{other}" for other in self._listing(folder).get(_key(name), [])]
+        return _only(_narrow(same, *_likeness(name)), where)
 
     def _listing(self, folder: str) -> dict[str, list[str]]:
         if folder not in self._listings:
@@ -82,13 +81,18 @@ class PhotographFolder:
         return self._listings[folder]
 
     def _anywhere(self, spelled: str, split: Split, where: str) -> str | None:
-        same = self._all().get(image_stem(spelled), [])
-        if spelled.lower().endswith(PHOTOGRAPH_SUFFIXES):  # far away, only the very name: a lesion mask is ID.png, too
-            name = posixpath.basename(spelled).lower()
-            same = [path for path in same if Path(path).name.lower() == name]
-        if len(same) > 1:
-            same = [path for path in same if split in self._splits_above(path)] or same
-        return _only(same, where)
+        name = posixpath.basename(spelled)
+        same = [path for path in self._all().get(_key(spelled), []) if not self._is_mask(path, name)]
+        in_any_case, *as_spelled = _likeness(name)
+        return _only(
+            _narrow(same, in_any_case, lambda path: split in self._splits_above(path), *as_spelled),
+            where,
+        )
+
+    def _is_mask(self, path: str, name: str) -> bool:
+        """Far away, a lesion's mask may be called as the photograph, but for its suffix."""
+        above = Path(os.path.relpath(path, self.root)).parts[:-1]
+        return Path(path).name.lower() != name.lower() and any(map(holds_masks, above))
 
     def _splits_above(self, path: str) -> set[Split | None]:
         return {split_of_name(part) for part in Path(os.path.relpath(path, self.root)).parts[:-1]}
@@ -140,8 +144,29 @@ def _by_stem(names: Sequence[str]) -> dict[str, list[str]]:
     stems: dict[str, list[str]] = {}
     for name in sorted(names):
         if name.lower().endswith(PHOTOGRAPH_SUFFIXES) and not name.startswith("."):
-            stems.setdefault(image_stem(name), []).append(name)
+            stems.setdefault(_key(name), []).append(name)
     return stems
+
+
+def _key(name: str) -> str:
+    return image_stem(name).casefold()
+
+
+def _likeness(name: str) -> tuple[Callable[[str], bool], ...]:
+    """Whether a path is called as `name`: with its suffix in any case, exactly, but for the suffix."""
+    return (
+        lambda path: Path(path).name.casefold() == name.casefold(),
+        lambda path: Path(path).name == name,
+        lambda path: image_stem(path) == image_stem(name),
+    )
+
+
+def _narrow(paths: Sequence[str], *tests: Callable[[str], bool]) -> list[str]:
+    """What is left of `paths` after each test that leaves any."""
+    left = list(paths)
+    for test in tests:
+        left = [path for path in left if test(path)] or left
+    return left
 
 
 def _only(paths: Sequence[str], where: str) -> str | None:

@@ -118,5 +118,5 @@ def _withhold(rows: pd.DataFrame, source: str) -> pd.DataFrame:
     rows = withhold_ungradable(rows)
     ungradable = int((~rows["gradable"]).sum())
     if ungradable:
-        talk.warn(f"{source}: {ungradable} photographs cannot be graded (grade 5): kept, but never trained on")
+        talk.warn(f"{source}: {ungradable} photographs cannot be graded: kept, but never trained on")
     return rows

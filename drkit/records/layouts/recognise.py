@@ -15,7 +15,8 @@ from drkit.records.layouts.deepdrid import COURSE, OFFICIAL
 from drkit.records.layouts.eyepacs import EYEPACS
 from drkit.records.layouts.idrid import IDRID
 from drkit.records.layouts.layout import Layout
-from drkit.records.layouts.names import split_of_name
+from drkit.records.layouts.messidor import MESSIDOR_2
+from drkit.records.layouts.names import is_pairs_file, split_of_name
 from drkit.records.layouts.plain import FOLDER, IMAGE_COLUMNS, PLAIN
 from drkit.records.layouts.tables import Table, open_table
 
@@ -25,6 +26,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
         "deepdrid-course": COURSE,
         "deepdrid": OFFICIAL,
         "eyepacs": EYEPACS,
+        "messidor-2": MESSIDOR_2,
         "aptos": APTOS,
         "idrid": IDRID,
         "csv": PLAIN,
@@ -97,7 +99,8 @@ def _in_order(csv_path: Path) -> tuple[int, str]:
 
 
 def _is_table(name: str) -> bool:
-    return name.lower().endswith(".csv") and not name.startswith(".") and not _NO_LABELS.fullmatch(name)
+    passed_over = name.startswith(".") or is_pairs_file(name) or _NO_LABELS.fullmatch(name)
+    return name.lower().endswith(".csv") and not passed_over
 
 
 def _pass_over(root: Path, known: Sequence[Table], unknown: Sequence[Table]) -> None:

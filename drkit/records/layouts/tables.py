@@ -11,6 +11,7 @@ import pandas as pd
 from drkit.errors import InputError
 from drkit.records.labels import parse_grades
 
+_TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 BLANK = ("", "nan", "na", "n/a", "null", "none", "<na>")
 
 
@@ -104,6 +105,18 @@ class Table:
         name = self.header[column]
         self.refuse(wrong, "unknown-word", lambda row: f"{name} '{cells[row]}' is no whole number: correct it")
         return numbers.mask(wrong).astype("Int16")
+
+    def flags(self, column: str, blank: bool) -> pd.Series:
+        """A column of true and false (or 1 and 0, yes and no) as bool; `blank` where a cell is.
+
+        Raises:
+            InputError: another word.
+        """
+        cells = self.text(column)
+        found = cells.str.lower().str.removesuffix(".0").map(_TRUTHS)
+        odd = cells.notna() & found.isna()
+        self.refuse(odd, "unknown-word", lambda row: f"{cells.name} '{cells[row]}' is neither True nor False (1 nor 0)")
+        return found.astype("boolean").fillna(blank).astype(bool)
 
 
 def open_table(path: Path) -> Table:

@@ -110,6 +110,28 @@ def aptos(root):
     )
 
 
+def messidor_2(root):
+    return tree(
+        root,
+        {
+            "messidor_data.csv": [
+                "image_id,adjudicated_dr_grade,adjudicated_dme,adjudicated_gradable",
+                "20051020_43808_0100_PP.png,0,0,1",
+                "20051020_43832_0100_PP.png,3,1,1",
+                "IM004832.jpg,,,0",
+            ],
+            "messidor-2.csv": [
+                "left;right",
+                "20051020_43832_0100_PP.png;20051020_43808_0100_PP.png",
+                "im004832.JPG;",
+            ],
+            "IMAGES/20051020_43808_0100_PP.jpg": None,
+            "IMAGES/20051020_43832_0100_PP.png": None,
+            "IMAGES/IM004832.JPG": None,
+        },
+    )
+
+
 def idrid(root):
     header = "Image name,Retinopathy grade,Risk of macular edema ,,"
     return tree(
@@ -143,8 +165,8 @@ def bare(root):
 
 
 TREES = {
-    "deepdrid-course": course, "deepdrid": official, "eyepacs": eyepacs, "aptos": aptos, "idrid": idrid,
-    "csv": plain, "folder": bare,
+    "deepdrid-course": course, "deepdrid": official, "eyepacs": eyepacs, "messidor-2": messidor_2, "aptos": aptos,
+    "idrid": idrid, "csv": plain, "folder": bare,
 }  # fmt: skip
 
 
@@ -172,7 +194,7 @@ def test_each_csv_alone_is_its_part_of_the_whole(tmp_path, layout):
     whole = read_dataset(TREES[layout](tmp_path))
     parts = []
     for path in sorted(tmp_path.rglob("*.csv")):
-        if not any(word in path.name for word in ("sample", "source", "Challenge2", "ultra")):
+        if not any(word in path.name for word in ("sample", "source", "Challenge2", "ultra", "messidor-2")):
             parts.append(read_dataset(path).rows)
             assert read_table(path)["image_id"].tolist() == parts[-1]["image_id"].tolist()
     together = pd.concat(parts).set_index("image_id").loc[whole.rows["image_id"]].reset_index()
@@ -281,6 +303,32 @@ def test_kaggles_own_aptos(tmp_path):
     assert read_dataset(tmp_path).rows["split"].tolist() == ["train"]
 
 
+def test_messidor_2(tmp_path):
+    labels = read_dataset(messidor_2(tmp_path))
+    left, right, ungradable = "20051020_43832_0100_PP", "20051020_43808_0100_PP", "IM004832"
+    assert column(labels, "eye_grade") == {right: 0, left: 3, ungradable: None}
+    assert column(labels, "patient_id") == {right: left, left: left, ungradable: "im004832"}
+    assert column(labels, "eye") == {right: "right", left: "left", ungradable: "left"}
+    assert column(labels, "gradable") == {right: True, left: True, ungradable: False}
+
+
+def test_kaggles_messidor_2_tells_no_patient_and_says_so(tmp_path):
+    header = "id_code,diagnosis,adjudicated_dme,adjudicated_gradable"
+    files = {"messidor_data.csv": [header, "a.png,2,0,1", "b.png,4,0,0"], "messidor-2/preprocess/A.jpg": None}
+    heard = Heard()
+    with talk.listening(heard):
+        labels = read_dataset(tree(tmp_path, {**files, "messidor-2/preprocess/b.PNG": None}))
+    assert column(labels, "eye_grade") == {"a": 2, "b": None}
+    assert labels.rows["patient_id"].isna().all()
+    assert "put the pairs file of Messidor-2 (messidor-2.csv, columns left and right) beside it" in heard.said[0]
+
+
+def test_a_photograph_in_two_pairs_is_refused(tmp_path):
+    tree(messidor_2(tmp_path), {"messidor-2.csv": ["left;right", "a.png;IM004832.jpg", "IM004832.jpg;b.png"]})
+    with pytest.raises(InputError, match=r"messidor-2\.csv row 3: IM004832\.jpg stands in a second pair"):
+        read_dataset(tmp_path)
+
+
 def test_idrid(tmp_path):
     labels = read_dataset(idrid(tmp_path))
     assert labels.rows["split"].tolist() == ["train", "test"]
@@ -315,6 +363,28 @@ def test_a_photograph_elsewhere_is_found_by_its_name_under_its_split(tmp_path):
     tree(tmp_path, {"val.csv": [COURSE, "8,8_r1,8/8_r1.jpg,1,,0,0,10,8,0"]})
     tree(tmp_path, {"flat/valid/8_r1.JPG": None, "flat/train/8_r1.jpg": None, "masks/8_r1.png": None})
     assert read_dataset(tmp_path).paths() == [tmp_path / "flat/valid/8_r1.JPG"]
+
+
+@pytest.mark.parametrize("folder", ["", "far/away/"])
+@pytest.mark.parametrize(
+    ("written", "there", "found"),
+    [
+        ("A.png", ["A.png", "a.png", "A.jpg"], "A.png"),
+        ("A.png", ["a.PNG", "A.jpg"], "a.PNG"),
+        ("A.png", ["A.jpg", "a.jpg"], "A.jpg"),
+        ("A.png", ["a.JPG"], "a.JPG"),
+        ("A", ["a.JPG"], "a.JPG"),
+        ("A.png", ["A.jpg", "A.tif"], None),
+        ("A.png", ["a.PNG", "a.png"], None),
+    ],
+)
+def test_a_photograph_is_found_whatever_its_suffix_and_case(tmp_path, folder, written, there, found):
+    tree(tmp_path, {"m.csv": ["image,grade", f"{written},1"], **{folder + name: None for name in there}})
+    if found is None:
+        with pytest.raises(InputError, match=r"m\.csv row 2: several photographs fit"):
+            read_dataset(tmp_path)
+    else:
+        assert read_dataset(tmp_path).paths() == [tmp_path / folder / found]
 
 
 def test_a_linked_data_set_keeps_its_name(tmp_path):
@@ -456,6 +526,13 @@ def test_real_idrid(shared_data):
     assert (labels.layout, labels.targets, len(labels)) == ("idrid", ("eye",), 413)
     assert labels.rows["patient_id"].isna().all()
     assert sum(labels.grade_counts("eye")) == 413
+
+
+def test_real_messidor_2(shared_data):
+    labels = read_dataset(shared_data / "Messidor-2")
+    assert (labels.layout, labels.targets, len(labels)) == ("messidor-2", ("eye",), 1744)
+    assert labels.grade_counts("eye") == (1017, 270, 347, 75, 35)
+    assert labels.rows["path"].is_unique
 
 
 def test_real_header_keeps_its_trailing_space(shared_data):

@@ -1,0 +1,78 @@
+"""Messidor-2: the adjudicated grades of Krause et al. (2018), and the pairs of eyes that its authors give."""
+
+import pandas as pd
+
+from drkit import talk
+from drkit.errors import InputError
+from drkit.grades import Split
+from drkit.records.labels import image_stem
+from drkit.records.layouts.layout import Layout, photograph_rows
+from drkit.records.layouts.names import is_pairs_file
+from drkit.records.layouts.tables import Table, open_table
+
+_IDS = ("id_code", "image_id", "image")
+_GRADES = ("diagnosis", "adjudicated_dr_grade")
+_MARKS = ("adjudicated_dr_grade", "adjudicated_dme", "adjudicated_gradable")
+_FOLDERS = ("messidor-2/preprocess", "messidor-2/messidor-2/preprocess", "preprocess", "IMAGES", "images", ".")
+
+
+def _parse(table: Table) -> pd.DataFrame:
+    ids = table.ids(table.first(_IDS) or "")
+    gradable = table.flags("adjudicated_gradable", blank=True)
+    pairs = _read_pairs(table)
+    named = ids.map(_key).map(pairs)
+    return photograph_rows(
+        table,
+        ids,
+        patient_id=named.map(lambda pair: pair[0], na_action="ignore").astype("string"),
+        eye=named.map(lambda pair: pair[1], na_action="ignore").astype("string"),
+        eye_grade=table.grades(table.first(_GRADES)).where(gradable),
+        gradable=gradable,
+    )
+
+
+def _read_pairs(table: Table) -> dict[str, tuple[str, str]]:
+    """Patient and eye by `_key`, from the pairs file beside the table.
+
+    Raises:
+        InputError: a photograph stands in two pairs.
+    """
+    beside = [path for path in sorted(table.path.parent.glob("*.[cC][sS][vV]")) if is_pairs_file(path.name)]
+    tables = [pairs for pairs in map(open_table, beside) if pairs.has("left", "right")]
+    if not tables:
+        talk.say(
+            f"{table.name} does not tell which two photographs are one patient's, so each counts as a patient of its"
+            " own: put the pairs file of Messidor-2 (messidor-2.csv, columns left and right) beside it"
+        )
+        return {}
+    pairs = tables[0]
+    found: dict[str, tuple[str, str]] = {}
+    for index, names in zip(pairs.cells.index, pairs.cells[["left", "right"]].to_numpy(), strict=True):
+        patient = image_stem(next(filter(None, names), ""))
+        for eye, name in zip(("left", "right"), names, strict=True):
+            if name and found.setdefault(_key(name), (patient, eye)) != (patient, eye):
+                raise InputError(f"{pairs.where(int(index))}: {name} stands in a second pair: keep one")
+    return found
+
+
+def _key(name: str) -> str:
+    return image_stem(name).casefold()
+
+
+def _fits(table: Table) -> bool:
+    return table.first(_MARKS) is not None
+
+
+def _folders(table: Table, split: Split) -> tuple[str, ...]:
+    return _FOLDERS
+
+
+MESSIDOR_2 = Layout(
+    title="Messidor-2",
+    summary="Messidor-2: messidor_data.csv with id_code and diagnosis, or image_id and adjudicated_dr_grade",
+    needs=(_IDS, _GRADES),
+    marks=frozenset(_MARKS),
+    parse=_parse,
+    fits=_fits,
+    folders=_folders,
+)
