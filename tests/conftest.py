@@ -40,7 +40,7 @@ def small_config(eyes: Path) -> "TrainingConfig":
     from drkit.training.config import TrainingConfig
 
     return TrainingConfig(
-        data=eyes, backbone="test_efficientnet", weights="none", size=64, epochs=3, batch_size=8, device="cpu"
+        data=[eyes], backbone="test_efficientnet", weights="none", size=64, epochs=3, batch_size=8, device="cpu"
     )
 
 

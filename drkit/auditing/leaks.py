@@ -72,9 +72,8 @@ def hash_originals(rows: pd.DataFrame, sights: Mapping[str, Sight]) -> dict[str,
         InputError: a broken manifest.
     """
     hashes = {path: sight.sha256 for path, sight in sights.items()}
-    for root in rows["root"].unique():
-        hashes |= {str(path): sha256 for path, sha256 in read_source_hashes(Path(root)).items()}
-    return hashes
+    originals = read_source_hashes([Path(root) for root in rows["root"].unique()])
+    return hashes | {str(path): sha256 for path, sha256 in originals.items()}
 
 
 def find_trained_photographs(rows: pd.DataFrame, originals: Mapping[str, str], graded: Graded) -> Iterator[Finding]:

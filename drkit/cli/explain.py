@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from drkit.catalogue import EXPLAINERS
-from drkit.cli.options import Data, Force, Seed
+from drkit.cli.options import DEFAULT_DATA, Data, Force, Seed
 from drkit.errors import UsageError
 from drkit.grades import Split
 from drkit.reporting import Report
@@ -24,7 +24,7 @@ _METHODS = "; ".join(f"{name}: {entry.summary}" for name, entry in EXPLAINERS.it
 def explain(
     run: Annotated[Path, typer.Argument(help="A finished run: its stem, or any of its files.")],
     method: Annotated[str, typer.Option(help=f"One, or several with commas between, or all. {_METHODS}.")] = "gradcam",
-    data: Data = Path("DeepDRiD"),
+    data: Data = DEFAULT_DATA,
     split: Annotated[
         Split | None,
         typer.Option(help="Only this split's photographs; without a further choice, all of them."),
@@ -67,7 +67,7 @@ def explain(
 
     Without a choice of photographs: one typical one of each reference grade, and the worst error.
 
-    Reads: a run and the data set it has graded. Writes: a folder with sheets, a picture and the raw maps (.npz) of
+    Reads: a run and the data sets it has graded. Writes: a folder with sheets, a picture and the raw maps (.npz) of
     each photograph, and manifest.json.
     """
     from drkit.explaining.picking import Interest

@@ -19,7 +19,11 @@ Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON object 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but warnings and errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the traceback of a refusal, too.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of every random draw.")]
-Data = Annotated[Path, typer.Option(help="The data set, in any known layout.", envvar="DRKIT_DATA")]
+Data = Annotated[
+    list[Path],
+    typer.Option(help="A data set in any known layout; --data A --data B joins several.", envvar="DRKIT_DATA"),
+]
+DEFAULT_DATA = [Path("DeepDRiD")]
 Name = Annotated[
     str | None,
     typer.Option(help="Of the run: letters, digits, '-', '_'. Made of backbone, unit and target by default."),
@@ -153,4 +157,6 @@ def _options(config: type) -> list[inspect.Parameter]:
 
 
 def _default(field: Field[Any]) -> Any:
+    if field.default_factory is not MISSING:
+        return field.default_factory()
     return inspect.Parameter.empty if field.default is MISSING else field.default

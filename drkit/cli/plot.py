@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from drkit.cli.options import Data, Force, Seed
+from drkit.cli.options import DEFAULT_DATA, Data, Force, Seed
 from drkit.grades import Split
 from drkit.reporting import Report
 
@@ -168,7 +168,7 @@ def roc(
 
 def errors(
     files: Files,
-    data: Data = Path("DeepDRiD"),
+    data: Data = DEFAULT_DATA,
     split: OfSplit = None,
     num: Annotated[int, typer.Option(min=1, max=48, help="How many photographs.")] = 12,
     explanations: Annotated[
@@ -189,7 +189,7 @@ def errors(
 
 def attention(
     run: Annotated[Path, typer.Argument(help="A finished run with se, eca or cbam: its stem, or any of its files.")],
-    data: Data = Path("DeepDRiD"),
+    data: Data = DEFAULT_DATA,
     split: OfSplit = None,
     out: Out = Path("attention.png"),
     force: Force = False,
@@ -206,7 +206,7 @@ def attention(
 
 
 def examples(
-    data: Data = Path("DeepDRiD"),
+    data: Data = DEFAULT_DATA,
     split: Annotated[Split | None, typer.Option(help="Only this split's photographs.")] = None,
     num: Annotated[int, typer.Option(min=1, max=12, help="How many photographs of each grade.")] = 4,
     out: Out = Path("examples.png"),
@@ -228,9 +228,11 @@ def report(
         list[Path], typer.Argument(metavar="FILES...", help="Runs, ensembles or predictions: stems or files.")
     ],
     data: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
-            help="The data set, in any known layout; without it photographs are left out.", envvar="DRKIT_DATA"
+            help="A data set in any known layout; --data A --data B joins several. Without one photographs are left"
+            " out.",
+            envvar="DRKIT_DATA",
         ),
     ] = None,
     explanations: Annotated[
@@ -254,5 +256,5 @@ def report(
     from drkit.plotting.pictures import PictureConfig
     from drkit.recipes.report import ReportInputs, run_report
 
-    inputs = ReportInputs(tuple(files), data, tuple(explanations or ()), title)
+    inputs = ReportInputs(tuple(files), tuple(data or ()), tuple(explanations or ()), title)
     return run_report(inputs, PictureConfig(out, force, split, by, seed, resamples))

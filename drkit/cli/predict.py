@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from drkit.cli.options import Data, Force
+from drkit.cli.options import DEFAULT_DATA, Data, Force
 from drkit.grades import Split
 from drkit.reporting import Report
 from drkit.training.config import Device
@@ -18,7 +18,7 @@ EXAMPLES = (
 
 def predict(
     run: Annotated[Path, typer.Argument(help="A finished run: its stem, or any of its files; or an ensemble's .json.")],
-    data: Data = Path("DeepDRiD"),
+    data: Data = DEFAULT_DATA,
     split: Annotated[Split | None, typer.Option(help="Only this split's photographs.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="The predictions file; predictions/<run>.parquet by default.")
@@ -33,7 +33,7 @@ def predict(
 ) -> Report:
     """Grade photographs with a finished run, whether or not their grades are known.
 
-    Reads: a run and a data set. Writes: a predictions file (parquet).
+    Reads: a run and data sets. Writes: a predictions file (parquet).
     """
     from drkit.recipes.predict import PredictConfig, run_predict
 

@@ -9,7 +9,7 @@ import typer
 
 from drkit.catalogue import FILTERS, Filter
 from drkit.cli import console
-from drkit.cli.options import Data, Force
+from drkit.cli.options import DEFAULT_DATA, Data, Force
 from drkit.errors import UsageError
 from drkit.reporting import Report, Table
 
@@ -48,7 +48,7 @@ def preprocess(
     steps: Annotated[str, typer.Option(help="As in circle-crop,clahe:clip=2:tiles=8; see --list-steps.")] = (
         "circle-crop"
     ),
-    data: Data = Path("DeepDRiD"),
+    data: Data = DEFAULT_DATA,
     size: Annotated[
         int | None,
         typer.Option(help="Side of the photographs in pixels.", show_default="what a resize step says, else 512"),
@@ -78,8 +78,10 @@ def preprocess(
     """
     from drkit.recipes.preprocess import PreprocessConfig, run_preprocess, run_preview
 
+    if len(data) > 1:
+        raise UsageError(f"--data was given {len(data)} times: preprocess one data set after another")
     config = PreprocessConfig(
-        data, out or Path(), steps, size, format, workers, engine, scheduler, force=force, keep_going=keep_going
+        data[0], out or Path(), steps, size, format, workers, engine, scheduler, force=force, keep_going=keep_going
     )
     if preview is not None:
         return run_preview(config, preview)

@@ -84,7 +84,7 @@ def build_bank(
     else:
         say(f"the photographs take {bank_bytes(len(labels), side) / 2**30:.1f} GiB: kept in {cache_dir}")
         pixels, hashes = open_cached(cache_dir, _key(paths, side, steps), shape, fill)
-    originals = read_source_hashes(labels.root)
+    originals = read_source_hashes(labels.roots)
     return PhotographBank(pixels, tuple(originals.get(path, key) for path, key in zip(paths, hashes, strict=True)))
 
 

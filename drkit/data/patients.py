@@ -1,19 +1,17 @@
 """Patients kept together: whoever is unknown, and who is held out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
+from drkit.data.copies import number_contents
 from drkit.errors import InputError
-from drkit.grades import Target, grade_column
-from drkit.images.files import read_content
+from drkit.grades import NUM_GRADES, Split, Target
 from drkit.records.labels import Labels
-from drkit.records.provenance import sha256_bytes
 
 
 def name_unknown_patients(labels: Labels) -> Labels:
@@ -25,33 +23,33 @@ def name_unknown_patients(labels: Labels) -> Labels:
     if not unknown.any():
         return labels
     rows = labels.rows.copy()
-    orphans = rows.loc[unknown, ["image_id", "path"]]
-    contents = orphans["path"].map(lambda path: sha256_bytes(read_content(Path(path))))
-    rows.loc[unknown, "patient_id"] = "photograph " + orphans["image_id"].groupby(contents).transform("first")
+    orphans = replace(labels, rows=rows[unknown])
+    contents = number_contents(orphans.paths())
+    rows.loc[unknown, "patient_id"] = "photograph " + orphans.rows["image_id"].groupby(contents).transform("first")
     return replace(labels, rows=rows)
 
 
 def hold_out_patients(labels: Labels, target: Target, share: float, seed: int) -> np.ndarray:
-    """Choose whole patients, stratified by their highest grade.
+    """Choose whole patients, of each data set the same share, stratified by their highest grade.
 
     Args:
         labels: Graded photographs with patients.
         target: Whose grade is balanced.
-        share: Of the patients, in (0, 1).
+        share: Of the patients of each data set, in (0, 1); at least one is chosen, and at least one is not.
         seed: Of the choice.
 
     Returns:
         bool (N,): which photographs belong to the chosen patients.
 
     Raises:
-        InputError: fewer than two patients.
+        InputError: no data set has two patients.
     """
-    worst = _worst_grades(labels, target)
-    if len(worst) < 2:
-        raise InputError(f"{labels.root} has {len(worst)} graded patient: none can be held out to validate on")
-    num_held_out = min(max(round(share * len(worst)), 1), len(worst) - 1)
-    held_out = _draw(worst.index.to_numpy(), worst.to_numpy(), num_held_out, seed)
-    return labels.rows["patient_id"].isin(held_out).to_numpy()
+    chosen = _choose_patients(labels, target, dict.fromkeys(labels.dataset_names(), share), seed)
+    if not chosen:
+        raise InputError(
+            f"{labels.title} has {labels.num_patients} graded patient: none can be held out to validate on"
+        )
+    return labels.rows["patient_id"].isin(chosen).to_numpy()
 
 
 def assign_folds(labels: Labels, target: Target, num_folds: int, seed: int) -> np.ndarray:
@@ -69,32 +67,81 @@ def assign_folds(labels: Labels, target: Target, num_folds: int, seed: int) -> n
     Raises:
         InputError: fewer patients than folds.
     """
-    worst = _worst_grades(labels, target)
-    if len(worst) < num_folds:
-        raise InputError(f"{labels.root} has {len(worst)} graded patients: they cannot fill {num_folds} folds")
+    patients = _describe_patients(labels, target)
+    if len(patients) < num_folds:
+        raise InputError(f"{labels.title} has {len(patients)} graded patients: they cannot fill {num_folds} folds")
+    strata = pd.factorize(patients["dataset"])[0] * NUM_GRADES + patients["grade"].to_numpy()
     splitter = StratifiedKFold(num_folds, shuffle=True, random_state=seed)
     with catch_warnings():
         simplefilter("ignore", UserWarning)  # a grade with fewer patients than folds cannot be in each
-        parts = list(splitter.split(np.zeros(len(worst)), _at_least(worst.to_numpy(), num_folds)))
-    fold_of = {patient: fold for fold, (_, held_out) in enumerate(parts) for patient in worst.index[held_out]}
+        parts = list(splitter.split(np.zeros(len(strata)), _at_least(strata, num_folds)))
+    fold_of = {patient: fold for fold, (_, held_out) in enumerate(parts) for patient in patients.index[held_out]}
     return labels.rows["patient_id"].map(fold_of).to_numpy(dtype=np.int64)
 
 
-def ensure_validation(labels: Labels, target: Target, share: float, seed: int) -> Labels:
-    """Labels with a graded validation split: the author's own, else `share` of the training patients."""
-    in_split = labels.rows["split"] == "val"
-    if labels.rows.loc[in_split, grade_column(target)].notna().any():
-        return labels
-    training = labels.of_split("train").graded(target)
-    held_out = training.rows["image_id"][hold_out_patients(training, target, share, seed)]
-    rows = labels.rows.copy()
-    rows.loc[rows["image_id"].isin(held_out), "split"] = "val"
-    return replace(labels, rows=rows)
+def hold_out_splits(
+    labels: Labels, target: Target, shares: Mapping[Split, float], seed: int
+) -> tuple[Labels, dict[Split, tuple[str, ...]]]:
+    """Move training patients to splits, in each data set that has no graded photographs there.
+
+    Args:
+        labels: Photographs with patients.
+        target: Whose grade is balanced.
+        shares: For each split to be filled, how many of a data set's training patients it gets, in (0, 1).
+        seed: Of the choice.
+
+    Returns:
+        The labels, and for each split the names of the data sets that gave to it.
+
+    Raises:
+        InputError: a split has no graded photographs, and no data set can give any.
+    """
+    gave: dict[Split, tuple[str, ...]] = {}
+    left = dict.fromkeys(labels.dataset_names(), 1.0)
+    for split, share in shares.items():
+        lacking = _graded_in(labels, target, "train") - _graded_in(labels, target, split)
+        before = labels
+        labels = _move_patients(labels, split, target, {name: share / left[name] for name in lacking}, seed)
+        names = labels.dataset_names()[labels.rows["split"] != before.rows["split"]]
+        gave[split] = tuple(names.unique())
+        left |= {name: left[name] - share for name in gave[split]}
+    return labels, gave
 
 
-def _worst_grades(labels: Labels, target: Target) -> pd.Series:
-    """The highest grade of each patient, by patient."""
-    return labels.grades(target).groupby(labels.rows["patient_id"]).max().sort_index().astype(int)
+def _move_patients(labels: Labels, split: Split, target: Target, share: Mapping[str, float], seed: int) -> Labels:
+    """Move shares of the training patients of some data sets to a split."""
+    graded = (labels.rows["split"] == "train") & labels.grades(target).notna()
+    giving = replace(labels, rows=labels.rows[graded & labels.dataset_names().isin(share)])
+    chosen = _choose_patients(giving, target, share, seed)
+    if not chosen and not _graded_in(labels, target, split):
+        raise InputError(
+            f"{labels.title} has {giving.num_patients} graded training patient: none can be held out for split {split}"
+        )
+    moved = graded & labels.rows["patient_id"].isin(chosen)
+    return replace(labels, rows=labels.rows.assign(split=labels.rows["split"].mask(moved, split)))
+
+
+def _graded_in(labels: Labels, target: Target, split: Split) -> set[str]:
+    """The names of the data sets that have graded photographs in a split."""
+    return set(labels.dataset_names()[(labels.rows["split"] == split) & labels.grades(target).notna()])
+
+
+def _choose_patients(labels: Labels, target: Target, share: Mapping[str, float], seed: int) -> list[str]:
+    """Patients of each data set that `share` names; of a data set with one patient none."""
+    chosen: list[str] = []
+    for name, peers in _describe_patients(labels, target).groupby("dataset"):
+        num_chosen = min(max(round(share[str(name)] * len(peers)), 1), len(peers) - 1)
+        if num_chosen:
+            chosen += list(_draw(peers.index.to_numpy(), peers["grade"].to_numpy(), num_chosen, seed))
+    return chosen
+
+
+def _describe_patients(labels: Labels, target: Target) -> pd.DataFrame:
+    """The highest grade of each patient and the data set of the first of the patient's photographs, by patient."""
+    told = pd.DataFrame(
+        {"patient_id": labels.rows["patient_id"], "grade": labels.grades(target), "dataset": labels.dataset_names()}
+    )
+    return told.groupby("patient_id").agg({"grade": "max", "dataset": "first"}).astype({"grade": int})
 
 
 def _at_least(grades: np.ndarray, num_folds: int) -> np.ndarray:

@@ -122,7 +122,7 @@ def build_units(labels: Labels, kind: Unit, num_slots: int = 0) -> Units:
     rows = labels.rows.reset_index(drop=True)
     patients = pd.Series(patient_keys(rows))
     if kind == "eye" and rows["eye"].isna().all() and patients.duplicated().any():
-        raise UsageError(f"{labels.root} does not tell which eye a photograph shows: use --unit image or patient")
+        raise UsageError(f"{labels.title} does not tell which eye a photograph shows: use --unit image or patient")
     single = "photograph " + rows["image_id"]
     eyes = (patients + " " + rows["eye"]).fillna(single)
     keys = {"image": single, "eye": eyes, "patient": patients}[kind] + " " + rows["split"]
@@ -148,7 +148,7 @@ def unit_grades(labels: Labels, units: Units, target: Target) -> np.ndarray:
     if len(odd):
         names = labels.rows["image_id"].iloc[odd].tolist()
         raise InputError(
-            f"{labels.root}: {len(np.unique(units.unit_of[odd]))} units of kind {units.kind} have photographs with"
+            f"{labels.title}: {len(np.unique(units.unit_of[odd]))} units of kind {units.kind} have photographs with"
             f" different {target} grades, for example {first_few(names)}: use --unit image, or correct the grades"
         )
     return found

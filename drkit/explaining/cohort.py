@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -40,13 +41,13 @@ class Cohort:
             has graded it, `reference`, `predicted_grade`, `score`, `fold`, `patient` (a key) and `picked`.
         units: What is graded together.
         numbers: The explained units, in the order in which they are shown.
-        root: The data set's folder.
+        roots: The data sets' folders.
     """
 
     rows: pd.DataFrame
     units: Units
     numbers: np.ndarray
-    root: str
+    roots: tuple[Path, ...]
 
     @property
     def explained(self) -> pd.DataFrame:
@@ -84,14 +85,14 @@ def gather_cohort(labels: Labels, predictions: Predictions, picked: Picked, arch
     missing = sorted(set(picked.image_ids) - set(labels.rows["image_id"][found]))
     if missing:
         raise InputError(
-            f"{labels.root} has no {first_few(missing)}: name with --data the data set that the run has graded"
+            f"{labels.title} has no {first_few(missing)}: name with --data the data sets that the run has graded"
         )
     rows = _with_predictions(labels, predictions).assign(picked=found.to_numpy())
     units = build_units(labels, cast(Unit, architecture.unit), architecture.num_slots)
     place = {image_id: number for number, image_id in enumerate(rows["image_id"])}
     of_picked = units.unit_of[[place[image_id] for image_id in picked.image_ids]]
     numbers = np.array(list(dict.fromkeys(of_picked.tolist())), dtype=np.int64)
-    cohort = Cohort(rows, units, numbers, str(labels.root))
+    cohort = Cohort(rows, units, numbers, labels.roots)
     ungraded = cohort.explained["image_id"][cohort.explained["predicted_grade"].isna()].tolist()
     if ungraded:
         raise InputError(

@@ -123,7 +123,7 @@ class Writer:
         reference, predicted = _whole(row["reference"]), int(row["predicted_grade"])
         return ExplainedPhotograph(
             image_id=str(row["image_id"]),
-            path=_relative(row["path"], self.session.cohort.root),
+            path=_relative(row["path"], self.session.cohort.roots),
             sha256=view.sha256,
             unit=int(self.session.cohort.units.unit_of[findings.rows[place]]),
             patient_id=_text(row["patient_id"]),
@@ -183,6 +183,10 @@ def _text(value: object) -> str | None:
     return None if pd.isna(value) else str(value)
 
 
-def _relative(path: str, root: str) -> str:
+def _relative(path: str, roots: Sequence[Path]) -> str:
+    """Relative to the data set's folder; of several data sets, with its name in front."""
     found = Path(path)
-    return found.relative_to(root).as_posix() if found.is_relative_to(root) else found.as_posix()
+    root = next((root for root in roots if found.is_relative_to(root)), None)
+    if root is None:
+        return found.as_posix()
+    return found.relative_to(root if len(roots) == 1 else root.parent).as_posix()

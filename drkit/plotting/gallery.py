@@ -103,7 +103,7 @@ def show_examples(labels: Labels, num: int, seed: int = 0, side: int = SIDE) -> 
     target: Target = "eye" if labels.rows["eye_grade"].notna().any() else "patient"
     graded = labels.graded(target).rows
     if graded.empty:
-        raise InputError(f"{labels.root} states no grades, so there are no examples to show")
+        raise InputError(f"{labels.title} states no grades, so there are no examples to show")
     shuffled = graded.sort_values("image_id").sample(frac=1, random_state=seed)
     rows = []
     for grade in range(NUM_GRADES):
@@ -211,7 +211,7 @@ def _find_photographs(image_ids: pd.Series, labels: Labels, name: str) -> dict[s
     missing = [image_id for image_id in image_ids if pd.isna(paths.get(image_stem(image_id)))]
     if missing:
         raise InputError(
-            f"{labels.root} lacks {len(missing)} of the photographs that {name} has graded: {first_few(missing)}:"
+            f"{labels.title} lacks {len(missing)} of the photographs that {name} has graded: {first_few(missing)}:"
             " give the data set it was graded from with --data"
         )
     return {str(image_id): Path(paths[image_stem(image_id)]) for image_id in image_ids}

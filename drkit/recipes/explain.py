@@ -20,7 +20,7 @@ from drkit.grades import Split
 from drkit.models.restoring import OpenedRun, open_run
 from drkit.records.atomic import check_writable
 from drkit.records.explanations import MANIFEST, Explanations, write_explanations
-from drkit.records.layouts import read_dataset
+from drkit.records.layouts import read_datasets
 from drkit.records.manifest import steps_to_apply
 from drkit.records.predictions import Predictions, read_predictions
 from drkit.records.provenance import sha256_file
@@ -34,7 +34,7 @@ class ExplainConfig:
     """What is explained.
 
     Args:
-        data: The data set that the run has graded, in any known layout.
+        data: The data sets that the run has graded, in any known layout.
         methods: Names in the catalogue, at least one.
         interest: Which photographs are telling.
         split: Only of this one; None: val where there is one.
@@ -51,7 +51,7 @@ class ExplainConfig:
         seed: Of the proof.
     """
 
-    data: Path
+    data: Sequence[Path]
     methods: tuple[str, ...] = ("gradcam",)
     interest: Interest = field(default_factory=Interest)
     split: Split | None = None
@@ -138,7 +138,7 @@ def run_explain(run_path: Path, config: ExplainConfig) -> ExplainReport:
         _check_folder(folder, force=config.force)
     predictions = read_predictions(config.predictions or opened.run.stem)
     picked = pick_photographs(predictions, config.interest, config.split)
-    cohort = gather_cohort(read_dataset(config.data), predictions, picked, opened.header.architecture)
+    cohort = gather_cohort(read_datasets(config.data), predictions, picked, opened.header.architecture)
     asked = config.target_grade or default_question(opened.header.decision)
     if asked == "reference":
         check_references(cohort)
@@ -160,7 +160,7 @@ def run_explain(run_path: Path, config: ExplainConfig) -> ExplainReport:
 def _explain(session: Session, picked: Picked, folder: Path, config: ExplainConfig) -> Explanations:
     """One method on all photographs, in batches."""
     cohort, header = session.cohort, session.opened.header
-    steps = steps_to_apply(Path(cohort.root), header.steps)
+    steps = steps_to_apply(cohort.roots, header.steps)
     ledger = Ledger(_masks(config.lesions, cohort, steps))
     writer = Writer(session, folder, config.force, name_files(cohort.rows["image_id"].tolist()))
     for part in track(cohort.parts(), f"explaining by {session.method}", cohort.num_parts):

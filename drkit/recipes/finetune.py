@@ -9,7 +9,7 @@ from drkit.data.bank import build_bank
 from drkit.data.cache import default_cache_dir
 from drkit.data.preview import preview_policy, write_preview
 from drkit.records.atomic import check_writable
-from drkit.records.layouts import read_dataset
+from drkit.records.layouts import read_datasets
 from drkit.reporting import Table
 from drkit.training.config import TrainingConfig
 from drkit.training.description import PlanReport, describe_plan
@@ -72,7 +72,7 @@ def preview_augmentation(config: TrainingConfig, path: Path, *, force: bool) -> 
         OutputExistsError: `path` exists and `force` is off.
     """
     check_writable(path, force=force)
-    plan = plan_training(read_dataset(config.data), config)
+    plan = plan_training(read_datasets(config.data), config)
     shown = plan.parts[0].train[:: max(len(plan.parts[0].train) // PREVIEWED, 1)][:PREVIEWED]
     labels = replace(plan.labels, rows=plan.labels.rows.iloc[shown].reset_index(drop=True))
     bank = build_bank(labels, plan.bank_side, config.cache_dir or default_cache_dir(), steps=plan.pending_steps)

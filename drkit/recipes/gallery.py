@@ -7,18 +7,23 @@ from drkit.errors import UsageError
 from drkit.plotting.gallery import draw_errors, draw_examples, show_errors, show_examples
 from drkit.plotting.pictures import PictureConfig, PictureReport, save
 from drkit.plotting.selection import select
-from drkit.records.layouts import read_dataset
+from drkit.records.layouts import read_datasets
 from drkit.records.predictions import read_all_predictions
 
 
 def run_errors(
-    files: Sequence[Path], data: Path, config: PictureConfig, *, num: int = 12, explanations: Path | None = None
+    files: Sequence[Path],
+    data: Sequence[Path],
+    config: PictureConfig,
+    *,
+    num: int = 12,
+    explanations: Path | None = None,
 ) -> PictureReport:
     """Draw the photographs that a run grades worst.
 
     Args:
         files: One predictions file or run.
-        data: The data set it was graded from.
+        data: The data sets it was graded from.
         config: Where the picture goes, and of which split.
         num: How many photographs.
         explanations: A folder that `drkit explain` wrote; its pictures stand beside the photographs.
@@ -34,18 +39,18 @@ def run_errors(
     if len(predictions) != 1:
         raise UsageError(f"plot errors shows one run's: {len(predictions)} were named")
     run = select(predictions[0], config.split)
-    shown = show_errors(run, read_dataset(data), num, explanations)
+    shown = show_errors(run, read_datasets(data), num, explanations)
     title = f"{run.name}: the {len(shown)} scores farthest from the reference ({run.title})"
     sentences = tuple(", ".join(item.lines) for item in shown)
     figures = tuple({"image_id": item.image_id} for item in shown)
     return save(draw_errors(shown, title), config, PictureReport(config.out, (run.name,), sentences, figures))
 
 
-def run_examples(data: Path, config: PictureConfig, num: int = 4) -> PictureReport:
+def run_examples(data: Sequence[Path], config: PictureConfig, num: int = 4) -> PictureReport:
     """Draw photographs of each grade with what to look for.
 
     Args:
-        data: A graded data set.
+        data: Graded data sets.
         config: Where the picture goes, of which split, and the seed.
         num: How many photographs of each grade.
 
@@ -54,11 +59,11 @@ def run_examples(data: Path, config: PictureConfig, num: int = 4) -> PictureRepo
         OutputExistsError: the picture is there already.
     """
     config.check()
-    labels = read_dataset(data)
+    labels = read_datasets(data)
     if config.split is not None:
         labels = labels.of_split(config.split)
     rows = show_examples(labels, num, config.seed)
     target = "eye" if labels.rows["eye_grade"].notna().any() else "patient"
-    title = f"{labels.root.name}: photographs by the grade of the {target}, drawn at random (seed {config.seed})"
+    title = f"{labels.name}: photographs by the grade of the {target}, drawn at random (seed {config.seed})"
     figures = tuple({"grade": grade, "image_ids": [item.image_id for item in row]} for grade, row in enumerate(rows))
-    return save(draw_examples(rows, title), config, PictureReport(config.out, (str(data),), (), figures))
+    return save(draw_examples(rows, title), config, PictureReport(config.out, tuple(map(str, data)), (), figures))

@@ -1,5 +1,6 @@
 """`plot attention`: what a run's channel gates have to do with the grade."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,18 +17,18 @@ from drkit.models.restoring import OpenedRun, open_run
 from drkit.plotting.gates import Gates, draw_gates, measure_gates
 from drkit.plotting.pictures import PictureConfig, PictureReport, save
 from drkit.plotting.selection import Drawn, select
-from drkit.records.layouts import read_dataset
+from drkit.records.layouts import read_datasets
 from drkit.records.manifest import steps_to_apply
 from drkit.records.predictions import Predictions, read_predictions
 from drkit.talk import say, track
 
 
-def run_gates(run_path: Path, data: Path, config: PictureConfig) -> PictureReport:
+def run_gates(run_path: Path, data: Sequence[Path], config: PictureConfig) -> PictureReport:
     """Draw a run's channel gates by grade.
 
     Args:
         run_path: A finished run with gates of channels; of a run with folds the first network, on its own fold.
-        data: The data set that it has graded.
+        data: The data sets that it has graded.
         config: Where the picture goes, of which split, and the seed.
 
     Raises:
@@ -68,16 +69,18 @@ def _own_rows(opened: OpenedRun) -> Predictions:
     return predictions.where((predictions.rows["fold"] == 0).fillna(False))
 
 
-def _gather(opened: OpenedRun, drawn: Drawn, data: Path) -> np.ndarray:
+def _gather(opened: OpenedRun, drawn: Drawn, data: Sequence[Path]) -> np.ndarray:
     """Gates (N, C) of the drawn photographs, in their order."""
-    labels, header = read_dataset(data), opened.header
+    labels, header = read_datasets(data), opened.header
     names = drawn.predictions.rows["image_id"].tolist()
     paths = dict(zip(labels.rows["image_id"], labels.paths(), strict=True))
     missing = [name for name in names if name not in paths]
     if missing:
-        raise InputError(f"{data} lacks {len(missing)} photographs that {opened.run.name} graded: {first_few(missing)}")
+        raise InputError(
+            f"{labels.title} lacks {len(missing)} photographs that {opened.run.name} graded: {first_few(missing)}"
+        )
     wanted = InputFormat(header.architecture.side, header.mean, header.std)
-    steps = steps_to_apply(labels.root, header.steps)
+    steps = steps_to_apply(labels.roots, header.steps)
     found, batches = [], list(in_batches(np.arange(len(names))))
     for rows in track(batches, "watching the gates", len(batches)):
         views = read_views([paths[names[row]] for row in rows], header.bank_side, steps)

@@ -1,6 +1,6 @@
 """`predict`: a trained run grades photographs."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +12,7 @@ from torch import Tensor
 import drkit
 from drkit.data.bank import PhotographBank, build_bank
 from drkit.data.cache import default_cache_dir
+from drkit.data.copies import check_grades_agree, number_shared
 from drkit.data.patients import name_unknown_patients
 from drkit.data.rendering import InputFormat, dihedral_views, render
 from drkit.data.units import Unit, Units, build_units
@@ -25,7 +26,7 @@ from drkit.models.restoring import OpenedRun, open_run
 from drkit.records.atomic import check_writable
 from drkit.records.checkpoint import CheckpointHeader
 from drkit.records.labels import Labels
-from drkit.records.layouts import read_dataset
+from drkit.records.layouts import read_datasets
 from drkit.records.manifest import steps_to_apply
 from drkit.records.predictions import (
     Predictions,
@@ -48,7 +49,7 @@ class PredictConfig:
     """What is graded.
 
     Args:
-        data: A data set in any known layout, with or without grades.
+        data: Data sets in any known layout, with or without grades.
         split: Only this one; None: all photographs.
         out: The predictions file; None: `predictions/<run>.parquet`.
         force: Overwrite it.
@@ -58,7 +59,7 @@ class PredictConfig:
         embeddings: Keep each photograph's activations in the file.
     """
 
-    data: Path
+    data: Sequence[Path]
     split: Split | None = None
     out: Path | None = None
     force: bool = False
@@ -125,7 +126,8 @@ def _as_needed(member: Path, config: PredictConfig) -> PredictConfig:
 
 def grade_dataset(opened: OpenedRun, config: PredictConfig) -> Predictions:
     """Grade the photographs of a data set, by the mean of a run's networks."""
-    labels = name_unknown_patients(_choose(read_dataset(config.data), config))
+    labels = name_unknown_patients(_choose(read_datasets(config.data), config))
+    check_grades_agree(labels, number_shared(labels))
     header = opened.header
     units = build_units(labels, cast(Unit, header.architecture.unit), header.architecture.num_slots)
     _check_slots(units, header)
@@ -134,7 +136,7 @@ def grade_dataset(opened: OpenedRun, config: PredictConfig) -> Predictions:
         header.bank_side,
         config.cache_dir or default_cache_dir(),
         workers=config.workers,
-        steps=steps_to_apply(labels.root, header.steps),
+        steps=steps_to_apply(labels.roots, header.steps),
     )
     keep_freed_memory()
     answers, embedding = _grade(opened, bank, units, pick_device(config.device))
@@ -152,7 +154,7 @@ def grade_dataset(opened: OpenedRun, config: PredictConfig) -> Predictions:
 def _choose(labels: Labels, config: PredictConfig) -> Labels:
     chosen = labels.of_split(config.split) if config.split else labels
     if not len(chosen):
-        raise InputError(f"{config.data} has no photographs of split {config.split}")
+        raise InputError(f"{labels.title} has no photographs of split {config.split}")
     return chosen
 
 

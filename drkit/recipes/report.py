@@ -27,13 +27,13 @@ class ReportInputs:
 
     Args:
         files: Runs, ensembles or predictions; the others are compared with the first.
-        data: The data set; None leaves photographs out.
+        data: The data sets; without any, photographs are left out.
         explanations: Folders that `drkit explain` wrote.
         title: Above the report.
     """
 
     files: tuple[Path, ...]
-    data: Path | None = None
+    data: tuple[Path, ...] = ()
     explanations: tuple[Path, ...] = ()
     title: str = "Grading diabetic retinopathy"
 
@@ -74,7 +74,7 @@ def run_report(inputs: ReportInputs, config: PictureConfig) -> HtmlReport:
     _check(config)
     sources = read_sources(inputs.files, config.split, config.by)
     explained = read_explained(inputs.explanations)
-    data = None if inputs.data is None else audit_data(inputs.data, sources)
+    data = audit_data(inputs.data, sources) if inputs.data else None
     say("drawing")
     sections = _tell(sources, data, explained, config)
     page = render_page(inputs.title, _subtitle(sources, data), sections).encode()
@@ -119,5 +119,5 @@ def _subtitle(sources: list[Source], data: DataSet | None) -> str:
         (sum(not source.is_run and not source.is_ensemble for source in sources), "other predictions file"),
     ]
     counted = ", ".join(f"{count} {word}{'s' if count > 1 else ''}" for count, word in kinds if count)
-    where = "" if data is None else f" on {data.labels.root.name}"
+    where = "" if data is None else f" on {data.labels.name}"
     return f"{counted}{where}: grades 0 to 4 of the ICDR scale, quadratic weighted kappa with intervals over patients."

@@ -3,8 +3,8 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -22,6 +22,7 @@ QUALITY_COLUMNS = (
     "field_definition",
     "artifact",
 )  # Int16, DeepDRiD's own scales
+DATASET = "dataset"  # only where there are several data sets
 PHOTOGRAPH_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
 
 _SUFFIX = re.compile(rf"(?<=.)(?:{'|'.join(map(re.escape, PHOTOGRAPH_SUFFIXES))})+$", re.IGNORECASE)
@@ -39,23 +40,54 @@ def image_stem(name: str) -> str:
 
 @dataclass(frozen=True)
 class Labels:
-    """What is known of the photographs of a data set.
+    """What is known of the photographs of a data set, or of several.
 
     Args:
         rows: A row a photograph, columns `REQUIRED_COLUMNS` and any quality columns of the source:
             `image_id` unique; `path` absolute; `patient_id` and `eye` (left, right) null where unknown;
             `view` the number of the photograph among those of its eye, or null; `eye_grade` and
             `patient_grade` 0-4 or null (Int8); `gradable` False where the source says grade 5;
-            `split` train, val or test.
-        root: The data set's folder.
-        layout: Name of the layout it was read from.
-        targets: Whose grade the source states; a grade that could only be derived is not stated.
+            `split` train, val or test; of several data sets also `dataset`, the name of the photograph's.
+        root: The data set's folder; of several, the folder that holds them all.
+        layout: Name of the layout it was read from; of several, one a data set.
+        targets: Whose grade the source states, of several every one that is graded; a grade that could only be
+            derived is not stated.
+        datasets: Several data sets by name, each as it was read; empty for a single one.
     """
 
     rows: pd.DataFrame
     root: Path
     layout: str
     targets: tuple[Target, ...]
+    datasets: Mapping[str, "Labels"] = field(default_factory=dict)
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """The folder of each data set."""
+        return tuple(labels.root for labels in self.datasets.values()) or (self.root,)
+
+    @property
+    def title(self) -> str:
+        """How sentences call it: the folder, or the names of several data sets."""
+        return " + ".join(self.datasets) or str(self.root)
+
+    @property
+    def name(self) -> str:
+        """What pictures call it: the names of all data sets."""
+        return " + ".join(self.datasets) or self.root.name
+
+    def dataset_names(self) -> pd.Series:
+        """The name of each photograph's data set, in row order."""
+        if DATASET in self.rows:
+            return self.rows[DATASET]
+        return pd.Series(self.root.name, index=self.rows.index, dtype="string", name=DATASET)
+
+    def by_dataset(self) -> dict[str, "Labels"]:
+        """The photographs of each data set, by name; a data set without any is left out."""
+        return {
+            str(name): replace(self.datasets.get(str(name), self), rows=rows.reset_index(drop=True))
+            for name, rows in self.rows.groupby(self.dataset_names(), sort=False)
+        }
 
     def of_split(self, *splits: Split) -> "Labels":
         """The photographs of the given splits."""
@@ -88,8 +120,9 @@ class Labels:
     @property
     def sha256(self) -> str:
         """Hash of ids, patients, grades and splits: what a model could learn from, not where it lay."""
-        columns = ["image_id", "patient_id", "eye", "eye_grade", "patient_grade", "gradable", "split"]
-        text = self.rows[columns].sort_values("image_id").to_csv(index=False, lineterminator="\n")
+        columns = ["image_id", "patient_id", "eye", "eye_grade", "patient_grade", "gradable", "split", DATASET]
+        known = [column for column in columns if column in self.rows]
+        text = self.rows[known].sort_values("image_id").to_csv(index=False, lineterminator="\n")
         return hashlib.sha256(text.encode()).hexdigest()
 
     def __len__(self) -> int:

@@ -115,11 +115,31 @@ def read_steps(dataset: Path) -> tuple[str, ...]:
     return manifest.steps if manifest else ()
 
 
-def steps_to_apply(dataset: Path, wanted: Sequence[str]) -> tuple[str, ...]:
-    """What still has to be done to a data set's photographs, for a run that learned from photographs after `wanted`.
+def read_shared_steps(datasets: Sequence[Path]) -> tuple[str, ...]:
+    """The steps that the photographs of all data sets have been through.
 
     Args:
-        dataset: The data set's folder.
+        datasets: The data sets' folders.
+
+    Raises:
+        InputError: they have been through different steps, or as `read_steps`.
+    """
+    done = {dataset: read_steps(dataset) for dataset in datasets}
+    first, *others = datasets
+    for other in others:
+        if done[other] != done[first]:
+            raise InputError(
+                f"{first} went through {_word(done[first])}, {other} through {_word(done[other])}: give both as they"
+                " were taken, or preprocess both with the same --steps"
+            )
+    return done[first]
+
+
+def steps_to_apply(datasets: Sequence[Path], wanted: Sequence[str]) -> tuple[str, ...]:
+    """What still has to be done to the photographs of data sets, for a run that learned from such after `wanted`.
+
+    Args:
+        datasets: The data sets' folders.
         wanted: The steps of the run's own data.
 
     Returns:
@@ -128,26 +148,29 @@ def steps_to_apply(dataset: Path, wanted: Sequence[str]) -> tuple[str, ...]:
     Raises:
         InputError: the photographs have been through other steps.
     """
-    done = read_steps(dataset)
-    if not done:
-        return tuple(wanted)
-    if done == tuple(wanted):
-        return ()
-    asked = f"after {','.join(wanted)}" if wanted else "as they were taken"
-    raise InputError(
-        f"{dataset} went through {','.join(done)}, but the run learned from photographs {asked}:"
-        " give the original photographs, the steps are then applied to them"
-    )
+    for dataset in datasets:
+        done = read_steps(dataset)
+        if done and done != tuple(wanted):
+            asked = f"after {','.join(wanted)}" if wanted else "as they were taken"
+            raise InputError(
+                f"{dataset} went through {','.join(done)}, but the run learned from photographs {asked}:"
+                " give the original photographs, the steps are then applied to them"
+            )
+    return () if read_shared_steps(datasets) else tuple(wanted)
 
 
-def read_source_hashes(dataset: Path) -> dict[Path, str]:
-    """SHA-256 of the original of every photograph, by the path of what preprocess wrote; empty for other data sets.
+def read_source_hashes(datasets: Sequence[Path]) -> dict[Path, str]:
+    """SHA-256 of the original of every photograph, by the path of what preprocess wrote; none for other data sets.
 
     Args:
-        dataset: The data set's folder.
+        datasets: The data sets' folders.
     """
-    manifest = read_manifest(dataset)
-    return {dataset / str(record.path): record.source_sha256 for record in manifest.written()} if manifest else {}
+    manifests = {dataset: manifest for dataset in datasets if (manifest := read_manifest(dataset))}
+    return {
+        dataset / str(record.path): record.source_sha256
+        for dataset, manifest in manifests.items()
+        for record in manifest.written()
+    }
 
 
 def read_manifest(folder: Path) -> Manifest | None:
@@ -282,6 +305,10 @@ def _is_intact(folder: Path, record: PhotographRecord) -> bool:
         return True
     path = folder / record.path
     return path.is_file() and sha256_file(path) == record.sha256
+
+
+def _word(steps: Sequence[str]) -> str:
+    return ",".join(steps) or "no steps"
 
 
 def _check_finished(dataset: Path) -> None:

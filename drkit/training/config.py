@@ -9,7 +9,7 @@ from typer import Option
 from drkit.catalogue import ATTENTIONS, LOSSES, POLICIES
 from drkit.choices import list_choices, parse_choices
 from drkit.errors import UsageError
-from drkit.grades import Target
+from drkit.grades import Split, Target
 
 Unit = Literal["image", "eye", "patient"]
 Fusion = Literal["mean-max", "attention", "concat"]
@@ -33,8 +33,11 @@ class DataOptions:
     """What is learned from which photographs."""
 
     data: Annotated[
-        Path, _panel("Data", "The data set, in any known layout.", envvar="DRKIT_DATA")
-    ] = Path("DeepDRiD")  # fmt: skip
+        list[Path],
+        _panel(
+            "Data", "A data set in any known layout; --data A --data B joins several.", "--data", envvar="DRKIT_DATA"
+        ),
+    ] = field(default_factory=lambda: [Path("DeepDRiD")])
     unit: Annotated[
         Unit, _panel("Data", "What one forward pass sees: a photograph, an eye's views (dual), all of a patient's.")
     ] = "image"
@@ -47,8 +50,23 @@ class DataOptions:
     ] = False
     val_share: Annotated[
         float,
-        _panel("Data", "Share of the patients to validate on where no val split is graded.", min=0.01, max=0.9),
+        _panel(
+            "Data",
+            "Share of a data set's training patients to validate on, where it has no graded val split.",
+            min=0.01,
+            max=0.9,
+        ),
     ] = 0.2
+    test_share: Annotated[
+        float,
+        _panel(
+            "Data",
+            "Share of a data set's training patients to keep for a final test, where it has no graded test"
+            " split: graded by the run, for drkit score --split test, and used for nothing else.",
+            min=0.0,
+            max=0.9,
+        ),
+    ] = 0.0
     folds: Annotated[
         int | None,
         _panel("Data", "Train so many times, each without one part of the patients, which it then grades.", min=2),
@@ -209,6 +227,11 @@ class TrainingConfig(MachineOptions, LearningOptions, ModelOptions, DataOptions)
                 raise UsageError(what)
 
     @property
+    def shares(self) -> dict[Split, float]:
+        """Which splits a data set's training patients are given to where it has none of its own, and how many."""
+        return {"val": self.val_share, **({"test": self.test_share} if self.test_share else {})}
+
+    @property
     def chooses(self) -> Choose:
         """What picks the epoch."""
         return self.choose or ("inner" if self.folds else "val")
@@ -231,6 +254,10 @@ class TrainingConfig(MachineOptions, LearningOptions, ModelOptions, DataOptions)
     def _contradictions(self) -> tuple[tuple[bool, str], ...]:
         is_whole = self.freeze.isascii() and self.freeze.isdecimal() and int(self.freeze) > 0
         return (
+            (
+                self.val_share + self.test_share >= 1,
+                f"--val-share {self.val_share:g} and --test-share {self.test_share:g} leave no patients to train on",
+            ),
             (
                 self.freeze not in ("none", "backbone") and not is_whole,
                 f"--freeze {self.freeze}: expected none, backbone, or how many stages, from 1",

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 
 from drkit.data.bank import bank_bytes
-from drkit.grades import NUM_GRADES, SPLITS
+from drkit.grades import SPLITS, Target
 from drkit.models.freezing import check_cut, run_frozen_part
 from drkit.models.grader import build_grader
+from drkit.records.labels import Labels
 from drkit.records.runs import Run
 from drkit.reporting import Table
 from drkit.training.plan import TrainingPlan
@@ -25,7 +26,9 @@ class PlanReport:
         start: What the backbone starts from.
         augmentation: Name of the policy.
         photographs: A row a split: photographs, patients, and how many of each grade.
-        held_out: How the val split came about, where the data set has none of its own; else empty.
+        datasets: A row a data set, by name, where there are several: layout, photographs, patients, photographs of
+            each split, and how many of each grade.
+        held_out: How val and test came about, where data sets have none of their own.
         bank_mebibytes: Memory of the decoded photographs.
         cache_mebibytes: Memory of a frozen backbone's activations; 0 where none is frozen.
         outputs: Files that will be written.
@@ -34,8 +37,9 @@ class PlanReport:
     options: Mapping[str, Any]
     start: str
     augmentation: str
-    photographs: Mapping[str, Mapping[str, int]]
-    held_out: str
+    photographs: Mapping[str, Mapping[str, int | str]]
+    datasets: Mapping[str, Mapping[str, int | str]]
+    held_out: tuple[str, ...]
     bank_mebibytes: float
     cache_mebibytes: float
     outputs: tuple[Path, ...]
@@ -63,11 +67,10 @@ class PlanReport:
                 f"activations of the plain photograph and {told['copies']} augmented copies, in which --augment acts:"
                 f" {self.cache_mebibytes:.0f} MiB"
             )
-        columns = ("split", "photographs", "patients", *(f"grade {grade}" for grade in range(NUM_GRADES)))
-        rows = [(split, *map(str, counts.values())) for split, counts in self.photographs.items()]
-        yield Table("photographs", columns, rows)
-        if self.held_out:
-            yield self.held_out
+        yield _tabulate("photographs", "split", self.photographs)
+        if self.datasets:
+            yield _tabulate("data sets", "data set", self.datasets)
+        yield from self.held_out
         yield "writes " + ", ".join(map(str, self.outputs))
 
 
@@ -78,13 +81,15 @@ def describe_plan(plan: TrainingPlan, run: Run) -> PlanReport:
         UsageError: the network cannot be built for such images, or not be cut where it is to be frozen.
     """
     labels, config = plan.labels, plan.config
+    parts = labels.by_dataset()
     num_bytes = bank_bytes(len(labels), plan.bank_side)
     return PlanReport(
         options=plan.identity(),
         start=config.weights,
         augmentation=config.augment,
-        photographs={split: _count(plan, split) for split in SPLITS},
-        held_out=_describe_validation(plan),
+        photographs={split: _count(labels.of_split(split), plan.target) for split in SPLITS},
+        datasets={name: _count_splits(part, plan.target) for name, part in parts.items()} if labels.datasets else {},
+        held_out=tuple(_describe_held_out(plan)),
         bank_mebibytes=num_bytes / 2**20,
         cache_mebibytes=_cache_bytes(plan) / 2**20,
         outputs=run.outputs(plan.folds),
@@ -103,14 +108,29 @@ def _cache_bytes(plan: TrainingPlan) -> int:
     return 2 * features.numel() * len(plan.labels) * (1 + plan.config.copies)
 
 
-def _describe_validation(plan: TrainingPlan) -> str:
-    if plan.own_validation:
-        return ""
-    share, seed = plan.config.val_share, plan.config.seed
-    return f"no graded val split: {share:.0%} of the training patients were held out, stratified, seed {seed}"
+def _describe_held_out(plan: TrainingPlan) -> Iterator[str]:
+    for split, names in plan.held_out.items():
+        if names:
+            among = f" in {', '.join(names)}" if plan.labels.datasets else ""
+            share, seed = plan.config.shares[split], plan.config.seed
+            yield (
+                f"no graded {split} split{among}: {share:.0%} of the training patients were held out, stratified,"
+                f" seed {seed}"
+            )
 
 
-def _count(plan: TrainingPlan, split: str) -> dict[str, int]:
-    part = plan.labels.of_split(split)  # type: ignore[arg-type]
-    grades = {f"grade_{grade}": count for grade, count in enumerate(part.grade_counts(plan.target))}
-    return {"photographs": len(part), "patients": part.num_patients, **grades}
+def _tabulate(title: str, what: str, counts: Mapping[str, Mapping[str, int | str]]) -> Table:
+    columns = next(iter(counts.values()))
+    rows = [(name, *map(str, numbers.values())) for name, numbers in counts.items()]
+    return Table(title, (what, *(column.replace("_", " ") for column in columns)), rows)
+
+
+def _count(labels: Labels, target: Target) -> dict[str, int | str]:
+    grades = {f"grade_{grade}": count for grade, count in enumerate(labels.grade_counts(target))}
+    return {"photographs": len(labels), "patients": labels.num_patients, **grades}
+
+
+def _count_splits(labels: Labels, target: Target) -> dict[str, int | str]:
+    counts = _count(labels, target)
+    whole = {"layout": labels.layout, "photographs": counts.pop("photographs"), "patients": counts.pop("patients")}
+    return {**whole, **{split: len(labels.of_split(split)) for split in SPLITS}, **counts}

@@ -9,7 +9,7 @@ import numpy as np
 from drkit.agreement import Agreement, measure_agreement, with_interval
 from drkit.errors import Interrupted
 from drkit.grades import Target
-from drkit.records.layouts import read_dataset
+from drkit.records.layouts import read_datasets
 from drkit.records.predictions import Predictions
 from drkit.records.runs import Run, new_run
 from drkit.reporting import Table
@@ -92,7 +92,7 @@ def plan_run(config: TrainingConfig, place: RunPlace, suffix: str = "") -> tuple
         DrkitError: a data set, options, a device or a name that cannot be used, or nothing to resume.
     """
     pick_device(config.device)
-    plan = plan_training(read_dataset(config.data), config)
+    plan = plan_training(read_datasets(config.data), config)
     run = new_run(
         place.runs_dir, place.name, plan.default_name + suffix, folds=plan.folds, resume=place.resume, force=place.force
     )

@@ -1,6 +1,6 @@
 """What a training is going to do, decided and checked before any work."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -11,16 +11,17 @@ import pandas as pd
 import drkit
 from drkit.data.augmentation import load_policy, policy_record
 from drkit.data.bank import bank_side
-from drkit.data.patients import assign_folds, ensure_validation, hold_out_patients, name_unknown_patients
+from drkit.data.copies import keep_copies_together
+from drkit.data.patients import assign_folds, hold_out_patients, hold_out_splits, name_unknown_patients
 from drkit.data.rendering import InputFormat
 from drkit.data.units import Units, build_units, unit_grades
 from drkit.errors import InputError, LeakageError, first_few
-from drkit.grades import TARGETS, Target, grade_column
+from drkit.grades import TARGETS, Split, Target, grade_column
 from drkit.losses import Loss, build_loss
 from drkit.models.backbones import input_format
 from drkit.records.checkpoint import Architecture
 from drkit.records.labels import Labels
-from drkit.records.manifest import read_steps, steps_to_apply
+from drkit.records.manifest import read_shared_steps, steps_to_apply
 from drkit.talk import warn
 from drkit.training.config import CIRCUMSTANTIAL, TrainingConfig
 from drkit.training.start import Start, find_start
@@ -67,7 +68,8 @@ class TrainingPlan:
         steps: Preprocessing of the photographs that the network sees.
         pending_steps: Those of them that the data set has not been through.
         parts: Who trains, who picks, who validates, once a fold.
-        own_validation: Whether the author of the data set made the val split.
+        held_out: For val (and test, with `--test-share`) the names of the data sets without such a graded split of
+            their own, a share of whose training patients it was given.
     """
 
     config: TrainingConfig
@@ -80,7 +82,7 @@ class TrainingPlan:
     steps: tuple[str, ...]
     pending_steps: tuple[str, ...]
     parts: tuple[Parts, ...]
-    own_validation: bool
+    held_out: Mapping[Split, tuple[str, ...]]
 
     @property
     def folds(self) -> int:
@@ -165,8 +167,8 @@ def plan_training(labels: Labels, config: TrainingConfig) -> TrainingPlan:
     target = pick_target(labels, config.target)
     trained = config.folds_over.split("+")
     _check_patients(labels, trained)
-    gradable = name_unknown_patients(without_ungradable(labels))
-    prepared = ensure_validation(gradable, target, config.val_share, config.seed)
+    apart = keep_copies_together(name_unknown_patients(without_ungradable(labels)))
+    prepared, held_out = hold_out_splits(apart, target, config.shares, config.seed)
     taking_part = _leave_out_ungraded(prepared, target, trained)
     _check_auxiliary(taking_part, target, config)
     start = find_start(config.weights, config.backbone)
@@ -180,26 +182,27 @@ def plan_training(labels: Labels, config: TrainingConfig) -> TrainingPlan:
         wanted=wanted,
         bank_side=config.bank_size or bank_side(wanted.side),
         steps=steps,
-        pending_steps=tuple(steps_to_apply(labels.root, steps)),
+        pending_steps=steps_to_apply(labels.roots, steps),
         parts=_assign_parts(taking_part, target, config),
-        own_validation=bool((labels.rows["split"] == "val").sum() == (prepared.rows["split"] == "val").sum()),
+        held_out=held_out,
     )
 
 
 def pick_target(labels: Labels, wanted: Target | None) -> Target:
-    """Whose grade is learned: as wanted, else the patient's where the data set states it.
+    """Whose grade is learned: as wanted, else the patient's where every data set states it.
 
     Raises:
-        InputError: the data set does not state the wanted grade.
+        InputError: a data set does not state the wanted grade, or none states any.
     """
-    if not labels.targets:
-        raise InputError(f"{labels.root} ({labels.layout}) has no grades: only drkit predict can use it")
+    graded = {name: part for name, part in (labels.datasets or {labels.title: labels}).items() if part.targets}
+    if not graded:
+        raise InputError(f"{labels.title} ({labels.layout}) has no grades: only drkit predict can use it")
     target: Target = wanted or ("patient" if "patient" in labels.targets else "eye")
-    if target not in labels.targets:
-        raise InputError(
-            f"{labels.root} ({labels.layout}) has one grade a photograph, the {labels.targets[0]}'s:"
-            f" choose --target {labels.targets[0]}"
-        )
+    for name, part in graded.items():
+        if target not in part.targets:
+            other = part.targets[0]
+            told = f"choose --target {other}" if other in labels.targets else "leave it out, the others state another"
+            raise InputError(f"{name} ({part.layout}) has one grade a photograph, the {other}'s: {told}")
     return target
 
 
@@ -213,7 +216,7 @@ def without_ungradable(labels: Labels) -> Labels:
 def _inputs(labels: Labels, start: Start, config: TrainingConfig) -> tuple[InputFormat, tuple[str, ...]]:
     """What the network is fed: as the run was whose weights it starts from, else as the backbone was."""
     if start.parent is None:
-        return input_format(start.backbone, config.size), read_steps(labels.root)
+        return input_format(start.backbone, config.size), read_shared_steps(labels.roots)
     parent = start.parent
     side = config.size or parent.architecture.side
     return InputFormat(side, parent.mean, parent.std), parent.steps
@@ -222,7 +225,7 @@ def _inputs(labels: Labels, start: Start, config: TrainingConfig) -> tuple[Input
 def _check_auxiliary(labels: Labels, target: Target, config: TrainingConfig) -> None:
     if config.auxiliary and len(labels.targets) < 2:
         raise InputError(
-            f"{labels.root} ({labels.layout}) states the {target}'s grade alone: --auxiliary needs both targets"
+            f"{labels.title} ({labels.layout}) states the {target}'s grade alone: --auxiliary needs both targets"
         )
 
 
@@ -238,7 +241,7 @@ def _check_patients(labels: Labels, trained: Sequence[str]) -> None:
     if torn:
         where = "more than one split" if "val" in trained else "train and in val or test"
         raise LeakageError(
-            f"{labels.root}: {len(torn)} patients stand in {where}: {first_few(torn)}: give each"
+            f"{labels.title}: {len(torn)} patients stand in {where}: {first_few(torn)}: give each"
             " patient one split (drkit check lists them all)"
         )
 
@@ -251,7 +254,7 @@ def _leave_out_ungraded(labels: Labels, target: Target, trained: Sequence[str]) 
     if num_left_out:
         warn(f"{num_left_out} training photographs have no {target} grade 0-4 and are left out of the training")
     if not (in_training & graded).any():
-        raise InputError(f"{labels.root} has no training photographs with the {target}'s grade")
+        raise InputError(f"{labels.title} has no training photographs with the {target}'s grade")
     return replace(labels, rows=labels.rows[~in_training | graded].reset_index(drop=True))
 
 

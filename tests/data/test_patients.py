@@ -1,5 +1,6 @@
 """Patients are never cut, and whoever is unknown is recognised by identical files."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drkit.data.patients import ensure_validation, hold_out_patients, name_unknown_patients
+from drkit.data.patients import assign_folds, hold_out_patients, hold_out_splits, name_unknown_patients
 from drkit.errors import InputError
 from drkit.records.labels import Labels, build_rows
+from drkit.records.layouts.joining import join_labels
 
 
 def _labels(patients: list[str | None], grades: list[int], split: str = "train", root: Path = Path()) -> Labels:
@@ -59,6 +61,63 @@ def test_identical_photographs_of_nobody_share_a_patient(tmp_path: Path) -> None
 def test_the_authors_validation_split_is_kept() -> None:
     labels = _labels([str(number) for number in range(10)], [0, 1] * 5)
     labels.rows.loc[:1, "split"] = "val"
-    assert ensure_validation(labels, "eye", 0.5, 0) is labels
+    kept, gave = hold_out_splits(labels, "eye", {"val": 0.5}, 0)
+    assert kept.rows.equals(labels.rows)
+    assert gave == {"val": ()}
     without = _labels([str(number) for number in range(10)], [0, 1] * 5)
-    assert (ensure_validation(without, "eye", 0.5, 0).rows["split"] == "val").sum() == 5
+    parted, gave = hold_out_splits(without, "eye", {"val": 0.5}, 0)
+    assert (parted.rows["split"] == "val").sum() == 5
+    assert gave == {"val": (without.root.name,)}
+
+
+def _two_data_sets(first: int, second: int) -> Labels:
+    """So many patients in each, two photographs each."""
+    parts = {}
+    for name, num in (("a", first), ("b", second)):
+        part = _labels(
+            [f"{name}{number // 2}" for number in range(2 * num)], [number // 2 % 3 for number in range(2 * num)]
+        )
+        parts[name] = replace(part, rows=part.rows.assign(image_id=name + part.rows["image_id"]))
+    return join_labels(parts)
+
+
+def test_each_data_set_gives_its_share_and_one_with_a_split_of_its_own_none() -> None:
+    labels = _two_data_sets(20, 10)
+    labels.rows.loc[40:41, "split"] = "val"
+    parted, gave = hold_out_splits(labels, "eye", {"val": 0.1, "test": 0.1}, 0)
+    counts = parted.rows.groupby(["dataset", "split"])["patient_id"].nunique()
+    assert counts.to_dict() == {
+        ("a", "train"): 16, ("a", "val"): 2, ("a", "test"): 2, ("b", "train"): 8, ("b", "val"): 1, ("b", "test"): 1,
+    }  # fmt: skip
+    assert gave == {"val": ("a",), "test": ("a", "b")}
+    assert (parted.rows.groupby("patient_id")["split"].nunique() == 1).all()
+
+
+def test_a_data_set_is_parted_alike_whichever_stand_beside_it_and_a_test_part_leaves_val_as_it_is() -> None:
+    both, shares = _two_data_sets(20, 10), {"val": 0.1, "test": 0.1}
+    alone = replace(both.by_dataset()["a"], datasets={})
+
+    def of_val(labels: Labels) -> set[str]:
+        return set(
+            labels.rows["image_id"][(labels.rows["split"] == "val") & labels.rows["image_id"].str.startswith("a")]
+        )
+
+    together = of_val(hold_out_splits(both, "eye", shares, 3)[0])
+    assert together == of_val(hold_out_splits(alone, "eye", shares, 3)[0])
+    assert together == of_val(hold_out_splits(alone, "eye", {"val": 0.1}, 3)[0])
+
+
+def test_a_data_set_of_one_patient_gives_none_unless_nothing_else_does() -> None:
+    _, gave = hold_out_splits(_two_data_sets(10, 1), "eye", {"val": 0.2}, 0)
+    assert gave == {"val": ("a",)}
+    with pytest.raises(InputError, match="none can be held out for split val"):
+        hold_out_splits(_two_data_sets(1, 1), "eye", {"val": 0.2}, 0)
+
+
+def test_folds_hold_their_share_of_each_data_set() -> None:
+    labels = _two_data_sets(30, 15)
+    counts = (
+        labels.rows.assign(fold=assign_folds(labels, "eye", 5, 0)).groupby(["dataset", "fold"])["patient_id"].nunique()
+    )
+    assert counts["a"].tolist() == [6] * 5
+    assert counts["b"].tolist() == [3] * 5

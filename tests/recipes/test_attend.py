@@ -66,7 +66,7 @@ def test_a_restored_run_grades_as_it_did(attending: AttendConfig, eyes: Path, tm
     opened = open_run(run)
     assert isinstance(opened.graders[0].attention, AttentionChain)
     assert opened.header.architecture.attention == "cbam:reduction=16:kernel=7,self:heads=2:reduction=4"
-    again = run_predict(run, PredictConfig(data=eyes, out=tmp_path / "again.parquet"))
+    again = run_predict(run, PredictConfig(data=[eyes], out=tmp_path / "again.parquet"))
     first, second = read_predictions(run), read_predictions(again.predictions)
     shared = second.rows.set_index("image_id").loc[first.rows["image_id"]]
     assert np.allclose(shared["score"], first.rows["score"], atol=1e-4)

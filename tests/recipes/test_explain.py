@@ -50,7 +50,7 @@ def patient_run(small_config: "TrainingConfig", tmp_path_factory: pytest.TempPat
 def explained(run_stem: Path, eyes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All of val, with proof and masks."""
     out = tmp_path_factory.mktemp("explained") / "gradcam"
-    config = ExplainConfig(eyes, split="val", out=out, faithfulness=True, lesions=eyes / "lesions", device="cpu")
+    config = ExplainConfig([eyes], split="val", out=out, faithfulness=True, lesions=eyes / "lesions", device="cpu")
     report = run_explain(run_stem, config)
     assert report.photographs == 8
     return out
@@ -105,7 +105,7 @@ def test_the_proof_and_the_lesions_have_figures_with_intervals(explained: Path) 
 def test_every_method_on_every_kind_of_grader(method: str, patient_run: Path, eyes: Path, tmp_path: Path) -> None:
     """A patient's photographs are explained together, on one scale, by the fold that did not see them."""
     chosen = read_predictions(patient_run).of_split("train").rows["image_id"].iloc[0]
-    config = ExplainConfig(eyes, (method,), Interest(ids=(chosen,)), out=tmp_path / "a", device="cpu")
+    config = ExplainConfig([eyes], (method,), Interest(ids=(chosen,)), out=tmp_path / "a", device="cpu")
     assert run_explain(patient_run, config).photographs == 4
     explanations = read_explanations(tmp_path / "a")
     rows = explanations.photographs
@@ -126,18 +126,18 @@ def test_one_fold_can_be_asked_and_says_when_it_has_seen_the_photograph(
     with listening(heard):
         for fold in (0, 1):
             interest = Interest(ids=(held_out_by_0,))
-            run_explain(patient_run, ExplainConfig(eyes, interest=interest, fold=fold, out=tmp_path / str(fold)))
+            run_explain(patient_run, ExplainConfig([eyes], interest=interest, fold=fold, out=tmp_path / str(fold)))
     assert [sentence for sentence in heard.warnings if "fold" in sentence] == [
         "fold 1 was trained on 1 of these photographs: leave --fold out to ask those that were not"
     ]
     with pytest.raises(UsageError, match="--fold 7"):
-        run_explain(patient_run, ExplainConfig(eyes, fold=7, out=tmp_path / "x"))
+        run_explain(patient_run, ExplainConfig([eyes], fold=7, out=tmp_path / "x"))
 
 
 def test_an_earlier_layer_gives_a_finer_map_and_an_unknown_one_is_refused(
     run_stem: Path, eyes: Path, tmp_path: Path
 ) -> None:
-    config = ExplainConfig(eyes, interest=Interest(worst=1), out=tmp_path / "a", device="cpu")
+    config = ExplainConfig([eyes], interest=Interest(worst=1), out=tmp_path / "a", device="cpu")
     run_explain(run_stem, config)
     run_explain(run_stem, replace(config, layer="blocks.0", out=tmp_path / "b"))
     sizes = []
@@ -151,7 +151,7 @@ def test_an_earlier_layer_gives_a_finer_map_and_an_unknown_one_is_refused(
 
 
 def test_the_same_again_and_other_photographs_leave_nothing_behind(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
-    config = ExplainConfig(eyes, interest=Interest(worst=2), out=tmp_path / "a", device="cpu")
+    config = ExplainConfig([eyes], interest=Interest(worst=2), out=tmp_path / "a", device="cpu")
     run_explain(run_stem, config)
     before = {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir() if path.name != "manifest.json"}
     with pytest.raises(OutputExistsError, match="--force"):
@@ -179,7 +179,7 @@ def test_a_planted_shortcut_raises_the_alarm(
         maps[:, :, :2, :2] = 1.0 + images[:, :1, :2, :2].detach()
         return maps
 
-    config = ExplainConfig(eyes, interest=Interest(worst=2), out=tmp_path / "a", device="cpu")
+    config = ExplainConfig([eyes], interest=Interest(worst=2), out=tmp_path / "a", device="cpu")
     monkeypatch.setattr(Grader, "maps", corner)
     report = run_explain(run_stem, config)
     assert len(report.alarms["gradcam"]) == 2
@@ -190,7 +190,7 @@ def test_a_planted_shortcut_raises_the_alarm(
 
 
 def test_mistakes_are_refused(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
-    config = ExplainConfig(eyes, out=tmp_path / "a", device="cpu")
+    config = ExplainConfig([eyes], out=tmp_path / "a", device="cpu")
     with pytest.raises(UsageError, match="unknown method 'gradcan': did you mean gradcam"):
         replace(config, methods=("gradcan",))
     with pytest.raises(UsageError, match="--target-grade predict: did you mean predicted"):
@@ -205,7 +205,7 @@ def test_mistakes_are_refused(run_stem: Path, eyes: Path, tmp_path: Path) -> Non
     other.mkdir()
     (other / "photo.jpg").write_bytes(next((eyes / "val").rglob("*.jpg")).read_bytes())
     with pytest.raises(InputError, match="name with --data the data set that the run has graded"):
-        run_explain(run_stem, replace(config, data=other))
+        run_explain(run_stem, replace(config, data=[other]))
 
 
 def test_the_command_answers_in_words_and_in_json(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
@@ -223,7 +223,9 @@ def test_the_command_answers_in_words_and_in_json(run_stem: Path, eyes: Path, tm
 
 
 def test_the_report_tells_the_proof_in_a_table(explained: Path, run_stem: Path, eyes: Path, tmp_path: Path) -> None:
-    config = ExplainConfig(eyes, ("eigencam",), Interest(worst=2), out=tmp_path / "a", faithfulness=True, device="cpu")
+    config = ExplainConfig(
+        [eyes], ("eigencam",), Interest(worst=2), out=tmp_path / "a", faithfulness=True, device="cpu"
+    )
     report = run_explain(run_stem, config)
     table = next(part for part in report.story() if isinstance(part, Table))
     assert [row[0] for row in table.rows] == ["eigencam", "noise of the same grain"]

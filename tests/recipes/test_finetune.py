@@ -88,7 +88,7 @@ def test_an_interrupted_training_ends_in_the_same_bytes(
 def test_a_killed_process_is_resumed_to_the_same_bytes(
     run_stem: Path, small_config: TrainingConfig, tmp_path: Path
 ) -> None:
-    options = ["--data", str(small_config.data), "--backbone", "test_efficientnet", "--weights", "none"]
+    options = ["--data", str(small_config.data[0]), "--backbone", "test_efficientnet", "--weights", "none"]
     options += ["--size", "64", "--epochs", "3", "--batch-size", "8", "--device", "cpu"]
     command = [sys.executable, "-m", "drkit", "finetune", *options, "--runs-dir", str(tmp_path), "--name", "small"]
     run = Run(tmp_path / "small")
@@ -105,7 +105,7 @@ def test_a_killed_process_is_resumed_to_the_same_bytes(
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_says_how_to_go_on(small_config: TrainingConfig, tmp_path: Path, sent: signal.Signals) -> None:
-    options = ["--data", str(small_config.data), "--backbone", "test_efficientnet", "--weights", "none"]
+    options = ["--data", str(small_config.data[0]), "--backbone", "test_efficientnet", "--weights", "none"]
     options += ["--size", "64", "--epochs", "500", "--device", "cpu", "--runs-dir", str(tmp_path)]
     command = [sys.executable, "-m", "drkit", "finetune", *options]
     process = subprocess.Popen(
@@ -146,22 +146,22 @@ def _copy(data: Path, target: Path) -> Path:
 def test_a_val_photograph_that_is_trained_on_is_marked_and_not_scored(
     small_config: TrainingConfig, tmp_path: Path
 ) -> None:
-    data = _copy(small_config.data, tmp_path / "data")
+    data = _copy(small_config.data[0], tmp_path / "data")
     trained, judged = (sorted((data / split).rglob("*.jpg"))[0] for split in ("train", "val"))
     judged.write_bytes(trained.read_bytes())
-    run = run_finetune(replace(small_config, data=data, epochs=1), RunPlace(tmp_path / "runs")).run
+    run = run_finetune(replace(small_config, data=[data], epochs=1), RunPlace(tmp_path / "runs")).run
     predictions = read_predictions(run)
     assert predictions.rows["image_id"][predictions.leaked_rows()].tolist() == [judged.stem]
 
 
 def test_a_patient_in_two_splits_is_refused(small_config: TrainingConfig, tmp_path: Path) -> None:
-    data = _copy(small_config.data, tmp_path / "data")
+    data = _copy(small_config.data[0], tmp_path / "data")
     patient = (data / "train.csv").read_text().splitlines()[1].split(",")[0]
     rows = (data / "val.csv").read_text().splitlines()
     first = rows[1].split(",")
     (data / "val.csv").write_text("\n".join([rows[0], ",".join([patient, *first[1:]]), *rows[2:]]) + "\n")
     with pytest.raises(LeakageError, match=f"1 patients stand in train and in val or test: {patient}"):
-        plan_finetune(replace(small_config, data=data), RunPlace(tmp_path / "runs"))
+        plan_finetune(replace(small_config, data=[data]), RunPlace(tmp_path / "runs"))
 
 
 def test_a_diverging_training_stops_and_keeps_what_was_good(small_config: TrainingConfig, tmp_path: Path) -> None:
@@ -219,8 +219,8 @@ def test_a_taken_name_is_refused_before_any_work(
 def test_unreadable_photographs_are_refused_and_nothing_is_written(
     small_config: TrainingConfig, tmp_path: Path
 ) -> None:
-    for path in sorted(small_config.data.rglob("*")):
-        target = tmp_path / "data" / path.relative_to(small_config.data)
+    for path in sorted(small_config.data[0].rglob("*")):
+        target = tmp_path / "data" / path.relative_to(small_config.data[0])
         if path.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(path.read_bytes())
@@ -228,7 +228,7 @@ def test_unreadable_photographs_are_refused_and_nothing_is_written(
     for path in cut:
         path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(InputError, match="2 photographs cannot be used"):
-        run_finetune(replace(small_config, data=tmp_path / "data"), RunPlace(tmp_path / "runs"))
+        run_finetune(replace(small_config, data=[tmp_path / "data"]), RunPlace(tmp_path / "runs"))
     assert not (tmp_path / "runs").exists()
 
 

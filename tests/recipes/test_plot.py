@@ -80,7 +80,7 @@ def test_runs_of_the_same_name_are_told_apart(run_stem: Path, tmp_path: Path) ->
 
 
 def test_errors_are_the_scores_farthest_from_the_reference(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
-    report = run_errors([run_stem], eyes, PictureConfig(tmp_path / "a.png", split="val"), num=5)
+    report = run_errors([run_stem], [eyes], PictureConfig(tmp_path / "a.png", split="val"), num=5)
     rows = read_predictions(run_stem).of_split("val").rows
     target = read_predictions(run_stem).meta.target
     distance = (rows["score"] - rows[f"{target}_grade"].astype(float)).abs()
@@ -91,24 +91,24 @@ def test_errors_are_the_scores_farthest_from_the_reference(run_stem: Path, eyes:
 
 
 def test_errors_take_their_explanations_from_a_folder(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
-    plain = run_errors([run_stem], eyes, PictureConfig(tmp_path / "a.png"), num=3)
+    plain = run_errors([run_stem], [eyes], PictureConfig(tmp_path / "a.png"), num=3)
     folder = tmp_path / "maps"
     folder.mkdir()
     photograph = next(eyes.rglob("*.jpg"))
     for item in plain.figures:
         (folder / f"{item['image_id']}.jpg").write_bytes(photograph.read_bytes())
-    explained = run_errors([run_stem], eyes, PictureConfig(tmp_path / "b.png"), num=3, explanations=folder)
+    explained = run_errors([run_stem], [eyes], PictureConfig(tmp_path / "b.png"), num=3, explanations=folder)
     pixels = [cv2.imread(str(report.picture)).size for report in (plain, explained)]
     assert pixels[1] > 1.8 * pixels[0]
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="has no picture of any of"):
-        run_errors([run_stem], eyes, PictureConfig(tmp_path / "c.png"), explanations=tmp_path / "empty")
+        run_errors([run_stem], [eyes], PictureConfig(tmp_path / "c.png"), explanations=tmp_path / "empty")
 
 
 def test_examples_are_of_their_grades_and_of_different_patients(eyes: Path, tmp_path: Path) -> None:
     from drkit.records.layouts import read_dataset
 
-    report = run_examples(eyes, PictureConfig(tmp_path / "a.png", seed=3), num=2)
+    report = run_examples([eyes], PictureConfig(tmp_path / "a.png", seed=3), num=2)
     rows = read_dataset(eyes).rows.set_index("image_id")
     assert [item["grade"] for item in report.figures] == [0, 1, 2, 3, 4]
     for item in report.figures:
@@ -116,7 +116,7 @@ def test_examples_are_of_their_grades_and_of_different_patients(eyes: Path, tmp_
         assert (chosen["eye_grade"] == item["grade"]).all()
         graded = rows[rows["eye_grade"] == item["grade"]]
         assert chosen["patient_id"].nunique() == min(2, graded["patient_id"].nunique())
-    again = run_examples(eyes, PictureConfig(tmp_path / "b.png", seed=3), num=2)
+    again = run_examples([eyes], PictureConfig(tmp_path / "b.png", seed=3), num=2)
     assert again.picture.read_bytes() == report.picture.read_bytes()
 
 
@@ -158,13 +158,13 @@ def test_errors_of_other_photographs_or_several_runs_are_refused(run_stem: Path,
     other.mkdir()
     (other / "elsewhere.jpg").write_bytes(next(eyes.rglob("*.jpg")).read_bytes())
     with pytest.raises(InputError, match="lacks 8 of the photographs that small has graded"):
-        run_errors([run_stem], other, PictureConfig(tmp_path / "a.png", split="val"))
+        run_errors([run_stem], [other], PictureConfig(tmp_path / "a.png", split="val"))
     with pytest.raises(InputError, match="states no grades"):
-        run_examples(other, PictureConfig(tmp_path / "a.png"))
+        run_examples([other], PictureConfig(tmp_path / "a.png"))
     copy = tmp_path / "copy.parquet"
     copy.write_bytes(run_stem.with_suffix(".parquet").read_bytes())
     with pytest.raises(UsageError, match="shows one run's: 2 were named"):
-        run_errors([run_stem, copy], eyes, PictureConfig(tmp_path / "a.png"))
+        run_errors([run_stem, copy], [eyes], PictureConfig(tmp_path / "a.png"))
 
 
 def test_the_commands_answer_people_and_programs(mixed: Path, tmp_path: Path) -> None:

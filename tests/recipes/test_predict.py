@@ -19,7 +19,7 @@ from drkit.training.config import TrainingConfig
 
 def test_predicting_again_gives_the_runs_own_predictions(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
     out = tmp_path / "again.parquet"
-    report = run_predict(run_stem, PredictConfig(eyes, split="val", out=out, device="cpu"))
+    report = run_predict(run_stem, PredictConfig([eyes], split="val", out=out, device="cpu"))
     own, again = read_predictions(run_stem).of_split("val"), read_predictions(out)
     assert again.rows["image_id"].tolist() == own.rows["image_id"].tolist()
     assert np.allclose(again.probabilities(), own.probabilities(), atol=1e-5)
@@ -34,11 +34,11 @@ def test_photographs_that_were_trained_on_are_told_by_content(run_stem: Path, ey
     seen = sorted((eyes / "train").rglob("*.jpg"))[:3]
     for number, path in enumerate(seen):
         (folder / f"photo{number}.jpg").write_bytes(path.read_bytes())
-    report = run_predict(run_stem, PredictConfig(folder, out=tmp_path / "a.parquet", device="cpu"))
+    report = run_predict(run_stem, PredictConfig([folder], out=tmp_path / "a.parquet", device="cpu"))
     assert report.trained_on == 3
     assert read_predictions(tmp_path / "a.parquet").leaked_rows().all()
     (folder / "new.jpg").write_bytes(next((eyes / "val").rglob("*.jpg")).read_bytes())
-    run_predict(run_stem, PredictConfig(folder, out=tmp_path / "b.parquet", device="cpu"))
+    run_predict(run_stem, PredictConfig([folder], out=tmp_path / "b.parquet", device="cpu"))
     again = read_predictions(tmp_path / "b.parquet")
     assert again.rows["image_id"][~again.leaked_rows()].tolist() == ["new"]
 
@@ -49,7 +49,7 @@ def test_a_checkpoint_that_the_record_does_not_vouch_for_is_refused(
     other = run_finetune(replace(small_config, seed=5, epochs=1), RunPlace(tmp_path, "small")).run
     Run(other).record.write_bytes(Run(run_stem).record.read_bytes())
     with pytest.raises(InputError, match="vouches for"):
-        run_predict(other, PredictConfig(eyes, out=tmp_path / "a.parquet"))
+        run_predict(other, PredictConfig([eyes], out=tmp_path / "a.parquet"))
 
 
 def test_a_plain_folder_needs_no_grades(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_plain_folder_needs_no_grades(run_stem: Path, eyes: Path, tmp_path: Pa
     folder.mkdir()
     photograph = read_photograph(next((eyes / "val").rglob("*.jpg")))
     (folder / "linkes Auge ü.png").write_bytes(encode_photograph(photograph, ".png"))
-    report = run_predict(run_stem, PredictConfig(folder, out=tmp_path / "a.parquet", device="cpu"))
+    report = run_predict(run_stem, PredictConfig([folder], out=tmp_path / "a.parquet", device="cpu"))
     rows = read_predictions(tmp_path / "a.parquet").rows
     assert rows["image_id"].tolist() == ["linkes Auge ü"]
     assert rows["patient_grade"].isna().all()
@@ -66,10 +66,10 @@ def test_a_plain_folder_needs_no_grades(run_stem: Path, eyes: Path, tmp_path: Pa
 
 def test_what_is_no_run_and_what_would_be_overwritten_are_refused(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a finished run"):
-        run_predict(tmp_path / "nothing", PredictConfig(eyes))
+        run_predict(tmp_path / "nothing", PredictConfig([eyes]))
     (tmp_path / "a.parquet").write_text("mine")
     with pytest.raises(OutputExistsError, match="--force"):
-        run_predict(run_stem, PredictConfig(eyes, out=tmp_path / "a.parquet"))
+        run_predict(run_stem, PredictConfig([eyes], out=tmp_path / "a.parquet"))
     assert (tmp_path / "a.parquet").read_text() == "mine"
 
 
@@ -79,7 +79,7 @@ def test_a_checkpoint_of_something_else_is_refused(run_stem: Path, eyes: Path, t
         (tmp_path / path.name).write_bytes(path.read_bytes())
     save_file({}, run.checkpoint())
     with pytest.raises(InputError, match="not a checkpoint of drkit's"):
-        run_predict(run.stem, PredictConfig(eyes, out=tmp_path / "a.parquet"))
+        run_predict(run.stem, PredictConfig([eyes], out=tmp_path / "a.parquet"))
     assert not (tmp_path / "a.parquet").exists()
 
 
@@ -89,16 +89,16 @@ def test_a_run_applies_its_preprocessing_to_raw_photographs_and_to_no_other(
     cropped, greened = tmp_path / "cropped", tmp_path / "greened"
     for out, steps in ((cropped, "circle-crop,gamma"), (greened, "green")):
         run_preprocess(PreprocessConfig(eyes, out, steps, 64, "png", workers=1))
-    run = run_finetune(replace(small_config, data=cropped, epochs=1), RunPlace(tmp_path / "runs")).run
+    run = run_finetune(replace(small_config, data=[cropped], epochs=1), RunPlace(tmp_path / "runs")).run
     answers = []
     for data in (eyes, cropped):
         out = tmp_path / f"{data.name}.parquet"
-        report = run_predict(run, PredictConfig(data, split="val", out=out, device="cpu"))
+        report = run_predict(run, PredictConfig([data], split="val", out=out, device="cpu"))
         assert report.trained_on == 0
         answers.append(read_predictions(out).rows.set_index("image_id")["score"].sort_index())
     assert np.allclose(answers[0], answers[1], atol=1e-5)
-    whole = run_predict(run, PredictConfig(eyes, out=tmp_path / "all.parquet", device="cpu"))
+    whole = run_predict(run, PredictConfig([eyes], out=tmp_path / "all.parquet", device="cpu"))
     assert whole.trained_on == 32  # told by the originals' content, though others were trained on
     with pytest.raises(InputError, match=r"went through .*green, but the run learned .* after circle-crop"):
-        run_predict(run, PredictConfig(greened, out=tmp_path / "no.parquet"))
+        run_predict(run, PredictConfig([greened], out=tmp_path / "no.parquet"))
     assert not (tmp_path / "no.parquet").exists()

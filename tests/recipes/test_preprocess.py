@@ -69,7 +69,7 @@ def test_it_writes_a_data_set_with_the_same_labels(config: PreprocessConfig, eye
 def test_what_is_written_is_what_apply_steps_gives(config: PreprocessConfig, eyes: Path) -> None:
     run_preprocess(replace(config, format="png"))
     steps = read_steps(config.out)
-    sources = read_source_hashes(config.out)
+    sources = read_source_hashes([config.out])
 
     assert steps[1] == "resize:size=64"
     rows = zip(read_dataset(eyes).paths(), read_dataset(config.out).paths(), strict=True)

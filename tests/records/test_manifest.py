@@ -45,7 +45,7 @@ def test_plan_and_manifest_read_back_as_written(tmp_path: Path) -> None:
     assert records.read_manifest(tmp_path) == written
     assert records.read_plan(tmp_path) is None
     assert records.read_steps(tmp_path) == STEPS
-    assert records.read_source_hashes(tmp_path) == {tmp_path / "images/b.png": "5" * 64}
+    assert records.read_source_hashes([tmp_path]) == {tmp_path / "images/b.png": "5" * 64}
 
 
 def test_plans_differ_in_anything() -> None:
@@ -89,13 +89,13 @@ def test_a_photograph_that_was_changed_or_lost_is_not_finished(tmp_path: Path) -
 
 
 def test_steps_are_applied_to_raw_photographs_only(tmp_path: Path) -> None:
-    assert records.steps_to_apply(tmp_path, STEPS) == STEPS
+    assert records.steps_to_apply([tmp_path], STEPS) == STEPS
     records.write_manifest(tmp_path, PLAN, [record_of(tmp_path, "b")])
 
-    assert records.steps_to_apply(tmp_path, STEPS) == ()
+    assert records.steps_to_apply([tmp_path], STEPS) == ()
     for other in (STEPS[:1], (), (*STEPS, "green")):
         with pytest.raises(InputError, match="the run learned from photographs"):
-            records.steps_to_apply(tmp_path, other)
+            records.steps_to_apply([tmp_path], other)
 
 
 def test_an_unfinished_data_set_is_refused(tmp_path: Path) -> None:

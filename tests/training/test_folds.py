@@ -17,7 +17,7 @@ from drkit.recipes.finetune import RunPlace, run_finetune
 from drkit.recipes.predict import PredictConfig, grade_dataset
 from drkit.records.checkpoint import read_checkpoint
 from drkit.records.history import read_history
-from drkit.records.layouts import read_dataset
+from drkit.records.layouts import read_datasets
 from drkit.records.predictions import Predictions, read_predictions
 from drkit.records.runs import Run
 from drkit.training import workbench
@@ -45,7 +45,7 @@ def test_every_photograph_is_held_out_once_and_no_patient_is_torn(
     small_config: TrainingConfig, folds: int, over: str, choose: str
 ) -> None:
     options = replace(small_config, folds=folds, folds_over=over, choose=choose)
-    plan = plan_training(read_dataset(small_config.data), options)
+    plan = plan_training(read_datasets(small_config.data), options)
     rows = plan.labels.rows
     wanted = np.flatnonzero(rows["split"].isin(over.split("+")))
     assert sorted(np.concatenate([parts.held_out for parts in plan.parts])) == wanted.tolist()
@@ -71,7 +71,7 @@ def test_folds_have_their_share_of_every_grade() -> None:
 
 
 def test_the_runs_rows_say_who_held_them_out(folded: Run, config: TrainingConfig) -> None:
-    plan, rows = plan_training(read_dataset(config.data), config), read_predictions(folded.stem).rows
+    plan, rows = plan_training(read_datasets(config.data), config), read_predictions(folded.stem).rows
     fold = rows.set_index("image_id")["fold"]
     for parts in plan.parts:
         held_out = plan.labels.rows["image_id"].iloc[parts.held_out]
@@ -146,7 +146,7 @@ def _made_up(plan: TrainingPlan, seed: int = 0) -> list[Fitted]:
 @pytest.fixture
 def plan(config: TrainingConfig) -> TrainingPlan:
     options = replace(config, folds=3, folds_over="train+val", unit="image")
-    return plan_training(read_dataset(config.data), options)
+    return plan_training(read_datasets(config.data), options)
 
 
 def _with_grades(plan: TrainingPlan, grades: np.ndarray) -> TrainingPlan:
@@ -226,15 +226,15 @@ def _leaked(predictions: Predictions) -> set[str]:
 
 
 def test_a_test_photograph_that_a_fold_was_trained_on_is_marked(config: TrainingConfig, tmp_path: Path) -> None:
-    data = _copy(config.data, tmp_path / "data")
+    data = _copy(config.data[0], tmp_path / "data")
     trained, judged = (sorted((data / split).rglob("*.jpg"))[0] for split in ("train", "test"))
     judged.write_bytes(trained.read_bytes())
-    report = run_finetune(replace(config, data=data, epochs=1), RunPlace(tmp_path / "runs"))
+    report = run_finetune(replace(config, data=[data], epochs=1), RunPlace(tmp_path / "runs"))
     assert _leaked(read_predictions(report.run)) == {judged.stem}
 
 
 def test_a_patient_of_val_and_test_is_refused_where_val_is_trained_on(config: TrainingConfig) -> None:
-    labels = read_dataset(config.data)
+    labels = read_datasets(config.data)
     patients = labels.rows.groupby("split")["patient_id"].first()
     labels.rows.loc[labels.rows["patient_id"] == patients["test"], "patient_id"] = patients["val"]
     plan_training(labels, config)  # nobody of train
@@ -243,7 +243,7 @@ def test_a_patient_of_val_and_test_is_refused_where_val_is_trained_on(config: Tr
 
 
 def test_an_ungraded_val_photograph_is_left_out_where_val_is_trained_on(config: TrainingConfig) -> None:
-    labels = read_dataset(config.data)
+    labels = read_datasets(config.data)
     first = labels.rows.index[labels.rows["split"] == "val"][0]
     labels.rows.loc[first, "gradable"] = False
     name = labels.rows.loc[first, "image_id"]

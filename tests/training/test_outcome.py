@@ -8,7 +8,7 @@ import numpy as np
 from drkit.inference import run_units
 from drkit.models.restoring import open_run
 from drkit.recipes.finetune import RunPlace, run_finetune
-from drkit.records.layouts import read_dataset
+from drkit.records.layouts import read_datasets
 from drkit.records.predictions import read_predictions
 from drkit.training.config import TrainingConfig
 from drkit.training.plan import plan_training
@@ -23,7 +23,7 @@ def test_each_row_keeps_the_activations_of_its_own_photograph(small_config: Trai
     )  # fmt: skip
     run = run_finetune(config, RunPlace(tmp_path, "all")).run
     predictions = read_predictions(run)
-    plan = plan_training(read_dataset(config.data), config)
+    plan = plan_training(read_datasets(config.data), config)
     photographs, grader = prepare(plan).photographs, open_run(run).graders[0]
     told = run_units(grader, lambda rows: [photographs.plain(rows)], plan.units, np.arange(len(plan.units)))
     names = plan.labels.rows["image_id"].to_numpy()[told.rows]

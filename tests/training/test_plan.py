@@ -8,13 +8,13 @@ import pytest
 from drkit import talk
 from drkit.errors import InputError, UsageError
 from drkit.records.labels import Labels, build_rows
-from drkit.records.layouts import read_dataset
+from drkit.records.layouts import read_datasets
 from drkit.training.config import TrainingConfig
 from drkit.training.plan import plan_training
 
 
 def test_parts_never_share_a_patient(small_config: TrainingConfig) -> None:
-    plan = plan_training(read_dataset(small_config.data), replace(small_config, choose="inner"))
+    plan = plan_training(read_datasets(small_config.data), replace(small_config, choose="inner"))
     patients = plan.labels.rows["patient_id"]
     (parts,) = plan.parts
     train, inner, val = (set(patients.iloc[rows]) for rows in (parts.train, parts.inner, parts.val))
@@ -25,7 +25,7 @@ def test_parts_never_share_a_patient(small_config: TrainingConfig) -> None:
 def test_the_patients_grade_is_the_default_and_the_eyes_where_it_is_the_only_one(
     small_config: TrainingConfig, tmp_path: Path
 ) -> None:
-    labels = read_dataset(small_config.data)
+    labels = read_datasets(small_config.data)
     assert plan_training(labels, small_config).target == "patient"
     only_eyes = replace(labels, targets=("eye",))
     assert plan_training(only_eyes, small_config).target == "eye"
@@ -40,11 +40,11 @@ def test_batch_norms_keep_the_statistics_that_weights_bring(small_config: Traini
     assert not small_config.keeps_statistics
     assert replace(small_config, weights="imagenet").keeps_statistics
     assert not replace(small_config, weights="imagenet", norms="batch").keeps_statistics
-    assert plan_training(read_dataset(small_config.data), small_config).identity()["norms"] == "batch"
+    assert plan_training(read_datasets(small_config.data), small_config).identity()["norms"] == "batch"
 
 
 def test_ungradable_photographs_are_not_trained_on(small_config: TrainingConfig) -> None:
-    labels = read_dataset(small_config.data)
+    labels = read_datasets(small_config.data)
     first = labels.rows.index[labels.rows["split"] == "train"][0]
     labels.rows.loc[first, "gradable"] = False
 
@@ -71,12 +71,12 @@ def test_without_a_validation_split_patients_are_held_out_and_named(
         split=["train"] * 20,
     )
     plan = plan_training(Labels(rows, tmp_path, "test", ("eye",)), small_config)
-    assert not plan.own_validation
+    assert plan.held_out == {"val": (tmp_path.name,)}
     assert len(plan.parts[0].val) == 4
 
 
 def test_options_that_contradict_are_refused(small_config: TrainingConfig) -> None:
-    labels = read_dataset(small_config.data)
+    labels = read_datasets(small_config.data)
     for options, sentence in (
         ({"choose": "last", "patience": 2}, "--choose last"),
         ({"loss": "cross-entropi"}, "unknown loss 'cross-entropi': did you mean cross-entropy"),
@@ -100,7 +100,7 @@ def test_options_that_contradict_are_refused(small_config: TrainingConfig) -> No
 
 
 def test_identity_knows_what_changes_the_weights_and_nothing_else(small_config: TrainingConfig) -> None:
-    labels = read_dataset(small_config.data)
+    labels = read_datasets(small_config.data)
     same = plan_training(labels, replace(small_config, workers=3, device="auto")).identity()
     assert plan_training(labels, small_config).identity() == same
     assert plan_training(labels, replace(small_config, seed=1)).identity() != same

@@ -18,7 +18,7 @@ from drkit.models.restoring import open_run
 from drkit.recipes.finetune import RunPlace, run_finetune
 from drkit.recipes.predict import PredictConfig, grade_dataset
 from drkit.records.checkpoint import Architecture
-from drkit.records.layouts import read_dataset
+from drkit.records.layouts import read_datasets
 from drkit.records.predictions import read_predictions
 from drkit.training import sources
 from drkit.training.config import TrainingConfig
@@ -43,7 +43,7 @@ def test_only_photographs_that_are_trained_on_are_ever_changed(
     monkeypatch.setattr(sources, "draw", spy)
     config = replace(small_config, epochs=1, **options)  # type: ignore[arg-type]
     run_finetune(config, RunPlace(tmp_path))
-    plan = plan_training(read_dataset(config.data), config)
+    plan = plan_training(read_datasets(config.data), config)
     names = plan.labels.rows["image_id"]
     trained = set(names.iloc[np.concatenate([parts.train for parts in plan.parts])])
     assert changed == (trained if not options.get("freeze") else set(names.iloc[plan.fitted]))
@@ -64,7 +64,7 @@ def test_predictions_are_the_same_for_any_batch_size_and_augmentation(
 def test_eight_views_do_not_care_how_a_photograph_is_laid(small_config: TrainingConfig, unit: str) -> None:
     """With --tta the answer is the same for the mirror image and for each quarter turn."""
     config = replace(small_config, unit=unit, loss="cross-entropy")  # type: ignore[arg-type]
-    plan = plan_training(read_dataset(config.data), config)
+    plan = plan_training(read_datasets(config.data), config)
     bench = prepare(plan)
 
     def grade(lay: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

@@ -14,7 +14,7 @@ from drkit.recipes.finetune import RunPlace, plan_finetune, run_finetune
 from drkit.recipes.preprocess import PreprocessConfig, run_preprocess
 from drkit.recipes.synth import SynthConfig, run_synth
 from drkit.records.checkpoint import read_checkpoint, write_checkpoint
-from drkit.records.layouts import read_dataset
+from drkit.records.layouts import read_dataset, read_datasets
 from drkit.records.predictions import read_predictions
 from drkit.records.provenance import sha256_file
 from drkit.records.runs import UNKNOWN_PHOTOGRAPHS, Run, read_run_record, write_run_record
@@ -46,7 +46,7 @@ def second_eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stage_one(small_config: TrainingConfig, second_eyes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run on the other patients, of another side and normalisation."""
     place = RunPlace(tmp_path_factory.mktemp("runs"), "one")
-    run = Run(run_finetune(replace(small_config, data=second_eyes, size=48, epochs=1, choose="last"), place).run)
+    run = Run(run_finetune(replace(small_config, data=[second_eyes], size=48, epochs=1, choose="last"), place).run)
     tensors, header = read_checkpoint(run.checkpoint())
     steps = ("circle-crop", "clahe:clip=2:tiles=8")
     marked = replace(header, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6), steps=steps)
@@ -62,7 +62,7 @@ def second_stage(small_config: TrainingConfig, stage_one: Path) -> TrainingConfi
 
 
 def _plan(config: TrainingConfig) -> TrainingPlan:
-    return plan_training(read_dataset(config.data), config)
+    return plan_training(read_datasets(config.data), config)
 
 
 def test_a_run_brings_backbone_side_normalisation_and_preprocessing(second_stage: TrainingConfig) -> None:
@@ -104,12 +104,12 @@ def test_a_preprocessed_data_set_is_not_preprocessed_again(
 ) -> None:
     done = tmp_path / "done"
     steps = "circle-crop,clahe:clip=2:tiles=8"
-    run_preprocess(PreprocessConfig(small_config.data, done, steps=steps, size=64, workers=1))
+    run_preprocess(PreprocessConfig(small_config.data[0], done, steps=steps, size=64, workers=1))
     tensors, header = read_checkpoint(stage_one)
-    taken = _plan(replace(small_config, data=done)).steps
+    taken = _plan(replace(small_config, data=[done])).steps
     assert taken
     write_checkpoint(tmp_path / "one.safetensors", tensors, replace(header, steps=taken), force=True)
-    plan = _plan(replace(second_stage, data=done, weights=str(tmp_path / "one.safetensors")))
+    plan = _plan(replace(second_stage, data=[done], weights=str(tmp_path / "one.safetensors")))
     assert (plan.steps, plan.pending_steps) == (taken, ())
 
 
@@ -144,7 +144,7 @@ def swapped(eyes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_weights_that_saw_the_photographs_to_be_scored_are_refused(
     run_stem: Path, small_config: TrainingConfig, swapped: Path, tmp_path: Path
 ) -> None:
-    config = replace(small_config, data=swapped, weights=str(run_stem), epochs=1)
+    config = replace(small_config, data=[swapped], weights=str(run_stem), epochs=1)
     with pytest.raises(
         LeakageError, match="the weights were trained on 32 photographs that this training would be scored"
     ):
@@ -155,7 +155,7 @@ def test_weights_that_saw_the_photographs_to_be_scored_are_refused(
 def test_with_leave_they_are_marked_and_not_scored(
     run_stem: Path, small_config: TrainingConfig, swapped: Path, tmp_path: Path
 ) -> None:
-    config = replace(small_config, data=swapped, weights=str(run_stem), epochs=1, allow_seen=True)
+    config = replace(small_config, data=[swapped], weights=str(run_stem), epochs=1, allow_seen=True)
     ear = Ear()
     with talk.listening(ear):
         report = run_finetune(config, RunPlace(tmp_path, "a"))
@@ -170,10 +170,10 @@ def test_grandparents_count(
     run_stem: Path, second_stage: TrainingConfig, second_eyes: Path, swapped: Path, tmp_path: Path
 ) -> None:
     """A run on other patients that itself started from one on these is no clean start."""
-    middle = replace(second_stage, data=second_eyes, weights=str(run_stem))
+    middle = replace(second_stage, data=[second_eyes], weights=str(run_stem))
     child = run_finetune(middle, RunPlace(tmp_path, "middle")).run
     with pytest.raises(LeakageError, match="the weights were trained on 32 photographs"):
-        run_finetune(replace(second_stage, data=swapped, weights=str(child)), RunPlace(tmp_path, "last"))
+        run_finetune(replace(second_stage, data=[swapped], weights=str(child)), RunPlace(tmp_path, "last"))
 
 
 def test_with_folds_the_training_photographs_are_scored_too(
@@ -268,7 +268,7 @@ def test_an_unshared_run_is_carried_on_backbone_by_backbone(
     small_config: TrainingConfig, second_eyes: Path, tmp_path: Path
 ) -> None:
     config = replace(
-        small_config, data=second_eyes, unit="eye", unshared=True, fusion="concat", epochs=1, choose="last"
+        small_config, data=[second_eyes], unit="eye", unshared=True, fusion="concat", epochs=1, choose="last"
     )
     run = run_finetune(config, RunPlace(tmp_path, "dual")).run
     tensors, _ = read_checkpoint(Run(run).checkpoint())

@@ -17,7 +17,7 @@ from drkit.plotting.gallery import Shown, show_examples
 from drkit.plotting.report.page import Block, Details, Grid, Paragraph, Picture, Pictures, Section, embed_photograph
 from drkit.plotting.report.sources import Source
 from drkit.records.labels import Labels
-from drkit.records.layouts import read_dataset
+from drkit.records.layouts import read_datasets
 from drkit.records.layouts.survey import survey_dataset
 from drkit.reporting import Table
 
@@ -40,26 +40,26 @@ class DataSet:
     hashes: Mapping[str, str] = field(default_factory=dict)
 
 
-def audit_data(path: Path, sources: Sequence[Source]) -> DataSet:
-    """Read a data set, look at every photograph, and hold the runs against it.
+def audit_data(paths: Sequence[Path], sources: Sequence[Source]) -> DataSet:
+    """Read data sets, look at every photograph, and hold the runs against it.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: they cannot be read.
     """
-    labels = read_dataset(path)
-    survey = survey_dataset(path)
-    rows = call_the_roll([(path, survey)])
+    labels = read_datasets(paths)
+    surveys = [(path, survey_dataset(path)) for path in paths]
+    rows = call_the_roll(surveys)
     sights = look_at_all(rows["path"].dropna().tolist())
     originals = hash_originals(rows, sights)
-    findings = [finding_of_flaw(flaw, str(path)) for flaw in survey.flaws]
+    findings = [finding_of_flaw(flaw, str(path)) for path, survey in surveys for flaw in survey.flaws]
     findings += find_contradictions(rows)
     findings += find_poor_photographs(rows, sights)
     findings += find_copy_findings(find_copies(rows, sights))
     for source in sources:
         if "trained_on_photographs" in source.record:
             findings += find_trained_photographs(rows, originals, read_graded(source.path))
-    known = rows[rows["path"].notna()]
-    hashes = {originals[path]: image_id for path, image_id in zip(known["path"], known["image_id"], strict=True)}
+    known = zip(labels.rows["path"], labels.rows["image_id"], strict=True)
+    hashes = {originals[path]: image_id for path, image_id in known}
     return DataSet(labels, by_severity(findings), hashes)
 
 

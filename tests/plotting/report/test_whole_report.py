@@ -102,7 +102,7 @@ def test_the_same_inputs_make_the_same_bytes(write_run, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("undrawn")
 def test_with_data_it_shows_photographs_and_the_audit(write_run, eyes: Path, tmp_path: Path) -> None:
-    report, reader = _write(ReportInputs((write_run(),), eyes), tmp_path / "report.html")
+    report, reader = _write(ReportInputs((write_run(),), (eyes,)), tmp_path / "report.html")
     photographs = [source for source in reader.sources if "jpeg" in source]
     assert len(photographs) > 8
     for source in photographs[:3]:
@@ -121,7 +121,7 @@ def test_photographs_a_run_was_trained_on_are_named(write_run, eyes: Path, tmp_p
 
     row = read_dataset(eyes).of_split("val").rows.iloc[0]
     run = write_run(record={"trained_on_photographs": [sha256_file(Path(row["path"]))]})
-    _, reader = _write(ReportInputs((run,), eyes), tmp_path / "report.html")
+    _, reader = _write(ReportInputs((run,), (eyes,)), tmp_path / "report.html")
     assert "trained-on-photograph" in reader.text
     assert f"{sha256_file(Path(row['path']))}  {row['image_id']}" in reader.text
 
@@ -201,7 +201,7 @@ BESIDES = ("beyond_noise", "after_randomising")
 @pytest.mark.usefixtures("undrawn")
 def test_explanations_are_shown_with_their_proof(write_run, eyes: Path, tmp_path: Path) -> None:
     folder = _explain(tmp_path / "explanations")
-    inputs = ReportInputs((write_run(),), eyes, (folder,))
+    inputs = ReportInputs((write_run(),), (eyes,), (folder,))
     _, reader = _write(inputs, tmp_path / "report.html")
     for told in (
         "Explanations: task (e)",
@@ -214,7 +214,7 @@ def test_explanations_are_shown_with_their_proof(write_run, eyes: Path, tmp_path
         "denser outside the fundus disc",
     ):
         assert told in reader.text
-    _, bare = _write(ReportInputs(inputs.files, None, (folder,)), tmp_path / "bare.html")
+    _, bare = _write(ReportInputs(inputs.files, (), (folder,)), tmp_path / "bare.html")
     assert not any("jpeg" in source for source in bare.sources)
 
 

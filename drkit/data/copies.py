@@ -1,0 +1,136 @@
+"""Copies of one photograph: their grades must agree, and they never stand on two sides of a split."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from drkit.errors import InputError
+from drkit.grades import SPLITS, Target
+from drkit.images.files import read_content
+from drkit.records.labels import Labels
+from drkit.records.manifest import read_source_hashes
+from drkit.records.provenance import sha256_bytes
+from drkit.talk import warn
+
+
+def number_contents(paths: Sequence[Path], originals: Mapping[Path, str] | None = None) -> np.ndarray:
+    """int64 (N,): equal numbers for photographs that are the same byte for byte.
+
+    Args:
+        paths: N photographs; only those that share their size with another are read.
+        originals: SHA-256 of what preprocess made a photograph from, which then counts instead of the file.
+
+    Raises:
+        InputError: a photograph cannot be read.
+    """
+    known = originals or {}
+    keys = pd.Series([known.get(path) or _size(path) for path in paths], dtype="object")
+    to_read = np.flatnonzero(keys.duplicated(keep=False) & ~keys.isin(known.values())).tolist()
+    keys.iloc[to_read] = [sha256_bytes(read_content(paths[row])) for row in to_read]
+    return pd.factorize(keys)[0].astype(np.int64)
+
+
+def keep_copies_together(labels: Labels) -> Labels:
+    """Labels in which photographs that several data sets share are of one patient, in one split, with one grade.
+
+    Args:
+        labels: Photographs, every one with a patient.
+
+    Raises:
+        InputError: data sets contradict each other on a photograph's grade, or a photograph cannot be read.
+    """
+    shared = number_shared(labels)
+    check_grades_agree(labels, shared)
+    return unite_patients(labels, shared)
+
+
+def number_shared(labels: Labels) -> np.ndarray:
+    """int64 (N,): equal numbers for photographs that data sets have in common, byte for byte.
+
+    Identical photographs of one data set alone have different numbers.
+
+    Raises:
+        InputError: a photograph cannot be read.
+    """
+    if not labels.datasets:
+        return np.arange(len(labels))
+    content = number_contents(labels.paths(), read_source_hashes(labels.roots))
+    is_shared = labels.dataset_names().groupby(content).transform("nunique").to_numpy() > 1
+    return np.where(is_shared, content, content.size + np.arange(content.size))
+
+
+def check_grades_agree(labels: Labels, copies: np.ndarray) -> None:
+    """Hold that no photograph has two grades.
+
+    Args:
+        labels: N photographs.
+        copies: (N,) equal numbers for copies of one photograph.
+
+    Raises:
+        InputError: some have.
+    """
+    for target in get_args(Target):
+        grades = labels.grades(target).where(labels.rows["gradable"])
+        is_odd = (grades.groupby(copies).transform("nunique") > 1).to_numpy() & grades.notna().to_numpy()
+        if is_odd.any():
+            first = np.flatnonzero(is_odd & (copies == copies[is_odd.argmax()]))
+            other = first[grades.iloc[first].ne(grades.iloc[first[0]]).to_numpy()][0]
+            told = " but ".join(_describe(labels, row, grades.iloc[row]) for row in (first[0], other))
+            raise InputError(
+                f"data sets contradict each other on the {target} grade of {len(np.unique(copies[is_odd]))}"
+                f" photographs that they share, for example {told}: correct one, or leave it empty there"
+            )
+
+
+def unite_patients(labels: Labels, copies: np.ndarray) -> Labels:
+    """Let copies of one photograph be of one patient, who stands in one split.
+
+    Where the data sets' own splits part them, the patient stays where least is learned from it: in test rather than
+    val, in val rather than train. Photographs of that patient in other splits are left out, with a warning.
+
+    Args:
+        labels: N photographs, every one with a patient.
+        copies: (N,) equal numbers for copies of one photograph.
+    """
+    patient = pd.factorize(labels.rows["patient_id"])[0]
+    united = _connect(patient, copies)[patient]
+    is_several = pd.Series(patient).groupby(united).transform("nunique").to_numpy() > 1
+    if not is_several.any():
+        return labels
+    side = labels.rows["split"].map({split: number for number, split in enumerate(SPLITS)}).astype(int)
+    stays = ~is_several | (side == side.groupby(united).transform("max")).to_numpy()
+    if not stays.all():
+        warn(
+            f"{int((~stays).sum())} photographs are left out: their patients have photographs in val or test, too, of"
+            " which copies stand here"
+        )
+    rows, united, is_several = labels.rows[stays].reset_index(drop=True), united[stays], is_several[stays]
+    first = rows["patient_id"].groupby(united).transform("first")
+    rows["patient_id"] = rows["patient_id"].mask(is_several, first)
+    return replace(labels, rows=rows)
+
+
+def _connect(patient: np.ndarray, copies: np.ndarray) -> np.ndarray:
+    """For each patient the number of the patients that copies connect it with, by way of others, too."""
+    num_patients, photograph = patient.max() + 1, np.unique(copies, return_inverse=True)[1]
+    size = num_patients + photograph.max() + 1
+    links = coo_array((np.ones(len(patient)), (patient, num_patients + photograph)), shape=(size, size))
+    return connected_components(links, directed=False)[1][:num_patients]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _describe(labels: Labels, row: int, grade: int) -> str:
+    told = labels.rows.iloc[row]
+    return f"{told['image_id']} in {labels.dataset_names().iloc[row]} has {grade}"

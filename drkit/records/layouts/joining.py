@@ -1,0 +1,115 @@
+"""Several data sets read as one."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from drkit import talk
+from drkit.errors import UsageError
+from drkit.grades import TARGETS, Target
+from drkit.records.labels import DATASET, Labels, check_rows
+from drkit.records.layouts.reading import read_dataset
+
+
+def read_datasets(paths: Sequence[Path]) -> Labels:
+    """Read one data set, or several as one.
+
+    A data set is called as its folder. Image ids and patients that stand in several data sets get that name in front,
+    so that ids are unique and patients of different data sets are different.
+
+    Args:
+        paths: Folders, or CSVs for that table alone; layouts may differ.
+
+    Returns:
+        As `read_dataset` for a single path; of several, rows with the column `dataset`, in the order of `paths`.
+
+    Raises:
+        UsageError: a data set is named twice.
+        InputError: as `read_dataset`.
+    """
+    parts = [read_dataset(path) for path in paths]
+    if len(parts) == 1:
+        return parts[0]
+    _check_named_once(paths, parts)
+    names = name_folders([labels.root for labels in parts])
+    return join_labels(dict(zip(names, parts, strict=True)))
+
+
+def join_labels(parts: Mapping[str, Labels]) -> Labels:
+    """The photographs of several data sets, by name, as one."""
+    tables = [labels.rows.assign(dataset=pd.array([name] * len(labels), "string")) for name, labels in parts.items()]
+    types = {column: kind for table in tables for column, kind in table.dtypes.items()}
+    rows = pd.concat(tables, ignore_index=True).astype(types)
+    shared = rows["image_id"].duplicated(keep=False)
+    if shared.any():
+        example = rows[shared].iloc[0]
+        talk.say(
+            f"{rows['image_id'][shared].nunique()} image ids stand in several data sets: there the data set's name is"
+            f" put in front, as in {example[DATASET]}-{example['image_id']}"
+        )
+    for column in ("image_id", "patient_id"):
+        rows[column] = _tell_apart(rows, column)
+    check_rows(rows, " + ".join(parts))
+    return Labels(
+        rows,
+        root=_common_folder([labels.root for labels in parts.values()]),
+        layout=" + ".join(labels.layout for labels in parts.values()),
+        targets=_shared_targets([labels.targets for labels in parts.values()]),
+        datasets=dict(parts),
+    )
+
+
+def name_folders(folders: Sequence[Path]) -> list[str]:
+    """Different names for different folders: their own, with those above where several are called the same.
+
+    `a/APTOS` and `b/APTOS` become `a-APTOS` and `b-APTOS`.
+    """
+    own = [folder.name for folder in folders]
+    for depth in range(1, max(len(folder.parts) for folder in folders) + 1):
+        longer = ["-".join(folder.parts[-depth:]) for folder in folders]
+        names = [long if own.count(name) > 1 else name for long, name in zip(longer, own, strict=True)]
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
+def _check_named_once(paths: Sequence[Path], parts: Sequence[Labels]) -> None:
+    """Hold that no photograph is read twice, links to folders resolved.
+
+    Raises:
+        UsageError: two paths are of one folder, or list one file.
+    """
+    folders: dict[str, Path] = {}
+    for path, labels in zip(paths, parts, strict=True):
+        folder = os.path.realpath(labels.root)
+        if folder in folders:
+            raise UsageError(f"{folders[folder]} and {path} are the same data set: name it once, by its folder")
+        folders[folder] = path
+    files: dict[str, Path] = {}
+    for (folder, path), labels in zip(folders.items(), parts, strict=True):
+        own = {f"{folder}{os.sep}{os.path.relpath(photograph, labels.root)}" for photograph in labels.rows["path"]}
+        shared = sorted(own & files.keys())
+        if shared:
+            raise UsageError(f"{files[shared[0]]} and {path} both hold {shared[0]}: name one of them")
+        files |= dict.fromkeys(own, path)
+
+
+def _tell_apart(rows: pd.DataFrame, column: str) -> pd.Series:
+    """The ids of a column, with the data set's name in front of those that stand in several."""
+    several = rows.groupby(column)[DATASET].transform("nunique") > 1
+    return rows[column].mask(several.fillna(False).astype(bool), rows[DATASET] + "-" + rows[column]).astype("string")
+
+
+def _shared_targets(stated: Sequence[tuple[Target, ...]]) -> tuple[Target, ...]:
+    """Whose grade every data set states that states any."""
+    graded = [targets for targets in stated if targets]
+    return tuple(target for target in TARGETS if graded and all(target in targets for targets in graded))  # type: ignore[misc]
+
+
+def _common_folder(folders: Sequence[Path]) -> Path:
+    try:
+        return Path(os.path.commonpath(folders))
+    except ValueError:  # on different drives
+        return folders[0]

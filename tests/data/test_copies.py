@@ -1,0 +1,117 @@
+"""Photographs that data sets share: one grade, one patient, one split."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from drkit import talk
+from drkit.data.copies import check_grades_agree, keep_copies_together, number_contents, number_shared, unite_patients
+from drkit.errors import InputError
+from drkit.records.labels import Labels, build_rows
+from drkit.records.layouts.joining import join_labels
+
+
+class Warned(talk.Silence):
+    def __init__(self) -> None:
+        self.sentences: list[str] = []
+
+    def warn(self, sentence: str) -> None:
+        self.sentences.append(sentence)
+
+
+def _labels(
+    folder: Path,
+    contents: Sequence[bytes],
+    patients: Sequence[str],
+    splits: Sequence[str],
+    grades: Sequence[int | None],
+) -> Labels:
+    names = [f"{folder.name}{number}" for number in range(len(contents))]
+    folder.mkdir()
+    for name, content in zip(names, contents, strict=True):
+        (folder / f"{name}.jpg").write_bytes(content)
+    rows = build_rows(
+        image_id=names,
+        path=[str(folder / f"{name}.jpg") for name in names],
+        patient_id=patients,
+        eye_grade=grades,
+        split=splits,
+    )
+    return Labels(rows, folder, "test", ("eye",))
+
+
+def test_only_files_of_one_size_are_read_and_equal_bytes_have_equal_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / name for name in "abcd"]
+    for path, content in zip(paths, (b"xx", b"yy", b"longer", b"xx"), strict=True):
+        path.write_bytes(content)
+    assert number_contents(paths).tolist() == [0, 1, 2, 0]
+    assert number_contents(paths, {paths[0]: "1", paths[2]: "1"}).tolist() == [0, 1, 0, 2]
+    read = []
+    monkeypatch.setattr("drkit.data.copies.read_content", lambda path: read.append(path) or b"")
+    number_contents(paths)
+    assert read == [paths[0], paths[1], paths[3]]
+    with pytest.raises(InputError, match="cannot be read"):
+        number_contents([tmp_path / "gone"])
+
+
+def test_copies_count_as_shared_only_across_data_sets(tmp_path: Path) -> None:
+    first = _labels(tmp_path / "a", [b"1", b"2", b"2"], ["p", "q", "r"], ["train"] * 3, [0, 1, 1])
+    assert len(set(number_shared(first).tolist())) == 3
+    other = _labels(tmp_path / "b", [b"1", b"3"], ["s", "t"], ["train"] * 2, [0, 1])
+    shared = number_shared(join_labels({"a": first, "b": other}))
+    assert shared[0] == shared[3]
+    assert len(set(shared.tolist())) == 4
+
+
+def test_patients_who_share_a_photograph_are_one(tmp_path: Path) -> None:
+    first = _labels(tmp_path / "a", [b"1", b"2", b"3"], ["p", "p", "q"], ["train"] * 3, [0, 1, 1])
+    other = _labels(tmp_path / "b", [b"2", b"4", b"3"], ["s", "s", "t"], ["train"] * 3, [1, 1, 1])
+    warned = Warned()
+    with talk.listening(warned):
+        united = keep_copies_together(join_labels({"a": first, "b": other}))
+    assert united.rows["patient_id"].tolist() == ["p", "p", "q", "p", "p", "q"]
+    assert warned.sentences == []
+
+
+def test_a_patient_whom_data_sets_part_stays_where_least_is_learned(tmp_path: Path) -> None:
+    first = _labels(tmp_path / "a", [b"1", b"2", b"3"], ["p", "p", "q"], ["train"] * 3, [0, 1, 1])
+    other = _labels(tmp_path / "b", [b"2", b"4"], ["s", "t"], ["test", "val"], [None, 1])
+    warned = Warned()
+    with talk.listening(warned):
+        united = keep_copies_together(join_labels({"a": first, "b": other})).rows
+    assert united["image_id"].tolist() == ["a2", "b0", "b1"]
+    assert united["patient_id"].tolist() == ["q", "s", "t"]
+    assert warned.sentences[0].startswith("2 photographs are left out")
+
+
+def test_chains_of_copies_are_one_patient() -> None:
+    rows = build_rows(
+        image_id=list("abcd"), path=list("abcd"), patient_id=list("pqrs"), split=["train"] * 4, eye_grade=[0] * 4
+    )
+    labels = Labels(rows, Path(), "test", ("eye",))
+    assert unite_patients(labels, np.array([0, 0, 1, 1])).rows["patient_id"].tolist() == ["p", "p", "r", "r"]
+    chained = Labels(pd.concat([rows, rows.assign(image_id=list("efgh"))]), Path(), "test", ("eye",))
+    together = unite_patients(chained, np.array([0, 1, 2, 3, 1, 2, 9, 8])).rows["patient_id"]  # p-q-r by copies
+    assert together.tolist() == ["p", "p", "p", "s", "p", "p", "p", "s"]
+
+
+def test_data_sets_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    first = _labels(tmp_path / "a", [b"1", b"2", b"2"], ["p", "q", "r"], ["train"] * 3, [0, 1, 2])
+    keep_copies_together(first)  # within a data set it is the author's word: drkit check tells
+    for grade, fits in ((0, True), (None, True), (3, False)):
+        other = _labels(tmp_path / f"b{grade}", [b"1"], ["s"], ["val"], [grade])
+        labels = join_labels({"a": first, "b": other})
+        if fits:
+            check_grades_agree(labels, number_shared(labels))
+            continue
+        with pytest.raises(
+            InputError, match="grade of 1 photographs that they share, for example a0 in a has 0 but b30"
+        ):
+            check_grades_agree(labels, number_shared(labels))
+        labels.rows.loc[3, "gradable"] = False
+        check_grades_agree(labels, number_shared(labels))
