@@ -25,7 +25,7 @@ def test_the_steps_are_listed_with_all_that_help_needs(capsys: pytest.CaptureFix
 
 def test_it_makes_a_data_set_and_says_what(tmp_path: Path) -> None:
     run_synth(SynthConfig(tmp_path / "DeepDRiD", patients=5, size=48))
-    report = preprocess(tmp_path / "out", "circle-crop,gamma", tmp_path / "DeepDRiD", 32, workers=1)
+    report = preprocess(tmp_path / "out", "circle-crop,gamma", [tmp_path / "DeepDRiD"], 32, workers=1)
 
     told = list(report.story())
     assert "20 photographs" in str(told[0])

@@ -204,7 +204,7 @@ def test_mistakes_are_refused(run_stem: Path, eyes: Path, tmp_path: Path) -> Non
     other = tmp_path / "other"
     other.mkdir()
     (other / "photo.jpg").write_bytes(next((eyes / "val").rglob("*.jpg")).read_bytes())
-    with pytest.raises(InputError, match="name with --data the data set that the run has graded"):
+    with pytest.raises(InputError, match="name with --data the data sets that the run has graded"):
         run_explain(run_stem, replace(config, data=[other]))
 
 
