@@ -54,6 +54,13 @@ def explain(
     lesions: Annotated[
         Path | None, typer.Option(help="Folder of masks (ID.png, ID_KIND.png or KIND/ID.png) to hold it against.")
     ] = None,
+    lesion_kinds: Annotated[
+        str | None,
+        typer.Option(
+            help="Masks that count among all lesions: words in the names of their kinds, commas between. Default: all"
+            " but the optic disc, macula, fovea and vessels."
+        ),
+    ] = None,
     predictions: Annotated[
         Path | None, typer.Option(help="What the run has graded, where that is not in the run itself.")
     ] = None,
@@ -83,6 +90,7 @@ def explain(
         fold=fold,
         faithfulness=faithfulness,
         lesions=lesions,
+        lesion_kinds=_words(lesion_kinds),
         predictions=predictions,
         out=out,
         force=force,

@@ -23,9 +23,11 @@ class Ledger:
 
     Args:
         masks: Files of lesions by image id and kind; empty: none were given.
+        lesion_kinds: Of masks, which count among all lesions.
     """
 
     masks: Mapping[str, Mapping[str, Sequence[Path]]]
+    lesion_kinds: frozenset[str] = frozenset()
     _proved: dict[str, list[np.ndarray]] = field(default_factory=dict)
     _owners: list[np.ndarray] = field(default_factory=list)
     _lesions: dict[str, list[tuple[float, float, float, str]]] = field(default_factory=dict)
@@ -54,15 +56,15 @@ class Ledger:
         return found or None
 
     def _add_lesions(self, findings: Findings, place: int, view: View, row: pd.Series) -> None:
-        """The evidence for against each kind's mask, and against all of them; kinds that are not seen are left out."""
+        """The evidence for against each kind's mask, and against all lesions; kinds that are not seen are left out."""
         weights = findings.drawn_for[place]
-        joined = np.zeros(weights.shape, dtype=bool)
-        for kind, paths in self.masks.get(str(row["image_id"]), {}).items():
-            mask = read_mask(paths, view.shape, view.frame, len(weights))
-            joined |= mask
+        of_kind = self.masks.get(str(row["image_id"]), {})
+        masks = {kind: read_mask(paths, view.shape, view.frame, len(weights)) for kind, paths in of_kind.items()}
+        lesions = [mask for kind, mask in masks.items() if kind in self.lesion_kinds]
+        for kind, mask in masks.items():
             self._note(kind, weights, mask, str(row["patient"]))
-        if len(self.masks.get(str(row["image_id"]), {})) > 1:
-            self._note(ALL_KINDS, weights, joined, str(row["patient"]))
+        if len(lesions) > 1:
+            self._note(ALL_KINDS, weights, np.logical_or.reduce(lesions), str(row["patient"]))
 
     def _note(self, kind: str, weights: np.ndarray, mask: np.ndarray, owner: str) -> None:
         if mask.any():

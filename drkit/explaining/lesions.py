@@ -1,18 +1,20 @@
 """Masks of lesions, and whether the evidence lies on them."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drkit.errors import InputError
+from drkit.errors import InputError, UsageError
 from drkit.images.disc import Box, cut_square
 from drkit.images.files import Photograph, read_photograph
 from drkit.records.labels import PHOTOGRAPH_SUFFIXES
 
 ANY = "lesion"  # what a mask that names no kind of lesion shows
 MOST_MARKED = 0.5  # of a photograph: what marks more is no mask of lesions
+ANATOMY = re.compile(r"optic|dis[ck]\b|\bod\b|macula|fovea|vessel", re.IGNORECASE)  # kinds of mask that show no lesion
 
 Mask = NDArray[np.bool_]  # (S, S)
 
@@ -44,6 +46,26 @@ def find_masks(folder: Path, image_ids: Sequence[str]) -> dict[str, dict[str, li
             f" {image_ids[0]}.png, {image_ids[0]}_haemorrhages.png, or haemorrhages/{image_ids[0]}.png"
         )
     return found
+
+
+def choose_lesions(masks: Mapping[str, Mapping[str, Sequence[Path]]], wanted: Sequence[str] = ()) -> frozenset[str]:
+    """The kinds of mask that count as lesions.
+
+    Args:
+        masks: Of `find_masks`.
+        wanted: Words, each of which must stand in the name of a kind, in any case; empty: every kind but those named
+            after the optic disc, the macula, the fovea or vessels.
+
+    Raises:
+        UsageError: a word that stands in no kind's name.
+    """
+    kinds = sorted({kind for of_photograph in masks.values() for kind in of_photograph})
+    if not wanted:
+        return frozenset(kind for kind in kinds if not ANATOMY.search(kind))
+    for word in wanted:
+        if not any(word.lower() in kind.lower() for kind in kinds):
+            raise UsageError(f"--lesion-kinds {word}: there are masks of {', '.join(kinds)}")
+    return frozenset(kind for kind in kinds if any(word.lower() in kind.lower() for word in wanted))
 
 
 def read_mask(paths: Sequence[Path], shape: tuple[int, int], frame: Box, side: int) -> Mask:

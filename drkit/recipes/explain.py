@@ -9,7 +9,7 @@ from drkit.errors import OutputExistsError, UsageError, first_few
 from drkit.explaining.cohort import Cohort, check_references, gather_cohort
 from drkit.explaining.examining import Prover
 from drkit.explaining.ledger import Ledger
-from drkit.explaining.lesions import find_masks
+from drkit.explaining.lesions import choose_lesions, find_masks
 from drkit.explaining.photographs import read_views
 from drkit.explaining.picking import Interest, Picked, pick_photographs
 from drkit.explaining.session import Session, check_asked, default_question, examine
@@ -43,6 +43,7 @@ class ExplainConfig:
         fold: Ask only this fold's network; None: those that did not see the photograph, their maps averaged.
         faithfulness: Put the evidence to the proof.
         lesions: Folder of masks.
+        lesion_kinds: Words in the names of the kinds of mask that count among all lesions; see `choose_lesions`.
         predictions: What the run has graded; None: the run's own predictions.
         out: Folder; None: `explanations/<run>-<method>`. With several methods each has a folder in it.
         force: Overwrite what is there.
@@ -60,6 +61,7 @@ class ExplainConfig:
     fold: int | None = None
     faithfulness: bool = False
     lesions: Path | None = None
+    lesion_kinds: tuple[str, ...] = ()
     predictions: Path | None = None
     out: Path | None = None
     force: bool = False
@@ -161,7 +163,8 @@ def _explain(session: Session, picked: Picked, folder: Path, config: ExplainConf
     """One method on all photographs, in batches."""
     cohort, header = session.cohort, session.opened.header
     steps = steps_to_apply(cohort.roots, header.steps)
-    ledger = Ledger(_masks(config.lesions, cohort, steps))
+    masks = _masks(config.lesions, cohort, steps)
+    ledger = Ledger(masks, choose_lesions(masks, config.lesion_kinds))
     writer = Writer(session, folder, config.force, name_files(cohort.rows["image_id"].tolist()))
     for part in track(cohort.parts(), f"explaining by {session.method}", cohort.num_parts):
         rows = cohort.rows.iloc[part.batch.rows]

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drkit.errors import InputError
-from drkit.explaining.lesions import find_masks, mass_inside, points_at, read_mask
+from drkit.errors import InputError, UsageError
+from drkit.explaining.lesions import choose_lesions, find_masks, mass_inside, points_at, read_mask
 from drkit.images.disc import Box, square_about_disc, square_frame
 from drkit.images.files import encode_photograph
 
@@ -81,3 +81,12 @@ def test_pointing_and_mass_by_hand() -> None:
     assert mass_inside(weights, mask) == pytest.approx(0.3)
     assert np.isnan(points_at(0 * weights, mask))
     assert np.isnan(mass_inside(0 * weights, mask))
+
+
+def test_the_optic_disc_is_no_lesion_unless_it_is_named() -> None:
+    kinds = ("1. Microaneurysms", "3. Hard Exudates", "5. Optic Disc", "OD")
+    masks = {"a": {kind: [Path("a.png")] for kind in kinds}}
+    assert choose_lesions(masks) == {"1. Microaneurysms", "3. Hard Exudates"}
+    assert choose_lesions(masks, ("hard", "optic")) == {"3. Hard Exudates", "5. Optic Disc"}
+    with pytest.raises(UsageError, match=r"--lesion-kinds soft: there are masks of 1\. Microaneurysms, 3\. Hard"):
+        choose_lesions(masks, ("soft",))
