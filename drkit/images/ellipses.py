@@ -11,7 +11,7 @@ WIDE_TO_NARROW = (0.1, 0.03, TOLERANCE, TOLERANCE)
 CLEAR_SHARE = 0.85  # of the points on a curve fitted to all of them: nothing has to be drawn
 NUM_DRAWS = 150  # of as few points as make a curve; half of the points may be wrong
 ELLIPSE_GAIN = 1.05  # more points than on the circle must lie on an ellipse, for it to be the answer
-MAX_ASPECT = 1.35  # of an ellipse: a squashed photograph, not a curve through nothing
+MAX_ASPECT = 1.6  # of an ellipse: a 3:2 photograph squashed to a square, not a curve through nothing
 
 Points = NDArray[np.float64]  # (P, 2)
 Coordinates = NDArray[np.float64]  # (P,) or (D, P)
