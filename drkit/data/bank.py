@@ -1,7 +1,7 @@
 """The photograph bank: every photograph decoded once, into one uint8 array."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +12,7 @@ import numpy as np
 from drkit.data.cache import open_cached
 from drkit.errors import DrkitError, InputError
 from drkit.images.disc import square_about_disc
-from drkit.images.files import decode_photograph, read_content
+from drkit.images.files import Photograph, decode_photograph, read_content
 from drkit.images.filters import apply_steps
 from drkit.records.labels import Labels
 from drkit.records.manifest import read_source_hashes
@@ -22,7 +22,7 @@ from drkit.talk import say, track
 MEMORY_SHARE = 0.4  # of the machine's memory that a bank may take before it goes to disk
 UNKNOWN_MEMORY = 2 * 2**30  # bytes, where the machine does not tell how much it has
 ROOM_FOR_ZOOM = 1.15  # bank side / network input side, so that zooming in does not upsample
-VERSION = 1  # of the way photographs are squared: part of a cached bank's key
+VERSION = 2  # of the way photographs are squared: part of a cached bank's key
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,13 @@ def fits_in_memory(num_bytes: int) -> bool:
 
 
 def build_bank(
-    labels: Labels, side: int, cache_dir: Path, *, workers: int | None = None, steps: Sequence[str] = ()
+    labels: Labels,
+    side: int,
+    cache_dir: Path,
+    *,
+    workers: int | None = None,
+    steps: Sequence[str] = (),
+    round_discs: bool = False,
 ) -> PhotographBank:
     """Decode a data set's photographs, filter them, square each about its fundus disc, and keep them.
 
@@ -72,24 +78,31 @@ def build_bank(
         cache_dir: Where a bank that does not fit in memory is kept.
         workers: Decoding threads; one a core by default.
         steps: What `drkit preprocess` would still have to do to the photographs.
+        round_discs: Undo the squashing of photographs whose discs are ellipses.
 
     Raises:
         InputError: unreadable photographs, all counted, five named.
     """
     paths, shape = labels.paths(), (len(labels), side, side, 3)
-    fill = partial(_fill, paths=paths, side=side, workers=workers or os.cpu_count() or 1, steps=steps)
+    square = partial(square_about_disc, size=side, round_disc=round_discs)
+    fill = partial(_fill, paths=paths, workers=workers or os.cpu_count() or 1, steps=steps, square=square)
     if fits_in_memory(bank_bytes(len(labels), side)):
         pixels = np.empty(shape, np.uint8)
         hashes = fill(pixels)
     else:
         say(f"the photographs take {bank_bytes(len(labels), side) / 2**30:.1f} GiB: kept in {cache_dir}")
-        pixels, hashes = open_cached(cache_dir, _key(paths, side, steps), shape, fill)
+        pixels, hashes = open_cached(cache_dir, _key(paths, side, steps, round_discs=round_discs), shape, fill)
     originals = read_source_hashes(labels.roots)
     return PhotographBank(pixels, tuple(originals.get(path, key) for path, key in zip(paths, hashes, strict=True)))
 
 
 def _fill(
-    pixels: np.ndarray, *, paths: Sequence[Path], side: int, workers: int, steps: Sequence[str]
+    pixels: np.ndarray,
+    *,
+    paths: Sequence[Path],
+    workers: int,
+    steps: Sequence[str],
+    square: Callable[[Photograph], Photograph],
 ) -> tuple[str, ...]:
     """Decode into `pixels` (N, S, S, 3); the files' hashes."""
 
@@ -99,7 +112,7 @@ def _fill(
             photograph = apply_steps(decode_photograph(content, str(paths[index])), steps)
         except DrkitError as error:
             return error
-        pixels[index] = square_about_disc(photograph, side)
+        pixels[index] = square(photograph)
         return sha256_bytes(content)
 
     with ThreadPoolExecutor(workers) as pool:
@@ -117,8 +130,8 @@ def _describe(refused: Sequence[DrkitError], shown: int = 5) -> str:
     return f"{len(refused)} photographs cannot be used: " + "; ".join(map(str, refused[:shown])) + more
 
 
-def _key(paths: Sequence[Path], side: int, steps: Sequence[str]) -> str:
+def _key(paths: Sequence[Path], side: int, steps: Sequence[str], *, round_discs: bool) -> str:
     """Names a bank: the same photographs in the same state, squared the same way to the same size."""
     stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
-    key = {"version": VERSION, "side": side, "steps": list(steps), "files": stats}
+    key = {"version": VERSION, "side": side, "steps": list(steps), "round_discs": round_discs, "files": stats}
     return sha256_bytes(canonical_json(key).encode())[:32]

@@ -32,7 +32,7 @@ class View:
         picture: uint8 (PICTURE_SIDE, PICTURE_SIDE, 3) RGB, the same square for people.
         disc: (PICTURE_SIDE, PICTURE_SIDE) bool; all of it where no disc is found.
         has_disc: Whether one was found.
-        frame: The square that was cut from the photograph.
+        frame: What was cut from the photograph and scaled to a square.
         shape: Height and width that it was cut from.
         sha256: Of the file.
     """
@@ -46,7 +46,14 @@ class View:
     sha256: str
 
 
-def read_views(paths: Sequence[Path], side: int, steps: Sequence[str], workers: int | None = None) -> list[View]:
+def read_views(
+    paths: Sequence[Path],
+    side: int,
+    steps: Sequence[str],
+    workers: int | None = None,
+    *,
+    round_discs: bool = False,
+) -> list[View]:
     """Read photographs in threads.
 
     Args:
@@ -54,19 +61,20 @@ def read_views(paths: Sequence[Path], side: int, steps: Sequence[str], workers: 
         side: Of the network's photographs, before they are rendered.
         steps: What `drkit preprocess` would still have to do to them.
         workers: Threads; None: as many as Python thinks fit.
+        round_discs: Undo the squashing of photographs whose discs are ellipses.
 
     Raises:
         InputError: a photograph that cannot be read.
     """
     with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(partial(read_view, side=side, steps=steps), paths))
+        return list(pool.map(partial(read_view, side=side, steps=steps, round_discs=round_discs), paths))
 
 
-def read_view(path: Path, side: int, steps: Sequence[str] = ()) -> View:
+def read_view(path: Path, side: int, steps: Sequence[str] = (), *, round_discs: bool = False) -> View:
     """Read one photograph; see `read_views`."""
     content = read_content(path)
     photograph = apply_steps(decode_photograph(content, str(path)), steps)
-    frame = square_frame(photograph)
+    frame = square_frame(photograph, round_disc=round_discs)
     picture = cut_square(photograph, frame, PICTURE_SIDE)
     try:
         disc, has_disc = find_disc(picture).mask(PICTURE_SIDE, PICTURE_SIDE), True

@@ -25,6 +25,7 @@ MIN_LIT = 0.3  # of the disc that must differ from the surround
 MAX_LIT_OUTSIDE = 0.1  # of the surround that may look like retina
 EDGE_WIDTH = 0.75  # small pixels in which retina and surround mix: no longer disc
 SAME_DISC = 0.015  # of a side: a disc this near to the one inscribed in a square photograph is that one
+SQUASHED = 0.03  # relative difference of the radii from which on a disc is squashed: a dark or a cut edge makes less
 SAME_SQUARE = 0.02  # of a side: a square about the disc this near to the whole photograph is the whole
 
 Mask = NDArray[np.bool_]  # (H, W)
@@ -89,6 +90,13 @@ class Disc:
         """The longer radius: that of the disc before it was squashed."""
         return max(self.radius_x, self.radius_y)
 
+    @property
+    def stretch(self) -> tuple[float, float]:
+        """Factors, across and down, that make the disc round by enlarging its shorter radius; 1 where it is round."""
+        if abs(self.radius_x / self.radius_y - 1) < SQUASHED:
+            return 1.0, 1.0
+        return self.radius / self.radius_x, self.radius / self.radius_y
+
     def mask(self, height: int, width: int) -> Mask:
         """(H, W) bool: pixels whose middle lies in the shown part of the disc."""
         inside = Ellipse(self.x, self.y, self.radius_x, self.radius_y).holds(height, width)
@@ -126,41 +134,46 @@ def find_disc_box(photograph: Photograph) -> Box:
     Args:
         photograph: uint8 (H, W, 3) RGB.
     """
-    try:
-        return find_disc(photograph).box
-    except NoDiscError:
-        return _lit_box(photograph)
+    return _shown_box(photograph)[0]
 
 
-def square_about_disc(photograph: Photograph, size: int) -> Photograph:
-    """Cut and pad to the square about the disc, never squashed, and scale it to `size`.
+def square_about_disc(photograph: Photograph, size: int, *, round_disc: bool = False) -> Photograph:
+    """Cut and pad to the square about the disc and scale it to `size`.
 
     Args:
         photograph: uint8 (H, W, 3) RGB.
         size: Side of the result in pixels.
+        round_disc: Undo the squashing that makes the disc an ellipse, in the same scaling.
 
     Returns:
         uint8 (size, size, 3) RGB; what lies outside the photograph has the surround's colour.
     """
-    return cut_square(photograph, square_frame(photograph), size)
+    return cut_square(photograph, square_frame(photograph, round_disc=round_disc), size)
 
 
-def square_frame(photograph: Photograph) -> Box:
-    """The square about the disc that `square_about_disc` shows, which may reach beyond the photograph.
+def square_frame(photograph: Photograph, *, round_disc: bool = False) -> Box:
+    """The part of a photograph that `square_about_disc` shows, which may reach beyond it.
 
     Args:
         photograph: uint8 (H, W, 3) RGB.
+        round_disc: Give the part the disc's proportions, so that scaling it to a square makes the disc round.
+
+    Returns:
+        A square about the disc; with `round_disc`, about a squashed one, a rectangle.
     """
-    box = find_disc_box(photograph)
-    if _is_all_of(photograph, box):
+    box, (across, down) = _shown_box(photograph)
+    if not round_disc:
+        across = down = 1.0
+    if across == down and _is_all_of(photograph, box):
         return Box(0, 0, photograph.shape[1], photograph.shape[0])
-    left = (box.left + box.right - box.side) // 2
-    top = (box.top + box.bottom - box.side) // 2
-    return Box(left, top, left + box.side, top + box.side)
+    side = max(box.width * across, box.height * down)
+    width, height = round(side / across), round(side / down)
+    left, top = (box.left + box.right - width) // 2, (box.top + box.bottom - height) // 2
+    return Box(left, top, left + width, top + height)
 
 
 def cut_square(photograph: Photograph, frame: Box, size: int) -> Photograph:
-    """A square part of a photograph, scaled to `size`; beyond its borders it has the surround's colour.
+    """A part of a photograph, scaled to a square of `size`; beyond its borders it has the surround's colour.
 
     Args:
         photograph: uint8 (H, W, 3) RGB.
@@ -168,10 +181,10 @@ def cut_square(photograph: Photograph, frame: Box, size: int) -> Photograph:
         size: Side of the result in pixels.
     """
     whole = frame == Box(0, 0, photograph.shape[1], photograph.shape[0])
-    square = photograph if whole else cut(photograph, frame.left, frame.top, frame.side, frame.side)
-    if square.shape[0] == size:
+    square = photograph if whole else cut(photograph, frame.left, frame.top, frame.width, frame.height)
+    if square.shape[:2] == (size, size):
         return square.copy()
-    shrinks = square.shape[0] > size
+    shrinks = min(square.shape[:2]) > size
     return _as_uint8(cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC))
 
 
@@ -327,6 +340,15 @@ def _disc_of(ellipse: Ellipse, shown: tuple[float, float, float, float], scale: 
     if height == width and off < SAME_DISC * width:  # a photograph that was cut to its disc already
         x = y = radius_x = radius_y = width / 2
     return Disc(round(x, 2), round(y, 2), round(radius_x, 2), round(radius_y, 2), box)
+
+
+def _shown_box(photograph: Photograph) -> tuple[Box, tuple[float, float]]:
+    """As `find_disc_box`, and the disc's `stretch`."""
+    try:
+        disc = find_disc(photograph)
+    except NoDiscError:
+        return _lit_box(photograph), (1.0, 1.0)
+    return disc.box, disc.stretch
 
 
 def _lit_box(photograph: Photograph) -> Box:

@@ -168,7 +168,8 @@ def _explain(session: Session, picked: Picked, folder: Path, config: ExplainConf
     writer = Writer(session, folder, config.force, name_files(cohort.rows["image_id"].tolist()))
     for part in track(cohort.parts(), f"explaining by {session.method}", cohort.num_parts):
         rows = cohort.rows.iloc[part.batch.rows]
-        views = read_views([Path(path) for path in rows["path"]], header.bank_side, steps, config.workers)
+        paths = [Path(path) for path in rows["path"]]
+        views = read_views(paths, header.bank_side, steps, config.workers, round_discs=header.round_discs)
         findings = examine(session, part, views)
         ledger.add(findings, views, rows)
         writer.add(findings, views)

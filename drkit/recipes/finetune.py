@@ -40,7 +40,7 @@ class PreviewReport:
 
 
 def plan_finetune(config: TrainingConfig, place: RunPlace) -> PlanReport:
-    """Say what `run_finetune` would do, without doing it; photographs and weights are not read.
+    """Say what `run_finetune` would do, without doing it; no weights are read, and few photographs.
 
     Raises:
         DrkitError: a data set, options, a device or a name that would be refused.
@@ -75,7 +75,13 @@ def preview_augmentation(config: TrainingConfig, path: Path, *, force: bool) -> 
     plan = plan_training(read_datasets(config.data), config)
     shown = plan.parts[0].train[:: max(len(plan.parts[0].train) // PREVIEWED, 1)][:PREVIEWED]
     labels = replace(plan.labels, rows=plan.labels.rows.iloc[shown].reset_index(drop=True))
-    bank = build_bank(labels, plan.bank_side, config.cache_dir or default_cache_dir(), steps=plan.pending_steps)
+    bank = build_bank(
+        labels,
+        plan.bank_side,
+        config.cache_dir or default_cache_dir(),
+        steps=plan.pending_steps,
+        round_discs=plan.round_discs,
+    )
     names = labels.rows["image_id"].tolist()
     policy = load_policy(config.augment)
     sheet = preview_policy(bank.pixels, policy, plan.wanted, config.seed, title=config.augment, image_ids=names)

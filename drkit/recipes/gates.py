@@ -83,7 +83,7 @@ def _gather(opened: OpenedRun, drawn: Drawn, data: Sequence[Path]) -> np.ndarray
     steps = steps_to_apply(labels.roots, header.steps)
     found, batches = [], list(in_batches(np.arange(len(names))))
     for rows in track(batches, "watching the gates", len(batches)):
-        views = read_views([paths[names[row]] for row in rows], header.bank_side, steps)
+        views = read_views([paths[names[row]] for row in rows], header.bank_side, steps, round_discs=header.round_discs)
         images = render_views(views, wanted, torch.device("cpu"))[0]
         gates = channel_gates(opened.graders[0], images, Places.alone(len(rows)))
         assert gates is not None  # checked by `_check_gates`

@@ -137,6 +137,7 @@ def grade_dataset(opened: OpenedRun, config: PredictConfig) -> Predictions:
         config.cache_dir or default_cache_dir(),
         workers=config.workers,
         steps=steps_to_apply(labels.roots, header.steps),
+        round_discs=header.round_discs,
     )
     keep_freed_memory()
     answers, embedding = _grade(opened, bank, units, pick_device(config.device))

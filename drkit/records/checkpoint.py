@@ -1,7 +1,7 @@
 """A run's weights, with everything in the header that rebuilds model and input without a network."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,7 @@ class CheckpointHeader:
         epoch: Which was picked, from 1.
         labels_sha256: Hash of the labels it was trained with.
         provenance: Options, seed and version; what is the same for the same work.
+        round_discs: Whether the squashing of its photographs was undone; older headers do not say, and mean no.
         schema_version: Of this header.
     """
 
@@ -87,6 +88,7 @@ class CheckpointHeader:
     epoch: int
     labels_sha256: str
     provenance: dict[str, Any]
+    round_discs: bool = False
     schema_version: int = SCHEMA_VERSION
 
 
@@ -125,6 +127,7 @@ def _parse_header(text: str, path: Path) -> CheckpointHeader:
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{path}: its header is not what drkit writes") from None
     expected = {item.name for item in fields(CheckpointHeader)}
+    record = {**{item.name: item.default for item in fields(CheckpointHeader) if item.default is not MISSING}, **record}
     if version != SCHEMA_VERSION:
         raise InputError(f"{path}: schema version {version}, this drkit reads {SCHEMA_VERSION}: update drkit")
     if set(record) != expected:

@@ -110,6 +110,14 @@ class ModelOptions:
             min=32,
         ),
     ] = None
+    round_discs: Annotated[
+        bool | None,
+        _panel(
+            "Model",
+            "Make the discs of squashed photographs round; by default as the run did that --weights names, else not.",
+            "--round-discs/--no-round-discs",
+        ),
+    ] = None
     fusion: Annotated[Fusion, _panel("Model", "How the photographs of an eye or a patient are joined.")] = "mean-max"
     unshared: Annotated[
         bool, _panel("Model", "A backbone for each photograph of a unit, as the course's dual network.", "--unshared")

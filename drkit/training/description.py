@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from drkit.data.bank import bank_bytes
+from drkit.data.disc_shapes import DiscShapes, measure_discs
 from drkit.grades import SPLITS, Target
 from drkit.models.freezing import check_cut, run_frozen_part
 from drkit.models.grader import build_grader
@@ -29,6 +30,7 @@ class PlanReport:
         datasets: A row a data set, by name, where there are several: layout, photographs, patients, photographs of
             each split, and how many of each grade.
         held_out: How val and test came about, where data sets have none of their own.
+        discs: Shape of the photographs' discs, by the data set's name; none where no disc is found.
         bank_mebibytes: Memory of the decoded photographs.
         cache_mebibytes: Memory of a frozen backbone's activations; 0 where none is frozen.
         outputs: Files that will be written.
@@ -40,6 +42,7 @@ class PlanReport:
     photographs: Mapping[str, Mapping[str, int | str]]
     datasets: Mapping[str, Mapping[str, int | str]]
     held_out: tuple[str, ...]
+    discs: Mapping[str, DiscShapes]
     bank_mebibytes: float
     cache_mebibytes: float
     outputs: tuple[Path, ...]
@@ -71,11 +74,13 @@ class PlanReport:
         if self.datasets:
             yield _tabulate("data sets", "data set", self.datasets)
         yield from self.held_out
+        for name, shapes in self.discs.items():
+            yield f"discs of {name} are {shapes}: {'made round' if told['round_discs'] else 'left as they are'}"
         yield "writes " + ", ".join(map(str, self.outputs))
 
 
 def describe_plan(plan: TrainingPlan, run: Run) -> PlanReport:
-    """Say what a training would do; photographs and weights are not read.
+    """Say what a training would do; no weights are read, and of the photographs some, to measure their discs.
 
     Raises:
         UsageError: the network cannot be built for such images, or not be cut where it is to be frozen.
@@ -90,6 +95,7 @@ def describe_plan(plan: TrainingPlan, run: Run) -> PlanReport:
         photographs={split: _count(labels.of_split(split), plan.target) for split in SPLITS},
         datasets={name: _count_splits(part, plan.target) for name, part in parts.items()} if labels.datasets else {},
         held_out=tuple(_describe_held_out(plan)),
+        discs=_measure_discs(plan, parts),
         bank_mebibytes=num_bytes / 2**20,
         cache_mebibytes=_cache_bytes(plan) / 2**20,
         outputs=run.outputs(plan.folds),
@@ -106,6 +112,12 @@ def _cache_bytes(plan: TrainingPlan) -> int:
     with torch.inference_mode():
         features = run_frozen_part(grader, torch.zeros(1, 3, side, side), stages)
     return 2 * features.numel() * len(plan.labels) * (1 + plan.config.copies)
+
+
+def _measure_discs(plan: TrainingPlan, parts: Mapping[str, Labels]) -> dict[str, DiscShapes]:
+    steps, workers = plan.pending_steps, plan.config.workers
+    found = {name: measure_discs(part.paths(), steps, workers) for name, part in parts.items()}
+    return {name: shapes for name, shapes in found.items() if shapes}
 
 
 def _describe_held_out(plan: TrainingPlan) -> Iterator[str]:

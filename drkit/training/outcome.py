@@ -198,6 +198,7 @@ def _header(bench: Workbench, part: Fitted, sigma: float, cut_points: tuple[floa
         architecture=plan.architecture,
         bank_side=plan.bank_side,
         steps=plan.steps,
+        round_discs=plan.round_discs,
         mean=plan.wanted.mean,
         std=plan.wanted.std,
         sigma=sigma,

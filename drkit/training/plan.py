@@ -65,6 +65,7 @@ class TrainingPlan:
         units: What one forward pass sees.
         wanted: What the backbone is fed.
         bank_side: Side of the photographs in the bank, in pixels.
+        round_discs: Whether the bank undoes the squashing of photographs whose discs are ellipses.
         steps: Preprocessing of the photographs that the network sees.
         pending_steps: Those of them that the data set has not been through.
         parts: Who trains, who picks, who validates, once a fold.
@@ -79,6 +80,7 @@ class TrainingPlan:
     units: Units
     wanted: InputFormat
     bank_side: int
+    round_discs: bool
     steps: tuple[str, ...]
     pending_steps: tuple[str, ...]
     parts: tuple[Parts, ...]
@@ -145,6 +147,7 @@ class TrainingPlan:
             "weights": self.start.sha256 or self.config.weights,
             "augment": policy_record(load_policy(self.config.augment)),
             "bank_size": self.bank_side,
+            "round_discs": self.round_discs,
             "steps": list(self.steps),
             "labels_sha256": self.labels.sha256,
             "drkit_version": drkit.__version__,
@@ -173,6 +176,7 @@ def plan_training(labels: Labels, config: TrainingConfig) -> TrainingPlan:
     _check_auxiliary(taking_part, target, config)
     start = find_start(config.weights, config.backbone)
     wanted, steps = _inputs(labels, start, config)
+    parent_rounds = start.parent is not None and start.parent.round_discs
     return TrainingPlan(
         config=replace(config, target=target),
         start=start,
@@ -181,6 +185,7 @@ def plan_training(labels: Labels, config: TrainingConfig) -> TrainingPlan:
         units=build_units(taking_part, config.unit),
         wanted=wanted,
         bank_side=config.bank_size or bank_side(wanted.side),
+        round_discs=parent_rounds if config.round_discs is None else config.round_discs,
         steps=steps,
         pending_steps=steps_to_apply(labels.roots, steps),
         parts=_assign_parts(taking_part, target, config),

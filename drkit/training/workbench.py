@@ -99,7 +99,14 @@ def prepare(plan: TrainingPlan) -> Workbench:
     grader = build_grader(plan.architecture, pretrained=plan.start.is_pretrained, load=plan.start.load)
     check_cut(grader, config.frozen_stages, plan.wanted.side)
     cache_dir = config.cache_dir or default_cache_dir()
-    bank = build_bank(plan.labels, plan.bank_side, cache_dir, workers=config.workers, steps=plan.pending_steps)
+    bank = build_bank(
+        plan.labels,
+        plan.bank_side,
+        cache_dir,
+        workers=config.workers,
+        steps=plan.pending_steps,
+        round_discs=plan.round_discs,
+    )
     _check_seen(plan, bank)
     names, policy = plan.labels.rows["image_id"].tolist(), load_policy(config.augment)
     photographs = PhotographSource(bank, names, plan.wanted, policy, config.seed, fabric.device)

@@ -81,6 +81,23 @@ def test_all_unreadable_photographs_are_counted_and_five_named(tmp_path: Path) -
     assert told.endswith("and 2 more")
 
 
+def test_discs_are_made_round_and_kept_apart_from_those_that_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, columns = np.mgrid[:90, :120]
+    disc = ((columns - 60) / 30) ** 2 + ((rows - 45) / 42) ** 2 < 1
+    path = tmp_path / "a.png"
+    path.write_bytes(encode_photograph((disc[..., None] * np.array([150, 90, 50])).astype(np.uint8), ".png"))
+    monkeypatch.setattr(bank, "MEMORY_SHARE", 0.0)  # so that both are kept on disk
+    squashed, made_round = (
+        build_bank(_labels([path]), 64, tmp_path / "cache", round_discs=wanted).pixels[0] for wanted in (False, True)
+    )
+    lit = made_round.max(axis=2) > 40
+    assert lit.any(axis=0).sum() == pytest.approx(lit.any(axis=1).sum(), abs=2)
+    assert np.array_equal(squashed, square_about_disc(read_photograph(path), 64))
+    assert np.array_equal(made_round, square_about_disc(read_photograph(path), 64, round_disc=True))
+
+
 def test_steps_are_applied_before_the_square(paths: list[Path], tmp_path: Path) -> None:
     steps = ("green", "gamma:gamma=2")
     made = build_bank(_labels(paths), 32, tmp_path / "cache", steps=steps)

@@ -45,16 +45,17 @@ def test_a_folder_without_masks_is_refused(tmp_path: Path) -> None:
         find_masks(tmp_path / "x", ["a"])
 
 
-def test_a_mask_is_cut_as_its_photograph(tmp_path: Path) -> None:
-    """A bright disc on a wide photograph: the mask of a spot lies where the spot lies in the square."""
+@pytest.mark.parametrize("radius_x", [50, 70])
+def test_a_mask_is_cut_as_its_photograph(tmp_path: Path, radius_x: int) -> None:
+    """A bright disc on a wide photograph: the mask of a spot lies where the spot lies in the square, made round too."""
     rows, columns = np.mgrid[:120, :200]
-    disc = (columns - 100) ** 2 + (rows - 60) ** 2 < 50**2
+    disc = ((columns - 100) / radius_x) ** 2 + ((rows - 60) / 50) ** 2 < 1
     spot = (columns - 120) ** 2 + (rows - 40) ** 2 < 8**2
     photograph = np.where(disc[..., None], np.array([120, 60, 30]), 0).astype(np.uint8)
     photograph[spot] = (250, 250, 90)
     path = _write(tmp_path / "a.png", spot * 3)
-    mask = read_mask([path], (120, 200), square_frame(photograph), 100)
-    shown = square_about_disc(photograph, 100)[..., 0] > 200
+    mask = read_mask([path], (120, 200), square_frame(photograph, round_disc=True), 100)
+    shown = square_about_disc(photograph, 100, round_disc=True)[..., 0] > 200
     assert (mask & shown).sum() / (mask | shown).sum() > 0.75  # pixels that it touches belong to it
 
 

@@ -18,6 +18,9 @@ def test_pixels_are_the_banks(eyes: Path, tmp_path: Path, steps: tuple[str, ...]
     views = read_views(labels.paths(), 37, steps)
     assert np.array_equal(np.stack([view.pixels for view in views]), bank.pixels)
     assert tuple(view.sha256 for view in views) == bank.hashes
+    squashed = read_views(labels.paths(), 37, steps, round_discs=True)
+    rounded = build_bank(labels, 37, tmp_path, steps=steps, round_discs=True)
+    assert np.array_equal(np.stack([view.pixels for view in squashed]), rounded.pixels)
     assert views[0].picture.shape == (PICTURE_SIDE, PICTURE_SIDE, 3)
     assert all(view.has_disc and 0.5 < view.disc.mean() < 0.9 for view in views)
 

@@ -101,6 +101,60 @@ def test_squaring_twice_is_squaring_once(draw_fundus: DrawFundus, shape: dict[st
     assert np.array_equal(square_about_disc(once, 224), once)
 
 
+@pytest.mark.parametrize("radii", [(130, 110), (95, 143), (110, 104)])
+def test_a_squashed_disc_is_made_round_in_the_square(draw_fundus: DrawFundus, radii: tuple[int, int]) -> None:
+    squashed = draw_fundus(radii=radii)
+    squared = square_about_disc(squashed, 224, round_disc=True)
+    disc = find_disc(squared)
+    round_one = square_about_disc(draw_fundus(radii=(120, 120)), 224).astype(int)
+    left_alone = square_about_disc(squashed, 224)
+
+    assert (disc.radius_x, disc.radius_y) == pytest.approx((112, 112), abs=EDGE)
+    assert np.abs(squared - round_one).mean() < 3 < np.abs(left_alone - round_one).mean()
+    assert np.array_equal(square_about_disc(squared, 224, round_disc=True), squared)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {},
+        {"height": 200, "centre": (200, 100), "radii": (150, 150)},  # cut at top and bottom
+        {"width": 200, "centre": (100, 150), "radii": (130, 130)},  # at both sides
+        {"width": 220, "height": 190, "centre": (100, 100), "radii": (130, 130)},  # at three
+        {"radii": (121, 119)},
+    ],
+)
+def test_a_cut_or_nearly_round_disc_is_not_squashed(draw_fundus: DrawFundus, shape: dict[str, object]) -> None:
+    photograph = draw_fundus(**shape)
+
+    assert np.array_equal(square_about_disc(photograph, 224, round_disc=True), square_about_disc(photograph, 224))
+
+
+def test_a_cut_squashed_disc_keeps_its_proportions(draw_fundus: DrawFundus) -> None:
+    """As APTOS has them: 3:2 photographs, cut at top and bottom, squashed to a square."""
+    photograph = draw_fundus(224, 224, (112, 112), (100, 150))
+    disc = find_disc(photograph)
+    squared = square_about_disc(photograph, 200, round_disc=True)
+
+    assert disc.radius_y / disc.radius_x == pytest.approx(1.5, rel=0.02)
+    assert find_disc(squared).stretch == (1, 1)
+    assert find_disc_box(squared).edges == pytest.approx((0, 25, 200, 175), abs=3)
+
+
+def test_real_squashed_photographs_become_round(shared_data: Path) -> None:
+    folder = shared_data / "APTOS2019" / "train_images"
+    paths = sorted(folder.rglob("*.*"))[::100]
+    discs = []
+    for path in paths:
+        try:
+            discs.append(find_disc(square_about_disc(read_photograph(path), 256, round_disc=True)))
+        except NoDiscError:
+            continue
+
+    assert len(discs) > 0.9 * len(paths)
+    assert sum(disc.stretch == (1, 1) for disc in discs) > 0.95 * len(discs)
+
+
 def test_real_photographs_have_discs(shared_data: Path) -> None:
     names = ["27/27_l1", "96/96_l2", "120/120_r2", "1/1_l1", "80/80_l2"]  # three white and squashed, one dark
     photographs = [read_photograph(shared_data / "DeepDRiD" / "train" / f"{name}.jpg") for name in names]

@@ -1,6 +1,8 @@
 """Checkpoints: the same bytes for the same weights, no code in them, foreign files refused."""
 
+import json
 import pickle
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,15 @@ def test_writing_and_reading_changes_nothing_and_is_the_same_each_time(tmp_path:
     tensors, header = read_checkpoint(paths[0])
     assert header == HEADER
     assert all(torch.equal(tensors[name], tensor) for name, tensor in _tensors().items())
+
+
+def test_a_header_from_before_round_discs_says_no(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    record = {key: value for key, value in asdict(HEADER).items() if key != "round_discs"}
+    save_file(_tensors(), path, metadata={"drkit": json.dumps(record)})
+    assert read_checkpoint(path)[1] == HEADER
+    write_checkpoint(path, _tensors(), replace(HEADER, round_discs=True), force=True)
+    assert read_checkpoint(path)[1].round_discs
 
 
 def test_checkpoints_of_something_else_are_refused(tmp_path: Path) -> None:

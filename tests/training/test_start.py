@@ -76,6 +76,21 @@ def test_a_run_brings_backbone_side_normalisation_and_preprocessing(second_stage
     assert larger.identity() != plan.identity()
 
 
+def test_a_run_says_whether_discs_are_made_round_unless_the_option_does(
+    second_stage: TrainingConfig, small_config: TrainingConfig, stage_one: Path, tmp_path: Path
+) -> None:
+    tensors, header = read_checkpoint(stage_one)
+    assert not _plan(small_config).round_discs
+    assert _plan(replace(small_config, round_discs=True)).round_discs
+    assert not _plan(second_stage).round_discs
+    rounding = tmp_path / "rounding.safetensors"
+    write_checkpoint(rounding, tensors, replace(header, round_discs=True), force=True)
+    child = replace(second_stage, weights=str(rounding))
+    assert _plan(child).round_discs
+    assert not _plan(replace(child, round_discs=False)).round_discs
+    assert _plan(child).identity() != _plan(replace(child, round_discs=False)).identity()
+
+
 def test_the_runs_backbone_is_where_the_training_starts(second_stage: TrainingConfig, stage_one: Path) -> None:
     bench = prepare(_plan(second_stage))
     tensors, _ = read_checkpoint(stage_one)

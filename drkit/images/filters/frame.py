@@ -10,7 +10,6 @@ from drkit.images.files import Photograph
 from drkit.images.filters.fundus import Fundus
 
 BLACK = (0, 0, 0)
-SQUASHED = 0.012  # relative difference of the radii from which on a disc is made round again
 SAME_FRAME = 1.0  # pixels by which a square about the disc may miss the photograph and still be it
 
 
@@ -71,11 +70,11 @@ def scale_to(fundus: Fundus, width: int, height: int) -> Fundus:
 
 def _round(fundus: Fundus) -> Fundus:
     """Stretch the shorter radius of a squashed disc to the longer."""
-    disc = fundus.disc
-    if disc is None or abs(disc.radius_x / disc.radius_y - 1) < SQUASHED:
+    if fundus.disc is None:
         return fundus
     height, width = fundus.photograph.shape[:2]
-    return scale_to(fundus, round(width * disc.radius / disc.radius_x), round(height * disc.radius / disc.radius_y))
+    across, down = fundus.disc.stretch
+    return scale_to(fundus, round(width * across), round(height * down))
 
 
 def _pad(fundus: Fundus) -> Fundus:

@@ -13,7 +13,19 @@ from drkit.plotting.report.sources import Source
 from drkit.reporting import Table
 
 # Options that tell runs apart, in the order of reading; those that a run does not state are left out.
-TOLD_OPTIONS = ("backbone", "weights", "unit", "size", "steps", "attention", "loss", "augment", "freeze", "folds")
+TOLD_OPTIONS = (
+    "backbone",
+    "weights",
+    "unit",
+    "size",
+    "steps",
+    "round_discs",
+    "attention",
+    "loss",
+    "augment",
+    "freeze",
+    "folds",
+)
 _PLAIN_WEIGHTS = ("imagenet", "none")
 
 
@@ -61,7 +73,7 @@ def infer_task(options: Mapping[str, Any]) -> str:
 
 def _describe_run(source: Source) -> tuple[str, ...]:
     options, meta = source.options, source.predictions.meta
-    told = [_tell_option(name, options[name]) for name in TOLD_OPTIONS[1:] if options.get(name) not in (None, "", [])]
+    told = [_tell_option(name, options[name]) for name in TOLD_OPTIONS[1:] if options.get(name)]
     epochs = source.record.get("epoch")
     kept = ", ".join(map(str, epochs)) if isinstance(epochs, list) else str(epochs)
     grades = f"{meta.target}, by {meta.decision.replace('_', ' ')}"

@@ -1,0 +1,70 @@
+"""How far a data set's photographs are squashed, told by the shape of their discs."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from drkit.errors import DrkitError
+from drkit.images.disc import find_disc
+from drkit.images.files import read_content
+from drkit.images.filters import apply_steps
+from drkit.images.reduced import decode_reduced
+
+NUM_SAMPLED = 64  # photographs, spread evenly over a data set
+LOOKED_AT = 256  # pixels that the shorter side keeps when a large photograph is decoded at a fraction
+
+
+@dataclass(frozen=True)
+class DiscShapes:
+    """Height over width of the discs of some photographs; 1 is round.
+
+    Args:
+        photographs: How many discs were measured.
+        median: Of their height over width.
+        low: Their 5th percentile.
+        high: Their 95th percentile.
+    """
+
+    photographs: int
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.median:.2f} times as high as wide (median of {self.photographs} photographs; nine in ten"
+            f" {self.low:.2f} to {self.high:.2f})"
+        )
+
+
+def measure_discs(paths: Sequence[Path], steps: Sequence[str] = (), workers: int | None = None) -> DiscShapes | None:
+    """Measure the discs of some of the photographs; those that show none or cannot be read are passed over.
+
+    Args:
+        paths: Of a data set's photographs.
+        steps: What `drkit preprocess` would still have to do to them.
+        workers: Threads; None: as many as Python thinks fit.
+
+    Returns:
+        None where no disc is found.
+    """
+    chosen = np.unique(np.linspace(0, len(paths) - 1, min(NUM_SAMPLED, len(paths))).round().astype(int))
+    with ThreadPoolExecutor(workers) as pool:
+        found = pool.map(lambda index: _height_over_width(paths[index], steps), chosen)
+        ratios = [ratio for ratio in found if ratio is not None]
+    if not ratios:
+        return None
+    low, median, high = (float(share) for share in np.percentile(ratios, [5, 50, 95]))
+    return DiscShapes(len(ratios), median, low, high)
+
+
+def _height_over_width(path: Path, steps: Sequence[str]) -> float | None:
+    try:
+        photograph = decode_reduced(read_content(path), str(path), LOOKED_AT)[0]
+        disc = find_disc(apply_steps(photograph, steps))
+    except DrkitError:
+        return None
+    return disc.radius_y / disc.radius_x
