@@ -45,6 +45,12 @@ class Drawn:
         counted = f"{len(self.reference)} photographs of " if self.by == "photograph" else ""
         return f"{target}'s grade, {splits}, by {self.by}, {counted}{num_patients} patients"
 
+    def by_dataset(self) -> dict[str, "Drawn"]:
+        """The photographs of each data set, by name, where there are several."""
+        names = self.predictions.dataset_names()
+        parts = sorted(names.dropna().unique())
+        return {name: _rows(self, (names == name).to_numpy(dtype=bool)) for name in parts if len(parts) > 1}
+
     def referable(self) -> NDArray[np.float64]:
         """(C,) probability of grade 2 or worse."""
         return self.cases.answers[:, REFERABLE_FROM:NUM_GRADES].sum(1)

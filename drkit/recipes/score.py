@@ -1,6 +1,6 @@
 """`drkit score`: predictions against reference grades, kappas with intervals, runs compared in pairs."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from drkit import talk
-from drkit.agreement import Agreement, Interval, measure_agreement
+from drkit.agreement import Agreement, Interval, measure_agreement, with_interval
 from drkit.comparison import Comparison, compare_cases, tabulate_comparisons
 from drkit.errors import InputError, LeakageError, UsageError, first_few
 from drkit.grades import NUM_GRADES, SPLITS, Split, Target, grade_column
@@ -56,6 +56,7 @@ class RunScore:
         left_out_trained_on: Photographs left out because the run was trained on them.
         left_out_ungraded: Photographs left out because they have no reference grade.
         agreement: Over the cases.
+        datasets: The same over the cases of each data set, by name, where there are several.
     """
 
     run: str
@@ -67,6 +68,7 @@ class RunScore:
     left_out_trained_on: int
     left_out_ungraded: int
     agreement: Agreement
+    datasets: Mapping[str, Agreement]
 
     def remarks(self) -> Iterator[str]:
         """What must be known to read the figures rightly."""
@@ -91,9 +93,11 @@ class ScoreReport:
     comparisons: tuple[Comparison, ...]
 
     def story(self) -> Iterator[str | Table]:
-        """Agreement, recall by grade, remarks, and the differences."""
+        """Agreement, recall by grade, agreement by data set, remarks, and the differences."""
         yield _agreement_table(self.scores)
         yield _recall_table(self.scores)
+        if any(score.datasets for score in self.scores):
+            yield _dataset_table(self.scores)
         for score in self.scores:
             yield from score.remarks()
         if self.comparisons:
@@ -121,6 +125,15 @@ class Selection:
     def shared_with(self, image_ids: pd.Index) -> "Selection":
         """Those among `image_ids`."""
         keep = self.predictions.rows["image_id"].isin(image_ids).to_numpy(dtype=bool)
+        return self._where(keep)
+
+    def by_dataset(self) -> dict[str, "Selection"]:
+        """Those of each data set, by name, where there are several."""
+        names = self.predictions.dataset_names()
+        parts = sorted(names.dropna().unique())
+        return {name: self._where((names == name).to_numpy(dtype=bool)) for name in parts if len(parts) > 1}
+
+    def _where(self, keep: NDArray[np.bool_]) -> "Selection":
         return Selection(self.predictions.where(keep), self.reference[keep], 0, 0)
 
 
@@ -238,10 +251,7 @@ def _stems(predictions: Predictions) -> pd.Series:
 
 def _score(selection: Selection, config: ScoreConfig) -> RunScore:
     predictions = selection.predictions
-    cases = read_cases(predictions, selection.reference, config.by)
-    agreement = measure_agreement(
-        cases.reference, cases.predicted, cases.patients, num_resamples=config.resamples, seed=config.seed
-    )
+    agreement = _measure(selection, config)
     _warn(predictions, agreement, config.by)
     return RunScore(
         run=predictions.name,
@@ -253,6 +263,14 @@ def _score(selection: Selection, config: ScoreConfig) -> RunScore:
         left_out_trained_on=selection.trained_on,
         left_out_ungraded=selection.ungraded,
         agreement=agreement,
+        datasets={name: _measure(part, config) for name, part in selection.by_dataset().items()},
+    )
+
+
+def _measure(selection: Selection, config: ScoreConfig) -> Agreement:
+    cases = read_cases(selection.predictions, selection.reference, config.by)
+    return measure_agreement(
+        cases.reference, cases.predicted, cases.patients, num_resamples=config.resamples, seed=config.seed
     )
 
 
@@ -304,6 +322,24 @@ def _agreement_row(score: RunScore) -> tuple[str, ...]:
         _over_interval(found.plain_kappa, found.plain_kappa_interval) + f"\n{found.band}",
         f"{found.accuracy:.3f}",
     )
+
+
+def _dataset_table(scores: Sequence[RunScore]) -> Table:
+    columns = ("run", "data set", "cases", "patients", "quadratic kappa", "plain kappa", "accuracy")
+    rows = [
+        (
+            score.run,
+            name,
+            str(found.cases),
+            str(found.patients),
+            with_interval(found.quadratic_weighted_kappa, found.quadratic_weighted_kappa_interval),
+            with_interval(found.plain_kappa, found.plain_kappa_interval),
+            f"{found.accuracy:.3f}",
+        )
+        for score in scores
+        for name, found in score.datasets.items()
+    ]
+    return Table("The same by data set", columns, rows)
 
 
 def _over_interval(value: float, interval: Interval) -> str:

@@ -1,5 +1,6 @@
 """The columns of predictions.parquet: their types, and what may stand in them."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pyarrow as pa
 
 from drkit.errors import InputError
 from drkit.grades import EYES, MAX_GRADE, NUM_GRADES, SPLITS
+from drkit.records.labels import DATASET
 
 PROBABILITY_COLUMNS = tuple(f"prob_{grade}" for grade in range(NUM_GRADES))
 EMBEDDING = "embedding"
@@ -28,6 +30,7 @@ SCHEMA = pa.schema(
         pa.field("predicted_grade", pa.int8(), nullable=False),
     ]
 )
+_DATASET = pa.field(DATASET, pa.string(), nullable=False)
 PANDAS_TYPES = {
     pa.string(): "string",
     pa.int16(): "Int16",
@@ -36,26 +39,32 @@ PANDAS_TYPES = {
 }
 
 
+def schema_of(columns: Iterable[str]) -> pa.Schema:
+    """`SCHEMA` for a table with these columns: with `dataset` behind the others where there are several data sets."""
+    return SCHEMA.append(_DATASET) if DATASET in columns else SCHEMA
+
+
 def check_columns(schema: pa.Schema, path: Path) -> None:
-    """Hold that a parquet has the columns of `SCHEMA` in its types, and no other but `EMBEDDING`.
+    """Hold that a parquet has the columns of `schema_of` in their types, and no other but `EMBEDDING`.
 
     Raises:
         InputError: a column too many, too few, or of another type.
     """
-    odd = [name for name in schema.names if name not in SCHEMA.names and name != EMBEDDING]
-    missing = [name for name in SCHEMA.names if name not in schema.names]
+    expected = schema_of(schema.names)
+    odd = [name for name in schema.names if name not in expected.names and name != EMBEDDING]
+    missing = [name for name in expected.names if name not in schema.names]
     for what, names in (("is missing", missing), ("is not known", odd)):
         if names:
             raise InputError(f"{path}: column {names[0]} {what} (of such: {len(names)})")
-    for item in SCHEMA:
+    for item in expected:
         found = schema.field(item.name).type
         if found != item.type:
             raise InputError(f"{path}: column {item.name} is {found}, expected {item.type}")
 
 
 def typed(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows in the nullable pandas types of `SCHEMA`; `predicted_grade` int8 where none is null."""
-    types = {item.name: PANDAS_TYPES[item.type] for item in SCHEMA}
+    """The rows in the nullable pandas types of `schema_of`; `predicted_grade` int8 where none is null."""
+    types = {item.name: PANDAS_TYPES[item.type] for item in schema_of(rows.columns)}
     found = rows.astype(types)
     if found["predicted_grade"].notna().all():
         found["predicted_grade"] = found["predicted_grade"].astype("int8")
@@ -70,7 +79,7 @@ def check_rows(rows: pd.DataFrame, source: str) -> None:
     """
     if rows.empty:
         raise InputError(f"{source}: no rows, expected a row a photograph")
-    for column in (item.name for item in SCHEMA if not item.nullable):
+    for column in (item.name for item in schema_of(rows.columns) if not item.nullable):
         _refuse(rows, rows[column].isna(), column, "is empty", source)
     _refuse(rows, rows["image_id"].duplicated(), "image_id", "stands twice, expected each once", source)
     _check_words(rows, source)

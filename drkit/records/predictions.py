@@ -14,12 +14,12 @@ from drkit.decisions import decide
 from drkit.errors import InputError
 from drkit.grades import SPLITS, Split, grade_column
 from drkit.records.atomic import writing
-from drkit.records.labels import Labels
+from drkit.records.labels import DATASET, Labels
 from drkit.records.patterns import expand_patterns
 from drkit.records.prediction_columns import EMBEDDING as EMBEDDING
 from drkit.records.prediction_columns import PROBABILITY_COLUMNS as PROBABILITY_COLUMNS
 from drkit.records.prediction_columns import SCHEMA as SCHEMA
-from drkit.records.prediction_columns import check_columns, check_rows, typed
+from drkit.records.prediction_columns import check_columns, check_rows, schema_of, typed
 from drkit.records.prediction_meta import PredictionsMeta as PredictionsMeta
 from drkit.records.prediction_meta import check_meta, read_meta
 from drkit.records.provenance import METADATA_KEY, canonical_json
@@ -32,7 +32,8 @@ class Predictions:
 
     Args:
         rows: A row a photograph, the columns of `SCHEMA` in their nullable pandas types (`predicted_grade`
-            int8) and, where it was kept, `embedding` with a float16 array (D,) in each cell.
+            int8); where there are several data sets, `dataset`, the name of the photograph's; and, where it was
+            kept, `embedding` with a float16 array (D,) in each cell.
         meta: How they were graded.
         name: The run's, that is the file's stem.
     """
@@ -77,6 +78,11 @@ class Predictions:
     def splits(self) -> tuple[Split, ...]:
         """Those that have photographs here, in the order train, val, test."""
         return tuple(split for split in SPLITS if (self.rows["split"] == split).any())
+
+    def dataset_names(self) -> pd.Series:
+        """(N,) the name of each photograph's data set, in row order; null where all are of one."""
+        unknown = pd.Series(pd.NA, index=self.rows.index, dtype="string", name=DATASET)
+        return self.rows.get(DATASET, unknown)
 
     def check_split(self, split: Split) -> None:
         """Hold that a split has photographs here.
@@ -127,13 +133,14 @@ def build_predictions(
     shares, scores = np.asarray(probabilities, np.float32), np.asarray(score, np.float32)
     if predicted_grade is None:
         predicted_grade = decide(meta.decision, shares, scores, meta.cut_points)
-    known = [column for column in SCHEMA.names if column in labels.rows]
+    schema = schema_of(labels.rows.columns)
+    known = [column for column in schema.names if column in labels.rows]
     rows = labels.rows[known].reset_index(drop=True)
     rows["fold"] = pd.NA if fold is None else pd.array(fold, dtype="Int16")
     rows[list(PROBABILITY_COLUMNS)] = shares
     rows["score"] = scores
     rows["predicted_grade"] = np.asarray(predicted_grade)
-    rows = typed(rows[SCHEMA.names])
+    rows = typed(rows[schema.names])
     if embedding is not None:
         rows[EMBEDDING] = list(np.asarray(embedding, np.float16))
     predictions = Predictions(rows, meta, name)
@@ -168,7 +175,7 @@ def read_predictions(path: Path) -> Predictions:
     table = _read_table(found)
     meta = read_meta(table.schema.metadata or {}, found)
     check_columns(table.schema, found)
-    rows = typed(table.select(SCHEMA.names).to_pandas())
+    rows = typed(table.select(schema_of(table.column_names).names).to_pandas())
     if EMBEDDING in table.column_names:
         rows[EMBEDDING] = _read_embedding(table.column(EMBEDDING), found)
     predictions = Predictions(rows, meta, found.stem)
@@ -219,7 +226,7 @@ def check_predictions(predictions: Predictions, source: str) -> None:
 
 
 def _table(predictions: Predictions) -> pa.Table:
-    rows, schema = predictions.rows, SCHEMA
+    rows, schema = predictions.rows, schema_of(predictions.rows.columns)
     arrays = [pa.array(rows[item.name], type=item.type, from_pandas=True) for item in schema]
     features = predictions.embeddings()
     if features is not None:

@@ -3,6 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
@@ -101,6 +102,25 @@ def test_perfect_grades_are_perfect_in_every_reading(tmp_path: Path) -> None:
         agreement = found.agreement
         assert (agreement.quadratic_weighted_kappa, agreement.plain_kappa, agreement.accuracy) == (1, 1, 1)
         assert found.agreement.quadratic_weighted_kappa_interval == (1, 1)
+
+
+def test_several_data_sets_are_scored_together_and_each_for_itself(tmp_path: Path) -> None:
+    predictions = _predictions()
+    names = np.where(predictions.rows["patient_id"].astype(int) % 3 == 0, "third", "others")
+    both = replace(predictions, rows=predictions.rows.assign(dataset=pd.array(names, "string")))
+    path = _write(tmp_path, both, "both")
+    found = _one(path, split="val")
+    assert found.agreement == _one(_write(tmp_path, predictions, "plain"), split="val").agreement
+    assert list(found.datasets) == ["others", "third"]
+    for name, agreement in found.datasets.items():
+        alone = both.where(names == name)
+        assert agreement == _one(_write(tmp_path, alone, name), split="val").agreement
+    assert found.agreement.cases == sum(agreement.cases for agreement in found.datasets.values())
+    assert _one(tmp_path / "third.parquet", split="val").datasets == {}
+    (table,) = [
+        part for part in run_score([path], QUICK).story() if isinstance(part, Table) and "data set" in part.columns
+    ]
+    assert [row[:2] for row in table.rows] == [("both", "others"), ("both", "third")]
 
 
 def test_photographs_equal_scikit_learn(tmp_path: Path) -> None:

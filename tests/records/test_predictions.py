@@ -78,6 +78,21 @@ def test_writing_and_reading_changes_nothing(predictions: Predictions, tmp_path:
     assert (back.embeddings() == predictions.embeddings()).all()
 
 
+def test_of_several_data_sets_the_name_of_each_photographs_is_kept(labels: Labels, tmp_path: Path) -> None:
+    names = pd.array(["a", "a", "a", "a", "b", "b"], "string")
+    joined = replace(labels, rows=labels.rows.assign(dataset=names))
+    meta = replace(META, folds=0)
+    answers = {"probabilities": np.full((6, 5), 0.2), "score": np.zeros(6), "meta": meta, "name": "run"}
+    write_predictions(build_predictions(joined, **answers), tmp_path / "several.parquet")
+    assert pq.read_schema(tmp_path / "several.parquet").names == [*SCHEMA.names, "dataset"]
+    back = read_predictions(tmp_path / "several.parquet")
+    assert back.dataset_names().tolist() == list(names)
+    assert build_predictions(labels, **answers).dataset_names().isna().all()
+    unnamed = joined.rows.assign(dataset=pd.array([None, *names[1:]], "string"))
+    with pytest.raises(InputError, match=r"row 1 \(image 7_l1\): dataset is empty"):
+        build_predictions(replace(joined, rows=unnamed), **answers)
+
+
 def test_the_same_predictions_are_the_same_bytes(predictions: Predictions, tmp_path: Path) -> None:
     write_predictions(predictions, tmp_path / "a.parquet")
     write_predictions(read_predictions(tmp_path / "a.parquet"), tmp_path / "b.parquet")

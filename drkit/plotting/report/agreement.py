@@ -21,6 +21,7 @@ from drkit.plotting.selection import Drawn, narrow_to_shared, panel_title, share
 from drkit.reporting import Table
 from drkit.talk import warn
 
+COLUMNS = ("run", "quadratic kappa", "plain kappa", "accuracy", "referable: sens. / spec.", "measured on")
 MOST_DRAWN = 5  # runs whose confusions and scores are drawn; the tables have all
 MOST_ON_AXES = 5  # runs whose curves share the axes
 
@@ -29,7 +30,7 @@ def tell_agreement(sources: Sequence[Source], config: PictureConfig) -> list[Sec
     """All that is measured against reference grades."""
     runs = [source.drawn for source in sources if source.drawn]
     found = [_measure(run, config) for run in runs]
-    blocks: list[Block] = [Grid(_tabulate(runs, found)), *_remark(sources)]
+    blocks: list[Block] = [Grid(_tabulate(runs, found)), *_tell_datasets(runs, config), *_remark(sources)]
     blocks.append(Pictures([_draw_forest(runs, found)]))
     if len(runs) > 1:
         blocks += _compare_all(runs, config)
@@ -48,12 +49,19 @@ def _measure(run: Drawn, config: PictureConfig) -> Agreement:
 
 
 def _tabulate(runs: Sequence[Drawn], found: Sequence[Agreement]) -> Table:
-    columns = ("run", "quadratic kappa", "plain kappa", "accuracy", "referable: sens. / spec.", "measured on")
     rows = [_row(run, agreement) for run, agreement in zip(runs, found, strict=True)]
     title = "Agreement; in brackets 95 % intervals over resampled patients"
     if len({run.title for run in runs}) > 1:
-        return Table(title, columns, rows)
-    return Table(f"{title}: {runs[0].title}", columns[:-1], [row[:-1] for row in rows])
+        return Table(title, COLUMNS, rows)
+    return Table(f"{title}: {runs[0].title}", COLUMNS[:-1], [row[:-1] for row in rows])
+
+
+def _tell_datasets(runs: Sequence[Drawn], config: PictureConfig) -> list[Block]:
+    """Agreement by data set, of runs that have graded several."""
+    columns = ("run", "data set", *COLUMNS[1:])
+    parts = [(run, name, part) for run in runs for name, part in run.by_dataset().items()]
+    rows = [(run.name, name, *_row(part, _measure(part, config))[1:]) for run, name, part in parts]
+    return [Grid(Table("Agreement by data set", columns, rows))] if rows else []
 
 
 def _row(run: Drawn, found: Agreement) -> tuple[str, ...]:

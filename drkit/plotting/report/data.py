@@ -69,7 +69,12 @@ def tell_data(data: DataSet, seed: int) -> Section:
     summary = f"{len(labels)} photographs of {labels.num_patients} patients, read as layout {labels.layout}."
     blocks: list[Block] = [Paragraph(summary)]
     stated = [column for column in map(grade_column, TARGETS) if labels.rows[column].notna().any()]
-    blocks += [Grid(_count_grades(labels, column)) for column in stated]
+    parts = labels.by_dataset()
+    blocks += [
+        Grid(_count_grades(part, column, f" of {name}" if labels.datasets else ""))
+        for column in stated
+        for name, part in parts.items()
+    ]
     blocks += _tell_findings(data.findings)
     if stated:
         blocks += _show_grades(show_examples(labels, EXAMPLES, seed, SIDE))
@@ -82,7 +87,7 @@ def leave_out_data() -> Section:
     return Section("data", "Data and audit", [Paragraph(told, "warning")])
 
 
-def _count_grades(labels: Labels, column: str) -> Table:
+def _count_grades(labels: Labels, column: str, of: str) -> Table:
     whose = column.partition("_")[0]
     columns = ("split", "patients", "photographs", *(f"{g} {name}" for g, name in enumerate(GRADE_NAMES)), "no grade")
     rows = []
@@ -92,7 +97,7 @@ def _count_grades(labels: Labels, column: str) -> Table:
             counts = [str(int((part[column] == grade).sum())) for grade in range(NUM_GRADES)]
             patients = str(part["patient_id"].nunique()) if part["patient_id"].notna().any() else "unknown"
             rows.append((split, patients, str(len(part)), *counts, str(int(part[column].isna().sum()))))
-    return Table(f"Photographs by the {whose}'s grade", columns, rows)
+    return Table(f"Photographs{of} by the {whose}'s grade", columns, rows)
 
 
 def _tell_findings(findings: Sequence[Finding]) -> list[Block]:

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import shutil
 from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from io import BytesIO
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
@@ -22,6 +24,7 @@ from drkit.plotting.report.runs import tell_runs
 from drkit.plotting.report.sources import read_sources
 from drkit.recipes.report import HtmlReport, ReportInputs, run_report
 from drkit.records.explanations import read_explanations
+from drkit.records.predictions import read_predictions, write_predictions
 
 
 class _Reader(HTMLParser):
@@ -112,6 +115,24 @@ def test_with_data_it_shows_photographs_and_the_audit(write_run, eyes: Path, tmp
     assert ("What the audit found" in reader.text) or ("The audit found nothing" in reader.text)
     assert report.with_photographs
     assert {"Errors", "Data and audit", "Provenance"} < set(report.sections)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_several_data_sets_are_told_each_for_itself(write_run, eyes: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(eyes, other)
+    for path in other.rglob("*.jpg"):
+        path.write_bytes(path.read_bytes() + b"another file")
+    stem = write_run()
+    predictions = read_predictions(stem)
+    names = np.where(np.arange(len(predictions)) % 2, "DeepDRiD", "other")
+    rows = predictions.rows.assign(dataset=pd.array(names, "string"))
+    write_predictions(replace(predictions, rows=rows), stem.with_suffix(".parquet"), force=True)
+    _, reader = _write(ReportInputs((stem,), (eyes, other)), tmp_path / "report.html")
+    assert "Photographs of DeepDRiD by the eye's grade" in reader.text
+    assert "Photographs of other by the eye's grade" in reader.text
+    assert "Agreement by data set" in reader.text
+    assert "on DeepDRiD + other" in reader.text
 
 
 @pytest.mark.usefixtures("undrawn")
