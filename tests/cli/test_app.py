@@ -102,7 +102,7 @@ def test_a_dry_run_answers_on_stdout_and_writes_nothing(eyes: Path, tmp_path: Pa
     result = _invoke("finetune", "--data", eyes, "--dry-run", "--runs-dir", tmp_path / "runs")
     assert result.exit_code == 0
     assert "32" in result.stdout
-    assert "discs of eyes are 1.00 times as high as wide" in " ".join(result.stdout.split())
+    assert "discs of DeepDRiD are 1.00 times as high as wide" in " ".join(result.stdout.split())
     assert list(tmp_path.iterdir()) == []
 
 
