@@ -68,7 +68,8 @@ def as_command(function: Callable[..., Any]) -> Callable[..., None]:
                 console.show_traceback()
                 raise typer.Exit(BUG) from None
         try:
-            console.show(report, as_object=json)
+            if json or not quiet:
+                console.show(report, as_object=json)
             sys.stdout.flush()
         except (BrokenPipeError, SystemExit):  # rich exits on a closed pipe; whoever read it has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -16,7 +16,9 @@ from drkit.reporting import Table
 
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON object on stdout.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but warnings and errors.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print nothing but warnings and errors, and what --json gives.")
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the traceback of a refusal, too.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of every random draw.")]
 Data = Annotated[

@@ -106,15 +106,31 @@ def test_a_dry_run_answers_on_stdout_and_writes_nothing(eyes: Path, tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_quiet_says_nothing_but_the_answer(eyes: Path, tmp_path: Path) -> None:
+def test_quiet_prints_neither_progress_nor_tables(eyes: Path, run_stem: Path, tmp_path: Path) -> None:
     small = ["--backbone", "test_efficientnet", "--weights", "none", "--size", 64, "--epochs", 1]
-    result = _invoke("finetune", "-q", "--data", eyes, *small, "--runs-dir", tmp_path)
-    assert result.exit_code == 0
-    assert result.stderr == ""
+    out = tmp_path / "out"
+    for command in (
+        ["finetune", "--data", eyes, *small, "--runs-dir", tmp_path],
+        ["finetune", "--data", eyes, *small, "--dry-run"],
+        ["predict", run_stem, "--data", eyes, "--out", out / "p.parquet"],
+        ["synth", out / "eyes", "--patients", 10, "--size", 64],
+        ["plot", "confusion", run_stem, "--out", out / "c.png"],
+        ["ensemble", "vote", run_stem, "--fuse", "patient", "--out", out / "v.parquet"],
+        ["submit", run_stem, "--out", out / "s.csv"],
+        ["check", eyes],
+    ):
+        result = _invoke(*command, "-q")
+        assert result.exit_code in (0, 1), result.output
+        assert result.stdout == ""
+        assert "warning" in result.stderr or result.stderr == "", command
+
+
+def test_quiet_leaves_the_json_object(run_stem: Path) -> None:
+    assert json.loads(_invoke("score", run_stem, "--split", "val", "-q", "--json").stdout)["scores"]
 
 
 def test_a_closed_pipe_ends_quietly(run_stem: Path) -> None:
-    command = f"{sys.executable} -m drkit score {run_stem} --split val -q | true; exit ${{PIPESTATUS[0]}}"
+    command = f"{sys.executable} -m drkit score {run_stem} --split val | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
