@@ -17,17 +17,18 @@ from drkit.explaining.sheets import ROWS_A_SHEET, SheetRow, draw_sheet
 from drkit.images.files import Photograph, encode_photograph
 from drkit.records.atomic import write_bytes
 from drkit.records.explanations import MANIFEST, ExplainedPhotograph, read_explanations
+from drkit.records.filenames import shorten_name
 
 MOST_SHEETS = 10
 LONGEST_ID = 40  # letters of an image id in a heading
 
 
 def name_files(image_ids: Sequence[str]) -> dict[str, str]:
-    """A file name without suffix for each id: letters, digits, `.`, `-` and `_`, each once."""
+    """A short file name without suffix for each id: letters, digits, `.`, `-` and `_`, each once."""
     names: dict[str, str] = {}
     taken: set[str] = set()
     for image_id in image_ids:
-        name = stem = re.sub(r"[^\w.-]", "_", image_id)
+        name = stem = shorten_name(re.sub(r"[^\w.-]", "_", image_id))
         for number in count(2):
             if name.lower() not in taken:  # some file systems do not tell A from a
                 break

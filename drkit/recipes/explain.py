@@ -18,7 +18,7 @@ from drkit.explaining.tables import HOW_TO_READ, Means, lesion_table, proof_tabl
 from drkit.explaining.writing import MOST_SHEETS, Writer, name_files
 from drkit.grades import Split
 from drkit.models.restoring import OpenedRun, open_run
-from drkit.records.atomic import check_writable
+from drkit.records.atomic import check_name, check_writable
 from drkit.records.explanations import MANIFEST, Explanations, write_explanations
 from drkit.records.layouts import read_datasets
 from drkit.records.manifest import steps_to_apply
@@ -223,6 +223,7 @@ def _folder(opened: OpenedRun, method: str, config: ExplainConfig) -> Path:
 
 def _check_folder(folder: Path, *, force: bool) -> None:
     """Refuse early what would be refused late."""
+    check_name(folder)
     if folder.is_dir() and any(folder.iterdir()) and not force:
         raise OutputExistsError(f"{folder} is there already: choose another --out, or overwrite it with --force")
     check_writable(folder / MANIFEST, force=force)

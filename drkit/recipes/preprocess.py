@@ -17,7 +17,7 @@ from drkit.images.files import encode_photograph, read_photograph
 from drkit.images.filters.preview import draw_contact_sheet
 from drkit.images.filters.steps import Step, parse_steps, plan_steps
 from drkit.records import manifest as records
-from drkit.records.atomic import check_writable, write_bytes
+from drkit.records.atomic import check_name, check_writable, write_bytes
 from drkit.records.labels import Labels, write_labels
 from drkit.records.layouts import read_dataset
 from drkit.records.manifest import Manifest, PhotographRecord, Plan
@@ -169,6 +169,7 @@ def _check_options(config: PreprocessConfig) -> None:
         raise UsageError(f"--workers {config.workers}: at least 1 process has to work")
     if (config.engine == "dask") != (config.scheduler is not None):
         raise UsageError("--engine dask and --scheduler ADDRESS belong together: give both, or neither")
+    check_name(config.out)
     if config.out.exists() and not config.out.is_dir():
         raise InputError(f"{config.out} is a file, where a folder was to be made: choose another name")
 

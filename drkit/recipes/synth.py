@@ -24,6 +24,7 @@ from drkit.images.synthetic.canvas import encode_mask
 from drkit.images.synthetic.cohort import FEWEST_PATIENTS, Member, draw_cohort
 from drkit.images.synthetic.lesions import LesionKind
 from drkit.images.synthetic.patient import Take, draw_patient, photograph_patient
+from drkit.records.atomic import check_name
 from drkit.reporting import Table
 
 SCHEMA_VERSION = 1
@@ -138,6 +139,7 @@ def _check_numbers(config: SynthConfig) -> None:
 
 
 def _check_out(out: Path, *, force: bool) -> None:
+    check_name(out)
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file, where a folder was to be made: choose another name")
     if out.is_dir() and Path.cwd().resolve().is_relative_to(out.resolve()):

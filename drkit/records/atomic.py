@@ -8,14 +8,17 @@ from pathlib import Path
 
 from drkit.errors import InputError, OutputExistsError
 
+DRAFT_STEM = 32  # letters of the final name in that of a draft, which must not be too long where that is not
+
 
 def check_writable(path: Path, *, force: bool) -> None:
     """Refuse early what `writing` would refuse late.
 
     Raises:
         OutputExistsError: `path` exists and `force` is off.
-        InputError: `path` is a folder, or a parent of it is a file.
+        InputError: `path` is a folder, a parent of it is a file, or its name is too long.
     """
+    check_name(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder, where a file was to be written")
     if path.exists() and not force:
@@ -27,6 +30,20 @@ def check_writable(path: Path, *, force: bool) -> None:
             if not os.access(parent, os.W_OK):
                 raise InputError(f"{parent} cannot be written to")
             return
+
+
+def check_name(path: Path) -> None:
+    """Refuse a path that no file can have.
+
+    Raises:
+        InputError: a part of it is longer than the file system takes, or it leads nowhere.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}): choose another name") from None
 
 
 @contextmanager
@@ -42,7 +59,7 @@ def writing(path: Path, *, force: bool) -> Iterator[Path]:
     """
     check_writable(path, force=force)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=f".part{path.suffix}", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem[:DRAFT_STEM]}.", suffix=f".part{path.suffix}", dir=path.parent)
     os.close(handle)
     draft = Path(name)
     try:

@@ -10,6 +10,7 @@ from typing import Any, Literal, TextIO, TypeVar
 import drkit
 from drkit.errors import InputError, OutputExistsError, first_few
 from drkit.records.atomic import write_bytes
+from drkit.records.filenames import shorten_name
 from drkit.records.provenance import canonical_json, sha256_bytes, sha256_file
 
 MAKER = "drkit preprocess"
@@ -46,7 +47,7 @@ class Plan:
 
     def path_of(self, image_id: str) -> str:
         """Where a photograph is written, relative to the data set's folder."""
-        return f"{IMAGES}/{image_id}{self.suffix}"
+        return f"{IMAGES}/{shorten_name(image_id)}{self.suffix}"
 
 
 @dataclass(frozen=True)

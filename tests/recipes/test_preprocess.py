@@ -335,3 +335,15 @@ def test_real_photographs_are_all_ok(shared_data: Path, tmp_path: Path) -> None:
     report = run_preprocess(PreprocessConfig(csv.parent, tmp_path / "out", STEPS, size=256, workers=1))
 
     assert report.photographs == {"ok": 3, "fallback": 0, "failed": 0}
+
+
+def test_long_names_are_written_and_read_back(eyes: Path, tmp_path: Path) -> None:
+    names = ["x" * 240, "é" * 125, "short"]
+    (tmp_path / "long").mkdir()
+    for name, source in zip(names, sorted(eyes.glob("train/*/*.jpg")), strict=False):
+        (tmp_path / "long" / f"{name}.jpg").write_bytes(source.read_bytes())
+    report = run_preprocess(PreprocessConfig(tmp_path / "long", tmp_path / "out", size=64, workers=1))
+    assert report.photographs["ok"] == 3
+    after = read_dataset(tmp_path / "out")
+    assert sorted(after.rows["image_id"]) == sorted(names)
+    assert all(path.is_file() for path in after.paths())

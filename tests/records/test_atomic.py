@@ -47,3 +47,14 @@ def test_a_folder_and_a_file_in_the_way_are_refused(tmp_path: Path) -> None:
         check_writable(tmp_path, force=True)
     with pytest.raises(InputError, match="is a file, so"):
         check_writable(tmp_path / "file" / "x" / "y.csv", force=True)
+
+
+def test_a_name_may_be_as_long_as_the_file_system_takes(tmp_path: Path) -> None:
+    path = tmp_path / f"{'é' * 125}.jpg"  # 254 bytes
+    write_bytes(path, b"content", force=False)
+    assert path.read_bytes() == b"content"
+
+
+def test_a_name_that_is_too_long_is_refused_early(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"too long\): choose another name"):
+        check_writable(tmp_path / f"{'x' * 256}.csv", force=True)
