@@ -46,7 +46,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "changed-file": Kind("error", "a file is not the one that a run's or a comparison's JSON vouches for"),
         "contradicting-references": Kind("error", "files state different reference grades of one photograph"),
         "contradicting-splits": Kind("error", "files put one photograph into different splits"),
-        "wrong-columns": Kind("error", "a submission's columns are not ID and TARGET"),
+        "wrong-columns": Kind("error", "a submission's columns are not those of the sample (else ID and TARGET)"),
         "id-missing": Kind("error", "the sample asks for an id that the submission lacks"),
         "id-surplus": Kind("error", "the submission answers an id that the sample does not ask for"),
         "side-conflict": Kind("warning", "the file name says one eye, the table the other"),

@@ -9,12 +9,13 @@ from drkit.auditing.findings import Finding, make_finding
 from drkit.grades import MAX_GRADE
 from drkit.records.labels import image_stem
 from drkit.records.layouts.tables import Table, open_table
-from drkit.records.submission import COLUMNS, Sample
+from drkit.records.submission import COLUMNS, Sample, is_written
 
 
 def is_submission(path: Path) -> bool:
-    """Whether a CSV has the columns of a submission."""
-    return path.suffix.lower() == ".csv" and path.is_file() and open_table(path).has("id", "target")
+    """Whether a CSV has the columns ID and TARGET, or drkit wrote it as a submission."""
+    is_csv = path.suffix.lower() == ".csv" and path.is_file()
+    return is_csv and (is_written(path) or open_table(path).has("id", "target"))
 
 
 def find_submission_faults(path: Path, sample: Sample | None) -> Iterator[Finding]:
@@ -28,19 +29,29 @@ def find_submission_faults(path: Path, sample: Sample | None) -> Iterator[Findin
         InputError: not a table.
     """
     table = open_table(path)
-    if tuple(table.header.values()) != COLUMNS:
-        sentence = f"{path}: columns are {table.columns}, expected {', '.join(COLUMNS)}"
+    expected = _columns(path, table, sample)
+    if tuple(table.header.values()) != expected:
+        sentence = f"{path}: columns are {table.columns}, expected {', '.join(expected)}"
         yield make_finding("wrong-columns", sentence, (), (), (str(path),))
-    if table.has("id"):
-        yield from _find_ids_off(path, table, sample)
-    if table.has("id", "target"):
-        yield from _find_grades_off(path, table)
+    called = {written.lower(): column for column, written in table.header.items()}
+    ids, grades = (table.cells[called[name.lower()]] if name.lower() in called else None for name in expected)
+    if ids is not None:
+        yield from _find_ids_off(path, ids.rename(expected[0]), sample)
+    if ids is not None and grades is not None:
+        yield from _find_grades_off(path, ids, grades.rename(expected[1]))
 
 
-def _find_ids_off(path: Path, table: Table, sample: Sample | None) -> Iterator[Finding]:
-    ids = table.cells["id"]
+def _columns(path: Path, table: Table, sample: Sample | None) -> tuple[str, ...]:
+    """Those of the sample; without one, the two of a submission that drkit wrote, else ID and TARGET."""
+    if sample is not None:
+        return sample.columns
+    own = tuple(table.header.values())
+    return own if len(own) == 2 and is_written(path) else COLUMNS
+
+
+def _find_ids_off(path: Path, ids: pd.Series, sample: Sample | None) -> Iterator[Finding]:
     for row in ids.index[ids == ""]:
-        yield _about("empty-id", f"{path} row {row + 2}: the ID is empty", (), path)
+        yield _about("empty-id", f"{path} row {row + 2}: the {ids.name} is empty", (), path)
     stems = ids[ids != ""].map(image_stem)
     for name, same in stems[stems.duplicated(keep=False)].groupby(stems, sort=False):
         places = ", ".join(str(row + 2) for row in same.index)
@@ -62,12 +73,11 @@ def _find_unasked(path: Path, ids: pd.Series, sample: Sample) -> Iterator[Findin
         yield _about("id-surplus", f"{path}: {given[stem]} is not in {sample.path}", (given[stem],), path)
 
 
-def _find_grades_off(path: Path, table: Table) -> Iterator[Finding]:
-    cells = table.cells["target"]
+def _find_grades_off(path: Path, ids: pd.Series, cells: pd.Series) -> Iterator[Finding]:
     off = ~cells.isin([str(grade) for grade in range(MAX_GRADE + 1)])
     for row in cells.index[off]:
-        name = table.cells.loc[row, "id"]
-        sentence = f"{path} row {row + 2}: TARGET of {name} is '{cells[row]}', expected a whole number 0-{MAX_GRADE}"
+        name, where = ids[row], f"{path} row {row + 2}"
+        sentence = f"{where}: {cells.name} of {name} is '{cells[row]}', expected a whole number 0-{MAX_GRADE}"
         yield _about("grade-off-scale", sentence, (str(name),), path)
 
 

@@ -18,8 +18,9 @@ def submit(
     sample: Annotated[
         Path | None,
         typer.Option(
-            help="The competition's sample_submission.csv: which rows, in which spelling and order."
-            " Default: the rows of split test, written as image id and .jpg."
+            help="The competition's sample_submission.csv: which rows, in which spelling and order, and the columns,"
+            " such as ID,TARGET; id_code,diagnosis (APTOS); image,level (EyePACS). Default: the rows of split test as"
+            " ID,TARGET, the ID being image id and .jpg."
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Where the CSV goes.")] = Path("submission.csv"),
@@ -27,8 +28,8 @@ def submit(
 ) -> Report:
     """Write a submission from predictions, checked against the competition's sample.
 
-    Reads: predictions (.parquet, or a run's name), and SAMPLE. Writes: OUT, with columns ID and TARGET, and a
-    .json of the same name that tells where it came from.
+    Reads: predictions (.parquet, or a run's name), and SAMPLE. Writes: OUT, and a .json of the same name that tells
+    where it came from.
     """
     from drkit.recipes.submit import SubmitConfig, run_submit
 

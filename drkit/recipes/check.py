@@ -60,7 +60,7 @@ class Inputs:
         data_sets: Folders, or CSVs that label photographs.
         predictions: Predictions files, of runs or others.
         comparisons: What runs' comparisons say, with the files that were compared.
-        submissions: CSVs with ID and TARGET.
+        submissions: CSVs of ids and grades for a competition.
     """
 
     data_sets: tuple[Path, ...] = ()
@@ -196,7 +196,7 @@ def _audit_submissions(audit: _Audit, inputs: Inputs, config: CheckConfig) -> No
     sample = read_sample(config.sample) if config.sample else None
     for path in inputs.submissions:
         if not path.is_file():
-            raise InputError(f"{path} does not exist: a submission, with columns ID and TARGET, was expected")
+            raise InputError(f"{path} does not exist: a submission was expected, a CSV of ids and grades")
         audit.findings += find_submission_faults(path, sample)
 
 

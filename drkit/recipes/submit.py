@@ -1,19 +1,22 @@
 """`drkit submit`: predictions become the competition's CSV, checked against its sample first."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 import drkit
 from drkit import talk
 from drkit.errors import InputError, first_few
-from drkit.grades import GRADE_NAMES, NUM_GRADES
+from drkit.grades import GRADE_NAMES, NUM_GRADES, Target
 from drkit.records.labels import image_stem
 from drkit.records.predictions import Predictions, find_predictions, read_predictions
 from drkit.records.provenance import circumstances, sha256_file
 from drkit.records.submission import (
+    COLUMNS,
     Sample,
     check_submission_writable,
     check_unique,
@@ -55,17 +58,21 @@ class SubmitReport:
         checked_against: The sample, or None.
         rows: Number of photographs.
         grade_counts: How many were given grade 0, 1, 2, 3, 4.
+        columns: What the file calls ids and grades.
+        graded_differently: Patients (or eyes, where eyes are graded) whose photographs are given different grades.
     """
 
     submission: Path
     sidecar: Path
     run: str
-    target: str
+    target: Target
     unit: str
     model: str
     checked_against: Path | None
     rows: int
     grade_counts: tuple[int, ...]
+    columns: tuple[str, str]
+    graded_differently: tuple[str, ...]
 
     def story(self) -> Iterator[str | Table]:
         """What was written, and how the grades are spread."""
@@ -88,7 +95,9 @@ def run_submit(file: Path, config: SubmitConfig) -> SubmitReport:
     inputs = [source] if config.sample is None else [source, config.sample]
     check_submission_writable(config.out, force=config.force, inputs=inputs)
     predictions = read_predictions(source)
-    ids, grades = _rows_asked_for(predictions, source, config.sample)
+    sample = None if config.sample is None else read_sample(config.sample)
+    ids, rows = _rows_asked_for(predictions, source, sample)
+    grades = rows["predicted_grade"].tolist()
     counts = Counter(grades)
     report = SubmitReport(
         submission=config.out,
@@ -100,36 +109,37 @@ def run_submit(file: Path, config: SubmitConfig) -> SubmitReport:
         checked_against=config.sample,
         rows=len(ids),
         grade_counts=tuple(counts[grade] for grade in range(NUM_GRADES)),
+        columns=COLUMNS if sample is None else sample.columns,
+        graded_differently=_graded_differently(rows, predictions.meta.target),
     )
-    write_submission(config.out, ids, grades, _origin(report, source), force=config.force)
-    talk.say(f"TARGET is the {report.target}'s grade: see that the competition asks for that one")
+    write_submission(config.out, ids, grades, _origin(report, source), columns=report.columns, force=config.force)
+    talk.say(f"{report.columns[1]} is the {report.target}'s grade: see that the competition asks for that one")
+    _warn_of_differences(report, file)
     return report
 
 
 def _rows_asked_for(
-    predictions: Predictions, source: Path, sample_path: Path | None
-) -> tuple[tuple[str, ...], list[int]]:
-    """Ids in their final spelling and order, and their grades."""
-    if sample_path is None:
+    predictions: Predictions, source: Path, sample: Sample | None
+) -> tuple[tuple[str, ...], pd.DataFrame]:
+    """Ids in their final spelling, and their predictions in the same order."""
+    if sample is None:
         return _test_rows(predictions, source)
-    sample = read_sample(sample_path)
-    stems = predictions.rows["image_id"].map(image_stem)
-    check_unique(stems.tolist(), str(source))
-    graded = dict(zip(stems, predictions.rows["predicted_grade"].tolist(), strict=True))
-    _check_fit(sample, graded, stems[predictions.rows["split"] == "test"].tolist(), source)
-    return sample.ids, [graded[stem] for stem in sample.stems()]
+    rows = predictions.rows.set_index(predictions.rows["image_id"].map(image_stem))
+    check_unique(rows.index.tolist(), str(source))
+    _check_fit(sample, set(rows.index), rows.index[rows["split"] == "test"].tolist(), source)
+    return sample.ids, rows.loc[list(sample.stems())]
 
 
-def _test_rows(predictions: Predictions, source: Path) -> tuple[tuple[str, ...], list[int]]:
+def _test_rows(predictions: Predictions, source: Path) -> tuple[tuple[str, ...], pd.DataFrame]:
     test = predictions.of_split("test").rows
     if test.empty:
         raise InputError(f"{source} has no rows of split test: predict them, or name the rows by --sample")
     ids = tuple(f"{image_stem(identity)}{SUFFIX}" for identity in test["image_id"])
     check_unique(ids, str(source))
-    return ids, test["predicted_grade"].tolist()
+    return ids, test
 
 
-def _check_fit(sample: Sample, graded: dict[str, int], test: list[str], source: Path) -> None:
+def _check_fit(sample: Sample, graded: Set[str], test: list[str], source: Path) -> None:
     asked = set(sample.stems())
     missing = [identity for identity, stem in zip(sample.ids, sample.stems(), strict=True) if stem not in graded]
     if missing:
@@ -142,6 +152,23 @@ def _check_fit(sample: Sample, graded: dict[str, int], test: list[str], source: 
         raise InputError(
             f"{source}: {len(surplus)} test photographs are not in {sample.path}: {first_few(surplus)}:"
             " is it this competition's sample?"
+        )
+
+
+def _graded_differently(rows: pd.DataFrame, target: Target) -> tuple[str, ...]:
+    """Patients, or where eyes are graded eyes, that have several photographs with not all the same grade."""
+    whose = rows["patient_id"] if target == "patient" else rows["patient_id"] + " " + rows["eye"]
+    num_grades = rows["predicted_grade"].groupby(whose).nunique()
+    return tuple(num_grades.index[num_grades > 1])
+
+
+def _warn_of_differences(report: SubmitReport, file: Path) -> None:
+    if report.graded_differently:
+        target = report.target
+        talk.warn(
+            f"{len(report.graded_differently)} {target}s get different grades on different photographs:"
+            f" {first_few(report.graded_differently)}. To give each {target} one grade: drkit ensemble vote {file}"
+            f" --fuse {target}, and submit the ensemble"
         )
 
 

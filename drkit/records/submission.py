@@ -1,4 +1,4 @@
-"""submission.csv: the sample is read, the answer is written beside a sidecar that tells its origin."""
+"""submission.csv: the sample is read, and the submission written in its columns, beside a JSON of its origin."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ from drkit.records.atomic import check_writable, writing
 from drkit.records.labels import image_stem
 from drkit.records.provenance import sha256_bytes
 
-COLUMNS = ("ID", "TARGET")
+COLUMNS = ("ID", "TARGET")  # where no sample names others, as id_code,diagnosis or image,level
 KIND = "submission"
 
 
@@ -25,10 +25,12 @@ class Sample:
     Args:
         ids: In the sample's spelling and order, each once.
         path: The sample.
+        columns: How it calls ids and grades.
     """
 
     ids: tuple[str, ...]
     path: Path
+    columns: tuple[str, str] = COLUMNS
 
     def stems(self) -> tuple[str, ...]:
         """The image ids that the ids stand for."""
@@ -47,22 +49,25 @@ def sidecar_path(out: Path) -> Path:
 
 
 def read_sample(path: Path) -> Sample:
-    """Read a sample submission; its grades are ignored.
+    """Read a sample submission: ids in its first column, grades, which are ignored, in its second and last.
 
     Raises:
-        InputError: missing, not text, other columns, an empty id, a row too short or long, an id twice.
+        InputError: missing, not text, not two columns, an empty id, a row too short or long, an id twice.
     """
     header, *rows = _read_cells(path)
-    if tuple(header) != COLUMNS:
-        raise InputError(f"{path}: columns are {', '.join(header)}, expected {', '.join(COLUMNS)}")
+    if len(header) != 2 or not all(header):
+        raise InputError(
+            f"{path}: columns are {', '.join(header)}, expected two, of ids and of grades, as {', '.join(COLUMNS)}"
+        )
+    columns = (header[0], header[1])
     for number, cells in enumerate(rows, start=2):
-        if len(cells) != len(COLUMNS):
-            raise InputError(f"{path} row {number}: {len(cells)} cells, expected an ID and a TARGET")
+        if len(cells) != len(columns):
+            raise InputError(f"{path} row {number}: {len(cells)} cells, expected {' and '.join(columns)}")
         if not cells[0]:
-            raise InputError(f"{path} row {number}: the ID is empty")
+            raise InputError(f"{path} row {number}: the {columns[0]} is empty")
     if not rows:
         raise InputError(f"{path}: no rows below the header, expected one a photograph")
-    sample = Sample(tuple(cells[0] for cells in rows), path)
+    sample = Sample(tuple(cells[0] for cells in rows), path, columns)
     check_unique(sample.stems(), str(path))
     return sample
 
@@ -95,20 +100,27 @@ def check_submission_writable(out: Path, *, force: bool, inputs: Sequence[Path] 
         if path.resolve() in {given.resolve() for given in inputs}:
             raise UsageError(f"{path} is what the submission is made from: choose another --out")
         check_writable(path, force=force)
-    if sidecar.exists() and not _is_sidecar(sidecar):
+    if sidecar.exists() and not is_written(out):
         raise OutputExistsError(f"{sidecar} is there and belongs to no submission: choose another --out")
 
 
 def write_submission(
-    out: Path, ids: Sequence[str], grades: Sequence[int], origin: Mapping[str, Any], *, force: bool = False
+    out: Path,
+    ids: Sequence[str],
+    grades: Sequence[int],
+    origin: Mapping[str, Any],
+    *,
+    columns: tuple[str, str] = COLUMNS,
+    force: bool = False,
 ) -> None:
-    """Write `ID,TARGET` and, beside it, where it came from.
+    """Write ids and grades and, beside them, where they came from.
 
     Args:
         out: The CSV; the sidecar takes its name with .json.
         ids: In the order of the file.
         grades: 0-4, one an id.
         origin: What the sidecar tells; free JSON.
+        columns: What ids and grades are called.
         force: Replace an earlier submission.
 
     Raises:
@@ -117,7 +129,7 @@ def write_submission(
     check_submission_writable(out, force=force)
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(columns)
     writer.writerows(zip(ids, grades, strict=True))
     content = text.getvalue().encode()
     whole = {"kind": KIND, "submission_sha256": sha256_bytes(content), **origin}
@@ -141,13 +153,14 @@ def _read_cells(path: Path) -> list[list[str]]:
     cells = [[cell.strip() for cell in line] for line in lines]
     filled = [line for line in cells if any(line)]
     if not filled:
-        raise InputError(f"{path} is empty, expected the columns {', '.join(COLUMNS)}")
+        raise InputError(f"{path} is empty, expected the columns of ids and of grades, as {', '.join(COLUMNS)}")
     return filled
 
 
-def _is_sidecar(path: Path) -> bool:
+def is_written(out: Path) -> bool:
+    """Whether the JSON beside a CSV says that it is a submission."""
     try:
-        record = json.loads(path.read_bytes())
-    except ValueError:
+        record = json.loads(out.with_suffix(".json").read_bytes())
+    except (OSError, ValueError):
         return False
     return isinstance(record, dict) and record.get("kind") == KIND

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 from drkit import talk
 from drkit.cli.submit import submit
 from drkit.errors import InputError, OutputExistsError
+from drkit.grades import Target
+from drkit.recipes.check import CheckConfig, run_check
 from drkit.recipes.submit import SubmitConfig, run_submit
 from drkit.records.labels import Labels, build_rows
 from drkit.records.predictions import PredictionsMeta, build_predictions, read_predictions, write_predictions
@@ -25,6 +28,18 @@ META = PredictionsMeta(
     checkpoint_sha256=None,
     labels_sha256=None,
 )
+
+
+class Heard(talk.Silence):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.warned: list[str] = []
+
+    def say(self, sentence: str) -> None:
+        self.said.append(sentence)
+
+    def warn(self, sentence: str) -> None:
+        self.warned.append(sentence)
 
 
 @pytest.fixture
@@ -71,6 +86,41 @@ def test_submitting_changes_no_prediction(run: Path, tmp_path: Path) -> None:
     assert sha256_file(tmp_path / "run.parquet") == before
 
 
+@pytest.mark.parametrize("columns", ["id_code,diagnosis", "image,level"])
+def test_a_submission_has_the_samples_columns(run: Path, tmp_path: Path, columns: str) -> None:
+    sample = tmp_path / "sample_submission.csv"
+    sample.write_text(f"{columns}\n5_l1,0\n4_l1,0\n7_l1,0\n6_l1,0\n")
+    heard = Heard()
+    with talk.listening(heard):
+        report = run_submit(run, SubmitConfig(sample=sample, out=tmp_path / "s.csv"))
+    assert (tmp_path / "s.csv").read_text() == f"{columns}\n5_l1,0\n4_l1,4\n7_l1,2\n6_l1,1\n"
+    assert ",".join(report.columns) == columns
+    assert heard.said == [f"{report.columns[1]} is the eye's grade: see that the competition asks for that one"]
+    for config in (CheckConfig(), CheckConfig(sample=sample)):
+        assert run_check([tmp_path / "s.csv"], config).findings == ()
+
+
+@pytest.mark.parametrize("target", ["patient", "eye"])
+def test_different_grades_of_one_patient_or_eye_are_told(tmp_path: Path, target: Target) -> None:
+    ids, grades = ["1_l1", "1_l2", "1_r1", "2_l1", "2_l2", "2_r1", "3_l1"], np.array([0, 0, 1, 2, 3, 2, 4])
+    rows = build_rows(
+        image_id=ids, path=ids, split=["test"] * 7,
+        patient_id=[name[0] for name in ids], eye=["left" if "l" in name else "right" for name in ids],
+    )  # fmt: skip
+    predictions = build_predictions(
+        Labels(rows, tmp_path, "test", (target,)),
+        probabilities=np.eye(5)[grades], score=grades, meta=replace(META, target=target), name="run",
+    )  # fmt: skip
+    write_predictions(predictions, tmp_path / "run.parquet")
+    heard = Heard()
+    with talk.listening(heard):
+        report = run_submit(tmp_path / "run", SubmitConfig(out=tmp_path / "s.csv"))
+    different = {"patient": ("1", "2"), "eye": ("2 left",)}[target]
+    assert report.graded_differently == different
+    assert f"{len(different)} {target}s get different grades on different photographs" in heard.warned[0]
+    assert f"drkit ensemble vote {tmp_path / 'run'} --fuse {target}" in heard.warned[0]
+
+
 def test_another_splits_rows_count_only_where_the_sample_asks(run: Path, tmp_path: Path) -> None:
     asked = [f"{number}_l1.jpg" for number in (1, 4, 5, 6, 7)]
     report = run_submit(run, SubmitConfig(sample=_sample(tmp_path, *asked), out=tmp_path / "s.csv"))
@@ -100,17 +150,12 @@ def test_predictions_without_test_rows_need_a_sample(run: Path, tmp_path: Path) 
 
 
 def test_the_sidecar_tells_the_origin_and_the_talk_the_target(run: Path, tmp_path: Path) -> None:
-    heard: list[str] = []
-
-    class Ear(talk.Silence):
-        def say(self, sentence: str) -> None:
-            heard.append(sentence)
-
+    heard = Heard()
     sample = _sample(tmp_path, "4_l1.jpg", "5_l1.jpg", "6_l1.jpg", "7_l1.jpg")
-    with talk.listening(Ear()):
+    with talk.listening(heard):
         run_submit(run, SubmitConfig(sample=sample, out=tmp_path / "s.csv"))
     sidecar = json.loads((tmp_path / "s.json").read_text())
-    assert any("the eye's grade" in sentence for sentence in heard)
+    assert any("the eye's grade" in sentence for sentence in heard.said)
     assert (sidecar["target"], sidecar["unit"], sidecar["model"]) == ("eye", "image", "resnet18")
     assert sidecar["grade_counts"] == [1, 1, 1, 0, 1]
     assert sidecar["predictions"]["sha256"] == sha256_file(tmp_path / "run.parquet")

@@ -46,14 +46,14 @@ def test_spellings_of_a_sample_that_are_read_rightly(tmp_path: Path, content: by
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"id_code,diagnosis\na,0\n", "columns are id_code, diagnosis, expected ID, TARGET"),
-        (b"ID;TARGET\na;0\n", "columns are ID;TARGET, expected ID, TARGET"),
+        (b"ID,\na,0\n", "columns are ID, , expected two, of ids and of grades"),
+        (b"ID;TARGET\na;0\n", "columns are ID;TARGET, expected two"),
         (b"ID,TARGET,extra\na,0,0\n", "columns are ID, TARGET, extra, expected"),
-        (b"ID,TARGET\na,0\nb\n", "row 3: 1 cells, expected an ID and a TARGET"),
+        (b"ID,TARGET\na,0\nb\n", "row 3: 1 cells, expected ID and TARGET"),
         (b"ID,TARGET\na,0\n,1\n", "row 3: the ID is empty"),
         (b"ID,TARGET\na.jpg,0\nb,0\na.png,0\n", "1 image ids stand twice: a"),
         (b"ID,TARGET\n", "no rows below the header"),
-        (b"\n\n", "is empty, expected the columns ID, TARGET"),
+        (b"\n\n", "is empty, expected the columns of ids and of grades"),
         (b"", "is empty"),
         ("ID,TARGET\na,0\n".encode("utf-16"), "is no CSV in UTF-8"),
         (b'ID,TARGET\n"a"x,0\n', "is no CSV in UTF-8"),
@@ -64,6 +64,15 @@ def test_a_sample_that_is_none_is_refused_in_one_line(tmp_path: Path, content: b
     with pytest.raises(InputError, match=sentence) as caught:
         read_sample(tmp_path / "sample.csv")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("columns", [("id_code", "diagnosis"), ("image", "level"), ("Image Name", "DR grade")])
+def test_a_sample_may_name_its_columns_as_it_likes(tmp_path: Path, columns: tuple[str, str]) -> None:
+    (tmp_path / "sample.csv").write_text(f"{','.join(columns)}\n10_left,0\n10_right,0\n")
+    sample = read_sample(tmp_path / "sample.csv")
+    assert (sample.columns, sample.ids) == (columns, ("10_left", "10_right"))
+    write_submission(tmp_path / "s.csv", sample.ids, [0, 4], {}, columns=sample.columns)
+    assert (tmp_path / "s.csv").read_text() == f"{','.join(columns)}\n10_left,0\n10_right,4\n"
 
 
 def test_a_sample_that_is_not_there_is_refused(tmp_path: Path) -> None:
