@@ -1,7 +1,7 @@
 """What kappa counts: photographs, or photographs joined to eyes or patients."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,28 @@ class Cases:
     predicted: Index
     patients: NDArray[np.str_]
     answers: NDArray[np.float64]
+
+
+def joined_by(meta: PredictionsMeta) -> Reading:
+    """Whose photographs share one answer, because a network saw them together or an ensemble joined them.
+
+    An ensemble whose members differ in this counts as joined as far as its target allows.
+    """
+    if meta.unit == "image":
+        return "photograph"
+    return "eye" if meta.unit == "eye" or meta.target == "eye" else "patient"
+
+
+def describe_reading(by: Reading, joined: Reading) -> str:
+    """`by photograph`, with what its photographs are joined by where that is more."""
+    order = get_args(Reading).index
+    return f"by {by} (joined by {joined})" if order(joined) > order(by) else f"by {by}"
+
+
+def common_reading(by: Reading, first: PredictionsMeta, other: PredictionsMeta) -> Reading:
+    """How two runs are compared: as asked for, or joined alike where the photographs of one are joined further."""
+    joined = {joined_by(first), joined_by(other)}
+    return by if len(joined) == 1 else max(by, *joined, key=get_args(Reading).index)
 
 
 def read_cases(predictions: Predictions, reference: Index, by: Reading) -> Cases:

@@ -7,7 +7,7 @@ import numpy as np
 
 from drkit import metrics
 from drkit.agreement import NUM_RESAMPLES, Interval
-from drkit.readings import Cases
+from drkit.readings import Cases, Reading
 from drkit.reporting import Table
 
 
@@ -24,6 +24,7 @@ class Comparison:
         interval: 95 %, over the same resampled patients for both.
         probability_of_no_gain: Share of resamples in which the run is not better.
         sentence: What the interval carries, in words.
+        by: What counts as a case.
     """
 
     run: str
@@ -34,6 +35,7 @@ class Comparison:
     interval: Interval
     probability_of_no_gain: float
     sentence: str
+    by: Reading = "photograph"
 
 
 def compare_cases(
@@ -42,6 +44,7 @@ def compare_cases(
     after: Cases,
     *,
     num_photographs: int,
+    by: Reading = "photograph",
     num_resamples: int = NUM_RESAMPLES,
     seed: int = 0,
 ) -> Comparison:
@@ -52,6 +55,7 @@ def compare_cases(
         before: What the first says, C cases.
         after: What the other says of the same cases, in the same order.
         num_photographs: That the cases were made of.
+        by: What the cases are.
         num_resamples: How often patients are drawn.
         seed: Of the draws.
     """
@@ -72,19 +76,21 @@ def compare_cases(
         difference=difference.value,
         interval=(difference.low, difference.high),
         probability_of_no_gain=difference.probability_of_no_gain,
-        sentence=_sentence(names, difference, num_patients),
+        sentence=_sentence(names, difference, num_patients, by),
+        by=by,
     )
 
 
 def tabulate_comparisons(comparisons: Sequence[Comparison]) -> Table:
     """A row a comparison."""
-    columns = ("run", "against", "photographs", "patients", "difference", "95 % interval", "P(no gain)")
+    columns = ("run", "against", "photographs", "patients", "by", "difference", "95 % interval", "P(no gain)")
     rows = [
         (
             item.run,
             item.against,
             str(item.photographs),
             str(item.patients),
+            item.by,
             f"{item.difference:+.3f}",
             f"{item.interval[0]:+.3f} to {item.interval[1]:+.3f}",
             f"{item.probability_of_no_gain:.3f}",
@@ -102,8 +108,9 @@ def describe_difference(difference: metrics.Difference, num_patients: int) -> st
     )
 
 
-def _sentence(names: tuple[str, str], difference: metrics.Difference, num_patients: int) -> str:
-    figures = describe_difference(difference, num_patients)
+def _sentence(names: tuple[str, str], difference: metrics.Difference, num_patients: int, by: Reading) -> str:
+    joined = "" if by == "photograph" else f", photographs joined by {by}"
+    figures = f"{describe_difference(difference, num_patients)}{joined}"
     if difference.low > 0:
         return f"{names[1]} agrees better than {names[0]}: {figures}."
     if difference.high < 0:

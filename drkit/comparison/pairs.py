@@ -38,23 +38,26 @@ def judged(predictions: Predictions) -> Predictions:
     return predictions.where(in_part & predictions.reference().notna())
 
 
-def check_pair(before: Predictions, target: Target, folds: int, reference: pd.Series) -> None:
+def check_pair(before: Predictions, target: Target, unit: str, folds: int, reference: pd.Series) -> None:
     """Hold that a run can be compared with one that is judged on certain photographs.
 
     Args:
         before: The run's predictions.
         target: Whose grade the other grades.
+        unit: What it sees in one forward pass.
         folds: How many the other has, 0 without.
         reference: Reference grades of the photographs that the other is judged on, by image id.
 
     Raises:
-        InputError: another target, another number of folds, other photographs, or other reference grades.
+        InputError: another target or unit, another number of folds, other photographs, or other reference grades.
     """
     meta, rows = before.meta, judged(before)
     if meta.target != target:
         raise InputError(
             f"{before.name} gives the {meta.target}'s grade, not the {target}'s: compare runs of one target"
         )
+    if meta.unit != unit:
+        raise InputError(f"{before.name} has the unit {meta.unit}, not {unit}: compare runs of one --unit")
     if meta.folds != folds:
         raise InputError(f"{before.name} has {meta.folds or 'no'} folds, not {folds or 'none'}: compare like with like")
     known = rows.reference().set_axis(rows.rows["image_id"])

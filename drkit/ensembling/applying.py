@@ -96,6 +96,12 @@ def _was_seen(ensemble: Ensemble, members: Members) -> NDArray[np.bool_]:
     return seen
 
 
+def _chosen_on(split: str, members: Members) -> str:
+    """What chose the ensemble; as its members say, where the split is not the one that is graded here."""
+    told = [member.meta.chosen_on for member in members.predictions]
+    return told[0] if split in SPLITS and split not in told else split
+
+
 def _build_meta(ensemble: Ensemble, members: Members, seen: NDArray[np.bool_]) -> PredictionsMeta:
     splits = members.rows["split"]
     wholly = tuple(split for split in SPLITS if (splits == split).any() and seen[splits == split].all())
@@ -109,7 +115,7 @@ def _build_meta(ensemble: Ensemble, members: Members, seen: NDArray[np.bool_]) -
         trained_on=wholly,
         trained_on_images=tuple(sorted(partly)),
         folds=0,
-        chosen_on=record["chosen_on"],
+        chosen_on=_chosen_on(record["chosen_on"], members),
         model=record["model"],
         checkpoint_sha256=None,
         labels_sha256=members.predictions[0].meta.labels_sha256,

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from drkit.errors import InputError, LeakageError
 from drkit.grades import MAX_GRADE, NUM_GRADES, REFERABLE_FROM, SPLITS, Split, grade_column
-from drkit.readings import Cases, Index, Reading, read_cases
+from drkit.readings import Cases, Index, Reading, describe_reading, joined_by, read_cases
 from drkit.records.predictions import Predictions
 from drkit.talk import warn
 
@@ -43,7 +43,18 @@ class Drawn:
         splits = "+".join(split for split in SPLITS if (self.predictions.rows["split"] == split).any())
         num_patients = len(np.unique(self.cases.patients))
         counted = f"{len(self.reference)} photographs of " if self.by == "photograph" else ""
-        return f"{target}'s grade, {splits}, by {self.by}, {counted}{num_patients} patients"
+        reading = describe_reading(self.by, joined_by(self.predictions.meta))
+        return f"{target}'s grade, {splits}, {reading}, {counted}{num_patients} patients"
+
+    def read(self, by: Reading) -> "Drawn":
+        """The same photographs, joined to other cases.
+
+        Raises:
+            InputError: photographs that cannot be joined.
+        """
+        if by == self.by:
+            return self
+        return Drawn(self.predictions, self.reference, read_cases(self.predictions, self.reference, by), by)
 
     def by_dataset(self) -> dict[str, "Drawn"]:
         """The photographs of each data set, by name, where there are several."""
@@ -116,7 +127,7 @@ def _rows(run: Drawn, chosen: NDArray[np.bool_]) -> Drawn:
 def shared_title(runs: Sequence[Drawn]) -> str:
     """What all runs are measured on, or that it differs."""
     titles = {run.title for run in runs}
-    return titles.pop() if len(titles) == 1 else "not measured on the same photographs"
+    return titles.pop() if len(titles) == 1 else "not all measured alike"
 
 
 def panel_title(run: Drawn, runs: Sequence[Drawn]) -> str:

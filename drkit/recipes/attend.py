@@ -245,7 +245,7 @@ def _read_baseline(path: Path, plan: TrainingPlan, record: Path, *, force: bool)
     parts = [part.held_out if plan.folds else part.val for part in plan.parts]
     rows = plan.labels.rows.iloc[np.concatenate(parts)]
     reference: pd.Series = rows.set_index("image_id")[grade_column(plan.target)]
-    check_pair(before, plan.target, plan.folds, reference)
+    check_pair(before, plan.target, plan.architecture.unit, plan.folds, reference)
     return before
 
 

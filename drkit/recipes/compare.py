@@ -9,11 +9,12 @@ from drkit.agreement import with_interval
 from drkit.ensembling.comparing import Contender, Gain, best_members, compare_methods, judge
 from drkit.ensembling.config import CompareConfig
 from drkit.ensembling.fusing import build_fuser, fusion_of
-from drkit.ensembling.members import read_members
+from drkit.ensembling.members import Members, read_members
 from drkit.ensembling.nesting import build_nest, common_decision
 from drkit.grades import Target
 from drkit.plotting.forest import ForestRow, draw_forest
 from drkit.plotting.style import check_suffix, write_figure
+from drkit.readings import joined_by
 from drkit.records.atomic import check_writable, write_bytes
 from drkit.records.provenance import circumstances, sha256_file
 from drkit.reporting import Table, as_json
@@ -98,11 +99,19 @@ def run_compare(files: Sequence[Path], config: CompareConfig) -> CompareReport:
         photographs=len(nest.truth),
         patients=patients,
         contenders=contenders,
-        remarks=tuple(members.remark_choices(nest.rows)),
+        remarks=(*members.remark_choices(nest.rows), *_remark_units(members, config.fuse)),
         sentence=judge(contenders, patients),
     )
     _write(report, members.paths, config)
     return report
+
+
+def _remark_units(members: Members, fuse: str) -> Iterator[str]:
+    """Members whose photographs are not joined alike are not compared alike."""
+    joined = {joined_by(member.meta) for member in members.predictions}
+    if fuse == "none" and len(joined) > 1:
+        told = ", ".join(f"{member.name} by {joined_by(member.meta)}" for member in members.predictions)
+        yield f"The members' photographs are not joined alike ({told}): compare them alike with --fuse patient."
 
 
 def _check_out(config: CompareConfig, record_path: Path) -> None:

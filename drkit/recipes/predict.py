@@ -41,6 +41,8 @@ from drkit.reporting import Table
 from drkit.talk import warn
 from drkit.training.runtime import keep_freed_memory, pick_device
 
+ELSEWHERE = "photographs that are not graded here"
+
 _ARTICLES = {"image": "a photograph", "eye": "an eye", "patient": "a patient"}
 
 
@@ -142,11 +144,12 @@ def grade_dataset(opened: OpenedRun, config: PredictConfig) -> Predictions:
     keep_freed_memory()
     answers, embedding = _grade(opened, bank, units, pick_device(config.device))
     seen = _was_seen(bank, opened.record)
+    chosen_on = _chosen_on(bank, opened)
     return build_predictions(
         labels,
         probabilities=answers.probabilities,
         score=answers.score,
-        meta=_meta(labels, opened, seen),
+        meta=_meta(labels, opened, seen, chosen_on),
         name=opened.run.name,
         embedding=embedding if config.embeddings else None,
     )
@@ -199,7 +202,14 @@ def _was_seen(bank: PhotographBank, record: dict[str, Any]) -> np.ndarray:
     return seen
 
 
-def _meta(labels: Labels, opened: OpenedRun, seen: np.ndarray) -> PredictionsMeta:
+def _chosen_on(bank: PhotographBank, opened: OpenedRun) -> str:
+    """What picked the epoch; another data set's val is not the val that is graded here."""
+    choosers, chosen_on = set(opened.record["chosen_by_photographs"]), opened.header.chosen_on
+    is_elsewhere = chosen_on in SPLITS and choosers and choosers.isdisjoint(bank.hashes)
+    return ELSEWHERE if is_elsewhere else chosen_on
+
+
+def _meta(labels: Labels, opened: OpenedRun, seen: np.ndarray, chosen_on: str) -> PredictionsMeta:
     splits, header = labels.rows["split"], opened.header
     wholly = tuple(split for split in SPLITS if (splits == split).any() and seen[splits == split].all())
     partly = labels.rows["image_id"][seen & ~splits.isin(wholly).to_numpy()]
@@ -211,7 +221,7 @@ def _meta(labels: Labels, opened: OpenedRun, seen: np.ndarray) -> PredictionsMet
         trained_on=wholly,
         trained_on_images=tuple(sorted(partly)),
         folds=0,
-        chosen_on=header.chosen_on,
+        chosen_on=chosen_on,
         model=header.architecture.backbone,
         checkpoint_sha256=sha256_file(opened.run.checkpoint(header.fold)),
         labels_sha256=labels.sha256,

@@ -13,7 +13,7 @@ from drkit.agreement import Agreement, Interval, measure_agreement, with_interva
 from drkit.comparison import Comparison, compare_cases, tabulate_comparisons
 from drkit.errors import InputError, LeakageError, UsageError, first_few
 from drkit.grades import NUM_GRADES, SPLITS, Split, Target, grade_column
-from drkit.readings import Index, Reading, read_cases
+from drkit.readings import Index, Reading, common_reading, describe_reading, joined_by, read_cases
 from drkit.records.labels import image_stem
 from drkit.records.predictions import Predictions, read_all_predictions
 from drkit.records.truth import Truth, read_truth
@@ -51,6 +51,7 @@ class RunScore:
         target: Whose grade it predicts.
         splits: The splits scored.
         reading: What counts as one case.
+        joined_by: Whose photographs share one answer.
         chosen_on: What picked the run's epoch or settings.
         photographs: Number of photographs scored.
         left_out_trained_on: Photographs left out because the run was trained on them.
@@ -63,6 +64,7 @@ class RunScore:
     target: Target
     splits: tuple[str, ...]
     reading: Reading
+    joined_by: Reading
     chosen_on: str
     photographs: int
     left_out_trained_on: int
@@ -258,6 +260,7 @@ def _score(selection: Selection, config: ScoreConfig) -> RunScore:
         target=predictions.meta.target,
         splits=_in_order(predictions.rows["split"].unique()),
         reading=config.by,
+        joined_by=joined_by(predictions.meta),
         chosen_on=predictions.meta.chosen_on,
         photographs=len(predictions),
         left_out_trained_on=selection.trained_on,
@@ -292,15 +295,20 @@ def _compare(first: Selection, other: Selection, config: ScoreConfig) -> Compari
     if shared.empty:
         talk.warn(f"{names[1]} is not compared with {names[0]}: they share no photograph")
         return None
-    before, after = (
-        read_cases(item.predictions, item.reference, config.by)
-        for item in (first.shared_with(shared), other.shared_with(shared))
-    )
+    by = common_reading(config.by, first.predictions.meta, other.predictions.meta)
+    try:
+        before, after = (
+            read_cases(item.predictions, item.reference, by)
+            for item in (first.shared_with(shared), other.shared_with(shared))
+        )
+    except InputError as error:
+        talk.warn(f"{names[1]} is not compared with {names[0]}: {error}")
+        return None
     if not np.array_equal(before.reference, after.reference):
         talk.warn(f"{names[1]} is not compared with {names[0]}: their reference grades are not the same")
         return None
     return compare_cases(
-        names, before, after, num_photographs=len(shared), num_resamples=config.resamples, seed=config.seed
+        names, before, after, num_photographs=len(shared), by=by, num_resamples=config.resamples, seed=config.seed
     )
 
 
@@ -312,8 +320,9 @@ def _agreement_table(scores: Sequence[RunScore]) -> Table:
 
 def _agreement_row(score: RunScore) -> tuple[str, ...]:
     found = score.agreement
+    reading = describe_reading(score.reading, score.joined_by)
     scored = (
-        f"{score.run}\n{score.target}'s grade, {'+'.join(score.splits)}, by {score.reading}\n"
+        f"{score.run}\n{score.target}'s grade, {'+'.join(score.splits)}, {reading}\n"
         f"{score.photographs} photographs of {found.patients} patients; chosen on {score.chosen_on}"
     )
     return (

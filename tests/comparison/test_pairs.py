@@ -45,15 +45,17 @@ def _reference(run: Predictions) -> pd.Series:
 def test_what_cannot_be_compared_is_refused(graded) -> None:
     run = graded("a")
     reference = _reference(run)
-    check_pair(run, "patient", 0, reference)
+    check_pair(run, "patient", "image", 0, reference)
     with pytest.raises(InputError, match="gives the patient's grade, not the eye's"):
-        check_pair(run, "eye", 0, reference)
+        check_pair(run, "eye", "image", 0, reference)
+    with pytest.raises(InputError, match="a has the unit image, not patient: compare runs of one --unit"):
+        check_pair(run, "patient", "patient", 0, reference)
     with pytest.raises(InputError, match="a has no folds, not 3"):
-        check_pair(run, "patient", 3, reference)
+        check_pair(run, "patient", "image", 3, reference)
     with pytest.raises(InputError, match=r"judged on 40 photographs, not on the same 39; different: .*_l1"):
-        check_pair(run, "patient", 0, reference.iloc[1:])
+        check_pair(run, "patient", "image", 0, reference.iloc[1:])
     with pytest.raises(InputError, match="other reference grades of"):
-        check_pair(run, "patient", 0, (reference + 1) % 5)
+        check_pair(run, "patient", "image", 0, (reference + 1) % 5)
 
 
 def test_remarks_name_what_else_differs_and_what_flatters(graded) -> None:

@@ -7,11 +7,16 @@ import numpy as np
 import pytest
 from safetensors.torch import save_file
 
+from drkit.ensembling.config import EnsembleConfig
+from drkit.ensembling.vote import Vote
 from drkit.errors import InputError, OutputExistsError
 from drkit.images.files import encode_photograph, read_photograph
+from drkit.recipes.ensemble import run_ensemble
 from drkit.recipes.finetune import RunPlace, run_finetune
-from drkit.recipes.predict import PredictConfig, run_predict
+from drkit.recipes.predict import ELSEWHERE, PredictConfig, run_predict
 from drkit.recipes.preprocess import PreprocessConfig, run_preprocess
+from drkit.recipes.score import ScoreConfig, run_score
+from drkit.recipes.synth import SynthConfig, run_synth
 from drkit.records.predictions import read_predictions
 from drkit.records.runs import Run
 from drkit.training.config import TrainingConfig
@@ -41,6 +46,22 @@ def test_photographs_that_were_trained_on_are_told_by_content(run_stem: Path, ey
     run_predict(run_stem, PredictConfig([folder], out=tmp_path / "b.parquet", device="cpu"))
     again = read_predictions(tmp_path / "b.parquet")
     assert again.rows["image_id"][~again.leaked_rows()].tolist() == ["new"]
+
+
+def test_another_data_sets_val_did_not_choose_the_epoch(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    run_synth(SynthConfig(other, patients=10, size=64, seed=77))
+    ensemble = tmp_path / "vote.parquet"
+    run_ensemble([run_stem], Vote(), EnsembleConfig(fuse="patient", out=ensemble))
+    assert read_predictions(ensemble).meta.chosen_on == "val"
+    for number, run in enumerate((run_stem, ensemble.with_suffix(".json"))):
+        own, foreign = tmp_path / f"own{number}.parquet", tmp_path / f"foreign{number}.parquet"
+        run_predict(run, PredictConfig(eyes, split="val", out=own, device="cpu"))
+        run_predict(run, PredictConfig(other, split="val", out=foreign, device="cpu"))
+        assert [read_predictions(path).meta.chosen_on for path in (own, foreign)] == ["val", ELSEWHERE]
+        told = [" ".join(map(str, run_score([path], ScoreConfig(split="val")).story())) for path in (own, foreign)]
+        assert ["was chosen on val" in story for story in told] == [True, False]
+        assert ["chosen on val" in story for story in told] == [True, False]
 
 
 def test_a_checkpoint_that_the_record_does_not_vouch_for_is_refused(

@@ -13,6 +13,7 @@ from drkit.errors import InputError, LeakageError, UsageError
 from drkit.recipes.score import RunScore, ScoreConfig, run_score
 from drkit.records.labels import Labels, build_rows
 from drkit.records.predictions import (
+    PROBABILITY_COLUMNS,
     Predictions,
     PredictionsMeta,
     build_predictions,
@@ -301,6 +302,47 @@ def test_runs_are_compared_on_the_photographs_they_share(tmp_path: Path) -> None
     )
     assert report.comparisons[0].photographs == len(part)
     assert report.comparisons[0].difference == pytest.approx(expected)
+
+
+def _joined(single: Predictions) -> Predictions:
+    """The same answers, each patient's photographs joined to one."""
+    answers = [*PROBABILITY_COLUMNS, "score"]
+    means = single.rows.groupby("patient_id")[answers].transform("mean")
+    rows = single.rows.assign(**means, predicted_grade=np.floor(means["score"] + 0.5).astype("int8"))
+    return replace(single, rows=rows, meta=replace(single.meta, unit="patient"))
+
+
+def test_joined_and_single_photographs_are_compared_joined_alike(tmp_path: Path) -> None:
+    single = _predictions(noise=1.2, target="patient")
+    files = [_write(tmp_path, single, "single"), _write(tmp_path, _joined(single), "joined")]
+    report = run_score(files, QUICK)
+    kappas = [score.agreement.quadratic_weighted_kappa for score in report.scores]
+    assert kappas[1] > kappas[0] + 0.05  # photograph by photograph joining pays, whoever does it
+    assert [score.joined_by for score in report.scores] == ["photograph", "patient"]
+    (comparison,) = report.comparisons
+    assert (comparison.by, comparison.difference) == ("patient", pytest.approx(0, abs=1e-9))
+    assert comparison.sentence.startswith("Which of joined and single agrees better cannot be told")
+    assert comparison.sentence.endswith("photographs joined by patient.")
+    table = next(iter(report.story()))
+    assert "by photograph\n" in table.rows[0][0]
+    assert "by photograph (joined by patient)\n" in table.rows[1][0]
+    assert run_score(files, replace(QUICK, by="patient")).comparisons[0].difference == pytest.approx(0, abs=1e-9)
+
+
+def test_runs_joined_alike_are_compared_as_asked(tmp_path: Path) -> None:
+    runs = [_joined(_predictions(seed, target="patient")) for seed in (1, 2)]
+    report = run_score([_write(tmp_path, run, name) for run, name in zip(runs, "ab", strict=True)], QUICK)
+    assert report.comparisons[0].by == "photograph"
+
+
+def test_what_cannot_be_joined_alike_is_not_compared(tmp_path: Path, ear, warnings: list[str]) -> None:
+    single = _predictions()
+    single = replace(single, rows=single.rows.assign(eye=pd.Series([None] * len(single), dtype="string")))
+    by_eye = replace(single, meta=replace(single.meta, unit="eye"))
+    with talk.listening(ear):
+        report = run_score([_write(tmp_path, single, "single"), _write(tmp_path, by_eye, "joined")], QUICK)
+    assert (len(report.scores), report.comparisons) == (2, ())
+    assert any("joined is not compared with single: " in told and "eye is not known" in told for told in warnings)
 
 
 def test_runs_that_cannot_be_compared_are_scored_and_said(tmp_path: Path, ear, warnings: list[str]) -> None:

@@ -18,6 +18,7 @@ from drkit.plotting.roc import draw_screening
 from drkit.plotting.scores import draw_scores
 from drkit.plotting.screening import Screening, measure_screening
 from drkit.plotting.selection import Drawn, narrow_to_shared, panel_title, shared_title
+from drkit.readings import common_reading
 from drkit.reporting import Table
 from drkit.talk import warn
 
@@ -111,8 +112,9 @@ def _compare_all(runs: Sequence[Drawn], config: PictureConfig) -> list[Block]:
 
 def _compare(first: Drawn, other: Drawn, config: PictureConfig) -> Comparison | str:
     """The comparison, or why there is none."""
+    by = common_reading(first.by, first.predictions.meta, other.predictions.meta)
     try:
-        before, after = narrow_to_shared(first, other)
+        before, after = narrow_to_shared(first.read(by), other.read(by))
     except InputError as error:
         return f"Not compared: {error}."
     if not np.array_equal(before.cases.reference, after.cases.reference):
@@ -120,7 +122,7 @@ def _compare(first: Drawn, other: Drawn, config: PictureConfig) -> Comparison | 
     names, num_photographs = (first.name, other.name), len(before.reference)
     return compare_cases(
         names, before.cases, after.cases,
-        num_photographs=num_photographs, num_resamples=config.resamples, seed=config.seed,
+        num_photographs=num_photographs, by=by, num_resamples=config.resamples, seed=config.seed,
     )  # fmt: skip
 
 

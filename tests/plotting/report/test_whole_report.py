@@ -183,6 +183,14 @@ def test_a_run_chosen_on_what_it_is_scored_on_is_flagged(write_run, tmp_path: Pa
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_joined_photographs_are_labelled_and_compared_joined_alike(write_run, tmp_path: Path) -> None:
+    runs = write_run("single"), write_run("joined", unit="eye")
+    _, reader = _write(ReportInputs(runs), tmp_path / "report.html")
+    assert "by photograph (joined by eye)" in reader.text
+    assert re.search(r"joined and single agrees better cannot be told: .*, photographs joined by eye\.", reader.text)
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_a_file_without_reference_grades_is_named_not_scored(write_run, grade_eyes, tmp_path: Path) -> None:
     from drkit.records.predictions import write_predictions
 
