@@ -56,8 +56,8 @@ def test_another_data_sets_val_did_not_choose_the_epoch(run_stem: Path, eyes: Pa
     assert read_predictions(ensemble).meta.chosen_on == "val"
     for number, run in enumerate((run_stem, ensemble.with_suffix(".json"))):
         own, foreign = tmp_path / f"own{number}.parquet", tmp_path / f"foreign{number}.parquet"
-        run_predict(run, PredictConfig(eyes, split="val", out=own, device="cpu"))
-        run_predict(run, PredictConfig(other, split="val", out=foreign, device="cpu"))
+        run_predict(run, PredictConfig([eyes], split="val", out=own, device="cpu"))
+        run_predict(run, PredictConfig([other], split="val", out=foreign, device="cpu"))
         assert [read_predictions(path).meta.chosen_on for path in (own, foreign)] == ["val", ELSEWHERE]
         told = [" ".join(map(str, run_score([path], ScoreConfig(split="val")).story())) for path in (own, foreign)]
         assert ["was chosen on val" in story for story in told] == [True, False]
