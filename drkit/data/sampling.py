@@ -25,3 +25,23 @@ def even_out(patients: np.ndarray, grades: np.ndarray, generator: np.random.Gene
         times[peers] = whole
         times[generator.choice(peers, rest, replace=False)] += 1
     return np.repeat(np.arange(len(patients)), times[patient])
+
+
+def balance(groups: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Draw as many units of each group: of a large group a part, of a small one all, again and again.
+
+    Args:
+        groups: (T,) of which each unit is.
+        generator: Draws the part, and who is repeated once more where it does not come out even.
+
+    Returns:
+        (T,) positions in `groups`.
+    """
+    names = np.unique(groups)
+    drawn = []
+    for number, name in enumerate(names):
+        peers = np.flatnonzero(groups == name)
+        wanted = (len(groups) + number) // len(names)  # so that all together are T
+        whole, rest = divmod(wanted, len(peers))
+        drawn += [np.repeat(peers, whole), generator.choice(peers, rest, replace=False)]
+    return np.concatenate(drawn)

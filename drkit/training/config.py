@@ -18,6 +18,7 @@ Choose = Literal["val", "inner", "last"]
 FoldsOver = Literal["train", "train+val"]
 Decision = Literal["own", "cut-points"]
 Oversample = Literal["none", "patient"]
+Balance = Literal["none", "dataset"]
 Norms = Literal["batch", "kept"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "32", "bf16", "fp16"]
@@ -75,6 +76,14 @@ class DataOptions:
     oversample: Annotated[
         Oversample,
         _panel("Data", "patient: repeat patients of rare grades, with all their photographs, until grades are even."),
+    ] = "none"
+    balance: Annotated[
+        Balance,
+        _panel(
+            "Data",
+            "dataset: an epoch sees each of several data sets as often as the others, large ones in part, small ones"
+            " again and again.",
+        ),
     ] = "none"
     bootstrap_patients: Annotated[
         int | None,

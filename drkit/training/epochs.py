@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from drkit import metrics
-from drkit.data.sampling import even_out
+from drkit.data.sampling import balance, even_out
 from drkit.decisions import decide
 from drkit.errors import UsageError
 from drkit.inference import in_batches, read_answers, run_units
@@ -31,19 +31,23 @@ class Course:
         patients: (T,) whose they are.
         oversample: Whether patients of rare grades are repeated.
         fold: Of which this is part; None without.
+        datasets: (T,) whose they are, where each data set is to be seen as often as the others; else None.
     """
 
     units: np.ndarray
     patients: np.ndarray
     oversample: bool
     fold: int | None
+    datasets: np.ndarray | None = None
 
     def order(self, grades: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         """The units of an epoch, in the order they are seen; `grades` (U,) of all units."""
-        units = self.units
+        chosen = np.arange(len(self.units))
         if self.oversample:
-            units = units[even_out(self.patients, grades[units], generator)]
-        return generator.permutation(units)
+            chosen = even_out(self.patients, grades[self.units], generator)
+        if self.datasets is not None:
+            chosen = chosen[balance(self.datasets[chosen], generator)]
+        return generator.permutation(self.units[chosen])
 
 
 def train_epoch(learner: Learner, course: Course, epoch: int) -> EpochFigures:

@@ -15,7 +15,7 @@ from drkit.data.copies import keep_copies_together
 from drkit.data.patients import assign_folds, hold_out_patients, hold_out_splits, name_unknown_patients
 from drkit.data.rendering import InputFormat
 from drkit.data.units import Units, build_units, unit_grades
-from drkit.errors import InputError, LeakageError, first_few
+from drkit.errors import InputError, LeakageError, UsageError, first_few
 from drkit.grades import TARGETS, Split, Target, grade_column
 from drkit.losses import Loss, build_loss
 from drkit.models.backbones import input_format
@@ -167,6 +167,8 @@ def plan_training(labels: Labels, config: TrainingConfig) -> TrainingPlan:
     """
     build_loss(config.loss)
     load_policy(config.augment)
+    if config.balance == "dataset" and not labels.datasets:
+        raise UsageError("--balance dataset evens out several data sets: name another with --data, too")
     target = pick_target(labels, config.target)
     trained = config.folds_over.split("+")
     _check_patients(labels, trained)

@@ -193,7 +193,9 @@ def _plan_course(plan: TrainingPlan, parts: Parts) -> Course:
     patients = patient_keys(plan.labels.rows)[plan.units.first_rows]
     if plan.config.bootstrap_patients is not None:
         units = units[bootstrap(patients[units], plan.config.bootstrap_patients)]
-    return Course(units, patients[units], plan.config.oversample == "patient", parts.fold)
+    names = plan.labels.dataset_names().to_numpy()[plan.units.first_rows]
+    datasets = names[units] if plan.config.balance == "dataset" else None
+    return Course(units, patients[units], plan.config.oversample == "patient", parts.fold, datasets)
 
 
 def _answer(bench: Workbench, grader: Grader, parts: Parts, views: Views) -> tuple[Outputs, Outputs | None]:

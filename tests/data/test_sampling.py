@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drkit.data.sampling import even_out
+from drkit.data.sampling import balance, even_out
 
 PATIENTS = st.lists(st.integers(0, 9), min_size=1, max_size=40)
 
@@ -38,3 +38,21 @@ def test_who_is_repeated_once_more_is_drawn() -> None:
     patients, grades = np.arange(7), np.array([0, 0, 0, 0, 1, 1, 1])
     drawn = {tuple(even_out(patients, grades, np.random.default_rng(seed)).tolist()) for seed in range(20)}
     assert len(drawn) == 3
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=60), st.integers(0, 9))
+def test_balanced_each_group_is_seen_as_often_and_an_epoch_is_as_long(numbers: list[int], seed: int) -> None:
+    groups = np.array(numbers)
+    positions = balance(groups, np.random.default_rng(seed))
+    assert len(positions) == len(groups)
+    seen = np.bincount(np.unique(groups, return_inverse=True)[1][positions])
+    assert seen.max() - seen.min() <= 1
+    times = np.bincount(positions, minlength=len(groups))
+    for group in set(numbers):  # nobody is seen again before all of the group have been seen
+        assert np.ptp(times[groups == group]) <= 1
+
+
+def test_balanced_groups_of_one_size_are_left_as_they_are() -> None:
+    positions = balance(np.array(["a", "b", "a", "b"]), np.random.default_rng(0))
+    assert sorted(positions.tolist()) == [0, 1, 2, 3]

@@ -28,6 +28,15 @@ def test_oversampled_each_grade_has_as_many_patients_whole_ones() -> None:
     assert times.tolist() == [1, 1, 1, 1, 3, 3]
 
 
+def test_balanced_each_data_set_is_seen_as_often() -> None:
+    units, names = np.array([0, 1, 3, 5]), np.array(["big", "big", "big", "small"])
+    course = Course(units, PATIENTS[units], oversample=False, fold=None, datasets=names)
+    seen = [course.order(GRADES, np.random.default_rng(seed)) for seed in range(20)]
+    assert all((order == 5).sum() == 2 for order in seen)
+    assert all(len(order) == len(set(order)) + 1 == 4 for order in seen)
+    assert set(np.concatenate(seen)) == set(units)
+
+
 def test_a_stage_more_learns_after_every_so_many_epochs() -> None:
     grader = build_grader(Architecture("test_resnet", 64, "image", 1, "mean-max", False, "", "regression", False, 0.0))
     config = TrainingConfig(unfreeze_every=2)

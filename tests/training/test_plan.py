@@ -87,6 +87,8 @@ def test_options_that_contradict_are_refused(small_config: TrainingConfig) -> No
         ({"decision": "cut-points"}, "add --folds 5"),
         ({"folds_over": "train+val"}, "add --folds 5"),
         ({"folds": 2, "folds_over": "train+val", "choose": "val"}, "leaves no val split to choose on"),
+        ({"balance": "dataset"}, "name another with --data, too"),
+        ({"val_share": 0.5, "test_share": 0.5}, "leave no patients to train on"),
         ({"unshared": True}, "--unshared is for --unit eye or patient"),
         ({"unfreeze_every": 1, "freeze": "2"}, "leave one of them out"),
         ({"folds": 50}, "cannot fill 50 folds"),
