@@ -7,7 +7,7 @@ from drkit.reporting import Report
 from drkit.training.config import TrainingConfig
 
 EXAMPLES = (
-    "drkit finetune --data DeepDRiD --backbone resnet18 --weights pretrained_DR_resize.pth",
+    "drkit finetune --data DeepDRiD --backbone resnet18 --weights pretrained_DR_resize",
     "drkit finetune --data DeepDRiD --unit patient --freeze 3 --folds 5 --folds-over train+val --name patients",
 )
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from math import isqrt
-from typing import Any
+from typing import Any, Literal
 
 import timm
 import torch
@@ -12,9 +12,16 @@ from torch import Tensor, nn
 from drkit.catalogue import SHORT_BACKBONES
 from drkit.data.rendering import InputFormat
 from drkit.errors import DrkitError, InputError, UsageError
+from drkit.models.networks import architecture_of, create_network, options_of, timm_name, with_options
 from drkit.models.stages import bypassed, find_stages
-from drkit.models.weights import PACKAGED, cached_weights, check_hub, load_packaged, packaged_weights
-from drkit.talk import say
+from drkit.models.weights import (
+    advise,
+    cached_weights,
+    check_weights,
+    fetch_weights,
+    load_packaged,
+    packaged_weights,
+)
 
 DEFAULT_SIDE, HALF = 224, (0.5, 0.5, 0.5)  # for networks that were never pretrained
 
@@ -32,10 +39,12 @@ class Backbone(nn.Module):
     Args:
         network: As `timm.create_model` makes it, with its classifier.
         side: Of the images in pixels, for a trial run.
+        architecture: timm's name of the network without a tag, with its options; empty: what the network says itself.
     """
 
-    def __init__(self, network: nn.Module, side: int) -> None:
+    def __init__(self, network: nn.Module, side: int, architecture: str = "") -> None:
         super().__init__()
+        self.architecture = architecture
         norms = getattr(getattr(network, "head", None), "norm", None), getattr(network, "fc_norm", None)
         self.head_norm = next((norm for norm in norms if isinstance(norm, nn.LayerNorm)), None)
         self.network = network
@@ -58,14 +67,19 @@ class Backbone(nn.Module):
 
 
 def resolve_backbone(name: str) -> str:
-    """Timm's name of a backbone.
+    """Timm's name of a backbone, options kept.
 
     Raises:
         UsageError: timm has no such model; the sentence names the near ones.
     """
-    full_name = SHORT_BACKBONES.get(name, name)
+    typed = timm_name(name)
+    full_name = SHORT_BACKBONES.get(typed, typed)
     if timm.is_model(full_name) and (full_name.partition(".")[2] in ("", *_tags(full_name))):
-        return full_name
+        return with_options(full_name, options_of(name))
+    if "/" in name:
+        raise UsageError(
+            f"unknown backbone '{name}': write hf-hub:{name} for a repository, local-dir:{name} for a folder"
+        )
     known = [*SHORT_BACKBONES, *timm.list_models()]
     near = get_close_matches(name, known, n=3)
     hint = f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else "see timm.list_models() for all names"
@@ -80,7 +94,7 @@ def _tags(name: str) -> list[str]:
 
 def input_format(name: str, side: int | None) -> InputFormat:
     """What a backbone was trained on: its own side unless another is wanted, its mean and deviation."""
-    config = timm.get_pretrained_cfg(name)
+    config = timm.get_pretrained_cfg(timm_name(name))
     if config is None:
         return InputFormat(side or DEFAULT_SIDE, HALF, HALF)
     return InputFormat(side or config.input_size[-1], _triple(config.mean), _triple(config.std))
@@ -99,42 +113,60 @@ def build_backbone(name: str, side: int, *, pretrained: bool) -> Backbone:
         InputError: the weights cannot be had.
         UsageError: the network does not take images of this side.
     """
-    config = timm.get_pretrained_cfg(name)
+    config = timm.get_pretrained_cfg(timm_name(name))
     options: dict[str, Any] = {"img_size": side} if config and config.fixed_input_size else {}
     try:
         network = _create(name, pretrained, options)
     except Exception as error:  # a hub can fail in any way, and so can a network's constructor
         raise _explain(name, side, pretrained, error) from error
     try:
-        return Backbone(network.eval(), side).train()
+        return Backbone(network.eval(), side, architecture_of(name)).train()
     except NoFeatureMapError as error:
         raise UsageError(f"{name} cannot be a backbone here, {error}: choose another --backbone") from None
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"{name} does not take images of {side} pixels ({error}): choose another --size") from None
 
 
+def weights_at_hand(name: str) -> Literal["package", "cache"] | None:
+    """Where the ImageNet weights of a backbone are on this machine, if they are: an installed package, or a cache."""
+    if packaged_weights(timm_name(name)) is not None:
+        return "package"
+    return "cache" if cached_weights(timm_name(name)) else None
+
+
+def ask_for_weights(name: str) -> None:
+    """Ask whether the ImageNet weights of a backbone can be fetched, without fetching them.
+
+    Raises:
+        InputError: they cannot; the sentence says what to do.
+    """
+    try:
+        check_weights(timm_name(name))
+    except InputError as error:
+        raise _cannot_be_had(name, error) from None
+
+
 def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
     if not pretrained:
-        return timm.create_model(name, **options)
-    if packaged := packaged_weights(name):
-        network = timm.create_model(name, **options)
+        return create_network(name, **options)
+    if packaged := packaged_weights(timm_name(name)):
+        network = create_network(name, **options)
         load_packaged(network, packaged)
         return network
-    if cached := cached_weights(name):
-        return timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"file": cached}, **options)
-    say(f"fetching ImageNet weights of {name} from its model hub")
-    check_hub(name)
-    return timm.create_model(name, pretrained=True, **options)
+    if fetched := fetch_weights(timm_name(name)):
+        return create_network(name, pretrained=True, pretrained_cfg_overlay={"file": fetched}, **options)
+    return create_network(name, pretrained=True, **options)
 
 
 def _explain(name: str, side: int, pretrained: bool, error: Exception) -> DrkitError:
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     if not pretrained:
         return UsageError(f"{name} cannot be built for images of {side} pixels: {reason}")
-    return InputError(
-        f"ImageNet weights of {name} cannot be had ({reason}): go online once, start from --weights none, or"
-        f" choose one whose weights a package brings ({', '.join(PACKAGED)})"
-    )
+    return _cannot_be_had(name, reason)
+
+
+def _cannot_be_had(name: str, reason: object) -> InputError:
+    return InputError(f"ImageNet weights of {name} cannot be had ({reason}): {advise(timm_name(name))}")
 
 
 def _triple(channels: Sequence[float]) -> tuple[float, float, float]:

@@ -13,13 +13,11 @@ import torch
 
 from drkit.catalogue import SHORT_BACKBONES
 from drkit.errors import UsageError, did_you_mean
-from drkit.models.weights import cached_weights, packaged_weights
+from drkit.models.backbones import weights_at_hand
 
 MILLION = 1_000_000
 COUNTED_AT_ONCE = 12  # models that the table of parameters lacks, counted while the user waits
 PARAMETERS_PATH = Path(__file__).with_name("parameters.csv")  # counted from timm 1.0.31, see docs/weights.md
-
-AtHand = Literal["package", "cache"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class BackboneEntry:
     name: str
     parameters: float | None
     side: int | None
-    weights: AtHand | None
+    weights: Literal["package", "cache"] | None
 
 
 def list_backbones(pattern: str) -> list[BackboneEntry]:
@@ -86,15 +84,8 @@ def _describe(name: str, full_name: str, known: Mapping[str, int]) -> BackboneEn
         name=name,
         parameters=None if count is None else round(count / MILLION, 2),
         side=config.input_size[-1] if config else None,
-        weights=_at_hand(full_name),
+        weights=weights_at_hand(full_name),
     )
-
-
-def _at_hand(full_name: str) -> AtHand | None:
-    """Where the weights are found without a network."""
-    if packaged_weights(full_name) is not None:
-        return "package"
-    return "cache" if cached_weights(full_name) else None
 
 
 def _architecture(full_name: str) -> str:

@@ -40,7 +40,7 @@ class PreviewReport:
 
 
 def plan_finetune(config: TrainingConfig, place: RunPlace) -> PlanReport:
-    """Say what `run_finetune` would do, without doing it; no weights are read, and few photographs.
+    """Say what `run_finetune` would do, without doing it; of the photographs, few are read.
 
     Raises:
         DrkitError: a data set, options, a device or a name that would be refused.

@@ -99,13 +99,18 @@ class ModelOptions:
         str | None,
         _panel(
             "Model",
-            "resnet18, resnet34, vgg16, efficientnet_b0, densenet121, mobilenet_v2, or any timm model; by default that"
-            " of the run that --weights names, else tf_efficientnet_lite0.",
+            "resnet18, resnet34, vgg16, efficientnet_b0, densenet121, mobilenet_v2, any timm model, or a timm"
+            " repository (hf-hub:OWNER/NAME, local-dir:PATH) with its weights; by default that of the run or"
+            " repository that --weights names, else tf_efficientnet_lite0.",
         ),
     ] = None
     weights: Annotated[
         str,
-        _panel("Model", "What the backbone starts from: imagenet, none, a file, a folder of files, or a finished run."),
+        _panel(
+            "Model",
+            "What the backbone starts from: imagenet, none, a file, a folder of files, a finished run, or"
+            " hf-hub:OWNER/NAME (:FILE where there are several).",
+        ),
     ] = "imagenet"
     allow_seen: Annotated[
         bool,

@@ -10,6 +10,7 @@ import torch
 from drkit.data.bank import bank_bytes
 from drkit.data.disc_shapes import DiscShapes, measure_discs
 from drkit.grades import SPLITS, Target
+from drkit.models.backbones import ask_for_weights, weights_at_hand
 from drkit.models.freezing import check_cut, run_frozen_part
 from drkit.models.grader import build_grader
 from drkit.records.labels import Labels
@@ -80,17 +81,18 @@ class PlanReport:
 
 
 def describe_plan(plan: TrainingPlan, run: Run) -> PlanReport:
-    """Say what a training would do; no weights are read, and of the photographs some, to measure their discs.
+    """Say what a training would do; of the photographs some are read, to measure their discs.
 
     Raises:
         UsageError: the network cannot be built for such images, or not be cut where it is to be frozen.
+        InputError: weights that do not fit, or cannot be had.
     """
     labels, config = plan.labels, plan.config
     parts = labels.by_dataset()
     num_bytes = bank_bytes(len(labels), plan.bank_side)
     return PlanReport(
         options=plan.identity(),
-        start=config.weights,
+        start=str(plan.start),
         augmentation=config.augment,
         photographs={split: _count(labels.of_split(split), plan.target) for split in SPLITS},
         datasets={name: _count_splits(part, plan.target) for name, part in parts.items()} if labels.datasets else {},
@@ -103,9 +105,12 @@ def describe_plan(plan: TrainingPlan, run: Run) -> PlanReport:
 
 
 def _cache_bytes(plan: TrainingPlan) -> int:
-    """Memory of a frozen part's features; building the network shows, too, whether it takes images of this side."""
+    """Memory of a frozen part's features; building the network shows, too, whether side and weights fit."""
     stages, side = plan.config.frozen_stages, plan.wanted.side
-    grader = build_grader(plan.architecture).eval()
+    is_ready = plan.start.is_pretrained and weights_at_hand(plan.start.backbone) is not None
+    if plan.start.is_pretrained and not is_ready:
+        ask_for_weights(plan.start.backbone)
+    grader = build_grader(plan.architecture, pretrained=is_ready, load=plan.start.load).eval()
     check_cut(grader, stages, side)
     if stages == 0:
         return 0

@@ -230,6 +230,7 @@ def _record(bench: Workbench, fitted: Sequence[Fitted]) -> dict[str, Any]:
         "chosen_on": _chosen_on(bench),
         "epoch": [part.state.best_epoch for part in fitted],
         "data": [str(path) for path in plan.config.data],
+        "weights": str(plan.start),
         "trained_on_photographs": sorted(own | plan.start.seen),
         "chosen_by_photographs": sorted(picked | plan.start.chosen_by),
     }

@@ -1,5 +1,6 @@
 """What a training is going to do, decided and checked before any work."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -94,7 +95,8 @@ class TrainingPlan:
     @property
     def default_name(self) -> str:
         """What the run is called unless named."""
-        backbone = (self.config.backbone or self.start.backbone).replace(".", "-").replace("/", "-")
+        typed = (self.config.backbone or self.start.backbone).rstrip("/")
+        backbone = re.sub(r"[^A-Za-z0-9_]+", "-", typed.rpartition("/")[2]).strip("-")
         return f"{backbone}-{self.config.unit}-{self.target}"
 
     @cached_property
@@ -223,7 +225,10 @@ def without_ungradable(labels: Labels) -> Labels:
 def _inputs(labels: Labels, start: Start, config: TrainingConfig) -> tuple[InputFormat, tuple[str, ...]]:
     """What the network is fed: as the run was whose weights it starts from, else as the backbone was."""
     if start.parent is None:
-        return input_format(start.backbone, config.size), read_shared_steps(labels.roots)
+        wanted = input_format(start.backbone, config.size)
+        if start.wanted:
+            wanted = replace(start.wanted, side=config.size or start.wanted.side)
+        return wanted, read_shared_steps(labels.roots)
     parent = start.parent
     side = config.size or parent.architecture.side
     return InputFormat(side, parent.mean, parent.std), parent.steps

@@ -2,10 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from drkit.data.rendering import InputFormat
+from drkit.errors import UsageError
 from drkit.models.backbones import Backbone, resolve_backbone
-from drkit.models.weights import ForeignWeights, load_foreign, read_foreign
+from drkit.models.weights import (
+    ForeignWeights,
+    NoTimmConfigError,
+    TimmConfig,
+    load_foreign,
+    parse_address,
+    read_foreign,
+    read_timm_config,
+)
 from drkit.records.checkpoint import CheckpointHeader
 from drkit.records.runs import UNKNOWN_PHOTOGRAPHS, check_vouched, read_run_record
 from drkit.talk import say
@@ -23,6 +32,7 @@ class Start:
         is_pretrained: Whether it starts from ImageNet.
         seen: SHA-256 of the photographs that the weights were trained on; "unknown" for those of foreign weights.
         chosen_by: SHA-256 of photographs that were not trained on, but picked an epoch: of val, with `--choose val`.
+        wanted: What the repository that names the backbone says it is fed; None where timm's own word holds.
     """
 
     backbone: str
@@ -30,6 +40,11 @@ class Start:
     is_pretrained: bool
     seen: frozenset[str] = frozenset()
     chosen_by: frozenset[str] = frozenset()
+    wanted: InputFormat | None = None
+
+    def __str__(self) -> str:
+        """Where the weights are from."""
+        return str(self.foreign or ("imagenet" if self.is_pretrained else "none"))
 
     @property
     def parent(self) -> CheckpointHeader | None:
@@ -57,21 +72,38 @@ class Start:
 
 
 def find_start(weights: str, backbone: str | None) -> Start:
-    """Read what `--weights` names.
+    """Read what `--weights` and `--backbone` name.
 
     Raises:
         UsageError: an unknown backbone.
-        InputError: no such file, or none that holds weights.
+        InputError: no such file or repository, or none that holds weights.
     """
-    if weights in ("imagenet", "none"):
-        return Start(resolve_backbone(backbone or DEFAULT_BACKBONE), None, weights == "imagenet")
-    name = resolve_backbone(backbone or DEFAULT_BACKBONE)
-    foreign = read_foreign(Path(weights), name)
+    repository, config = _find_config(weights, backbone)
+    name = config.backbone if config else resolve_backbone(backbone or DEFAULT_BACKBONE)
+    wanted = config.wanted if config else None
+    if weights == "none" or (weights == "imagenet" and not repository):
+        return Start(name, None, weights == "imagenet", wanted=wanted)
+    foreign = read_foreign(repository if weights == "imagenet" else weights, name)
     if foreign.header and not backbone:
         name = foreign.header.architecture.backbone
     if foreign.run is None or not foreign.run.record.is_file():
-        return Start(name, foreign, False, frozenset([UNKNOWN_PHOTOGRAPHS]))
+        return Start(name, foreign, False, frozenset([UNKNOWN_PHOTOGRAPHS]), wanted=wanted)
     record = read_run_record(foreign.run)
     check_vouched(foreign.run, record, foreign.path)
     seen, chosen_by = (frozenset(record[key]) for key in ("trained_on_photographs", "chosen_by_photographs"))
-    return Start(name, foreign, False, seen, chosen_by)
+    return Start(name, foreign, False, seen, chosen_by, wanted)
+
+
+def _find_config(weights: str, backbone: str | None) -> tuple[str, TimmConfig | None]:
+    """The repository that `--backbone` names, or else `--weights`, and what it says of its network."""
+    if backbone and (named := parse_address(backbone)):
+        repository, file = named
+        if file:
+            raise UsageError(f"--backbone {repository} gives a network: name the file with --weights {backbone}")
+        return str(repository), read_timm_config(repository)
+    if backbone or not (named := parse_address(weights)):
+        return "", None
+    try:
+        return "", read_timm_config(named[0])
+    except NoTimmConfigError:  # its weights may be drkit's, which say themselves what they are of
+        return "", None

@@ -67,6 +67,23 @@ def test_short_and_full_names_and_near_misses() -> None:
         resolve_backbone("resnet18.foo")
 
 
+def test_a_name_can_carry_options() -> None:
+    name = resolve_backbone("test_vit:global_pool=avg:class_token=false")
+    assert name == "test_vit:class_token=false:global_pool=avg"
+    backbone = build_backbone(name, 64, pretrained=False)
+    assert backbone.architecture == name
+    assert isinstance(backbone.head_norm, nn.LayerNorm)
+    assert backbone.eval()(torch.randn(1, 3, 64, 64)).shape == (1, 64, 4, 4)
+    assert input_format(name, None) == input_format("test_vit", None)
+    with pytest.raises(UsageError, match=r"test_vit:nonsense=1 cannot be built"):
+        build_backbone("test_vit:nonsense=1", 64, pretrained=False)
+
+
+def test_a_repository_without_its_scheme_is_told_how_to_be_written() -> None:
+    with pytest.raises(UsageError, match="write hf-hub:some/eyes for a repository, local-dir:some/eyes for a folder"):
+        resolve_backbone("some/eyes")
+
+
 def test_the_input_is_the_backbones_own_unless_asked() -> None:
     own = input_format("tf_efficientnet_lite0", None)
     assert (own.side, own.mean, own.std) == (224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -77,7 +94,7 @@ def test_weights_that_cannot_be_had_say_what_to_do(monkeypatch: pytest.MonkeyPat
     def offline(*_: object, **__: object) -> None:
         raise OSError("no route to host")
 
-    monkeypatch.setattr(backbones, "check_hub", lambda _: None)
+    monkeypatch.setattr(backbones, "fetch_weights", lambda _: None)
     monkeypatch.setattr(backbones.timm, "create_model", offline)
     with pytest.raises(InputError, match=r"no route to host.*--weights none.*tf_efficientnet_lite0"):
         build_backbone("resnet18", 64, pretrained=True)

@@ -5,7 +5,7 @@ import timm
 
 from drkit.catalogue import SHORT_BACKBONES
 from drkit.errors import UsageError
-from drkit.models import listing
+from drkit.models import backbones, listing
 from drkit.models.listing import count_parameters, known_parameters, list_backbones
 
 
@@ -61,7 +61,7 @@ def test_an_empty_pattern_names_itself_and_near_names(pattern: str, words: str) 
 
 
 def test_weights_of_an_earlier_download_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "cached_weights", lambda name: "/somewhere" if "a1_in1k" in name else None)
+    monkeypatch.setattr(backbones, "cached_weights", lambda name: "/somewhere" if "a1_in1k" in name else None)
     entries = _by_name("resnet18.*")
     assert entries["resnet18.a1_in1k"].weights == "cache"
     assert entries["resnet18.a2_in1k"].weights is None

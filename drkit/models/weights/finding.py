@@ -1,16 +1,24 @@
-"""Which file is meant: one that is named, the backbone's in a folder, or a run's checkpoint."""
+"""Which file is meant: one that is named, the backbone's in a folder or a repository, or a run's checkpoint."""
 
 import re
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePath, PurePosixPath
+from typing import TypeVar
 
 import timm
 
 from drkit.catalogue import SHORT_BACKBONES
 from drkit.errors import InputError, first_few
+from drkit.models.networks import timm_name
 from drkit.models.weights.reading import SUFFIXES
+from drkit.models.weights.repository import MissingFileError, Repository
 from drkit.records.runs import Run, find_run, read_run_record
 
-EXPECTED = f"a file ({', '.join(SUFFIXES)}), a folder of them, or a run"
+File = TypeVar("File", bound=PurePath)
+
+EXPECTED = f"a file ({', '.join(SUFFIXES)}), a folder of them, hf-hub:OWNER/NAME, or a run"
+TIMM_FILES = ("model.safetensors", "pytorch_model.bin")  # what timm asks a repository for
+OF_A_TRAINER = ("training_args", "optimizer", "scheduler", "scaler", "rng_state")  # beside weights, and none
 
 
 def find_weights(path: Path, architecture: str) -> Path:
@@ -26,14 +34,14 @@ def find_weights(path: Path, architecture: str) -> Path:
             one.
     """
     if path.is_dir():
-        return _pick(path, architecture)
-    if path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.endswith(".resume.pt"):
+        return _pick_in_folder(path, timm_name(architecture))
+    if path.is_file() and _is_weights(path):
         return path
     run = Run.of(path)
     if run.record.is_file() or run.unfinished():
         return _checkpoint_of(find_run(path), path)
-    if path.is_file():
-        raise InputError(f"{path} is no weights file: {EXPECTED} is expected")
+    if path.is_file():  # whatever it is called
+        return path
     raise InputError(f"{path} does not exist: {EXPECTED} is expected{_beside(path)}")
 
 
@@ -60,30 +68,73 @@ def _beside(path: Path) -> str:
     return f"; in {folder} there is {first_few(there, 8)}" if there else ""
 
 
-def _pick(folder: Path, architecture: str) -> Path:
-    """The backbone's file in a folder or one level below: by its bare name, else by the name in its name."""
+def find_in_repository(repository: Repository, file: str, architecture: str) -> str:
+    """The file of weights in a repository: the one that is named, timm's own, the only one, or the backbone's.
+
+    Args:
+        repository: Of the hub, or a folder of that make.
+        file: As it was named; empty: it was not.
+        architecture: timm's name of the backbone, without a tag.
+
+    Raises:
+        InputError: no such file, no weights, or several that fit.
+    """
+    if not file:
+        at_hand = next((name for name in TIMM_FILES if repository.cached(name)), None)
+        return at_hand or _pick_in_repository(repository, architecture)
+    if not repository.cached(file) and file not in (files := repository.files()):
+        weights = [name for name in files if _is_named_as_weights(PurePosixPath(name))]
+        raise MissingFileError(f"{repository} has no file '{file}': there is {first_few(weights or files, 8)}")
+    return file
+
+
+def _pick_in_repository(repository: Repository, architecture: str) -> str:
+    files = [PurePosixPath(name) for name in repository.files()]
+    weights = [file for file in files if _is_named_as_weights(file) and not file.name.startswith(OF_A_TRAINER)]
+    if not weights:
+        there = first_few(files, 8)
+        raise InputError(f"{repository} holds no weights, {', '.join(SUFFIXES)} are expected: there is {there}")
+    timms = next((name for name in TIMM_FILES if PurePosixPath(name) in weights), None)
+    if timms or len(weights) == 1:
+        return timms or weights[0].as_posix()
+    advice = f"name one as {repository.address('FILE')}"
+    return _pick(weights, str(repository), timm_name(architecture), advice).as_posix()
+
+
+def _pick_in_folder(folder: Path, architecture: str) -> Path:
+    """The backbone's file in a folder or up to two levels below."""
     files = sorted(file for pattern in ("*", "*/*", "*/*/*") for file in folder.glob(pattern) if _is_weights(file))
     if not files:
         raise InputError(f"{folder} holds no weights: {', '.join(SUFFIXES)} are expected in it or in a folder of it")
+    names = [file.relative_to(folder) for file in files]
+    return folder / _pick(names, str(folder), architecture, "name one of them")
+
+
+def _pick(files: Sequence[File], where: str, architecture: str, advice: str) -> File:
+    """The backbone's file among several: by its bare name, else by the name in its name."""
     names = {architecture, *(short for short, full in SHORT_BACKBONES.items() if full == architecture)}
     known = [_plain(name) for name in (*SHORT_BACKBONES, *timm.list_models())]
     fitting = [file for file in files if _longest_name(file, known) in set(map(_plain, names))]
     exact = [file for file in fitting if _plain(file.stem) in set(map(_plain, names))]
     if len(exact) == 1 or len(fitting) == 1:
         return (exact if len(exact) == 1 else fitting)[0]
-    there = first_few([file.relative_to(folder).as_posix() for file in fitting or files], 12)
+    there = first_few([file.as_posix() for file in fitting or files], 12)
     if not fitting:
-        raise InputError(f"{folder} holds no weights of {architecture}: there is {there}; name the file itself")
-    raise InputError(f"{folder} holds several weights of {architecture}: {there}; name one of them")
+        raise InputError(f"{where} holds no weights of {architecture}: there is {there}; {advice}")
+    raise InputError(f"{where} holds several weights of {architecture}: {there}; {advice}")
 
 
 def _is_weights(file: Path) -> bool:
+    return _is_named_as_weights(file) and file.is_file()
+
+
+def _is_named_as_weights(file: PurePath) -> bool:
     hidden = file.name.startswith(".")  # a Mac's archives hold a second, hidden resnet18.pth that is none
     is_state = file.name.endswith(".resume.pt")
-    return file.suffix.lower() in SUFFIXES and not hidden and not is_state and file.is_file()
+    return file.name.lower().endswith(SUFFIXES) and not hidden and not is_state
 
 
-def _longest_name(file: Path, known: list[str]) -> str:
+def _longest_name(file: PurePath, known: list[str]) -> str:
     """The longest of the known names in a file's name: `vgg16_bn-6c64b313.pth` is no vgg16."""
     stem = f"_{_plain(file.stem)}_"
     return max((name for name in known if f"_{name}_" in stem), key=len, default="")

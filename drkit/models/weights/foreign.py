@@ -11,9 +11,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from drkit.catalogue import SHORT_BACKBONES
-from drkit.models.weights.finding import find_weights, run_of
+from drkit.models.networks import architecture_of
+from drkit.models.weights.finding import find_in_repository, find_weights, run_of
 from drkit.models.weights.names import dialects, head_norm_name, timm_shapes
 from drkit.models.weights.reading import read_tensors
+from drkit.models.weights.repository import parse_address
 from drkit.records.checkpoint import CheckpointHeader, read_checkpoint
 from drkit.records.provenance import METADATA_KEY, sha256_file
 from drkit.records.runs import Run
@@ -21,6 +23,9 @@ from drkit.records.runs import Run
 EQUAL = 0.95  # share of the best prefix's tensors from which another prefix holds a network of the same make
 SCANT = 0.25  # share of a network's tensors below which a prefix was met by chance
 OWN_UPPER_PARTS = ("head.", "auxiliary.", "fusion.")  # of drkit's grader, made anew for another data set
+AVERAGES = frozenset({"ema", "swa", "teacher", "averaged"})  # of the weights that a training moves
+TRAILING = ("encoder_k", "momentum_encoder", "target_network", "target_encoder")  # in self-supervised trainings
+PLAIN = 1
 WRAPPINGS = ("module", "_orig_mod", "model", "backbone", "network", "net", "encoder")
 
 
@@ -36,9 +41,11 @@ class ForeignWeights:
         place: What stood before the names: wrapper and prefix, as in `state_dict: module.backbone.`; often empty.
         second: The tensors of a second network of the same make, as the course's dual template has; else empty.
         second_place: What stood before its names.
-        others: Names of the tensors that belong to neither, in full.
+        others: Names of the tensors that belong to no network of this make, in full.
+        passed_over: What stood before the names of further networks of this make, which are not used.
         header: Of drkit's own checkpoint, else None.
         run: The run it belongs to; None where its JSON is not beside it, or for files of others.
+        address: Of a repository's file, as `hf-hub:OWNER/NAME:FILE`; empty for others.
     """
 
     backbone: str
@@ -49,8 +56,14 @@ class ForeignWeights:
     second: Mapping[str, Tensor] | None = None
     second_place: str = ""
     others: tuple[str, ...] = ()
+    passed_over: tuple[str, ...] = ()
     header: CheckpointHeader | None = None
     run: Run | None = None
+    address: str = ""
+
+    def __str__(self) -> str:
+        """What messages call the file."""
+        return self.address or str(self.path)
 
     def of_second(self) -> "ForeignWeights":
         """The weights of a second backbone: the file's second network, or the only one again."""
@@ -59,32 +72,44 @@ class ForeignWeights:
         return replace(self, tensors=self.second, place=self.second_place, second=None, second_place="")
 
 
-def read_foreign(path: Path, backbone: str) -> ForeignWeights:
+def read_foreign(place: str | Path, backbone: str) -> ForeignWeights:
     """Read weights of any make; nothing in the file is executed.
 
     The network is found by its tensors' names: under whichever wrapper (`state_dict`, `model_ema`) and prefix
     (`module.`, `_orig_mod.backbone.`) most of the names of timm's or torchvision's network stand. Of a running average
-    and the plain weights, the average is taken.
+    (`ema`, or the teacher of a student) and the plain weights, the average is taken.
 
     Args:
-        path: A file, a folder, or a run; see `find_weights`.
+        place: A file, a folder, or a run (see `find_weights`), or a repository (see `parse_address`).
         backbone: What to look for: timm's name, with or without a tag, or the course's.
 
     Raises:
         InputError: no such file, several that fit, a damaged one, or one with code in it.
     """
-    architecture = SHORT_BACKBONES.get(backbone, backbone).partition(".")[0]
-    found = find_weights(path, architecture)
+    architecture = architecture_of(SHORT_BACKBONES.get(backbone, backbone))
+    if (named := parse_address(str(place))) is None:
+        return _read(find_weights(Path(place), architecture), architecture)
+    repository, file = named
+    chosen = find_in_repository(repository, file, architecture)
+    return replace(_read(repository.fetch(chosen), architecture), address=repository.address(chosen))
+
+
+def _read(found: Path, architecture: str) -> ForeignWeights:
     if _is_own(found):
         return _read_own(found)
     groups = read_tensors(found)
     sightings = {where: find_networks(tensors, architecture) for where, tensors in groups.items()}
-    where = max(sightings, key=lambda where: (sightings[where].num_names, _is_average(where)))  # the first of equals
-    prefixes = sightings[where].prefixes
-    if not prefixes:
+    most = max(sighting.num_names for sighting in sightings.values())
+    whole = [where for where, sighting in sightings.items() if sighting.num_names >= EQUAL * most]
+    spots = [(where, prefix) for where in whole for prefix in sightings[where].prefixes]
+    foreign = ForeignWeights(architecture, found, sha256_file(found), {})
+    if not spots:
         where = max(groups, key=lambda where: sum(tensor.numel() for tensor in groups[where].values()))
-        prefixes = (_common_prefix(list(groups[where])),)
-    return _cut_out(groups[where], where, prefixes, ForeignWeights(architecture, found, sha256_file(found), {}))
+        return _cut_out(groups[where], where, (_common_prefix(list(groups[where])),), foreign)
+    where = min(spots, key=lambda spot: _rank(_place(*spot)))[0]  # the first of equals
+    cut = _cut_out(groups[where], where, sightings[where].prefixes, foreign)
+    passed_over = [place for spot in spots if (place := _place(*spot)) not in (cut.place, cut.second_place)]
+    return replace(cut, passed_over=tuple(passed_over))
 
 
 @dataclass(frozen=True)
@@ -105,7 +130,7 @@ def find_networks(tensors: Mapping[str, Tensor], architecture: str) -> Sighting:
     if highest < SCANT * whole:
         return Sighting((), 0)
     equals = [prefix for prefix, count in best.items() if count >= EQUAL * highest]
-    return Sighting(tuple(sorted(equals, key=lambda prefix: (not _is_average(prefix), prefix))), highest)
+    return Sighting(tuple(sorted(equals, key=lambda prefix: (_rank(prefix), prefix))), highest)
 
 
 def _prefixes(name: str, known: Mapping[str, str]) -> Iterator[str]:
@@ -118,8 +143,16 @@ def _highest(counts: Counter[str]) -> int:
     return max(counts.values(), default=0)
 
 
-def _is_average(place: str) -> bool:
-    return "ema" in re.split(r"[._]", place.lower())
+def _rank(place: str) -> int:
+    """Which of several networks is taken: an average of the one that was trained, that one, one that trailed behind."""
+    words = re.split(r"[._: ]+", place.lower())
+    if not AVERAGES.isdisjoint(words):
+        return 0
+    return 2 if any(name in place.lower() for name in TRAILING) else PLAIN
+
+
+def _place(where: str, prefix: str) -> str:
+    return f"{where}: {prefix}" if where else prefix
 
 
 def _common_prefix(names: list[str]) -> str:
@@ -132,16 +165,17 @@ def _common_prefix(names: list[str]) -> str:
 def _cut_out(
     tensors: Mapping[str, Tensor], where: str, prefixes: tuple[str, ...], foreign: ForeignWeights
 ) -> ForeignWeights:
-    parts = [{n.removeprefix(start): tensors[n] for n in tensors if n.startswith(start)} for start in prefixes]
-    places = [f"{where}: {prefix}" if where else prefix for prefix in prefixes]
-    rest = [name for name in tensors if not name.startswith(prefixes[:2])]
+    """The network under the first prefix, and that of another slot under the next; an average has no slot."""
+    of_slots = [prefix for prefix in prefixes[:2] if _rank(prefix) == PLAIN] if _rank(where) == PLAIN else []
+    taken = of_slots if len(of_slots) == 2 else prefixes[:1]
+    parts = [{n.removeprefix(start): tensors[n] for n in tensors if n.startswith(start)} for start in taken]
     return replace(
         foreign,
         tensors=parts[0],
-        place=places[0],
+        place=_place(where, taken[0]),
         second=parts[1] if len(parts) > 1 else None,
-        second_place=places[1] if len(parts) > 1 else "",
-        others=tuple(rest),
+        second_place=_place(where, taken[1]) if len(parts) > 1 else "",
+        others=tuple(name for name in tensors if not name.startswith(prefixes)),
     )
 
 
@@ -156,7 +190,7 @@ def _is_own(path: Path) -> bool:
 def _read_own(path: Path) -> ForeignWeights:
     """A checkpoint of drkit's: its header says which network it holds."""
     tensors, header = read_checkpoint(path)
-    architecture = header.architecture.backbone.partition(".")[0]
+    architecture = architecture_of(header.architecture.backbone)
     prefixes = find_networks(tensors, architecture).prefixes or ("",)
     foreign = ForeignWeights(architecture, path, sha256_file(path), {}, header=header, run=run_of(path))
     cut = _cut_out(tensors, "", prefixes, foreign)

@@ -1,15 +1,19 @@
-"""timm's weights on a hub: the copy of an earlier download, and whether the hub can be reached."""
+"""timm's own weights: the copy of an earlier download, else those of the repository that timm names."""
 
+import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
-from huggingface_hub import constants, get_session, try_to_load_from_cache
 
 from drkit.errors import InputError
+from drkit.models.weights.packaged import PACKAGED, packaged_weights, pip_name
+from drkit.models.weights.repository import PATIENCE, HubRepository, MissingFileError, answer_in_time
+from drkit.talk import say
 
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # what timm asks its hub for
-PATIENCE = 5  # seconds for the hub to answer
 
 
 def cached_weights(name: str) -> str | None:
@@ -18,24 +22,79 @@ def cached_weights(name: str) -> str | None:
     if config is None:
         return None
     if config.hf_hub_id:
-        repository, _, revision = config.hf_hub_id.partition("@")
-        files = [config.hf_hub_filename] if config.hf_hub_filename else HUB_FILES
-        found = (try_to_load_from_cache(repository, file, revision=revision or None) for file in files)
-        return next((path for path in found if isinstance(path, str)), None)
+        found = map(_repository(config).cached, _hub_files(config))
+        return next((str(path) for path in found if path), None)
     path = Path(torch.hub.get_dir()) / "checkpoints" / str(config.url or "").rpartition("/")[2]
     return str(path) if path.is_file() else None
 
 
-def check_hub(name: str) -> None:
-    """Ask the hub of timm's model `name` once whether it is there: timm asks many times, for half a minute.
+def fetch_weights(name: str) -> str | None:
+    """Path of the weights of timm's model `name`: the cached copy, else fetched.
+
+    Returns:
+        None where timm has to fetch them itself, from an address that is no hub's.
 
     Raises:
-        InputError: it does not answer.
+        InputError: there are none, or they cannot be had.
+    """
+    if cached := cached_weights(name):
+        return cached
+    file = check_weights(name)
+    if file:
+        return str(_repository(timm.get_pretrained_cfg(name)).fetch(file))
+    say(f"fetching weights of {name}")
+    return None
+
+
+def check_weights(name: str) -> str | None:
+    """Ask whether the weights of timm's model `name` can be had, without fetching them.
+
+    Returns:
+        Their name in timm's repository, if they are in one.
+
+    Raises:
+        InputError: there are none, or the server refuses them or does not answer within five seconds.
     """
     config = timm.get_pretrained_cfg(name)
-    if config is None or not config.hf_hub_id:
-        return
+    if config is None or not (config.hf_hub_id or config.url):
+        raise InputError(f"timm has none of {name}")
+    if config.hf_hub_id:
+        return _find(_repository(config), _hub_files(config))
+    request = urllib.request.Request(str(config.url), method="HEAD")
     try:
-        get_session().head(constants.ENDPOINT, timeout=PATIENCE)
-    except Exception as error:  # which kind depends on the hub's version and on what is between
-        raise InputError(f"{constants.ENDPOINT} does not answer: {str(error) or type(error).__name__}") from None
+        answer_in_time(lambda: urllib.request.urlopen(request, timeout=PATIENCE).close())
+    except OSError as error:
+        raise InputError(f"{config.url} does not answer: {error}") from None
+    return None
+
+
+def advise(name: str) -> str:
+    """What to do where the weights of timm's model `name` cannot be had."""
+    ways = ["start from --weights none or from a file"]
+    at_hand = [packaged for packaged in PACKAGED if packaged_weights(packaged)]
+    if at_hand:
+        ways.append(f"choose a network whose weights are on this machine ({', '.join(at_hand)})")
+    if timm.is_model_pretrained(name):
+        ways.insert(0, "go online once")
+    if name in PACKAGED:
+        ways.insert(0, f"pip install {pip_name(name)}")
+    return f"{', '.join(ways[:-1])}, or {ways[-1]}" if len(ways) > 1 else ways[0]
+
+
+def _find(repository: HubRepository, files: Sequence[str]) -> str:
+    for file in files:
+        try:
+            repository.ask_for(file)
+        except MissingFileError:
+            continue
+        return file
+    raise MissingFileError(f"{repository} has no file '{files[0]}'")
+
+
+def _hub_files(config: Any) -> Sequence[str]:
+    return [config.hf_hub_filename] if config.hf_hub_filename else HUB_FILES
+
+
+def _repository(config: Any) -> HubRepository:
+    name, _, revision = config.hf_hub_id.partition("@")
+    return HubRepository(name, revision or None)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from drkit.errors import InputError
+from drkit.models.networks import timm_name
 from drkit.models.weights.foreign import ForeignWeights, find_networks
 from drkit.models.weights.names import TORCHVISION, dialects, head_norm_name, timm_shapes
 from drkit.models.weights.packaged import PACKAGED
@@ -43,7 +44,7 @@ def load_foreign(backbone: "Backbone", foreign: ForeignWeights, norm: nn.Module 
         InputError: a tensor with values that are not finite.
     """
     network: Any = backbone.network
-    architecture = str(network.pretrained_cfg["architecture"])
+    architecture = backbone.architecture or str(network.pretrained_cfg["architecture"])
     slots = _slots(network, norm or backbone.head_norm, head_norm_name(architecture))
     whole = timm_shapes(architecture).keys()
     fits = _fits(network, foreign, architecture)
@@ -53,7 +54,7 @@ def load_foreign(backbone: "Backbone", foreign: ForeignWeights, norm: nn.Module 
     settable = slots.settable(fit)
     for name in settable:
         if not torch.isfinite(fit.tensors[name]).all():
-            raise InputError(f"{foreign.path}: {name} holds values that are not finite: choose other weights")
+            raise InputError(f"{foreign}: {name} holds values that are not finite: choose other weights")
     with torch.no_grad():
         for name in settable:
             slots.tensors[name].copy_(fit.tensors[name])
@@ -123,7 +124,7 @@ def _fits(network: nn.Module, foreign: ForeignWeights, architecture: str) -> Ite
         if grey := [name for name in named if name in own and _is_grey(named[name], own[name])]:
             spread = {name: named[name].expand_as(own[name]) / 3 for name in grey}  # the same answer to R = G = B
             yield _Fit(named | spread, sources, is_converted=True)
-    module = sys.modules[timm.models.model_entrypoint(architecture).__module__]
+    module = sys.modules[timm.models.model_entrypoint(timm_name(architecture)).__module__]
     convert = getattr(module, "checkpoint_filter_fn", None)
     if convert is None:
         return
@@ -146,7 +147,7 @@ def _report(slots: _Slots, fit: _Fit, foreign: ForeignWeights, architecture: str
     both = [name for name in slots.tensors if name in fit.tensors and name not in settable]
     return WeightsReport(
         backbone=architecture,
-        path=foreign.path,
+        source=str(foreign),
         sha256=foreign.sha256,
         place=foreign.place,
         matched=len(settable),
@@ -155,6 +156,7 @@ def _report(slots: _Slots, fit: _Fit, foreign: ForeignWeights, architecture: str
         mismatched=tuple((name, tuple(slots.tensors[name].shape), tuple(fit.tensors[name].shape)) for name in both),
         left_out=tuple(fit.source(name) for name in homeless if name in whole),
         share=slots.share(fit),
+        passed_over=foreign.passed_over,
         is_converted=fit.is_converted,
     )
 

@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 
-import timm
 import torch
+
+from drkit.models.networks import create_network
 
 Modules = Mapping[str, str]  # timm's path of a module -> another library's
 DENSE_LAYER = re.compile(r"(layer\d+\.(?:norm|conv))(?=\d\.)")
@@ -16,10 +17,10 @@ def timm_shapes(architecture: str) -> Mapping[str, tuple[int, ...]]:
     """Names and shapes of all tensors of timm's network, classifier included; nothing is allocated.
 
     Args:
-        architecture: timm's name without a tag.
+        architecture: timm's name without a tag, with its options.
     """
     with torch.device("meta"):
-        network = timm.create_model(architecture)
+        network = create_network(architecture)
     return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
 
 
@@ -28,7 +29,7 @@ def dialects(architecture: str) -> Mapping[str, Mapping[str, str]]:
     """Ways in which files name the tensors of a network.
 
     Args:
-        architecture: timm's name without a tag.
+        architecture: timm's name without a tag, with its options.
 
     Returns:
         Whose names -> (name in the file -> timm's name). timm's own are always there. torchvision's are, too, for

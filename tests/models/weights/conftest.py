@@ -1,9 +1,17 @@
-"""A checkpoint of drkit's, made without a training."""
+"""A checkpoint of drkit's, made without a training; a small hub."""
 
-from collections.abc import Callable
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
+from huggingface_hub import constants
 
 from drkit.models.grader import build_grader
 from drkit.records.checkpoint import Architecture, CheckpointHeader, write_checkpoint
@@ -42,3 +50,157 @@ def write_own() -> Callable[..., dict]:
         return tensors
 
     return write
+
+
+# A hub.
+
+
+@dataclass
+class Stored:
+    """A repository as a hub keeps it."""
+
+    files: dict[str, bytes]
+    access: str = "public"  # or gated, or private: for the token `good` alone
+    commit: str = "c0ffee" + "0" * 34
+
+
+@dataclass
+class Hub:
+    """A small hub, which answers `huggingface_hub` what the real one does, as far as drkit asks.
+
+    Args:
+        url: Where it is reached.
+        repositories: By `OWNER/NAME`.
+        asked: Method, path and token of each question so far.
+        hangs_at: What stands in the paths of questions that are never answered.
+        fails_with: Status of every answer, if it is out of order; 200: it answers with a page of its own.
+    """
+
+    url: str = ""
+    repositories: dict[str, Stored] = field(default_factory=dict)
+    asked: list[tuple[str, str, str]] = field(default_factory=list)
+    hangs_at: str | None = None
+    fails_with: int | None = None
+    released: threading.Event = field(default_factory=threading.Event)
+
+    def add(self, name: str, files: dict[str, bytes], access: str = "public") -> None:
+        """Keep a repository."""
+        self.repositories[name] = Stored(files, access)
+
+    def answer(self, method: str, path: str, token: str) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and body."""
+        self.asked.append((method, path, token))
+        if self.hangs_at and self.hangs_at in path:
+            self.released.wait(60)
+        if self.fails_with == 200:
+            return 200, {"Content-Type": "text/html"}, b"<html>Welcome to this hotel</html>"
+        if self.fails_with:
+            return self.fails_with, {}, b""
+        if token not in ("", "good", "stranger"):
+            return 401, {"X-Error-Message": "Invalid credentials in Authorization header"}, b""
+        if path.startswith("/cdn/"):
+            return 200, {}, self._content(unquote(path.removeprefix("/cdn/")))
+        asked = re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/revision/([^/?]+))?(?:\?.*)?", path)
+        kept = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path)
+        name, revision, *file = (asked or kept).groups()  # type: ignore[union-attr]
+        found = self.repositories.get(name)
+        if found is None or (found.access == "private" and token != "good"):
+            return self._missing_repository(token)
+        if revision not in (None, "main", found.commit):
+            return 404, {"X-Error-Code": "RevisionNotFound", "X-Error-Message": f"Invalid rev id: {revision}"}, b""
+        return self._file(name, found, unquote(file[0]), token) if file else self._info(name, found)
+
+    @staticmethod
+    def _missing_repository(token: str) -> tuple[int, dict[str, str], bytes]:
+        """A stranger is not told whether it is missing or private."""
+        if token:
+            return 404, {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"}, b""
+        return 401, {"X-Error-Message": "Invalid username or password."}, b""
+
+    @staticmethod
+    def _info(name: str, found: Stored) -> tuple[int, dict[str, str], bytes]:
+        told = {
+            "_id": "1", "id": name, "modelId": name, "sha": found.commit, "tags": [], "downloads": 1,
+            "private": found.access == "private", "gated": "auto" if found.access == "gated" else False,
+            "siblings": [{"rfilename": file} for file in found.files],
+        }  # fmt: skip
+        return 200, {"Content-Type": "application/json"}, json.dumps(told).encode()
+
+    def _file(self, name: str, found: Stored, file: str, token: str) -> tuple[int, dict[str, str], bytes]:
+        if found.access == "gated" and token != "good":
+            status = 403 if token else 401
+            return (
+                status,
+                {"X-Error-Code": "GatedRepo", "X-Error-Message": f"Access to model {name} is restricted."},
+                b"",
+            )
+        if file not in found.files:
+            return 404, {"X-Error-Code": "EntryNotFound", "X-Error-Message": "Entry not found"}, b""
+        content = found.files[file]
+        told = {"X-Repo-Commit": found.commit, "ETag": f'"{hashlib.sha1(content).hexdigest()}"'}
+        if file.endswith((".json", ".md")):
+            return 200, told, content
+        large = {"X-Linked-Size": str(len(content)), "X-Linked-Etag": f'"{hashlib.sha256(content).hexdigest()}"'}
+        elsewhere = self.url.replace("127.0.0.1", "localhost")
+        return 302, {**told, **large, "Location": f"{elsewhere}/cdn/{name}/{file}"}, b""
+
+    def _content(self, place: str) -> bytes:
+        owner, name, file = place.split("/", 2)
+        return self.repositories[f"{owner}/{name}"].files[file]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    hub: Hub
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def do_HEAD(self) -> None:
+        self._answer()
+
+    def _answer(self) -> None:
+        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        status, headers, body = self.hub.answer(self.command, self.path, token)
+        self.send_response(status)
+        for name, value in ({"Content-Length": str(len(body))} | headers).items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def serving() -> Iterator[Hub]:
+    """A hub that is there, of which this process does not know."""
+    hub = Hub()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
+    server.daemon_threads = True
+    hub.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield hub
+    hub.released.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def hub(serving: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Hub:
+    """A hub that this process asks, with an empty cache and no token."""
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE", "HF_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+    values = {
+        "ENDPOINT": serving.url,
+        "HUGGINGFACE_CO_URL_TEMPLATE": serving.url + "/{repo_id}/resolve/{revision}/{filename}",
+        "HF_HUB_CACHE": str(tmp_path / "hub-cache"),
+        "HF_HUB_OFFLINE": False,
+        "HF_TOKEN_PATH": str(tmp_path / "token"),
+    }
+    for name, value in values.items():
+        monkeypatch.setattr(constants, name, value)
+    return serving

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from drkit.errors import InputError
-from drkit.models.weights.finding import find_weights, run_of
+from drkit.models.weights.finding import find_in_repository, find_weights, run_of
 
 COURSE = [f"pretrained/{name}.pth" for name in ("resnet18", "resnet34", "vgg16", "efficientnet_b0", "densenet121")]
 
@@ -47,7 +47,7 @@ def test_names_in_a_folder_are_read_whole(tmp_path: Path, backbone: str, files: 
 
 def test_none_or_several_in_a_folder_are_listed(tmp_path: Path) -> None:
     folder = _touch(tmp_path, *COURSE)
-    with pytest.raises(InputError, match=r"no weights of resnet50: there is pretrained/densenet121\.pth, .*name the"):
+    with pytest.raises(InputError, match=r"no weights of resnet50: there is pretrained/densenet121\.pth, .*name one"):
         find_weights(folder, "resnet50")
     _touch(tmp_path, "resnet18.pth")
     with pytest.raises(InputError, match=r"several weights of resnet18: pretrained/resnet18\.pth, resnet18\.pth; name"):
@@ -61,8 +61,12 @@ def test_a_missing_file_names_what_is_there(tmp_path: Path) -> None:
     _touch(tmp_path, "resnet18.pth")
     with pytest.raises(InputError, match=r"resnet81\.pth does not exist.*there is resnet18\.pth"):
         find_weights(tmp_path / "resnet81.pth", "resnet18")
-    with pytest.raises(InputError, match=r"is no weights file: a file \(\.pth"):
-        find_weights(_touch(tmp_path, "resnet18.onnx") / "resnet18.onnx", "resnet18")
+
+
+@pytest.mark.parametrize("name", ["model_best.pth.tar", "weights.th", "learner.pkl", "best", "resnet18.onnx"])
+def test_a_file_that_is_named_is_taken_whatever_its_name(tmp_path: Path, name: str) -> None:
+    """What is in it decides, when it is read."""
+    assert find_weights(_touch(tmp_path, name) / name, "resnet18") == tmp_path / name
 
 
 @pytest.mark.parametrize("ending", ["", ".json", ".parquet", ".history.csv", ".safetensors"])
@@ -99,3 +103,74 @@ def test_a_run_whose_weights_are_gone_is_refused(tmp_path: Path) -> None:
 
 def test_a_checkpoint_without_its_record_belongs_to_no_known_run(tmp_path: Path) -> None:
     assert run_of(_touch(tmp_path, "a.safetensors") / "a.safetensors") is None
+
+
+# In a repository.
+
+
+class Shelf:
+    """A repository of empty files, some of which were fetched."""
+
+    def __init__(self, *files: str, cached: tuple[str, ...] = ()) -> None:
+        self.names, self.held, self.is_asked = files, cached, False
+
+    def __str__(self) -> str:
+        return "hf-hub:some/eyes"
+
+    def files(self) -> tuple[str, ...]:
+        self.is_asked = True
+        return self.names
+
+    def cached(self, file: str) -> Path | None:
+        return Path(file) if file in self.held else None
+
+    def fetch(self, file: str) -> Path:
+        return Path(file)
+
+    def address(self, file: str) -> str:
+        return f"{self}:{file}"
+
+
+@pytest.mark.parametrize(
+    ("files", "chosen"),
+    [
+        (["config.json", "model.safetensors", "pytorch_model.bin", "extra.pth"], "model.safetensors"),
+        (["config.json", "pytorch_model.bin", "training_args.bin", "optimizer.pt"], "pytorch_model.bin"),
+        (["README.md", "RETFound_mae_natureCFP.pth"], "RETFound_mae_natureCFP.pth"),
+        (["weights/best.ckpt", "rng_state.pth", "scheduler.pt"], "weights/best.ckpt"),
+        (["resnet18.pth", "resnet34.pth", "notes.txt"], "resnet18.pth"),
+        (["model_best.pth.tar", "config.yaml"], "model_best.pth.tar"),
+    ],
+)
+def test_the_weights_of_a_repository_are_timms_or_the_only_ones_or_the_backbones(files: list[str], chosen: str) -> None:
+    assert find_in_repository(Shelf(*files), "", "resnet18:drop_path_rate=0.1") == chosen
+
+
+def test_what_is_named_or_cached_is_taken_without_asking() -> None:
+    shelf = Shelf("a.pth", "b.pth", cached=("a.pth", "model.safetensors"))
+    assert find_in_repository(shelf, "a.pth", "resnet18") == "a.pth"
+    assert find_in_repository(shelf, "", "resnet18") == "model.safetensors"
+    assert not shelf.is_asked
+    assert find_in_repository(shelf, "b.pth", "resnet18") == "b.pth"
+
+
+def test_one_of_several_that_is_cached_is_no_choice() -> None:
+    """Else the same command would take other weights where another was run before."""
+    with pytest.raises(
+        InputError, match=r"no weights of resnet18: there is a\.pth, b\.pth; name one as hf-hub:some/eyes"
+    ):
+        find_in_repository(Shelf("a.pth", "b.pth", cached=("a.pth",)), "", "resnet18")
+
+
+@pytest.mark.parametrize(
+    ("files", "file", "told"),
+    [
+        (["a.pth", "README.md"], "c.pth", r"hf-hub:some/eyes has no file 'c\.pth': there is a\.pth$"),
+        (["README.md"], "c.pth", r"has no file 'c\.pth': there is README\.md"),
+        (["README.md", "config.json"], "", r"holds no weights, \.pth.* there is README\.md, config\.json"),
+        (["resnet18-a.pth", "resnet18-b.pth"], "", r"several weights of resnet18: resnet18-a\.pth, .*eyes:FILE"),
+    ],
+)
+def test_none_or_several_in_a_repository_are_listed(files: list[str], file: str, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        find_in_repository(Shelf(*files), file, "resnet18")

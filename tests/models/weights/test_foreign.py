@@ -1,8 +1,11 @@
 """A network is found in a file whatever it is wrapped in."""
 
 import json
+import os
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
@@ -11,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from drkit.models.weights import read_foreign
+from drkit.errors import InputError
+from drkit.models.backbones import build_backbone
+from drkit.models.weights import load_foreign, read_foreign
 from drkit.models.weights.foreign import find_networks
 from drkit.records.provenance import sha256_file
 
@@ -78,6 +83,50 @@ def test_an_average_beside_the_plain_weights_under_one_wrapper(tmp_path: Path) -
     assert read_foreign(path, NAME).place == "state_dict: model_ema.module."
 
 
+SELF_SUPERVISED = {
+    "DINO": (
+        {"student": _under("module.backbone."), "teacher": _under("backbone."), "dino_loss": {"center": torch.ones(3)}},
+        "teacher: backbone.",
+        ("student: module.backbone.",),
+    ),
+    "mean teacher": (
+        {"state_dict": {**_under("student.model."), **_under("teacher.model.")}},
+        "state_dict: teacher.model.",
+        ("state_dict: student.model.",),
+    ),
+    "MoCo": (
+        {"state_dict": {**_under("module.encoder_k."), **_under("module.encoder_q.")}},
+        "state_dict: module.encoder_q.",
+        ("state_dict: module.encoder_k.",),
+    ),
+    "BYOL": (
+        {"model": {**_under("target_network."), **_under("online_network.")}},
+        "model: online_network.",
+        ("model: target_network.",),
+    ),
+    "averages": (
+        {"state_dict": TENSORS, "state_dict_ema": TENSORS, "swa": TENSORS},
+        "state_dict_ema: ",
+        ("state_dict: ", "swa: "),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SELF_SUPERVISED)
+def test_of_a_student_and_its_teacher_one_is_taken_and_the_other_is_told(tmp_path: Path, kind: str) -> None:
+    content, taken, passed_over = SELF_SUPERVISED[kind]
+    foreign = read_foreign(_save(tmp_path / "a.pth", content), NAME)
+    assert (foreign.place, foreign.passed_over, foreign.others) == (taken, passed_over, ())
+    assert foreign.tensors.keys() == TENSORS.keys()
+    assert foreign.of_second() is foreign  # a teacher is no network of another slot
+
+
+def test_networks_beyond_the_second_are_told(tmp_path: Path) -> None:
+    content = {f"backbone{number}.{name}": tensor for number in (1, 2, 3) for name, tensor in TENSORS.items()}
+    foreign = read_foreign(_save(tmp_path / "a.pth", content), NAME)
+    assert (foreign.place, foreign.second_place, foreign.passed_over) == ("backbone1.", "backbone2.", ("backbone3.",))
+
+
 def test_the_larger_part_of_a_file_counts_where_nothing_is_known(tmp_path: Path) -> None:
     content = {
         "small": {"a": torch.zeros(1)},
@@ -122,3 +171,70 @@ def test_a_run_is_found_in_real_life(run_stem: Path) -> None:
     assert foreign.run is not None
     assert foreign.header is not None
     assert "conv_stem.weight" in foreign.tensors
+
+
+# From a repository.
+
+MAKERS_SIDE = 64
+
+
+def _foundation(tmp_path: Path) -> bytes:
+    """What a masked autoencoder's training leaves: an encoder under a ViT's names, a decoder, and its command line."""
+    encoder = timm.create_model("vit_tiny_patch16_224").state_dict()
+    decoder = {"mask_token": torch.zeros(1, 1, 8), "decoder_pos_embed": torch.zeros(1, 197, 8)}
+    decoder |= {f"decoder_blocks.{n}.attn.qkv.weight": torch.zeros(24, 8) for n in range(8)}
+    own = {name: tensor for name, tensor in encoder.items() if not name.startswith("head.")}
+    args = Namespace(model="mae_vit_tiny", lr=1e-3, output_dir=Path("out"), rank=0, device="cuda")
+    state = {"state": {0: {"exp_avg": torch.ones(2)}}, "param_groups": [{"lr": 1e-3}]}
+    content = {"model": {**own, **decoder}, "optimizer": state, "epoch": 799, "scaler": {"scale": 1.0}, "args": args}
+    return _save(tmp_path / "foundation.pth", content).read_bytes()
+
+
+def test_a_foundation_models_file_is_read_from_a_repository_that_is_not_timms(
+    hub: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.add("field/foundation", {"README.md": b"", "foundation.pth": _foundation(tmp_path)}, "gated")
+    with pytest.raises(InputError, match="is gated"):
+        read_foreign("hf-hub:field/foundation", "vit_tiny_patch16_224")
+    monkeypatch.setenv("HF_TOKEN", "good")
+    foreign = read_foreign("hf-hub:field/foundation", "vit_tiny_patch16_224")
+    assert (str(foreign), foreign.place) == ("hf-hub:field/foundation:foundation.pth", "model: ")
+    report = load_foreign(build_backbone("vit_tiny_patch16_224", MAKERS_SIDE, pretrained=False), foreign)
+    assert (report.share, report.missing, report.is_converted) == (1.0, (), True)  # positions for another side
+    assert sorted(report.unexpected)[:2] == ["decoder_blocks.0.attn.qkv.weight", "decoder_blocks.1.attn.qkv.weight"]
+
+
+@pytest.mark.parametrize("place", ["hf-hub:some/eyes:b.pth", "hf_hub:some/eyes:b.pth", "hf-hub:some/eyes@main:b.pth"])
+def test_a_named_file_of_a_repository_is_taken(hub: Any, tmp_path: Path, place: str) -> None:
+    other = {name: tensor + 1 for name, tensor in TENSORS.items()}
+    content = {"a.pth": TENSORS, "b.pth": other}
+    hub.add("some/eyes", {name: _save(tmp_path / name, tensors).read_bytes() for name, tensors in content.items()})
+    assert torch.equal(read_foreign(place, NAME).tensors[FIRST], other[FIRST])
+    with pytest.raises(InputError, match=r"a\.pth, b\.pth; name one as hf-hub:some/eyes:FILE"):
+        read_foreign("hf-hub:some/eyes", NAME)
+
+
+def test_code_in_a_repository_is_not_run(hub: Any, tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    path = _save(tmp_path / "model.pth", {"a": torch.ones(1), "b": Bomb(trace)})
+    hub.add("some/eyes", {"model.pth": path.read_bytes()})
+    with pytest.raises(InputError, match=r"asks to call (posix|nt)\.mkdir.*nothing was executed"):
+        read_foreign("hf-hub:some/eyes", NAME)
+    assert not trace.exists()
+
+
+class Bomb:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return os.mkdir, (str(self.path),)
+
+
+def test_a_folder_of_that_make_is_read_as_a_repository(tmp_path: Path) -> None:
+    _save(tmp_path / "pytorch_model.bin", TENSORS)
+    (tmp_path / "config.json").write_text("{}")
+    foreign = read_foreign(f"local-dir:{tmp_path}", NAME)
+    assert str(foreign) == str(tmp_path / "pytorch_model.bin")

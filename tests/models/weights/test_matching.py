@@ -82,7 +82,7 @@ def test_the_real_mobilenet_gives_torchvisions_features() -> None:
     report = load_foreign(backbone, read_foreign(folder, "mobilenet_v2"))
     assert (report.share, report.left_out) == (1.0, ("classifier.1.weight", "classifier.1.bias"))
     theirs = torchvision.models.mobilenet_v2().eval()
-    theirs.load_state_dict(torch.load(report.path, weights_only=True))
+    theirs.load_state_dict(torch.load(report.source, weights_only=True))
     images = torch.randn(2, 3, 96, 96)
     with torch.inference_mode():
         features = backbone(images)

@@ -35,7 +35,7 @@ class Spell(Bomb):
         return eval, (f"__import__('os').mkdir({str(self.path)!r})",)
 
 
-@pytest.mark.parametrize("suffix", [".pth", ".pt", ".ckpt", ".bin"])
+@pytest.mark.parametrize("suffix", [".pth", ".pt", ".ckpt", ".bin", ".pth.tar", ".th", ""])
 def test_a_pickle_is_read(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"weights{suffix}"
     torch.save(TENSORS, path)
@@ -44,8 +44,10 @@ def test_a_pickle_is_read(tmp_path: Path, suffix: str) -> None:
 
 def test_safetensors_and_torchs_old_format_are_read(tmp_path: Path) -> None:
     save_file(TENSORS, tmp_path / "a.safetensors")
+    save_file(TENSORS, tmp_path / "a.bin")
     torch.save(TENSORS, tmp_path / "a.pth", _use_new_zipfile_serialization=False)
     assert _same(read_tensors(tmp_path / "a.safetensors"), {"": TENSORS})
+    assert _same(read_tensors(tmp_path / "a.bin"), {"": TENSORS})
     assert _same(read_tensors(tmp_path / "a.pth"), {"": TENSORS})
 
 
@@ -106,14 +108,18 @@ def test_a_script_is_refused(tmp_path: Path) -> None:
         (b"", "empty, download it again"),
         (b"<!DOCTYPE html><html>", "web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:1", "git lfs pull"),
-        (b"\x93NUMPY", "no weights file"),
+        (b"\x93NUMPY", "a NumPy array"),
+        (b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras writes"),
+        (b"PK\x03\x04", "a zip archive.*unpack it"),
+        (b"\x1f\x8b\x08", "a gzip archive: unpack it"),
+        (b"image,level\n", "what torch.save.* or safetensors write was expected"),
     ],
 )
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_what_is_no_weights_file_is_called_what_it_is(tmp_path: Path, content: bytes, words: str, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=words if suffix == ".pth" or "no weights" not in words else "no safetensors"):
+    with pytest.raises(InputError, match=words):
         read_tensors(path)
 
 
