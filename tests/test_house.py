@@ -26,7 +26,7 @@ FLOORS = [
     {"images", "records", "losses", "agreement"},
     {"cut_points"},
     {"metrics", "decisions", "resampling"},
-    {"choices"},
+    {"choices", "fonts"},
     {"catalogue", "reporting", "talk"},
     {"grades", "errors"},
 ]

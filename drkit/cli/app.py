@@ -1,6 +1,7 @@
 """The program: its commands, and what becomes of their answers and refusals."""
 
 import inspect
+import logging
 import os
 import signal
 import sys
@@ -45,6 +46,7 @@ app = typer.Typer(
 def main() -> None:
     """Run the program; a terminated training is interrupted in good order."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # of caches and fonts nobody has to know
     app()
 
 

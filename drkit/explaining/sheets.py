@@ -11,6 +11,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from drkit.explaining.overlays import AGAINST, FOR, colour_bar
+from drkit.fonts import font_families, telling_missing_letters
 from drkit.grades import GRADE_NAMES, NUM_GRADES
 from drkit.images.files import Photograph, encode_photograph
 
@@ -81,7 +82,14 @@ class _Paper:
         self.pixels[top : top + height, left : left + width] = np.rint(np.array(to_rgb(colour)) * 255)
 
     def write(self, text: str, left: int, top: int, **style: Any) -> None:
-        self.texts.append((text, left, top, {"fontsize": 8.0, "va": "top", "parse_math": False, **style}))
+        self.texts.append(
+            (
+                text,
+                left,
+                top,
+                {"fontsize": 8.0, "va": "top", "parse_math": False, "family": list(font_families()), **style},
+            )
+        )
 
     def encoded(self) -> bytes:
         height, width = self.pixels.shape[:2]
@@ -90,7 +98,8 @@ class _Paper:
         for text, left, top, style in self.texts:
             figure.text(left / width, 1 - top / height, text, **style)
         canvas = FigureCanvasAgg(figure)
-        canvas.draw()
+        with telling_missing_letters("the sheet"):
+            canvas.draw()
         return encode_photograph(np.asarray(canvas.buffer_rgba())[..., :3].copy(), ".png")
 
 

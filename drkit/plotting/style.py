@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from drkit.errors import UsageError
+from drkit.fonts import font_families, telling_missing_letters
 from drkit.records.atomic import writing
 
 # Okabe and Ito 2008, Color Universal Design.
@@ -35,8 +36,10 @@ class _NameWrapper(textwrap.TextWrapper):
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Draw in drkit's style inside the block; svg files carry no random ids."""
+    """Draw in drkit's style inside the block: names are no formulas, svg files carry no random ids."""
     settings: Any = {
+        "font.family": list(font_families()),
+        "text.parse_math": False,
         "font.size": 8.5,
         "axes.titlesize": 9.5,
         "figure.titlesize": 10,
@@ -101,5 +104,5 @@ def write_figure(figure: Figure, path: Path, *, force: bool) -> None:
     """
     dated = {"CreationDate": None} if path.suffix.lower() == ".pdf" else {"Date": None}
     metadata = None if path.suffix.lower() == ".png" else dated
-    with styled(), writing(path, force=force) as draft:
+    with styled(), telling_missing_letters(str(path)), writing(path, force=force) as draft:
         figure.savefig(draft, metadata=metadata)

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 import drkit
+from drkit.fonts import telling_missing_letters
 from drkit.images.files import Photograph, encode_photograph
 from drkit.plotting.style import styled
 from drkit.reporting import Table
@@ -109,7 +110,7 @@ def render_page(title: str, subtitle: str, sections: Sequence[Section]) -> str:
 def embed_figure(figure: Figure, alt: str, *caption: str) -> Picture:
     """A figure as an embedded svg without background, as wide as it was drawn (96 pixels an inch)."""
     buffer = BytesIO()
-    with styled():
+    with styled(), telling_missing_letters(alt):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = _PROLOGUE.sub("", buffer.getvalue().decode()).strip()
     width = round(float(figure.get_size_inches()[0]) * 96)

@@ -1,0 +1,55 @@
+"""Letters of any script in pictures: from the machine's fonts, and told in one line where none has them."""
+
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+from drkit.errors import first_few
+from drkit.talk import warn
+
+PLAIN_FONT = "DejaVu Sans"  # comes with Matplotlib
+# What systems have for other scripts; the first that has a letter gives it.
+OTHER_FONTS = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Noto Sans JP", "Noto Sans KR", "Source Han Sans SC",
+    "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "Microsoft YaHei", "SimHei", "Yu Gothic", "Meiryo", "Malgun Gothic",
+    "PingFang SC", "PingFang HK", "Hiragino Sans", "Apple SD Gothic Neo", "Arial Unicode MS", "Nirmala UI",
+    "Noto Sans", "Noto Sans Arabic", "Noto Sans Hebrew", "Noto Sans Devanagari", "Noto Sans Bengali", "Noto Sans Thai",
+    "Segoe UI", "Tahoma",
+)  # fmt: skip
+_TOLD: set[str] = set()  # letters, each once a program
+_MISSING = re.compile(r"Glyph (\d+) .* missing from")
+
+
+@cache
+def font_families() -> tuple[str, ...]:
+    """Matplotlib's own font, then those of `OTHER_FONTS` that this machine has."""
+    from matplotlib import font_manager
+
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    return (PLAIN_FONT, *(name for name in OTHER_FONTS if name in installed))
+
+
+@contextmanager
+def telling_missing_letters(picture: str) -> Iterator[None]:
+    """Tell in one line which letters of a picture that is drawn inside the block no font has.
+
+    Args:
+        picture: What it is called.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    found = [_MISSING.match(str(item.message)) for item in caught]
+    for item in [item for item, match in zip(caught, found, strict=True) if not match]:
+        warnings.warn_explicit(item.message, item.category, item.filename, item.lineno)
+    letters = [
+        letter for letter in dict.fromkeys(chr(int(match[1])) for match in found if match) if letter not in _TOLD
+    ]
+    _TOLD.update(letters)
+    if letters:
+        warn(
+            f"{picture}: {len(letters)} letters are drawn as boxes, as no font that was found has them:"
+            f" {first_few(letters)}: install one that does, such as Noto Sans CJK, or rename what is called so"
+        )

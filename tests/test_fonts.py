@@ -1,0 +1,76 @@
+"""Letters that no font has are told once, in words."""
+
+import warnings
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+
+from drkit import fonts, talk
+from drkit.explaining.sheets import SheetRow, draw_sheet
+from drkit.fonts import PLAIN_FONT, font_families, telling_missing_letters
+from drkit.plotting.style import styled, write_figure
+
+ANCIENT = "\U00012000\U00012001"  # cuneiform: in none of the fonts
+
+
+class Heard(talk.Silence):
+    def __init__(self) -> None:
+        self.warned: list[str] = []
+
+    def warn(self, sentence: str) -> None:
+        self.warned.append(sentence)
+
+
+def _figure(title: str) -> Figure:
+    with styled():
+        figure = Figure()
+        figure.suptitle(title)
+    return figure
+
+
+@pytest.fixture(autouse=True)
+def _strict():
+    fonts._TOLD.clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+def test_missing_letters_are_one_warning_of_drkits(tmp_path: Path) -> None:
+    heard = Heard()
+    with talk.listening(heard):
+        write_figure(_figure(f"{ANCIENT} and {ANCIENT}"), tmp_path / "a.png", force=False)
+    assert len(heard.warned) == 1
+    assert (
+        f"a.png: 2 letters are drawn as boxes, as no font that was found has them: {', '.join(ANCIENT)}"
+        in (heard.warned[0])
+    )
+
+
+def test_sheets_tell_them_too() -> None:
+    import numpy as np
+
+    heard = Heard()
+    row = SheetRow(ANCIENT, [("photograph", np.zeros((8, 8, 3), np.uint8))], (0.2,) * 5, None)
+    with talk.listening(heard):
+        draw_sheet([row], "title", ("for", "against"))
+        draw_sheet([row], "title", ("for", "against"))
+    assert len(heard.warned) == 1  # once, however often they are drawn
+
+
+def test_other_warnings_pass(tmp_path: Path) -> None:
+    with pytest.raises(UserWarning, match="something else"), telling_missing_letters("x"):
+        warnings.warn("something else", UserWarning, stacklevel=1)
+
+
+@pytest.mark.parametrize("name", ["a$^$b", "$1_2$", "50 $", r"a\frac$"])
+def test_a_name_is_no_formula(name: str, tmp_path: Path) -> None:
+    write_figure(_figure(name), tmp_path / "a.svg", force=False)
+
+
+def test_only_fonts_that_are_there_are_asked_for() -> None:
+    from matplotlib.font_manager import fontManager
+
+    assert font_families()[0] == PLAIN_FONT
+    assert set(font_families()) <= {font.name for font in fontManager.ttflist}
