@@ -23,6 +23,7 @@ FLOORS = [
     {"inference", "comparison"},
     {"readings"},
     {"data", "models"},
+    {"duplicates"},
     {"images", "records", "losses", "agreement"},
     {"cut_points"},
     {"metrics", "decisions", "resampling"},

@@ -1,28 +1,16 @@
-"""Photographs that are one: the same bytes, or the same fundus after registration."""
+"""Copies of photographs as findings: identical files, and near duplicates."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from drkit.auditing.contradictions import find_contradicting_grades
 from drkit.auditing.findings import Finding, finding_about
-from drkit.auditing.hashing import find_candidates
-from drkit.auditing.photographs import LOOKED_AT, Sight
-from drkit.auditing.registration import Likeness, compare, prepare
 from drkit.auditing.roll import describe
-from drkit.images.reduced import decode_reduced
-from drkit.talk import track
-
-# Correlations after registration; docs/auditing.md tells how they were chosen.
-SAME = 0.94  # of structure: copies, however they were saved
-SAME_LIGHT = 0.97  # with the light: copies so dull that JPEG's noise outweighs their structure
-ONE_EXPOSURE = 0.995  # with the light: copies that were saved anew, not taken anew
-_KEPT = 2048  # photographs that wait for their next comparison, 32 KiB each
+from drkit.duplicates.looking import Sight
+from drkit.duplicates.registration import Likeness
+from drkit.duplicates.search import ONE_EXPOSURE, find_near_copies
 
 
 @dataclass(frozen=True)
@@ -66,11 +54,6 @@ def find_copies(rows: pd.DataFrame, sights: dict[str, Sight]) -> list[Copies]:
     return [*_identical(files), *_near(files, sights)]
 
 
-def are_copies(likeness: Likeness) -> bool:
-    """Whether two photographs so alike are one, or two exposures within seconds."""
-    return likeness.structure >= SAME or likeness.light >= SAME_LIGHT
-
-
 def find_copy_findings(copies: Sequence[Copies]) -> Iterator[Finding]:
     """Each group or pair as a finding, and another where its grades contradict."""
     for group in copies:
@@ -87,20 +70,9 @@ def _identical(files: Sequence[pd.DataFrame]) -> Iterator[Copies]:
 
 def _near(files: Sequence[pd.DataFrame], sights: dict[str, Sight]) -> Iterator[Copies]:
     paths = [rows["path"].iloc[0] for rows in files]
-    hashes = {position: bits for position, path in enumerate(paths) if (bits := sights[path].bits) is not None}
-    hashed = list(hashes)
-    candidates = find_candidates(np.stack([*hashes.values()])) if hashes else np.empty((0, 2), np.int64)
-    fetch = lru_cache(_KEPT)(_fetch)
-    for i, j in track(candidates.tolist(), "comparing candidates", len(candidates)):
-        first, second = hashed[i], hashed[j]
-        likeness = compare(fetch(paths[first]), fetch(paths[second]))
-        if are_copies(likeness):
-            rows = pd.concat([files[first], files[second]])
-            yield Copies(rows, (paths[first], paths[second]), likeness.structure, False, _kind(rows, likeness))
-
-
-def _fetch(path: str) -> NDArray[np.uint8]:
-    return prepare(decode_reduced(Path(path).read_bytes(), path, LOOKED_AT)[0])
+    for first, second, likeness in find_near_copies([sights[path] for path in paths]):
+        rows = pd.concat([files[first], files[second]])
+        yield Copies(rows, (paths[first], paths[second]), likeness.structure, False, _kind(rows, likeness))
 
 
 def _kind(rows: pd.DataFrame, likeness: Likeness | None) -> str:

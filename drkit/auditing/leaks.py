@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from drkit.auditing.findings import Finding, finding_about, make_finding
-from drkit.auditing.photographs import Sight
+from drkit.duplicates.looking import Sight
 from drkit.errors import first_few
 from drkit.grades import TARGETS, grade_column
 from drkit.records.manifest import read_source_hashes

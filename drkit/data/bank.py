@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from drkit.data.cache import open_cached
+from drkit.data.cache import name_array, open_cached
 from drkit.errors import DrkitError, InputError
 from drkit.images.disc import square_about_disc
 from drkit.images.files import Photograph, decode_photograph, read_content
 from drkit.images.filters import apply_steps
 from drkit.records.labels import Labels
 from drkit.records.manifest import read_source_hashes
-from drkit.records.provenance import canonical_json, sha256_bytes
+from drkit.records.provenance import sha256_bytes
 from drkit.talk import say, track
 
 MEMORY_SHARE = 0.4  # of the machine's memory that a bank may take before it goes to disk
@@ -91,7 +91,8 @@ def build_bank(
         hashes = fill(pixels)
     else:
         say(f"the photographs take {bank_bytes(len(labels), side) / 2**30:.1f} GiB: kept in {cache_dir}")
-        pixels, hashes = open_cached(cache_dir, _key(paths, side, steps, round_discs=round_discs), shape, fill)
+        key = name_array(paths, version=VERSION, side=side, steps=list(steps), round_discs=round_discs)
+        pixels, hashes = open_cached(cache_dir, key, shape, fill)
     originals = read_source_hashes(labels.roots)
     return PhotographBank(pixels, tuple(originals.get(path, key) for path, key in zip(paths, hashes, strict=True)))
 
@@ -128,10 +129,3 @@ def _describe(refused: Sequence[DrkitError], shown: int = 5) -> str:
         return str(refused[0])
     more = f"; and {len(refused) - shown} more" if len(refused) > shown else ""
     return f"{len(refused)} photographs cannot be used: " + "; ".join(map(str, refused[:shown])) + more
-
-
-def _key(paths: Sequence[Path], side: int, steps: Sequence[str], *, round_discs: bool) -> str:
-    """Names a bank: the same photographs in the same state, squared the same way to the same size."""
-    stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
-    key = {"version": VERSION, "side": side, "steps": list(steps), "round_discs": round_discs, "files": stats}
-    return sha256_bytes(canonical_json(key).encode())[:32]

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from platformdirs import user_cache_path
 
 from drkit.errors import InputError
 from drkit.records.atomic import write_bytes, writing
+from drkit.records.provenance import canonical_json, sha256_bytes
 
 
 def default_cache_dir() -> Path:
@@ -50,8 +51,22 @@ def open_cached(
     return np.load(array_path, mmap_mode="r"), tuple(json.loads(notes_path.read_text()))
 
 
+def name_array(paths: Sequence[Path], **made_by: object) -> str:
+    """The name of an array that is made of photographs in the state they are in.
+
+    Args:
+        paths: The photographs.
+        made_by: All else that decides its content.
+    """
+    files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+    return sha256_bytes(canonical_json({**made_by, "files": files}).encode())[:32]
+
+
 def _check_room(cache_dir: Path, num_bytes: int) -> None:
-    cache_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{cache_dir} cannot be made ({error.strerror}): choose another --cache-dir") from None
     free = shutil.disk_usage(cache_dir).free
     if free < num_bytes:
         raise InputError(

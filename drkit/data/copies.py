@@ -1,6 +1,5 @@
 """Copies of one photograph: their grades must agree, and they never stand on two sides of a split."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -10,30 +9,14 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from drkit.data.cache import name_array, open_cached
+from drkit.duplicates.identical import number_contents
+from drkit.duplicates.search import VERSION, number_copies
 from drkit.errors import InputError
 from drkit.grades import SPLITS, Target
-from drkit.images.files import read_content
 from drkit.records.labels import Labels
 from drkit.records.manifest import read_source_hashes
-from drkit.records.provenance import sha256_bytes
-from drkit.talk import warn
-
-
-def number_contents(paths: Sequence[Path], originals: Mapping[Path, str] | None = None) -> np.ndarray:
-    """int64 (N,): equal numbers for photographs that are the same byte for byte.
-
-    Args:
-        paths: N photographs; only those that share their size with another are read.
-        originals: SHA-256 of what preprocess made a photograph from, which then counts instead of the file.
-
-    Raises:
-        InputError: a photograph cannot be read.
-    """
-    known = originals or {}
-    keys = pd.Series([known.get(path) or _size(path) for path in paths], dtype="object")
-    to_read = np.flatnonzero(keys.duplicated(keep=False) & ~keys.isin(known.values())).tolist()
-    keys.iloc[to_read] = [sha256_bytes(read_content(paths[row])) for row in to_read]
-    return pd.factorize(keys)[0].astype(np.int64)
+from drkit.talk import say, warn
 
 
 def keep_copies_together(labels: Labels) -> Labels:
@@ -48,6 +31,37 @@ def keep_copies_together(labels: Labels) -> Labels:
     shared = number_shared(labels)
     check_grades_agree(labels, shared)
     return unite_patients(labels, shared)
+
+
+def keep_near_copies_together(labels: Labels, target: Target, cache_dir: Path, workers: int | None = None) -> Labels:
+    """Labels in which near duplicates, too, are of one patient, in one split, within a data set as across them.
+
+    Their grades may contradict each other; how many do is said.
+
+    Args:
+        labels: N photographs, every one with a patient.
+        target: Whose grade is learned.
+        cache_dir: Where the outcome of the search is kept for the next training on the same photographs.
+        workers: Threads that look at photographs; None: one a processor.
+    """
+    paths = labels.paths()
+
+    def fill(numbers: np.ndarray) -> tuple[str, ...]:
+        numbers[:] = number_copies([str(path) for path in paths], workers)
+        return ()
+
+    key = name_array(paths, near_copies=VERSION)
+    copies = open_cached(cache_dir, key, (len(paths),), fill, np.int64)[0]
+    sizes, grades = pd.Series(copies).groupby(copies).size(), labels.grades(target).groupby(copies).nunique()
+    if (sizes > 1).any():
+        several = sizes[sizes > 1]
+        say(f"{len(several)} photographs stand more than once, {several.sum()} times in all: copies are of one patient")
+    if (grades > 1).any():
+        warn(
+            f"{(grades > 1).sum()} photographs stand more than once with different {target} grades:"
+            " drkit check lists them"
+        )
+    return unite_patients(labels, copies)
 
 
 def number_shared(labels: Labels) -> np.ndarray:
@@ -122,13 +136,6 @@ def _connect(patient: np.ndarray, copies: np.ndarray) -> np.ndarray:
     size = num_patients + photograph.max() + 1
     links = coo_array((np.ones(len(patient)), (patient, num_patients + photograph)), shape=(size, size))
     return connected_components(links, directed=False)[1][:num_patients]
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _describe(labels: Labels, row: int, grade: int) -> str:

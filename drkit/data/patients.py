@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
-from drkit.data.copies import number_contents
+from drkit.duplicates.identical import number_contents
 from drkit.errors import InputError
 from drkit.grades import NUM_GRADES, Split, Target
 from drkit.records.labels import Labels

@@ -19,10 +19,11 @@ from drkit.auditing.leaks import (
     hash_originals,
     read_graded,
 )
-from drkit.auditing.photographs import Sight, find_poor_photographs, look_at_all
+from drkit.auditing.photographs import find_poor_photographs
 from drkit.auditing.roll import call_the_roll
 from drkit.auditing.submissions import find_submission_faults, is_submission
 from drkit.auditing.vouching import find_changed_files
+from drkit.duplicates.looking import Sight, look_at_all
 from drkit.errors import InputError, UsageError
 from drkit.records.atomic import check_writable, write_bytes
 from drkit.records.layouts.survey import Survey, survey_dataset

@@ -77,6 +77,15 @@ class DataOptions:
         Oversample,
         _panel("Data", "patient: repeat patients of rare grades, with all their photographs, until grades are even."),
     ] = "none"
+    dedupe: Annotated[
+        bool,
+        _panel(
+            "Data",
+            "Search for near duplicates as drkit check does: copies count as one patient, so that they never stand on"
+            " both sides of a split or a fold.",
+            "--dedupe",
+        ),
+    ] = False
     balance: Annotated[
         Balance,
         _panel(

@@ -12,7 +12,8 @@ import pandas as pd
 import drkit
 from drkit.data.augmentation import load_policy, policy_record
 from drkit.data.bank import bank_side
-from drkit.data.copies import keep_copies_together
+from drkit.data.cache import default_cache_dir
+from drkit.data.copies import keep_copies_together, keep_near_copies_together
 from drkit.data.patients import assign_folds, hold_out_patients, hold_out_splits, name_unknown_patients
 from drkit.data.rendering import InputFormat
 from drkit.data.units import Units, build_units, unit_grades
@@ -174,8 +175,10 @@ def plan_training(labels: Labels, config: TrainingConfig) -> TrainingPlan:
     target = pick_target(labels, config.target)
     trained = config.folds_over.split("+")
     _check_patients(labels, trained)
-    apart = keep_copies_together(name_unknown_patients(without_ungradable(labels)))
-    prepared, held_out = hold_out_splits(apart, target, config.shares, config.seed)
+    whole = keep_copies_together(name_unknown_patients(without_ungradable(labels)))
+    if config.dedupe:
+        whole = keep_near_copies_together(whole, target, config.cache_dir or default_cache_dir(), config.workers)
+    prepared, held_out = hold_out_splits(whole, target, config.shares, config.seed)
     taking_part = _leave_out_ungraded(prepared, target, trained)
     _check_auxiliary(taking_part, target, config)
     start = find_start(config.weights, config.backbone)

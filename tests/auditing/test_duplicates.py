@@ -7,8 +7,8 @@ import pytest
 
 from drkit.auditing.contact_sheet import draw_contact_sheet
 from drkit.auditing.duplicates import find_copies, find_copy_findings
-from drkit.auditing.photographs import look_at_all
 from drkit.auditing.roll import call_the_roll
+from drkit.duplicates.looking import look_at_all
 from drkit.images.files import decode_photograph
 from drkit.records.layouts.survey import survey_dataset
 

@@ -12,8 +12,8 @@ from drkit.auditing.leaks import (
     hash_originals,
     read_graded,
 )
-from drkit.auditing.photographs import look_at_all
 from drkit.auditing.roll import call_the_roll
+from drkit.duplicates.looking import look_at_all
 from drkit.errors import InputError
 from drkit.records.labels import Labels, build_rows
 from drkit.records.layouts.survey import survey_dataset

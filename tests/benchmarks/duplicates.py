@@ -14,10 +14,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from drkit.auditing.duplicates import are_copies
-from drkit.auditing.hashing import RADIUS, Hashes, find_candidates, find_neighbours, hamming_distance, hash_photograph
-from drkit.auditing.photographs import LOOKED_AT
-from drkit.auditing.registration import Likeness, compare, prepare
+from drkit.duplicates.hashing import RADIUS, Hashes, find_candidates, find_neighbours, hamming_distance, hash_photograph
+from drkit.duplicates.looking import LOOKED_AT
+from drkit.duplicates.registration import Likeness, compare, prepare
+from drkit.duplicates.search import are_copies
 from drkit.images.files import Photograph, encode_photograph, read_photograph
 from drkit.images.reduced import decode_reduced
 from drkit.records.layouts import read_dataset

@@ -1,6 +1,6 @@
 """Photographs that data sets share: one grade, one patient, one split."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +8,13 @@ import pandas as pd
 import pytest
 
 from drkit import talk
-from drkit.data.copies import check_grades_agree, keep_copies_together, number_contents, number_shared, unite_patients
+from drkit.data.copies import (
+    check_grades_agree,
+    keep_copies_together,
+    keep_near_copies_together,
+    number_shared,
+    unite_patients,
+)
 from drkit.errors import InputError
 from drkit.records.labels import Labels, build_rows
 from drkit.records.layouts.joining import join_labels
@@ -41,22 +47,6 @@ def _labels(
         split=splits,
     )
     return Labels(rows, folder, "test", ("eye",))
-
-
-def test_only_files_of_one_size_are_read_and_equal_bytes_have_equal_numbers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    paths = [tmp_path / name for name in "abcd"]
-    for path, content in zip(paths, (b"xx", b"yy", b"longer", b"xx"), strict=True):
-        path.write_bytes(content)
-    assert number_contents(paths).tolist() == [0, 1, 2, 0]
-    assert number_contents(paths, {paths[0]: "1", paths[2]: "1"}).tolist() == [0, 1, 0, 2]
-    read = []
-    monkeypatch.setattr("drkit.data.copies.read_content", lambda path: read.append(path) or b"")
-    number_contents(paths)
-    assert read == [paths[0], paths[1], paths[3]]
-    with pytest.raises(InputError, match="cannot be read"):
-        number_contents([tmp_path / "gone"])
 
 
 def test_copies_count_as_shared_only_across_data_sets(tmp_path: Path) -> None:
@@ -115,3 +105,28 @@ def test_data_sets_that_contradict_each_other_are_refused(tmp_path: Path) -> Non
             check_grades_agree(labels, number_shared(labels))
         labels.rows.loc[3, "gradable"] = False
         check_grades_agree(labels, number_shared(labels))
+
+
+def test_near_copies_are_of_one_patient_and_their_contradictions_are_counted(
+    tmp_path: Path, fundus: Callable[[int], np.ndarray], save: Callable[..., Path]
+) -> None:
+    photographs = tmp_path / "photographs"
+    for name, seed, quality in (("a", 0, 95), ("b", 1, 95), ("c", 0, 60), ("d", 1, 70), ("e", 2, 95)):
+        save(fundus(seed), photographs / f"{name}.jpg", quality)
+    rows = build_rows(
+        image_id=list("abcde"),
+        path=[str(photographs / f"{name}.jpg") for name in "abcde"],
+        patient_id=list("pqrst"),
+        split=["train", "train", "train", "val", "train"],
+        eye_grade=[0, 1, 2, 1, 3],
+    )
+    labels, heard = Labels(rows, photographs, "test", ("eye",)), Warned()
+    with talk.listening(heard):
+        united = keep_near_copies_together(labels, "eye", tmp_path / "cache").rows
+    assert dict(zip(united["image_id"], united["patient_id"], strict=True)) == {"a": "p", "c": "p", "d": "s", "e": "t"}
+    contradicting, left_out = heard.sentences
+    assert contradicting.startswith("1 photographs stand more than once with different eye grades")
+    assert left_out.startswith("1 photographs are left out")
+    known = {path.name for path in (tmp_path / "cache").iterdir()}
+    assert keep_near_copies_together(labels, "eye", tmp_path / "cache").rows.equals(united)
+    assert {path.name for path in (tmp_path / "cache").iterdir()} == known

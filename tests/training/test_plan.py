@@ -1,8 +1,10 @@
 """The plan: what the options leave open, and what cannot work."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from drkit import talk
@@ -106,3 +108,33 @@ def test_identity_knows_what_changes_the_weights_and_nothing_else(small_config: 
     same = plan_training(labels, replace(small_config, workers=3, device="auto")).identity()
     assert plan_training(labels, small_config).identity() == same
     assert plan_training(labels, replace(small_config, seed=1)).identity() != same
+
+
+def test_copies_stand_on_one_side_of_every_split_and_fold(
+    small_config: TrainingConfig,
+    tmp_path: Path,
+    fundus: Callable[[int], np.ndarray],
+    save: Callable[..., Path],
+) -> None:
+    """Two data sets of 20 photographs; number 3 stands in both, saved anew, and is 7 in the first, too."""
+    for name, seeds in (("a", [0, 1, 2, 3, 4, 5, 6, 3, *range(8, 20)]), ("b", [30, 31, 32, 3, *range(34, 50)])):
+        for number, seed in enumerate(seeds):
+            quality = 70 if number == 7 else {"a": 90, "b": 80}[name]
+            save(fundus(seed), tmp_path / name / f"{name}{number}.jpg", quality)
+        lines = [f"{name}{number},{number % 5}" for number in range(20)]
+        (tmp_path / name / "labels.csv").write_text("\n".join(["image,grade", *lines]))
+    config = replace(
+        small_config, data=[tmp_path / "a", tmp_path / "b"], cache_dir=tmp_path / "cache", folds=4, choose="last"
+    )
+    labels, apart, torn = read_datasets(config.data), 0, 0
+    for seed in range(8):
+        for dedupe in (False, True):
+            plan = plan_training(labels, replace(config, seed=seed, dedupe=dedupe))
+            names = plan.labels.rows["image_id"]
+            copies = [row for row in range(len(names)) if names[row] in ("a3", "a7", "b3")]
+            held = [{row for row in copies if row in set(parts.held_out)} for parts in plan.parts]
+            is_whole = all(len(part) in (0, 3) for part in (*held, {row for row in copies if row in plan.parts[0].val}))
+            torn += not is_whole and dedupe
+            apart += not is_whole and not dedupe
+    assert torn == 0
+    assert apart > 0

@@ -9,8 +9,9 @@ from drkit.auditing.contradictions import find_contradictions
 from drkit.auditing.duplicates import find_copies, find_copy_findings
 from drkit.auditing.findings import KINDS, Finding, by_severity, finding_of_flaw
 from drkit.auditing.leaks import find_trained_photographs, hash_originals, read_graded
-from drkit.auditing.photographs import find_poor_photographs, look_at_all
+from drkit.auditing.photographs import find_poor_photographs
 from drkit.auditing.roll import call_the_roll
+from drkit.duplicates.looking import look_at_all
 from drkit.grades import GRADE_NAMES, NUM_GRADES, SPLITS, TARGETS, grade_column
 from drkit.plotting.criteria import describe_grade
 from drkit.plotting.gallery import Shown, show_examples

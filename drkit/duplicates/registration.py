@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from drkit.auditing.hashing import Plane, even_contrast, mask_retina
+from drkit.duplicates.hashing import Plane, even_contrast, mask_retina
 from drkit.images.disc import square_about_disc
 from drkit.images.files import Photograph
 

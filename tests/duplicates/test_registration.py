@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from drkit.auditing.duplicates import ONE_EXPOSURE, SAME, are_copies
-from drkit.auditing.registration import Likeness, compare, prepare
+from drkit.duplicates.registration import Likeness, compare, prepare
+from drkit.duplicates.search import ONE_EXPOSURE, SAME, are_copies
 
 
 def correlate(first, second):

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from drkit.auditing.hashing import (
+from drkit.duplicates.hashing import (
     RADIUS,
     even_contrast,
     find_candidates,
@@ -46,7 +46,7 @@ def test_nothing_beyond_the_radius_is_returned():
 
 
 def test_hashes_that_crowd_one_bucket_are_searched_in_blocks(monkeypatch):
-    monkeypatch.setattr("drkit.auditing.hashing._BLOCK", 50)
+    monkeypatch.setattr("drkit.duplicates.hashing._BLOCK", 50)
     same = np.zeros((20, 1, 4), np.uint64)
     assert find_candidates(same).tolist() == [[i, j] for i in range(20) for j in range(i + 1, 20)]
 

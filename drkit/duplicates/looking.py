@@ -1,0 +1,84 @@
+"""Every photograph looked at once: can it be read, is anything on it, and what is its hash."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from drkit.duplicates.hashing import Hashes, hash_photograph
+from drkit.errors import InputError
+from drkit.images.files import Photograph
+from drkit.images.reduced import decode_reduced
+from drkit.records.provenance import sha256_bytes
+from drkit.talk import track
+
+LOOKED_AT = 256  # pixels that the shorter side keeps when a large photograph is decoded at a fraction
+BLANK_SPREAD = 4.0  # grey levels: standard deviation of every channel below which nothing is to be seen
+LIGHT_SURROUND = 160  # grey levels of the darkest channel: a retina that fills the corners is never so light
+
+_CORNER = 1 / 32  # of a side
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What one look at a photograph told.
+
+    Args:
+        path: Its file.
+        sha256: Of the file; empty where it could not be opened.
+        size: Width and height in pixels (a reduced decoding rounds them up by at most 7).
+        bits: Its hashes, uint64 (3, 4); None where nothing is to be seen.
+        is_light: Whether the surround is white or light.
+        refusal: Why it could not be read, or None.
+    """
+
+    path: str
+    sha256: str = ""
+    size: tuple[int, int] = (0, 0)
+    bits: Hashes | None = None
+    is_light: bool = False
+    refusal: str | None = None
+
+
+def look_at_all(paths: Sequence[str], workers: int | None = None) -> dict[str, Sight]:
+    """Look at photographs, several at a time; each path once.
+
+    Args:
+        paths: Files; equal ones are read once.
+        workers: Threads; None: one a processor.
+    """
+    once = list(dict.fromkeys(paths))
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        return {sight.path: sight for sight in track(pool.map(look_at, once), "looking at photographs", len(once))}
+
+
+def look_at(path: str) -> Sight:
+    """Read, hash and judge one photograph; never refuses."""
+    try:
+        with open(path, "rb") as stream:  # noqa: PTH123 - a Path a photograph takes longer than opening it
+            content = stream.read()
+    except OSError as error:
+        return Sight(path, refusal=f"{path} cannot be read: {error.strerror}")
+    try:
+        photograph, size = decode_reduced(content, path, LOOKED_AT)
+    except InputError as error:
+        return Sight(path, sha256_bytes(content), refusal=str(error))
+    bits = None if is_blank(photograph) else hash_photograph(photograph)
+    return Sight(path, sha256_bytes(content), size, bits, has_light_surround(photograph))
+
+
+def is_blank(photograph: Photograph) -> bool:
+    """Whether no channel of a photograph (H, W, 3) varies."""
+    return bool((photograph.reshape(-1, 3).std(axis=0, dtype=np.float32) < BLANK_SPREAD).all())
+
+
+def has_light_surround(photograph: Photograph) -> bool:
+    """Whether the corners of a photograph (H, W, 3) are white or light grey."""
+    height, width = photograph.shape[:2]
+    tall, wide = max(1, int(height * _CORNER)), max(1, int(width * _CORNER))
+    ends = [photograph[rows][:, columns].reshape(-1, 3)
+            for rows in (slice(None, tall), slice(-tall, None))
+            for columns in (slice(None, wide), slice(-wide, None))]  # fmt: skip
+    return bool(np.median(np.concatenate(ends), axis=0).min() >= LIGHT_SURROUND)

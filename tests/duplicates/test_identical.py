@@ -1,0 +1,24 @@
+"""Identical files, found without reading those that cannot be."""
+
+from pathlib import Path
+
+import pytest
+
+from drkit.duplicates.identical import number_contents
+from drkit.errors import InputError
+
+
+def test_only_files_of_one_size_are_read_and_equal_bytes_have_equal_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / name for name in "abcd"]
+    for path, content in zip(paths, (b"xx", b"yy", b"longer", b"xx"), strict=True):
+        path.write_bytes(content)
+    assert number_contents(paths).tolist() == [0, 1, 2, 0]
+    assert number_contents(paths, {paths[0]: "1", paths[2]: "1"}).tolist() == [0, 1, 0, 2]
+    read = []
+    monkeypatch.setattr("drkit.duplicates.identical.read_content", lambda path: read.append(path) or b"")
+    number_contents(paths)
+    assert read == [paths[0], paths[1], paths[3]]
+    with pytest.raises(InputError, match="cannot be read"):
+        number_contents([tmp_path / "gone"])

@@ -1,0 +1,36 @@
+"""One look at every photograph."""
+
+import numpy as np
+
+from drkit.duplicates.looking import has_light_surround, is_blank, look_at, look_at_all
+from drkit.records.provenance import sha256_file
+
+
+def test_a_good_photograph_is_hashed(tmp_path, fundus, save):
+    path = save(fundus(0), tmp_path / "a.jpg")
+    sight = look_at(str(path))
+    assert (sight.size, sight.refusal, sight.is_light) == ((320, 320), None, False)
+    assert sight.sha256 == sha256_file(path)
+    assert sight.bits.shape == (3, 4)
+
+
+def test_a_white_surround_is_told_from_a_black_one_and_from_a_retina_without(fundus):
+    white = fundus(0).copy()
+    white[white.sum(axis=2) < 30] = 255
+    assert has_light_surround(white)
+    assert not has_light_surround(fundus(0))
+    assert not has_light_surround(fundus(0)[90:230, 90:230])
+
+
+def test_a_dark_fundus_is_not_blank(fundus):
+    assert not is_blank((0.25 * fundus(0)).astype(np.uint8))
+    assert is_blank(np.random.default_rng(0).integers(40, 44, (64, 64, 3)).astype(np.uint8))
+
+
+def test_a_path_is_looked_at_once(tmp_path, fundus, save):
+    path = str(save(fundus(0), tmp_path / "a.jpg"))
+    assert list(look_at_all([path, path])) == [path]
+
+
+def test_a_photograph_that_went_away_is_refused_in_words(tmp_path):
+    assert "cannot be read" in str(look_at(str(tmp_path / "gone.jpg")).refusal)
