@@ -153,9 +153,10 @@ def steps_to_apply(datasets: Sequence[Path], wanted: Sequence[str]) -> tuple[str
         done = read_steps(dataset)
         if done and done != tuple(wanted):
             asked = f"after {','.join(wanted)}" if wanted else "as they were taken"
+            then = ", the steps are then applied to them" if wanted else ""
             raise InputError(
                 f"{dataset} went through {','.join(done)}, but the run learned from photographs {asked}:"
-                " give the original photographs, the steps are then applied to them"
+                f" give the original photographs{then}"
             )
     return () if read_shared_steps(datasets) else tuple(wanted)
 

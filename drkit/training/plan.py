@@ -26,6 +26,7 @@ from drkit.records.labels import Labels
 from drkit.records.manifest import read_shared_steps, steps_to_apply
 from drkit.talk import warn
 from drkit.training.config import CIRCUMSTANTIAL, TrainingConfig
+from drkit.training.staging import check_stages
 from drkit.training.start import Start, find_start
 
 INNER_SHARE = 0.15  # of the training patients, to pick the epoch with --choose inner
@@ -182,6 +183,7 @@ def plan_training(labels: Labels, config: TrainingConfig) -> TrainingPlan:
     taking_part = _leave_out_ungraded(prepared, target, trained)
     _check_auxiliary(taking_part, target, config)
     start = find_start(config.weights, config.backbone)
+    check_stages(labels, start)
     wanted, steps = _inputs(labels, start, config)
     parent_rounds = start.parent is not None and start.parent.round_discs
     return TrainingPlan(

@@ -1,5 +1,7 @@
 """Starting from weights: what a run carries along, and what it must not have seen."""
 
+import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ from drkit.models.backbones import build_backbone
 from drkit.recipes.finetune import RunPlace, plan_finetune, run_finetune
 from drkit.recipes.preprocess import PreprocessConfig, run_preprocess
 from drkit.recipes.synth import SynthConfig, run_synth
+from drkit.records.atomic import write_bytes
 from drkit.records.checkpoint import read_checkpoint, write_checkpoint
 from drkit.records.layouts import read_dataset, read_datasets
 from drkit.records.predictions import read_predictions
@@ -126,6 +129,26 @@ def test_a_preprocessed_data_set_is_not_preprocessed_again(
     write_checkpoint(tmp_path / "one.safetensors", tensors, replace(header, steps=taken), force=True)
     plan = _plan(replace(second_stage, data=[done], weights=str(tmp_path / "one.safetensors")))
     assert (plan.steps, plan.pending_steps) == (taken, ())
+
+
+def test_stages_that_are_not_prepared_alike_are_told_how_to_be(
+    small_config: TrainingConfig, second_eyes: Path, tmp_path: Path
+) -> None:
+    """The commands of the refusal, typed as they stand, lead to the second stage."""
+    done = tmp_path / "done"
+    run_preprocess(PreprocessConfig(small_config.data[0], done, steps="circle-crop", size=64, workers=1))
+    first = run_finetune(replace(small_config, data=(second_eyes,), epochs=1), RunPlace(tmp_path, "one")).run
+    config = replace(small_config, data=(done,), weights=str(first), backbone=None, size=None, epochs=1)
+    with pytest.raises(InputError, match=r"prepare and train both stages alike") as refused:
+        plan_finetune(config, RunPlace(tmp_path, "two"))
+    prepare, train = re.findall(r"`([^`]+)`", str(refused.value))
+    assert prepare == f"drkit preprocess eyes-prepared --data {second_eyes} --steps circle-crop:margin=0,resize:size=64"
+    assert train == "drkit finetune --data=eyes-prepared --name one-prepared"
+    record = read_run_record(Run(first))
+    made = {**record["made"], "command": f"drkit finetune --data {second_eyes} --epochs 1 --name=one --lr 1e-3 --force"}
+    write_bytes(Run(first).record, json.dumps({**record, "made": made}).encode(), force=True)
+    with pytest.raises(InputError, match=r"`drkit finetune --epochs 1 --lr 1e-3 --data=eyes-prepared --name one-prep"):
+        plan_finetune(config, RunPlace(tmp_path, "two"))
 
 
 # What weights have seen.

@@ -1,0 +1,62 @@
+"""Two stages whose photographs were not prepared alike: the commands that prepare and train the first as the second."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from drkit.errors import InputError
+from drkit.records.labels import Labels
+from drkit.records.manifest import read_shared_steps
+from drkit.records.runs import read_run_record
+from drkit.training.start import Start
+
+REPLACED = ("--data", "--name")  # options of the first stage's command that its successor types anew
+DROPPED = ("--force", "--resume", "--dry-run")
+
+
+def check_stages(labels: Labels, start: Start) -> None:
+    """Hold that a run on photographs as they were taken is not gone on with on preprocessed ones.
+
+    What was trained on preprocessed photographs needs no such care: its steps are applied to others.
+
+    Raises:
+        InputError: it is; the sentence tells the commands that prepare and train the first stage like the second.
+    """
+    if start.parent is None or start.parent.steps or not (steps := read_shared_steps(labels.roots)):
+        return
+    run = start.foreign.run if start.foreign else None
+    record = read_run_record(run) if run else {}
+    commands = _prepare_and_train(record, steps)
+    raise InputError(
+        f"{labels.title} went through {','.join(steps)}, but {start} learned from photographs as they were taken:"
+        f" prepare and train both stages alike, {' and '.join(f'`{command}`' for command in commands)}, then start from"
+        " that run; or give the second stage its photographs as they were taken"
+    )
+
+
+def _prepare_and_train(record: dict[str, Any], steps: Sequence[str]) -> list[str]:
+    folders = record.get("data", ["FIRST"])
+    sources = [folders] if isinstance(folders, str) else folders  # runs of before several data sets
+    prepared = [f"{Path(source).name}-prepared" for source in sources]
+    prepare = [
+        shlex.join(["drkit", "preprocess", out, "--data", source, "--steps", ",".join(steps)])
+        for source, out in zip(sources, prepared, strict=True)
+    ]
+    name = f"{record.get('name', 'first')}-prepared"
+    return [*prepare, shlex.join([*_retyped(record), *(f"--data={out}" for out in prepared), "--name", name])]
+
+
+def _retyped(record: dict[str, Any]) -> list[str]:
+    """The first stage's command without its data and its name; the bare command where it is not known."""
+    typed = shlex.split(record.get("made", {}).get("command", ""))
+    if typed[:2] not in (["drkit", "finetune"], ["drkit", "attend"]):
+        return ["drkit", "finetune"]
+    kept: list[str] = []
+    words = iter(typed)
+    for word in words:
+        if word in REPLACED:
+            next(words, None)
+        elif word.partition("=")[0] not in (*REPLACED, *DROPPED):
+            kept.append(word)
+    return kept
