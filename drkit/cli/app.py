@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 import drkit
 from drkit.cli import (
@@ -28,7 +29,7 @@ from drkit.cli import (
     synth,
 )
 from drkit.cli.options import Json, Quiet, Verbose, with_parameters
-from drkit.errors import DrkitError, Interrupted
+from drkit.errors import DrkitError, Interrupted, first_few
 from drkit.talk import listening
 
 BUG = 70  # exit code of what is nobody's mistake but drkit's
@@ -85,11 +86,42 @@ def as_command(function: Callable[..., Any]) -> Callable[..., None]:
     return with_parameters(command, [*signature.parameters.values(), *shared], returns=None)
 
 
+class Command(TyperCommand):
+    """A command that knows which of its neighbours has an option that it lacks."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read a command line.
+
+        Raises:
+            NoSuchOption: of click's, with the commands that have the option.
+        """
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            owners = _owners(ctx.find_root().command, getattr(error, "option_name", None))
+            if owners:
+                error.message += f": it belongs to {first_few(owners, 3)}"  # type: ignore[attr-defined]
+                error.possibilities = None  # type: ignore[attr-defined]
+            raise
+
+
+def _owners(group: Any, option: str | None, path: str = "drkit") -> list[str]:
+    """The commands that have an option, as they are typed."""
+    found = []
+    for name, command in group.commands.items():
+        typed = f"{path} {name}"
+        if hasattr(command, "commands"):
+            found += _owners(command, option, typed)
+        elif any(option in parameter.opts for parameter in command.params):
+            found.append(typed)
+    return found
+
+
 def register(group: typer.Typer, module: ModuleType, name: str) -> None:
     """Make the function `name` of a command module a command of `group`, its examples below its help."""
     examples = module.EXAMPLES[name] if isinstance(module.EXAMPLES, dict) else module.EXAMPLES
     epilog = "Examples:\n\n" + "\n\n".join(examples)
-    group.command(name, epilog=epilog)(as_command(getattr(module, name)))
+    group.command(name, cls=Command, epilog=epilog)(as_command(getattr(module, name)))
 
 
 def _show_version(wanted: bool) -> None:

@@ -88,6 +88,21 @@ def test_a_word_that_is_none_of_an_options_words_is_refused_with_the_nearest(arg
     assert told in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["finetune", "--attention", "se"], "No such option: --attention: it belongs to drkit attend"),
+        (["predict", "a", "--faithfulness"], "No such option: --faithfulness: it belongs to drkit explain"),
+        (["finetune", "--atention", "se"], "No such option: --atention (Possible options"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_an_option_of_another_command_names_it(arguments: list[str], told: str) -> None:
+    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert told in result.stderr
+
+
 def test_a_bug_keeps_its_traceback(eyes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("a bug")
