@@ -59,7 +59,10 @@ def decode_photograph(content: bytes, name: str, reduction: int = 1) -> Photogra
     if not content:
         raise InputError(f"{name} is empty: copy or download the photograph again")
     # COLOR without ANYDEPTH: 16 bits scaled to 8, grey to three channels, alpha dropped, EXIF rotation applied.
-    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), _FLAGS[reduction])
+    try:
+        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), _FLAGS[reduction])
+    except (cv2.error, MemoryError) as error:  # OpenCV's own limits, or the memory's
+        raise InputError(f"{name} cannot be decoded ({_reason(error)}): copy or download it again") from None
     if pixels is None or _is_cut(content):
         raise InputError(f"{name} is no photograph or is cut off: copy or download it again")
     if min(pixels.shape[:2]) < MIN_SIDE:
@@ -76,10 +79,21 @@ def encode_photograph(photograph: Photograph, suffix: str) -> bytes:
         InputError: a suffix that OpenCV cannot write.
     """
     quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if suffix.lower() in {".jpg", ".jpeg"} else []
-    done, buffer = cv2.imencode(suffix, cv2.cvtColor(photograph, cv2.COLOR_RGB2BGR), quality)
+    try:
+        done, buffer = cv2.imencode(suffix, cv2.cvtColor(photograph, cv2.COLOR_RGB2BGR), quality)
+    except cv2.error as error:  # no such type, or a side longer than it can be
+        raise InputError(f"photographs cannot be written as {suffix} ({_reason(error)})") from None
     if not done:
         raise InputError(f"photographs cannot be written as {suffix}")
     return buffer.tobytes()
+
+
+def _reason(error: Exception) -> str:
+    """What OpenCV complains of, without where in its own code."""
+    text = str(getattr(error, "err", "") or error)
+    if "CV_IO_MAX_IMAGE" in text:
+        return "its header claims more pixels than any photograph has"
+    return " ".join(text.split()) or type(error).__name__
 
 
 def _is_cut(content: bytes) -> bool:

@@ -1,5 +1,6 @@
 """Photographs as users have them: read rightly, or refused in one line."""
 
+import struct
 from pathlib import Path
 
 import cv2
@@ -8,6 +9,7 @@ import pytest
 
 from drkit.errors import InputError
 from drkit.images.files import decode_photograph, encode_photograph, read_photograph
+from drkit.images.reduced import decode_reduced
 
 
 @pytest.fixture
@@ -67,3 +69,36 @@ def test_empty_text_and_tiny_files_are_refused(tmp_path: Path, photograph: np.nd
         decode_photograph(encode_photograph(photograph[:10, :12], ".png"), "x")
     with pytest.raises(InputError, match="cannot be read: No such file"):
         read_photograph(tmp_path / "missing.jpg")
+
+
+def _bitmap(width: int, height: int) -> bytes:
+    """A BMP whose header claims a size, and a few black pixels."""
+    header = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, 0, 0, 0, 0, 0)
+    return b"BM" + struct.pack("<IHHI", 54 + 300, 0, 0, 54) + header + bytes(300)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [_bitmap(1 << 20, 1 << 20), _bitmap(2**31 - 1, 2), b"P6 1000000 1000000 255\n" + bytes(100)],
+    ids=["wide BMP", "flat BMP", "PPM"],
+)
+def test_a_header_that_claims_a_huge_size_is_refused(content: bytes) -> None:
+    with pytest.raises(InputError, match=r"a\.bmp cannot be decoded \(its header claims more pixels than any"):
+        decode_photograph(content, "a.bmp")
+    with pytest.raises(InputError, match="claims more pixels"):
+        decode_reduced(content, "a.bmp", 64)
+
+
+def test_what_decoding_needs_more_memory_than_there_is_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(cv2, "imdecode", full)
+    with pytest.raises(InputError, match=r"a\.png cannot be decoded \(MemoryError\)"):
+        decode_photograph(b"anything", "a.png")
+
+
+@pytest.mark.parametrize(("suffix", "width"), [(".xyz", 20), ("", 20), (".webp", 17000), (".jpg", 70000)])
+def test_what_cannot_be_encoded_is_refused(suffix: str, width: int) -> None:
+    with pytest.raises(InputError, match=rf"photographs cannot be written as {suffix}"):
+        encode_photograph(np.zeros((20, width, 3), np.uint8), suffix)
