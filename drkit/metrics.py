@@ -1,5 +1,6 @@
 """Agreement of predicted with reference grades, on counts, with intervals over resampled patients."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ Counts = NDArray[np.int64]
 Figures = NDArray[np.float64]
 
 CELLS_A_CHUNK = 4_000_000  # numbers drawn at once: 32 MB, whatever the number of patients
+SEEDS_STREAM = 0x5EED  # of the random numbers that draw seeds, apart from those that draw patients
 BANDS = (
     (0.20, "slight"),
     (0.40, "fair"),
@@ -199,12 +201,84 @@ def interval(samples: ArrayLike) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """How much more one prediction agrees than another, on the same patients.
+class SeedMean:
+    """A kappa averaged over trainings with several seeds.
 
     Args:
-        value: Second minus first quadratic weighted kappa.
-        low: Lower end of the 95 % interval over resampled patients.
+        values: (S,) of each training alone.
+        value: Their mean.
+        low: Lower end of the 95 % interval over resampled patients and seeds; of one training, over patients alone.
+        high: Upper end.
+    """
+
+    values: tuple[float, ...]
+    value: float
+    low: float
+    high: float
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation over the seeds, with one less in the denominator; NaN of a single one."""
+        return float(np.std(self.values, ddof=1)) if len(self.values) > 1 else float("nan")
+
+
+def mean_over_seeds(
+    reference: ArrayLike,
+    predicted: ArrayLike,
+    patients: ArrayLike,
+    kappa: Callable[[Counts], Figures],
+    *,
+    num_resamples: int = 2000,
+    seed: int = 0,
+) -> SeedMean:
+    """The mean kappa of trainings that differ in their seed alone, with an interval over patients and seeds.
+
+    In each resample patients are drawn as in `PatientBootstrap`, the same for all trainings, and seeds as in
+    `mean_of_drawn_seeds`.
+
+    Args:
+        reference: (N,) grades 0-4.
+        predicted: (S, N) grades 0-4 of S trainings.
+        patients: (N,) whose photograph it is.
+        kappa: `quadratic_weighted_kappa` or `plain_kappa`.
+        num_resamples: How often patients and seeds are drawn.
+        seed: Of the draws.
+    """
+    values = kappa(confusion(reference, predicted))
+    resampled = kappa(PatientBootstrap.of(reference, predicted, patients).resample(num_resamples, seed))
+    low, high = interval(mean_of_drawn_seeds(resampled, np.random.default_rng([seed, SEEDS_STREAM])))
+    return SeedMean(tuple(values.tolist()), float(values.mean()), low, high)
+
+
+def mean_of_drawn_seeds(figures: Figures, generator: np.random.Generator) -> Figures:
+    """Draw seeds with replacement, anew in each resample, and average what their trainings came to.
+
+    Of S seeds S - 1 are drawn, so that the variance of the mean drawn is s^2 / S, with s the standard deviation over
+    the seeds with S - 1 in the denominator; S draws would give (S - 1) / S of that, a third too little for three seeds.
+    A single training is taken as it is.
+
+    Args:
+        figures: (R, S) of S trainings on R resamples of patients.
+        generator: Of the draws.
+
+    Returns:
+        (R,).
+
+    Source: Rao and Wu 1988, Journal of the American Statistical Association 83(401), for n - 1 draws; Owen 2007, Annals
+    of Applied Statistics 1(2), for drawing rows and columns each for itself, which errs to the wide side.
+    """
+    num_resamples, num_seeds = figures.shape
+    drawn = generator.integers(num_seeds, size=(num_resamples, max(num_seeds - 1, 1)))
+    return np.take_along_axis(figures, drawn, axis=1).mean(1)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much more one way to predict agrees than another, on the same patients.
+
+    Args:
+        value: Second minus first quadratic weighted kappa, each the mean of its seeds' own.
+        low: Lower end of the 95 % interval over resampled patients, and over the seeds of a side with several.
         high: Upper end.
         probability_of_no_gain: Share of the resamples in which the second is not better than the first.
     """
@@ -224,29 +298,39 @@ def paired_difference(
     num_resamples: int = 2000,
     seed: int = 0,
 ) -> Difference:
-    """Difference in quadratic weighted kappa, both kappas taken on the same resampled patients.
+    """Difference in quadratic weighted kappa, paired over patients, with both patients and seeds resampled.
+
+    With k(y, w) the kappa of grades y where patient p counts w_p times, a of S trainings of the first way and b of T of
+    the second:
+
+        difference  D   = mean_b k(b, 1) - mean_a k(a, 1)
+        resample r  D_r = mean_j k(b_rj, w_r) - mean_i k(a_ri, w_r)
+
+    w_r: as many patients as there are, drawn with replacement, the same for both ways and all trainings, so that what
+    is hard for both cancels. a_ri and b_rj: each way's seeds, drawn for itself by `mean_of_drawn_seeds`. A way of one
+    training has no seeds to draw: how it would fall out with another is then not in the interval. The interval is the
+    middle 95 % of D_r.
 
     Args:
         reference: (N,) grades 0-4.
-        first: (N,) predicted grades that are compared against, or (S, N) of S pairs, whose mean difference is taken.
-        second: (N,) predicted grades that should be better, or (S, N).
+        first: (N,) predicted grades that are compared against, or (S, N) of trainings with S seeds.
+        second: (N,) predicted grades that should be better, or (T, N) of T seeds.
         patients: (N,) whose photograph it is.
-        num_resamples: How often patients are drawn.
+        num_resamples: How often patients and seeds are drawn.
         seed: Of the draws.
     """
     before, after = np.atleast_2d(np.asarray(first)), np.atleast_2d(np.asarray(second))
-    all_predicted = np.concatenate([before, after])  # (2S, N)
+    all_predicted = np.concatenate([before, after])  # (S + T, N)
     kappas = quadratic_weighted_kappa(confusion(reference, all_predicted))
-    resampled = PatientBootstrap.of(reference, all_predicted, patients).resample(num_resamples, seed)
-    gains = _mean_gain(quadratic_weighted_kappa(resampled))
+    value = kappas[len(before) :].mean() - kappas[: len(before)].mean()
+    resampled = quadratic_weighted_kappa(
+        PatientBootstrap.of(reference, all_predicted, patients).resample(num_resamples, seed)
+    )
+    generator = np.random.default_rng([seed, SEEDS_STREAM])
+    lower, upper = (mean_of_drawn_seeds(part, generator) for part in np.split(resampled, [len(before)], axis=1))
+    gains = upper - lower
     low, high = interval(gains)
-    return Difference(float(_mean_gain(kappas)), low, high, float((gains <= 0).mean()))
-
-
-def _mean_gain(kappas: Figures) -> Figures:
-    """(..., 2S) kappas, S first ones and then S second ones, to the mean difference (...)."""
-    first, second = np.split(kappas, 2, axis=-1)
-    return (second - first).mean(-1)
+    return Difference(float(value), low, high, float((gains <= 0).mean()))
 
 
 def _on_scale(grades: ArrayLike) -> Counts:

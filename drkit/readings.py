@@ -7,10 +7,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from drkit.decisions import decide, decide_by_fold
 from drkit.errors import InputError, first_few
 from drkit.grades import NUM_GRADES
-from drkit.records.predictions import PROBABILITY_COLUMNS, Predictions, PredictionsMeta, patient_keys
+from drkit.records.predictions import PROBABILITY_COLUMNS, Predictions, PredictionsMeta, decide_as, patient_keys
 
 Reading = Literal["photograph", "eye", "patient"]
 Index = NDArray[np.int64]
@@ -77,6 +76,21 @@ def read_cases(predictions: Predictions, reference: Index, by: Reading) -> Cases
     return _worst_eye(eyes) if by == "patient" else eyes
 
 
+def read_seed_cases(predictions: Predictions, reference: Index, by: Reading) -> tuple[Cases, ...]:
+    """The same cases as each seed's networks alone decide them; of a run of one seed, or an ensemble, as it does.
+
+    Args:
+        predictions: N photographs.
+        reference: (N,) grades 0-4.
+        by: As for `read_cases`.
+
+    Raises:
+        InputError: as `read_cases`.
+    """
+    alone = [predictions.of_seed(seed) for seed in predictions.meta.seeds] or [predictions]
+    return tuple(read_cases(each, reference, by) for each in alone)
+
+
 def _join(predictions: Predictions, reference: Index, keys: NDArray[np.str_], patients: NDArray[np.str_]) -> Cases:
     """Average the probabilities and scores of the photographs with the same key, then decide."""
     _, first, case = np.unique(keys, return_index=True, return_inverse=True)
@@ -89,22 +103,8 @@ def _join(predictions: Predictions, reference: Index, keys: NDArray[np.str_], pa
         )
     sums = np.stack([np.bincount(case, column) for column in _answers(predictions).T], 1)
     means: NDArray[np.float64] = sums / np.bincount(case)[:, None]
-    predicted = decide_joined(predictions.meta, means, predictions.rows["fold"].iloc[first])
+    predicted = decide_as(predictions.meta, means[:, :NUM_GRADES], means[:, -1], predictions.rows["fold"].iloc[first])
     return Cases(joined, predicted.astype(np.int64), patients[first], means)
-
-
-def decide_joined(meta: PredictionsMeta, answers: NDArray[np.float64], fold: pd.Series) -> NDArray[np.int8]:
-    """Grades of joined photographs, those that a fold held out by the cut points of the other folds.
-
-    Args:
-        meta: Says how the photographs were decided.
-        answers: (C, 6) probabilities of the grades 0-4, and the score.
-        fold: (C,) which fold held them out, null where none did.
-    """
-    if meta.decision != "cut_points":
-        return decide(meta.decision, answers[:, :NUM_GRADES], answers[:, -1])
-    of_folds = dict(enumerate(meta.fold_cut_points))
-    return decide_by_fold(answers[:, -1], fold.fillna(-1).to_numpy(dtype=np.int64), meta.cut_points, of_folds)
 
 
 def _answers(predictions: Predictions) -> NDArray[np.float64]:

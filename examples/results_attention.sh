@@ -7,15 +7,15 @@
 # Every run sees the patient's four photographs and has the same budget; they differ in attention alone. Finished runs
 # are left as they are and unfinished ones resumed, so the script may be stopped and started at will. The lower four
 # stages are frozen and run once for all (--cache-dir), which makes a run a matter of minutes; attention is trained with
-# what lies above them. Each is judged out of three folds over train and val together, on 400 patients of DeepDRiD; the
-# seeds are trained on train and judged on val. Settings by environment: EPOCHS, COPIES, ONLY (a pattern of the runs to be
-# made), SEEDS (by default 1; with 3, SEEDED, by default se, is trained with three seeds, with and without).
+# what lies above them. Each is judged out of three folds over train and val together, on 400 patients of DeepDRiD.
+# Settings by environment: EPOCHS, COPIES, ONLY (a pattern of the runs to be made), SEEDS (by default 1; with 3 each run is
+# three networks a fold, and the comparison carries the training's own noise).
 set -euo pipefail
 
 data=$1 out=${2:-results}
 mkdir -p "$out"
 common=(--data "$data" --unit patient --batch-size 4 --freeze 4 --copies "${COPIES:-3}" --epochs "${EPOCHS:-6}"
-    --choose last --cache-dir "$out/cache" --runs-dir "$out/runs")
+    --choose last --seeds "${SEEDS:-1}" --cache-dir "$out/cache" --runs-dir "$out/runs")
 folds=(--folds 3 --folds-over train+val)
 
 # train COMMAND NAME OPTIONS...: a run of equal budget, its last epoch kept.
@@ -34,10 +34,6 @@ for block in se spatial cbam self; do
     train attend "attention-$block" --attention "$block" --baseline "$out/runs/attention-none.parquet"
 done
 train finetune attention-photographs --fusion attention
-
-if [ "${SEEDS:-1}" -ge 2 ]; then
-    drkit attend "${common[@]}" --attention "${SEEDED:-se}" --seeds "$SEEDS" --name "seeds-${SEEDED:-se}" --resume
-fi
 
 runs=("$out"/runs/attention-{none,se,spatial,cbam,self,photographs}.parquet)
 drkit score "${runs[@]}"

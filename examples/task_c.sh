@@ -7,7 +7,8 @@
 # The lower stages are frozen and run once for all trainings (--cache-dir). Which blocks are submitted is fixed before
 # anything is scored: the first of BLOCKS. Settings by environment: PATIENTS and SIZE of the synthetic eyes, BACKBONE,
 # WEIGHTS, FREEZE (stages), EPOCHS, COPIES (augmented copies a photograph), INPUT (side of the network's images in
-# pixels), BLOCKS (of attention, each a run), SEEDS (with 2 or more, the first of BLOCKS is trained with so many seeds).
+# pixels), BLOCKS (of attention, each a run), SEEDS (with 2 or more, the first of BLOCKS is trained with so many seeds,
+# with and without).
 set -euo pipefail
 
 data=${1:-}
@@ -38,7 +39,8 @@ drkit finetune "${common[@]}" --fusion attention --name photographs
 drkit score "$out/runs/baseline.parquet" "${runs[@]}" "$out/runs/photographs.parquet" --split val --by patient
 
 # One seed proves nothing.
-[ "${SEEDS:-1}" -lt 2 ] || drkit attend "${common[@]}" --attention "${blocks[0]}" --seeds "$SEEDS" --name seeds
+[ "${SEEDS:-1}" -lt 2 ] ||
+    drkit attend "${common[@]}" --attention "${blocks[0]}" --seeds "$SEEDS" --train-baseline --name seeds
 
 # What attention looks at: places, photographs, and, where there are gates of channels, those by grade.
 submitted=$out/runs/${blocks[0]//[^A-Za-z0-9]/-}

@@ -6,13 +6,12 @@ from typing import Annotated
 import typer
 
 from drkit.cli.options import DryRun, Force, ListBackbones, Name, PreviewAugmentation, Resume, RunsDir, spread
-from drkit.errors import UsageError
 from drkit.reporting import Report
 from drkit.training.config import AttendConfig
 
 EXAMPLES = (
     "drkit attend --attention se,spatial --freeze 4 --choose last --baseline runs/plain.parquet",
-    "drkit attend --attention self:heads=8 --freeze 4 --choose inner --cache-dir cache --seeds 3 --name selfish",
+    "drkit attend --attention self:heads=8 --freeze 4 --choose inner --seeds 3 --train-baseline --name selfish",
 )
 
 
@@ -23,9 +22,12 @@ def attend(
         Path | None,
         typer.Option(help="A finished run without attention, or its predictions: ends with the paired difference."),
     ] = None,
-    seeds: Annotated[
-        int, typer.Option(min=1, max=100, help="Train with so many seeds, from --seed on, with attention and without.")
-    ] = 1,
+    train_baseline: Annotated[
+        bool,
+        typer.Option(
+            "--train-baseline", help="First train the same without attention, as NAME-baseline, to compare with."
+        ),
+    ] = False,
     name: Name = None,
     runs_dir: RunsDir = Path("runs"),
     resume: Resume = False,
@@ -36,20 +38,19 @@ def attend(
 ) -> Report:
     """Fine-tune with attention between backbone and pool, and say what it changes.
 
-    Every option of finetune; attention begins as if it were not there. With --seeds N the runs are called NAME-s0,
-    NAME-baseline-s0 and so on, and --resume keeps those that are finished.
+    Every option of finetune; attention begins as if it were not there. With --train-baseline, --resume keeps the
+    baseline where it is finished.
 
-    Reads: a data set, weights, and a baseline. Writes: a run as finetune, or 2 N of them, and NAME.comparison.json.
+    Reads: a data set, weights, and a baseline. Writes: a run as finetune, with --train-baseline two, and
+    NAME.comparison.json.
     """
-    from drkit.recipes.attend import plan_attend, run_attend, run_attend_seeds
+    from drkit.recipes.attend import plan_attend, run_attend
     from drkit.recipes.finetune import preview_augmentation as preview
     from drkit.training.execution import RunPlace
 
     place = RunPlace(runs_dir, name, resume, force)
-    if seeds > 1 and baseline is not None:
-        raise UsageError("--seeds trains a baseline with each seed: leave --baseline out")
     if preview_augmentation is not None:
         return preview(config, preview_augmentation, force=force)
     if dry_run:
-        return plan_attend(config, place, seeds)
-    return run_attend(config, place, baseline) if seeds == 1 else run_attend_seeds(config, place, seeds)
+        return plan_attend(config, place, train_baseline=train_baseline)
+    return run_attend(config, place, baseline, train_baseline=train_baseline)

@@ -48,6 +48,10 @@ def explain(
     fold: Annotated[
         int | None, typer.Option(min=0, help="Ask only this fold's network. Default: those that did not see it.")
     ] = None,
+    network_seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Ask only the networks trained with this seed. Default: the mean over all seeds."),
+    ] = None,
     faithfulness: Annotated[
         bool, typer.Option("--faithfulness", help="Prove it: deletion, insertion, noise, a randomised network.")
     ] = False,
@@ -88,6 +92,7 @@ def explain(
         target_grade=target_grade,
         layer=layer,
         fold=fold,
+        network_seed=network_seed,
         faithfulness=faithfulness,
         lesions=lesions,
         lesion_kinds=_words(lesion_kinds),

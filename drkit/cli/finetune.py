@@ -25,8 +25,8 @@ def finetune(
 ) -> Report:
     """Fine-tune a pretrained backbone to grade diabetic retinopathy.
 
-    Reads: a data set, and weights. Writes: a run, that is NAME.safetensors (with --folds K: NAME.fold0.safetensors
-    and so on), NAME.parquet, NAME.history.csv and NAME.json.
+    Reads: a data set, and weights. Writes: a run, that is NAME.safetensors (with --folds K and --seeds N:
+    NAME.fold0.seed0.safetensors and so on, K times N), NAME.parquet, NAME.history.csv and NAME.json.
     """
     from drkit.recipes.finetune import plan_finetune, run_finetune
     from drkit.recipes.finetune import preview_augmentation as preview

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from drkit.errors import InputError, LeakageError, first_few
 from drkit.grades import Target
-from drkit.readings import Cases, read_cases
+from drkit.readings import Cases, read_seed_cases
 from drkit.records.predictions import Predictions
 
 
-def pair_cases(before: Predictions, after: Predictions) -> tuple[Cases, Cases]:
+def pair_cases(before: Predictions, after: Predictions) -> tuple[tuple[Cases, ...], tuple[Cases, ...]]:
     """The photographs that two runs of one kind are judged on, without those that either was trained on.
+
+    Of a run of several seeds each seed's networks alone.
 
     Args:
         before: A run's predictions, checked by `check_pair`.
@@ -109,8 +111,8 @@ def _choice_of(run: Predictions) -> str:
     return run.name if own else f"the weights that {run.name} started from"
 
 
-def _cases_of(predictions: Predictions, image_ids: NDArray[np.object_]) -> Cases:
+def _cases_of(predictions: Predictions, image_ids: NDArray[np.object_]) -> tuple[Cases, ...]:
     """The photographs called so, in the order of their names."""
     chosen = predictions.where(predictions.rows["image_id"].isin(image_ids))
     ordered = replace(chosen, rows=chosen.rows.sort_values("image_id", ignore_index=True))
-    return read_cases(ordered, ordered.reference().to_numpy(dtype=np.int64), "photograph")
+    return read_seed_cases(ordered, ordered.reference().to_numpy(dtype=np.int64), "photograph")

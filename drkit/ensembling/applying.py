@@ -15,8 +15,8 @@ from drkit.ensembling.members import Members, join_members
 from drkit.ensembling.saving import Ensemble, SavedMember
 from drkit.errors import InputError
 from drkit.grades import SPLITS
+from drkit.records.prediction_lists import LISTS
 from drkit.records.predictions import (
-    EMBEDDING,
     PROBABILITY_COLUMNS,
     Predictions,
     PredictionsMeta,
@@ -61,7 +61,7 @@ def assemble(
         meta: Of the ensemble.
         name: The ensemble's.
     """
-    rows = members.rows.drop(columns=[EMBEDDING], errors="ignore").copy()
+    rows = members.rows.drop(columns=list(LISTS), errors="ignore").copy()
     rows[list(PROBABILITY_COLUMNS)] = answers.probabilities.astype(np.float32)
     rows["score"] = answers.score.astype(np.float32)
     rows["predicted_grade"] = grades.astype(np.int8)

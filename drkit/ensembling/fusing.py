@@ -16,8 +16,8 @@ from drkit.ensembling.members import Members
 from drkit.ensembling.ridge import Linear, fit_linear
 from drkit.errors import UsageError
 from drkit.grades import Target
-from drkit.readings import decide_joined, eye_keys
-from drkit.records.predictions import Predictions
+from drkit.readings import eye_keys
+from drkit.records.predictions import Predictions, decide_as
 
 STRENGTH = 0.1  # of the penalty on what the highest and the lowest score add to the mean
 INNER_FOLDS = 5
@@ -206,9 +206,10 @@ def _summarise(scores: Figures, groups: NDArray[np.int64]) -> Figures:
 
 def _decide_each(features: Features, members: Members) -> NDArray[np.int64]:
     """(N, M) grades of what is joined, each by the member's own decision."""
-    answers = np.concatenate([features.probabilities, features.scores[:, :, None]], 2)  # (N, M, 6)
-    told = enumerate(members.predictions)
-    decided = [decide_joined(member.meta, answers[:, place], member.rows["fold"]) for place, member in told]
+    decided = [
+        decide_as(member.meta, features.probabilities[:, place], features.scores[:, place], member.rows["fold"])
+        for place, member in enumerate(members.predictions)
+    ]
     return np.stack(decided, 1).astype(np.int64)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from drkit.errors import UsageError
 from drkit.models.grader import Grader, build_grader, restore_grader
 from drkit.records.checkpoint import CheckpointHeader, read_checkpoint
-from drkit.records.runs import Run, check_vouched, find_run, fold_numbers, read_run_record
+from drkit.records.runs import NetworkId, Run, check_vouched, find_run, networks_in, read_run_record
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,8 @@ class OpenedRun:
     Args:
         run: Where its files lie.
         record: Its JSON.
-        headers: Of its checkpoints, one a fold.
-        graders: Its networks, one a fold, on the CPU, in evaluation mode.
+        headers: Of its checkpoints, one a network.
+        graders: Its networks, one a fold and seed, on the CPU, in evaluation mode.
     """
 
     run: Run
@@ -31,30 +31,45 @@ class OpenedRun:
         """The first, whose word on inputs, target and unit holds for all."""
         return self.headers[0]
 
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Those of its networks; empty for a run of one seed."""
+        return tuple(dict.fromkeys(header.seed for header in self.headers if header.seed is not None))
 
-def open_run(path: Path, fold: int | None = None) -> OpenedRun:
+    @property
+    def checkpoints(self) -> tuple[Path, ...]:
+        """The files of its networks."""
+        return tuple(self.run.checkpoint(NetworkId(header.fold, header.seed)) for header in self.headers)
+
+
+def open_run(path: Path, fold: int | None = None, seed: int | None = None) -> OpenedRun:
     """Rebuild a finished run's networks without a network connection.
 
     Args:
         path: The run's stem or any of its files.
         fold: Only this fold's; None: all.
+        seed: Only this seed's; None: all.
 
     Raises:
         InputError: no such run, or a checkpoint that its record does not vouch for.
-        UsageError: no such fold.
+        UsageError: no such fold or seed.
     """
     run = find_run(path)
     record = read_run_record(run)
-    numbers = fold_numbers(record["folds"])
-    if fold is not None and fold not in numbers:
+    networks = [network for network in networks_in(record) if fold in (None, network.fold)]
+    if not networks:
         raise UsageError(f"--fold {fold}: {run.stem} has {record['folds'] or 'no'} folds")
-    opened = [_open_checkpoint(run, record, number) for number in numbers if fold in (None, number)]
+    networks = [network for network in networks if seed in (None, network.seed)]
+    if not networks:
+        there = f"seeds {', '.join(map(str, record['seeds']))}" if record["seeds"] else "a single seed"
+        raise UsageError(f"--network-seed {seed}: {run.stem} was trained with {there}")
+    opened = [_open_checkpoint(run, record, network) for network in networks]
     headers, graders = zip(*opened, strict=True)
     return OpenedRun(run, record, headers, graders)
 
 
-def _open_checkpoint(run: Run, record: dict[str, Any], fold: int | None) -> tuple[CheckpointHeader, Grader]:
-    path = run.checkpoint(fold)
+def _open_checkpoint(run: Run, record: dict[str, Any], network: NetworkId) -> tuple[CheckpointHeader, Grader]:
+    path = run.checkpoint(network)
     tensors, header = read_checkpoint(path)
     check_vouched(run, record, path)
     grader = build_grader(header.architecture)

@@ -6,7 +6,7 @@ from pathlib import Path
 from drkit.plotting.curves import Course, read_kept
 from drkit.records.history import read_history
 from drkit.records.patterns import expand_patterns
-from drkit.records.runs import Run, find_run, read_run_record
+from drkit.records.runs import Run, find_run, networks_in, read_run_record
 
 
 def read_courses(files: Sequence[Path]) -> dict[str, Course]:
@@ -26,4 +26,5 @@ def read_course(run: Run) -> Course:
     Raises:
         InputError: no history, or no record of the run.
     """
-    return Course(read_history(run.history), read_kept(read_run_record(run).get("epoch")))
+    record = read_run_record(run)
+    return Course(read_history(run.history), read_kept(record.get("epoch"), networks_in(record)))

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from drkit.plotting.style import COLOURS, open_panels, place_legend, styled
+from drkit.records.runs import NetworkId
 
 MEASURES = {
     "loss": "loss",
@@ -29,7 +30,7 @@ TOLD = {
     "val": "val",
 }
 FEW_EPOCHS = 15  # up to this many, each epoch has its point
-NO_FOLD = -1
+NONE = -1  # in place of a fold or a seed where there is none
 
 
 @dataclass(frozen=True)
@@ -37,34 +38,35 @@ class Course:
     """How one training went.
 
     Args:
-        rows: A row an epoch, split and fold, columns as `drkit.records.history.EpochFigures`.
-        kept: The epoch whose weights were kept, by fold; `NO_FOLD` stands for a training without folds.
+        rows: A row an epoch, split and network, columns as `drkit.records.history.EpochFigures`.
+        kept: The epoch whose weights were kept, of each network.
     """
 
     rows: pd.DataFrame
-    kept: Mapping[int, int] = field(default_factory=dict)
+    kept: Mapping[NetworkId, int] = field(default_factory=dict)
 
-    def by_fold(self) -> list[tuple[int, pd.DataFrame]]:
-        """The rows of each fold, or all of them as `NO_FOLD`."""
-        folds = self.rows["fold"].fillna(NO_FOLD).astype(int)
-        return [(int(fold), rows) for fold, rows in self.rows.groupby(folds.to_numpy())]
+    def by_network(self) -> list[tuple[NetworkId, pd.DataFrame]]:
+        """The rows of each network."""
+        return by_network(self.rows)
 
 
-def read_kept(epoch: Any) -> dict[int, int]:
-    """The kept epochs as a run's record states them: a number, or one a fold (a list, or an object by fold)."""
-    if isinstance(epoch, int):
-        return {NO_FOLD: epoch}
-    if isinstance(epoch, list) and len(epoch) == 1:
-        return read_kept(epoch[0])
-    if isinstance(epoch, list):
-        return {fold: value for fold, value in enumerate(epoch) if isinstance(value, int)}
-    if isinstance(epoch, dict):
-        return {int(fold): value for fold, value in epoch.items() if isinstance(value, int)}
-    return {}
+def by_network(rows: pd.DataFrame) -> list[tuple[NetworkId, pd.DataFrame]]:
+    """The rows of each fold and seed."""
+    numbers = [rows[name].astype("Int64").fillna(NONE).to_numpy(dtype=int) for name in NetworkId._fields]
+    parts = rows.groupby(numbers)
+    return [(NetworkId(*(None if number == NONE else int(number) for number in key)), part) for key, part in parts]
+
+
+def read_kept(epoch: Any, networks: Sequence[NetworkId]) -> dict[NetworkId, int]:
+    """The kept epochs as a run's record states them: a number, or one a network in their order; else nothing."""
+    told = epoch if isinstance(epoch, list) else [epoch]
+    if len(told) != len(networks):
+        return {}
+    return {network: value for network, value in zip(networks, told, strict=True) if isinstance(value, int)}
 
 
 def draw_curves(courses: Mapping[str, Course], measures: Sequence[str] = tuple(MEASURES)) -> Figure:
-    """Draw measures over the epochs, a panel each: several runs in colours, folds as thin lines with their mean.
+    """Draw measures over the epochs, a panel each: several runs in colours, a run's networks thin, with their mean.
 
     The epoch whose weights were kept is ringed.
 
@@ -99,10 +101,10 @@ def _draw_course(axes: Axes, course: Course, measure: str, colour: str) -> None:
     for split, shown in rows.groupby("split", sort=False):
         line = "-" if measure == "learning_rate" else LINES[str(split)]
         style: Any = {"linestyle": line, "color": colour, "marker": marker, "markersize": 3}
-        folds = shown.groupby(shown["fold"].fillna(NO_FOLD).astype(int).to_numpy())
-        if len(folds) > 1:
-            for _, fold in folds:
-                axes.plot(fold["epoch"], fold[measure], **{**style, "marker": ""}, linewidth=0.6, alpha=0.45)
+        networks = by_network(shown)
+        if len(networks) > 1:
+            for _, own in networks:
+                axes.plot(own["epoch"], own[measure], **{**style, "marker": ""}, linewidth=0.6, alpha=0.45)
             shown = shown.groupby("epoch", as_index=False)[measure].mean()
         axes.plot(shown["epoch"], shown[measure], **style, linewidth=1.3)
     if measure != "learning_rate":
@@ -110,9 +112,10 @@ def _draw_course(axes: Axes, course: Course, measure: str, colour: str) -> None:
 
 
 def _ring_kept(axes: Axes, course: Course, measure: str, colour: str) -> None:
-    for fold, rows in course.by_fold():
-        held_out = rows[(rows["split"] == held_out_split(rows)) & (rows["epoch"] == course.kept.get(fold))]
-        size = 7 if fold == NO_FOLD else 4
+    networks = course.by_network()
+    for network, rows in networks:
+        held_out = rows[(rows["split"] == held_out_split(rows)) & (rows["epoch"] == course.kept.get(network))]
+        size = 7 if len(networks) == 1 else 4
         axes.plot(held_out["epoch"], held_out[measure], "o", color=colour, markersize=size, fillstyle="none")
 
 
@@ -125,8 +128,9 @@ def _legend(courses: Mapping[str, Course]) -> list[Artist]:
     splits = {split for course in courses.values() for split in course.rows["split"]}
     handles = run_handles(courses)
     handles += [Line2D([], [], color="0.3", linestyle=LINES[s], label=TOLD[s]) for s in LINES if s in splits]
-    if any(course.rows["fold"].nunique() > 1 for course in courses.values()):
-        handles.append(Line2D([], [], color="0.3", linewidth=0.6, alpha=0.6, label="a fold; thick: their mean"))
+    if any(len(course.by_network()) > 1 for course in courses.values()):
+        label = "a network (fold, seed); thick: their mean"
+        handles.append(Line2D([], [], color="0.3", linewidth=0.6, alpha=0.6, label=label))
     if any(course.kept for course in courses.values()):
         handles.append(
             Line2D([], [], color="0.3", linestyle="", marker="o", fillstyle="none", markersize=6, label="epoch kept")

@@ -34,7 +34,7 @@ def draw_epochs(courses: Mapping[str, Course], measures: Sequence[str] = COMPARE
         figure, panels = open_panels(len(measures), columns=2, height=2.7)
         for axes, measure in zip(panels, measures, strict=True):
             for course, colour in zip(courses.values(), cycle(COLOURS), strict=False):
-                for _, rows in course.by_fold():
+                for _, rows in course.by_network():
                     _draw_points(axes, pair_epochs(rows, measure), colour)
             axes.set(title=MEASURES[measure], xlabel="on the training patients", ylabel="held out")
             _draw_diagonal(axes)

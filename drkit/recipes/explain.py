@@ -41,6 +41,7 @@ class ExplainConfig:
         target_grade: predicted, reference, score, or a grade 0-4; None: predicted for a classifier, else score.
         layer: Whose map is looked at; None: the backbone's last.
         fold: Ask only this fold's network; None: those that did not see the photograph, their maps averaged.
+        network_seed: Ask only the networks trained with this seed; None: those of all, their maps averaged.
         faithfulness: Put the evidence to the proof.
         lesions: Folder of masks.
         lesion_kinds: Words in the names of the kinds of mask that count among all lesions; see `choose_lesions`.
@@ -59,6 +60,7 @@ class ExplainConfig:
     target_grade: str | None = None
     layer: str | None = None
     fold: int | None = None
+    network_seed: int | None = None
     faithfulness: bool = False
     lesions: Path | None = None
     lesion_kinds: tuple[str, ...] = ()
@@ -131,10 +133,10 @@ def run_explain(run_path: Path, config: ExplainConfig) -> ExplainReport:
 
     Raises:
         InputError: no such run, data set, photograph, reference grade or mask.
-        UsageError: a layer or a fold that the run has not.
+        UsageError: a layer, a fold or a seed that the run has not.
         OutputExistsError: a folder is there already.
     """
-    opened = open_run(run_path, config.fold)
+    opened = open_run(run_path, config.fold, config.network_seed)
     folders = {method: _folder(opened, method, config) for method in config.methods}
     for folder in folders.values():
         _check_folder(folder, force=config.force)
@@ -181,10 +183,9 @@ def _explain(session: Session, picked: Picked, folder: Path, config: ExplainConf
 
 def _manifest(session: Session, picked: Picked, writer: Writer, ledger: Ledger) -> Explanations:
     opened, (speaks_for, speaks_against) = session.opened, session.speaks
-    checkpoints = [opened.run.checkpoint(header.fold) for header in opened.headers]
     return Explanations(
         run=opened.run.name,
-        checkpoints={path.name: sha256_file(path) for path in checkpoints},
+        checkpoints={path.name: sha256_file(path) for path in opened.checkpoints},
         method=session.method,
         layer=session.layer,
         target=opened.header.target,

@@ -20,6 +20,7 @@ from drkit.plotting.selection import Drawn, select
 from drkit.records.layouts import read_datasets
 from drkit.records.manifest import steps_to_apply
 from drkit.records.predictions import Predictions, read_predictions
+from drkit.records.runs import NetworkId
 from drkit.talk import say, track
 
 
@@ -27,7 +28,7 @@ def run_gates(run_path: Path, data: Sequence[Path], config: PictureConfig) -> Pi
     """Draw a run's channel gates by grade.
 
     Args:
-        run_path: A finished run with gates of channels; of a run with folds the first network, on its own fold.
+        run_path: A finished run with gates of channels; of several networks the first, with folds on its own one.
         data: The data sets that it has graded.
         config: Where the picture goes, of which split, and the seed.
 
@@ -61,11 +62,14 @@ def _check_gates(opened: OpenedRun) -> None:
 
 
 def _own_rows(opened: OpenedRun) -> Predictions:
-    """The run's predictions; of several folds the first's."""
+    """The run's predictions; of several folds those of the photographs that the first held out."""
     predictions = read_predictions(opened.run.stem)
+    if len(opened.graders) > 1:
+        first = NetworkId(opened.header.fold, opened.header.seed)
+        say(f"each network has gates of its own: drawn are those of {first}")
     if not predictions.meta.folds:
         return predictions
-    say("each fold has gates of its own: drawn are those of fold 0, of the photographs that it held out")
+    say("drawn are the photographs that fold 0 held out")
     return predictions.where((predictions.rows["fold"] == 0).fillna(False))
 
 

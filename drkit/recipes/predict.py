@@ -142,7 +142,8 @@ def grade_dataset(opened: OpenedRun, config: PredictConfig) -> Predictions:
         round_discs=header.round_discs,
     )
     keep_freed_memory()
-    answers, embedding = _grade(opened, bank, units, pick_device(config.device))
+    alone, embedding = _grade(opened, bank, units, pick_device(config.device))
+    answers = Answers.mean(alone)
     seen = _was_seen(bank, opened.record)
     chosen_on = _chosen_on(bank, opened)
     return build_predictions(
@@ -152,6 +153,8 @@ def grade_dataset(opened: OpenedRun, config: PredictConfig) -> Predictions:
         meta=_meta(labels, opened, seen, chosen_on),
         name=opened.run.name,
         embedding=embedding if config.embeddings else None,
+        seed_probabilities=np.stack([each.probabilities for each in alone], 1) if opened.seeds else None,
+        seed_score=np.stack([each.score for each in alone], 1) if opened.seeds else None,
     )
 
 
@@ -176,8 +179,10 @@ def _check_slots(units: Units, header: CheckpointHeader) -> None:
         )
 
 
-def _grade(opened: OpenedRun, bank: PhotographBank, units: Units, device: torch.device) -> tuple[Answers, np.ndarray]:
-    """Answers (N) and the first network's activations (N, F), photograph by photograph."""
+def _grade(
+    opened: OpenedRun, bank: PhotographBank, units: Units, device: torch.device
+) -> tuple[list[Answers], np.ndarray]:
+    """N answers of each seed, and the first network's activations (N, F), photograph by photograph."""
     header, loss = opened.header, build_loss(opened.header.architecture.loss)
     wanted = InputFormat(header.architecture.side, header.mean, header.std)
 
@@ -186,11 +191,11 @@ def _grade(opened: OpenedRun, bank: PhotographBank, units: Units, device: torch.
         return dihedral_views(plain) if header.tta else [plain]
 
     outputs = [run_units(grader.to(device), views, units, np.arange(len(units))) for grader in opened.graders]
-    answers = Answers.mean(
-        [output.read(loss, each.sigma) for output, each in zip(outputs, opened.headers, strict=True)]
-    )
+    by_seed: dict[int | None, list[Answers]] = {}
+    for output, each in zip(outputs, opened.headers, strict=True):
+        by_seed.setdefault(each.seed, []).append(output.read(loss, each.sigma))
     order = np.argsort(outputs[0].rows)
-    return answers.at(units.unit_of), outputs[0].activations[order]
+    return [Answers.mean(answers).at(units.unit_of) for answers in by_seed.values()], outputs[0].activations[order]
 
 
 def _was_seen(bank: PhotographBank, record: dict[str, Any]) -> np.ndarray:
@@ -221,9 +226,10 @@ def _meta(labels: Labels, opened: OpenedRun, seen: np.ndarray, chosen_on: str) -
         trained_on=wholly,
         trained_on_images=tuple(sorted(partly)),
         folds=0,
+        seeds=opened.seeds,
         chosen_on=chosen_on,
         model=header.architecture.backbone,
-        checkpoint_sha256=sha256_file(opened.run.checkpoint(header.fold)),
+        checkpoint_sha256=sha256_file(opened.checkpoints[0]),
         labels_sha256=labels.sha256,
         provenance={"drkit_version": drkit.__version__, "parents": [each.provenance for each in opened.headers]},
     )

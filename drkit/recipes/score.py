@@ -10,10 +10,19 @@ from numpy.typing import NDArray
 
 from drkit import talk
 from drkit.agreement import Agreement, Interval, measure_agreement, with_interval
-from drkit.comparison import Comparison, compare_cases, tabulate_comparisons
+from drkit.comparison import Comparison, SeedAgreement, compare_cases, measure_seeds, tabulate_comparisons
 from drkit.errors import InputError, LeakageError, UsageError, first_few
 from drkit.grades import NUM_GRADES, SPLITS, Split, Target, grade_column
-from drkit.readings import Index, Reading, common_reading, describe_reading, joined_by, read_cases
+from drkit.metrics import band
+from drkit.readings import (
+    Index,
+    Reading,
+    common_reading,
+    describe_reading,
+    joined_by,
+    read_cases,
+    read_seed_cases,
+)
 from drkit.records.labels import image_stem
 from drkit.records.predictions import Predictions, read_all_predictions
 from drkit.records.truth import Truth, read_truth
@@ -56,8 +65,9 @@ class RunScore:
         photographs: Number of photographs scored.
         left_out_trained_on: Photographs left out because the run was trained on them.
         left_out_ungraded: Photographs left out because they have no reference grade.
-        agreement: Over the cases.
-        datasets: The same over the cases of each data set, by name, where there are several.
+        agreement: Over the cases; of a run of several seeds, that of its networks' mean answer.
+        seeds: Of each seed's networks alone; None for a run of one seed.
+        datasets: The networks' over the cases of each data set, by name, where there are several.
     """
 
     run: str
@@ -70,6 +80,7 @@ class RunScore:
     left_out_trained_on: int
     left_out_ungraded: int
     agreement: Agreement
+    seeds: SeedAgreement | None
     datasets: Mapping[str, Agreement]
 
     def remarks(self) -> Iterator[str]:
@@ -78,6 +89,8 @@ class RunScore:
             yield f"{self.run}: {self.left_out_trained_on} photographs it was trained on are left out."
         if self.left_out_ungraded:
             yield f"{self.run}: {self.left_out_ungraded} photographs without a reference grade are left out."
+        if self.seeds:
+            yield f"{self.run}: {self.seeds}."
         if self.chosen_on in self.splits:
             yield f"{self.run} was chosen on {self.chosen_on}: the choice flatters its agreement there."
 
@@ -254,6 +267,7 @@ def _stems(predictions: Predictions) -> pd.Series:
 def _score(selection: Selection, config: ScoreConfig) -> RunScore:
     predictions = selection.predictions
     agreement = _measure(selection, config)
+    seeds = measure_seeds(predictions, selection.reference, config.by, num_resamples=config.resamples, seed=config.seed)
     _warn(predictions, agreement, config.by)
     return RunScore(
         run=predictions.name,
@@ -266,6 +280,7 @@ def _score(selection: Selection, config: ScoreConfig) -> RunScore:
         left_out_trained_on=selection.trained_on,
         left_out_ungraded=selection.ungraded,
         agreement=agreement,
+        seeds=seeds,
         datasets={name: _measure(part, config) for name, part in selection.by_dataset().items()},
     )
 
@@ -298,13 +313,13 @@ def _compare(first: Selection, other: Selection, config: ScoreConfig) -> Compari
     by = common_reading(config.by, first.predictions.meta, other.predictions.meta)
     try:
         before, after = (
-            read_cases(item.predictions, item.reference, by)
+            read_seed_cases(item.predictions, item.reference, by)
             for item in (first.shared_with(shared), other.shared_with(shared))
         )
     except InputError as error:
         talk.warn(f"{names[1]} is not compared with {names[0]}: {error}")
         return None
-    if not np.array_equal(before.reference, after.reference):
+    if not np.array_equal(before[0].reference, after[0].reference):
         talk.warn(f"{names[1]} is not compared with {names[0]}: their reference grades are not the same")
         return None
     return compare_cases(
@@ -315,14 +330,29 @@ def _compare(first: Selection, other: Selection, config: ScoreConfig) -> Compari
 def _agreement_table(scores: Sequence[RunScore]) -> Table:
     columns = ("run", "quadratic kappa", "plain kappa", "accuracy")
     title = "Agreement with the reference grades, 95 % intervals over patients"
-    return Table(title, columns, [_agreement_row(score) for score in scores])
+    return Table(title, columns, [row for score in scores for row in _agreement_rows(score)])
 
 
-def _agreement_row(score: RunScore) -> tuple[str, ...]:
+def _agreement_rows(score: RunScore) -> Iterator[tuple[str, ...]]:
+    """The run's; of several seeds the mean of their own agreements, and that of the networks' mean answer."""
+    if score.seeds is None:
+        yield _agreement_row(score, score.run)
+        return
+    found, count = score.seeds, len(score.seeds.seeds)
+    yield (
+        f"{score.run}, mean of {count} seeds alone\nintervals over patients and seeds",
+        _over_interval(found.quadratic_weighted_kappa, found.quadratic_weighted_kappa_interval),
+        _over_interval(found.plain_kappa, found.plain_kappa_interval) + f"\n{band(found.plain_kappa)}",
+        f"{found.accuracy:.3f}",
+    )
+    yield _agreement_row(score, f"{score.run}, the {count} seeds' networks averaged")
+
+
+def _agreement_row(score: RunScore, name: str) -> tuple[str, ...]:
     found = score.agreement
     reading = describe_reading(score.reading, score.joined_by)
     scored = (
-        f"{score.run}\n{score.target}'s grade, {'+'.join(score.splits)}, {reading}\n"
+        f"{name}\n{score.target}'s grade, {'+'.join(score.splits)}, {reading}\n"
         f"{score.photographs} photographs of {found.patients} patients; chosen on {score.chosen_on}"
     )
     return (

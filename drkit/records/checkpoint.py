@@ -1,6 +1,7 @@
 """A run's weights, with everything in the header that rebuilds model and input without a network."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,7 @@ class CheckpointHeader:
         labels_sha256: Hash of the labels it was trained with.
         provenance: Options, seed and version; what is the same for the same work.
         round_discs: Whether the squashing of its photographs was undone; older headers do not say, and mean no.
+        seed: It was trained with; None in a run of one seed, and in older headers.
         schema_version: Of this header.
     """
 
@@ -89,10 +91,11 @@ class CheckpointHeader:
     labels_sha256: str
     provenance: dict[str, Any]
     round_discs: bool = False
+    seed: int | None = None
     schema_version: int = SCHEMA_VERSION
 
 
-def write_checkpoint(path: Path, tensors: dict[str, Tensor], header: CheckpointHeader, *, force: bool) -> None:
+def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], header: CheckpointHeader, *, force: bool) -> None:
     """Write weights that are byte for byte the same for the same training.
 
     Raises:

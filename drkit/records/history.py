@@ -18,6 +18,7 @@ class EpochFigures:
         epoch: From 1.
         split: train (while training: augmented, with dropout), inner, or val.
         fold: Cross-validation part, None without.
+        seed: The network was trained with, None in a run of one seed.
         loss: Mean over the photographs.
         quadratic_weighted_kappa: In [-1, 1].
         plain_kappa: In [-1, 1].
@@ -28,6 +29,7 @@ class EpochFigures:
     epoch: int
     split: str
     fold: int | None
+    seed: int | None
     loss: float
     quadratic_weighted_kappa: float
     plain_kappa: float
@@ -36,6 +38,7 @@ class EpochFigures:
 
 
 COLUMNS = tuple(item.name for item in fields(EpochFigures))
+WHOLE_NUMBERS = {"fold": "Int16", "seed": "Int64"}
 
 
 def write_history(figures: Iterable[EpochFigures], path: Path, *, force: bool) -> None:
@@ -45,13 +48,13 @@ def write_history(figures: Iterable[EpochFigures], path: Path, *, force: bool) -
         OutputExistsError: `path` exists and `force` is off.
     """
     rows = pd.DataFrame([asdict(item) for item in figures], columns=list(COLUMNS))
-    rows["fold"] = rows["fold"].astype("Int16")
+    rows = rows.astype(WHOLE_NUMBERS)
     with writing(path, force=force) as draft:
         rows.to_csv(draft, index=False, lineterminator="\n", float_format="%.6g")
 
 
 def read_history(path: Path) -> pd.DataFrame:
-    """Read the CSV: columns as the fields of `EpochFigures`.
+    """Read the CSV: columns as the fields of `EpochFigures`; files of older versions have no seeds.
 
     Raises:
         InputError: missing, or not a history.
@@ -60,7 +63,9 @@ def read_history(path: Path) -> pd.DataFrame:
         rows = pd.read_csv(path)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as a run's history: {error}") from None
+    if "seed" not in rows:
+        rows["seed"] = pd.NA
     missing = [column for column in COLUMNS if column not in rows]
     if missing or rows.empty:
         raise InputError(f"{path} is not a run's history: column {', '.join(missing) or 'epoch'} is missing or empty")
-    return rows
+    return rows[list(COLUMNS)]

@@ -1,6 +1,6 @@
 """The columns of predictions.parquet: their types, and what may stand in them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,6 @@ from drkit.grades import EYES, MAX_GRADE, NUM_GRADES, SPLITS
 from drkit.records.labels import DATASET
 
 PROBABILITY_COLUMNS = tuple(f"prob_{grade}" for grade in range(NUM_GRADES))
-EMBEDDING = "embedding"
 SUM_TOLERANCE = 1e-3
 
 SCHEMA = pa.schema(
@@ -44,14 +43,14 @@ def schema_of(columns: Iterable[str]) -> pa.Schema:
     return SCHEMA.append(_DATASET) if DATASET in columns else SCHEMA
 
 
-def check_columns(schema: pa.Schema, path: Path) -> None:
-    """Hold that a parquet has the columns of `schema_of` in their types, and no other but `EMBEDDING`.
+def check_columns(schema: pa.Schema, further: Collection[str], path: Path) -> None:
+    """Hold that a parquet has the columns of `schema_of` in their types, and no other but `further`.
 
     Raises:
         InputError: a column too many, too few, or of another type.
     """
     expected = schema_of(schema.names)
-    odd = [name for name in schema.names if name not in expected.names and name != EMBEDDING]
+    odd = [name for name in schema.names if name not in expected.names and name not in further]
     missing = [name for name in expected.names if name not in schema.names]
     for what, names in (("is missing", missing), ("is not known", odd)):
         if names:
@@ -80,8 +79,8 @@ def check_rows(rows: pd.DataFrame, source: str) -> None:
     if rows.empty:
         raise InputError(f"{source}: no rows, expected a row a photograph")
     for column in (item.name for item in schema_of(rows.columns) if not item.nullable):
-        _refuse(rows, rows[column].isna(), column, "is empty", source)
-    _refuse(rows, rows["image_id"].duplicated(), "image_id", "stands twice, expected each once", source)
+        refuse_rows(rows, rows[column].isna(), column, "is empty", source)
+    refuse_rows(rows, rows["image_id"].duplicated(), "image_id", "stands twice, expected each once", source)
     _check_words(rows, source)
     _check_numbers(rows, source)
     _check_sums(rows, source)
@@ -90,7 +89,7 @@ def check_rows(rows: pd.DataFrame, source: str) -> None:
 def _check_words(rows: pd.DataFrame, source: str) -> None:
     for column, allowed in (("split", SPLITS), ("eye", EYES)):
         odd = rows[column].notna() & ~rows[column].isin(allowed)
-        _refuse(rows, odd, column, f"is none of {', '.join(allowed)}", source)
+        refuse_rows(rows, odd, column, f"is none of {', '.join(allowed)}", source)
 
 
 def _check_numbers(rows: pd.DataFrame, source: str) -> None:
@@ -98,8 +97,8 @@ def _check_numbers(rows: pd.DataFrame, source: str) -> None:
     for column, high in {**highest, **dict.fromkeys(PROBABILITY_COLUMNS, 1)}.items():
         slack = SUM_TOLERANCE if column in PROBABILITY_COLUMNS else 0
         inside = rows[column].between(-slack, high + slack) | rows[column].isna()
-        _refuse(rows, ~inside.fillna(False), column, f"is off the range 0-{high}", source)
-    _refuse(rows, (rows["fold"] < 0).fillna(False), "fold", "is negative", source)
+        refuse_rows(rows, ~inside.fillna(False), column, f"is off the range 0-{high}", source)
+    refuse_rows(rows, (rows["fold"] < 0).fillna(False), "fold", "is negative", source)
 
 
 def _check_sums(rows: pd.DataFrame, source: str) -> None:
@@ -113,11 +112,17 @@ def _check_sums(rows: pd.DataFrame, source: str) -> None:
         )
 
 
-def _refuse(rows: pd.DataFrame, wrong: pd.Series, column: str, what: str, source: str) -> None:
+def refuse_rows(rows: pd.DataFrame, wrong: pd.Series, column: str, what: str, source: str) -> None:
+    """Hold that none of the rows (N,) is wrong in a column.
+
+    Raises:
+        InputError: some are; names the first.
+    """
     if not wrong.any():
         return
     index = int(wrong.to_numpy(dtype=bool).argmax())
-    value = "" if pd.isna(rows[column].iloc[index]) else f" '{rows[column].iloc[index]}'"
+    cell = rows[column].iloc[index]
+    value = f" '{cell}'" if np.ndim(cell) == 0 and pd.notna(cell) else ""
     count = f" ({int(wrong.sum())} such rows)"
     raise InputError(f"{source}, {_place(rows, index)}: {column}{value} {what}{count}")
 

@@ -34,6 +34,8 @@ class PredictionsMeta:
         checkpoint_sha256: Hash of the weights, None for an ensemble.
         labels_sha256: Hash of the labels, None where there were none.
         provenance: Resolved options, seed, drkit version, parents; free JSON.
+        seeds: Those whose networks' mean decides, each with answers of its own in the rows; empty for a run of one seed
+            and for ensembles.
         schema_version: Of this file.
     """
 
@@ -50,6 +52,7 @@ class PredictionsMeta:
     provenance: dict[str, Any] = field(default_factory=dict)
     trained_on_images: tuple[str, ...] = ()
     fold_cut_points: tuple[tuple[float, ...], ...] = ()
+    seeds: tuple[int, ...] = ()
     schema_version: int = SCHEMA_VERSION
 
 
@@ -97,6 +100,7 @@ def check_meta(meta: PredictionsMeta, source: str) -> None:
 def _parse_meta(record: dict[str, Any], path: Path) -> PredictionsMeta:
     expected = {item.name for item in fields(PredictionsMeta)}
     record.setdefault("fold_cut_points", [])  # files without folds may lack it
+    record.setdefault("seeds", [])  # files of older versions lack it
     if expected != set(record):
         odd = sorted(expected ^ set(record))
         raise InputError(f"{path}: metadata keys missing or not known: {first_few(odd)}")
@@ -104,6 +108,8 @@ def _parse_meta(record: dict[str, Any], path: Path) -> PredictionsMeta:
         cut_points = None if record["cut_points"] is None else tuple(map(float, record["cut_points"]))
         lists = {key: tuple(map(str, record[key])) for key in ("trained_on", "trained_on_images")}
         fold_cut_points = tuple(tuple(map(float, points)) for points in record["fold_cut_points"])
+        seeds = tuple(map(int, record["seeds"]))
     except (TypeError, ValueError):
-        raise InputError(f"{path}: metadata cut_points and trained_on must be lists") from None
-    return PredictionsMeta(**{**record, "cut_points": cut_points, "fold_cut_points": fold_cut_points, **lists})
+        raise InputError(f"{path}: metadata cut_points, trained_on and seeds must be lists") from None
+    thresholds = {"cut_points": cut_points, "fold_cut_points": fold_cut_points}
+    return PredictionsMeta(**{**record, **thresholds, **lists, "seeds": seeds})

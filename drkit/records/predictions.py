@@ -10,16 +10,25 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
-from drkit.decisions import decide
+from drkit.decisions import decide, decide_by_fold
 from drkit.errors import InputError
 from drkit.grades import SPLITS, Split, grade_column
 from drkit.records.atomic import writing
 from drkit.records.labels import DATASET, Labels
 from drkit.records.patterns import expand_patterns
-from drkit.records.prediction_columns import EMBEDDING as EMBEDDING
 from drkit.records.prediction_columns import PROBABILITY_COLUMNS as PROBABILITY_COLUMNS
 from drkit.records.prediction_columns import SCHEMA as SCHEMA
 from drkit.records.prediction_columns import check_columns, check_rows, schema_of, typed
+from drkit.records.prediction_lists import (
+    EMBEDDING,
+    LISTS,
+    SEED_PROBABILITIES,
+    SEED_SCORE,
+    check_seeds,
+    from_arrow,
+    stack_lists,
+    to_arrow,
+)
 from drkit.records.prediction_meta import PredictionsMeta as PredictionsMeta
 from drkit.records.prediction_meta import check_meta, read_meta
 from drkit.records.provenance import METADATA_KEY, canonical_json
@@ -32,8 +41,9 @@ class Predictions:
 
     Args:
         rows: A row a photograph, the columns of `SCHEMA` in their nullable pandas types (`predicted_grade`
-            int8); where there are several data sets, `dataset`, the name of the photograph's; and, where it was
-            kept, `embedding` with a float16 array (D,) in each cell.
+            int8); where there are several data sets, `dataset`, the name of the photograph's; where it was kept,
+            `embedding` with a float16 array (D,) in each cell; of a run of S seeds, `seed_score` with (S,) and
+            `seed_probabilities` with (S, 5), float32, in the order of `meta.seeds`.
         meta: How they were graded.
         name: The run's, that is the file's stem.
     """
@@ -50,7 +60,21 @@ class Predictions:
         """(N, D) of the photographs' features, or None where they were not kept."""
         if EMBEDDING not in self.rows:
             return None
-        return np.stack(self.rows[EMBEDDING].tolist()).astype(np.float16)
+        return stack_lists(self.rows, EMBEDDING).astype(np.float16)
+
+    def of_seed(self, seed: int) -> "Predictions":
+        """What the networks of one seed say without the others, decided as the run decides.
+
+        Args:
+            seed: One of `meta.seeds`.
+        """
+        place = self.meta.seeds.index(seed)
+        rows = self.rows.drop(columns=list(LISTS), errors="ignore")
+        shares, score = (stack_lists(self.rows, name)[:, place] for name in (SEED_PROBABILITIES, SEED_SCORE))
+        rows[list(PROBABILITY_COLUMNS)] = shares
+        rows["score"] = score
+        rows["predicted_grade"] = decide_as(self.meta, shares, score, rows["fold"])
+        return Predictions(rows, replace(self.meta, seeds=()), f"{self.name}, seed {seed}")
 
     def reference(self) -> pd.Series:
         """The reference grades of the target (Int8, null where unknown), in row order."""
@@ -103,6 +127,21 @@ def patient_keys(rows: pd.DataFrame) -> NDArray[np.str_]:
     return known.fillna(single).to_numpy(dtype=str)
 
 
+def decide_as(meta: PredictionsMeta, probabilities: ArrayLike, score: ArrayLike, fold: pd.Series) -> NDArray[np.int8]:
+    """Grades as a run decides them, of rows that a fold held out by the cut points of the other folds.
+
+    Args:
+        meta: The run's.
+        probabilities: (N, 5).
+        score: (N,) in [0, 4].
+        fold: (N,) which fold held a row out, null where none did.
+    """
+    if meta.decision != "cut_points":
+        return decide(meta.decision, probabilities, score)
+    of_folds = dict(enumerate(meta.fold_cut_points))
+    return decide_by_fold(score, fold.fillna(-1).to_numpy(dtype=np.int64), meta.cut_points, of_folds)
+
+
 def build_predictions(
     labels: Labels,
     *,
@@ -113,6 +152,8 @@ def build_predictions(
     fold: ArrayLike | None = None,
     predicted_grade: ArrayLike | None = None,
     embedding: ArrayLike | None = None,
+    seed_probabilities: ArrayLike | None = None,
+    seed_score: ArrayLike | None = None,
 ) -> Predictions:
     """Put a network's answers beside what is known of the photographs, in the labels' order.
 
@@ -126,6 +167,8 @@ def build_predictions(
         predicted_grade: (N,) only where the rows were decided each in their own way, as out-of-fold rows
             are whose cut points come from the other folds.
         embedding: (N, D) features to be kept.
+        seed_probabilities: (N, S, 5) of each seed of `meta.seeds` alone; None where it has none.
+        seed_score: (N, S) likewise.
 
     Raises:
         InputError: values off their range, in the words of `check_predictions`.
@@ -141,8 +184,10 @@ def build_predictions(
     rows["score"] = scores
     rows["predicted_grade"] = np.asarray(predicted_grade)
     rows = typed(rows[schema.names])
-    if embedding is not None:
-        rows[EMBEDDING] = list(np.asarray(embedding, np.float16))
+    lists = {EMBEDDING: embedding, SEED_SCORE: seed_score, SEED_PROBABILITIES: seed_probabilities}
+    for column, values in lists.items():
+        if values is not None:
+            rows[column] = list(np.asarray(values, LISTS[column][0].to_pandas_dtype()))
     predictions = Predictions(rows, meta, name)
     check_predictions(predictions, f"predictions of {name}")
     return predictions
@@ -174,10 +219,10 @@ def read_predictions(path: Path) -> Predictions:
     found = find_predictions(path)
     table = _read_table(found)
     meta = read_meta(table.schema.metadata or {}, found)
-    check_columns(table.schema, found)
+    check_columns(table.schema, LISTS, found)
     rows = typed(table.select(schema_of(table.column_names).names).to_pandas())
-    if EMBEDDING in table.column_names:
-        rows[EMBEDDING] = _read_embedding(table.column(EMBEDDING), found)
+    for column in [name for name in LISTS if name in table.column_names]:
+        rows[column] = from_arrow(table.column(column), column, found)
     predictions = Predictions(rows, meta, found.stem)
     check_predictions(predictions, str(found))
     return predictions
@@ -223,16 +268,15 @@ def check_predictions(predictions: Predictions, source: str) -> None:
     """
     check_meta(predictions.meta, source)
     check_rows(predictions.rows, source)
+    check_seeds(predictions.rows, predictions.meta.seeds, source)
 
 
 def _table(predictions: Predictions) -> pa.Table:
     rows, schema = predictions.rows, schema_of(predictions.rows.columns)
     arrays = [pa.array(rows[item.name], type=item.type, from_pandas=True) for item in schema]
-    features = predictions.embeddings()
-    if features is not None:
-        flat = pa.array(features.ravel(), type=pa.float16())
-        arrays.append(pa.FixedSizeListArray.from_arrays(flat, features.shape[1]))
-        schema = schema.append(pa.field(EMBEDDING, arrays[-1].type, nullable=False))
+    for name in [name for name in LISTS if name in rows]:
+        arrays.append(to_arrow(stack_lists(rows, name)))
+        schema = schema.append(pa.field(name, arrays[-1].type, nullable=False))
     record = canonical_json(asdict(predictions.meta))
     return pa.Table.from_arrays(arrays, schema=schema.with_metadata({METADATA_KEY: record}))
 
@@ -244,12 +288,3 @@ def _read_table(path: Path) -> pa.Table:
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} is not a parquet file, or not a whole one: {reason}") from None
-
-
-def _read_embedding(column: pa.ChunkedArray, path: Path) -> list[NDArray[np.float16]]:
-    if not pa.types.is_fixed_size_list(column.type) or column.type.value_type != pa.float16():
-        raise InputError(f"{path}: column {EMBEDDING} is {column.type}, expected fixed-size lists of halffloat")
-    if column.null_count:
-        raise InputError(f"{path}: column {EMBEDDING} has {column.null_count} empty rows")
-    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return list(flat.reshape(len(column), -1))

@@ -2,10 +2,10 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from drkit.errors import InputError, OutputExistsError, UsageError
 from drkit.records.atomic import check_writable, write_bytes
@@ -14,7 +14,44 @@ from drkit.records.provenance import circumstances, sha256_file
 SCHEMA_VERSION = 1
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_-]+")
 UNKNOWN_PHOTOGRAPHS = "unknown"  # among the photographs that foreign weights were trained on
-FILE_SUFFIX = re.compile(r"(\.fold\d+)?\.(safetensors|parquet|history\.csv|resume\.pt|comparison\.json|json)$")
+NETWORK_INFIX = r"(\.fold\d+)?(\.seed\d+)?"
+FILE_SUFFIX = re.compile(NETWORK_INFIX + r"\.(safetensors|parquet|history\.csv|resume\.pt|comparison\.json|json)$")
+
+
+class NetworkId(NamedTuple):
+    """Which of a run's networks is meant.
+
+    Args:
+        fold: Whose patients it is not trained on; None without `--folds`.
+        seed: It is trained with; None without `--seeds`.
+    """
+
+    fold: int | None = None
+    seed: int | None = None
+
+    @property
+    def infix(self) -> str:
+        """What its files are called after the run's name: `.fold0.seed1`."""
+        fold = "" if self.fold is None else f".fold{self.fold}"
+        return fold if self.seed is None else f"{fold}.seed{self.seed}"
+
+    def __str__(self) -> str:
+        """`fold 0, seed 1`; empty for a run's only network."""
+        named = (("fold", self.fold), ("seed", self.seed))
+        return ", ".join(f"{what} {number}" for what, number in named if number is not None)
+
+
+ONLY_NETWORK = NetworkId()
+
+
+def list_networks(folds: int = 0, seeds: Sequence[int] = ()) -> tuple[NetworkId, ...]:
+    """The networks of a run in the order of training: all folds of a seed, then those of the next.
+
+    Args:
+        folds: How many, 0 without.
+        seeds: All of them; empty without `--seeds`.
+    """
+    return tuple(NetworkId(fold, seed) for seed in tuple(seeds) or (None,) for fold in tuple(range(folds)) or (None,))
 
 
 @dataclass(frozen=True)
@@ -43,9 +80,9 @@ class Run:
         """What the run is called."""
         return self.stem.name
 
-    def checkpoint(self, fold: int | None = None) -> Path:
+    def checkpoint(self, network: NetworkId = ONLY_NETWORK) -> Path:
         """The weights, with all that rebuilds model and input in their header."""
-        return self._file(f"{_infix(fold)}.safetensors")
+        return self._file(f"{network.infix}.safetensors")
 
     @property
     def predictions(self) -> Path:
@@ -57,9 +94,9 @@ class Run:
         """A row an epoch and split."""
         return self._file(".history.csv")
 
-    def resume(self, fold: int | None = None) -> Path:
+    def resume(self, network: NetworkId = ONLY_NETWORK) -> Path:
         """The state of an unfinished training."""
-        return self._file(f"{_infix(fold)}.resume.pt")
+        return self._file(f"{network.infix}.resume.pt")
 
     @property
     def record(self) -> Path:
@@ -71,27 +108,24 @@ class Run:
         """How it compares with a baseline, where it has been compared."""
         return self._file(".comparison.json")
 
-    def outputs(self, folds: int = 0) -> tuple[Path, ...]:
-        """What a finished run of so many folds consists of, in the order of writing."""
-        return (*map(self.checkpoint, fold_numbers(folds)), self.history, self.predictions, self.record)
+    def outputs(self, networks: Iterable[NetworkId] = (ONLY_NETWORK,)) -> tuple[Path, ...]:
+        """What a finished run of these networks consists of, in the order of writing."""
+        return (*map(self.checkpoint, networks), self.history, self.predictions, self.record)
 
     def unfinished(self) -> list[Path]:
         """States of an unfinished training that are there."""
-        names = re.compile(rf"{re.escape(self.name)}(\.fold\d+)?\.resume\.pt")
-        folder = self.stem.parent
-        return sorted(path for path in folder.glob("*.resume.pt") if names.fullmatch(path.name))
+        return self._networks_files("resume.pt")
+
+    def checkpoints(self) -> list[Path]:
+        """Weights that are there, of this or an earlier run of the name."""
+        return self._networks_files("safetensors")
+
+    def _networks_files(self, suffix: str) -> list[Path]:
+        names = re.compile(rf"{re.escape(self.name)}{NETWORK_INFIX}\.{re.escape(suffix)}")
+        return sorted(path for path in self.stem.parent.glob(f"*.{suffix}") if names.fullmatch(path.name))
 
     def _file(self, suffix: str) -> Path:
         return self.stem.with_name(self.name + suffix)
-
-
-def fold_numbers(folds: int) -> tuple[int | None, ...]:
-    """The numbers of so many folds; a run without folds has one part, None."""
-    return tuple(range(folds)) or (None,)
-
-
-def _infix(fold: int | None) -> str:
-    return "" if fold is None else f".fold{fold}"
 
 
 def find_run(path: Path) -> Run:
@@ -109,7 +143,13 @@ def find_run(path: Path) -> Run:
 
 
 def new_run(
-    runs_dir: Path, name: str | None, default: str, *, folds: int = 0, resume: bool = False, force: bool = False
+    runs_dir: Path,
+    name: str | None,
+    default: str,
+    *,
+    networks: Sequence[NetworkId] = (ONLY_NETWORK,),
+    resume: bool = False,
+    force: bool = False,
 ) -> Run:
     """Name a run that is to be trained.
 
@@ -117,7 +157,7 @@ def new_run(
         runs_dir: Its folder.
         name: As typed, never changed; None: `default`, then `default-2`, `default-3`, whichever is free.
         default: A name made of what is trained.
-        folds: How many parts it has, 0 without.
+        networks: Those it will have.
         resume: The run is expected to be there, unfinished.
         force: It may be overwritten.
 
@@ -130,10 +170,10 @@ def new_run(
         raise UsageError(f"--name '{name}': letters, digits, '-' and '_' are expected")
     if resume:
         return _unfinished(Run(runs_dir / (name or default)), force=force)
-    run = Run(runs_dir / name) if name else _first_free(runs_dir, default, folds, force=force)
+    run = Run(runs_dir / name) if name else _first_free(runs_dir, default, networks, force=force)
     if run.unfinished() and not force:
         raise OutputExistsError(f"{run.stem} is unfinished: go on with --resume, or start again with --force")
-    for path in run.outputs(folds):
+    for path in run.outputs(networks):
         check_writable(path, force=force)
     return run
 
@@ -143,10 +183,11 @@ def write_run_record(run: Run, record: Mapping[str, Any], *, force: bool) -> Non
 
     Args:
         run: The run.
-        record: What belongs in it beside the files' hashes and the circumstances; `folds` among it.
+        record: What belongs in it beside the files' hashes and the circumstances; `folds` and `seeds` among it.
         force: Overwrite one that is there.
     """
-    files = {path.name: sha256_file(path) for path in run.outputs(record["folds"])[:-1]}
+    outputs = run.outputs(networks_in(record))
+    files = {path.name: sha256_file(path) for path in outputs[:-1]}
     content = {
         "schema_version": SCHEMA_VERSION,
         "name": run.name,
@@ -154,7 +195,7 @@ def write_run_record(run: Run, record: Mapping[str, Any], *, force: bool) -> Non
         **record,
         "made": circumstances(),
     }
-    for leftover in _checkpoints(run) - set(run.outputs(record["folds"])):  # of an earlier run of this name
+    for leftover in set(run.checkpoints()) - set(outputs):  # of an earlier run of this name
         leftover.unlink()
     write_bytes(run.record, (json.dumps(content, indent=1) + "\n").encode(), force=force)
     for state in run.unfinished():
@@ -171,6 +212,7 @@ def read_run_record(run: Run) -> dict[str, Any]:
         record = json.loads(run.record.read_text(encoding="utf-8"))
         version, photographs = record["schema_version"], record["trained_on_photographs"]
         record.setdefault("folds", 0)
+        record.setdefault("seeds", [])
         record.setdefault("chosen_by_photographs", [])
     except (ValueError, KeyError, TypeError, OSError):
         raise InputError(f"{run.record} is not a run's record: train again, or restore the file") from None
@@ -179,9 +221,9 @@ def read_run_record(run: Run) -> dict[str, Any]:
     return record
 
 
-def _checkpoints(run: Run) -> set[Path]:
-    names = re.compile(rf"{re.escape(run.name)}(\.fold\d+)?\.safetensors")
-    return {path for path in run.stem.parent.glob("*.safetensors") if names.fullmatch(path.name)}
+def networks_in(record: Mapping[str, Any]) -> tuple[NetworkId, ...]:
+    """The networks of the run whose record this is."""
+    return list_networks(record["folds"], record["seeds"])
 
 
 def check_vouched(run: Run, record: Mapping[str, Any], path: Path) -> None:
@@ -215,9 +257,9 @@ def _unfinished(run: Run, *, force: bool) -> Run:
     return run
 
 
-def _first_free(runs_dir: Path, default: str, folds: int, *, force: bool) -> Run:
+def _first_free(runs_dir: Path, default: str, networks: Sequence[NetworkId], *, force: bool) -> Run:
     run, number = Run(runs_dir / default), 1
-    while not force and (run.unfinished() or any(path.exists() for path in run.outputs(folds))):
+    while not force and (run.unfinished() or any(path.exists() for path in run.outputs(networks))):
         number += 1
         run = Run(runs_dir / f"{default}-{number}")
     return run

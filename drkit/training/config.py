@@ -208,6 +208,16 @@ class LearningOptions:
     ] = None
     tta: Annotated[bool, _panel("Learning", "Grade by the mean over eight flips and quarter turns.", "--tta")] = False
     seed: Annotated[int, _panel("Learning", min=0, max=2**32 - 1)] = 0
+    seeds: Annotated[
+        int,
+        _panel(
+            "Learning",
+            "Train with so many seeds, from --seed on, and grade by the mean of their networks; folds and held-out"
+            " patients are the same for all.",
+            min=1,
+            max=100,
+        ),
+    ] = 1
 
 
 @dataclass(frozen=True)

@@ -49,9 +49,11 @@ class PlanReport:
     outputs: tuple[Path, ...]
 
     @property
-    def folded(self) -> str:
-        """How often, where the patients are parted into folds."""
-        return f" for each of {self.options['folds']} folds" if self.options["folds"] else ""
+    def repeated(self) -> str:
+        """How often, where there are folds or seeds."""
+        folds, seeds = self.options["folds"] or 1, self.options["seeds"]
+        parts = [f"{count} {what}" for count, what in ((folds, "folds"), (seeds, "seeds")) if count > 1]
+        return f" for each of {' and '.join(parts)}, {folds * seeds} networks," if parts else ""
 
     def story(self) -> Iterator[str | Table]:
         """The plan, for people."""
@@ -62,7 +64,7 @@ class PlanReport:
             f" {self.augmentation}"
         )
         yield (
-            f"{told['epochs']} epochs{self.folded} in batches of {told['batch_size']} units, learning rate up to"
+            f"{told['epochs']} epochs{self.repeated} in batches of {told['batch_size']} units, learning rate up to"
             f" {told['lr']:g}, batch norms: {told['norms']}, the epoch chosen on {told['choose']};"
             f" photographs kept at {told['bank_size']} px, {self.bank_mebibytes:.0f} MiB"
         )
@@ -100,7 +102,7 @@ def describe_plan(plan: TrainingPlan, run: Run) -> PlanReport:
         discs=_measure_discs(plan, parts),
         bank_mebibytes=num_bytes / 2**20,
         cache_mebibytes=_cache_bytes(plan) / 2**20,
-        outputs=run.outputs(plan.folds),
+        outputs=run.outputs(plan.networks),
     )
 
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from drkit.losses import FloatArray, Loss
 from drkit.models.freezing import hold_stages, keep_statistics
 from drkit.models.grader import Grader
 from drkit.records.history import EpochFigures
+from drkit.records.runs import NetworkId
 from drkit.talk import track
 from drkit.training.config import LearningOptions
 from drkit.training.learner import Learner
@@ -30,14 +32,14 @@ class Course:
         units: (T,) numbers of the training units; some stand twice in a bootstrap.
         patients: (T,) whose they are.
         oversample: Whether patients of rare grades are repeated.
-        fold: Of which this is part; None without.
+        network: Whose epochs they are.
         datasets: (T,) whose they are, where each data set is to be seen as often as the others; else None.
     """
 
     units: np.ndarray
     patients: np.ndarray
     oversample: bool
-    fold: int | None
+    network: NetworkId
     datasets: np.ndarray | None = None
 
     def order(self, grades: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -85,16 +87,16 @@ def train_epoch(learner: Learner, course: Course, epoch: int) -> EpochFigures:
     told, answers, numbers = (gather(fabric, np.concatenate(parts)) for parts in (losses, logits, seen))
     _check_finite(told.mean(), epoch)
     figures = describe(answers, task.grades[numbers], task.loss, told.mean())
-    return EpochFigures(epoch=epoch, split="train", fold=course.fold, learning_rate=rate, **figures)
+    return EpochFigures(epoch=epoch, split="train", **course.network._asdict(), learning_rate=rate, **figures)
 
 
-def evaluate(learner: Learner, units: np.ndarray, split: str, fold: int | None, epoch: int) -> EpochFigures:
+def evaluate(learner: Learner, units: np.ndarray, split: str, network: NetworkId, epoch: int) -> EpochFigures:
     """Judge the network on the graded units of a split, never augmented."""
     task, rate = learner.task, learning_rate(epoch / learner.config.epochs, learner.config.lr)
     logits = run_units(learner.judged, lambda rows: [task.source.plain(rows)], task.units, units).logits[0]
     loss = task.loss(torch.from_numpy(logits), torch.from_numpy(task.grades[units])).mean().item()
     figures = describe(logits, task.grades[units], task.loss, loss)
-    return EpochFigures(epoch=epoch, split=split, fold=fold, learning_rate=rate, **figures)
+    return EpochFigures(epoch=epoch, split=split, **network._asdict(), learning_rate=rate, **figures)
 
 
 def hold_back(grader: Grader, config: LearningOptions, epoch: int) -> None:
@@ -105,7 +107,7 @@ def hold_back(grader: Grader, config: LearningOptions, epoch: int) -> None:
     hold_stages(grader, max(len(grader.backbone.stages) - unfrozen, 0))
 
 
-def describe(logits: FloatArray, grades: np.ndarray, loss: Loss, mean_loss: float) -> dict[str, float]:
+def describe(logits: FloatArray, grades: np.ndarray, loss: Loss, mean_loss: float) -> dict[str, Any]:
     """Both kappas and the accuracy of logits (B, num_outputs) against grades (B,)."""
     answers = read_answers(loss, logits, sigma=1.0)  # grades do not depend on sigma
     counts = metrics.confusion(grades, decide(loss.decision, answers.probabilities, answers.score))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from drkit.agreement import Agreement, measure_agreement, with_interval
+from drkit.comparison import SeedAgreement, measure_seeds
 from drkit.errors import Interrupted
 from drkit.grades import Target
 from drkit.records.layouts import read_datasets
@@ -47,8 +48,9 @@ class TrainingReport:
         target: Whose grade was learned.
         chosen_on: What picked the epoch.
         flattered: The part whose figures a choice flatters: this one's, or that of the weights it started from.
-        epochs: Which was picked, of how many were trained, once a fold.
+        epochs: Which was picked, of how many were trained, of each network.
         agreements: On the graded photographs of val, and on those that were held out of fold.
+        seeds: Of each seed's networks alone, on the same; empty for a run of one seed.
         outputs: Files that were written.
     """
 
@@ -58,6 +60,7 @@ class TrainingReport:
     flattered: str
     epochs: tuple[tuple[int, int], ...]
     agreements: Mapping[str, Agreement]
+    seeds: Mapping[str, SeedAgreement]
     outputs: tuple[Path, ...]
 
     def story(self) -> Iterator[str | Table]:
@@ -72,6 +75,8 @@ class TrainingReport:
                 f" plain kappa {with_interval(found.plain_kappa, found.plain_kappa_interval)}, {found.band},"
                 f" accuracy {found.accuracy:.3f}"
             )
+            if which in self.seeds:
+                yield f"{which}, {self.seeds[which]}"
         yield "wrote " + ", ".join(map(str, self.outputs))
 
     def _choice(self, which: str) -> str:
@@ -94,7 +99,12 @@ def plan_run(config: TrainingConfig, place: RunPlace, suffix: str = "") -> tuple
     pick_device(config.device)
     plan = plan_training(read_datasets(config.data), config)
     run = new_run(
-        place.runs_dir, place.name, plan.default_name + suffix, folds=plan.folds, resume=place.resume, force=place.force
+        place.runs_dir,
+        place.name,
+        plan.default_name + suffix,
+        networks=plan.networks,
+        resume=place.resume,
+        force=place.force,
     )
     if place.resume:
         load_state(run.unfinished()[0], plan.identity())  # refuse another training's state before any work
@@ -129,15 +139,20 @@ def _report(predictions: Predictions, fitted: Sequence[Fitted], run: Run) -> Tra
         target=meta.target,
         chosen_on=meta.provenance["choose"],
         flattered=meta.chosen_on,
-        epochs=tuple((part.state.best_epoch, part.state.epoch) for part in fitted),
+        epochs=tuple((part.best_epoch, part.num_epochs) for part in fitted),
         agreements={name: _measure(part) for name, part in parts.items() if len(part)},
-        outputs=run.outputs(meta.folds),
+        seeds={name: seeds for name, part in parts.items() if len(part) and (seeds := _measure_seeds(part))},
+        outputs=run.outputs(part.network for part in fitted),
     )
 
 
 def _measure(graded: Predictions) -> Agreement:
     reference = graded.reference().to_numpy(dtype=np.int64)
     return measure_agreement(reference, graded.rows["predicted_grade"], graded.patients())
+
+
+def _measure_seeds(graded: Predictions) -> SeedAgreement | None:
+    return measure_seeds(graded, graded.reference().to_numpy(dtype=np.int64), "photograph")
 
 
 def _interrupted(run: Run) -> Interrupted:

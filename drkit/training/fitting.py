@@ -42,10 +42,10 @@ def fit(
     while state.epoch < num_epochs and not _is_stuck(state, patience):
         epoch = state.epoch + 1
         figures = [train_epoch(learner, course, epoch)]
-        figures += [evaluate(learner, units, split, course.fold, epoch) for split, units in watched.items()]
+        figures += [evaluate(learner, units, split, course.network, epoch) for split, units in watched.items()]
         figures = learner.fabric.broadcast(figures)  # each process judges by its own batch norms: one must decide
         _advance(state, learner, figures, choose)
-        say(_describe(figures, num_epochs, is_best=state.best_epoch == epoch and choose != "last"))
+        say(_describe(course, figures, num_epochs, is_best=state.best_epoch == epoch and choose != "last"))
         if keep:
             keep(state)
     learner.grader.load_state_dict(state.best)
@@ -80,12 +80,12 @@ def _copy(content: Any) -> Any:
     return [_copy(value) for value in content] if isinstance(content, list) else deepcopy(content)
 
 
-def _describe(figures: list[EpochFigures], num_epochs: int, *, is_best: bool) -> str:
+def _describe(course: Course, figures: list[EpochFigures], num_epochs: int, *, is_best: bool) -> str:
     told = [
         f"{item.split}: loss {item.loss:.4f}, quadratic kappa {item.quadratic_weighted_kappa:.3f},"
         f" plain {item.plain_kappa:.3f}, accuracy {item.accuracy:.3f}"
         for item in figures
     ]
-    fold = "" if figures[0].fold is None else f"fold {figures[0].fold}  "
+    network = f"{course.network}  ".lstrip()
     mark = "  (best so far)" if is_best else ""
-    return f"{fold}epoch {figures[0].epoch}/{num_epochs}  " + "  |  ".join(told) + mark
+    return f"{network}epoch {figures[0].epoch}/{num_epochs}  " + "  |  ".join(told) + mark

@@ -20,7 +20,7 @@ from drkit.records.predictions import (
     write_predictions,
 )
 from drkit.records.provenance import sha256_file
-from drkit.records.runs import Run, fold_numbers, write_run_record
+from drkit.records.runs import Run, write_run_record
 from drkit.training.plan import TrainingPlan
 from drkit.training.workbench import Fitted, Workbench, flattered, leaked
 
@@ -38,7 +38,8 @@ class Verdict:
         grades: (B,) predicted, cut points fitted without the unit's own fold.
         cut_points: Fitted over all folds; None where the loss decides.
         fold_cut_points: For each fold fitted on the others; empty where the loss decides.
-        sigmas: The width of a regression's residuals, as each part's checkpoint keeps it.
+        sigmas: The width of a regression's residuals, as each network's checkpoint keeps it.
+        alone: B answers of each seed's networks without the others, in the order of the seeds; one for a single seed.
     """
 
     units: np.ndarray
@@ -48,6 +49,7 @@ class Verdict:
     cut_points: tuple[float, ...] | None
     fold_cut_points: tuple[tuple[float, ...], ...]
     sigmas: tuple[float, ...]
+    alone: tuple[Answers, ...]
 
 
 def write_outcome(bench: Workbench, run: Run, fitted: Sequence[Fitted], *, force: bool) -> Predictions:
@@ -56,7 +58,7 @@ def write_outcome(bench: Workbench, run: Run, fitted: Sequence[Fitted], *, force
     Args:
         bench: Of the training.
         run: Where the files go.
-        fitted: What came of each fold.
+        fitted: What came of each network.
         force: Overwrite files that are there.
 
     Returns:
@@ -67,8 +69,8 @@ def write_outcome(bench: Workbench, run: Run, fitted: Sequence[Fitted], *, force
     run.record.unlink(missing_ok=True)  # it vouches for an earlier run's files, which are now replaced
     for part, sigma in zip(fitted, verdict.sigmas, strict=True):
         header = _header(bench, part, sigma, verdict.cut_points)
-        write_checkpoint(run.checkpoint(part.parts.fold), part.tensors, header, force=force)
-    write_history([figures for part in fitted for figures in part.state.history], run.history, force=force)
+        write_checkpoint(run.checkpoint(part.network), part.tensors, header, force=force)
+    write_history([figures for part in fitted for figures in part.history], run.history, force=force)
     predictions = _gather(bench, run, fitted, verdict)
     write_predictions(predictions, run.predictions, force=force)
     write_run_record(run, _record(bench, fitted), force=force)
@@ -79,7 +81,28 @@ def decide_units(plan: TrainingPlan, fitted: Sequence[Fitted]) -> Verdict:
     """What the networks say of the units that none of them, or only the others, were trained on.
 
     Nothing that is fitted here to answers, the width of residuals or cut points, is fitted on a unit's own fold.
+    Seeds are read each for itself, widths included, and their mean decides: cut points are fitted to it.
     """
+    seeds = dict.fromkeys(part.network.seed for part in fitted)
+    told = [_read_seed(plan, [part for part in fitted if part.network.seed == seed]) for seed in seeds]
+    units, fold = told[0].units, told[0].fold  # of all seeds
+    alone = tuple(each.answers for each in told)
+    answers = Answers.mean(alone)
+    sigmas = tuple(sigma for each in told for sigma in each.sigmas)
+    return Verdict(units, answers, fold, *_grade(plan, units, answers, fold), sigmas, alone)
+
+
+@dataclass(frozen=True)
+class _SeedAnswers:
+    """What the networks of one seed say: units (B,), their folds (B,), B answers, and a width for each network."""
+
+    units: np.ndarray
+    fold: np.ndarray
+    answers: Answers
+    sigmas: tuple[float, ...]
+
+
+def _read_seed(plan: TrainingPlan, fitted: Sequence[Fitted]) -> _SeedAnswers:
     loss = plan.build_loss()
     told = [part.held_out.read(loss, 1.0).score for part in fitted]  # scores do not depend on sigma
     grades = [plan.grades[_units_of(plan, part.held_out)] for part in fitted]
@@ -98,7 +121,7 @@ def decide_units(plan: TrainingPlan, fitted: Sequence[Fitted]) -> Verdict:
         np.concatenate([answer.probabilities for *_, answer in blocks]),
         np.concatenate([answer.score for *_, answer in blocks]),
     )
-    return Verdict(units, answers, fold, *_grade(plan, units, answers, fold), tuple(sigmas))
+    return _SeedAnswers(units, fold, answers, tuple(sigmas))
 
 
 def _together(plan: TrainingPlan, fitted: Sequence[Fitted], sigmas: Sequence[float]) -> tuple[np.ndarray, Answers]:
@@ -145,6 +168,7 @@ def _gather(bench: Workbench, run: Run, fitted: Sequence[Fitted], verdict: Verdi
     position = position[rows]
     fold = pd.Series(verdict.fold[position], dtype="Int16").replace(NO_FOLD, pd.NA)
     answers = verdict.answers.at(position)
+    alone = [each.at(position) for each in verdict.alone] if plan.seeds else []
     return build_predictions(
         replace(plan.labels, rows=plan.labels.rows.iloc[rows].reset_index(drop=True)),
         probabilities=answers.probabilities,
@@ -154,12 +178,15 @@ def _gather(bench: Workbench, run: Run, fitted: Sequence[Fitted], verdict: Verdi
         fold=pd.array(fold, dtype="Int16"),
         predicted_grade=verdict.grades[position],
         embedding=_embeddings(fitted, len(plan.labels))[rows] if plan.config.embeddings else None,
+        seed_probabilities=np.stack([each.probabilities for each in alone], 1) if alone else None,
+        seed_score=np.stack([each.score for each in alone], 1) if alone else None,
     )
 
 
 def _embeddings(fitted: Sequence[Fitted], num_rows: int) -> np.ndarray:
-    """float16 (N, F) activations: of the fold that held a photograph out, else the first fold's."""
-    outputs = [part.held_out for part in fitted] + [fitted[0].others] * (fitted[0].others is not None)
+    """float16 (N, F) activations of the first seed: of the fold that held a photograph out, else the first fold's."""
+    first = [part for part in fitted if part.network.seed == fitted[0].network.seed]
+    outputs = [part.held_out for part in first] + [fitted[0].others] * (fitted[0].others is not None)
     kept = np.zeros((num_rows, fitted[0].held_out.activations.shape[1]), np.float16)
     for output in outputs:
         if output is not None:
@@ -178,9 +205,10 @@ def _meta(bench: Workbench, run: Run, verdict: Verdict) -> PredictionsMeta:
         trained_on=tuple(plan.config.folds_over.split("+")),
         trained_on_images=tuple(sorted(plan.labels.rows["image_id"][leaked(plan, bench.bank)])),
         folds=plan.folds,
+        seeds=plan.seeds,
         chosen_on=_chosen_on(bench),
         model=plan.start.backbone,
-        checkpoint_sha256=sha256_file(run.checkpoint(fold_numbers(plan.folds)[0])),
+        checkpoint_sha256=sha256_file(run.checkpoint(plan.networks[0])),
         labels_sha256=plan.labels.sha256,
         provenance=plan.identity(),
     )
@@ -205,11 +233,12 @@ def _header(bench: Workbench, part: Fitted, sigma: float, cut_points: tuple[floa
         decision="cut_points" if cut_points else plan.build_loss().decision,
         cut_points=cut_points,
         target=plan.target,
-        fold=part.parts.fold,
+        fold=part.network.fold,
         folds=plan.folds,
+        seed=part.network.seed,
         tta=plan.config.tta,
         chosen_on=_chosen_on(bench),
-        epoch=part.state.best_epoch,
+        epoch=part.best_epoch,
         labels_sha256=plan.labels.sha256,
         provenance=plan.identity(),
     )
@@ -227,8 +256,9 @@ def _record(bench: Workbench, fitted: Sequence[Fitted]) -> dict[str, Any]:
         "target": plan.target,
         "unit": plan.config.unit,
         "folds": plan.folds,
+        "seeds": list(plan.seeds),
         "chosen_on": _chosen_on(bench),
-        "epoch": [part.state.best_epoch for part in fitted],
+        "epoch": [part.best_epoch for part in fitted],
         "data": [str(path) for path in plan.config.data],
         "weights": str(plan.start),
         "trained_on_photographs": sorted(own | plan.start.seen),

@@ -24,6 +24,7 @@ from drkit.models.backbones import input_format
 from drkit.records.checkpoint import Architecture
 from drkit.records.labels import Labels
 from drkit.records.manifest import read_shared_steps, steps_to_apply
+from drkit.records.runs import NetworkId, list_networks
 from drkit.talk import warn
 from drkit.training.config import CIRCUMSTANTIAL, TrainingConfig
 from drkit.training.staging import check_stages
@@ -93,6 +94,21 @@ class TrainingPlan:
     def folds(self) -> int:
         """Number of folds, 0 without."""
         return self.config.folds or 0
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """All seeds, in the order of training; empty for a training of one."""
+        first, count = self.config.seed, self.config.seeds
+        return tuple(range(first, first + count)) if count > 1 else ()
+
+    @property
+    def networks(self) -> tuple[NetworkId, ...]:
+        """What is trained, in that order."""
+        return list_networks(self.folds, self.seeds)
+
+    def of_seed(self, seed: int) -> "TrainingPlan":
+        """The same for the networks of one seed; who is held out, and where, stays as it is."""
+        return replace(self, config=replace(self.config, seed=seed))
 
     @property
     def default_name(self) -> str:

@@ -70,7 +70,7 @@ def load_state(path: Path, identity: Mapping[str, Any]) -> FitState:
     try:
         content = torch.load(path, weights_only=True, map_location="cpu")
         known, version = content.pop("identity"), content.pop("schema_version")
-        history = [EpochFigures(**figures) for figures in content.pop("history")]
+        history = [EpochFigures(**{"seed": None, **figures}) for figures in content.pop("history")]
     except Exception as error:  # torch.load raises many kinds on a broken or foreign file
         raise InputError(
             f"{path} is no state of a training ({type(error).__name__}): start again with --force"

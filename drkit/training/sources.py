@@ -1,7 +1,7 @@
 """What a grader is fed while it is trained: photographs, or what its frozen part made of them once for all."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -74,11 +74,13 @@ class FrozenSource:
     """What the frozen part of a grader made of the photographs.
 
     Args:
+        made_of: A key of what the plain features are made of: the photographs and the frozen part's weights.
         unchanged: float16 (N, ...), of the plain photographs.
         copies: float16 (K, N, ...), of augmented ones; rows that are not trained on stay zero. K = 0: none.
         device: Of the part that learns.
     """
 
+    made_of: str
     unchanged: np.ndarray
     copies: np.ndarray
     device: torch.device
@@ -92,12 +94,20 @@ class FrozenSource:
         """Features (P, ...) of the plain photographs."""
         return self._move(self.unchanged[rows])
 
+    def without_copies(self) -> "FrozenSource":
+        """The plain features alone, which other copies may be added to."""
+        return replace(self, copies=self.copies[:0].copy())
+
     def _move(self, features: np.ndarray) -> Tensor:
         return torch.from_numpy(features).to(self.device).float()
 
 
 def freeze_source(
-    grader: Grader, source: PhotographSource, trained_rows: np.ndarray, config: TrainingConfig
+    grader: Grader,
+    source: PhotographSource,
+    trained_rows: np.ndarray,
+    config: TrainingConfig,
+    earlier: FrozenSource | None = None,
 ) -> FrozenSource:
     """Run the frozen part of a grader over every plain photograph, and over copies of those that are trained on.
 
@@ -107,20 +117,23 @@ def freeze_source(
         trained_rows: Which of them are trained on.
         config: How many stages are frozen and how many copies are made; where it names a cache, what was made there
             before by the same stages of the same photographs and copies is taken again.
+        earlier: Of another seed, whose plain features are taken where they are the same.
     """
     grader.eval()
     stages, every_row = config.frozen_stages, np.arange(len(source.bank))
     made_of = _ingredients(grader, source, stages)
+    key = sha256_bytes(canonical_json(made_of).encode())
     plain = partial(_fill, grader, stages, lambda rows, _: source.plain(rows), every_row)
     copies = partial(_fill, grader, stages, source.augmented, trained_rows)
     drawn = {"trained": trained_rows.tolist(), "policy": policy_record(source.policy), "seed": source.seed}
     with torch.inference_mode():
         shape = run_frozen_part(grader, source.plain(every_row[:1]), stages).shape[1:]
-        return FrozenSource(
-            _keep(config.cache_dir, made_of, (1, len(every_row), *shape), plain)[0],
-            _keep(config.cache_dir, {**made_of, **drawn}, (config.copies, len(every_row), *shape), copies),
-            source.device,
-        )
+        if earlier and earlier.made_of == key:
+            unchanged = earlier.unchanged
+        else:
+            unchanged = _keep(config.cache_dir, made_of, (1, len(every_row), *shape), plain)[0]
+        changed = _keep(config.cache_dir, {**made_of, **drawn}, (config.copies, len(every_row), *shape), copies)
+    return FrozenSource(key, unchanged, changed, source.device)
 
 
 def _keep(cache_dir: Path | None, made_of: dict[str, Any], shape: tuple[int, ...], fill: Fill) -> np.ndarray:

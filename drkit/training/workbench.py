@@ -1,8 +1,10 @@
-"""Everything a training has in its hands, from the photographs to the last epoch of the last fold."""
+"""Everything a training has in its hands, from the photographs to the last epoch of the last network."""
 
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
-from functools import cached_property, partial
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,18 +20,19 @@ from drkit.inference import Outputs, Views, run_units
 from drkit.losses import grade_weights
 from drkit.models.freezing import check_cut, without_frozen_part
 from drkit.models.grader import Grader, build_grader
+from drkit.records.history import EpochFigures
 from drkit.records.predictions import patient_keys
 from drkit.records.provenance import sha256_bytes
-from drkit.records.runs import Run
+from drkit.records.runs import NetworkId, Run
 from drkit.resampling import bootstrap
-from drkit.talk import say, warn
+from drkit.talk import Silence, listening, say, warn
 from drkit.training.epochs import Course
 from drkit.training.fitting import fit
 from drkit.training.learner import Learner, Task
 from drkit.training.plan import Parts, TrainingPlan
 from drkit.training.resume import FitState, load_state, save_state
 from drkit.training.runtime import check_compiler, keep_freed_memory, seed_epoch, start_fabric
-from drkit.training.sources import FrozenSource, PhotographSource, freeze_source
+from drkit.training.sources import FrozenSource, PhotographSource, Source, freeze_source
 
 
 @dataclass(frozen=True)
@@ -53,33 +56,55 @@ class Workbench:
         """The decoded photographs."""
         return self.photographs.bank
 
-    @cached_property
-    def source(self) -> PhotographSource | FrozenSource:
-        """What the part that learns is fed; frozen stages are run when it is first asked for."""
+    def of_seed(self, seed: int) -> "Workbench":
+        """The same with a network and augmentation drawn from another seed."""
+        if seed == self.plan.config.seed:
+            return self
+        plan = self.plan.of_seed(seed)
+        with listening(Silence()):  # the weights have been told of
+            grader = _draw_grader(plan)
+        photographs = replace(self.photographs, seed=seed)
+        return replace(self, plan=plan, grader=grader.to(self.fabric.device), photographs=photographs)
+
+    def make_source(self, earlier: FrozenSource | None) -> PhotographSource | FrozenSource:
+        """What the part that learns is fed: frozen stages are run here.
+
+        Args:
+            earlier: Made for another seed; its plain features are taken again where they are the same.
+        """
         config = self.plan.config
         if config.frozen_stages == 0:
             return self.photographs
-        return freeze_source(self.grader, self.photographs, self.plan.fitted, config)
+        return freeze_source(self.grader, self.photographs, self.plan.fitted, config, earlier)
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What came of one fold, or of a training without folds.
+    """What came of one network.
 
     Args:
+        network: Which it is.
         parts: Who played which part.
-        state: After the last epoch.
-        tensors: The chosen epoch's network, whole.
+        history: Figures of all its epochs.
+        best_epoch: The chosen one, from 1.
+        tensors: The network after that, whole, on the CPU.
         held_out: Outputs for the units that tell how wide the residuals are: the fold's own, else those that picked
             the epoch, else val.
         others: Outputs for all units of val and test that stand in no fold; None where there are none.
     """
 
+    network: NetworkId
     parts: Parts
-    state: FitState
-    tensors: dict[str, Tensor]
+    history: Sequence[EpochFigures]
+    best_epoch: int
+    tensors: Mapping[str, Tensor]
     held_out: Outputs
     others: Outputs | None
+
+    @property
+    def num_epochs(self) -> int:
+        """How many were trained."""
+        return max((figures.epoch for figures in self.history), default=0)
 
 
 def prepare(plan: TrainingPlan) -> Workbench:
@@ -95,8 +120,7 @@ def prepare(plan: TrainingPlan) -> Workbench:
     keep_freed_memory()
     if config.compile:
         check_compiler(fabric.device)
-    seed_epoch(config.seed, 0)
-    grader = build_grader(plan.architecture, pretrained=plan.start.is_pretrained, load=plan.start.load)
+    grader = _draw_grader(plan)
     check_cut(grader, config.frozen_stages, plan.wanted.side)
     cache_dir = config.cache_dir or default_cache_dir()
     bank = build_bank(
@@ -111,6 +135,12 @@ def prepare(plan: TrainingPlan) -> Workbench:
     names, policy = plan.labels.rows["image_id"].tolist(), load_policy(config.augment)
     photographs = PhotographSource(bank, names, plan.wanted, policy, config.seed, fabric.device)
     return Workbench(plan, fabric, grader.to(fabric.device), photographs)
+
+
+def _draw_grader(plan: TrainingPlan) -> Grader:
+    """The network before the first step, what it does not start from drawn from the seed."""
+    seed_epoch(plan.config.seed, 0)
+    return build_grader(plan.architecture, pretrained=plan.start.is_pretrained, load=plan.start.load)
 
 
 def leaked(plan: TrainingPlan, bank: PhotographBank) -> np.ndarray:
@@ -134,7 +164,7 @@ def flattered(plan: TrainingPlan, bank: PhotographBank) -> np.ndarray:
 
 
 def train(bench: Workbench, run: Run, *, resume: bool) -> list[Fitted]:
-    """Train every fold, keeping its state on disk after every epoch.
+    """Train every network, keeping its state on disk after every epoch.
 
     Args:
         bench: From `prepare`.
@@ -144,58 +174,96 @@ def train(bench: Workbench, run: Run, *, resume: bool) -> list[Fitted]:
     if not resume:
         for state in run.unfinished():
             state.unlink(missing_ok=True)  # each of several processes comes by
-    return [_train_part(bench, run, parts, resume=resume) for parts in bench.plan.parts]
+    identity = {**bench.plan.identity(), "photographs_sha256": sha256_bytes("".join(bench.bank.hashes).encode())}
+    fitted: list[Fitted] = []
+    frozen: FrozenSource | None = None
+    for seed in bench.plan.seeds or (bench.plan.config.seed,):
+        told, frozen = _train_seed(
+            bench.of_seed(seed), frozen, lambda network: _Keeper(run.resume(network), identity, resume)
+        )
+        fitted += told
+    return fitted
 
 
-def _train_part(bench: Workbench, run: Run, parts: Parts, *, resume: bool) -> Fitted:
+def _train_seed(
+    bench: Workbench, earlier: FrozenSource | None, keeper_of: Callable[[NetworkId], "_Keeper"]
+) -> tuple[list[Fitted], FrozenSource | None]:
+    """Every fold's network of the bench's seed, and what is frozen for the next one; its copies are not kept."""
+    plan, source = bench.plan, bench.make_source(earlier)
+    networks = [NetworkId(parts.fold, plan.config.seed if plan.config.seeds > 1 else None) for parts in plan.parts]
+    fitted = [
+        _train_network(bench, source, parts, network, keeper_of(network))
+        for parts, network in zip(plan.parts, networks, strict=True)
+    ]
+    return fitted, source.without_copies() if isinstance(source, FrozenSource) else None
+
+
+@dataclass(frozen=True)
+class _Keeper:
+    """Where a network's state is kept between epochs.
+
+    Args:
+        path: Its file.
+        identity: What the training is.
+        resume: Whether to go on from a state that is there.
+    """
+
+    path: Path
+    identity: Mapping[str, Any]
+    resume: bool
+
+    def begin(self, learner: Learner) -> FitState:
+        """The state to start from, which the learner is brought to."""
+        if not self.resume or not self.path.exists():
+            return FitState()
+        state = load_state(self.path, self.identity)
+        learner.restore(state.learner)
+        say(f"going on after epoch {state.epoch} of {learner.config.epochs}")
+        return state
+
+    def keep(self, state: FitState) -> None:
+        """Write the state over the last one."""
+        save_state(self.path, state, identity=self.identity)
+
+
+def _train_network(bench: Workbench, source: Source, parts: Parts, network: NetworkId, keeper: _Keeper) -> Fitted:
     plan, config = bench.plan, bench.plan.config
-    identity = {**plan.identity(), "photographs_sha256": sha256_bytes("".join(bench.bank.hashes).encode())}
-    course = _plan_course(plan, parts)
+    course = _plan_course(plan, parts, network)
     watched = {split: plan.units.of_rows(rows) for split, rows in parts.watched().items()}
-    grader, source = deepcopy(bench.grader), bench.source  # frozen stages run before they are taken away
+    grader = deepcopy(bench.grader)
     with without_frozen_part(grader, config.frozen_stages):
-        learner = _build_learner(bench, grader, course)
-        state = _begin(learner, run, parts, identity, resume=resume)
-        keep = partial(save_state, run.resume(parts.fold), identity=identity) if bench.fabric.is_global_zero else None
+        learner = _build_learner(bench, source, grader, course)
+        state = keeper.begin(learner)
+        keep = keeper.keep if bench.fabric.is_global_zero else None
         fit(learner, course, watched, state, choose=config.chooses, patience=config.patience, keep=keep)
         answered = None if config.tta else _answer(bench, grader, parts, lambda rows: [source.plain(rows)])
     held_out, others = answered or _answer(bench, grader, parts, bench.photographs.views)
-    return Fitted(parts, state, grader.state_dict(), held_out, others)
+    tensors = {name: tensor.cpu() for name, tensor in grader.state_dict().items()}
+    return Fitted(network, parts, state.history, state.best_epoch, tensors, held_out, others)
 
 
-def _build_learner(bench: Workbench, grader: Grader, course: Course) -> Learner:
+def _build_learner(bench: Workbench, source: Source, grader: Grader, course: Course) -> Learner:
     plan, config = bench.plan, bench.plan.config
     loss, grades = plan.build_loss(), plan.grades[course.units]
     seed_epoch(config.seed, 0)
     loss.start(grader.head.output, torch.from_numpy(grades))
     counts = np.bincount(grades, minlength=NUM_GRADES)
     weights = grade_weights(counts) if config.class_weights else np.ones(NUM_GRADES)
-    task = Task(bench.source, plan.units, plan.grades, plan.eye_grades, weights, loss)
+    task = Task(source, plan.units, plan.grades, plan.eye_grades, weights, loss)
     steps = -(-len(grades) // (config.batch_size * config.accumulate * bench.fabric.world_size))
     for backbone in (grader.backbone, *grader.others) if config.compile else ():
         backbone.compile()
     return Learner(grader, task, config, bench.fabric, steps)
 
 
-def _begin(learner: Learner, run: Run, parts: Parts, identity: dict[str, object], *, resume: bool) -> FitState:
-    """The state to start from."""
-    path = run.resume(parts.fold)
-    if not resume or not path.exists():
-        return FitState()
-    state = load_state(path, identity)
-    learner.restore(state.learner)
-    say(f"going on after epoch {state.epoch} of {learner.config.epochs}")
-    return state
-
-
-def _plan_course(plan: TrainingPlan, parts: Parts) -> Course:
+def _plan_course(plan: TrainingPlan, parts: Parts, network: NetworkId) -> Course:
     units = plan.units.of_rows(parts.train)
     patients = patient_keys(plan.labels.rows)[plan.units.first_rows]
     if plan.config.bootstrap_patients is not None:
         units = units[bootstrap(patients[units], plan.config.bootstrap_patients)]
     names = plan.labels.dataset_names().to_numpy()[plan.units.first_rows]
     datasets = names[units] if plan.config.balance == "dataset" else None
-    return Course(units, patients[units], plan.config.oversample == "patient", parts.fold, datasets)
+    return Course(units, patients[units], plan.config.oversample == "patient", network, datasets)
 
 
 def _answer(bench: Workbench, grader: Grader, parts: Parts, views: Views) -> tuple[Outputs, Outputs | None]:

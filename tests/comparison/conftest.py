@@ -1,6 +1,7 @@
 """Predictions made of a known amount of noise."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,8 @@ import pandas as pd
 import pytest
 
 from drkit.decisions import decide
-from drkit.records.predictions import SCHEMA, Predictions, PredictionsMeta
+from drkit.records.prediction_lists import SEED_PROBABILITIES, SEED_SCORE
+from drkit.records.predictions import PROBABILITY_COLUMNS, SCHEMA, Predictions, PredictionsMeta, check_predictions
 
 
 @pytest.fixture
@@ -48,5 +50,24 @@ def graded() -> Callable[..., Predictions]:
             "patient", "image", "rounding", None, ("train",), folds, "last", "x", None, None, options or {}
         )
         return Predictions(rows, meta, name)
+
+    return build
+
+
+@pytest.fixture
+def seeded(graded: Callable[..., Predictions]) -> Callable[..., Predictions]:
+    """Build a run whose seeds are as good as their noise lets them be."""
+
+    def build(name: str, noises: Sequence[float], *, seed: int = 0, **options: Any) -> Predictions:
+        parts = [graded(name, noise=noise, seed=seed + at, **options) for at, noise in enumerate(noises)]
+        shares = np.stack([part.probabilities() for part in parts], 1)
+        score = np.stack([part.rows["score"].to_numpy() for part in parts], 1)
+        rows = parts[0].rows.copy()
+        rows[list(PROBABILITY_COLUMNS)], rows["score"] = shares.mean(1), score.mean(1)
+        rows["predicted_grade"] = decide("rounding", shares.mean(1), score.mean(1)).astype(np.int8)
+        rows[SEED_SCORE], rows[SEED_PROBABILITIES] = list(score), list(shares)
+        run = Predictions(rows, replace(parts[0].meta, seeds=tuple(range(len(noises)))), name)
+        check_predictions(run, name)
+        return run
 
     return build

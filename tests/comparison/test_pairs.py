@@ -21,8 +21,8 @@ def test_the_rows_judged_are_those_of_val_or_of_the_folds(graded) -> None:
 def test_pairs_are_joined_by_name_and_never_by_place(graded) -> None:
     before, after = graded("a", seed=0), graded("b", seed=1)
     mixed = replace(after, rows=after.rows.sample(frac=1, random_state=5, ignore_index=True))
-    first, second = pair_cases(before, mixed)
-    straight = pair_cases(before, after)[1]
+    (first,), (second,) = pair_cases(before, mixed)
+    (straight,) = pair_cases(before, after)[1]
     assert np.array_equal(first.reference, second.reference)
     assert np.array_equal(second.predicted, straight.predicted)
 
@@ -32,7 +32,7 @@ def test_a_row_that_either_was_trained_on_is_not_compared(graded) -> None:
     names = after.rows["image_id"][after.rows["split"] == "val"].tolist()
     leaking = replace(after, meta=replace(after.meta, trained_on_images=(names[0],)))
     cases = pair_cases(before, leaking)
-    assert [len(side.reference) for side in cases] == [len(names) - 1] * 2
+    assert [len(side.reference) for (side,) in cases] == [len(names) - 1] * 2
     with pytest.raises(LeakageError, match="share no photograph that neither was trained on"):
         pair_cases(before, replace(after, meta=replace(after.meta, trained_on_images=tuple(names))))
 
@@ -80,4 +80,6 @@ def test_the_sentence_claims_no_more_than_the_interval(graded) -> None:
     assert there.sentence.startswith("good agrees better than poor: +")
     assert back.sentence.startswith("poor agrees worse than good: -")
     assert same.sentence.startswith("Which of b and a agrees better cannot be told: +0.000")
+    for told in (there, back, same):
+        assert told.sentence.endswith("One seed each: the training's own noise is not in the interval.")
     assert same.probability_of_no_gain == 1

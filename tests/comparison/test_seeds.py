@@ -1,70 +1,70 @@
-"""Several seeds: the mean difference, its interval, and a sentence that needs both patients and seeds."""
-
-from dataclasses import replace
+"""Runs of several seeds: each seed alone, the mean difference, and whose noise the interval holds."""
 
 import numpy as np
 import pytest
 
 from drkit import metrics
-from drkit.comparison import SeedPair, judge_seeds
-from drkit.errors import InputError
+from drkit.comparison import Comparison, compare_cases, judged, measure_seeds, pair_cases, tabulate_seeds
+from drkit.readings import read_cases
+from drkit.records.predictions import Predictions
 
 
-def _pairs(graded, noises: list[tuple[float, float]]) -> list[SeedPair]:
-    return [
-        SeedPair(seed, graded(f"b{seed}", noise=before, seed=seed), graded(f"a{seed}", noise=after, seed=seed + 100))
-        for seed, (before, after) in enumerate(noises)
-    ]
+def _compare(before: Predictions, after: Predictions) -> Comparison:
+    return compare_cases((before.name, after.name), *pair_cases(before, after), num_photographs=40)
 
 
-def test_the_mean_is_that_of_the_single_differences(graded) -> None:
-    outcome = judge_seeds("se", _pairs(graded, [(1, 1), (1, 0.8), (1.2, 1)]))
-    single = np.array([result.comparison.difference for result in outcome.results])
-    assert outcome.difference == pytest.approx(single.mean())
-    assert outcome.spread == pytest.approx(single.std(ddof=1))
-    assert outcome.interval[0] <= outcome.difference <= outcome.interval[1]
-    assert (outcome.photographs, outcome.patients) == (40, 10)
-    assert [row[0] for row in outcome.table().rows] == ["0", "1", "2", "mean"]
+def _kappa(run: Predictions, by: str = "photograph") -> float:
+    cases = read_cases(run, run.reference().to_numpy(dtype=int), by)
+    return float(metrics.quadratic_weighted_kappa(metrics.confusion(cases.reference, cases.predicted)))
 
 
-def test_one_pair_repeated_is_the_pair_itself(graded) -> None:
-    (pair,) = _pairs(graded, [(1.5, 0.7)])
-    outcome = judge_seeds("se", [pair, replace(pair, seed=1)])
-    assert outcome.interval == pytest.approx(outcome.results[0].comparison.interval)
-    assert outcome.spread == 0
+@pytest.mark.parametrize("by", ["photograph", "eye", "patient"])
+def test_each_seed_is_judged_alone_and_not_their_average(seeded, by: str) -> None:
+    run = judged(seeded("a", [0.6, 1.5, 2.0]))
+    found = measure_seeds(run, run.reference().to_numpy(dtype=int), by)
+    own = [_kappa(run.of_seed(seed), by) for seed in run.meta.seeds]
+    assert found.quadratic_weighted_kappas == pytest.approx(own)
+    assert found.quadratic_weighted_kappa == pytest.approx(np.mean(own))
+    assert found.spread == pytest.approx(np.std(own, ddof=1))
+    assert found.quadratic_weighted_kappa_interval[0] < np.mean(own) < found.quadratic_weighted_kappa_interval[1]
+    assert _kappa(run, by) != pytest.approx(np.mean(own))
+    assert str(found).startswith(f"seeds 0, 1 and 2 alone: quadratic kappa {own[0]:.3f}, {own[1]:.3f}")
 
 
-@pytest.mark.parametrize(
-    ("noises", "said"),
-    [
-        ([(2.5, 0.1), (2.5, 0.1)], "agrees better on these patients, with every seed: "),
-        ([(0.1, 2.5), (0.1, 2.5)], "agrees worse on these patients, with every seed: "),
-        ([(3, 0.1), (3, 0.1), (0.1, 0.9)], "agrees better on the average, but not with every seed: "),
-    ],
-)
-def test_the_sentence_claims_what_patients_and_seeds_carry(graded, noises, said: str) -> None:
-    assert said in judge_seeds("se", _pairs(graded, noises)).sentence
+def test_a_run_of_one_seed_has_nothing_to_average(graded) -> None:
+    run = judged(graded("a"))
+    assert measure_seeds(run, run.reference().to_numpy(dtype=int), "photograph") is None
 
 
-def test_seeds_that_contradict_each_other_tell_nothing(graded) -> None:
-    (pair,) = _pairs(graded, [(1.5, 0.5)])
-    turned = SeedPair(1, pair.attending, pair.without)
-    outcome = judge_seeds("se", [pair, turned])
-    assert outcome.difference == pytest.approx(0, abs=1e-12)
-    assert outcome.spread > 0
-    assert outcome.sentence.startswith("Whether se helps cannot be told: ")
+def test_the_difference_is_that_of_the_seeds_means(seeded) -> None:
+    before, after = seeded("a", [1.5, 1.6]), seeded("b", [0.6, 0.9, 1.2], seed=10)
+    found = _compare(before, after)
+    assert found.kappas == pytest.approx([_kappa(judged(after).of_seed(seed)) for seed in range(3)])
+    assert found.against_kappas == pytest.approx([_kappa(judged(before).of_seed(seed)) for seed in range(2)])
+    assert found.difference == pytest.approx(np.mean(found.kappas) - np.mean(found.against_kappas))
+    assert found.interval[0] < found.difference < found.interval[1]
+    table = tabulate_seeds(found)
+    assert [row[0] for row in table.rows] == ["a", "b"]
+    assert table.rows[1][2] == f"{np.mean(found.kappas):.3f}"
 
 
-def test_seeds_that_are_judged_on_other_photographs_are_refused(graded) -> None:
-    first, second = _pairs(graded, [(1, 1), (1, 1)])
-    fewer = replace(second.without, rows=second.without.rows[second.without.rows["patient_id"] != "3"])
-    with pytest.raises(InputError, match="not judged on the same photographs"):
-        judge_seeds("se", [first, replace(second, without=fewer)])
+def test_the_sentence_says_whose_noise_the_interval_holds(graded, seeded) -> None:
+    several, more, one = seeded("a", [1.0, 1.1]), seeded("b", [1.0, 1.2, 0.9], seed=5), graded("c", seed=9)
+    told = _compare(several, more).sentence
+    assert "95 % interval over patients and seeds" in told
+    assert told.endswith("10 patients, 3 seeds against 2).")
+    assert _compare(several, several).sentence.endswith("10 patients, 2 seeds each).")
+    told = _compare(several, one).sentence
+    assert "1 seed against 2)" in told
+    assert told.endswith("c has one seed: its training's own noise is not in the interval.")
+    told = _compare(one, several).sentence
+    assert told.endswith("c has one seed: its training's own noise is not in the interval.")
 
 
-def test_a_mean_over_pairs_that_cancel_is_surely_nothing() -> None:
-    generator = np.random.default_rng(0)
-    reference, first, second = generator.integers(0, 5, (3, 60))
-    patients = np.arange(60) // 4
-    pair = metrics.paired_difference(reference, [first, second], [second, first], patients)
-    assert (pair.value, pair.low, pair.high) == pytest.approx((0, 0, 0), abs=1e-12)
+def test_seeds_that_contradict_each_other_tell_nothing(graded, seeded) -> None:
+    """What a single pair of trainings would have told."""
+    lucky = _compare(graded("a", noise=1.8, seed=1), graded("b", noise=0.3, seed=2))
+    assert lucky.interval[0] > 0
+    several = _compare(seeded("a", [1.8, 0.3], seed=1), seeded("b", [0.3, 1.8], seed=2))
+    assert several.interval[0] < 0 < several.interval[1]
+    assert several.sentence.startswith("Which of b and a agrees better cannot be told")

@@ -15,14 +15,14 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from drkit.decisions import normal_probabilities
-from drkit.plotting.curves import NO_FOLD, Course
+from drkit.plotting.curves import Course
 from drkit.plotting.selection import Drawn, select
 from drkit.records.history import EpochFigures, write_history
 from drkit.records.labels import Labels
 from drkit.records.layouts import read_dataset
 from drkit.records.predictions import Predictions, PredictionsMeta, build_predictions, write_predictions
 from drkit.records.provenance import sha256_file
-from drkit.records.runs import Run
+from drkit.records.runs import Run, list_networks
 
 META = PredictionsMeta(
     target="eye",
@@ -94,13 +94,17 @@ def cohort() -> Callable[..., Drawn]:
     return build
 
 
-def build_history(epochs: int = 5, folds: int = 0, held_out: tuple[str, ...] = ("val",)) -> list[EpochFigures]:
+def build_history(
+    epochs: int = 5, folds: int = 0, held_out: tuple[str, ...] = ("val",), seeds: tuple[int, ...] = ()
+) -> list[EpochFigures]:
     """Figures that rise from epoch to epoch."""
     return [
-        EpochFigures(epoch, split, fold, 1 / epoch + shift, 0.1 * epoch - shift, 0.05 * epoch, 0.15 * epoch, 1 / epoch)
-        for fold in (range(folds) if folds else [None])
+        EpochFigures(
+            epoch, split, *network, 1 / epoch + shift, 0.1 * epoch - shift, 0.05 * epoch, 0.15 * epoch, 1 / epoch
+        )
+        for network in list_networks(folds, seeds)
         for epoch in range(1, epochs + 1)
-        for split, shift in (("train", 0.0), *((split, 0.02 + 0.01 * (fold or 0)) for split in held_out))
+        for split, shift in (("train", 0.0), *((split, 0.02 + 0.01 * sum(filter(None, network))) for split in held_out))
     ]
 
 
@@ -108,10 +112,12 @@ def build_history(epochs: int = 5, folds: int = 0, held_out: tuple[str, ...] = (
 def course() -> Callable[..., Course]:
     """A training that went as `build_history` says."""
 
-    def build(epochs: int = 5, folds: int = 0, held_out: tuple[str, ...] = ("val",)) -> Course:
-        rows = pd.DataFrame([vars(item) for item in build_history(epochs, folds, held_out)])
-        kept = dict.fromkeys(range(folds), epochs - 1) if folds else {NO_FOLD: epochs - 1}
-        return Course(rows.astype({"fold": "Int16"}), kept)
+    def build(
+        epochs: int = 5, folds: int = 0, held_out: tuple[str, ...] = ("val",), seeds: tuple[int, ...] = ()
+    ) -> Course:
+        rows = pd.DataFrame([vars(item) for item in build_history(epochs, folds, held_out, seeds)])
+        kept = dict.fromkeys(list_networks(folds, seeds), epochs - 1)
+        return Course(rows.astype({"fold": "Int16", "seed": "Int64"}), kept)
 
     return build
 

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from drkit.errors import InputError
-from drkit.plotting.curves import MEASURES, NO_FOLD, draw_curves, read_kept
+from drkit.plotting.curves import MEASURES, draw_curves, read_kept
 from drkit.plotting.epochs import draw_epochs, pair_epochs
+from drkit.records.runs import list_networks
 
 
 def test_the_lines_are_the_histories(course) -> None:
@@ -24,8 +25,9 @@ def test_the_kept_epoch_is_ringed_on_the_held_out_line(course) -> None:
     assert ring.get_xydata().tolist() == [[3, expected]]
 
 
-def test_folds_are_thin_and_their_mean_is_thick(course) -> None:
-    run = course(epochs=4, folds=3, held_out=("inner",))
+@pytest.mark.parametrize(("folds", "seeds"), [(3, ()), (0, (4, 5, 6))])
+def test_networks_are_thin_and_their_mean_is_thick(course, folds: int, seeds: tuple[int, ...]) -> None:
+    run = course(epochs=4, folds=folds, held_out=("inner",), seeds=seeds)
     lines = draw_curves({"a": run}, ["accuracy"]).axes[0].lines
     thick = [line for line in lines if line.get_linewidth() > 1 and len(line.get_xdata()) == 4]
     thin = [line for line in lines if line.get_linewidth() < 1]
@@ -44,23 +46,26 @@ def test_each_run_has_its_entry_in_the_legend(course) -> None:
     legend = draw_curves({"a": course(), "b": course(folds=2)}).legends[0]
     told = [text.get_text() for text in legend.get_texts()]
     assert told[:2] == ["a", "b"]
-    assert {"val", "epoch kept", "a fold; thick: their mean"} < set(told)
+    assert {"val", "epoch kept", "a network (fold, seed); thick: their mean"} < set(told)
     assert not any(text.startswith("inner") for text in told)
 
 
 @pytest.mark.parametrize(
-    ("record", "kept"),
+    ("record", "folds", "seeds", "kept"),
     [
-        (3, {NO_FOLD: 3}),
-        ([3], {NO_FOLD: 3}),
-        ([3, 5], {0: 3, 1: 5}),
-        ({"0": 3, "1": 5}, {0: 3, 1: 5}),
-        (None, {}),
-        ("?", {}),
+        (3, 0, (), {(None, None): 3}),
+        ([3], 0, (), {(None, None): 3}),
+        ([3, 5], 2, (), {(0, None): 3, (1, None): 5}),
+        ([3, 5, 6, 7], 2, (8, 9), {(0, 8): 3, (1, 8): 5, (0, 9): 6, (1, 9): 7}),
+        ([3, 5], 0, (), {}),
+        (None, 0, (), {}),
+        ("?", 0, (), {}),
     ],
 )
-def test_kept_epochs_are_read_as_a_record_states_them(record: object, kept: dict[int, int]) -> None:
-    assert read_kept(record) == kept
+def test_kept_epochs_are_read_as_a_record_states_them(
+    record: object, folds: int, seeds: tuple[int, ...], kept: dict[tuple[int | None, int | None], int]
+) -> None:
+    assert read_kept(record, list_networks(folds, seeds)) == kept
 
 
 def test_a_point_an_epoch_compares_training_with_held_out(course) -> None:

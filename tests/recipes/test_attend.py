@@ -13,12 +13,13 @@ from drkit.cli.app import app
 from drkit.errors import InputError, Interrupted, OutputExistsError, UsageError
 from drkit.models.attention import AttentionChain
 from drkit.models.restoring import open_run
-from drkit.recipes.attend import plan_attend, run_attend, run_attend_seeds
+from drkit.recipes.attend import plan_attend, run_attend
 from drkit.recipes.finetune import run_finetune
 from drkit.recipes.predict import PredictConfig, run_predict
 from drkit.records.predictions import read_predictions
 from drkit.records.provenance import sha256_file
 from drkit.records.runs import Run
+from drkit.reporting import Table
 from drkit.training import execution, workbench
 from drkit.training.config import AttendConfig, TrainingConfig
 from drkit.training.execution import RunPlace
@@ -57,6 +58,7 @@ def test_a_run_with_attention_is_compared_and_can_be_opened_again(
     assert record["files"][before] == sha256_file(Run(baseline).predictions)
     told = [str(part) for part in report.story()]
     assert comparison.sentence in told[-3]
+    assert "One seed each: the training's own noise is not in the interval." in told[-3]
     assert "--seeds 3" in told[-2]
 
 
@@ -111,40 +113,58 @@ def test_what_else_differs_is_said(attending: AttendConfig, baseline: Path, tmp_
     assert "the epoch of a was chosen on the photographs that are compared" in remarks[1]
 
 
-def test_seeds_are_trained_in_pairs_and_resumed(
+def test_a_baseline_is_trained_first_with_the_same_seeds_and_resumed(
     attending: AttendConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = replace(attending, epochs=1, seed=4)
+    config = replace(attending, epochs=1, seed=4, seeds=2)
 
-    def stop_at_third(path: Path, *given: object, **options: object) -> None:
-        save(path, *given, **options)
-        if path.name.startswith("a-baseline-s5"):
-            raise KeyboardInterrupt
+    def stop_at(ending: str) -> None:
+        def stop(path: Path, *given: object, **options: object) -> None:
+            save(path, *given, **options)
+            if path.name == ending:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(workbench, "save_state", stop)
 
     save = workbench.save_state
-    monkeypatch.setattr(workbench, "save_state", stop_at_third)
+    stop_at("a-baseline.seed5.resume.pt")
     with pytest.raises(Interrupted) as interrupted:
-        run_attend_seeds(config, RunPlace(tmp_path, "a"), 2)
+        run_attend(config, RunPlace(tmp_path, "a"), train_baseline=True)
     assert interrupted.value.resume_options == ("--name", "a", "--resume")
+    stop_at("a.seed4.resume.pt")
+    with pytest.raises(Interrupted):
+        run_attend(config, RunPlace(tmp_path, "a", resume=True), train_baseline=True)
     monkeypatch.undo()
-    first = (tmp_path / "a-s4.json").read_bytes()
-    report = run_attend_seeds(config, RunPlace(tmp_path, "a", resume=True), 2)
-    assert (tmp_path / "a-s4.json").read_bytes() == first
-    assert [path.name for path in report.outputs] == [
-        "a.comparison.json", "a-baseline-s4", "a-s4", "a-baseline-s5", "a-s5",
+    first = (tmp_path / "a-baseline.json").read_bytes()
+    report = run_attend(config, RunPlace(tmp_path, "a", resume=True), train_baseline=True)
+    assert (tmp_path / "a-baseline.json").read_bytes() == first
+    assert report.baseline is None
+    assert report.training.run == tmp_path / "a"
+    assert report.remarks == ()
+    assert sorted(path.name for path in tmp_path.glob("*.safetensors")) == [
+        "a-baseline.seed4.safetensors", "a-baseline.seed5.safetensors", "a.seed4.safetensors", "a.seed5.safetensors",
     ]  # fmt: skip
-    assert [result.seed for result in report.outcome.results] == [4, 5]
-    assert json.loads(report.outputs[0].read_text())["seeds"]["difference"] == report.outcome.difference
-    with pytest.raises(UsageError, match="finished with other options: lr"):
-        run_attend_seeds(replace(config, lr=1e-5), RunPlace(tmp_path, "a", resume=True, force=True), 2)
+    assert (len(report.comparison.kappas), len(report.comparison.against_kappas)) == (2, 2)
+    assert "2 seeds each" in report.comparison.sentence
+    assert json.loads(report.outputs[0].read_text())["comparison"]["kappas"] == list(report.comparison.kappas)
+    told = list(report.story())
+    assert [part.title for part in told if isinstance(part, Table)] == ["The same 8 photographs of 2 patients"]
+    with pytest.raises(InputError, match="is finished: there is nothing to resume"):
+        run_attend(config, RunPlace(tmp_path, "a", resume=True), train_baseline=True)
     with pytest.raises(OutputExistsError):
-        run_attend_seeds(config, RunPlace(tmp_path, "a"), 2)
+        run_attend(config, RunPlace(tmp_path, "a"), train_baseline=True)
+    (tmp_path / "a.json").unlink()
+    with pytest.raises(UsageError, match="finished with other options: lr"):
+        run_attend(replace(config, lr=1e-5), RunPlace(tmp_path, "a", resume=True, force=True), train_baseline=True)
 
 
 def test_a_plan_tells_what_attention_adds(attending: AttendConfig, tmp_path: Path) -> None:
-    told = [str(part) for part in plan_attend(attending, RunPlace(tmp_path / "runs"), 3).story()]
+    config = replace(attending, seeds=3)
+    told = [str(part) for part in plan_attend(config, RunPlace(tmp_path / "runs", "a"), train_baseline=True).story()]
+    assert "2 epochs for each of 3 seeds, 3 networks, in batches" in told[1]
     assert "attention: se,spatial:kernel=3; attention adds " in told[-2]
-    assert "3 seeds, and without attention: 6 trainings" in told[-1]
+    assert told[-1].startswith("first the same without attention: writes ")
+    assert "a-baseline.seed2.safetensors" in told[-1]
     assert not (tmp_path / "runs").exists()
 
 
@@ -154,8 +174,10 @@ def test_a_plan_tells_what_attention_adds(attending: AttendConfig, tmp_path: Pat
         ([], "Missing option '--attention'"),
         (["--attention", "spacial"], "did you mean spatial"),
         (["--attention", "self", "--size", "32"], "use a larger --size"),
-        (["--attention", "se", "--seeds", "2", "--baseline", "x"], "leave --baseline out"),
-        (["--attention", "se", "--seeds", "2", "--devices", "2"], "one process"),
+        (["--attention", "se", "--train-baseline", "--baseline", "x"], "leave one of them out"),
+        (["--attention", "se", "--train-baseline", "--devices", "2"], "one process"),
+        (["--attention", "se", "--train-baseline", "--name", "a", "--resume"], "never begun"),
+        (["--attention", "se", "--seeds", "0"], "--seeds"),
     ],
 )
 def test_a_mistake_is_told(options: list[str], told: str, eyes: Path, tmp_path: Path) -> None:

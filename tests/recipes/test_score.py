@@ -292,6 +292,62 @@ def test_a_clear_difference_is_said_in_its_direction(tmp_path: Path, noises: tup
     assert report.comparisons[0].sentence.startswith(start)
 
 
+def _seeded(noises: tuple[float, ...], first: int = 0, **change: object) -> Predictions:
+    """The same photographs, graded by a run of several seeds."""
+    parts = [_predictions(first + at, noise) for at, noise in enumerate(noises)]
+    shares = np.stack([part.probabilities() for part in parts], 1)
+    score = np.stack([part.rows["score"].to_numpy() for part in parts], 1)
+    rows = parts[0].rows.assign(path="", gradable=True)
+    return build_predictions(
+        Labels(rows, Path("/nowhere"), "test", ("eye", "patient")),
+        probabilities=shares.mean(1),
+        score=score.mean(1),
+        meta=replace(META, seeds=tuple(range(7, 7 + len(noises))), **change),
+        name="run",
+        seed_probabilities=shares,
+        seed_score=score,
+    )
+
+
+@pytest.mark.parametrize("by", ["photograph", "patient"])
+def test_seeds_are_scored_each_alone_and_their_average_apart(tmp_path: Path, by: str) -> None:
+    config = replace(QUICK, split="val", by=by)
+    report = run_score([_write(tmp_path, _seeded((0.8, 1.0, 1.4)), "several")], config)
+    (found,) = report.scores
+    alone = [
+        run_score([_write(tmp_path, _predictions(seed, noise), f"s{seed}")], config).scores[0].agreement
+        for seed, noise in enumerate((0.8, 1.0, 1.4))
+    ]
+    kappas = [each.quadratic_weighted_kappa for each in alone]
+    assert found.seeds.seeds == (7, 8, 9)
+    assert found.seeds.quadratic_weighted_kappas == pytest.approx(kappas)
+    assert found.seeds.quadratic_weighted_kappa == pytest.approx(np.mean(kappas))
+    assert found.seeds.accuracy == pytest.approx(np.mean([each.accuracy for each in alone]))
+    assert found.agreement.quadratic_weighted_kappa > found.seeds.quadratic_weighted_kappa  # errors average out
+    table, *_ = report.story()
+    assert [row[0].splitlines()[0] for row in table.rows] == [
+        "several, mean of 3 seeds alone", "several, the 3 seeds' networks averaged",
+    ]  # fmt: skip
+    assert table.rows[0][1].startswith(f"{np.mean(kappas):.3f}")
+    assert any(str(part).startswith("several: seeds 7, 8 and 9 alone: ") for part in report.story())
+    assert json.loads(json.dumps(as_json(report)))["scores"][0]["seeds"]["seeds"] == [7, 8, 9]
+
+
+def test_runs_of_several_seeds_are_compared_by_the_means_of_their_own_kappas(tmp_path: Path) -> None:
+    first = _write(tmp_path, _seeded((2.5, 2.6)), "first")
+    second = _write(tmp_path, _seeded((0.3, 0.4, 0.5), first=5), "second")
+    one = _write(tmp_path, _predictions(3, 1.5), "one")
+    report = run_score([first, second, one], replace(QUICK, split="val"))
+    scores, (several, single) = report.scores, report.comparisons
+    means = [score.seeds.quadratic_weighted_kappa for score in scores[:2]]
+    assert several.difference == pytest.approx(means[1] - means[0])
+    assert several.sentence.startswith("second agrees better than first: +")
+    assert "over patients and seeds" in several.sentence
+    assert "noise" not in several.sentence
+    assert single.difference == pytest.approx(scores[2].agreement.quadratic_weighted_kappa - means[0])
+    assert "one has one seed: its training's own noise is not in the interval" in single.sentence
+
+
 def test_runs_are_compared_on_the_photographs_they_share(tmp_path: Path) -> None:
     whole, part = _predictions(1), _predictions(2).where(np.arange(120) % 3 > 0).of_split("val")
     report = run_score([_write(tmp_path, whole, "a"), _write(tmp_path, part, "b")], QUICK)
@@ -322,7 +378,7 @@ def test_joined_and_single_photographs_are_compared_joined_alike(tmp_path: Path)
     (comparison,) = report.comparisons
     assert (comparison.by, comparison.difference) == ("patient", pytest.approx(0, abs=1e-9))
     assert comparison.sentence.startswith("Which of joined and single agrees better cannot be told")
-    assert comparison.sentence.endswith("photographs joined by patient.")
+    assert ", photographs joined by patient. " in comparison.sentence
     table = next(iter(report.story()))
     assert "by photograph\n" in table.rows[0][0]
     assert "by photograph (joined by patient)\n" in table.rows[1][0]

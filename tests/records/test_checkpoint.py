@@ -1,6 +1,5 @@
 """Checkpoints: the same bytes for the same weights, no code in them, foreign files refused."""
 
-import json
 import pickle
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from safetensors.torch import save_file
 
 from drkit.errors import InputError
 from drkit.records.checkpoint import Architecture, CheckpointHeader, read_checkpoint, write_checkpoint
+from drkit.records.provenance import METADATA_KEY, canonical_json
 
 HEADER = CheckpointHeader(
     architecture=Architecture(
@@ -35,6 +35,7 @@ HEADER = CheckpointHeader(
     target="eye",
     fold=1,
     folds=3,
+    seed=7,
     tta=True,
     chosen_on="last",
     epoch=3,
@@ -61,10 +62,17 @@ def test_writing_and_reading_changes_nothing_and_is_the_same_each_time(tmp_path:
 def test_a_header_from_before_round_discs_says_no(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     record = {key: value for key, value in asdict(HEADER).items() if key != "round_discs"}
-    save_file(_tensors(), path, metadata={"drkit": json.dumps(record)})
+    save_file(_tensors(), path, metadata={METADATA_KEY: canonical_json(record)})
     assert read_checkpoint(path)[1] == HEADER
     write_checkpoint(path, _tensors(), replace(HEADER, round_discs=True), force=True)
     assert read_checkpoint(path)[1].round_discs
+
+
+def test_a_checkpoint_of_an_older_version_has_no_seed(tmp_path: Path) -> None:
+    path = tmp_path / "old.safetensors"
+    record = {key: value for key, value in asdict(HEADER).items() if key != "seed"}
+    save_file(_tensors(), path, metadata={METADATA_KEY: canonical_json(record)})
+    assert read_checkpoint(path)[1] == replace(HEADER, seed=None)
 
 
 def test_checkpoints_of_something_else_are_refused(tmp_path: Path) -> None:

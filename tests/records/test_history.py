@@ -9,8 +9,8 @@ from drkit.errors import InputError
 from drkit.records.history import COLUMNS, EpochFigures, read_history, write_history
 
 FIGURES = [
-    EpochFigures(1, "train", None, 0.75, 0.5, 0.25, 0.625, 1e-3),
-    EpochFigures(1, "val", None, 0.5, 0.75, 0.375, 0.5, 1e-3),
+    EpochFigures(1, "train", None, None, 0.75, 0.5, 0.25, 0.625, 1e-3),
+    EpochFigures(1, "val", 1, 7, 0.5, 0.75, 0.375, 0.5, 1e-3),
 ]
 
 
@@ -18,9 +18,19 @@ def test_writing_and_reading_changes_nothing(tmp_path: Path) -> None:
     write_history(FIGURES, tmp_path / "a.history.csv", force=False)
     rows = read_history(tmp_path / "a.history.csv")
     assert tuple(rows.columns) == COLUMNS
-    known = [{key: value for key, value in asdict(item).items() if key != "fold"} for item in FIGURES]
-    assert rows.drop(columns="fold").to_dict("records") == known
-    assert rows["fold"].isna().all()
+    known = [asdict(item) for item in FIGURES]
+    assert rows.astype(object).where(rows.notna(), None).to_dict("records") == known
+
+
+def test_a_history_of_an_older_version_has_no_seeds(tmp_path: Path) -> None:
+    path = tmp_path / "a.history.csv"
+    write_history(FIGURES, path, force=False)
+    rows = read_history(path)
+    rows.drop(columns="seed").to_csv(path, index=False)
+    old = read_history(path)
+    assert tuple(old.columns) == COLUMNS
+    assert old["seed"].isna().all()
+    assert old.drop(columns="seed").equals(rows.drop(columns="seed"))
 
 
 @pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"\x00\xff\xfe", (",".join(COLUMNS) + "\n").encode()])

@@ -93,6 +93,91 @@ def test_of_several_data_sets_the_name_of_each_photographs_is_kept(labels: Label
         build_predictions(replace(joined, rows=unnamed), **answers)
 
 
+@pytest.fixture
+def seeded(labels: Labels) -> Predictions:
+    """Answers of two seeds, decided by cut points, the train row by those of the other folds."""
+    score = np.array([[0.0, 0.6], [1.0, 1.6], [2.0, 2.6], [3.0, 3.6], [3.2, 4.0], [0.2, 0.4]])
+    shares = np.stack([np.eye(5)[[0, 1, 2, 3, 3, 0]], np.eye(5)[[1, 2, 3, 4, 4, 0]]], 1) * 0.5 + 0.1
+    return build_predictions(
+        labels,
+        probabilities=shares.mean(1),
+        score=score.mean(1),
+        meta=replace(
+            META, decision="cut_points", cut_points=(0.5, 1.5, 2.5, 3.5), fold_cut_points=((4.0,) * 4, (0.0,) * 4),
+            folds=2, seeds=(3, 8),
+        ),
+        name="run",
+        fold=[1, None, None, None, None, None],
+        seed_probabilities=shares,
+        seed_score=score,
+    )  # fmt: skip
+
+
+def test_each_seed_can_be_read_alone_and_is_decided_as_the_run_is(seeded: Predictions, tmp_path: Path) -> None:
+    write_predictions(seeded, tmp_path / "run.parquet")
+    back = read_predictions(tmp_path / "run.parquet")
+    assert back.meta.seeds == (3, 8)
+    schema = pq.read_schema(tmp_path / "run.parquet")
+    assert schema.field("seed_score").type == pa.list_(pa.float32(), 2)
+    assert schema.field("seed_probabilities").type == pa.list_(pa.list_(pa.float32(), 5), 2)
+    first, second = back.of_seed(3), back.of_seed(8)
+    assert (first.name, first.meta.seeds) == ("run, seed 3", ())
+    assert first.rows["score"].tolist() == pytest.approx([0.0, 1.0, 2.0, 3.0, 3.2, 0.2])
+    assert first.rows["predicted_grade"].tolist() == [4, 1, 2, 3, 3, 0]  # the first by fold 1's cut points
+    assert second.rows["predicted_grade"].tolist() == [4, 2, 3, 4, 4, 0]
+    assert np.allclose((first.probabilities() + second.probabilities()) / 2, back.probabilities())
+    assert set(first.rows) == set(SCHEMA.names)
+    write_predictions(first, tmp_path / "alone.parquet")
+    assert read_predictions(tmp_path / "alone.parquet").rows.equals(first.rows)
+
+
+def test_rows_are_chosen_and_ordered_with_what_their_seeds_say(seeded: Predictions) -> None:
+    turned = replace(seeded, rows=seeded.rows.iloc[::-1].reset_index(drop=True))
+    chosen = turned.of_split("val").of_seed(8)
+    assert chosen.rows["score"].tolist() == pytest.approx([3.6, 2.6, 1.6])
+
+
+@pytest.mark.parametrize(
+    ("broken", "sentence"),
+    [
+        ({"seed_score": [0.0, 4.5]}, "row 2 .*seed_score is off the range 0-4"),
+        ({"seed_score": [np.nan, 1.0]}, "row 2 .*seed_score is off the range 0-4"),
+        ({"seed_score": [1.0, 1.0]}, "row 2 .*seed_score does not have score for its mean"),
+        ({"seed_probabilities": [[0.5] * 5, [0.2] * 5]}, "row 2 .*seed_probabilities does not sum to 1"),
+        ({"seed_probabilities": [[0.2] * 5, [0.2] * 5]}, "row 2 .* does not have prob_0 to prob_4 for its mean"),
+    ],
+)
+def test_what_a_seed_cannot_say_is_refused(
+    seeded: Predictions, tmp_path: Path, broken: dict[str, list[float]], sentence: str
+) -> None:
+    for column, value in broken.items():
+        cells = seeded.rows[column].tolist()
+        seeded.rows[column] = [cells[0], np.array(value, np.float32), *cells[2:]]
+    with pytest.raises(InputError, match=sentence):
+        write_predictions(seeded, tmp_path / "run.parquet")
+
+
+def test_seeds_and_their_columns_go_together(seeded: Predictions, predictions: Predictions, tmp_path: Path) -> None:
+    for odd in (
+        replace(seeded, rows=seeded.rows.drop(columns="seed_score")),
+        replace(seeded, meta=replace(seeded.meta, seeds=())),
+        replace(seeded, meta=replace(seeded.meta, seeds=(1, 2, 3))),
+        replace(predictions, meta=replace(predictions.meta, seeds=(1, 2))),
+    ):
+        with pytest.raises(InputError, match="seed"):
+            write_predictions(odd, tmp_path / "run.parquet")
+
+
+def test_a_file_of_an_older_version_has_no_seeds(predictions: Predictions, tmp_path: Path) -> None:
+    path = tmp_path / "run.parquet"
+    write_predictions(predictions, path)
+    table = pq.read_table(path)
+    record = json.loads(table.schema.metadata[b"drkit"])
+    assert record.pop("seeds") == []
+    pq.write_table(table.replace_schema_metadata({"drkit": json.dumps(record)}), path)
+    assert read_predictions(path).meta == predictions.meta
+
+
 def test_the_same_predictions_are_the_same_bytes(predictions: Predictions, tmp_path: Path) -> None:
     write_predictions(predictions, tmp_path / "a.parquet")
     write_predictions(read_predictions(tmp_path / "a.parquet"), tmp_path / "b.parquet")

@@ -7,7 +7,16 @@ import pytest
 
 from drkit.errors import InputError, OutputExistsError, UsageError
 from drkit.records.provenance import sha256_file
-from drkit.records.runs import Run, find_run, new_run, read_run_record, write_run_record
+from drkit.records.runs import (
+    NetworkId,
+    Run,
+    find_run,
+    list_networks,
+    networks_in,
+    new_run,
+    read_run_record,
+    write_run_record,
+)
 
 
 @pytest.fixture
@@ -17,7 +26,7 @@ def run(tmp_path: Path) -> Run:
     for path in made.outputs()[:-1]:
         path.write_text(path.name)
     made.resume().write_text("state")
-    write_run_record(made, {"trained_on_photographs": ["abc"], "folds": 0}, force=False)
+    write_run_record(made, {"trained_on_photographs": ["abc"], "folds": 0, "seeds": []}, force=False)
     return made
 
 
@@ -77,15 +86,42 @@ def test_names_that_leave_their_folder_are_refused(tmp_path: Path, name: str) ->
 
 def test_a_run_with_folds_has_a_checkpoint_each_and_leaves_none_of_an_earlier_one(tmp_path: Path) -> None:
     run = Run(tmp_path / "folded")
+    second = NetworkId(fold=1)
     for folds in (3, 2):
-        for path in run.outputs(folds)[:-1]:
+        for path in run.outputs(list_networks(folds))[:-1]:
             path.write_text(path.name)
-        run.resume(1).write_text("state")
-        assert run.unfinished() == [run.resume(1)]
-        write_run_record(run, {"trained_on_photographs": [], "folds": folds}, force=True)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in run.outputs(2))
-    assert find_run(run.checkpoint(1)) == run
-    assert run.checkpoint(1).name == "folded.fold1.safetensors"
+        run.resume(second).write_text("state")
+        assert run.unfinished() == [run.resume(second)]
+        write_run_record(run, {"trained_on_photographs": [], "folds": folds, "seeds": []}, force=True)
+    outputs = run.outputs(list_networks(2))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in outputs)
+    assert find_run(run.checkpoint(second)) == run
+    assert run.checkpoint(second).name == "folded.fold1.safetensors"
+
+
+def test_a_run_with_seeds_has_a_checkpoint_a_network_and_leaves_none_of_an_earlier_one(tmp_path: Path) -> None:
+    run = Run(tmp_path / "seeded")
+    for networks in (list_networks(2, (4, 5)), list_networks(0, (5, 6))):
+        for path in run.outputs(networks)[:-1]:
+            path.write_text(path.name)
+        run.resume(networks[-1]).write_text("state")
+        seeds = sorted({network.seed for network in networks})
+        folds = len({network.fold for network in networks if network.fold is not None})
+        write_run_record(run, {"trained_on_photographs": [], "folds": folds, "seeds": seeds}, force=True)
+        assert networks_in(read_run_record(run)) == networks
+        assert sorted(tmp_path.iterdir()) == sorted(run.outputs(networks))
+    assert run.checkpoint(NetworkId(0, 1)).name == "seeded.fold0.seed1.safetensors"
+    assert run.checkpoint(NetworkId(seed=6)).name == "seeded.seed6.safetensors"
+    for path in (*run.outputs(networks), run.resume(NetworkId(0, 1))):
+        assert find_run(path) == run
+
+
+def test_the_record_of_an_older_version_has_a_single_network(run: Run) -> None:
+    record = json.loads(run.record.read_text())
+    assert "seeds" in record
+    del record["seeds"], record["folds"]
+    run.record.write_text(json.dumps(record))
+    assert networks_in(read_run_record(run)) == (NetworkId(),)
 
 
 def test_the_unfinished_state_of_another_run_with_a_longer_name_is_not_its_own(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 
 from drkit.models.grader import build_grader
 from drkit.records.checkpoint import Architecture
+from drkit.records.runs import ONLY_NETWORK
 from drkit.training.config import TrainingConfig
 from drkit.training.epochs import Course, hold_back
 
@@ -12,7 +13,7 @@ PATIENTS = np.array(["a", "a", "b", "c", "d", "e"])
 
 
 def _order(seed: int, *, oversample: bool, units: np.ndarray) -> np.ndarray:
-    return Course(units, PATIENTS[units], oversample, None).order(GRADES, np.random.default_rng(seed))
+    return Course(units, PATIENTS[units], oversample, ONLY_NETWORK).order(GRADES, np.random.default_rng(seed))
 
 
 def test_every_unit_is_seen_as_often_as_it_stands_in_the_course() -> None:
@@ -30,7 +31,7 @@ def test_oversampled_each_grade_has_as_many_patients_whole_ones() -> None:
 
 def test_balanced_each_data_set_is_seen_as_often() -> None:
     units, names = np.array([0, 1, 3, 5]), np.array(["big", "big", "big", "small"])
-    course = Course(units, PATIENTS[units], oversample=False, fold=None, datasets=names)
+    course = Course(units, PATIENTS[units], oversample=False, network=ONLY_NETWORK, datasets=names)
     seen = [course.order(GRADES, np.random.default_rng(seed)) for seed in range(20)]
     assert all((order == 5).sum() == 2 for order in seen)
     assert all(len(order) == len(set(order)) + 1 == 4 for order in seen)

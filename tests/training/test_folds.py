@@ -19,7 +19,7 @@ from drkit.records.checkpoint import read_checkpoint
 from drkit.records.history import read_history
 from drkit.records.layouts import read_datasets
 from drkit.records.predictions import Predictions, read_predictions
-from drkit.records.runs import Run
+from drkit.records.runs import NetworkId, Run, list_networks
 from drkit.training import workbench
 from drkit.training.config import TrainingConfig
 from drkit.training.outcome import NO_FOLD, Verdict, decide_units
@@ -116,7 +116,7 @@ def test_photographs_outside_the_folds_are_graded_by_the_mean_of_all(folded: Run
 
 
 def test_every_folds_checkpoint_names_it_and_keeps_the_cut_points(folded: Run) -> None:
-    headers = [read_checkpoint(folded.checkpoint(fold))[1] for fold in (0, 1)]
+    headers = [read_checkpoint(folded.checkpoint(NetworkId(fold)))[1] for fold in (0, 1)]
     assert [(header.fold, header.folds) for header in headers] == [(0, 2), (1, 2)]
     assert headers[0].cut_points == headers[1].cut_points == read_predictions(folded.stem).meta.cut_points
     assert {header.decision for header in headers} == {"cut_points"}
@@ -138,7 +138,7 @@ def _made_up(plan: TrainingPlan, seed: int = 0) -> list[Fitted]:
 
     test = np.flatnonzero(plan.labels.rows["split"] == "test")
     return [
-        Fitted(parts, FitState(), {}, outputs(parts.held_out, number), outputs(test, number))
+        Fitted(NetworkId(number), parts, [], 1, {}, outputs(parts.held_out, number), outputs(test, number))
         for number, parts in enumerate(plan.parts)
     ]
 
@@ -266,7 +266,7 @@ def test_a_training_stopped_in_its_second_fold_ends_in_the_same_bytes(
         run_finetune(config, place)
     monkeypatch.undo()
     run = Run(run_finetune(config, replace(place, resume=True)).run)
-    for again, whole in zip(run.outputs(2)[:-1], folded.outputs(2)[:-1], strict=True):
+    for again, whole in zip(run.outputs(list_networks(2))[:-1], folded.outputs(list_networks(2))[:-1], strict=True):
         assert again.read_bytes() == whole.read_bytes(), again.name
     assert run.unfinished() == []
 

@@ -11,7 +11,7 @@ from drkit.training.resume import FitState, load_state, save_state
 
 
 def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
-    history = [EpochFigures(epoch, "train", None, 1.0, 0.5, 0.25, 0.5, 1e-4) for epoch in (1, 2)]
+    history = [EpochFigures(epoch, "train", None, None, 1.0, 0.5, 0.25, 0.5, 1e-4) for epoch in (1, 2)]
     learner = {"grader": {"w": torch.ones(3)}, "optimizer": {"state": {0: {"step": torch.tensor(2.0)}}}}
     state = FitState(learner, {"w": torch.zeros(3)}, 2, history)
     save_state(tmp_path / "a.resume.pt", state, {"seed": 0, "labels": "x"})

@@ -12,7 +12,7 @@ from drkit.errors import InputError, first_few
 from drkit.models.networks import timm_name
 from drkit.models.weights.reading import SUFFIXES
 from drkit.models.weights.repository import MissingFileError, Repository
-from drkit.records.runs import Run, find_run, read_run_record
+from drkit.records.runs import Run, find_run, networks_in, read_run_record
 
 File = TypeVar("File", bound=PurePath)
 
@@ -30,8 +30,8 @@ def find_weights(path: Path, architecture: str) -> Path:
         architecture: timm's name of the backbone, without a tag.
 
     Raises:
-        InputError: no such file; none or several of the backbone's in a folder; a run of several folds or an unfinished
-            one.
+        InputError: no such file; none or several of the backbone's in a folder; a run of several networks or an
+            unfinished one.
     """
     if path.is_dir():
         return _pick_in_folder(path, timm_name(architecture))
@@ -52,10 +52,12 @@ def run_of(path: Path) -> Run | None:
 
 
 def _checkpoint_of(run: Run, typed: Path) -> Path:
-    folds = read_run_record(run)["folds"]
-    if folds:
-        files = [run.checkpoint(fold) for fold in range(folds)]
-        raise InputError(f"{typed} is a run of {folds} folds: as weights, name one of them: {first_few(files, 10)}")
+    networks = networks_in(read_run_record(run))
+    if len(networks) > 1:
+        files = [run.checkpoint(network) for network in networks]
+        raise InputError(
+            f"{typed} is a run of {len(networks)} networks: as weights, name one of them: {first_few(files, 10)}"
+        )
     if not run.checkpoint().is_file():
         raise InputError(f"{run.checkpoint()} does not exist, though {run.record} names it: restore it, or train again")
     return run.checkpoint()

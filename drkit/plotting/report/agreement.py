@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from drkit.agreement import Agreement, measure_agreement, with_interval
-from drkit.comparison import Comparison, compare_cases, tabulate_comparisons
+from drkit.comparison import Comparison, compare_cases, measure_seeds, tabulate_comparisons
 from drkit.errors import InputError
 from drkit.plotting.calibration import QUESTIONS, measure_calibration
 from drkit.plotting.confusion import draw_confusion
@@ -18,7 +18,7 @@ from drkit.plotting.roc import draw_screening
 from drkit.plotting.scores import draw_scores
 from drkit.plotting.screening import Screening, measure_screening
 from drkit.plotting.selection import Drawn, narrow_to_shared, panel_title, shared_title
-from drkit.readings import common_reading
+from drkit.readings import common_reading, read_seed_cases
 from drkit.reporting import Table
 from drkit.talk import warn
 
@@ -31,7 +31,7 @@ def tell_agreement(sources: Sequence[Source], config: PictureConfig) -> list[Sec
     """All that is measured against reference grades."""
     runs = [source.drawn for source in sources if source.drawn]
     found = [_measure(run, config) for run in runs]
-    blocks: list[Block] = [Grid(_tabulate(runs, found)), *_tell_datasets(runs, config), *_remark(sources)]
+    blocks: list[Block] = [Grid(_tabulate(runs, found)), *_tell_datasets(runs, config), *_remark(sources, config)]
     blocks.append(Pictures([_draw_forest(runs, found)]))
     if len(runs) > 1:
         blocks += _compare_all(runs, config)
@@ -80,14 +80,21 @@ def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _remark(sources: Sequence[Source]) -> list[Block]:
+def _remark(sources: Sequence[Source], config: PictureConfig) -> list[Block]:
     """What must be known to read the figures rightly."""
     remarks: list[Block] = []
     for source in sources:
         meta = source.predictions.meta
         if source.drawn is None:
             remarks.append(Paragraph(f"{source.name} is not scored: {source.reason}", "warning"))
-        elif (source.drawn.predictions.rows["split"] == meta.chosen_on).any():
+            continue
+        drawn = source.drawn
+        seeds = measure_seeds(
+            drawn.predictions, drawn.reference, drawn.by, num_resamples=config.resamples, seed=config.seed
+        )
+        if seeds:
+            remarks.append(Paragraph(f"{source.name}: {seeds}.", "quiet"))
+        if (source.drawn.predictions.rows["split"] == meta.chosen_on).any():
             flattered = f"{source.name} was chosen on {meta.chosen_on}: the choice flatters its agreement there."
             remarks.append(Paragraph(flattered, "warning"))
     return remarks
@@ -121,7 +128,7 @@ def _compare(first: Drawn, other: Drawn, config: PictureConfig) -> Comparison | 
         return f"{other.name} is not compared with {first.name}: their reference grades are not the same."
     names, num_photographs = (first.name, other.name), len(before.reference)
     return compare_cases(
-        names, before.cases, after.cases,
+        names, *(read_seed_cases(each.predictions, each.reference, each.by) for each in (before, after)),
         num_photographs=num_photographs, by=by, num_resamples=config.resamples, seed=config.seed,
     )  # fmt: skip
 

@@ -25,6 +25,7 @@ TOLD_OPTIONS = (
     "augment",
     "freeze",
     "folds",
+    "seeds",
 )
 _PLAIN_WEIGHTS = ("imagenet", "none")
 
@@ -73,7 +74,8 @@ def infer_task(options: Mapping[str, Any]) -> str:
 
 def _describe_run(source: Source) -> tuple[str, ...]:
     options, meta = source.options, source.predictions.meta
-    told = [_tell_option(name, options[name]) for name in TOLD_OPTIONS[1:] if options.get(name)]
+    stated = {name: options.get(name) for name in TOLD_OPTIONS[1:] if (name, options.get(name)) != ("seeds", 1)}
+    told = [_tell_option(name, value) for name, value in stated.items() if value]
     epochs = source.record.get("epoch")
     kept = ", ".join(map(str, epochs)) if isinstance(epochs, list) else str(epochs)
     grades = f"{meta.target}, by {meta.decision.replace('_', ' ')}"

@@ -33,8 +33,8 @@ def make_header(backbone: str, *, unshared: bool = False) -> CheckpointHeader:
     )
     values = {
         "bank_side": 64, "steps": (), "mean": (0.5,) * 3, "std": (0.5,) * 3, "sigma": 0.5, "decision": "round",
-        "cut_points": None, "target": "eye", "fold": None, "folds": 0, "tta": False, "chosen_on": "last", "epoch": 1,
-        "labels_sha256": "0" * 64, "provenance": {},
+        "cut_points": None, "target": "eye", "fold": None, "folds": 0, "seed": None, "tta": False,
+        "chosen_on": "last", "epoch": 1, "labels_sha256": "0" * 64, "provenance": {},
     }  # fmt: skip
     return CheckpointHeader(architecture=architecture, **values)
 

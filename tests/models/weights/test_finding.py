@@ -18,8 +18,8 @@ def _touch(folder: Path, *names: str) -> Path:
     return folder
 
 
-def _finish(stem: Path, folds: int) -> None:
-    record = {"schema_version": 1, "trained_on_photographs": [], "folds": folds}
+def _finish(stem: Path, folds: int, seeds: tuple[int, ...] = ()) -> None:
+    record = {"schema_version": 1, "trained_on_photographs": [], "folds": folds, "seeds": seeds}
     stem.with_name(f"{stem.name}.json").write_text(json.dumps(record))
 
 
@@ -80,12 +80,23 @@ def test_a_run_is_named_by_its_stem_or_any_of_its_files(tmp_path: Path, ending: 
 def test_a_run_with_folds_is_named_by_one_of_them(tmp_path: Path, ending: str) -> None:
     _touch(tmp_path, "cv.fold0.safetensors", "cv.fold1.safetensors", "cv.parquet")
     _finish(tmp_path / "cv", 2)
-    with pytest.raises(InputError, match=r"a run of 2 folds.*cv\.fold0\.safetensors, .*cv\.fold1\.safetensors"):
+    with pytest.raises(InputError, match=r"a run of 2 networks.*cv\.fold0\.safetensors, .*cv\.fold1\.safetensors"):
         find_weights(tmp_path / f"cv{ending}", "resnet18")
     assert find_weights(tmp_path / "cv.fold1.safetensors", "resnet18").name == "cv.fold1.safetensors"
     run = run_of(tmp_path / "cv.fold1.safetensors")
     assert run is not None
     assert run.stem == tmp_path / "cv"
+
+
+def test_a_run_with_seeds_is_named_by_one_of_them(tmp_path: Path) -> None:
+    _touch(tmp_path, "s.seed0.safetensors", "s.seed1.safetensors", "s.parquet")
+    _finish(tmp_path / "s", 0, (0, 1))
+    with pytest.raises(InputError, match=r"a run of 2 networks.*s\.seed0\.safetensors, .*s\.seed1\.safetensors"):
+        find_weights(tmp_path / "s", "resnet18")
+    assert find_weights(tmp_path / "s.seed1.safetensors", "resnet18").name == "s.seed1.safetensors"
+    run = run_of(tmp_path / "s.seed1.safetensors")
+    assert run is not None
+    assert run.stem == tmp_path / "s"
 
 
 @pytest.mark.parametrize("ending", ["", ".resume.pt"])
