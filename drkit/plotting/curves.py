@@ -23,10 +23,11 @@ MEASURES = {
     "learning_rate": "learning rate",
 }
 FITTED = "train"  # the rows the weights are fitted on
-LINES: dict[str, Literal["-", "--", ":"]] = {"train": "--", "inner": ":", "val": "-"}
+LINES: dict[str, Literal["-", "--", ":", "-."]] = {"train": "--", "inner": ":", "held-out": "-.", "val": "-"}
 TOLD = {
     "train": "train (augmented, while learning)",
     "inner": "inner (training patients set aside)",
+    "held-out": "held out (the fold's own patients)",
     "val": "val",
 }
 FEW_EPOCHS = 15  # up to this many, each epoch has its point
@@ -120,8 +121,8 @@ def _ring_kept(axes: Axes, course: Course, measure: str, colour: str) -> None:
 
 
 def held_out_split(rows: pd.DataFrame) -> str | None:
-    """The split that tells how well the run does: val where there is one, else inner, else None."""
-    return next((split for split in ("val", "inner") if (rows["split"] == split).any()), None)
+    """The split that tells how well the run does: val, else what the fold holds out, else inner, else None."""
+    return next((split for split in ("val", "held-out", "inner") if (rows["split"] == split).any()), None)
 
 
 def _legend(courses: Mapping[str, Course]) -> list[Artist]:

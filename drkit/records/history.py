@@ -16,7 +16,7 @@ class EpochFigures:
 
     Args:
         epoch: From 1.
-        split: train (while training: augmented, with dropout), inner, or val.
+        split: train (while training: augmented, with dropout), inner, held-out (the fold's own patients), or val.
         fold: Cross-validation part, None without.
         seed: The network was trained with, None in a run of one seed.
         loss: Mean over the photographs.

@@ -37,6 +37,18 @@ def test_networks_are_thin_and_their_mean_is_thick(course, folds: int, seeds: tu
     assert np.allclose(thick[1].get_ydata(), mean)
 
 
+@pytest.mark.parametrize("held_out", [("held-out",), ("inner", "held-out"), ("inner", "held-out", "val")])
+def test_a_run_of_folds_is_drawn_with_what_each_fold_holds_out(course, held_out: tuple[str, ...]) -> None:
+    run = course(epochs=4, folds=2, held_out=held_out)
+    figure = draw_curves({"a": run}, ["accuracy"])
+    rings = [line for line in figure.axes[0].lines if line.get_fillstyle() == "none" and len(line.get_xdata()) == 1]
+    judged = run.rows[(run.rows["split"] == held_out[-1]) & (run.rows["epoch"] == 3)]["accuracy"]
+    assert sorted(line.get_ydata()[0] for line in rings) == pytest.approx(sorted(judged))
+    told = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert any(text.startswith("held out") for text in told)
+    assert len(draw_epochs({"a": run}, ["accuracy"]).axes[0].collections) == 2
+
+
 def test_the_learning_rate_has_one_line_a_run(course) -> None:
     axes = draw_curves({"a": course(), "b": course(epochs=3)}, ["learning_rate"]).axes[0]
     assert [len(line.get_xdata()) for line in axes.lines] == [5, 3]
