@@ -85,9 +85,9 @@ def find_trained_photographs(rows: pd.DataFrame, originals: Mapping[str, str], g
         graded: A run's predictions.
     """
     predicted = graded.predictions.rows
-    held_out = set(predicted["image_id"][predicted["fold"].notna()])
+    held_out = _ids_in(graded.predictions, rows).isin(predicted["image_id"][predicted["fold"].notna()]).tolist()
     for position, row in enumerate(rows.itertuples()):
-        if pd.isna(row.path) or row.split == "train" or row.image_id in held_out:
+        if pd.isna(row.path) or row.split == "train" or held_out[position]:
             continue
         if originals[row.path] in graded.trained_on:
             sentence = f"{graded.path} was trained on {row.image_id}, of split {row.split} in {row.source}"
@@ -99,16 +99,16 @@ def find_contradicting_files(files: Sequence[Graded], rows: pd.DataFrame | None)
 
     Args:
         files: Predictions.
-        rows: A roll, or None. A data set counts for a file only if it holds nearly all of the file's ids.
+        rows: A roll, or None. A data set counts for a file only if it holds nearly all of the file's ids, of a file
+            on several data sets all that are of this one. That it calls train what a run has held out is no
+            contradiction: so val and test come about where a data set has none.
     """
     tables = [_statements(graded.predictions.rows, str(graded.path)) for graded in files]
-    for source, part in [] if rows is None else rows.groupby("source", sort=False):
-        ids = set(part["image_id"])
-        if any(graded.predictions.rows["image_id"].isin(ids).mean() >= _SAME_DATA for graded in files):
-            tables.append(_statements(part, str(source)))
+    for graded in files if rows is not None else ():
+        tables += _data_set_statements(rows, graded.predictions)
     if not files or len(tables) < 2:
         return
-    stated = pd.concat(tables, ignore_index=True)
+    stated = pd.concat(tables, ignore_index=True).drop_duplicates()
     several = stated.groupby(["image_id", "what"], sort=False)["says"].transform("nunique") > 1
     for (name, what), rivals in stated[several].groupby(["image_id", "what"], sort=False):
         listed = first_few(
@@ -116,6 +116,33 @@ def find_contradicting_files(files: Sequence[Graded], rows: pd.DataFrame | None)
         )
         kind = "contradicting-splits" if what == "split" else "contradicting-references"
         yield make_finding(kind, f"{name}: {what} {listed}", (str(name),), (), rivals["source"])
+
+
+def _data_set_statements(rows: pd.DataFrame, predictions: Predictions) -> Iterator[pd.DataFrame]:
+    """What the data sets of a roll say of the photographs in a file, under their ids there."""
+    ids = _ids_in(predictions, rows)
+    names = predictions.dataset_names().fillna("")
+    for source, part in rows.groupby("source", sort=False):
+        known = ids[part.index].dropna()
+        of_this = (names == Path(part["root"].iloc[0]).name) | (names == "")
+        if of_this.any() and predictions.rows["image_id"][of_this].isin(known).mean() >= _SAME_DATA:
+            told = _statements(part.loc[known.index].assign(image_id=known), str(source))
+            yield told[(told["what"] != "split") | (told["says"] != "train")]
+
+
+def _ids_in(predictions: Predictions, rows: pd.DataFrame) -> pd.Series:
+    """Under which id a file knows each photograph of a roll (N,); null where it is of a data set that is not there.
+
+    A file on several data sets puts a data set's name in front of ids that stand in others, too.
+    """
+    names = predictions.dataset_names()
+    if names.isna().all():
+        return rows["image_id"]
+    known = pd.Series(names.to_numpy(), index=predictions.rows["image_id"])
+    own = rows["root"].map(lambda root: Path(root).name).astype("string")
+    told = rows["image_id"].where(rows["image_id"].map(known).eq(own).fillna(False).astype(bool))
+    prefixed = own + "-" + rows["image_id"]
+    return told.mask(prefixed.isin(known.index), prefixed)
 
 
 def _statements(rows: pd.DataFrame, source: str) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from drkit.auditing.roll import call_the_roll
 from drkit.duplicates.looking import look_at_all
 from drkit.errors import InputError
 from drkit.records.labels import Labels, build_rows
+from drkit.records.layouts import read_datasets
 from drkit.records.layouts.survey import survey_dataset
 from drkit.records.predictions import PredictionsMeta, build_predictions, write_predictions
 from drkit.records.provenance import sha256_file
@@ -101,6 +102,42 @@ def test_a_data_set_that_holds_the_ids_is_compared_and_another_is_not(tmp_path, 
     assert [finding.ids for finding in find_contradicting_files([odd], roll)] == [("1_l1",)]
     other = roll.assign(image_id=[*IDS[:1], "x", "y", "z"])
     assert list(find_contradicting_files([odd], other)) == []
+
+
+def test_a_split_that_a_run_has_held_out_of_train_is_no_contradiction(tmp_path, roll):
+    own = read_graded(predict(tmp_path / "own.parquet", splits=["val", "val", "train", "test"]))
+    found = list(find_contradicting_files([own], roll))
+    assert [(finding.kind, finding.ids) for finding in found] == [("contradicting-splits", ("3_l1",))]
+
+
+def test_several_data_sets_are_held_against_a_run_on_them_whatever_their_ids_are_there(tmp_path, fundus, save):
+    for name, seed in (("a", 0), ("b", 9)):
+        for number in range(3):
+            save(fundus(seed + number), tmp_path / name / f"{number}.jpg")
+        lines = [
+            f"{number},{grade},{split}" for number, (grade, split) in enumerate(((0, "train"), (1, "val"), (2, "test")))
+        ]
+        (tmp_path / name / "labels.csv").write_text("\n".join(["image,grade,split", *lines]))
+    both = [tmp_path / "a", tmp_path / "b"]
+    roll = call_the_roll([(path, survey_dataset(path)) for path in both])
+    labels = read_datasets(both)
+    assert labels.rows["image_id"].tolist() == ["a-0", "a-1", "a-2", "b-0", "b-1", "b-2"]
+    meta = PredictionsMeta("eye", "image", "rounding", None, ("train",), 2, "inner", "resnet18", None, None)
+    answers = {"probabilities": np.eye(5)[[0] * 6], "score": [0.0] * 6, "meta": meta, "name": "run"}
+    predictions = build_predictions(labels, **answers, fold=[0, 1, None, 0, 1, None])
+    write_predictions(predictions, tmp_path / "run.parquet")
+    hashes = [sha256_file(path) for path in labels.paths()]
+    graded = read_graded(record(tmp_path / "run.parquet", hashes))
+    assert list(find_contradicting_files([graded], roll)) == []
+    originals = hash_originals(roll, look_at_all(roll["path"].tolist()))
+    assert [finding.ids for finding in find_trained_photographs(roll, originals, graded)] == [("2",), ("2",)]
+
+    (tmp_path / "b" / "labels.csv").write_text("image,grade,split\n0,0,train\n1,3,val\n2,2,test\n")
+    for paths in (both, both[1:]):
+        changed = call_the_roll([(path, survey_dataset(path)) for path in paths])
+        (finding,) = find_contradicting_files([graded], changed)
+        assert (finding.kind, finding.ids) == ("contradicting-references", ("b-1",))
+        assert f"3 in {tmp_path / 'b'}" in finding.sentence
 
 
 def test_a_broken_record_is_refused(tmp_path):
