@@ -1,11 +1,12 @@
 """`drkit check`: an audit of data sets, runs and submissions."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from drkit.cli.options import Force
+from drkit.cli.options import Force, split_paths
 from drkit.reporting import Report
 
 EXAMPLES = (
@@ -16,12 +17,16 @@ EXAMPLES = (
 
 def check(
     paths: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
             metavar="PATH...",
-            help="Data sets in any layout (folders or CSVs), runs or predictions files, or a submission.",
+            help="Data sets in any layout (folders or CSVs), runs or predictions files, or a submission; by default the"
+            " data sets of DRKIT_DATA.",
         ),
-    ],
+    ] = None,
+    data: Annotated[
+        list[Path] | None, typer.Option(help="A data set, as a PATH; may be given several times.", show_default=False)
+    ] = None,
     sample: Annotated[
         Path | None,
         typer.Option(help="The competition's sample_submission.csv; every CSV given is then a submission."),
@@ -41,4 +46,5 @@ def check(
     """
     from drkit.recipes.check import CheckConfig, run_check
 
-    return run_check(paths, CheckConfig(sample, contact_sheet, force, workers))
+    named = [*(paths or ()), *(data or ())] or split_paths(os.environ.get("DRKIT_DATA", ""))
+    return run_check(named, CheckConfig(sample, contact_sheet, force, workers))

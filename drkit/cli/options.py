@@ -1,6 +1,7 @@
 """Options that several commands share, and the helper that turns a config into options."""
 
 import inspect
+import os
 from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
@@ -36,6 +37,11 @@ PreviewAugmentation = Annotated[
     Path | None, typer.Option(help="Only draw what --augment makes of a few photographs, into this picture.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check data set and options, print the plan, write nothing.")]
+
+
+def split_paths(joined: str) -> list[Path]:
+    """The paths in an environment variable, with the platform's separator between them."""
+    return [Path(path) for path in joined.split(os.pathsep) if path]
 
 
 def _list_backbones(pattern: str | None) -> None:

@@ -1,6 +1,7 @@
 """The audit as a whole."""
 
 import json
+import os
 from pathlib import Path
 from shutil import copy, copytree, ignore_patterns
 
@@ -147,3 +148,15 @@ def test_what_cannot_be_read_at_all_is_refused(tmp_path, monkeypatch, names, con
 def test_every_kind_is_explained_and_the_examples_name_the_command():
     assert all(kind.meaning and kind.severity in ("error", "warning", "note") for kind in KINDS.values())
     assert all(line.startswith("drkit check ") for line in EXAMPLES)
+
+
+def test_data_sets_may_be_named_as_options_or_in_the_environment(eyes, tmp_path, monkeypatch):
+    other = copytree(eyes, tmp_path / "other", ignore=ignore_patterns("lesions"))
+    monkeypatch.setenv("DRKIT_DATA", os.pathsep.join([str(eyes), str(other)]))
+    for report in (check([eyes, other]), check([eyes], data=[other]), check(data=[eyes, other]), check()):
+        assert report.inputs.data_sets == (eyes, other)
+        assert report.kinds["identical-across-data-sets"] > 0
+    assert check([other]).inputs.data_sets == (other,)
+    monkeypatch.delenv("DRKIT_DATA")
+    with pytest.raises(UsageError, match="nothing to audit"):
+        check()
