@@ -9,7 +9,7 @@ import typer
 
 from drkit.catalogue import FILTERS, Filter
 from drkit.cli import console
-from drkit.cli.options import DEFAULT_DATA, Data, Force
+from drkit.cli.options import DEFAULT_DATA, Data, DryRun, Force
 from drkit.errors import UsageError
 from drkit.reporting import Report, Table
 
@@ -63,6 +63,7 @@ def preprocess(
     ] = None,
     force: Force = False,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="Exit 0 although photographs failed.")] = False,
+    dry_run: DryRun = False,
     preview: Annotated[
         Path | None, typer.Option(help="Only draw a few photographs before and after every step, into this picture.")
     ] = None,
@@ -72,19 +73,31 @@ def preprocess(
 ) -> Report:
     """Crop, even out and sharpen photographs: steps in any order, with parameters.
 
-    Reads: a data set. Writes: OUT with labels.csv, images/ and manifest.json, which tells what became of every
-    photograph. An interrupted run goes on where it stopped; a finished one does nothing. All steps behind the last
-    that cuts or scales work on photographs of --size.
+    Reads: data sets. Writes: OUT with labels.csv, images/ and manifest.json, which tells what became of every
+    photograph; of several data sets, OUT/NAME of each. An interrupted run goes on where it stopped; a finished one does
+    nothing. All steps behind the last that cuts or scales work on photographs of --size.
     """
-    from drkit.recipes.preprocess import PreprocessConfig, run_preprocess, run_preview
+    from drkit.recipes.preprocess import (
+        PreprocessConfig,
+        plan_preprocess,
+        run_preprocess,
+        run_preprocess_each,
+        run_preview,
+    )
 
-    if len(data) > 1:
-        raise UsageError(f"--data was given {len(data)} times: preprocess one data set after another")
     config = PreprocessConfig(
         data[0], out or Path(), steps, size, format, workers, engine, scheduler, force=force, keep_going=keep_going
     )
     if preview is not None:
+        _check_one(data)
         return run_preview(config, preview)
     if out is None:
         raise UsageError("name the new data set's folder, as in: drkit preprocess cropped --steps circle-crop")
-    return run_preprocess(config)
+    if dry_run:
+        return plan_preprocess(data, config)
+    return run_preprocess(config) if len(data) == 1 else run_preprocess_each(data, config)
+
+
+def _check_one(data: list[Path]) -> None:
+    if len(data) > 1:
+        raise UsageError(f"--preview shows photographs of one data set: --data was given {len(data)} times")

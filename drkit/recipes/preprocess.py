@@ -19,7 +19,7 @@ from drkit.images.filters.steps import Step, parse_steps, plan_steps
 from drkit.records import manifest as records
 from drkit.records.atomic import check_name, check_writable, write_bytes
 from drkit.records.labels import Labels, write_labels
-from drkit.records.layouts import read_dataset
+from drkit.records.layouts import read_dataset, read_each
 from drkit.records.manifest import Manifest, PhotographRecord, Plan
 from drkit.records.provenance import sha256_bytes, sha256_file
 from drkit.reporting import Table
@@ -95,6 +95,71 @@ class PreprocessReport:
 
 
 @dataclass(frozen=True)
+class PreprocessReports:
+    """What was done to several data sets.
+
+    Args:
+        datasets: One a data set, in the order given.
+    """
+
+    datasets: tuple[PreprocessReport, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """The worst of them."""
+        return max(report.exit_code for report in self.datasets)
+
+    def story(self) -> Iterator[str | Table]:
+        """Each outcome, for people."""
+        for report in self.datasets:
+            yield from report.story()
+
+
+@dataclass(frozen=True)
+class PlannedSet:
+    """What would be done to a data set.
+
+    Args:
+        name: Its folder's.
+        layout: As which it was read.
+        photographs: How many it has.
+        done: Steps they have been through.
+        new_steps: Steps they would go through.
+        out: The new data set's folder.
+        state: `new`; `unfinished`, to go on where it stopped; `finished`, nothing to do; or `replaced`.
+    """
+
+    name: str
+    layout: str
+    photographs: int
+    done: tuple[str, ...]
+    new_steps: tuple[str, ...]
+    out: Path
+    state: str
+
+
+@dataclass(frozen=True)
+class PreprocessPlan:
+    """What would be done, told before it is done.
+
+    Args:
+        datasets: A row a data set, in the order given.
+    """
+
+    datasets: tuple[PlannedSet, ...]
+
+    def story(self) -> Iterator[str | Table]:
+        """The plan, for people."""
+        columns = ("data set", "layout", "photographs", "steps before", "new steps", "written to", "state")
+        rows = [
+            (each.name, each.layout, str(each.photographs), ",".join(each.done) or "none", ",".join(each.new_steps),
+             str(each.out), each.state)
+            for each in self.datasets
+        ]  # fmt: skip
+        yield Table("data sets", columns, rows)
+
+
+@dataclass(frozen=True)
 class PreviewReport:
     """What a contact sheet shows.
 
@@ -124,16 +189,78 @@ def run_preprocess(config: PreprocessConfig) -> PreprocessReport:
         OutputExistsError: `out` holds something else, or the outcome of another plan.
         Interrupted: stopped by the user.
     """
+    return _carry_out(_prepare(config, read_dataset(config.data)))
+
+
+def run_preprocess_each(data: Sequence[Path], config: PreprocessConfig) -> PreprocessReports:
+    """Send several data sets through the steps, each into a folder of its name below `out`.
+
+    All are read and checked before the first photograph is processed.
+
+    Raises:
+        UsageError: a data set is named twice, or as `run_preprocess`.
+        InputError, OutputExistsError, Interrupted: as `run_preprocess`.
+    """
+    return PreprocessReports(tuple(map(_carry_out, _prepare_each(data, config).values())))
+
+
+def plan_preprocess(data: Sequence[Path], config: PreprocessConfig) -> PreprocessPlan:
+    """Say what `run_preprocess`, or of several data sets `run_preprocess_each`, would do; write nothing.
+
+    Raises:
+        DrkitError: what they would refuse.
+    """
+    jobs = _prepare_each(data, config)
+    return PreprocessPlan(tuple(_describe(name, job) for name, job in jobs.items()))
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A data set that is to go through its steps."""
+
+    config: PreprocessConfig
+    labels: Labels
+    earlier: Manifest | None
+    plan: Plan
+    finished: Manifest | None
+
+
+def _prepare_each(data: Sequence[Path], config: PreprocessConfig) -> dict[str, _Job]:
+    """The jobs, by the data sets' names."""
+    parts = read_each(data)
+    outs = {name: config.out / name if len(parts) > 1 else config.out for name in parts}
+    configs = {name: replace(config, data=path, out=outs[name]) for name, path in zip(parts, data, strict=True)}
+    return {name: _prepare(configs[name], labels) for name, labels in parts.items()}
+
+
+def _prepare(config: PreprocessConfig, labels: Labels) -> _Job:
+    """Plan, and check that it can be carried out; nothing is changed."""
     _check_options(config)
     steps = plan_steps(parse_steps(config.steps), config.size, DEFAULT_SIZE)
-    labels = read_dataset(config.data)
     _check_place(config, labels)
     earlier = records.read_manifest(labels.root)
     plan = _make_plan(labels, steps, earlier, config)
-    finished = _settle(config, plan)
-    if finished:
-        return _report(config, finished, done_before=len(finished.photographs))
-    _check_room(config, len(labels))
+    finished = _find_finished(config, plan)
+    if not finished:
+        _check_room(config, len(labels))
+    return _Job(config, labels, earlier, plan, finished)
+
+
+def _describe(name: str, job: _Job) -> PlannedSet:
+    out = job.config.out
+    is_there = out.is_dir() and records.is_preprocessed(out)
+    state = "finished" if job.finished else "new" if not is_there else "replaced" if job.config.force else "unfinished"
+    done = job.earlier.steps if job.earlier else ()
+    return PlannedSet(name, job.labels.layout, len(job.labels), done, job.plan.new_steps, out, state)
+
+
+def _carry_out(job: _Job) -> PreprocessReport:
+    config, labels, earlier, plan = job.config, job.labels, job.earlier, job.plan
+    if job.finished:
+        records.drop_plan(config.out)
+        return _report(config, job.finished, done_before=len(job.finished.photographs))
+    if config.force and config.out.is_dir():
+        records.clear(config.out)
     done = _begin(config.out, plan)
     tasks = [task for task in _tasks(labels, plan, earlier, config.out) if task.image_id not in done]
     before = len(done)
@@ -211,8 +338,8 @@ def _hash(path: Path) -> str:
         return ""
 
 
-def _settle(config: PreprocessConfig, plan: Plan) -> Manifest | None:
-    """Make way for the plan; the manifest where it is fulfilled already.
+def _find_finished(config: PreprocessConfig, plan: Plan) -> Manifest | None:
+    """The manifest where the plan is fulfilled already and not to be done again.
 
     Raises:
         OutputExistsError: the folder holds something else.
@@ -226,13 +353,11 @@ def _settle(config: PreprocessConfig, plan: Plan) -> Manifest | None:
             " (--force replaces only what preprocess made)"
         )
     if config.force:
-        records.clear(out)
         return None
     finished, begun = records.read_manifest(out), records.read_plan(out)
     if finished:
         _check_same(out, plan, finished.plan_sha256, finished.steps)
         _check_all_there(out, finished)
-        records.drop_plan(out)
     elif begun:
         _check_same(out, plan, begun.sha256, begun.steps)
     return finished

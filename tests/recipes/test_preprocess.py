@@ -15,7 +15,13 @@ from drkit.data import filtering
 from drkit.errors import InputError, Interrupted, OutputExistsError, UsageError
 from drkit.images.files import read_photograph
 from drkit.images.filters import apply_steps
-from drkit.recipes.preprocess import PreprocessConfig, run_preprocess, run_preview
+from drkit.recipes.preprocess import (
+    PreprocessConfig,
+    plan_preprocess,
+    run_preprocess,
+    run_preprocess_each,
+    run_preview,
+)
 from drkit.recipes.synth import SynthConfig, run_synth
 from drkit.records.layouts import read_dataset
 from drkit.records.manifest import read_manifest, read_source_hashes, read_steps
@@ -347,3 +353,44 @@ def test_long_names_are_written_and_read_back(eyes: Path, tmp_path: Path) -> Non
     after = read_dataset(tmp_path / "out")
     assert sorted(after.rows["image_id"]) == sorted(names)
     assert all(path.is_file() for path in after.paths())
+
+
+def test_several_data_sets_go_each_into_a_folder_of_its_own(
+    eyes: Path, config: PreprocessConfig, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    run_preprocess(replace(config, out=other, steps="green"))
+    out, data = tmp_path / "both", [eyes, other]
+    config = replace(config, out=out)
+    plan = plan_preprocess(data, config)
+    assert [(each.name, each.layout, each.state) for each in plan.datasets] == [
+        ("DeepDRiD", "deepdrid-course", "new"), ("other", "drkit", "new"),
+    ]  # fmt: skip
+    assert [each.out for each in plan.datasets] == [out / "DeepDRiD", out / "other"]
+    assert [each.done for each in plan.datasets] == [(), read_steps(other)]
+    assert not out.exists()
+    reports = run_preprocess_each(data, config).datasets
+    assert [sum(report.photographs.values()) for report in reports] == [20, 20]
+    assert read_steps(out / "other") == (*read_steps(other), *plan.datasets[1].new_steps)
+    assert [each.state for each in plan_preprocess(data, config).datasets] == ["finished"] * 2
+    assert [each.state for each in plan_preprocess(data, replace(config, force=True)).datasets] == ["replaced"] * 2
+    assert len(read_manifest(out / "other").photographs) == 20
+    again = run_preprocess_each(data, config).datasets
+    assert [report.done_before for report in again] == [20, 20]
+    alone = run_preprocess(replace(config, out=tmp_path / "alone"))
+    assert (alone.out / "manifest.json").read_bytes() == (out / "DeepDRiD" / "manifest.json").read_bytes()
+
+
+def test_a_refusal_of_one_data_set_comes_before_any_work_on_another(
+    eyes: Path, config: PreprocessConfig, tmp_path: Path
+) -> None:
+    other, out = tmp_path / "other", tmp_path / "both"
+    run_preprocess(replace(config, out=other, steps="green"))
+    (out / "other").mkdir(parents=True)
+    (out / "other" / "mine.txt").write_text("keep")
+    for planning in (plan_preprocess, run_preprocess_each):
+        with pytest.raises(OutputExistsError, match="was not made by drkit preprocess"):
+            planning([eyes, other], replace(config, out=out))
+        with pytest.raises(UsageError, match="are the same data set"):
+            planning([eyes, eyes], replace(config, out=out))
+    assert [path.name for path in out.iterdir()] == ["other"]

@@ -29,12 +29,20 @@ def read_datasets(paths: Sequence[Path]) -> Labels:
         UsageError: a data set is named twice.
         InputError: as `read_dataset`.
     """
+    parts = read_each(paths)
+    return join_labels(parts) if len(parts) > 1 else next(iter(parts.values()))
+
+
+def read_each(paths: Sequence[Path]) -> dict[str, Labels]:
+    """Read data sets, each for itself, by name.
+
+    Raises:
+        UsageError: a data set is named twice.
+        InputError: as `read_dataset`.
+    """
     parts = [read_dataset(path) for path in paths]
-    if len(parts) == 1:
-        return parts[0]
     _check_named_once(paths, parts)
-    names = name_folders([labels.root for labels in parts])
-    return join_labels(dict(zip(names, parts, strict=True)))
+    return dict(zip(name_folders([labels.root for labels in parts]), parts, strict=True))
 
 
 def join_labels(parts: Mapping[str, Labels]) -> Labels:
