@@ -73,7 +73,9 @@ class Trees:
             InputError: it was fitted with embeddings, and they are not given.
         """
         if self.components and not features.embeddings:
-            raise InputError("this ensemble was fitted with embeddings, and the predictions carry none")
+            raise InputError(
+                "this ensemble was fitted with embeddings, and the predictions keep none: grade with --embeddings"
+            )
         score = features.scores.mean(1)
         if self.model:
             import lightgbm

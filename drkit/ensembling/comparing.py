@@ -29,7 +29,7 @@ METHODS: Mapping[str, Method] = {
     "stack": Stack(),
     "boost, trees": Boost("lightgbm"),
     "boost, AdaBoost": Boost("adaboost"),
-    "bag of stacks": Bag(Stack(), bags=10),
+    "bag of stacks": Bag(Stack()),
 }
 
 

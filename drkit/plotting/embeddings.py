@@ -64,7 +64,10 @@ def lay_out(features: NDArray[np.float32], layout: Layout, seed: int = 0) -> Pla
 def _draw_run(axes: Axes, run: Drawn, layout: Layout, seed: int) -> None:
     features = run.predictions.embeddings()
     if features is None:
-        raise InputError(f"{run.name} keeps no embeddings: its file has no column 'embedding'")
+        raise InputError(
+            f"{run.name} keeps no embeddings: drkit predict RUN --data PATH --embeddings writes predictions that do"
+            " (of an ensemble, draw the members)"
+        )
     if len(features) < 3:
         raise InputError(f"{run.name}: {len(features)} photographs are too few to lay out on a plane")
     rows = _draw_rows(len(features), run.name, seed)

@@ -25,6 +25,18 @@ from drkit.records.predictions import Predictions, write_predictions
 from drkit.reporting import Table, as_json
 from drkit.talk import warn
 
+# How a grade came about, in words: by votes, or from the mean.
+VOTES = {
+    "hard": "the grade most members give, ties by the mean score",
+    "median": "the middle of the members' grades, between two by the mean score",
+    "adaboost": "the grade with most votes, members weighted",
+}
+DECISIONS = {
+    "argmax": "the most probable grade",
+    "median": "the median grade of the probabilities",
+    "rounding": "rounding the score",
+}
+
 
 @dataclass(frozen=True)
 class EnsembleReport:
@@ -74,8 +86,14 @@ class EnsembleReport:
         if self.nested:
             yield _agreement_table(self.nested, self.naive)
         yield from self.remarks
-        yield f"decided by {_tell_decision(self.decision, self.cut_points)}"
+        yield f"decided by {self._tell_decision()}"
         yield f"wrote {self.predictions} and {self.ensemble}"
+
+    def _tell_decision(self) -> str:
+        if self.cut_points is not None:
+            return f"cut points {', '.join(f'{point:.2f}' for point in self.cut_points)}"
+        method = self.settings.get("of", self.settings)  # bags vote as what they are made of
+        return VOTES.get(method.get("how") or method.get("learner"), DECISIONS[self.decision])
 
 
 def run_ensemble(files: Sequence[Path], method: Method, config: EnsembleConfig) -> EnsembleReport:
@@ -208,9 +226,3 @@ def _agreement_row(name: str, found: Agreement) -> tuple[str, str, str, str]:
         with_interval(found.plain_kappa, found.plain_kappa_interval) + f", {found.band}",
         f"{found.accuracy:.3f}",
     )
-
-
-def _tell_decision(decision: str, cut_points: tuple[float, ...] | None) -> str:
-    if cut_points is None:
-        return decision
-    return f"cut points {', '.join(f'{point:.2f}' for point in cut_points)}"

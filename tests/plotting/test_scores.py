@@ -106,5 +106,5 @@ def test_every_photograph_is_a_point_of_its_grade(cohort) -> None:
 def test_predictions_without_embeddings_are_refused(cohort) -> None:
     run = cohort("bare")
     del run.predictions.rows["embedding"]
-    with pytest.raises(InputError, match="bare keeps no embeddings"):
+    with pytest.raises(InputError, match="bare keeps no embeddings: drkit predict RUN --data PATH --embeddings"):
         draw_embeddings([run])

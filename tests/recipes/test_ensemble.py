@@ -17,6 +17,7 @@ from drkit.decisions import normal_probabilities
 from drkit.ensembling.applying import predict_ensemble
 from drkit.ensembling.bag import Bag
 from drkit.ensembling.boost import Boost
+from drkit.ensembling.comparing import METHODS as METHODS_COMPARED
 from drkit.ensembling.config import CompareConfig, EnsembleConfig
 from drkit.ensembling.saving import is_ensemble, read_ensemble
 from drkit.ensembling.stack import Stack
@@ -318,6 +319,36 @@ def test_compare_draws_and_tells(runs: Path, monkeypatch: pytest.MonkeyPatch) ->
     refused = _invoke(*arguments, "--out", out)
     assert refused.exit_code == 2
     assert "exists already" in refused.stderr
+
+
+def test_compare_gives_each_method_the_figure_of_its_own_command(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = {"stack": Stack("ridge", 1.0), "bag of stacks": Bag(Stack("ridge", 1.0))}
+    assert METHODS_COMPARED["bag of stacks"] == Bag(Stack())  # as `drkit ensemble bag` does
+    monkeypatch.setattr(
+        "drkit.ensembling.comparing.METHODS", {**METHODS_COMPARED, **quick, "boost, trees": Boost(rounds=5)}
+    )
+    files, out = sorted(runs.glob("*.parquet")), runs / "compare.png"
+    report = run_compare(files, CompareConfig(folds=3, resamples=100, out=out))
+    compared = {item.name: item.nested.quadratic_weighted_kappa for item in report.contenders}
+    for name, method in (("vote, majority", Vote("hard")), ("weight, kappa", Weight("kappa")), *quick.items()):
+        own = run_ensemble(files, method, replace(QUICK, out=runs / "own.parquet", force=True))
+        assert own.nested.quadratic_weighted_kappa == compared[name]
+
+
+@pytest.mark.parametrize(
+    ("method", "told"),
+    [
+        (Vote("hard"), "decided by the grade most members give, ties by the mean score"),
+        (Vote("median"), "decided by the middle of the members' grades"),
+        (Vote("soft"), "decided by rounding the score"),
+        (Boost("adaboost"), "decided by the grade with most votes, members weighted"),
+        (Bag(Vote("hard"), 2), "decided by the grade most members give"),
+        (Stack("ridge", 1.0), "decided by cut points 0."),
+    ],
+)
+def test_how_a_grade_came_about_is_told_in_words(runs: Path, method, told: str) -> None:
+    report = run_ensemble(sorted(runs.glob("*.parquet")), method, replace(QUICK, out=runs / "out.parquet"))
+    assert any(str(part).startswith(told) for part in report.story())
 
 
 def test_a_mistake_is_one_line(runs: Path) -> None:
