@@ -1,7 +1,10 @@
 """The documentation keeps up with the program."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,6 +44,36 @@ def test_every_command_line_parses(page: Path) -> None:
         shown = CliRunner().invoke(program.app, [*name.split(), "--help"], env={"COLUMNS": "200"}).output
         options = [word.split("=")[0] for word in words[depth:] if word.startswith("--")]
         assert [option for option in options if option not in shown] == [], line
+
+
+SHIM = """#!/usr/bin/env bash
+# drkit, with less to do: the last of two equal options counts.
+case $1 in
+    synth) set -- "$@" --patients 12 --size 64 ;;
+    finetune) set -- "$@" --size 64 --epochs 1 --weights none --backbone test_efficientnet ;;
+esac
+exec {python} -m drkit "$@"
+"""
+
+
+def test_the_readmes_chain_runs_as_it_stands(tmp_path: Path) -> None:
+    """Under `set -euo pipefail`."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    chain = re.search(r"## The way of a photograph\n\n```sh\n(.*?)```", readme, flags=re.DOTALL)
+    assert chain
+    shim = tmp_path / "bin" / "drkit"
+    shim.parent.mkdir()
+    shim.write_text(SHIM.format(python=sys.executable))
+    shim.chmod(0o755)
+    settings = os.environ | {"PATH": f"{shim.parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    for lines in (chain[1], chain[1].split("\n")[0]):  # the data set may be there
+        done = subprocess.run(
+            ["bash", "-c", f"set -euo pipefail\n{lines}"],
+            cwd=tmp_path, env=settings, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    written = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")}
+    assert {"runs/first.parquet", "curves.png", "predictions/first.parquet", "submission.csv"} <= written
 
 
 def test_every_layout_is_described() -> None:

@@ -11,7 +11,9 @@ from drkit.records.layouts.survey import Flaw
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
-FAILING: tuple[Severity, ...] = ("error", "warning")  # with these `drkit check` ends with exit code 1
+FailOn = Literal["error", "warning", "never"]
+# With these `drkit check` ends with exit code 1.
+FAILING: Mapping[FailOn, tuple[Severity, ...]] = {"error": ("error",), "warning": ("error", "warning"), "never": ()}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -34,17 +34,22 @@ def check(
     contact_sheet: Annotated[
         Path | None, typer.Option(help="Picture (.png) of the duplicates, side by side with ids and grades.")
     ] = None,
+    fail_on: Annotated[
+        Literal["error", "warning", "never"],
+        typer.Option(help="What makes the exit code 1: errors; errors and warnings; nothing, for a script to go on."),
+    ] = "warning",
     force: Force = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads that look at photographs.")] = None,
 ) -> Report:
     """Find what spoils results: duplicates, leaks, contradicting grades, broken photographs and tables.
 
     Several data sets are also held against each other, and runs against the data sets' val and test photographs.
-    Exit code 1 with findings of severity error or warning, 0 with notes alone, 2 where nothing can be read.
+    Exit code 1 with findings of severity error or warning (see --fail-on), 0 with notes alone, 2 where nothing can be
+    read.
 
     Reads: data sets, predictions (.parquet) and runs' .json, a submission and SAMPLE. Writes: CONTACT_SHEET.
     """
     from drkit.recipes.check import CheckConfig, run_check
 
     named = [*(paths or ()), *(data or ())] or split_paths(os.environ.get("DRKIT_DATA", ""))
-    return run_check(named, CheckConfig(sample, contact_sheet, force, workers))
+    return run_check(named, CheckConfig(sample, contact_sheet, force, workers, fail_on))

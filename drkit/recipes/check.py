@@ -10,7 +10,7 @@ import pandas as pd
 from drkit.auditing.contact_sheet import MOST_PAIRS, draw_contact_sheet
 from drkit.auditing.contradictions import find_contradictions
 from drkit.auditing.duplicates import Copies, find_copies, find_copy_findings
-from drkit.auditing.findings import FAILING, KINDS, SEVERITIES, Finding, by_severity, finding_of_flaw
+from drkit.auditing.findings import FAILING, KINDS, SEVERITIES, FailOn, Finding, by_severity, finding_of_flaw
 from drkit.auditing.leaks import (
     Graded,
     find_contradicting_files,
@@ -45,12 +45,14 @@ class CheckConfig:
         contact_sheet: Where the duplicate pairs are drawn (.png); None: nowhere.
         force: Whether it may be overwritten.
         workers: Threads that look at photographs; None: one a processor.
+        fail_on: The mildest severity that makes the exit code 1.
     """
 
     sample: Path | None = None
     contact_sheet: Path | None = None
     force: bool = False
     workers: int | None = None
+    fail_on: FailOn = "warning"
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class CheckReport:
         kinds: Number of findings of each kind, worst first.
         findings: All, worst first.
         contact_sheet: Where the duplicate pairs were drawn, or None.
+        exit_code: 1 with findings of the severity that was to fail or a worse one.
     """
 
     inputs: Inputs
@@ -91,11 +94,7 @@ class CheckReport:
     kinds: dict[str, int]
     findings: tuple[Finding, ...]
     contact_sheet: Path | None
-
-    @property
-    def exit_code(self) -> int:
-        """1 with errors or warnings, 0 with notes alone or nothing."""
-        return int(any(self.severities[severity] for severity in FAILING))
+    exit_code: int
 
     def story(self) -> Iterator[str | Table]:
         """What was audited, then the first five findings of each kind, worst first."""
@@ -242,4 +241,5 @@ def _report(audit: _Audit, inputs: Inputs, config: CheckConfig) -> CheckReport:
         kinds=dict(Counter(finding.kind for finding in findings)),
         findings=findings,
         contact_sheet=config.contact_sheet,
+        exit_code=int(any(severities[severity] for severity in FAILING[config.fail_on])),
     )

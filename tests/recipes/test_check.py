@@ -5,12 +5,13 @@ import os
 from pathlib import Path
 from shutil import copy, copytree, ignore_patterns
 
+import numpy as np
 import pytest
 
 from drkit.auditing.findings import KINDS
 from drkit.cli.check import EXAMPLES, check
 from drkit.errors import InputError, OutputExistsError, UsageError
-from drkit.images.files import read_photograph
+from drkit.images.files import encode_photograph, read_photograph
 from drkit.recipes.check import CheckConfig, run_check, sort_inputs
 from drkit.records.comparisons import write_comparison
 from drkit.records.predictions import read_predictions, write_predictions
@@ -143,6 +144,21 @@ def test_what_cannot_be_read_at_all_is_refused(tmp_path, monkeypatch, names, con
     sheet, sample = (value and Path(value) for value in (config.contact_sheet, config.sample))
     with pytest.raises(error, match=sentence):
         run_check([Path(name) for name in names], CheckConfig(sample, sheet))
+
+
+@pytest.mark.parametrize(("fail_on", "expected"), [("error", (1, 0, 0)), ("warning", (1, 1, 0)), ("never", (0, 0, 0))])
+def test_what_fails_can_be_chosen(tmp_path, fail_on, expected):
+    photograph = encode_photograph(np.random.default_rng(0).integers(0, 255, (300, 300, 3), np.uint8), ".png")
+    tables = {"error": ["a,9"], "warning": ["a,1", "b,1"], "note": ["a,5"]}
+    for name, rows in tables.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "labels.csv").write_text("\n".join(["image,grade", *rows]))
+        for row in rows:
+            (tmp_path / name / f"{row[0]}.png").write_bytes(photograph)
+    for name, code in zip(tables, expected, strict=True):
+        report = run_check([tmp_path / name], CheckConfig(fail_on=fail_on))
+        assert report.severities[name] > 0
+        assert report.exit_code == code
 
 
 def test_every_kind_is_explained_and_the_examples_name_the_command():
