@@ -30,7 +30,7 @@ drkit plot scatter "$run" --what epochs --out "$out/epochs.png" --force
 
 # Where it goes wrong, what speaks for and against there, and the photographs on the edge of referral.
 drkit explain "$run" --data "$data" --split val --worst 6 --out "$out/worst" --force
-drkit plot errors "$run" --data "$data" --split val --num 6 --explanations "$out/worst" \
+drkit plot errors "$run" --data "$data" --split val --worst 6 --explanations "$out/worst" \
     --out "$out/errors.png" --force
 drkit explain "$run" --data "$data" --split val --between 1,2 --out "$out/referral" --force ||
     echo "(no photograph lies between grades 1 and 2)"

@@ -27,7 +27,7 @@ EXAMPLES = {
         "drkit plot attention runs/se --data DeepDRiD --split val",
         "drkit plot attention runs/cbam --data DeepDRiD --out gates.svg",
     ),
-    "examples": ("drkit plot examples --data DeepDRiD", "drkit plot examples --data DeepDRiD --num 6 --seed 1"),
+    "examples": ("drkit plot examples --data DeepDRiD", "drkit plot examples --data DeepDRiD --per-grade 6 --seed 1"),
     "report": (
         "drkit plot report runs/quick --data DeepDRiD",
         "drkit plot report 'runs/*.parquet' 'ensembles/*.parquet' --data DeepDRiD --out drkit.html",
@@ -44,6 +44,7 @@ By = Annotated[
     Literal["photograph", "eye", "patient"],
     typer.Option(help="One case a photograph, or photographs joined to eyes or patients."),
 ]
+FormerNum = Annotated[int | None, typer.Option("--num", hidden=True, min=1)]  # now --worst and --per-grade
 Resamples = Annotated[int, typer.Option(help="How often patients are drawn for an interval.")]
 
 
@@ -170,9 +171,11 @@ def errors(
     files: Files,
     data: Data = DEFAULT_DATA,
     split: OfSplit = None,
-    num: Annotated[int, typer.Option(min=1, max=48, help="How many photographs.")] = 12,
+    worst: Annotated[int, typer.Option(min=1, max=48, help="So many, furthest from their reference grade.")] = 12,
+    num: FormerNum = None,
     explanations: Annotated[
-        Path | None, typer.Option(help="Folder of drkit explain; its pictures stand beside the photographs.")
+        Path | None,
+        typer.Option(help="Folder of drkit explain, of one method; its pictures stand beside the photographs."),
     ] = None,
     out: Out = Path("errors.png"),
     force: Force = False,
@@ -184,7 +187,7 @@ def errors(
     from drkit.plotting.pictures import PictureConfig
     from drkit.recipes.gallery import run_errors
 
-    return run_errors(files, data, PictureConfig(out, force, split), num=num, explanations=explanations)
+    return run_errors(files, data, PictureConfig(out, force, split), num=num or worst, explanations=explanations)
 
 
 def attention(
@@ -208,7 +211,8 @@ def attention(
 def examples(
     data: Data = DEFAULT_DATA,
     split: Annotated[Split | None, typer.Option(help="Only this split's photographs.")] = None,
-    num: Annotated[int, typer.Option(min=1, max=12, help="How many photographs of each grade.")] = 4,
+    per_grade: Annotated[int, typer.Option(min=1, max=12, help="So many photographs of each grade.")] = 4,
+    num: FormerNum = None,
     out: Out = Path("examples.png"),
     force: Force = False,
     seed: Seed = 0,
@@ -220,7 +224,7 @@ def examples(
     from drkit.plotting.pictures import PictureConfig
     from drkit.recipes.gallery import run_examples
 
-    return run_examples(data, PictureConfig(out, force, split, seed=seed), num)
+    return run_examples(data, PictureConfig(out, force, split, seed=seed), num or per_grade)
 
 
 def report(
@@ -236,7 +240,8 @@ def report(
         ),
     ] = None,
     explanations: Annotated[
-        list[Path] | None, typer.Option(help="Folder of drkit explain; may be given several times.")
+        list[Path] | None,
+        typer.Option(help="Folder of drkit explain, or one that holds several; may be given several times."),
     ] = None,
     split: OfSplit = None,
     by: By = "photograph",

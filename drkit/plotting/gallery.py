@@ -17,7 +17,7 @@ from drkit.images.reduced import decode_reduced
 from drkit.plotting.criteria import CRITERIA
 from drkit.plotting.selection import Drawn
 from drkit.plotting.style import break_name, styled
-from drkit.records.explanations import MANIFEST, read_explanations
+from drkit.records.explanations import MANIFEST, find_explanations, read_explanations
 from drkit.records.labels import Labels, image_stem
 from drkit.talk import say
 
@@ -221,10 +221,15 @@ def _find_overlays(image_ids: Sequence[str], folder: Path | None) -> dict[str, P
     """Id to the picture that explains it.
 
     Raises:
-        InputError: no such folder, or no picture of any of the ids.
+        InputError: no such folder, several methods' in one, or no picture of any of the ids.
     """
     if folder is None:
         return {}
+    if not folder.exists():
+        raise InputError(f"{folder} does not exist: expected a folder that drkit explain has written")
+    folder, *others = find_explanations(folder)
+    if others:
+        raise InputError(f"--explanations: several methods' lie there, name one: {first_few([folder, *others])}")
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder: expected what drkit explain has written")
     pictures = _list_overlays(folder)

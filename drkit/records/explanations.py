@@ -119,6 +119,19 @@ def write_explanations(explanations: Explanations, folder: Path, *, force: bool)
     return path
 
 
+def find_explanations(folder: Path) -> list[Path]:
+    """The folder of explanations itself, or where it holds one a method, as `--method a,b` makes them, all of these.
+
+    Args:
+        folder: As typed; its manifest will do.
+    """
+    if folder.name == MANIFEST:
+        return [folder.parent]
+    if (folder / MANIFEST).is_file():
+        return [folder]
+    return sorted(path.parent for path in folder.glob(f"*/{MANIFEST}")) or [folder]
+
+
 def read_explanations(folder: Path) -> Explanations:
     """Read the manifest of a folder that `drkit explain` wrote.
 

@@ -105,6 +105,15 @@ def test_errors_take_their_explanations_from_a_folder(run_stem: Path, eyes: Path
         run_errors([run_stem], [eyes], PictureConfig(tmp_path / "c.png"), explanations=tmp_path / "empty")
 
 
+def test_errors_of_several_methods_are_refused_by_name(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
+    methods = [tmp_path / "both" / method for method in ("gradcam", "hirescam")]
+    for folder in methods:
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text("{}")
+    with pytest.raises(InputError, match=f"name one: {', '.join(map(str, methods))}"):
+        run_errors([run_stem], [eyes], PictureConfig(tmp_path / "a.png"), explanations=tmp_path / "both")
+
+
 def test_examples_are_of_their_grades_and_of_different_patients(eyes: Path, tmp_path: Path) -> None:
     from drkit.records.layouts import read_dataset
 
@@ -186,3 +195,13 @@ def test_every_picture_has_two_examples_and_says_what_it_reads_and_writes(name: 
     assert all(line.startswith(f"drkit plot {name} ") for line in face.EXAMPLES[name])
     assert "Reads:" in command.__doc__
     assert "Writes:" in command.__doc__
+
+
+@pytest.mark.parametrize("option", ["--per-grade", "--num"])
+def test_examples_and_explanations_have_one_word_for_as_many_of_a_grade(
+    eyes: Path, tmp_path: Path, option: str
+) -> None:
+    arguments = ["plot", "examples", "--data", eyes, option, 1, "--out", tmp_path / "e.png", "--json"]
+    answered = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert answered.exit_code == 0, answered.output
+    assert {len(item["image_ids"]) for item in json.loads(answered.stdout)["figures"]} <= {0, 1}

@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from drkit.errors import InputError, OutputExistsError
-from drkit.records.explanations import ExplainedPhotograph, Explanations, read_explanations, write_explanations
+from drkit.records.explanations import (
+    ExplainedPhotograph,
+    Explanations,
+    find_explanations,
+    read_explanations,
+    write_explanations,
+)
 
 ROW = ExplainedPhotograph(
     "1_l1", "val/1_l1.jpg", "ab", 0, "1", None, "val", True, 2, 3, 2.6, (0.0, 0.1, 0.3, 0.5, 0.1), 3,
@@ -25,6 +31,16 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert WHOLE.files() == ["sheet-01.png", "1_l1.png", "1_l1.npz", "1_l1_contrast.png"]
     with pytest.raises(OutputExistsError):
         write_explanations(WHOLE, tmp_path, force=False)
+
+
+def test_several_methods_in_one_folder_are_found(tmp_path: Path) -> None:
+    assert find_explanations(tmp_path / "nothing") == [tmp_path / "nothing"]
+    for method in ("hirescam", "gradcam"):
+        write_explanations(WHOLE, tmp_path / method, force=False)
+    assert find_explanations(tmp_path) == [tmp_path / "gradcam", tmp_path / "hirescam"]
+    assert find_explanations(tmp_path / "gradcam" / "manifest.json") == [tmp_path / "gradcam"]
+    write_explanations(WHOLE, tmp_path, force=False)
+    assert find_explanations(tmp_path) == [tmp_path]
 
 
 def test_what_is_no_manifest_is_refused(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from drkit.images.files import Photograph, read_photograph
 from drkit.plotting.gallery import show_errors
 from drkit.plotting.report.page import Block, Grid, Paragraph, Picture, Pictures, Section, embed_photograph
 from drkit.plotting.report.sources import Source
-from drkit.records.explanations import ExplainedPhotograph, Explanations, read_explanations
+from drkit.records.explanations import ExplainedPhotograph, Explanations, find_explanations, read_explanations
 from drkit.records.labels import Labels
 from drkit.talk import warn
 
@@ -44,12 +44,12 @@ def tell_errors(sources: Sequence[Source], labels: Labels) -> list[Section]:
 
 
 def read_explained(folders: Sequence[Path]) -> dict[Path, Explanations]:
-    """What stands in folders that `drkit explain` wrote.
+    """What stands in folders that `drkit explain` wrote, each method's in the order of their names.
 
     Raises:
         InputError: a folder without a manifest, or one that names a picture that is not there.
     """
-    explained = {folder: read_explanations(folder) for folder in folders}
+    explained = {folder: read_explanations(folder) for given in folders for folder in find_explanations(given)}
     for folder, found in explained.items():
         missing = [row.picture for row in found.photographs if not (folder / row.picture).is_file()]
         if missing:

@@ -271,6 +271,17 @@ def test_augmentation_is_told_by_its_name(write_run, changes: dict, told: str) -
     assert told in table.rows[0][3]
 
 
+@pytest.mark.usefixtures("undrawn")
+def test_a_folder_of_several_methods_tells_them_all(write_run, tmp_path: Path) -> None:
+    (tmp_path / "both").mkdir()
+    for method in ("gradcam", "hirescam"):
+        manifest = _explain(tmp_path / "both" / method) / "manifest.json"
+        manifest.write_text(manifest.read_text().replace('"method": "gradcam"', f'"method": "{method}"'))
+    _, reader = _write(ReportInputs((write_run(),), explanations=(tmp_path / "both",)), tmp_path / "report.html")
+    assert "quick by gradcam; asked" in reader.text
+    assert "quick by hirescam; asked" in reader.text
+
+
 def _explain(folder: Path) -> Path:
     """What `drkit explain` writes, of one photograph."""
     from drkit.images.files import encode_photograph
