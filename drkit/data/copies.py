@@ -120,10 +120,9 @@ def unite_patients(labels: Labels, copies: np.ndarray) -> Labels:
     side = labels.rows["split"].map({split: number for number, split in enumerate(SPLITS)}).astype(int)
     stays = ~is_several | (side == side.groupby(united).transform("max")).to_numpy()
     if not stays.all():
-        warn(
-            f"{int((~stays).sum())} photographs are left out: their patients have photographs in val or test, too, of"
-            " which copies stand here"
-        )
+        counts = labels.rows["split"][~stays].value_counts()
+        told = " and ".join(f"{counts[split]} photographs of {split}" for split in SPLITS if split in counts)
+        warn(f"{told} are left out: their patients stand in another split, too, as copies of photographs tell")
     rows, united, is_several = labels.rows[stays].reset_index(drop=True), united[stays], is_several[stays]
     first = rows["patient_id"].groupby(united).transform("first")
     rows["patient_id"] = rows["patient_id"].mask(is_several, first)

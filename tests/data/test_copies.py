@@ -76,7 +76,7 @@ def test_a_patient_whom_data_sets_part_stays_where_least_is_learned(tmp_path: Pa
         united = keep_copies_together(join_labels({"a": first, "b": other})).rows
     assert united["image_id"].tolist() == ["a2", "b0", "b1"]
     assert united["patient_id"].tolist() == ["q", "s", "t"]
-    assert warned.sentences[0].startswith("2 photographs are left out")
+    assert warned.sentences[0].startswith("2 photographs of train are left out")
 
 
 def test_chains_of_copies_are_one_patient() -> None:
@@ -126,7 +126,7 @@ def test_near_copies_are_of_one_patient_and_their_contradictions_are_counted(
     assert dict(zip(united["image_id"], united["patient_id"], strict=True)) == {"a": "p", "c": "p", "d": "s", "e": "t"}
     contradicting, left_out = heard.sentences
     assert contradicting.startswith("1 photographs stand more than once with different eye grades")
-    assert left_out.startswith("1 photographs are left out")
+    assert left_out.startswith("1 photographs of train are left out")
     known = {path.name for path in (tmp_path / "cache").iterdir()}
     assert keep_near_copies_together(labels, "eye", tmp_path / "cache").rows.equals(united)
     assert {path.name for path in (tmp_path / "cache").iterdir()} == known
