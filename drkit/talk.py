@@ -36,16 +36,18 @@ class Silence:
 
 
 _listener: ContextVar[Listener] = ContextVar("listener", default=Silence())  # noqa: B039 - Silence has no state
+_told: ContextVar[set[str] | None] = ContextVar("told", default=None)  # what the listener heard once
 
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
     """Let `listener` hear everything said inside the block."""
-    token = _listener.set(listener)
+    token, told = _listener.set(listener), _told.set(set())
     try:
         yield
     finally:
         _listener.reset(token)
+        _told.reset(told)
 
 
 def say(sentence: str) -> None:
@@ -56,6 +58,26 @@ def say(sentence: str) -> None:
 def warn(sentence: str) -> None:
     """Tell of something the user should know although the work goes on."""
     _listener.get().warn(sentence)
+
+
+def say_once(sentence: str) -> None:
+    """As `say`, but only the first time that the listener would hear it."""
+    if _is_new(sentence):
+        say(sentence)
+
+
+def warn_once(sentence: str) -> None:
+    """As `warn`, but only the first time that the listener would hear it."""
+    if _is_new(sentence):
+        warn(sentence)
+
+
+def _is_new(sentence: str) -> bool:
+    told = _told.get()
+    if told is None or sentence in told:
+        return False
+    told.add(sentence)
+    return True
 
 
 def track(items: Iterable[T], what: str, total: int) -> Iterator[T]:

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 import pandas as pd
 
+from drkit.records.layouts.remarks import Remark
 from drkit.records.layouts.survey import Flaw
 
 Severity = Literal["error", "warning", "note"]
@@ -60,6 +61,13 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "tiny-photograph": Kind("warning", "below 64 pixels a side: lesions are lost"),
         "small-photograph": Kind("note", "below 224 pixels a side, the usual network's input"),
         "light-surround": Kind("note", "the surround of the fundus disc is white or light"),
+        "doubtful-scale": Kind("warning", "grades that look like those of another scale than ICDR 0-4"),
+        "folders-unread": Kind("warning", "folders that look like classes, but are not all of the ICDR scale"),
+        "patients-unknown": Kind("note", "nothing tells whose photographs these are: each is its own patient's"),
+        "patients-respelled": Kind("note", "patients that are written in several ways: each is one"),
+        "patients-from-names": Kind("note", "patients that no table states are told by the photographs' names"),
+        "columns-guessed": Kind("note", "which columns, or folders, were taken for what"),
+        "columns-unread": Kind("note", "columns that are not read"),
         "ungradable": Kind("note", "grade 5, cannot be graded: never trained on"),
         "views-saved-twice": Kind("note", "two views of one eye are one photograph saved twice"),
         "views-alike": Kind("note", "two views of one eye that hardly differ: saved anew, or taken within seconds"),
@@ -105,6 +113,11 @@ def finding_about(kind: str, sentence: str, rows: pd.DataFrame) -> Finding:
 def finding_of_flaw(flaw: Flaw, source: str) -> Finding:
     """A flaw of a data set's tables as a finding."""
     return make_finding(flaw.kind, flaw.sentence, flaw.image_ids, (), (source,))
+
+
+def finding_of_remark(remark: Remark, source: str) -> Finding:
+    """What is to be said of how a data set was read, as a finding."""
+    return make_finding(remark.kind, f"{source}: {remark.sentence}", (), (), (source,))
 
 
 def by_severity(findings: Sequence[Finding]) -> tuple[Finding, ...]:

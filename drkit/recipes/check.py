@@ -10,7 +10,16 @@ import pandas as pd
 from drkit.auditing.contact_sheet import MOST_PAIRS, draw_contact_sheet
 from drkit.auditing.contradictions import find_contradictions
 from drkit.auditing.duplicates import Copies, find_copies, find_copy_findings
-from drkit.auditing.findings import FAILING, KINDS, SEVERITIES, FailOn, Finding, by_severity, finding_of_flaw
+from drkit.auditing.findings import (
+    FAILING,
+    KINDS,
+    SEVERITIES,
+    FailOn,
+    Finding,
+    by_severity,
+    finding_of_flaw,
+    finding_of_remark,
+)
 from drkit.auditing.leaks import (
     Graded,
     find_contradicting_files,
@@ -208,6 +217,7 @@ def _audit_data_sets(audit: _Audit, config: CheckConfig) -> None:
     audit.num_photographs = len(rows)
     for path, survey in audit.surveys:
         audit.findings += [finding_of_flaw(flaw, str(path)) for flaw in survey.flaws]
+        audit.findings += [finding_of_remark(remark, str(path)) for remark in survey.remarks]
     audit.findings += find_contradictions(rows)
     _audit_photographs(audit, rows, look_at_all(rows["path"].dropna().tolist(), config.workers))
 

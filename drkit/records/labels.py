@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from drkit.errors import InputError, first_few
-from drkit.grades import EYES, MAX_GRADE, NUM_GRADES, SPLITS, TARGETS, UNGRADABLE, Split, Target, grade_column
+from drkit.grades import EYES, NUM_GRADES, SPLITS, TARGETS, UNGRADABLE, Split, Target, grade_column
 from drkit.records.atomic import writing
 
 REQUIRED_COLUMNS = (
@@ -141,30 +141,6 @@ def build_rows(**columns: Iterable[object]) -> pd.DataFrame:
         rows[name] = rows[name].astype("Int16")
     rows["gradable"] = rows["gradable"].astype("boolean").fillna(True).astype(bool)
     return rows
-
-
-def parse_grades(values: pd.Series, source: str, *, ungradable: bool = True) -> pd.Series:
-    """Grades as Int8 0-5, null where the cell is empty.
-
-    Args:
-        values: Cells as text, named as their column, their index the row number in the file less two.
-        source: The file, for the message.
-        ungradable: Whether 5 ("cannot be graded") is on the scale.
-
-    Raises:
-        InputError: a cell that is no whole number on the scale; names the row as an editor counts it.
-    """
-    cells = values.astype("string").str.strip().replace("", pd.NA)
-    numbers = pd.to_numeric(cells, errors="coerce")
-    highest = UNGRADABLE if ungradable else MAX_GRADE
-    wrong = cells.notna() & (numbers.isna() | ~numbers.isin(range(highest + 1)))
-    if wrong.any():
-        row = int(wrong.idxmax())
-        raise InputError(
-            f"{source} row {row + 2}: grade '{cells[row]}' is off the scale 0-{MAX_GRADE}"
-            f" ({int(wrong.sum())} such in column {values.name}): correct it, or leave it empty where unknown"
-        )
-    return numbers.astype("Int8")
 
 
 def withhold_ungradable(rows: pd.DataFrame) -> pd.DataFrame:

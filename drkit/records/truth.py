@@ -10,9 +10,12 @@ from drkit import talk
 from drkit.errors import InputError
 from drkit.grades import UNGRADABLE, Target, grade_column
 from drkit.records.labels import image_stem
-from drkit.records.layouts.plain import names_target
-from drkit.records.layouts.reading import join_parts, parse_tables, stated_targets
+from drkit.records.layouts.columns import names_target
+from drkit.records.layouts.listing import list_photographs
+from drkit.records.layouts.photographs import PhotographFolder
+from drkit.records.layouts.reading import read_rows, stated_targets
 from drkit.records.layouts.recognise import find_tables, recognise_table
+from drkit.records.layouts.remarks import remark_on_scale, speak
 from drkit.records.layouts.tables import Table, open_table
 
 _GRADES = ("eye_grade", "patient_grade", "grade")
@@ -61,34 +64,40 @@ def read_truth(path: Path) -> Truth:
     Raises:
         InputError: missing, an unknown layout, or a broken table.
     """
-    tables = _open(path)
-    rows = pd.concat([_rows(group) for group in tables], ignore_index=True)
-    rows = _withhold(rows, str(path))
-    return Truth(rows, str(path))
+    rows = _open(path).reindex(columns=[*_COLUMNS, "gradable"])
+    rows = rows.astype(dict.fromkeys(_GRADES, "Int8") | {"split": "string", "gradable": "boolean"})
+    return Truth(_withhold(rows, str(path)), str(path))
 
 
-def _open(path: Path) -> list[tuple[str, list[Table]]]:
+def _open(path: Path) -> pd.DataFrame:
     if path.is_dir():
         layout, tables = find_tables(path)
-        if not tables:
-            raise InputError(f"{path}: no CSV in this folder states grades")
-        return [(layout, tables)]
+        return _table_rows(layout, tables, path) if tables else _folder_rows(path)
     table = open_table(path)
-    return [("submission" if table.has("id", "target") else recognise_table(table), [table])]
-
-
-def _rows(group: tuple[str, Sequence[Table]]) -> pd.DataFrame:
-    layout, tables = group
-    if layout == "submission":
-        return _submission_rows(tables[0])
-    parts = [(table, _hide_target(layout, table, rows)) for table, rows in parse_tables(layout, tables)]
-    return join_parts(parts).reindex(columns=[*_COLUMNS, "gradable"]).astype({"grade": "Int8"})
-
-
-def _hide_target(layout: str, table: Table, rows: pd.DataFrame) -> pd.DataFrame:
-    """A plain table's `grade` is taken for the eye's when learning, but does not say so."""
-    if layout != "csv" or names_target(table):
+    if table.has("id", "target"):
+        rows = _submission_rows(table)
+        speak(remark_on_scale(rows, ("grade",)), str(path))
         return rows
+    return _table_rows(recognise_table(table), [table], path)
+
+
+def _table_rows(layout: str, tables: Sequence[Table], path: Path) -> pd.DataFrame:
+    rows = read_rows(layout, tables, str(path))
+    if layout == "csv" and not any(map(names_target, tables)):
+        rows = _hide_target(rows)
+    return rows
+
+
+def _folder_rows(path: Path) -> pd.DataFrame:
+    layout, rows, remarks = list_photographs(path, PhotographFolder(path).photographs())
+    if layout == "folder":
+        raise InputError(f"{path}: no table in this folder states grades, nor do folders of classes")
+    speak(remarks, str(path))
+    return rows
+
+
+def _hide_target(rows: pd.DataFrame) -> pd.DataFrame:
+    """A plain table's `grade` is taken for the eye's when learning, but does not say so."""
     return rows.assign(grade=rows["eye_grade"], eye_grade=pd.array([pd.NA] * len(rows), dtype="Int8"))
 
 
@@ -98,15 +107,13 @@ def _submission_rows(table: Table) -> pd.DataFrame:
     if twice.any():
         where = table.where(int(twice.idxmax()))
         raise InputError(f"{where}: id '{ids[twice.idxmax()]}' stands twice: keep one row a photograph")
-    rows = pd.DataFrame({"image_id": ids, "grade": table.grades("target")}).reindex(columns=_COLUMNS)
-    return rows.astype({"eye_grade": "Int8", "patient_grade": "Int8", "split": "string"})
+    return pd.DataFrame({"image_id": ids, "grade": table.grades("target")})
 
 
 def _withhold(rows: pd.DataFrame, source: str) -> pd.DataFrame:
-    ungradable = (rows[list(_GRADES)] == UNGRADABLE).fillna(False).any(axis=1)
-    if "gradable" in rows:
-        ungradable |= ~rows["gradable"]
+    grades = list(_GRADES)
+    ungradable = (rows[grades] == UNGRADABLE).fillna(False).any(axis=1) | ~rows["gradable"].fillna(True).astype(bool)
     if ungradable.any():
         talk.warn(f"{source}: {int(ungradable.sum())} photographs cannot be graded (grade 5): left out of scores")
-        rows.loc[ungradable, list(_GRADES)] = pd.NA
+        rows.loc[ungradable, grades] = pd.NA
     return rows[list(_COLUMNS)].reset_index(drop=True)

@@ -10,7 +10,6 @@ from drkit.records.labels import (
     build_rows,
     check_rows,
     image_stem,
-    parse_grades,
     withhold_ungradable,
     write_labels,
 )
@@ -23,11 +22,11 @@ IDS = st.text(st.characters(categories=["L", "N"], include_characters="_-."), mi
 
 def make_labels(folder):
     (folder / "images").mkdir()
-    for name in ("007.png", "1_r2.jpg"):
+    for name in ("007.png", "view2.jpg"):
         (folder / "images" / name).touch()
     rows = build_rows(
-        image_id=["007", "1_r2"],
-        path=[str(folder / "images" / "007.png"), str(folder / "images" / "1_r2.jpg")],
+        image_id=["007", "view2"],
+        path=[str(folder / "images" / "007.png"), str(folder / "images" / "view2.jpg")],
         patient_id=["07", None],
         eye=["left", None],
         view=[1, None],
@@ -97,24 +96,10 @@ def test_sha256_depends_on_grades_but_not_on_place_or_order(tmp_path):
 
 def test_selections(tmp_path):
     labels = make_labels(tmp_path)
-    assert labels.of_split("val").rows["image_id"].tolist() == ["1_r2"]
+    assert labels.of_split("val").rows["image_id"].tolist() == ["view2"]
     assert labels.graded("eye").rows["image_id"].tolist() == ["007"]
     assert labels.grade_counts("patient") == (0, 0, 0, 0, 1)
     assert labels.num_patients == 2
-
-
-def test_grades_are_whole_numbers_on_the_scale():
-    grades = parse_grades(pd.Series(["2.0", " 4 ", "", "5", None], name="level"), "x.csv")
-    assert grades.tolist() == [2, 4, pd.NA, 5, pd.NA]
-
-
-@pytest.mark.parametrize("cell", ["7", "-1", "2.5", "mild", "inf"])
-def test_a_grade_off_the_scale_names_file_row_and_cell(cell):
-    cells = pd.Series(["0"] * 10 + [cell], name="level")
-    with pytest.raises(
-        InputError, match=rf"^train\.csv row 12: grade '{cell}' is off the scale 0-4 \(1 such in column level"
-    ):
-        parse_grades(cells, "train.csv")
 
 
 def test_grade_five_becomes_no_grade():

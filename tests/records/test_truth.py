@@ -85,7 +85,7 @@ def test_mistakes_are_named(tmp_path, text, sentence):
 
 
 def test_a_folder_without_tables_states_nothing(tmp_path):
-    with pytest.raises(InputError, match="no CSV in this folder states grades"):
+    with pytest.raises(InputError, match="no table in this folder states grades"):
         read_truth(tmp_path)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from drkit.auditing.contradictions import find_contradictions
 from drkit.auditing.duplicates import find_copies, find_copy_findings
-from drkit.auditing.findings import KINDS, Finding, by_severity, finding_of_flaw
+from drkit.auditing.findings import KINDS, Finding, by_severity, finding_of_flaw, finding_of_remark
 from drkit.auditing.leaks import find_trained_photographs, hash_originals, read_graded
 from drkit.auditing.photographs import find_poor_photographs
 from drkit.auditing.roll import call_the_roll
@@ -53,6 +53,7 @@ def audit_data(paths: Sequence[Path], sources: Sequence[Source]) -> DataSet:
     sights = look_at_all(rows["path"].dropna().tolist())
     originals = hash_originals(rows, sights)
     findings = [finding_of_flaw(flaw, str(path)) for path, survey in surveys for flaw in survey.flaws]
+    findings += [finding_of_remark(remark, str(path)) for path, survey in surveys for remark in survey.remarks]
     findings += find_contradictions(rows)
     findings += find_poor_photographs(rows, sights)
     findings += find_copy_findings(find_copies(rows, sights))

@@ -3,7 +3,14 @@
 import pandas as pd
 
 from drkit.grades import Split
-from drkit.records.layouts.layout import Layout, check_graded, photograph_rows, split_of_table
+from drkit.records.layouts.layout import (
+    Layout,
+    above_labels,
+    check_graded,
+    photograph_rows,
+    resized_folders,
+    split_of_table,
+)
 from drkit.records.layouts.names import split_folders
 from drkit.records.layouts.tables import Table
 
@@ -20,7 +27,7 @@ def _parse(table: Table) -> pd.DataFrame:
 
 def _folders(table: Table, split: Split) -> tuple[str, ...]:
     names = [f"{word}_images" for word in split_folders(split)]
-    return (*(f"{name}/{name}" for name in names), *names, *split_folders(split), ".")
+    return (*(f"{name}/{name}" for name in names), *names, *split_folders(split), ".", *resized_folders(table, split))
 
 
 APTOS = Layout(
@@ -30,4 +37,5 @@ APTOS = Layout(
     marks=frozenset({"id_code"}),
     parse=_parse,
     folders=_folders,
+    root=above_labels,
 )

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
+from drkit.records.layouts.columns import eyes, splits
 from drkit.records.layouts.layout import Layout, photograph_rows
-from drkit.records.layouts.plain import eyes, splits
 from drkit.records.layouts.tables import Table
 
 

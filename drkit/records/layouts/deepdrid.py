@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from drkit.grades import Split
-from drkit.records.labels import image_stem
+from drkit.records.layouts.columns import NAMED_GRADES, UNNAMED_GRADES
 from drkit.records.layouts.layout import (
     Layout,
     check_graded,
@@ -13,8 +13,7 @@ from drkit.records.layouts.layout import (
     photograph_rows,
     split_of_table,
 )
-from drkit.records.layouts.names import parse_name, split_of_name
-from drkit.records.layouts.plain import NAMED_GRADES, UNNAMED_GRADES
+from drkit.records.layouts.names import split_of_name
 from drkit.records.layouts.tables import Table
 
 _LEFT, _RIGHT, _PATIENT = "left_eye_dr_level", "right_eye_dr_level", "patient_dr_level"
@@ -35,16 +34,13 @@ def _parse_official(table: Table) -> pd.DataFrame:
 
 def _parse(table: Table, paths: pd.Series) -> pd.DataFrame:
     check_graded(table, _GRADES)
-    ids = table.ids("image_id")
-    names = ids.map(lambda text: parse_name(image_stem(text)))
-    eye, grade = _eye_and_grade(table, names.map(lambda name: name.eye).astype("string"))
+    eye, grade = _eye_and_grade(table)
     return photograph_rows(
         table,
-        ids,
+        table.ids("image_id"),
         path=paths,
-        patient_id=table.text("patient_id").fillna(names.map(lambda name: name.patient_id).astype("string")),
+        patient_id=table.text("patient_id"),
         eye=eye,
-        view=names.map(lambda name: name.view).astype("Int16"),
         eye_grade=grade,
         patient_grade=table.grades(_PATIENT),
         split=split_of_table(table, graded=table.has(_PATIENT)),
@@ -52,21 +48,16 @@ def _parse(table: Table, paths: pd.Series) -> pd.DataFrame:
 
 
 def _parse_challenge(table: Table) -> pd.DataFrame:
-    ids = table.ids("image_id")
-    names = ids.map(lambda text: parse_name(image_stem(text)))
     return photograph_rows(
         table,
-        ids,
-        patient_id=names.map(lambda name: name.patient_id),
-        eye=names.map(lambda name: name.eye),
-        view=names.map(lambda name: name.view),
+        table.ids("image_id"),
         eye_grade=table.grades(table.first(_CHALLENGE_GRADES)),
         split="test",
     )
 
 
-def _eye_and_grade(table: Table, named: pd.Series) -> tuple[pd.Series, pd.Series]:
-    """The eye is the one whose column is filled; the name's side counts only where neither or both are."""
+def _eye_and_grade(table: Table) -> tuple[pd.Series, pd.Series]:
+    """The eye is the one whose column is filled; null, so that its name tells it, where neither or both are."""
     left, right = table.grades(_LEFT), table.grades(_RIGHT)
     torn = (left != right).fillna(False)
     table.refuse(
@@ -79,7 +70,7 @@ def _eye_and_grade(table: Table, named: pd.Series) -> tuple[pd.Series, pd.Series
     )
     left, right = left.mask(torn), right.mask(torn)
     filled = left.notna().map({True: "left", False: "right"}).astype("string")
-    return filled.where(left.notna() != right.notna(), named), left.fillna(right)
+    return filled.where(left.notna() != right.notna()), left.fillna(right)
 
 
 def _without_split_folder(path: str) -> str:
@@ -99,7 +90,7 @@ def _is_official(table: Table) -> bool:
 
 
 def _official_folders(table: Table, split: Split) -> tuple[str, ...]:
-    return ("Images", ".", f"{table.path.stem}/Images", table.path.stem)
+    return ("Images", ".", f"{table.stem}/Images", table.stem)
 
 
 def _choose_official(tables: Sequence[Table]) -> list[Table]:
@@ -113,6 +104,7 @@ COURSE = Layout(
     summary="the course's DeepDRiD: train.csv, val.csv, test.csv with image_id and img_path, train/PATIENT/",
     needs=(("image_id",), ("img_path",)),
     marks=frozenset({"img_path", *_GRADES}),
+    named=True,
     parse=_parse_course,
     fits=_is_course,
     folders=folders_of_split,
@@ -123,6 +115,7 @@ OFFICIAL = Layout(
     summary="the official DeepDRiD: regular-fundus-training.csv and its like with image_path, Images/",
     needs=(("image_id",), ("image_path", *_CHALLENGE_GRADES)),
     marks=frozenset({"image_path", *_GRADES}),
+    named=True,
     parse=_parse_official,
     fits=_is_official,
     folders=_official_folders,

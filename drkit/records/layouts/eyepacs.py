@@ -7,40 +7,42 @@ import pandas as pd
 from drkit import talk
 from drkit.grades import Split
 from drkit.records.labels import image_stem
-from drkit.records.layouts.layout import Layout, photograph_rows, split_of_table
+from drkit.records.layouts.layout import (
+    Layout,
+    above_labels,
+    photograph_rows,
+    resized_folders,
+    split_of_table,
+)
 from drkit.records.layouts.names import parse_name
 from drkit.records.layouts.tables import Table
 
 
 def _parse(table: Table) -> pd.DataFrame:
-    ids = table.ids("image")
-    names = ids.map(lambda text: parse_name(image_stem(text)))
     return photograph_rows(
         table,
-        ids,
-        patient_id=names.map(lambda name: name.patient_id),
-        eye=names.map(lambda name: name.eye),
-        view=names.map(lambda name: name.view),
+        table.ids("image"),
         eye_grade=table.grades("level"),
         split="test" if _is_solution(table) else split_of_table(table),
     )
 
 
 def _fits(table: Table) -> bool:
-    return bool(table.cells["image"].map(lambda text: parse_name(image_stem(text)).eye is not None).any())
+    return bool(table.peek("image").dropna().map(lambda text: parse_name(image_stem(text)).eye is not None).any())
 
 
 def _is_solution(table: Table) -> bool:
-    return table.path.stem.lower().startswith("retinopathy_solution")
+    return table.stem.lower().startswith("retinopathy_solution")
 
 
 def _is_cropped(table: Table) -> bool:
-    return "cropped" in table.path.stem.lower()
+    return "cropped" in table.stem.lower()
 
 
 def _folders(table: Table, split: Split) -> tuple[str, ...]:
     resized = f"resized_{split}_cropped" if _is_cropped(table) else f"resized_{split}"
-    return (f"{resized}/{resized}", resized, f"{split}/{split}", split, f"{split}_images", ".")
+    near = (f"{resized}/{resized}", resized, f"{split}/{split}", split, f"{split}_images", ".")
+    return (*near, *resized_folders(table, split))
 
 
 def _choose(tables: Sequence[Table]) -> list[Table]:
@@ -60,8 +62,10 @@ EYEPACS = Layout(
     summary="EyePACS (Kaggle DR Resized): trainLabels.csv or trainLabels_cropped.csv with image and level",
     needs=(("image",), ("level",)),
     marks=frozenset({"level"}),
+    named=True,
     parse=_parse,
     fits=_fits,
     folders=_folders,
+    root=above_labels,
     choose=_choose,
 )

@@ -1,5 +1,6 @@
 """What a layout is, and what all of them share."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,15 @@ from drkit.records.labels import QUALITY_COLUMNS, build_rows, image_stem
 from drkit.records.layouts.names import split_folders, split_of_name
 from drkit.records.layouts.tables import Table
 
+_FOLDERS_OF_TABLES = ("labels", "label", "annotations", "annotation", "csv", "csvs", "metadata", "tables", "splits")
+
 
 def _always(table: Table) -> bool:
     return True
+
+
+def _no_rows(table: Table) -> pd.DataFrame:
+    raise InputError(f"{table.path}: a folder of photographs has no table")
 
 
 def _no_folders(table: Table, split: Split) -> tuple[str, ...]:
@@ -23,6 +30,12 @@ def _no_folders(table: Table, split: Split) -> tuple[str, ...]:
 
 def _beside(csv_path: Path) -> Path:
     return csv_path.parent
+
+
+def above_labels(csv_path: Path) -> Path:
+    """The folder of a table, or the one above it where the table lies in a folder of tables: `labels/train.csv`."""
+    folder = csv_path.parent
+    return folder.parent if folder.name.lower() in _FOLDERS_OF_TABLES else folder
 
 
 def _all(tables: Sequence[Table]) -> list[Table]:
@@ -36,8 +49,10 @@ class Layout:
     Args:
         title: How sentences call it.
         summary: One line: the files and columns it is recognised by.
-        needs: For every needed column its accepted names, in lower case; empty for a folder without a CSV.
+        needs: For every needed column its accepted names.
         marks: Columns that betray a table as this layout's although a needed one is missing.
+        named: Whether the layout's own rule is that names tell patient and eye.
+        patients_from: What would tell the patients where nothing does.
         parse: Turns a table into canonical rows, `path` still as the file spells it.
         fits: Whether a table that has the needed columns is this layout's.
         folders: Where the photographs of a table and split lie, from the CSV's folder, likeliest first.
@@ -47,9 +62,11 @@ class Layout:
 
     title: str
     summary: str
-    needs: tuple[tuple[str, ...], ...]
-    marks: frozenset[str]
-    parse: Callable[[Table], pd.DataFrame]
+    needs: tuple[tuple[str, ...], ...] = ()
+    marks: frozenset[str] = frozenset()
+    parse: Callable[[Table], pd.DataFrame] = _no_rows
+    named: bool = False
+    patients_from: str = "a column patient_id"
     fits: Callable[[Table], bool] = _always
     folders: Callable[[Table, Split], tuple[str, ...]] = _no_folders
     root: Callable[[Path], Path] = _beside
@@ -59,9 +76,13 @@ class Layout:
         """The needed columns that a table lacks."""
         return [" or ".join(names) for names in self.needs if table.first(names) is None]
 
+    def marks_of(self, table: Table) -> list[str]:
+        """Those of its marks that the table has, by their names in the table's cells."""
+        return [key for key in map(table.find, sorted(self.marks)) if key]
+
     def recognises(self, table: Table) -> bool:
         """Whether the table is this layout's."""
-        return bool(self.needs) and not self.missing(table) and self.fits(table)
+        return not self.missing(table) and self.fits(table)
 
 
 def photograph_rows(table: Table, ids: pd.Series, **columns: object) -> pd.DataFrame:
@@ -79,7 +100,7 @@ def photograph_rows(table: Table, ids: pd.Series, **columns: object) -> pd.DataF
 
 def split_of_table(table: Table, graded: bool = True) -> Split:
     """The split a file's name tells; else train with grades, test without."""
-    return split_of_name(table.path.stem) or ("train" if graded else "test")
+    return split_of_name(table.stem) or ("train" if graded else "test")
 
 
 def check_graded(table: Table, columns: Sequence[str]) -> None:
@@ -89,7 +110,7 @@ def check_graded(table: Table, columns: Sequence[str]) -> None:
         InputError: a train or val table without one of `columns`.
     """
     lacking = [column for column in columns if not table.has(column)]
-    if lacking and (len(lacking) < len(columns) or split_of_name(table.path.stem) in ("train", "val")):
+    if lacking and (len(lacking) < len(columns) or split_of_name(table.stem) in ("train", "val")):
         raise InputError(
             f"{table.path} lacks column {' and '.join(lacking)} (found: {table.columns}):"
             " only a test table may go without grades"
@@ -98,7 +119,13 @@ def check_graded(table: Table, columns: Sequence[str]) -> None:
 
 def folders_of_split(table: Table, split: Split) -> tuple[str, ...]:
     """`train` and its like, first the folder called as the CSV."""
-    return (table.path.stem, *split_folders(split))
+    return (table.stem, *split_folders(split))
+
+
+def resized_folders(table: Table, split: Split) -> tuple[str, ...]:
+    """`resized train 15` above `labels/trainLabels15.csv`, as the collection of both contests has them."""
+    year = re.search(r"(?<![0-9])(?:20)?(15|19)$", table.stem)
+    return (f"../resized {split} {year[1]}", f"resized {split} {year[1]}") if year else ()
 
 
 def _quality(table: Table) -> dict[str, pd.Series]:

@@ -2,7 +2,6 @@
 
 import pandas as pd
 
-from drkit import talk
 from drkit.errors import InputError
 from drkit.grades import Split
 from drkit.records.labels import image_stem
@@ -40,10 +39,6 @@ def _read_pairs(table: Table) -> dict[str, tuple[str, str]]:
     beside = [path for path in sorted(table.path.parent.glob("*.[cC][sS][vV]")) if is_pairs_file(path.name)]
     tables = [pairs for pairs in map(open_table, beside) if pairs.has("left", "right")]
     if not tables:
-        talk.say(
-            f"{table.name} does not tell which two photographs are one patient's, so each counts as a patient of its"
-            " own: put the pairs file of Messidor-2 (messidor-2.csv, columns left and right) beside it"
-        )
         return {}
     pairs = tables[0]
     found: dict[str, tuple[str, str]] = {}
@@ -73,6 +68,7 @@ MESSIDOR_2 = Layout(
     needs=(_IDS, _GRADES),
     marks=frozenset(_MARKS),
     parse=_parse,
+    patients_from="Messidor-2's pairs file beside the table (messidor-2.csv, columns left and right)",
     fits=_fits,
     folders=_folders,
 )

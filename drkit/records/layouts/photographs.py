@@ -82,17 +82,14 @@ class PhotographFolder:
 
     def _anywhere(self, spelled: str, split: Split, where: str) -> str | None:
         name = posixpath.basename(spelled)
-        same = [path for path in self._all().get(_key(spelled), []) if not self._is_mask(path, name)]
         in_any_case, *as_spelled = _likeness(name)
-        return _only(
-            _narrow(same, in_any_case, lambda path: split in self._splits_above(path), *as_spelled),
-            where,
-        )
+        same = [path for path in self._all().get(_key(spelled), []) if in_any_case(path) or not self._is_mask(path)]
+        tests = (in_any_case, lambda path: not self._is_mask(path), lambda path: split in self._splits_above(path))
+        return _only(_narrow(same, *tests, *as_spelled), where)
 
-    def _is_mask(self, path: str, name: str) -> bool:
-        """Far away, a lesion's mask may be called as the photograph, but for its suffix."""
-        above = Path(os.path.relpath(path, self.root)).parts[:-1]
-        return Path(path).name.lower() != name.lower() and any(map(holds_masks, above))
+    def _is_mask(self, path: str) -> bool:
+        """A lesion's mask may be called as the photograph, mostly but for its suffix."""
+        return any(map(holds_masks, Path(os.path.relpath(path, self.root)).parts[:-1]))
 
     def _splits_above(self, path: str) -> set[Split | None]:
         return {split_of_name(part) for part in Path(os.path.relpath(path, self.root)).parts[:-1]}

@@ -1,4 +1,4 @@
-"""From a folder or a CSV to labels."""
+"""From a folder or a table to labels."""
 
 import os
 from collections.abc import Sequence
@@ -10,19 +10,19 @@ from drkit import talk
 from drkit.errors import InputError, first_few
 from drkit.grades import TARGETS, Target, grade_column
 from drkit.records.labels import Labels, check_rows, withhold_ungradable
+from drkit.records.layouts.listing import list_photographs
 from drkit.records.layouts.photographs import PhotographFolder, locate
-from drkit.records.layouts.plain import list_photographs
 from drkit.records.layouts.recognise import LAYOUTS, find_tables, recognise_table
+from drkit.records.layouts.remarks import speak
+from drkit.records.layouts.settling import WHERE, check_unique, parse_tables, settle
 from drkit.records.layouts.tables import Table, open_table
-
-Parts = list[tuple[Table, pd.DataFrame]]
 
 
 def read_dataset(path: Path) -> Labels:
     """Read a data set in any of `LAYOUTS`.
 
     Args:
-        path: Its folder, or one of its CSVs for that table alone.
+        path: Its folder, or one of its tables for that one alone.
 
     Returns:
         Labels whose photographs exist, with absolute paths. Photographs that no table lists are left out.
@@ -31,41 +31,41 @@ def read_dataset(path: Path) -> Labels:
         InputError: nothing there, an unknown or ambiguous layout, a broken table, or missing photographs.
     """
     layout, tables, root = open_dataset(path)
-    if layout == "folder":
-        return _read_folder(root)
+    if not tables:
+        return _read_folder(root, path)
     parts = parse_tables(layout, tables)
     paths = locate(PhotographFolder(root), LAYOUTS[layout], parts)
-    rows = join_parts(parts).assign(path=pd.array(paths, dtype="string"))
+    settled = settle(layout, parts, paths)
+    rows = settled.rows.assign(path=pd.array(paths, dtype="string"))
+    check_unique(rows)
+    speak(settled.remarks, str(path))
+    rows = rows.drop(columns=WHERE)
     check_rows(rows, str(path))
     return Labels(_withhold(rows, str(path)), root, layout, stated_targets(rows))
 
 
 def read_table(csv_path: Path) -> pd.DataFrame:
-    """The canonical rows of a CSV in any layout; `path` as the file spells it, not looked for.
+    """The canonical rows of a table in any layout; `path` as the file spells it, not looked for.
 
     Raises:
         InputError: an unknown layout or a broken table.
     """
     table = open_table(csv_path)
-    rows = join_parts(parse_tables(recognise_table(table), [table]))
+    rows = read_rows(recognise_table(table), [table], str(csv_path))
     check_rows(rows, str(csv_path))
     return _withhold(rows, str(csv_path))
 
 
-def parse_tables(layout: str, tables: Sequence[Table]) -> Parts:
-    """Each table with its canonical rows, ids unique over all of them.
+def read_rows(layout: str, tables: Sequence[Table], source: str) -> pd.DataFrame:
+    """The canonical rows of tables, 5 still among the grades; photographs are not looked for.
 
     Raises:
         InputError: an id that stands twice, or what the layout's own parser refuses.
     """
-    parts = [(table, LAYOUTS[layout].parse(table)) for table in tables]
-    _check_unique(parts)
-    return parts
-
-
-def join_parts(parts: Parts) -> pd.DataFrame:
-    """The rows of all tables, one after another."""
-    return pd.concat([rows for _, rows in parts], ignore_index=True)
+    settled = settle(layout, parse_tables(layout, tables))
+    check_unique(settled.rows)
+    speak((remark for remark in settled.remarks if not remark.kind.startswith("patients")), source)
+    return settled.rows.drop(columns=WHERE)
 
 
 def stated_targets(rows: pd.DataFrame) -> tuple[Target, ...]:
@@ -74,7 +74,7 @@ def stated_targets(rows: pd.DataFrame) -> tuple[Target, ...]:
 
 
 def open_dataset(path: Path) -> tuple[str, list[Table], Path]:
-    """The layout of a folder or a CSV, its tables, still unread, and the data set's folder, absolute.
+    """The layout of a folder or a table, its tables, still unread, and the data set's folder, absolute.
 
     Raises:
         InputError: nothing there, or an unknown or ambiguous layout.
@@ -83,35 +83,23 @@ def open_dataset(path: Path) -> tuple[str, list[Table], Path]:
     if absolute.is_dir():
         return *find_tables(absolute), absolute
     if not absolute.exists():
-        raise InputError(f"{path} does not exist: the folder of a data set, or one of its CSVs, was expected")
+        raise InputError(f"{path} does not exist: the folder of a data set, or one of its tables, was expected")
     table = open_table(absolute)
     layout = recognise_table(table)
     return layout, [table], LAYOUTS[layout].root(absolute)
 
 
-def _read_folder(root: Path) -> Labels:
+def _read_folder(root: Path, path: Path) -> Labels:
     photographs = PhotographFolder(root).photographs()
     if not photographs:
-        raise InputError(f"{root} holds neither photographs nor a CSV of labels: give a data set's own folder")
-    rows = list_photographs(root, photographs)
+        raise InputError(f"{root} holds neither photographs nor a table of labels: give a data set's own folder")
+    layout, rows, remarks = list_photographs(root, photographs)
     twice = rows["image_id"].duplicated(keep=False)
     if twice.any():
         same = [p.relative_to(root).as_posix() for p, is_twice in zip(photographs, twice, strict=True) if is_twice]
         raise InputError(f"{root}: photographs of the same name: {first_few(same)}: names are their ids, rename them")
-    return Labels(rows, root, "folder", ())
-
-
-def _check_unique(parts: Parts) -> None:
-    ids = pd.concat([rows["image_id"] for _, rows in parts], ignore_index=True)
-    twice = ids[ids.duplicated()]
-    if twice.empty:
-        return
-    places = [table.where(index) for table, rows in parts for index in rows.index]
-    same = ids.index[ids == twice.iloc[0]]
-    raise InputError(
-        f"{places[same[0]]} and {places[same[1]]}: image id '{twice.iloc[0]}' stands twice"
-        f" ({twice.nunique()} such ids): keep one row a photograph, in one split"
-    )
+    speak(remarks, str(path))
+    return Labels(_withhold(rows, str(path)), root, layout, stated_targets(rows))
 
 
 def _withhold(rows: pd.DataFrame, source: str) -> pd.DataFrame:

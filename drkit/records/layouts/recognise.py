@@ -1,4 +1,4 @@
-"""Which layout a folder or a CSV is in."""
+"""Which layout a folder or a table is in."""
 
 import os
 import re
@@ -10,15 +10,20 @@ from drkit import talk
 from drkit.errors import InputError, first_few
 from drkit.grades import SPLITS
 from drkit.records.layouts.aptos import APTOS
+from drkit.records.layouts.brset import BRSET, MBRSET
 from drkit.records.layouts.canonical import CANONICAL
+from drkit.records.layouts.cells import is_spreadsheet, is_table_file
+from drkit.records.layouts.columns import find_image
 from drkit.records.layouts.deepdrid import COURSE, OFFICIAL
 from drkit.records.layouts.eyepacs import EYEPACS
 from drkit.records.layouts.idrid import IDRID
 from drkit.records.layouts.layout import Layout
+from drkit.records.layouts.listing import CLASS_FOLDERS, FOLDER
 from drkit.records.layouts.messidor import MESSIDOR_2
 from drkit.records.layouts.names import is_pairs_file, split_of_name
-from drkit.records.layouts.plain import FOLDER, IMAGE_COLUMNS, PLAIN
-from drkit.records.layouts.tables import Table, open_table
+from drkit.records.layouts.plain import PLAIN
+from drkit.records.layouts.scales import check_scale
+from drkit.records.layouts.tables import Table, open_table, stem_of
 
 LAYOUTS: Mapping[str, Layout] = MappingProxyType(
     {
@@ -29,7 +34,10 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
         "messidor-2": MESSIDOR_2,
         "aptos": APTOS,
         "idrid": IDRID,
+        "brset": BRSET,
+        "mbrset": MBRSET,
         "csv": PLAIN,
+        "class-folders": CLASS_FOLDERS,
         "folder": FOLDER,
     }
 )
@@ -39,7 +47,7 @@ _NO_LABELS = re.compile(
     r"sample.*|.*submission.*|.*-source-.*|challenge[23]_.*|ultra-widefield.*|test_grades\.csv|lesions\.csv",
     re.IGNORECASE,
 )
-_DEEPEST = 2  # folders below the data set's in which a CSV is looked for
+_DEEPEST = 2  # folders below the data set's in which a table is looked for
 
 
 def layout_of(table: Table) -> str | None:
@@ -51,23 +59,29 @@ def recognise_table(table: Table) -> str:
     """As `layout_of`.
 
     Raises:
-        InputError: no layout fits; says which comes near.
+        InputError: no layout fits; says which comes near, or what else it is.
     """
     name = layout_of(table)
     if name is None:
+        check_scale(table)
         raise InputError(f"{table.path}: {_describe(table)}")
     return name
 
 
 def find_tables(root: Path) -> tuple[str, list[Table]]:
-    """The layout of a folder and its tables; `folder` and none where it has no CSV.
+    """The layout of a folder and its tables; `folder` and none where it has no table.
 
-    CSVs are looked for in the folder itself, and only where it has none up to two folders below.
+    Tables are looked for in the folder itself, and only where it has none up to two folders below. A spreadsheet
+    counts only where nothing else does.
 
     Raises:
-        InputError: several layouts, or a CSV that is nearly one.
+        InputError: several layouts, or a table that is nearly one.
     """
-    tables = [open_table(path) for path in _list_csvs(root)]
+    paths = _list_tables(root)
+    texts = [path for path in paths if not is_spreadsheet(path)]
+    tables = [open_table(path) for path in texts]
+    if not any(map(layout_of, tables)):
+        tables += [open_table(path) for path in paths if is_spreadsheet(path)]
     names = {id(table): layout_of(table) for table in tables}
     known = [table for table in tables if names[id(table)]]
     unknown = [table for table in tables if not names[id(table)]]
@@ -80,32 +94,33 @@ def find_tables(root: Path) -> tuple[str, list[Table]]:
     return found[0], LAYOUTS[found[0]].choose(known)
 
 
-def _list_csvs(root: Path) -> list[Path]:
+def _list_tables(root: Path) -> list[Path]:
     at_top: list[Path] = []
     below: list[Path] = []
     for folder, inside, files in os.walk(root):
         depth = len(Path(folder).relative_to(root).parts)
         inside[:] = sorted(name for name in inside if not name.startswith(".")) if depth < _DEEPEST else []
-        csvs = [Path(folder, name) for name in sorted(files) if _is_table(name)]
-        (below if depth else at_top).extend(csvs)
+        tables = [Path(folder, name) for name in sorted(files) if not _is_passed_over(name)]
+        (below if depth else at_top).extend(path for path in tables if is_table_file(path))
         if at_top:
             break
     return sorted(at_top or below, key=_in_order)
 
 
-def _in_order(csv_path: Path) -> tuple[int, str]:
-    split = split_of_name(csv_path.stem)
-    return SPLITS.index(split) if split else len(SPLITS), str(csv_path)
+def _in_order(path: Path) -> tuple[int, str]:
+    split = split_of_name(stem_of(path))
+    return SPLITS.index(split) if split else len(SPLITS), str(path)
 
 
-def _is_table(name: str) -> bool:
-    passed_over = name.startswith(".") or is_pairs_file(name) or _NO_LABELS.fullmatch(name)
-    return name.lower().endswith(".csv") and not passed_over
+def _is_passed_over(name: str) -> bool:
+    return name.startswith(".") or is_pairs_file(name) or _NO_LABELS.fullmatch(name) is not None
 
 
 def _pass_over(root: Path, known: Sequence[Table], unknown: Sequence[Table]) -> None:
     """Leave foreign tables aside, but none that was meant to be read."""
-    meant = [table for table in unknown if not known or split_of_name(table.path.stem) or _nearest(table)]
+    meant = [table for table in unknown if not known or split_of_name(table.stem) or _nearest(table)]
+    for table in meant:
+        check_scale(table)
     if meant:
         described = first_few([f"{table.name}: {_describe(table)}" for table in meant])
         raise InputError(f"{root}: {described}")
@@ -120,17 +135,16 @@ def _several(root: Path, tables: Sequence[tuple[Table, str]]) -> str:
 
 def _describe(table: Table) -> str:
     near = _nearest(table)
-    if near is None and table.first(IMAGE_COLUMNS):
+    if near is None and find_image(table):
         return f"columns {table.columns}: there is no column of grades (grade, label, level, diagnosis, ...)"
     if near is None:
         understood = "; ".join(layout.summary for layout in LAYOUTS.values())
         return f"no layout has columns {table.columns}: understood are {understood}"
-    missing = " and ".join(near.missing(table)) or " and ".join(sorted(near.marks - set(table.header)))
+    missing = " and ".join(near.missing(table)) or " and ".join(m for m in sorted(near.marks) if not table.has(m))
     return f"looks like {near.title}, but column {missing} is missing (found: {table.columns})"
 
 
 def _nearest(table: Table) -> Layout | None:
-    """The layout, other than the plain ones, that most of the table's telling columns belong to."""
-    named = [layout for layout in LAYOUTS.values() if layout not in (PLAIN, FOLDER)]
-    best = max(named, key=lambda layout: len(layout.marks & table.header.keys()))
-    return best if best.marks & table.header.keys() - {"path", "level"} else None
+    """The layout that most of the table's telling columns belong to."""
+    best = max(LAYOUTS.values(), key=lambda layout: len(layout.marks_of(table)))
+    return best if set(best.marks_of(table)) - {"path", "level"} else None

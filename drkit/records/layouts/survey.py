@@ -1,19 +1,20 @@
 """A data set read as far as it goes: what `read_dataset` would refuse is noted, the rest is kept."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
 from drkit.errors import InputError
-from drkit.grades import MAX_GRADE, UNGRADABLE
-from drkit.records.labels import parse_grades, withhold_ungradable
+from drkit.records.labels import withhold_ungradable
 from drkit.records.layouts.layout import Layout
+from drkit.records.layouts.listing import list_photographs
 from drkit.records.layouts.photographs import PhotographFolder, folders_near
-from drkit.records.layouts.plain import list_photographs
-from drkit.records.layouts.reading import Parts, join_parts, open_dataset
+from drkit.records.layouts.reading import open_dataset
 from drkit.records.layouts.recognise import LAYOUTS
+from drkit.records.layouts.remarks import Remark
+from drkit.records.layouts.settling import WHERE, Parts, parse_tables, settle
 from drkit.records.layouts.tables import Table
 
 
@@ -43,12 +44,14 @@ class Survey:
         root: The data set's folder.
         layout: Name of its layout.
         flaws: What was wrong, in the order of the tables.
+        remarks: What `read_dataset` would say of it.
     """
 
     rows: pd.DataFrame
     root: Path
     layout: str
     flaws: tuple[Flaw, ...]
+    remarks: tuple[Remark, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,55 +64,44 @@ class _SurveyedTable(Table):
         """Note each wrong row."""
         self.noted.extend((kind, int(row), f"{self.where(int(row))}: {sentence(row)}") for row in wrong.index[wrong])
 
-    def grades(self, column: str | None) -> pd.Series:
-        """As in a table that refuses, but null where a cell is off the scale."""
-        cells = self.text(column)
-        numbers = pd.to_numeric(cells, errors="coerce")
-        off = cells.notna() & ~numbers.isin(range(UNGRADABLE + 1)).fillna(False)
-        self.refuse(
-            off,
-            "grade-off-scale",
-            lambda row: f"{cells.name} '{cells[row]}' is off the scale 0-{MAX_GRADE}: correct it, or leave it empty",
-        )
-        return parse_grades(cells.mask(off), self.name)
-
 
 def survey_dataset(path: Path) -> Survey:
     """Read a data set in any layout as far as it goes.
 
     Args:
-        path: Its folder, or one of its CSVs for that table alone.
+        path: Its folder, or one of its tables for that one alone.
 
     Raises:
         InputError: nothing there, an unknown or ambiguous layout, a file that is no table, or no row at all.
     """
     layout, tables, root = open_dataset(path)
-    if layout == "folder":
-        return _survey_folder(root)
-    surveyed = [_SurveyedTable(table.path, table.cells, table.header) for table in tables]
-    parts: Parts = [(table, _named(LAYOUTS[layout].parse(table))) for table in surveyed]
+    if not tables:
+        return _survey_folder(root, path)
+    surveyed = [_SurveyedTable(table.path, table.cells, table.header, table.taken) for table in tables]
+    parts: Parts = [(table, _named(rows)) for table, rows in parse_tables(layout, surveyed)]
     flaws = [flaw for table, (_, rows) in zip(surveyed, parts, strict=True) for flaw in _as_flaws(table, rows)]
     parts = [(table, rows[rows["image_id"] != ""]) for table, rows in parts]
     places = list(_places(PhotographFolder(root), LAYOUTS[layout], parts))
-    rows = join_parts(parts).assign(
-        path=pd.array([found for found, _ in places], dtype="string"),
-        where=[table.where(int(index)) for table, rows in parts for index in rows.index],
-    )
+    paths = [found for found, _ in places]
+    settled = settle(layout, parts, paths)
+    rows = settled.rows.assign(path=pd.array(paths, dtype="string"))
     flaws += [flaw for _, flaw in places if flaw]
-    return _whole(rows, root, layout, flaws, path)
+    return _whole(rows, root, layout, flaws, settled.remarks, path)
 
 
-def _survey_folder(root: Path) -> Survey:
+def _survey_folder(root: Path, path: Path) -> Survey:
     photographs = PhotographFolder(root).photographs()
-    rows = list_photographs(root, photographs)
-    rows["where"] = [photograph.relative_to(root).as_posix() for photograph in photographs]
-    return _whole(rows, root, "folder", [], root)
+    layout, rows, remarks = list_photographs(root, photographs)
+    rows[WHERE] = [photograph.relative_to(root).as_posix() for photograph in photographs]
+    return _whole(rows, root, layout, [], remarks, path)
 
 
-def _whole(rows: pd.DataFrame, root: Path, layout: str, flaws: list[Flaw], path: Path) -> Survey:
+def _whole(
+    rows: pd.DataFrame, root: Path, layout: str, flaws: list[Flaw], remarks: Sequence[Remark], path: Path
+) -> Survey:
     if rows.empty:
         raise InputError(f"{path} holds neither photographs nor a table that lists any: give a data set's own folder")
-    return Survey(withhold_ungradable(rows), root, layout, (*flaws, *_ids_twice(rows)))
+    return Survey(withhold_ungradable(rows), root, layout, (*flaws, *_ids_twice(rows)), tuple(remarks))
 
 
 def _named(rows: pd.DataFrame) -> pd.DataFrame:

@@ -1,15 +1,16 @@
-"""CSV files as text cells, with the row numbers an editor shows."""
+"""Tables by the names of their columns."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from io import StringIO
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
 from drkit.errors import InputError
-from drkit.records.labels import parse_grades
+from drkit.records.layouts.cells import TABLE_SUFFIXES, read_cells
+from drkit.records.layouts.grade_words import describe_off_scale, on_scale, read_grades
 
 _TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 BLANK = ("", "nan", "na", "n/a", "null", "none", "<na>")
@@ -17,18 +18,22 @@ BLANK = ("", "nan", "na", "n/a", "null", "none", "<na>")
 
 @dataclass(frozen=True)
 class Table:
-    """A CSV whose cells are still text.
+    """A table whose cells are still text.
+
+    Columns are asked for by name without regard to case, blanks, hyphens and underscores.
 
     Args:
         path: Where it was read.
         cells: Stripped text; columns in lower case with single spaces, the first of equal ones; the index is
             the row number that an editor shows, less two.
         header: The columns as the file spells them, by their name in `cells`.
+        taken: The columns, by their name in `cells`, whose cells were asked for.
     """
 
     path: Path
     cells: pd.DataFrame
     header: dict[str, str]
+    taken: set[str] = field(default_factory=set)
 
     @property
     def name(self) -> str:
@@ -36,17 +41,35 @@ class Table:
         return self.path.name
 
     @property
+    def stem(self) -> str:
+        """The file's name without `.csv`, `.csv.gz` and their like."""
+        return stem_of(self.path)
+
+    @property
     def columns(self) -> str:
         """The columns as the file spells them, for messages."""
         return ", ".join(self.header.values()) or "none"
 
+    @property
+    def unread(self) -> list[str]:
+        """The columns that nobody asked for, as the file spells them; a saved index is none."""
+        return [name for key, name in self.header.items() if key not in self.taken and not key.startswith("unnamed:")]
+
+    @cached_property
+    def _keys(self) -> dict[str, str]:
+        return {_loosen(key): key for key in reversed(self.header)} | {key: key for key in self.header}
+
+    def find(self, column: str) -> str | None:
+        """A column's name in `cells`, where there is one called like `column`."""
+        return self._keys.get(column) or self._keys.get(_loosen(column))
+
     def has(self, *columns: str) -> bool:
         """Whether all these columns are there."""
-        return all(column in self.header for column in columns)
+        return all(self.find(column) for column in columns)
 
-    def first(self, columns: tuple[str, ...]) -> str | None:
-        """The first of `columns` that is there."""
-        return next((column for column in columns if column in self.header), None)
+    def first(self, columns: Iterable[str]) -> str | None:
+        """The first of `columns` that is there, by its name in `cells`."""
+        return next(filter(None, map(self.find, columns)), None)
 
     def where(self, index: int) -> str:
         """`train.csv row 12`."""
@@ -69,10 +92,18 @@ class Table:
 
     def text(self, column: str | None) -> pd.Series:
         """A column's cells, null where blank; all null where there is no such column."""
-        if column is None or column not in self.header:
+        key = self.find(column) if column else None
+        if key:
+            self.taken.add(key)
+        return self.peek(column)
+
+    def peek(self, column: str | None) -> pd.Series:
+        """As `text`, but the column does not count as taken."""
+        key = self.find(column) if column else None
+        if key is None:
             return pd.Series(pd.NA, index=self.cells.index, dtype="string")
-        cells = self.cells[column]
-        return cells.mask(cells.str.lower().isin(BLANK)).rename(self.header[column])
+        cells = self.cells[key]
+        return cells.mask(cells.str.lower().isin(BLANK)).rename(self.header[key])
 
     def ids(self, column: str) -> pd.Series:
         """A column that no row may leave empty.
@@ -80,18 +111,24 @@ class Table:
         Raises:
             InputError: an empty cell.
         """
-        cells = self.cells[column]
-        sentence = f"column {self.header[column]} is empty: every photograph needs its id"
+        key = self.find(column) or column
+        self.taken.add(key)
+        cells = self.cells[key]
+        sentence = f"column {self.header[key]} is empty: every photograph needs its id"
         self.refuse(cells == "", "empty-id", lambda row: sentence)
         return cells
 
     def grades(self, column: str | None) -> pd.Series:
-        """A column's grades as Int8 0-5, null where blank.
+        """A column's grades, numbers or words, as Int8 0-5, null where blank.
 
         Raises:
             InputError: a cell off the scale.
         """
-        return parse_grades(self.text(column), self.name)
+        cells = self.text(column)
+        grades = read_grades(cells)
+        off = cells.notna() & ~on_scale(grades)
+        self.refuse(off, "grade-off-scale", lambda row: describe_off_scale(cells, off, row))
+        return grades.mask(off).astype("Int8")
 
     def whole(self, column: str) -> pd.Series:
         """A column's whole numbers as Int16, null where blank.
@@ -102,9 +139,20 @@ class Table:
         cells = self.text(column)
         numbers = pd.to_numeric(cells, errors="coerce")
         wrong = cells.notna() & (numbers.isna() | (numbers % 1 != 0) | (numbers.abs() > 9999)).fillna(True)
-        name = self.header[column]
-        self.refuse(wrong, "unknown-word", lambda row: f"{name} '{cells[row]}' is no whole number: correct it")
+        self.refuse(wrong, "unknown-word", lambda row: f"{cells.name} '{cells[row]}' is no whole number: correct it")
         return numbers.mask(wrong).astype("Int16")
+
+    def words(self, column: str | None, parse: Callable[[str], object], expected: str) -> pd.Series:
+        """A column's cells as `parse` understands them, null where blank.
+
+        Raises:
+            InputError: a cell that `parse` makes None of; says what was `expected`.
+        """
+        cells = self.text(column)
+        found = cells.map(parse, na_action="ignore")
+        odd = cells.notna() & found.isna()
+        self.refuse(odd, "unknown-word", lambda row: f"{cells.name} '{cells[row]}' is not {expected}")
+        return found.astype("string")
 
     def flags(self, column: str, blank: bool) -> pd.Series:
         """A column of true and false (or 1 and 0, yes and no) as bool; `blank` where a cell is.
@@ -120,53 +168,25 @@ class Table:
 
 
 def open_table(path: Path) -> Table:
-    """Read a CSV: comma, semicolon or tab, any line ends, with or without a byte order mark.
+    """Read a table, however it was saved (`read_cells`).
 
     Raises:
-        InputError: missing, empty, no text, not UTF-8, or rows longer than the header.
+        InputError: as `read_cells`.
     """
-    text = _decode(path)
-    cells = _split(text, path)
+    cells = read_cells(path)
     names = cells.iloc[0].tolist()
     keys = [" ".join(name.lower().split()) for name in names]
     kept = [i for i, key in enumerate(keys) if key and key not in keys[:i]]
     cells = cells.iloc[1:, kept].set_axis([keys[i] for i in kept], axis=1)
-    cells.index = pd.RangeIndex(len(cells))
     return Table(path, cells[(cells != "").any(axis=1)], {keys[i]: names[i] for i in kept})
 
 
-def _decode(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    if content.startswith(b"PK\x03\x04"):
-        raise InputError(f"{path} is a spreadsheet or an archive: save the table as CSV (UTF-8)")
-    if b"\0" in content:
-        raise InputError(f"{path} is no CSV in UTF-8 but binary or UTF-16: save the table as CSV (UTF-8)")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise InputError(f"{path} line {line} is not UTF-8 text: save the table as CSV (UTF-8)") from None
-    if not text.strip():
-        raise InputError(f"{path} is empty: a CSV with a header was expected")
-    return text
+def stem_of(path: Path) -> str:
+    """A table's name without `.csv`, `.csv.gz` and their like."""
+    suffix = next((suffix for suffix in TABLE_SUFFIXES if path.name.lower().endswith(suffix)), "")
+    return path.name[: len(path.name) - len(suffix)]
 
 
-def _split(text: str, path: Path) -> pd.DataFrame:
-    header = re.split(r"[\r\n]", text, maxsplit=1)[0]
-    separator = "," if "," in header else next((mark for mark in ";\t" if mark in header), ",")
-    try:
-        cells = pd.read_csv(
-            StringIO(text),
-            header=None,
-            dtype=str,
-            sep=separator,
-            keep_default_na=False,
-            skip_blank_lines=False,
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        reason = " ".join(str(error).removeprefix("Error tokenizing data. C error:").split())
-        raise InputError(f"{path} is no CSV table: {reason}") from None
-    return cells.fillna("").astype("string").apply(lambda column: column.str.strip())
+def _loosen(column: str) -> str:
+    """`Patient ID`, `patient_id`, `patient-id` and `PatientID` are one."""
+    return re.sub(r"[\W_]+", "", column.casefold())

@@ -145,6 +145,34 @@ def idrid(root):
     )
 
 
+def brset(root):
+    header = "image_id,patient_id,camera,patient_age,exam_eye,DR_SDRG,DR_ICDR,focus,diabetic_retinopathy,quality"
+    return tree(
+        root,
+        {
+            "labels_brset.csv": [
+                header,
+                "img00001,1,Canon CR,48,1,3,2,1,1,Adequate",
+                "img00002,1,Canon CR,48,2,0,0,1,0,Inadequate",
+            ],
+            "fundus_photos/img00001.jpg": None,
+            "fundus_photos/img00002.jpg": None,
+        },
+    )
+
+
+def mbrset(root):
+    header = "patient,age,sex,file,laterality,final_artifacts,final_quality,final_icdr,final_edema"
+    return tree(
+        root,
+        {
+            "labels_mbrset.csv": [header, "1,66,0,1.1.jpg,right,no,yes,4.0,no", "1,66,0,1.3.jpg,left,yes,no,,no"],
+            "images/1.1.jpg": None,
+            "images/1.3.jpg": None,
+        },
+    )
+
+
 def plain(root):
     return tree(
         root,
@@ -160,13 +188,25 @@ def plain(root):
     )
 
 
+def classes(root):
+    return tree(
+        root,
+        {
+            "train/No_DR/a.png": None,
+            "train/Proliferate_DR/deep/b.png": None,
+            "valid/Mild/c.JPEG": None,
+            "test/d.jpg": None,
+        },
+    )
+
+
 def bare(root):
     return tree(root, {"a.png": None, "b/9_l2.JPEG": None, ".hidden/c.png": None, "b/.d.png": None, "notes.txt": None})
 
 
 TREES = {
     "deepdrid-course": course, "deepdrid": official, "eyepacs": eyepacs, "messidor-2": messidor_2, "aptos": aptos,
-    "idrid": idrid, "csv": plain, "folder": bare,
+    "idrid": idrid, "brset": brset, "mbrset": mbrset, "csv": plain, "class-folders": classes, "folder": bare,
 }  # fmt: skip
 
 
@@ -186,10 +226,10 @@ def test_every_layout_is_recognised_and_its_photographs_exist(tmp_path, layout):
     assert labels.layout == layout
     assert labels.root == tmp_path
     assert all(path.is_file() and path.is_absolute() for path in labels.paths())
-    assert [path.name.partition(".")[0] for path in labels.paths()] == labels.rows["image_id"].tolist()
+    assert [path.stem for path in labels.paths()] == labels.rows["image_id"].tolist()
 
 
-@pytest.mark.parametrize("layout", [name for name in TREES if name != "folder"])
+@pytest.mark.parametrize("layout", [name for name in TREES if "folder" not in name])
 def test_each_csv_alone_is_its_part_of_the_whole(tmp_path, layout):
     whole = read_dataset(TREES[layout](tmp_path))
     parts = []
@@ -320,7 +360,9 @@ def test_kaggles_messidor_2_tells_no_patient_and_says_so(tmp_path):
         labels = read_dataset(tree(tmp_path, {**files, "messidor-2/preprocess/b.PNG": None}))
     assert column(labels, "eye_grade") == {"a": 2, "b": None}
     assert labels.rows["patient_id"].isna().all()
-    assert "put the pairs file of Messidor-2 (messidor-2.csv, columns left and right) beside it" in heard.said[0]
+    assert (
+        "Messidor-2's pairs file beside the table (messidor-2.csv, columns left and right) would tell" in heard.said[-1]
+    )
 
 
 def test_a_photograph_in_two_pairs_is_refused(tmp_path):
@@ -333,6 +375,86 @@ def test_idrid(tmp_path):
     labels = read_dataset(idrid(tmp_path))
     assert labels.rows["split"].tolist() == ["train", "test"]
     assert labels.grades("eye").tolist() == [3, 0]
+
+
+def test_brset_takes_the_icdr_grade_and_leaves_the_scottish_one(tmp_path):
+    heard = Heard()
+    with talk.listening(heard):
+        labels = read_dataset(brset(tmp_path))
+    assert column(labels, "eye_grade") == {"img00001": 2, "img00002": 0}
+    assert column(labels, "eye") == {"img00001": "right", "img00002": "left"}
+    assert labels.num_patients == 1
+    assert "not read: camera, patient_age, DR_SDRG, focus" in heard.said[0]
+
+
+def test_mbrset(tmp_path):
+    labels = read_dataset(mbrset(tmp_path))
+    assert column(labels, "eye_grade") == {"1.1": 4, "1.3": None}
+    assert column(labels, "eye") == {"1.1": "right", "1.3": "left"}
+    assert column(labels, "patient_id") == {"1.1": "1", "1.3": "1"}
+
+
+def test_the_collection_of_both_contests_table_by_table(tmp_path):
+    tree(
+        tmp_path,
+        {
+            "labels/trainLabels15.csv": ["image,level", "10_left,0", "10_right,4"],
+            "labels/testLabels15.csv": ["image,level,Usage", "1_left,2,Private"],
+            "labels/trainLabels19.csv": ["id_code,diagnosis", "000c1434d8d7,2"],
+            "resized train 15/10_left.jpg": None,
+            "resized train 15/10_right.jpg": None,
+            "resized test 15/1_left.jpg": None,
+            "resized train 19/000c1434d8d7.jpg": None,
+        },
+    )
+    found = {name: read_dataset(tmp_path / f"labels/{name}.csv") for name in ("trainLabels15", "trainLabels19")}
+    assert [labels.layout for labels in found.values()] == ["eyepacs", "aptos"]
+    assert [path.parent.name for labels in found.values() for path in labels.paths()] == [
+        *["resized train 15"] * 2,
+        "resized train 19",
+    ]
+    test = read_dataset(tmp_path / "labels/testLabels15.csv")
+    assert (test.rows["split"].tolist(), test.paths()) == (["test"], [tmp_path / "resized test 15/1_left.jpg"])
+    with pytest.raises(InputError, match=r"trainLabels15\.csv \(EyePACS\).*trainLabels19\.csv \(APTOS 2019\).*name"):
+        read_dataset(tmp_path)
+
+
+def test_ddr(tmp_path):
+    tree(
+        tmp_path,
+        {
+            "DR_grading/train.txt": ["007-0004-000.jpg 0", "007-0005-000.jpg 5"],
+            "DR_grading/valid.txt": ["007-0006-000.jpg 4"],
+            "DR_grading/train/007-0004-000.jpg": None,
+            "DR_grading/train/007-0005-000.jpg": None,
+            "DR_grading/valid/007-0006-000.jpg": None,
+            "lesion_segmentation/train/label/EX/007-0004-000.tif": None,
+            "readme.txt": ["graded by others"],
+        },
+    )
+    labels = read_dataset(tmp_path)
+    assert column(labels, "split") == {"007-0004-000": "train", "007-0005-000": "train", "007-0006-000": "val"}
+    assert column(labels, "eye_grade") == {"007-0004-000": 0, "007-0005-000": None, "007-0006-000": 4}
+
+
+def test_fgadr_has_no_header(tmp_path):
+    tree(
+        tmp_path,
+        {
+            "DR_Seg_Grading_Label.csv": ["0000_0.png,0", "0001_1.png,3"],
+            "Original_Images/0000_0.png": None,
+            "Original_Images/0001_1.png": None,
+            "HardExudate_Masks/0001_1.png": None,
+        },
+    )
+    labels = read_dataset(tmp_path)
+    assert column(labels, "eye_grade") == {"0000_0": 0, "0001_1": 3}
+    assert {path.parent.name for path in labels.paths()} == {"Original_Images"}
+
+
+def test_photographs_lie_above_a_folder_of_tables(tmp_path):
+    tree(tmp_path, {"labels/mine.csv": ["image,grade", "a,0", "b/c.jpg,3"], "photos/a.jpg": None, "b/c.jpg": None})
+    assert read_dataset(tmp_path / "labels/mine.csv").paths() == [tmp_path / "photos/a.jpg", tmp_path / "b/c.jpg"]
 
 
 def test_plain_table(tmp_path):
@@ -431,7 +553,7 @@ ROW = "7,7_l1,7/7_l1.jpg,1,2,,3,8,10,4"
 @pytest.mark.parametrize(
     ("files", "sentence"),
     [
-        ({}, "holds neither photographs nor a CSV"),
+        ({}, "holds neither photographs nor a table"),
         ({"a.csv": ["alpha,beta", "1,2"]}, "no layout has columns alpha, beta: understood are .*IDRiD"),
         ({"a.csv": ["image,beta", "1,2"]}, "there is no column of grades"),
         (
@@ -445,8 +567,18 @@ ROW = "7,7_l1,7/7_l1.jpg,1,2,,3,8,10,4"
             "train.csv row 2: the left eye is graded 2 and the right",
         ),
         ({"train.csv": [COURSE, ROW.replace(",2,,3", ",7,,3")]}, "train.csv row 2: grade '7' is off the scale 0-4"),
-        ({"train.csv": [COURSE, ROW, ROW]}, "train.csv row 2 and train.csv row 3: image id '7_l1' stands twice"),
-        ({"train.csv": [COURSE, ROW], "val.csv": [COURSE, ROW]}, "train.csv row 2 and val.csv row 2: image id '7_l1'"),
+        (
+            {"train.csv": [COURSE, ROW, ROW], "7_l1.jpg": None},
+            "train.csv row 2 and train.csv row 3: image id '7_l1' stands twice",
+        ),
+        (
+            {"train.csv": [COURSE, ROW], "val.csv": [COURSE, ROW], "7_l1.jpg": None},
+            "train.csv row 2 and val.csv row 2: image id '7_l1'",
+        ),
+        (
+            {"a.csv": ["image,label", "A,2", "a,2"], "a.jpg": None},
+            "a.csv row 2 and a.csv row 3: A and a are both .*a.jpg",
+        ),
         ({"train.csv": [COURSE, ROW], "val.csv": ["x,y", "1,2"]}, "val.csv: no layout has columns x, y"),
         (
             {"train.csv": [COURSE, ROW], "b.csv": ["image,label", "1,2"]},
@@ -464,7 +596,7 @@ ROW = "7,7_l1,7/7_l1.jpg,1,2,,3,8,10,4"
             "several photographs fit: .*x/1.jpg, .*y/1.jpg",
         ),
         ({"a.csv": ["image,label"]}, "no photographs found"),
-        ({"x/1.jpg": None, "y/1.png": None}, "photographs of the same name: x/1.jpg, y/1.png"),
+        ({"x/1.jpg": None, "x/1.png": None}, "photographs of the same name: x/1.jpg, x/1.png"),
     ],
 )
 def test_one_clear_line_for_each_mistake(tmp_path, files, sentence):

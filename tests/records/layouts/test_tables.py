@@ -53,10 +53,11 @@ def test_an_empty_id_is_refused(tmp_path):
         (b"", "is empty"),
         (b" \n\n", "is empty"),
         (b"\xff\xd8\xff\xe0\x00\x10JFIF", "binary"),
-        ("image,level\n".encode("utf-16"), "UTF-16"),
-        (b"PK\x03\x04rest", "spreadsheet"),
+        ("image,level\n".encode("utf-16-le"), "UTF-16"),
+        ("image,level\n".encode("utf-16") + b"x", "damaged UTF-16"),
+        (b"PK\x03\x04rest", "damaged archive"),
         (b"image,level\na,1\n\xe9t\xe9,1\n", r"t\.csv line 3 is not UTF-8"),
-        (b"image,level\na,1,2,3\n", "is no CSV table: .*line 2"),
+        (b"image,level\na,1,2,3\n", "is no table: .*line 2"),
     ],
 )
 def test_broken_files_get_one_line_each(tmp_path, content, sentence):

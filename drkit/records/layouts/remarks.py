@@ -1,0 +1,56 @@
+"""What is to be said of how a data set was read: what was guessed, and what was not taken."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from drkit import talk
+from drkit.errors import first_few
+from drkit.grades import TARGETS, grade_column
+from drkit.records.layouts.columns import find_roles
+from drkit.records.layouts.scales import doubt_scale
+from drkit.records.layouts.tables import Table
+
+WARNINGS = ("doubtful-scale", "folders-unread")
+SHOWN = 8  # columns
+
+
+@dataclass(frozen=True)
+class Remark:
+    """One thing that the user should know although the data set can be read.
+
+    Args:
+        kind: `columns-guessed`, `columns-unread`, `folders-unread`, `doubtful-scale`, `patients-from-names`,
+            `patients-respelled` or `patients-unknown`.
+        sentence: Without the data set's name.
+    """
+
+    kind: str
+    sentence: str
+
+
+def remark_on_columns(layout: str, tables: Sequence[Table]) -> Iterator[Remark]:
+    """Which column was taken for what where that was guessed, and which were not read. The tables have been parsed."""
+    if layout == "csv":
+        guesses = list(dict.fromkeys(guess for table in tables for guess in find_roles(table).guesses(table)))
+        if guesses:
+            yield Remark("columns-guessed", f"read {', '.join(guesses)}")
+    unread = list(dict.fromkeys(name for table in tables for name in table.unread))
+    if unread:
+        yield Remark("columns-unread", f"columns that are not read: {first_few(unread, SHOWN)}")
+
+
+def remark_on_scale(rows: pd.DataFrame, columns: Iterable[str] = tuple(map(grade_column, TARGETS))) -> Iterator[Remark]:
+    """Whether the grades look like those of another scale."""
+    for column in columns:
+        doubt = doubt_scale(rows[column])
+        if doubt:
+            yield Remark("doubtful-scale", f"{column} holds {doubt}")
+
+
+def speak(remarks: Iterable[Remark], source: str) -> None:
+    """Say each of them, once a command."""
+    for remark in remarks:
+        tell = talk.warn_once if remark.kind in WARNINGS else talk.say_once
+        tell(f"{source}: {remark.sentence}")

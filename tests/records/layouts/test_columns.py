@@ -1,0 +1,179 @@
+"""Which column is what, and what is said of it."""
+
+import pytest
+
+from drkit import talk
+from drkit.errors import InputError
+from drkit.records.layouts import read_dataset
+from drkit.records.layouts.columns import find_roles
+from drkit.records.layouts.survey import survey_dataset
+from drkit.records.layouts.tables import open_table
+
+
+class Heard(talk.Silence):
+    def __init__(self):
+        self.said, self.warned = [], []
+
+    def say(self, sentence):
+        self.said.append(sentence)
+
+    def warn(self, sentence):
+        self.warned.append(sentence)
+
+
+@pytest.fixture
+def own(tmp_path):
+    def write(header, *lines, name="labels.csv"):
+        (tmp_path / name).write_text("\n".join([header, *lines]))
+        return tmp_path
+
+    for number in range(9):
+        (tmp_path / f"p{number}.jpg").touch()
+    return write
+
+
+def read(folder):
+    heard = Heard()
+    with talk.listening(heard):
+        labels = read_dataset(folder)
+    return labels, heard
+
+
+@pytest.mark.parametrize(
+    "patient", ["patient_id", "Patient ID", "PatientID", "patient", "PATIENT-ID", "subject", "Subject_ID", "pid", "MRN"]
+)
+@pytest.mark.parametrize("eye", ["eye", "laterality", "Side", "Exam_Eye"])
+@pytest.mark.parametrize("split", ["split", "set", "partition", "Fold", "phase"])
+def test_common_names_are_read_and_named(own, patient, eye, split):
+    folder = own(f"image,grade,{patient},{eye},{split}", "p1,0,a,OD,train", "p2,1,a,L,Train", "p3,2,b,right,testing")
+    labels, heard = read(folder)
+    assert labels.rows["patient_id"].tolist() == ["a", "a", "b"]
+    assert labels.rows["eye"].tolist() == ["right", "left", "right"]
+    assert labels.rows["split"].tolist() == ["train", "train", "test"]
+    (sentence,) = heard.said
+    assert (
+        f"read image_id from image, eye_grade from grade{', patient_id from ' * (patient != 'patient_id')}" in sentence
+    )
+
+
+def test_columns_that_are_not_read_are_named_once(own):
+    header = "image,grade,patient_id,age,sex,fold,side," + ",".join(f"x{n}" for n in range(9))
+    folder = own(header, *(f"p{n},{n % 5},{n},50,f,{n % 3},nasal" + ",1" * 9 for n in range(1, 6)))
+    _, heard = read(folder)
+    unread = [sentence for sentence in heard.said if "not read" in sentence]
+    assert unread == [f"{folder}: columns that are not read: age, sex, fold, side, x0, x1, x2, x3 and 5 more"]
+    (remark,) = (remark for remark in survey_dataset(folder).remarks if remark.kind == "columns-unread")
+    assert remark.sentence in unread[0]
+
+
+def test_a_sentence_is_said_once_a_command(own):
+    folder, heard = own("image,grade,age", "p1,0,1"), Heard()
+    with talk.listening(heard):
+        read_dataset(folder)
+        read_dataset(folder)
+    assert len(heard.said) == len(set(heard.said)) > 0
+
+
+def test_the_columns_of_drkit_itself_are_no_guess(own):
+    _, heard = read(own("image_id,eye_grade,patient_id,eye,split", "p1,0,a,left,train"))
+    assert heard.said == []
+
+
+@pytest.mark.parametrize(
+    ("header", "line"),
+    [
+        ("name,filename,grade", "Ann,p1.jpg,2"),
+        ("Name,Scan,grade", "Ann,p1.jpg,2"),
+        ("id,name,photo,grade", "17,Ann,p1.jpg,2"),
+        ("ID,grade", "p1,2"),
+        ("name,grade", "p1.jpg,2"),
+        ("code,grade", "p1,2"),
+    ],
+)
+def test_file_names_go_before_a_column_that_may_be_a_persons(own, header, line):
+    labels, _ = read(own(header, line))
+    assert labels.rows["image_id"].tolist() == ["p1"]
+
+
+def test_fastais_column_of_held_out_rows(own):
+    labels, heard = read(own("image,grade,is_valid", "p1,0,False", "p2,1,True", "p3,2,False"))
+    assert labels.rows["split"].tolist() == ["train", "val", "train"]
+    assert "split from is_valid" in heard.said[0]
+
+
+def test_a_column_that_is_true_of_most_rows_holds_out_nobody(own):
+    labels, heard = read(own("image,grade,is_valid", "p1,0,1", "p2,1,1", "p3,2,1"))
+    assert set(labels.rows["split"]) == {"train"}
+    assert any("not read: is_valid" in sentence for sentence in heard.said)
+
+
+@pytest.mark.parametrize(
+    ("header", "lines", "grade"),
+    [
+        ("image,label,level", ["p1,0,0", "p2,1,3", "p3,1,2"], "level"),
+        ("image,diagnosis,level", ["p1,cataract,0", "p2,none,3"], "level"),
+        ("image,level,grade", ["p1,2,2", "p2,3,3"], "level"),
+        ("image,label,DR_ICDR", ["p1,4,0", "p2,3,3"], "dr_icdr"),
+        ("image,DR_grade(AAO),DR_grade(International_Clinical_DR_Severity_Scale)", ["p1,4,0", "p2,3,3"],
+         "dr_grade(international_clinical_dr_severity_scale)"),
+        ("Fundus_images,DR_SDRG,DR_ICDR", ["p1,4,0", "p2,3,3"], "dr_icdr"),
+        ("image,class", ["p1,No DR", "p2,Severe"], "class"),
+        ("image,severity", ["p1,0", "p2,4"], "severity"),
+        ("image,level", ["p1,7", "p2,9"], "level"),
+        ("image,DR grade,age", ["p1,0,3", "p2,4,2"], "dr grade"),
+    ],
+)  # fmt: skip
+def test_the_column_of_grades(own, header, lines, grade):
+    assert find_roles(open_table(own(header, *lines) / "labels.csv")).grade == grade
+
+
+@pytest.mark.parametrize(
+    ("header", "lines", "sentence"),
+    [
+        ("image,grade,level", ["p1,0,3", "p2,2,2"], "columns grade and level may both be the grade: call the one"),
+        ("image,icdr_grader1,dr_icdr", ["p1,0,3", "p2,2,2"], "columns icdr_grader1 and dr_icdr may both"),
+        ("image,DR_SDRG", ["p1,0", "p2,3"], "column DR_SDRG is on the Scottish scale"),
+        ("image,DR_grade(AAO)", ["p1,0", "p2,3"], "column .* is on the scale of the American Academy"),
+        ("image,ETDRS_level", ["p1,0", "p2,3"], "no column of grades|ETDRS scale"),
+        ("ID,Disease_Risk,DR,ARMD", ["p1,1,1,0"], "is RFMiD: it states whether a disease is there"),
+        ("ID,DR,NORMAL,MH,ODC", ["p1,1,0,0,0", "p2,0,1,0,0"], r"whether diseases are there \(DR, MH, ODC, NORMAL: 0"),
+        ("Image name,Ophthalmologic department,Retinopathy grade,Risk of macular edema", ["p1,CHU,3,0"],
+         "is Messidor .the first one.: it states its own retinopathy grade 0-3"),
+        ("ID,Left-Fundus,Left-Diagnostic Keywords,Right-Diagnostic Keywords,D", ["1,p1.jpg,normal fundus,x,0"],
+         "is ODIR-5K"),
+    ],
+)  # fmt: skip
+def test_another_scale_or_two_columns_are_refused_by_name(own, header, lines, sentence):
+    folder = own(header, *lines)
+    for path in (folder, folder / "labels.csv"):
+        with pytest.raises(InputError, match=sentence):
+            read_dataset(path)
+
+
+def test_messidors_tables_are_known_without_their_department(own):
+    header = "Image name,Retinopathy grade,Risk of macular edema"
+    with pytest.raises(InputError, match="Messidor"):
+        read_dataset(own(header, "p1,3,0", name="Annotation_Base11.csv"))
+
+
+@pytest.mark.parametrize(
+    ("grades", "told"),
+    [
+        ([0, 1, 0, 1, 1], "only 0 and 1: is it whether retinopathy is there"),
+        ([0, 1, 2, 3, 0] * 200, "nothing above 3 in 1000 photographs"),
+        ([1, 2, 3, 4, 5], "no 0: is it a scale from 1 to 5"),
+        ([0, 1, 2, 3] * 200, None),
+        ([0, 1, 2, 3, 4] * 200, None),
+        ([0, 1], None),
+        ([0, 1, 2, 5, 0], None),
+    ],
+)
+def test_grades_that_look_like_another_scales_are_warned_of(tmp_path, grades, told):
+    lines = [f"{number},{grade}" for number, grade in enumerate(grades)]
+    (tmp_path / "m.csv").write_text("\n".join(["image,grade", *lines]))
+    for number in range(len(grades)):
+        (tmp_path / f"{number}.jpg").touch()
+    _, heard = read(tmp_path)
+    doubts = [sentence for sentence in heard.warned if "eye_grade holds" in sentence]
+    assert len(doubts) == (told is not None)
+    assert told is None or told in doubts[0]

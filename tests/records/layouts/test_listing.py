@@ -1,0 +1,101 @@
+"""Folders of photographs: classes, patients, or nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from drkit import talk
+from drkit.records.layouts import read_dataset
+from drkit.records.truth import read_truth
+
+
+class Heard(talk.Silence):
+    def __init__(self):
+        self.said, self.warned = [], []
+
+    def say(self, sentence):
+        self.said.append(sentence)
+
+    def warn(self, sentence):
+        self.warned.append(sentence)
+
+
+def read(folder: Path, *paths: str):
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).touch()
+    heard = Heard()
+    with talk.listening(heard):
+        labels = read_dataset(folder)
+    grades = labels.rows["eye_grade"].astype(object).where(labels.rows["eye_grade"].notna(), None)
+    return (
+        labels,
+        dict(zip(labels.rows["image_id"], zip(labels.rows["split"], grades, strict=True), strict=True)),
+        heard,
+    )
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["0", "1", "2", "3", "4"],
+        ["No_DR", "Mild", "Moderate", "Severe", "Proliferate_DR"],
+        ["anoDR", "bmildDR", "cmoderateDR", "dsevereDR", "eproDR"],
+        ["0 - No DR", "1 - Mild", "2 - Moderate", "3 - Severe", "4 - Proliferative DR"],
+        ["grade_0", "grade_1", "grade_2", "grade_3", "grade_4"],
+    ],
+)
+@pytest.mark.parametrize("above", ["", "train/", "images/", "images/images/train/"])
+def test_folders_of_classes_tell_grades(tmp_path, names, above):
+    labels, found, heard = read(tmp_path, *(f"{above}{name}/p{grade}.jpg" for grade, name in enumerate(names)))
+    assert labels.layout == "class-folders"
+    assert labels.targets == ("eye",)
+    assert found == {f"p{grade}": ("train", grade) for grade in range(5)}
+    assert any("grades are told by folders" in sentence for sentence in heard.said)
+
+
+def test_splits_above_classes_and_a_flat_test(tmp_path):
+    paths = ["train/0/a.png", "train/2/deep/b.png", "valid/4/c.png", "test/d.png"]
+    _, found, _ = read(tmp_path, *paths)
+    assert found == {"a": ("train", 0), "b": ("train", 2), "c": ("val", 4), "d": ("test", None)}
+
+
+def test_a_class_of_ungradable_photographs(tmp_path):
+    labels, _, heard = read(tmp_path, "0/a.png", "3/b.png", "5/c.png")
+    assert labels.rows["gradable"].tolist() == [True, True, False]
+    assert "1 photographs cannot be graded" in heard.warned[0]
+
+
+def test_truth_may_be_told_by_folders(tmp_path):
+    read(tmp_path, "No_DR/a.png", "Severe/b.png")
+    assert read_truth(tmp_path).grades_for("eye").to_dict() == {"a": 0, "b": 3}
+
+
+def test_folders_of_patients_are_no_classes(tmp_path):
+    labels, found, heard = read(tmp_path, "1/1_l1.jpg", "1/1_r1.jpg", "2/2_l1.jpg")
+    assert labels.layout == "folder"
+    assert set(found.values()) == {("test", None)}
+    assert labels.rows["patient_id"].tolist() == ["1", "1", "2"]
+    assert "have no 0 among them" in heard.warned[0]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["1. No DR signs", "2. Mild (or early) NPDR", "3. Moderate NPDR", "7. Advanced PDR"],
+        ["DR", "No_DR"],
+        ["0.0.Normal", "0.3.DR1", "1.0.DR2"],
+        ["No_DR", "Mild", "Cataract"],
+    ],
+)
+def test_classes_of_another_scale_are_warned_of_and_not_taken(tmp_path, names):
+    labels, _, heard = read(tmp_path, *(f"train/{name}/p{number}.jpg" for number, name in enumerate(names)))
+    assert labels.layout == "folder"
+    assert labels.targets == ()
+    assert "no grade is taken from them" in heard.warned[0]
+
+
+def test_other_folders_say_nothing(tmp_path):
+    labels, _, heard = read(tmp_path, "camera A/a.jpg", "camera B/b.jpg")
+    assert labels.layout == "folder"
+    assert heard.warned == heard.said == []
