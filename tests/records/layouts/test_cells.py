@@ -41,7 +41,7 @@ def write(folder, name, content):
         ("t.csv", "# graded by A, B; C\n#\n\n" + PLAIN, 5),
         ("t.csv", PLAIN.encode("utf-16"), 2),
         ("t.csv", PLAIN.replace("\n", "\r"), 2),
-        ("t.csv.gz", gzip.compress(PLAIN.encode()), 2),
+        ("t.csv.gz", gzip.compress(PLAIN.encode(), mtime=0), 2),
         ("t.csv.zip", zipped(**{"deep/t.csv": PLAIN, "__MACOSX/t.csv": "x"}), 2),
         ("t.csv", 'image;"level"\n"a.jpg";1\n"b.jpg";2\n', 2),
         ("t.csv", "a.jpg,1\nb.jpg,2\n", 1),
@@ -115,7 +115,7 @@ def test_a_spreadsheet_counts_only_where_nothing_else_does(tmp_path):
     ("name", "content", "sentence"),
     [
         ("t.csv.gz", b"\x1f\x8bbroken", r"t\.csv\.gz is a damaged archive"),
-        ("t.csv.gz", gzip.compress(PLAIN.encode())[:-9], "damaged archive"),
+        ("t.csv.gz", gzip.compress(PLAIN.encode(), mtime=0)[:-9], "damaged archive"),
         ("t.csv.zip", zipped(a="x", b="y"), r"an archive of 2 files \(a, b\): unpack it, and name the table"),
         ("t.csv.zip", zipped(), "damaged archive|an archive of 0 files"),
         ("t.csv", "# only a comment\n", "is empty"),
@@ -131,4 +131,4 @@ def test_broken_files_get_one_line_each(tmp_path, name, content, sentence):
 def test_a_huge_archive_is_not_unpacked(tmp_path, monkeypatch):
     monkeypatch.setattr("drkit.records.layouts.cells._MOST_BYTES", 10)
     with pytest.raises(InputError, match="is it a table"):
-        open_table(write(tmp_path, "t.csv.gz", gzip.compress(PLAIN.encode())))
+        open_table(write(tmp_path, "t.csv.gz", gzip.compress(PLAIN.encode(), mtime=0)))
