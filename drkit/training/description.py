@@ -1,12 +1,14 @@
 """What a training would do, told before it is done."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from drkit.data.augmentation import load_policy
 from drkit.data.bank import bank_bytes
 from drkit.data.disc_shapes import DiscShapes, measure_discs
 from drkit.grades import SPLITS, Target
@@ -17,6 +19,9 @@ from drkit.records.labels import Labels
 from drkit.records.runs import Run
 from drkit.reporting import Table
 from drkit.training.plan import TrainingPlan
+from drkit.training.runtime import seed_epoch
+from drkit.training.sources import count_copies
+from drkit.training.workbench import plan_course
 
 
 @dataclass(frozen=True)
@@ -27,13 +32,15 @@ class PlanReport:
         options: Everything resolved, as it will stand in the run.
         start: What the backbone starts from.
         augmentation: Name of the policy.
-        photographs: A row a split: photographs, patients, and how many of each grade.
+        photographs: A row a split: photographs, patients, and how many of each grade; one more where an epoch goes over
+            other photographs than those of train, each as often.
         datasets: A row a data set, by name, where there are several: layout, photographs, patients, photographs of
             each split, and how many of each grade.
         held_out: How val and test came about, where data sets have none of their own.
         discs: Shape of the photographs' discs, by the data set's name; none where no disc is found.
         bank_mebibytes: Memory of the decoded photographs.
         cache_mebibytes: Memory of a frozen backbone's activations; 0 where none is frozen.
+        copies: Augmented copies of a photograph among them.
         outputs: Files that will be written.
     """
 
@@ -46,6 +53,7 @@ class PlanReport:
     discs: Mapping[str, DiscShapes]
     bank_mebibytes: float
     cache_mebibytes: float
+    copies: int
     outputs: tuple[Path, ...]
 
     @property
@@ -61,7 +69,7 @@ class PlanReport:
         yield (
             f"{told['backbone']} from {self.start} weights, {told['size']} px, frozen: {told['freeze']}; sees a unit of"
             f" kind {told['unit']} at a time and learns the {told['target']}'s grade with {told['loss']}, augmentation"
-            f" {self.augmentation}"
+            f" {self._tell_augmentation()}"
         )
         yield (
             f"{told['epochs']} epochs{self.repeated} in batches of {told['batch_size']} units, learning rate up to"
@@ -69,10 +77,8 @@ class PlanReport:
             f" photographs kept at {told['bank_size']} px, {self.bank_mebibytes:.0f} MiB"
         )
         if self.cache_mebibytes:
-            yield (
-                f"activations of the plain photograph and {told['copies']} augmented copies, in which --augment acts:"
-                f" {self.cache_mebibytes:.0f} MiB"
-            )
+            copies = f" and {self.copies} augmented copies, in which --augment acts" if self.copies else ""
+            yield f"activations of the plain photograph{copies}: {self.cache_mebibytes:.0f} MiB"
         yield _tabulate("photographs", "split", self.photographs)
         if self.datasets:
             yield _tabulate("data sets", "data set", self.datasets)
@@ -80,6 +86,11 @@ class PlanReport:
         for name, shapes in self.discs.items():
             yield f"discs of {name} are {shapes}: {'made round' if told['round_discs'] else 'left as they are'}"
         yield "writes " + ", ".join(map(str, self.outputs))
+
+    def _tell_augmentation(self) -> str:
+        """Frozen stages see no more than their copies."""
+        is_unseen = self.cache_mebibytes and not self.copies and self.augmentation != "none"
+        return f"none ({self.augmentation} acts through --copies, which is 0)" if is_unseen else self.augmentation
 
 
 def describe_plan(plan: TrainingPlan, run: Run) -> PlanReport:
@@ -96,12 +107,13 @@ def describe_plan(plan: TrainingPlan, run: Run) -> PlanReport:
         options=plan.identity(),
         start=str(plan.start),
         augmentation=config.augment,
-        photographs={split: _count(labels.of_split(split), plan.target) for split in SPLITS},
+        photographs={**{split: _count(labels.of_split(split), plan.target) for split in SPLITS}, **_count_epoch(plan)},
         datasets={name: _count_splits(part, plan.target) for name, part in parts.items()} if labels.datasets else {},
         held_out=tuple(_describe_held_out(plan)),
         discs=_measure_discs(plan, parts),
         bank_mebibytes=num_bytes / 2**20,
         cache_mebibytes=_cache_bytes(plan) / 2**20,
+        copies=count_copies(config, load_policy(config.augment)) if config.frozen_stages != 0 else 0,
         outputs=run.outputs(plan.networks),
     )
 
@@ -118,7 +130,7 @@ def _cache_bytes(plan: TrainingPlan) -> int:
         return 0
     with torch.inference_mode():
         features = run_frozen_part(grader, torch.zeros(1, 3, side, side), stages)
-    return 2 * features.numel() * len(plan.labels) * (1 + plan.config.copies)
+    return 2 * features.numel() * len(plan.labels) * (1 + count_copies(plan.config, load_policy(plan.config.augment)))
 
 
 def _measure_discs(plan: TrainingPlan, parts: Mapping[str, Labels]) -> dict[str, DiscShapes]:
@@ -147,6 +159,18 @@ def _tabulate(title: str, what: str, counts: Mapping[str, Mapping[str, int | str
 def _count(labels: Labels, target: Target) -> dict[str, int | str]:
     grades = {f"grade_{grade}": count for grade, count in enumerate(labels.grade_counts(target))}
     return {"photographs": len(labels), "patients": labels.num_patients, **grades}
+
+
+def _count_epoch(plan: TrainingPlan) -> dict[str, dict[str, int | str]]:
+    """What the first epoch goes over, with whatever is repeated and left out; nothing where that is all of train."""
+    config = plan.config
+    if config.oversample == "none" and config.balance == "none" and config.bootstrap_patients is None:
+        return {}
+    course = plan_course(plan, plan.parts[0], plan.networks[0])
+    units = course.order(plan.grades, seed_epoch(config.seed, 1))
+    rows = plan.labels.rows.iloc[np.concatenate([plan.units.rows_of[unit] for unit in units])]
+    seen = replace(plan.labels, rows=rows.reset_index(drop=True))
+    return {f"epoch 1 of {course.network}" if plan.folds else "epoch 1": _count(seen, plan.target)}
 
 
 def _count_splits(labels: Labels, target: Target) -> dict[str, int | str]:

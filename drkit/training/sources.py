@@ -102,6 +102,11 @@ class FrozenSource:
         return torch.from_numpy(features).to(self.device).float()
 
 
+def count_copies(config: TrainingConfig, policy: Policy) -> int:
+    """Augmented copies of a photograph that frozen stages are run on: none where nothing is augmented."""
+    return config.copies if policy != Policy() else 0
+
+
 def freeze_source(
     grader: Grader,
     source: PhotographSource,
@@ -125,6 +130,7 @@ def freeze_source(
     key = sha256_bytes(canonical_json(made_of).encode())
     plain = partial(_fill, grader, stages, lambda rows, _: source.plain(rows), every_row)
     copies = partial(_fill, grader, stages, source.augmented, trained_rows)
+    num_copies = count_copies(config, source.policy)
     drawn = {"trained": trained_rows.tolist(), "policy": policy_record(source.policy), "seed": source.seed}
     with torch.inference_mode():
         shape = run_frozen_part(grader, source.plain(every_row[:1]), stages).shape[1:]
@@ -132,7 +138,12 @@ def freeze_source(
             unchanged = earlier.unchanged
         else:
             unchanged = _keep(config.cache_dir, made_of, (1, len(every_row), *shape), plain)[0]
-        changed = _keep(config.cache_dir, {**made_of, **drawn}, (config.copies, len(every_row), *shape), copies)
+        changed = _keep(
+            config.cache_dir,
+            {**made_of, **drawn},
+            (num_copies, len(every_row), *shape),
+            copies,
+        )
     return FrozenSource(key, unchanged, changed, source.device)
 
 

@@ -228,7 +228,7 @@ class _Keeper:
 
 def _train_network(bench: Workbench, source: Source, parts: Parts, network: NetworkId, keeper: _Keeper) -> Fitted:
     plan, config = bench.plan, bench.plan.config
-    course = _plan_course(plan, parts, network)
+    course = plan_course(plan, parts, network)
     watched = {split: plan.units.of_rows(rows) for split, rows in parts.watched().items()}
     grader = deepcopy(bench.grader)
     with without_frozen_part(grader, config.frozen_stages):
@@ -256,7 +256,8 @@ def _build_learner(bench: Workbench, source: Source, grader: Grader, course: Cou
     return Learner(grader, task, config, bench.fabric, steps)
 
 
-def _plan_course(plan: TrainingPlan, parts: Parts, network: NetworkId) -> Course:
+def plan_course(plan: TrainingPlan, parts: Parts, network: NetworkId) -> Course:
+    """What the epochs of one network go over."""
     units = plan.units.of_rows(parts.train)
     patients = patient_keys(plan.labels.rows)[plan.units.first_rows]
     if plan.config.bootstrap_patients is not None:

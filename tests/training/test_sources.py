@@ -146,6 +146,8 @@ def test_frozen_features_are_what_the_lower_stages_give(source: PhotographSource
 def test_without_copies_the_plain_photographs_are_trained_on(source: PhotographSource) -> None:
     frozen = freeze_source(_grader(), source, TRAINED, replace(_config(None), copies=0))
     assert torch.equal(frozen.augmented(TRAINED, 1), frozen.plain(TRAINED))
+    plain = replace(source, policy=load_policy("none"))
+    assert len(freeze_source(_grader(), plain, TRAINED, _config(None)).copies) == 0
 
 
 def test_a_named_cache_gives_the_same_features_without_running_the_network(

@@ -1,0 +1,56 @@
+"""What a dry run announces is what a training does."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from drkit.records.layouts import read_datasets
+from drkit.records.runs import Run
+from drkit.reporting import Table
+from drkit.training.config import TrainingConfig
+from drkit.training.description import PlanReport, describe_plan
+from drkit.training.plan import plan_training
+
+
+def _describe(config: TrainingConfig) -> PlanReport:
+    return describe_plan(plan_training(read_datasets(config.data), config), Run(Path("runs/a")))
+
+
+@pytest.mark.parametrize(
+    ("options", "copies", "told"),
+    [
+        ({"freeze": "backbone", "copies": 0}, 0, "augmentation none (medium acts through --copies, which is 0)"),
+        ({"freeze": "backbone", "copies": 3}, 3, "augmentation medium"),
+        ({"freeze": "backbone", "copies": 3, "augment": "none"}, 0, "augmentation none"),
+        ({"copies": 0}, 0, "augmentation medium"),
+    ],
+)
+def test_only_augmentation_that_acts_is_announced(
+    small_config: TrainingConfig, options: dict[str, object], copies: int, told: str
+) -> None:
+    report = _describe(replace(small_config, **options))
+    sentences = [part for part in report.story() if isinstance(part, str)]
+    assert report.copies == copies
+    assert sentences[0].endswith(told)
+    assert any("augmented copies" in sentence for sentence in sentences) == (copies > 0)
+
+
+def test_an_epoch_is_counted_with_what_it_repeats(small_config: TrainingConfig) -> None:
+    plain = _describe(small_config)
+    assert set(plain.photographs) == {"train", "val", "test"}
+    report = _describe(replace(small_config, oversample="patient"))
+    train, epoch = report.photographs["train"], report.photographs["epoch 1"]
+    assert train == plain.photographs["train"]
+    assert epoch["patients"] == train["patients"]
+    grades = np.array([[counts[f"grade_{grade}"] for grade in range(5)] for counts in (train, epoch)])
+    assert (grades[1][grades[0] > 0] == grades[0].max()).all()
+    (table,) = [part for part in report.story() if isinstance(part, Table)]
+    assert table.rows[-1][0] == "epoch 1"
+
+
+def test_of_folds_the_first_is_counted(small_config: TrainingConfig) -> None:
+    report = _describe(replace(small_config, oversample="patient", folds=2, choose="last"))
+    assert list(report.photographs)[-1] == "epoch 1 of fold 0"
+    assert report.photographs["epoch 1 of fold 0"]["patients"] < report.photographs["train"]["patients"]
