@@ -67,7 +67,8 @@ class RunScore:
         left_out_ungraded: Photographs left out because they have no reference grade.
         agreement: Over the cases; of a run of several seeds, that of its networks' mean answer.
         seeds: Of each seed's networks alone; None for a run of one seed.
-        datasets: The networks' over the cases of each data set, by name, where there are several.
+        datasets: `agreement` over the cases of each data set, by name, where there are several.
+        dataset_seeds: `seeds` likewise; empty for a run of one seed.
     """
 
     run: str
@@ -82,6 +83,15 @@ class RunScore:
     agreement: Agreement
     seeds: SeedAgreement | None
     datasets: Mapping[str, Agreement]
+    dataset_seeds: Mapping[str, SeedAgreement]
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What the means of the seeds' own figures and those of their networks' mean answer are called."""
+        count = len(self.seeds.seeds) if self.seeds else 1
+        if count == 1:
+            return "", self.run
+        return f"{self.run}, mean of {count} seeds alone", f"{self.run}, the {count} seeds' networks averaged"
 
     def remarks(self) -> Iterator[str]:
         """What must be known to read the figures rightly."""
@@ -267,7 +277,8 @@ def _stems(predictions: Predictions) -> pd.Series:
 def _score(selection: Selection, config: ScoreConfig) -> RunScore:
     predictions = selection.predictions
     agreement = _measure(selection, config)
-    seeds = measure_seeds(predictions, selection.reference, config.by, num_resamples=config.resamples, seed=config.seed)
+    parts = selection.by_dataset()
+    of_parts = {name: _measure_seeds(part, config) for name, part in parts.items()}
     _warn(predictions, agreement, config.by)
     return RunScore(
         run=predictions.name,
@@ -280,8 +291,9 @@ def _score(selection: Selection, config: ScoreConfig) -> RunScore:
         left_out_trained_on=selection.trained_on,
         left_out_ungraded=selection.ungraded,
         agreement=agreement,
-        seeds=seeds,
-        datasets={name: _measure(part, config) for name, part in selection.by_dataset().items()},
+        seeds=_measure_seeds(selection, config),
+        datasets={name: _measure(part, config) for name, part in parts.items()},
+        dataset_seeds={name: seeds for name, seeds in of_parts.items() if seeds},
     )
 
 
@@ -289,6 +301,12 @@ def _measure(selection: Selection, config: ScoreConfig) -> Agreement:
     cases = read_cases(selection.predictions, selection.reference, config.by)
     return measure_agreement(
         cases.reference, cases.predicted, cases.patients, num_resamples=config.resamples, seed=config.seed
+    )
+
+
+def _measure_seeds(selection: Selection, config: ScoreConfig) -> SeedAgreement | None:
+    return measure_seeds(
+        selection.predictions, selection.reference, config.by, num_resamples=config.resamples, seed=config.seed
     )
 
 
@@ -335,24 +353,22 @@ def _agreement_table(scores: Sequence[RunScore]) -> Table:
 
 def _agreement_rows(score: RunScore) -> Iterator[tuple[str, ...]]:
     """The run's; of several seeds the mean of their own agreements, and that of the networks' mean answer."""
-    if score.seeds is None:
-        yield _agreement_row(score, score.run)
-        return
-    found, count = score.seeds, len(score.seeds.seeds)
-    yield (
-        f"{score.run}, mean of {count} seeds alone\nintervals over patients and seeds",
-        _over_interval(found.quadratic_weighted_kappa, found.quadratic_weighted_kappa_interval),
-        _over_interval(found.plain_kappa, found.plain_kappa_interval) + f"\n{band(found.plain_kappa)}",
-        f"{found.accuracy:.3f}",
-    )
-    yield _agreement_row(score, f"{score.run}, the {count} seeds' networks averaged")
+    found = score.seeds
+    if found:
+        yield (
+            f"{score.names[0]}\nintervals over patients and seeds",
+            _over_interval(found.quadratic_weighted_kappa, found.quadratic_weighted_kappa_interval),
+            _over_interval(found.plain_kappa, found.plain_kappa_interval) + f"\n{band(found.plain_kappa)}",
+            f"{found.accuracy:.3f}",
+        )
+    yield _agreement_row(score)
 
 
-def _agreement_row(score: RunScore, name: str) -> tuple[str, ...]:
+def _agreement_row(score: RunScore) -> tuple[str, ...]:
     found = score.agreement
     reading = describe_reading(score.reading, score.joined_by)
     scored = (
-        f"{name}\n{score.target}'s grade, {'+'.join(score.splits)}, {reading}\n"
+        f"{score.names[1]}\n{score.target}'s grade, {'+'.join(score.splits)}, {reading}\n"
         f"{score.photographs} photographs of {found.patients} patients; chosen on {score.chosen_on}"
     )
     return (
@@ -365,20 +381,24 @@ def _agreement_row(score: RunScore, name: str) -> tuple[str, ...]:
 
 def _dataset_table(scores: Sequence[RunScore]) -> Table:
     columns = ("run", "data set", "cases", "patients", "quadratic kappa", "plain kappa", "accuracy")
-    rows = [
-        (
-            score.run,
-            name,
-            str(found.cases),
-            str(found.patients),
-            with_interval(found.quadratic_weighted_kappa, found.quadratic_weighted_kappa_interval),
-            with_interval(found.plain_kappa, found.plain_kappa_interval),
-            f"{found.accuracy:.3f}",
-        )
-        for score in scores
-        for name, found in score.datasets.items()
-    ]
+    rows = [row for score in scores for name in score.datasets for row in _dataset_rows(score, name)]
     return Table("The same by data set", columns, rows)
+
+
+def _dataset_rows(score: RunScore, name: str) -> Iterator[tuple[str, ...]]:
+    """What `_agreement_rows` gives, of one data set."""
+    whole = score.datasets[name]
+    for what, found in zip(score.names, (score.dataset_seeds.get(name), whole), strict=True):
+        if found:
+            yield (
+                what,
+                name,
+                str(whole.cases),
+                str(whole.patients),
+                with_interval(found.quadratic_weighted_kappa, found.quadratic_weighted_kappa_interval),
+                with_interval(found.plain_kappa, found.plain_kappa_interval),
+                f"{found.accuracy:.3f}",
+            )
 
 
 def _over_interval(value: float, interval: Interval) -> str:
