@@ -12,7 +12,7 @@ from kornia.geometry.transform import warp_affine
 from torch import Tensor
 
 from drkit.data.augmentation import Changes
-from drkit.images.disc import surround_colour
+from drkit.images.surround import surround_colour
 
 # Grey levels of a pixel's brightest channel: up to the first it is the black about the fundus, whatever JPEG made of
 # it; from the second on it is lit.

@@ -11,14 +11,13 @@ from drkit.duplicates.hashing import Hashes, hash_photograph
 from drkit.errors import InputError
 from drkit.images.files import Photograph
 from drkit.images.reduced import decode_reduced
+from drkit.images.surround import surround_colour
 from drkit.records.provenance import sha256_bytes
 from drkit.talk import track
 
 LOOKED_AT = 256  # pixels that the shorter side keeps when a large photograph is decoded at a fraction
 BLANK_SPREAD = 4.0  # grey levels: standard deviation of every channel below which nothing is to be seen
 LIGHT_SURROUND = 160  # grey levels of the darkest channel: a retina that fills the corners is never so light
-
-_CORNER = 1 / 32  # of a side
 
 
 @dataclass(frozen=True)
@@ -76,9 +75,4 @@ def is_blank(photograph: Photograph) -> bool:
 
 def has_light_surround(photograph: Photograph) -> bool:
     """Whether the corners of a photograph (H, W, 3) are white or light grey."""
-    height, width = photograph.shape[:2]
-    tall, wide = max(1, int(height * _CORNER)), max(1, int(width * _CORNER))
-    ends = [photograph[rows][:, columns].reshape(-1, 3)
-            for rows in (slice(None, tall), slice(-tall, None))
-            for columns in (slice(None, wide), slice(-wide, None))]  # fmt: skip
-    return bool(np.median(np.concatenate(ends), axis=0).min() >= LIGHT_SURROUND)
+    return bool(surround_colour(photograph).min() >= LIGHT_SURROUND)

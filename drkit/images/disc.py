@@ -1,5 +1,6 @@
 """The fundus disc: the round field of a photograph (the optic disc is another thing)."""
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -7,28 +8,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drkit.errors import InputError
+from drkit.images.disc_edge import NUM_RAYS, Points, find_edge, find_lit
 from drkit.images.ellipses import Ellipse, fit_disc
 from drkit.images.files import Photograph
+from drkit.images.surround import surround_colour
 
-CORNER_SHARE = 1 / 32  # of a side: the patches that show the surround's colour
 SURROUND_TOLERANCE = 14  # grey levels that noise and JPEG move a surround
-QUIET_SURROUND = 5  # grey levels that even a clean surround moves by
-DARK_SHARE = 0.12  # of the retina's distance from the surround: what lies below it counts as surround
+CUT_SIDE = 256  # pixels of the longer side of the copy in which straight cuts of the disc are looked for
 MIN_FILLED = 0.02  # of a row or column, for it to belong to the disc
 MIN_DISC_SHARE = 0.3  # of a side: a smaller "disc" is a misreading
-SEARCH_SIDE = 256  # pixels: the disc is looked for in a small copy, its edge is found to a fraction of a pixel
-NUM_RAYS = 180  # on which the edge is looked for
-MIN_PART = 0.01  # of the photograph: a smaller bright part is text or a reflection outside the disc
-FRAME_MARGIN = 2.0  # small pixels: an edge point nearer to the photograph's border is a cut, not an edge
 MIN_EDGE = 0.25  # of the rays that must end on the disc's edge
 MIN_LIT = 0.3  # of the disc that must differ from the surround
-MAX_LIT_OUTSIDE = 0.1  # of the surround that may look like retina
-EDGE_WIDTH = 0.75  # small pixels in which retina and surround mix: no longer disc
+BEYOND = 1.04  # radii: retina that reaches so far is not the disc
+MAX_BEYOND = 0.1  # of the edge that may lie there: notches, text
+EDGE_WIDTH = 0.75  # pixels, or 1/256 of a longer side, in which retina and surround mix: no longer disc
+CUT_SHORT = 0.95  # of the radius: an edge inside it, and not at the border, may be a straight cut
+MAX_SIDE = 32_000  # pixels: OpenCV draws no samples from a larger photograph
 SAME_DISC = 0.015  # of a side: a disc this near to the one inscribed in a square photograph is that one
 SQUASHED = 0.03  # relative difference of the radii from which on a disc is squashed: a dark or a cut edge makes less
 SAME_SQUARE = 0.02  # of a side: a square about the disc this near to the whole photograph is the whole
 
 Mask = NDArray[np.bool_]  # (H, W)
+Edges = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 class NoDiscError(InputError):
@@ -117,12 +118,20 @@ def find_disc(photograph: Photograph) -> Disc:
     Raises:
         NoDiscError: no disc can be told from its surround.
     """
-    small, scale = _shrink(photograph)
-    distance, level = _distance_from_surround(small)
-    points, is_cut = _edge_points(distance, level)
-    ellipse = _fit(points[~is_cut], small.shape[1], small.shape[0])
-    _check_lit(ellipse, distance > level)
-    return _disc_of(ellipse, _shown_part(ellipse, distance > level), scale, photograph.shape[:2])
+    height, width = photograph.shape[:2]
+    if max(height, width) > MAX_SIDE:
+        raise NoDiscError(f"{width} x {height} pixels are more than {MAX_SIDE} on a side")
+    edge = find_edge(photograph)
+    if edge is None:
+        raise NoDiscError("nothing differs from the surround: black, or one colour all over")
+    points = edge.points[~edge.is_cut]
+    ellipse = _fit(points, max(height, width))
+    distance = ellipse.rho(points)
+    _check_lit(ellipse, distance, edge.area)
+    shown = ellipse.edges
+    if (distance < CUT_SHORT).any():
+        shown = _shown_part(ellipse, *find_lit(photograph, CUT_SIDE))
+    return _disc_of(ellipse, shown, height, width)
 
 
 def find_disc_box(photograph: Photograph) -> Box:
@@ -188,11 +197,6 @@ def cut_square(photograph: Photograph, frame: Box, size: int) -> Photograph:
     return _as_uint8(cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC))
 
 
-def surround_colour(photograph: Photograph) -> NDArray[np.float64]:
-    """Median colour (3,) of the four corners."""
-    return np.median(_corners(photograph), axis=0)
-
-
 def cut(
     photograph: Photograph, left: int, top: int, width: int, height: int, colour: NDArray[np.float64] | None = None
 ) -> Photograph:
@@ -215,103 +219,51 @@ def cut(
     return _as_uint8(cv2.copyMakeBorder(inner, above, below, before, after, cv2.BORDER_CONSTANT, value=value))
 
 
-def _shrink(photograph: Photograph) -> tuple[Photograph, float]:
-    """A copy whose longer side has at most `SEARCH_SIDE` pixels, and how many pixels one of its pixels covers."""
-    height, width = photograph.shape[:2]
-    scale = max(1.0, max(height, width) / SEARCH_SIDE)
-    size = (max(1, round(width / scale)), max(1, round(height / scale)))
-    return _as_uint8(cv2.resize(photograph, size, interpolation=cv2.INTER_AREA)), scale
-
-
-def _distance_from_surround(photograph: Photograph) -> tuple[NDArray[np.uint8], float]:
-    """How far (H, W) uint8 each pixel is from the surround, specks removed; and from where on it is retina."""
-    colour = np.tile(surround_colour(photograph).astype(np.uint8), photograph.shape[1])
-    surround = np.tile(colour, (photograph.shape[0], 1)).reshape(photograph.shape)
-    red, green, blue = cv2.split(cv2.absdiff(photograph, surround))
-    distance = cv2.blur(cv2.max(cv2.max(red, green), blue), (3, 3)).astype(np.uint8)
-    height, width = distance.shape
-    middle = distance[height // 4 : -(height // 4), width // 4 : -(width // 4)]
-    noise = float(np.percentile(_corners(distance), 75)) + 3
-    level = float(np.clip(DARK_SHARE * np.percentile(middle, 75), max(QUIET_SURROUND, min(noise, 10)), 20))
-    return _without_specks(distance, level), level
-
-
-def _without_specks(distance: NDArray[np.uint8], level: float) -> NDArray[np.uint8]:
-    """The same without lit parts that are too small to be retina."""
-    _, parts, stats, _ = cv2.connectedComponentsWithStats((distance > level).astype(np.uint8), connectivity=4)
-    is_speck = stats[:, cv2.CC_STAT_AREA] < MIN_PART * distance.size
-    is_speck[0] = False  # the surround
-    if not is_speck.any():
-        return distance
-    return np.where(is_speck[parts], 0, distance).astype(np.uint8)
-
-
-def _edge_points(distance: NDArray[np.uint8], level: float) -> tuple[NDArray[np.float64], Mask]:
-    """Where (A, 2) the rays leave the retina, and which of them (A,) leave it at the photograph's border."""
-    height, width = distance.shape
-    x, y = _middle_of_lit(distance > level)
-    reach = float(np.hypot(width, height)) * 0.75
-    how = cv2.INTER_LINEAR | cv2.WARP_FILL_OUTLIERS  # without it the columns beyond the border are not written to
-    profile = cv2.warpPolar(distance, (SEARCH_SIDE, NUM_RAYS), (x - 0.5, y - 0.5), reach, how).astype(np.uint8)
-    last = _last_above(profile, np.full((NUM_RAYS, 1), level))
-    inner = np.clip(last[:, None] - np.arange(3, 8), 0, SEARCH_SIDE - 1)
-    height_of_edge = np.median(np.take_along_axis(profile, inner, axis=1), axis=1)
-    last = _last_above(profile, np.maximum(level, height_of_edge / 2)[:, None])
-    angles = np.arange(NUM_RAYS) * 2 * np.pi / NUM_RAYS
-    radii = (last + 0.5) * reach / SEARCH_SIDE
-    points = np.stack([x + radii * np.cos(angles), y + radii * np.sin(angles)], axis=1)
-    to_border = np.minimum(points, np.array([width, height]) - points).min(axis=1)
-    return points, to_border < FRAME_MARGIN
-
-
-def _last_above(profile: NDArray[np.uint8], level: NDArray[np.float64]) -> NDArray[np.int64]:
-    """(A,) the last column of (A, R) that is above the row's level; 0 where none is."""
-    above = profile > level
-    return np.where(above.any(axis=1), profile.shape[1] - 1 - above[:, ::-1].argmax(axis=1), 0)
-
-
-def _middle_of_lit(lit: Mask) -> tuple[float, float]:
-    rows, columns = np.flatnonzero(lit.any(axis=1)), np.flatnonzero(lit.any(axis=0))
-    if not len(rows):
-        raise NoDiscError("nothing differs from the surround: black, or one colour all over")
-    return (columns[0] + columns[-1] + 1) / 2, (rows[0] + rows[-1] + 1) / 2
-
-
-def _fit(edge: NDArray[np.float64], width: int, height: int) -> Ellipse:
-    """The disc through the edge points (E, 2)."""
+def _fit(edge: Points, side: int) -> Ellipse:
+    """The disc through the edge points of a photograph whose longer side is `side`."""
     if len(edge) < MIN_EDGE * NUM_RAYS:
         raise NoDiscError("no edge of a disc is seen: the photograph is cut inside it")
     found = fit_disc(edge)
     if found is None or found.num_on < MIN_EDGE * NUM_RAYS:
         raise NoDiscError("what differs from the surround is not round")
-    side = max(width, height)
     if not MIN_DISC_SHARE * side / 2 <= found.ellipse.radius <= side:
         raise NoDiscError(f"a disc of {found.ellipse.radius / side:.2f} times the photograph's side is a misreading")
     return found.ellipse
 
 
-def _check_lit(ellipse: Ellipse, lit: Mask) -> None:
-    """Hold that the disc differs from its surround, and the surround from it."""
-    height, width = lit.shape
-    if lit[ellipse.holds(height, width)].mean() < MIN_LIT:
+def _check_lit(ellipse: Ellipse, distance: NDArray[np.float64], area: float) -> None:
+    """Hold that the disc differs from its surround, and the surround from it.
+
+    Args:
+        ellipse: The disc.
+        distance: (E,) of the edge points from its middle, 1 on the ellipse.
+        area: That differs from the surround, in pixels.
+    """
+    if area < MIN_LIT * math.pi * ellipse.radius_x * ellipse.radius_y:
         raise NoDiscError("most of the disc is as dark as its surround")
-    outside = lit[~ellipse.holds(height, width, 1.04)]
-    if outside.size and outside.mean() > MAX_LIT_OUTSIDE:
+    if np.count_nonzero(distance > BEYOND) > MAX_BEYOND * len(distance):
         raise NoDiscError("much of what differs from the surround lies outside any disc")
 
 
-def _shown_part(ellipse: Ellipse, lit: Mask) -> tuple[float, float, float, float]:
-    """Left, top, right, bottom of the disc's part in the photograph, straight cuts inside it included."""
+def _shown_part(ellipse: Ellipse, lit: NDArray[np.uint8], scale: float) -> Edges:
+    """Left, top, right, bottom of the disc between straight cuts inside the photograph.
+
+    Args:
+        ellipse: The disc.
+        lit: (h, w) from `find_lit`.
+        scale: Likewise.
+    """
     height, width = lit.shape
-    inside = ellipse.holds(height, width, 0.98)
-    lit = lit & inside
-    columns = _behind_cuts(lit.sum(axis=0), inside.sum(axis=0))
-    rows = _behind_cuts(lit.sum(axis=1), inside.sum(axis=1))
+    inside = ellipse.scaled(1 / scale).holds(height, width, 0.98)
+    is_lit = inside & (lit > 0)
+    first_column, last_column = _behind_cuts(is_lit.sum(axis=0), inside.sum(axis=0))
+    first_row, last_row = _behind_cuts(is_lit.sum(axis=1), inside.sum(axis=1))
+    left, top, right, bottom = ellipse.edges
     return (
-        max(columns[0], ellipse.x - ellipse.radius_x),
-        max(rows[0], ellipse.y - ellipse.radius_y),
-        min(columns[1], ellipse.x + ellipse.radius_x),
-        min(rows[1], ellipse.y + ellipse.radius_y),
+        max(left, first_column * scale),
+        max(top, first_row * scale),
+        min(right, last_column * scale),
+        min(bottom, last_row * scale),
     )
 
 
@@ -329,14 +281,13 @@ def _num_cut_away(filled: NDArray[np.float64]) -> int:
     return full if full >= 2 and (filled[: full - 1] < 0.03).all() else 0
 
 
-def _disc_of(ellipse: Ellipse, shown: tuple[float, float, float, float], scale: float, shape: tuple[int, ...]) -> Disc:
-    """The disc in the photograph's own pixels; numbers as they will stand in a manifest."""
-    height, width = shape[:2]
-    left, top, right, bottom = (edge * scale for edge in shown)
-    box = Box(max(0, round(left)), max(0, round(top)), min(width, round(right)), min(height, round(bottom)))
-    x, y = ellipse.x * scale, ellipse.y * scale
-    radius_x, radius_y = (ellipse.radius_x - EDGE_WIDTH) * scale, (ellipse.radius_y - EDGE_WIDTH) * scale
-    off = np.abs(np.array([x, y, radius_x, radius_y]) - width / 2).max()
+def _disc_of(ellipse: Ellipse, shown: Edges, height: int, width: int) -> Disc:
+    """The disc without its blurred edge; numbers as they will stand in a manifest."""
+    left, top, right, bottom = map(round, shown)
+    box = Box(max(0, left), max(0, top), min(width, right), min(height, bottom))
+    edge_width = EDGE_WIDTH * max(1.0, max(height, width) / 256)
+    x, y, radius_x, radius_y = ellipse.x, ellipse.y, ellipse.radius_x - edge_width, ellipse.radius_y - edge_width
+    off = max(abs(value - width / 2) for value in (x, y, radius_x, radius_y))
     if height == width and off < SAME_DISC * width:  # a photograph that was cut to its disc already
         x = y = radius_x = radius_y = width / 2
     return Disc(round(x, 2), round(y, 2), round(radius_x, 2), round(radius_y, 2), box)
@@ -353,9 +304,9 @@ def _shown_box(photograph: Photograph) -> tuple[Box, tuple[float, float]]:
 
 def _lit_box(photograph: Photograph) -> Box:
     height, width = photograph.shape[:2]
-    inside = _differs_from(photograph, surround_colour(photograph))  # (H, W) bool
-    columns = np.flatnonzero(inside.mean(axis=0) > MIN_FILLED)
-    rows = np.flatnonzero(inside.mean(axis=1) > MIN_FILLED)
+    is_surround = _is_near(photograph, surround_colour(photograph))
+    columns = np.flatnonzero(cv2.reduce(is_surround, 0, cv2.REDUCE_AVG, dtype=cv2.CV_32F)[0] < 1 - MIN_FILLED)
+    rows = np.flatnonzero(cv2.reduce(is_surround, 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F)[:, 0] < 1 - MIN_FILLED)
     whole = Box(0, 0, width, height)
     if not len(columns) or not len(rows):
         return whole
@@ -369,21 +320,11 @@ def _is_all_of(photograph: Photograph, box: Box) -> bool:
     return height == width and abs(box.side - width) <= SAME_SQUARE * width
 
 
-def _corners(photograph: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Pixels of the four corners, (n, 3) or (n,)."""
-    height, width = photograph.shape[:2]
-    tall, wide = max(1, int(height * CORNER_SHARE)), max(1, int(width * CORNER_SHARE))
-    corners = [photograph[rows, columns].reshape(-1, *photograph.shape[2:])
-               for rows in (slice(None, tall), slice(-tall, None))
-               for columns in (slice(None, wide), slice(-wide, None))]  # fmt: skip
-    return np.concatenate(corners)
-
-
-def _differs_from(photograph: Photograph, colour: NDArray[np.float64]) -> Mask:
-    """(H, W) bool: where any channel is further from `colour` than noise."""
+def _is_near(photograph: Photograph, colour: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """(H, W) 1 where no channel is further from `colour` than noise, else 0."""
     low = np.clip(colour - SURROUND_TOLERANCE, 0, 255)
     high = np.clip(colour + SURROUND_TOLERANCE, 0, 255)
-    return cv2.inRange(photograph, low, high) == 0
+    return _as_uint8(cv2.inRange(photograph, low, high)) // np.uint8(255)
 
 
 def _as_uint8(pixels: np.ndarray) -> Photograph:

@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from drkit.images.disc import Box, Disc, surround_colour
+from drkit.images.disc import Box, Disc
 from drkit.images.files import Photograph
+from drkit.images.surround import surround_colour
 
 RIM = 0.98  # of the radius: beyond it the retina mixes with the surround
 CUT_WIDTH = 2  # pixels at a straight cut, where scaling mixed retina and surround
