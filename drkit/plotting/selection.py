@@ -1,7 +1,7 @@
 """Which rows of a predictions file may be drawn: graded, and not trained on."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,10 +57,12 @@ class Drawn:
         return Drawn(self.predictions, self.reference, read_cases(self.predictions, self.reference, by), by)
 
     def by_dataset(self) -> dict[str, "Drawn"]:
-        """The photographs of each data set, by name, where there are several."""
-        names = self.predictions.dataset_names()
-        parts = sorted(names.dropna().unique())
-        return {name: _rows(self, (names == name).to_numpy(dtype=bool)) for name in parts if len(parts) > 1}
+        """The photographs of each data set, by name, where there are several; called `RUN on NAME`."""
+        parts = {name: _rows(self, rows) for name, rows in self.predictions.rows_by_dataset().items()}
+        return {
+            name: replace(part, predictions=replace(part.predictions, name=f"{self.name} on {name}"))
+            for name, part in parts.items()
+        }
 
     def referable(self) -> NDArray[np.float64]:
         """(C,) probability of grade 2 or worse."""

@@ -153,10 +153,12 @@ class Selection:
         return self._where(keep)
 
     def by_dataset(self) -> dict[str, "Selection"]:
-        """Those of each data set, by name, where there are several."""
-        names = self.predictions.dataset_names()
-        parts = sorted(names.dropna().unique())
-        return {name: self._where((names == name).to_numpy(dtype=bool)) for name in parts if len(parts) > 1}
+        """Those of each data set, by name, where there are several; called `RUN on NAME`."""
+        parts = {name: self._where(rows) for name, rows in self.predictions.rows_by_dataset().items()}
+        return {
+            name: replace(part, predictions=replace(part.predictions, name=f"{self.predictions.name} on {name}"))
+            for name, part in parts.items()
+        }
 
     def _where(self, keep: NDArray[np.bool_]) -> "Selection":
         return Selection(self.predictions.where(keep), self.reference[keep], 0, 0)
@@ -175,7 +177,7 @@ def run_score(files: Sequence[Path], config: ScoreConfig) -> ScoreReport:
     truth = None if config.truth is None else read_truth(config.truth)
     selections = [_select(predictions, truth, config) for predictions in read_all_predictions(files)]
     scores = [_score(selection, config) for selection in selections]
-    comparisons = [_compare(selections[0], other, config) for other in selections[1:]]
+    comparisons = [found for other in selections[1:] for found in _compare_all(selections[0], other, config)]
     return ScoreReport(tuple(scores), tuple(item for item in comparisons if item is not None))
 
 
@@ -319,6 +321,14 @@ def _warn(predictions: Predictions, agreement: Agreement, by: Reading) -> None:
     in_fold = predictions.rows["fold"].notna().any()
     if by != "photograph" and decision == "cut_points" and in_fold and not predictions.meta.fold_cut_points:
         talk.warn(f"{name}: joined out-of-fold rows are decided by cut points that were fitted on them too")
+
+
+def _compare_all(first: Selection, other: Selection, config: ScoreConfig) -> Iterator[Comparison | None]:
+    """The paired difference on all that both have graded, and on each data set that both have graded of several."""
+    yield _compare(first, other, config)
+    before, after = first.by_dataset(), other.by_dataset()
+    for name in (name for name in before if name in after):
+        yield _compare(before[name], after[name], config)
 
 
 def _compare(first: Selection, other: Selection, config: ScoreConfig) -> Comparison | None:

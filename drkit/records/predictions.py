@@ -108,6 +108,12 @@ class Predictions:
         unknown = pd.Series(pd.NA, index=self.rows.index, dtype="string", name=DATASET)
         return self.rows.get(DATASET, unknown)
 
+    def rows_by_dataset(self) -> dict[str, NDArray[np.bool_]]:
+        """Of each data set, by name, which rows (N,) are of it; empty unless there are several."""
+        names = self.dataset_names()
+        parts = sorted(names.dropna().unique())
+        return {name: (names == name).to_numpy(dtype=bool) for name in parts} if len(parts) > 1 else {}
+
     def check_split(self, split: Split) -> None:
         """Hold that a split has photographs here.
 

@@ -124,6 +124,22 @@ def test_several_data_sets_are_scored_together_and_each_for_itself(tmp_path: Pat
     assert [row[:2] for row in table.rows] == [("both", "others"), ("both", "third")]
 
 
+def test_runs_on_several_data_sets_are_compared_on_each_as_on_it_alone(tmp_path: Path) -> None:
+    paths, alone = [], []
+    for name, noise in (("one", 1.2), ("two", 0.4)):
+        predictions = _predictions(noise=noise)
+        names = np.where(predictions.rows["patient_id"].astype(int) % 3 == 0, "third", "others")
+        both = replace(predictions, rows=predictions.rows.assign(dataset=pd.array(names, "string")))
+        paths.append(_write(tmp_path, both, name))
+        alone.append(_write(tmp_path / "alone", both.where(names == "third"), name))
+    whole, others, third = run_score(paths, QUICK).comparisons
+    assert (whole.run, whole.against) == ("two", "one")
+    assert (third.run, third.against) == ("two on third", "one on third")
+    assert others.photographs + third.photographs == whole.photographs
+    (expected,) = run_score(alone, QUICK).comparisons
+    assert (third.difference, third.interval) == (expected.difference, expected.interval)
+
+
 def test_photographs_equal_scikit_learn(tmp_path: Path) -> None:
     predictions = _predictions()
     found = _one(_write(tmp_path, predictions), split="test")

@@ -1,6 +1,6 @@
 """The sections on agreement: kappas with intervals, differences in pairs, confusions, screening, calibration."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -110,11 +110,17 @@ def _draw_forest(runs: Sequence[Drawn], found: Sequence[Agreement]) -> Picture:
 
 
 def _compare_all(runs: Sequence[Drawn], config: PictureConfig) -> list[Block]:
-    """Each run but the first against the first, in pairs."""
-    found = [_compare(runs[0], other, config) for other in runs[1:]]
+    """Each run but the first against the first, in pairs: on all photographs, and on each of several data sets."""
+    pairs = [pair for other in runs[1:] for pair in [(runs[0], other), *_pair_datasets(runs[0], other)]]
+    found = [_compare(*pair, config) for pair in pairs]
     compared = [item for item in found if isinstance(item, Comparison)]
     told = [Paragraph(item.sentence if isinstance(item, Comparison) else item, "quiet") for item in found]
     return [Grid(tabulate_comparisons(compared)), *told] if compared else [*told]
+
+
+def _pair_datasets(first: Drawn, other: Drawn) -> Iterator[tuple[Drawn, Drawn]]:
+    before, after = first.by_dataset(), other.by_dataset()
+    return ((before[name], after[name]) for name in before if name in after)
 
 
 def _compare(first: Drawn, other: Drawn, config: PictureConfig) -> Comparison | str:
