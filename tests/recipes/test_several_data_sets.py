@@ -170,7 +170,7 @@ def test_attend_takes_several_and_bad_ones_are_refused_in_one_line(aptos: Path, 
     (tmp_path / "none").mkdir()
     for words, sentence in (
         (["--data", aptos], "are the same data set: name it once"),
-        (["--data", tmp_path / "none"], "none holds neither photographs nor a CSV"),
+        (["--data", tmp_path / "none"], "none holds neither photographs nor a table of labels"),
         (["--target", "patient"], "has one grade a photograph, the eye's: choose --target eye"),
     ):
         for command in (["finetune"], ["attend", "--attention", "se"]):
@@ -178,7 +178,9 @@ def test_attend_takes_several_and_bad_ones_are_refused_in_one_line(aptos: Path, 
             assert result.exit_code == 2
             assert sentence in result.stderr
             assert "Traceback" not in result.stderr
-            assert len(result.stderr.strip().splitlines()) == 1
+            *notes, refusal = result.stderr.strip().splitlines()  # what was noticed of a data set, then one line
+            assert refusal.startswith("drkit: error: ")
+            assert not any(line.startswith("drkit: error") for line in notes)
     assert not (tmp_path / "runs").exists()
 
 
