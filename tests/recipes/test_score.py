@@ -349,6 +349,24 @@ def test_seeds_are_scored_each_alone_and_their_average_apart(tmp_path: Path, by:
     assert json.loads(json.dumps(as_json(report)))["scores"][0]["seeds"]["seeds"] == [7, 8, 9]
 
 
+def test_seeds_are_scored_in_each_data_set_for_itself(tmp_path: Path) -> None:
+    run = _seeded((0.8, 1.2))
+    names = np.where(np.arange(len(run)) % 8 < 4, "one", "two")
+    both = replace(run, rows=run.rows.assign(dataset=pd.array(names, "string")))
+    report = run_score([_write(tmp_path, both, "both")], replace(QUICK, split="val"))
+    (found,) = report.scores
+    for name in ("one", "two"):
+        part = _write(tmp_path, run.where(names == name), name)
+        alone = run_score([part], replace(QUICK, split="val")).scores[0]
+        assert found.datasets[name] == alone.agreement
+        assert found.dataset_seeds[name] == alone.seeds
+    table = next(part for part in report.story() if isinstance(part, Table) and "data set" in part.columns)
+    assert [row[:2] for row in table.rows] == [
+        ("both, mean of 2 seeds alone", "one"), ("both, the 2 seeds' networks averaged", "one"),
+        ("both, mean of 2 seeds alone", "two"), ("both, the 2 seeds' networks averaged", "two"),
+    ]  # fmt: skip
+
+
 def test_runs_of_several_seeds_are_compared_by_the_means_of_their_own_kappas(tmp_path: Path) -> None:
     first = _write(tmp_path, _seeded((2.5, 2.6)), "first")
     second = _write(tmp_path, _seeded((0.3, 0.4, 0.5), first=5), "second")

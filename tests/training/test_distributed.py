@@ -15,7 +15,7 @@ from drkit.recipes.finetune import RunPlace, run_finetune
 from drkit.records.checkpoint import read_checkpoint
 from drkit.records.history import read_history
 from drkit.records.predictions import read_predictions
-from drkit.records.runs import Run
+from drkit.records.runs import Run, list_networks
 from drkit.training.config import TrainingConfig
 
 OPTIONS = ["--backbone", "test_convnext", "--weights", "none", "--size", "64", "--epochs", "2", "--device", "cpu"]
@@ -65,6 +65,17 @@ def test_two_processes_learn_what_one_with_their_batches_does(
     assert first.tolist() == pytest.approx(second.tolist(), abs=0.05)
     weights = [read_checkpoint(run.checkpoint())[0]["head.output.weight"] for run in (alone, together)]
     assert torch.allclose(*weights, atol=5e-3)
+
+
+def test_two_processes_train_the_networks_of_several_seeds_one_after_another(eyes: Path, tmp_path: Path) -> None:
+    done = _finetune(eyes, tmp_path, "--name", "several", "--seeds", "2", "--freeze", "1", "--copies", "1")
+    assert done.returncode == 0, done.stderr
+    run, networks = Run(tmp_path / "several"), list_networks(0, (0, 1))
+    assert sorted(tmp_path.iterdir()) == sorted(run.outputs(networks))
+    assert done.stderr.count("epoch 2/2") == 2
+    first, second = (read_checkpoint(run.checkpoint(network))[0]["head.output.weight"] for network in networks)
+    assert not torch.equal(first, second)
+    assert read_predictions(run.stem).meta.seeds == (0, 1)
 
 
 # The second process has no memory for more than two units, and finds out when their gradients are there already.
