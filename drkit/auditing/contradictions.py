@@ -31,7 +31,7 @@ def find_contradictions(rows: pd.DataFrame) -> Iterator[Finding]:
     yield from _find_against_eyes(known)
     ungradable = rows[~rows["gradable"]]
     for place, name in zip(ungradable["where"], ungradable["image_id"], strict=True):
-        yield finding_about("ungradable", f"{place}: {name} has grade 5", rows[rows["where"] == place])
+        yield finding_about("ungradable", f"{place}: {name} cannot be graded", rows[rows["where"] == place])
 
 
 def find_contradicting_grades(copies: pd.DataFrame, how: str) -> Iterator[Finding]:

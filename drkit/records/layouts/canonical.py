@@ -2,7 +2,6 @@
 
 import pandas as pd
 
-from drkit.records.layouts.columns import eyes, splits
 from drkit.records.layouts.layout import Layout, photograph_rows
 from drkit.records.layouts.tables import Table
 
@@ -12,13 +11,10 @@ def _parse(table: Table) -> pd.DataFrame:
         table,
         table.ids("image_id"),
         path=table.ids("path"),
-        patient_id=table.text("patient_id"),
-        eye=eyes(table, "eye"),
         view=table.whole("view") if table.has("view") else pd.NA,
         eye_grade=table.grades("eye_grade"),
         patient_grade=table.grades("patient_grade"),
         gradable=table.flags("gradable", blank=True),
-        split=splits(table, "split"),
     )
 
 

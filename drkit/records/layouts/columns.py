@@ -6,10 +6,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from drkit.errors import InputError
-from drkit.grades import Split
 from drkit.records.labels import PHOTOGRAPH_SUFFIXES
 from drkit.records.layouts.grade_words import on_scale, read_grades
-from drkit.records.layouts.layout import split_of_table
 from drkit.records.layouts.names import parse_eye, split_of_name
 from drkit.records.layouts.scales import foreign_scale_of_column
 from drkit.records.layouts.tables import Table
@@ -39,42 +37,23 @@ PATIENT_COLUMNS = (
 )  # fmt: skip
 EYE_COLUMNS = ("eye", "laterality", "eye_laterality", "image_laterality", "eye_side", "side", "exam_eye", "which_eye")
 SPLIT_COLUMNS = ("split", "data_split", "set", "subset", "partition", "part", "fold", "phase", "usage", "dataset_split")
-_HELD_OUT_FLAGS: dict[str, Split] = {
-    "is_valid": "val",
-    "is_val": "val",
-    "is_validation": "val",
-    "is_test": "test",
-}  # fastai's and its like
+# fastai's, and its like
+_HELD_OUT_FLAGS = {"is_valid": "val", "is_val": "val", "is_validation": "val", "is_test": "test"}
 
 
 @dataclass(frozen=True)
 class Roles:
-    """The columns of a table of one's own, by their names in the table's cells; None where there is none.
+    """The columns of photographs and grades, by their names in the table's cells.
 
     Args:
         image: Ids or file names.
         path: Where the photographs lie.
         grade: A grade that does not say whose it is; None where `eye_grade` or `patient_grade` do.
-        patient: Whose photographs they are.
-        eye: Left or right.
-        split: Train, val or test in words.
-        flags: Columns that say true where a row is of val or of test, by the split.
     """
 
     image: str
     path: str
     grade: str | None
-    patient: str | None
-    eye: str | None
-    split: str | None
-    flags: tuple[tuple[Split, str], ...]
-
-    def guesses(self, table: Table) -> list[str]:
-        """`patient_id from Patient ID`, for every column that is not called as drkit calls it."""
-        grade = "eye_grade" if self.grade else None
-        found = [("image_id", self.image), (grade, self.grade), ("patient_id", self.patient), ("eye", self.eye)]
-        found += [("split", self.split), *(("split", flag) for _, flag in self.flags)]
-        return [f"{name} from {table.header[key]}" for name, key in found if name and key and key != name]
 
 
 def find_roles(table: Table) -> Roles:
@@ -83,41 +62,32 @@ def find_roles(table: Table) -> Roles:
     Raises:
         InputError: no column of photographs, or several that may be the grade.
     """
-    image = find_image(table)
+    image = table.guess("image_id", find_image(table))
     if image is None:
         raise InputError(f"{table.path}: no column names photographs (found: {table.columns}): call it image_id")
-    return Roles(
-        image=image,
-        path=table.first(_PATH_COLUMNS) or image,
-        grade=None if names_target(table) else find_grade(table),
-        patient=table.first(PATIENT_COLUMNS),
-        eye=_find_understood(table, EYE_COLUMNS, parse_eye),
-        split=_find_understood(table, SPLIT_COLUMNS, split_of_name),
-        flags=tuple(_find_flags(table)),
-    )
+    grade = None if names_target(table) else table.guess("eye_grade", find_grade(table))
+    return Roles(image, table.first(_PATH_COLUMNS) or image, grade)
+
+
+def read_people(table: Table) -> dict[str, pd.Series]:
+    """Patient, eye and split as a table of any layout may state them in columns of its own; null where it does not.
+
+    Raises:
+        InputError: a cell that cannot be understood among others that can.
+    """
+    patient = table.guess("patient_id", table.first(PATIENT_COLUMNS))
+    eye = table.guess("eye", _find_understood(table, EYE_COLUMNS, parse_eye))
+    split = table.guess("split", _find_understood(table, SPLIT_COLUMNS, split_of_name))
+    return {
+        "patient_id": table.text(patient),
+        "eye": table.words(eye, parse_eye, "left or right"),
+        "split": table.words(split, split_of_name, "train, val or test") if split else _read_flags(table),
+    }
 
 
 def names_target(table: Table) -> bool:
     """Whether the table says whose grade it holds."""
     return table.first(NAMED_GRADES) is not None
-
-
-def eyes(table: Table, column: str | None) -> pd.Series:
-    """Left or right, null where blank.
-
-    Raises:
-        InputError: another word.
-    """
-    return table.words(column, parse_eye, "left or right")
-
-
-def splits(table: Table, column: str | None) -> pd.Series:
-    """Train, val or test; the file's own where blank.
-
-    Raises:
-        InputError: another word.
-    """
-    return table.words(column, split_of_name, "train, val or test").fillna(split_of_table(table))
 
 
 def find_image(table: Table) -> str | None:
@@ -210,12 +180,15 @@ def _understood(table: Table, columns: tuple[str, ...], parse: Callable[[str], o
             yield key
 
 
-def _find_flags(table: Table) -> Iterator[tuple[Split, str]]:
-    """Where true says that a row is held out; true in most rows is something else."""
+def _read_flags(table: Table) -> pd.Series:
+    """The split of rows that a column says are held out; true in most rows is something else."""
+    found = pd.Series(pd.NA, index=table.cells.index, dtype="string")
     for column, split in _HELD_OUT_FLAGS.items():
         key = table.find(column)
         if key and _share(table.peek(key).str.lower().isin(("true", "1", "yes"))) <= 0.5:
-            yield split, key
+            table.guess("split", key)
+            found = found.fillna("train").mask(table.flags(key, blank=False), split)
+    return found
 
 
 def _share(truths: pd.Series) -> float:

@@ -11,16 +11,17 @@ from drkit.errors import UsageError
 from drkit.grades import TARGETS, Target
 from drkit.records.labels import DATASET, Labels, check_rows
 from drkit.records.layouts.reading import read_dataset
+from drkit.records.layouts.tables import stem_of
 
 
 def read_datasets(paths: Sequence[Path]) -> Labels:
     """Read one data set, or several as one.
 
-    A data set is called as its folder. Image ids and patients that stand in several data sets get that name in front,
-    so that ids are unique and patients of different data sets are different.
+    A data set is called as its folder, several tables of one folder as the tables. Image ids and patients that stand in
+    several data sets get that name in front, so that ids are unique and patients of different folders are different.
 
     Args:
-        paths: Folders, or CSVs for that table alone; layouts may differ.
+        paths: Folders, or tables for that one alone; layouts may differ.
 
     Returns:
         As `read_dataset` for a single path; of several, rows with the column `dataset`, in the order of `paths`.
@@ -42,7 +43,9 @@ def read_each(paths: Sequence[Path]) -> dict[str, Labels]:
     """
     parts = [read_dataset(path) for path in paths]
     _check_named_once(paths, parts)
-    return dict(zip(name_folders([labels.root for labels in parts]), parts, strict=True))
+    roots = [labels.root for labels in parts]
+    called = [root / stem_of(path) if roots.count(root) > 1 else root for root, path in zip(roots, paths, strict=True)]
+    return dict(zip(name_folders(called), parts, strict=True))
 
 
 def join_labels(parts: Mapping[str, Labels]) -> Labels:
@@ -57,8 +60,9 @@ def join_labels(parts: Mapping[str, Labels]) -> Labels:
             f"{rows['image_id'][shared].nunique()} image ids stand in several data sets: there the data set's name is"
             f" put in front, as in {example[DATASET]}-{example['image_id']}"
         )
-    for column in ("image_id", "patient_id"):
-        rows[column] = _tell_apart(rows, column)
+    sources = _name_sources(parts)
+    rows["image_id"] = _tell_apart(rows["image_id"], rows[DATASET])
+    rows["patient_id"] = _tell_apart(rows["patient_id"], rows[DATASET].map(sources).astype("string"))
     check_rows(rows, " + ".join(parts))
     return Labels(
         rows,
@@ -87,16 +91,17 @@ def _check_named_once(paths: Sequence[Path], parts: Sequence[Labels]) -> None:
     """Hold that no photograph is read twice, links to folders resolved.
 
     Raises:
-        UsageError: two paths are of one folder, or list one file.
+        UsageError: two paths are of one folder, unless they are different tables, or list one file.
     """
-    folders: dict[str, Path] = {}
+    named: dict[str, list[Path]] = {}
+    files: dict[str, Path] = {}
     for path, labels in zip(paths, parts, strict=True):
         folder = os.path.realpath(labels.root)
-        if folder in folders:
-            raise UsageError(f"{folders[folder]} and {path} are the same data set: name it once, by its folder")
-        folders[folder] = path
-    files: dict[str, Path] = {}
-    for (folder, path), labels in zip(folders.items(), parts, strict=True):
+        others = named.setdefault(folder, [])
+        same = [other for other in others if other.is_dir() or path.is_dir() or other.samefile(path)]
+        if same:
+            raise UsageError(f"{same[0]} and {path} are the same data set: name it once, by its folder")
+        others.append(path)
         own = {f"{folder}{os.sep}{os.path.relpath(photograph, labels.root)}" for photograph in labels.rows["path"]}
         shared = sorted(own & files.keys())
         if shared:
@@ -104,10 +109,16 @@ def _check_named_once(paths: Sequence[Path], parts: Sequence[Labels]) -> None:
         files |= dict.fromkeys(own, path)
 
 
-def _tell_apart(rows: pd.DataFrame, column: str) -> pd.Series:
-    """The ids of a column, with the data set's name in front of those that stand in several."""
-    several = rows.groupby(column)[DATASET].transform("nunique") > 1
-    return rows[column].mask(several.fillna(False).astype(bool), rows[DATASET] + "-" + rows[column]).astype("string")
+def _name_sources(parts: Mapping[str, Labels]) -> dict[str, str]:
+    """For each data set the first one of its folder: tables of one folder have their patients in common."""
+    first: dict[Path, str] = {}
+    return {name: first.setdefault(labels.root, name) for name, labels in parts.items()}
+
+
+def _tell_apart(ids: pd.Series, sources: pd.Series) -> pd.Series:
+    """Ids, with their source's name in front of those that stand in several."""
+    several = sources.groupby(ids).transform("nunique").reindex(ids.index) > 1
+    return ids.mask(several.fillna(False).astype(bool), sources + "-" + ids).astype("string")
 
 
 def _shared_targets(stated: Sequence[tuple[Target, ...]]) -> tuple[Target, ...]:

@@ -10,6 +10,7 @@ import pandas as pd
 from drkit.errors import InputError
 from drkit.grades import Split
 from drkit.records.labels import QUALITY_COLUMNS, build_rows, image_stem
+from drkit.records.layouts.columns import read_people
 from drkit.records.layouts.names import split_folders, split_of_name
 from drkit.records.layouts.tables import Table
 
@@ -89,13 +90,22 @@ def photograph_rows(table: Table, ids: pd.Series, **columns: object) -> pd.DataF
     """Canonical rows of a table's photographs.
 
     Args:
-        table: Gives the quality columns, where it has them, and the split, where `columns` do not.
+        table: Gives patient, eye and split where it has columns for them (split goes before that of `columns`), and
+            the quality columns.
         ids: Ids or file names; `path` defaults to them.
         columns: Other canonical columns, each a Series over the table's rows or one value.
     """
-    known: dict[str, object] = {"path": ids, "split": split_of_table(table), **_quality(table), **columns}
-    stems = ids.map(image_stem).astype("string")
-    return build_rows(image_id=stems, **{name: _series(value, table) for name, value in known.items()})
+    given = {"path": ids, "split": split_of_table(table), **_quality(table), **columns}
+    rows = build_rows(
+        image_id=ids.map(image_stem).astype("string"),
+        **{name: _series(value, table) for name, value in given.items()},
+    )
+    people = read_people(table)
+    return rows.assign(
+        patient_id=rows["patient_id"].fillna(people["patient_id"]),
+        eye=rows["eye"].fillna(people["eye"]),
+        split=people["split"].fillna(rows["split"]),
+    )
 
 
 def split_of_table(table: Table, graded: bool = True) -> Split:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from drkit.grades import Split
-from drkit.records.layouts.columns import Roles, eyes, find_image, find_roles, splits, states_grades
+from drkit.records.layouts.columns import find_image, find_roles, states_grades
 from drkit.records.layouts.layout import Layout, above_labels, folders_of_split, photograph_rows
 from drkit.records.layouts.names import split_of_name
 from drkit.records.layouts.tables import Table
@@ -15,19 +15,9 @@ def _parse(table: Table) -> pd.DataFrame:
         table,
         table.ids(roles.image),
         path=table.ids(roles.path),
-        patient_id=table.text(roles.patient),
-        eye=eyes(table, roles.eye),
         eye_grade=table.grades(roles.grade or "eye_grade"),
         patient_grade=table.grades("patient_grade"),
-        split=_splits(table, roles),
     )
-
-
-def _splits(table: Table, roles: Roles) -> pd.Series:
-    found = splits(table, roles.split)
-    for split, key in roles.flags if roles.split is None else ():
-        found = found.mask(table.flags(key, blank=False), split)
-    return found
 
 
 def _fits(table: Table) -> bool:

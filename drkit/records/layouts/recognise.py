@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -130,7 +131,8 @@ def _pass_over(root: Path, known: Sequence[Table], unknown: Sequence[Table]) -> 
 
 def _several(root: Path, tables: Sequence[tuple[Table, str]]) -> str:
     listed = first_few([f"{table.name} ({LAYOUTS[name].title})" for table, name in tables])
-    return f"{root} holds tables of several layouts: {listed}: name the CSV, or move the others"
+    example = " ".join(f"--data {shlex.quote(str(table.path))}" for table, _ in tables[:2])
+    return f"{root} holds tables of several layouts: {listed}: name those to read, one by one: {example}"
 
 
 def _describe(table: Table) -> str:

@@ -8,7 +8,6 @@ import pandas as pd
 from drkit import talk
 from drkit.errors import first_few
 from drkit.grades import TARGETS, grade_column
-from drkit.records.layouts.columns import find_roles
 from drkit.records.layouts.scales import doubt_scale
 from drkit.records.layouts.tables import Table
 
@@ -30,12 +29,11 @@ class Remark:
     sentence: str
 
 
-def remark_on_columns(layout: str, tables: Sequence[Table]) -> Iterator[Remark]:
+def remark_on_columns(tables: Sequence[Table]) -> Iterator[Remark]:
     """Which column was taken for what where that was guessed, and which were not read. The tables have been parsed."""
-    if layout == "csv":
-        guesses = list(dict.fromkeys(guess for table in tables for guess in find_roles(table).guesses(table)))
-        if guesses:
-            yield Remark("columns-guessed", f"read {', '.join(guesses)}")
+    guesses = [f"{what} from {table.header[key]}" for table in tables for key, what in table.guesses.items()]
+    if guesses:
+        yield Remark("columns-guessed", f"read {', '.join(dict.fromkeys(guesses))}")
     unread = list(dict.fromkeys(name for table in tables for name in table.unread))
     if unread:
         yield Remark("columns-unread", f"columns that are not read: {first_few(unread, SHOWN)}")

@@ -66,7 +66,7 @@ def settle(layout: str, parts: Parts, paths: Sequence[str | None] | None = None)
     patients, respelled = unify_patients(told["patient_id"])
     rows = told.assign(patient_id=patients)
     remarks = [
-        *remark_on_columns(layout, [table for table, _ in parts]),
+        *remark_on_columns([table for table, _ in parts]),
         *_remark_on_patients(rows, stated, respelled, LAYOUTS[layout]),
         *remark_on_scale(rows),
     ]

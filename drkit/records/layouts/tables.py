@@ -28,12 +28,14 @@ class Table:
             the row number that an editor shows, less two.
         header: The columns as the file spells them, by their name in `cells`.
         taken: The columns, by their name in `cells`, whose cells were asked for.
+        guesses: What was taken from a column that is called otherwise, by the column's name in `cells`.
     """
 
     path: Path
     cells: pd.DataFrame
     header: dict[str, str]
     taken: set[str] = field(default_factory=set)
+    guesses: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -58,6 +60,12 @@ class Table:
     @cached_property
     def _keys(self) -> dict[str, str]:
         return {_loosen(key): key for key in reversed(self.header)} | {key: key for key in self.header}
+
+    def guess(self, what: str, key: str | None) -> str | None:
+        """Note that a canonical column is read from the one called `key`, unless that is its name or already taken."""
+        if key and key not in (what, *self.taken):
+            self.guesses[key] = what
+        return key
 
     def find(self, column: str) -> str | None:
         """A column's name in `cells`, where there is one called like `column`."""

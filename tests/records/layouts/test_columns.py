@@ -177,3 +177,25 @@ def test_grades_that_look_like_another_scales_are_warned_of(tmp_path, grades, to
     doubts = [sentence for sentence in heard.warned if "eye_grade holds" in sentence]
     assert len(doubts) == (told is not None)
     assert told is None or told in doubts[0]
+
+
+@pytest.mark.parametrize(
+    ("header", "names", "layout"),
+    [
+        ("id_code,diagnosis,Patient ID,side,set", ("p1", "p2", "p3"), "aptos"),
+        ("image,level,PatientID,laterality,partition", ("1_left", "2_right", "3_left"), "eyepacs"),
+        ("Image name,Retinopathy grade,subject,eye,split", ("p1", "p2", "p3"), "idrid"),
+    ],
+)
+def test_people_are_told_by_columns_in_every_layout(own, header, names, layout):
+    said = ("0,a,L,train", "3,a,R,train", "1,b,L,test")
+    folder = own(header, *(f"{name},{cells}" for name, cells in zip(names, said, strict=True)))
+    for name in names:
+        (folder / f"{name}.jpg").touch()
+    labels, heard = read(folder)
+    assert labels.layout == layout
+    assert labels.rows["patient_id"].tolist() == ["a", "a", "b"]
+    assert labels.rows["eye"].tolist() == ["left", "right", "left"]
+    assert labels.rows["split"].tolist() == ["train", "train", "test"]
+    assert any("patient_id from" in sentence for sentence in heard.said)
+    assert not any("not read" in sentence for sentence in heard.said)

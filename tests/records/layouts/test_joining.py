@@ -116,3 +116,24 @@ def test_the_hash_of_several_knows_the_data_sets_but_not_their_order(aptos: Path
     assert several.sha256 == read_datasets([own, aptos]).sha256
     renamed = own.rename(own.with_name("other"))
     assert read_datasets([aptos, renamed]).sha256 != several.sha256
+
+
+def test_tables_of_one_folder_are_data_sets_called_as_the_tables(tmp_path: Path) -> None:
+    root = _write(tmp_path / "both", "a.txt", [], ["resized train 15/10_left.jpg", "resized train 19/ab.jpg"])
+    (root / "labels").mkdir()
+    fifteen = _write(root / "labels", "trainLabels15.csv", ["image,level", "10_left,1"], []) / "trainLabels15.csv"
+    nineteen = _write(root / "labels", "trainLabels19.csv", ["id_code,diagnosis", "ab,2"], []) / "trainLabels19.csv"
+    labels = read_datasets([fifteen, nineteen])
+    assert labels.rows["dataset"].tolist() == ["trainLabels15", "trainLabels19"]
+    assert labels.roots == (root, root)
+    with pytest.raises(UsageError, match="are the same data set"):
+        read_datasets([fifteen, fifteen])
+
+
+def test_tables_of_one_folder_have_their_patients_in_common(tmp_path: Path) -> None:
+    lines = ["image,grade,patient_id", "{},1,7"]
+    root = tmp_path / "own"
+    for name in ("a", "b"):
+        _write(root, f"{name}.csv", [line.format(name) for line in lines], [f"{name}.jpg"])
+    labels = read_datasets([root / "a.csv", root / "b.csv"])
+    assert labels.rows["patient_id"].tolist() == ["7", "7"]
