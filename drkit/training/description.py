@@ -18,6 +18,7 @@ from drkit.models.grader import build_grader
 from drkit.records.labels import Labels
 from drkit.records.runs import Run
 from drkit.reporting import Table
+from drkit.training.batches import check_batches
 from drkit.training.plan import TrainingPlan
 from drkit.training.runtime import seed_epoch
 from drkit.training.sources import count_copies
@@ -126,6 +127,7 @@ def _cache_bytes(plan: TrainingPlan) -> int:
         ask_for_weights(plan.start.backbone)
     grader = build_grader(plan.architecture, pretrained=is_ready, load=plan.start.load).eval()
     check_cut(grader, stages, side)
+    check_batches(plan, grader)
     if stages == 0:
         return 0
     with torch.inference_mode():

@@ -14,6 +14,7 @@ from drkit.inference import in_batches
 from drkit.losses import FloatArray, Loss
 from drkit.models.grader import Grader
 from drkit.talk import warn
+from drkit.training.batches import REMEDY, is_lone_value
 from drkit.training.config import TrainingConfig
 from drkit.training.optimisation import build_average, build_optimizer
 from drkit.training.runtime import is_out_of_memory
@@ -96,7 +97,7 @@ class Learner:
             The units' mean loss, and their logits (B, num_outputs).
 
         Raises:
-            UsageError: not even one unit fits in memory.
+            UsageError: not even one unit fits in memory, or a batch norm learns nothing from one.
         """
         while True:
             try:
@@ -106,6 +107,10 @@ class Learner:
                 if not is_out_of_memory(error):
                     raise
                 self._halve(error)
+            except ValueError as error:
+                if not is_lone_value(error):
+                    raise
+                raise UsageError(f"the network cannot learn from a batch of one {self.config.unit}: {REMEDY}") from None
         if self.config.clip:
             self.fabric.clip_gradients(self.wrapped, self.optimizer, max_norm=self.config.clip)
         self.optimizer.step()

@@ -26,6 +26,7 @@ from drkit.records.provenance import sha256_bytes
 from drkit.records.runs import NetworkId, Run
 from drkit.resampling import bootstrap
 from drkit.talk import Silence, listening, say, warn
+from drkit.training.batches import check_batches
 from drkit.training.epochs import Course
 from drkit.training.fitting import fit
 from drkit.training.learner import Learner, Task
@@ -122,6 +123,7 @@ def prepare(plan: TrainingPlan) -> Workbench:
         check_compiler(fabric.device)
     grader = _draw_grader(plan)
     check_cut(grader, config.frozen_stages, plan.wanted.side)
+    check_batches(plan, grader)
     cache_dir = config.cache_dir or default_cache_dir()
     bank = build_bank(
         plan.labels,
