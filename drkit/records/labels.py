@@ -160,7 +160,7 @@ def check_rows(rows: pd.DataFrame, source: str) -> None:
         InputError: no photograph, an id twice, an unknown eye or split.
     """
     if rows.empty:
-        raise InputError(f"{source}: no photographs found")
+        raise InputError(f"{source} lists no photographs: a row each was expected")
     twice = rows["image_id"][rows["image_id"].duplicated()].unique().tolist()
     if twice:
         raise InputError(f"{source}: {len(twice)} image ids stand twice: {first_few(twice)}")

@@ -65,6 +65,8 @@ def read_truth(path: Path) -> Truth:
         InputError: missing, an unknown layout, or a broken table.
     """
     rows = _open(path).reindex(columns=[*_COLUMNS, "gradable"])
+    if rows.empty:
+        raise InputError(f"{path} has no rows below its header: a row a photograph was expected")
     rows = rows.astype(dict.fromkeys(_GRADES, "Int8") | {"split": "string", "gradable": "boolean"})
     return Truth(_withhold(rows, str(path)), str(path))
 

@@ -1,3 +1,5 @@
+import re
+
 import pandas as pd
 import pytest
 
@@ -101,3 +103,13 @@ def test_real_folder_equals_its_tables(shared_data):
 def test_real_test_table_has_no_grades(shared_data):
     with pytest.raises(InputError, match=r"test\.csv has no eye grade \(it has no grades at all\)"):
         read_truth(shared_data / "DeepDRiD" / "test.csv").grades_for("eye")
+
+
+@pytest.mark.parametrize(
+    ("name", "header"),
+    [("trainLabels.csv", "image,level"), ("grades.csv", "ID,TARGET"), ("labels.csv", "image_id,grade")],
+)
+def test_a_header_without_rows_is_refused(tmp_path, name, header):
+    (tmp_path / name).write_text(f"{header}\n")
+    with pytest.raises(InputError, match=rf"{re.escape(name)} has no rows below its header"):
+        read_truth(tmp_path / name)

@@ -28,7 +28,7 @@ def _parse(table: Table) -> pd.DataFrame:
 
 
 def _fits(table: Table) -> bool:
-    return bool(table.peek("image").dropna().map(lambda text: parse_name(image_stem(text)).eye is not None).any())
+    return any(parse_name(image_stem(text)).eye is not None for text in table.peek("image").dropna())
 
 
 def _is_solution(table: Table) -> bool:
