@@ -3,6 +3,7 @@
 DrkitError            shown as one line; the program ends with exit code 2
 ├── UsageError        options that do not exist or do not fit together
 ├── InputError        a file that is missing, unreadable, or contradicts another
+│   └── DiskFullError a file for which there was no room
 ├── OutputExistsError a file that would be overwritten
 ├── LeakageError      photographs a model was trained on, where it must not have seen them
 └── Interrupted       stopped by the user; exit code 130
@@ -31,6 +32,10 @@ class UsageError(DrkitError):
 
 class InputError(DrkitError):
     """A file that is missing, unreadable, or contradicts another."""
+
+
+class DiskFullError(InputError):
+    """A file for which there was no room; what was there stays."""
 
 
 class OutputExistsError(DrkitError):
@@ -69,3 +74,8 @@ def first_few(items: Sequence[object], shown: int = 5) -> str:
     """`a, b, c, d, e and 7 more`."""
     head = ", ".join(str(item) for item in items[:shown])
     return head if len(items) <= shown else f"{head} and {len(items) - shown} more"
+
+
+def readable(text: str) -> str:
+    """Text that can be written anywhere: bytes of a file's name that are no UTF-8 stand as a backslash, x and hex."""
+    return text.encode(errors="surrogateescape").decode(errors="backslashreplace")

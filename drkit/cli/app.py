@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
+from io import TextIOWrapper
 from types import ModuleType
 from typing import Annotated, Any
 
@@ -28,8 +29,10 @@ from drkit.cli import (
     submit,
     synth,
 )
+from drkit.cli.faults import as_refusal
 from drkit.cli.options import Json, Quiet, Verbose, with_parameters
-from drkit.errors import DrkitError, Interrupted, first_few
+from drkit.errors import DrkitError, InputError, Interrupted, first_few
+from drkit.reporting import Report
 from drkit.talk import listening
 
 BUG = 70  # exit code of what is nobody's mistake but drkit's
@@ -45,7 +48,10 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Run the program; a terminated training is interrupted in good order."""
+    """Run the program; a terminated training is interrupted in good order, and no character ends it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # where a terminal lacks a character, its number stands for it
+            stream.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # of caches and fonts nobody has to know
     app()
@@ -57,25 +63,9 @@ def as_command(function: Callable[..., Any]) -> Callable[..., None]:
     @wraps(function)
     def command(*, json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
         with listening(console.Speaker(quiet=quiet)):
-            try:
-                report = function(**given)
-            except DrkitError as error:
-                if verbose:
-                    console.show_traceback()
-                console.refuse(error)
-                raise typer.Exit(error.exit_code) from None
-            except KeyboardInterrupt:
-                console.refuse(Interrupted("interrupted"))
-                raise typer.Exit(Interrupted.exit_code) from None
-            except Exception:
-                console.show_traceback()
-                raise typer.Exit(BUG) from None
-        try:
-            if json or not quiet:
-                console.show(report, as_object=json)
-            sys.stdout.flush()
-        except (BrokenPipeError, SystemExit):  # rich exits on a closed pipe; whoever read it has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            report = _run(partial(function, **given), verbose=verbose)
+        if json or not quiet:
+            _show(report, as_object=json)
         raise typer.Exit(getattr(report, "exit_code", 0))
 
     signature = inspect.signature(function, eval_str=True)
@@ -84,6 +74,59 @@ def as_command(function: Callable[..., Any]) -> Callable[..., None]:
         for name, annotation in (("json", Json), ("quiet", Quiet), ("verbose", Verbose))
     ]
     return with_parameters(command, [*signature.parameters.values(), *shared], returns=None)
+
+
+def _run(work: Callable[[], Report], *, verbose: bool) -> Report:
+    """A command's answer.
+
+    Raises:
+        Exit: of typer's: it was refused, interrupted, or ended by a bug, and said so.
+    """
+    try:
+        return work()
+    except KeyboardInterrupt:
+        console.refuse(Interrupted("interrupted"))
+        raise typer.Exit(Interrupted.exit_code) from None
+    except (BrokenPipeError, SystemExit):  # whoever read what is said has gone; rich exits on a closed pipe
+        _drop(sys.stderr)
+        raise typer.Exit(Interrupted.exit_code) from None
+    except Exception as error:
+        raise typer.Exit(_tell(error, verbose=verbose)) from None
+
+
+def _show(report: Report, *, as_object: bool) -> None:
+    """Print an answer; whoever closes the pipe has read enough.
+
+    Raises:
+        Exit: of typer's: it cannot be written.
+    """
+    try:
+        console.show(report, as_object=as_object)
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit):
+        _drop(sys.stdout)
+    except OSError as error:
+        _drop(sys.stdout)
+        raise typer.Exit(_tell(InputError(f"the answer cannot be written: {error.strerror}"))) from None
+    except Exception as error:
+        raise typer.Exit(_tell(error)) from None
+
+
+def _tell(error: Exception, *, verbose: bool = False) -> int:
+    """Say in one line what was refused, or show the traceback of a bug; the exit code."""
+    refusal = error if isinstance(error, DrkitError) else as_refusal(error)
+    if refusal is None:
+        console.show_bug()
+        return BUG
+    if verbose:
+        console.show_traceback()
+    console.refuse(refusal)
+    return refusal.exit_code
+
+
+def _drop(stream: Any) -> None:
+    """Let whatever is still written to a stream vanish, the interpreter's last flush among it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 class Command(TyperCommand):

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
-from drkit.errors import DrkitError, Interrupted
+from drkit.errors import DrkitError, Interrupted, readable
 from drkit.reporting import Report, Table, as_json
 
 if TYPE_CHECKING:
@@ -48,6 +48,13 @@ def refuse(error: DrkitError) -> None:
 def show_traceback() -> None:
     """Print the traceback of the error at hand on stderr."""
     traceback.print_exc(file=sys.stderr)
+
+
+def show_bug() -> None:
+    """Print the traceback of a bug, and where to report it, on stderr."""
+    show_traceback()
+    where = "report it to the project's issue tracker, with the command and the lines above"
+    _print(_console(stderr=True), f"drkit: this is a bug of drkit's: {where}", style="red")
 
 
 class Speaker:
@@ -108,7 +115,7 @@ def _console(*, stderr: bool) -> "Console":
 def _print(console: "Console", sentence: str, style: str = "") -> None:
     from rich.text import Text
 
-    console.print(Text(sentence, style=style), soft_wrap=True)  # as Text, `[left]` is no markup
+    console.print(Text(readable(sentence), style=style), soft_wrap=True)  # as Text, `[left]` is no markup
 
 
 def _show_table(console: "Console", table: Table) -> None:
@@ -120,7 +127,7 @@ def _show_table(console: "Console", table: Table) -> None:
     for column in table.columns:
         shown.add_column(Text(column), overflow="fold")
     for row in table.rows:
-        shown.add_row(*(Text(cell) for cell in row))
+        shown.add_row(*(Text(readable(cell)) for cell in row))
     console.print(shown)
 
 

@@ -1,6 +1,8 @@
 """Large arrays kept in the user's cache folder, memory-mapped, whole or not at all."""
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -42,9 +44,11 @@ def open_cached(
     """
     array_path, notes_path = cache_dir / f"{key}.npy", cache_dir / f"{key}.json"
     if not notes_path.exists():  # written last, so its presence vouches for the array
-        _check_room(cache_dir, int(np.prod(shape)) * np.dtype(dtype).itemsize)
-        with writing(array_path, force=True) as draft:
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        _check_room(cache_dir, size)
+        with writing(array_path, force=True, size=size) as draft:
             array = np.lib.format.open_memmap(draft, mode="w+", dtype=dtype, shape=shape)
+            _reserve(draft)
             notes = fill(array)
             array.flush()
         write_bytes(notes_path, json.dumps(notes).encode(), force=True)
@@ -60,6 +64,22 @@ def name_array(paths: Sequence[Path], **made_by: object) -> str:
     """
     files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
     return sha256_bytes(canonical_json({**made_by, "files": files}).encode())[:32]
+
+
+def _reserve(path: Path) -> None:
+    """Take a file's room on the disk at once: where it is missing later, writing to the array ends the program.
+
+    Raises:
+        OSError: there is none.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with path.open("rb+") as stream:
+        try:
+            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise  # others: a file system that cannot reserve
 
 
 def _check_room(cache_dir: Path, num_bytes: int) -> None:

@@ -1,6 +1,7 @@
 """Photographs sent through their steps: here, in other processes, or on a cluster."""
 
 import os
+import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -123,7 +124,9 @@ def _as_disc(record: dict[str, Any] | None) -> Disc | None:
 
 def _in_processes(tasks: Sequence[Task], workers: int) -> Generator[PhotographRecord, None, None]:
     pool = Parallel(workers, backend="loky", return_as="generator_unordered", batch_size=TASKS_A_BATCH)
-    yield from pool(delayed(process_photograph)(task) for task in tasks)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*still being processed")  # where a full disk stops the work
+        yield from pool(delayed(process_photograph)(task) for task in tasks)
 
 
 def _on_cluster(tasks: Sequence[Task], scheduler: str) -> Generator[PhotographRecord, None, None]:

@@ -12,12 +12,12 @@ from pathlib import Path
 import pandas as pd
 
 from drkit.data.filtering import Task, process_photographs
-from drkit.errors import InputError, Interrupted, OutputExistsError, UsageError, first_few
+from drkit.errors import DiskFullError, InputError, Interrupted, OutputExistsError, UsageError, first_few
 from drkit.images.files import encode_photograph, read_photograph
 from drkit.images.filters.preview import draw_contact_sheet
 from drkit.images.filters.steps import Step, parse_steps, plan_steps
 from drkit.records import manifest as records
-from drkit.records.atomic import check_name, check_writable, write_bytes
+from drkit.records.atomic import check_name, check_writable, needing_room, write_bytes
 from drkit.records.labels import Labels, write_labels
 from drkit.records.layouts import read_dataset, read_each
 from drkit.records.manifest import Manifest, PhotographRecord, Plan
@@ -419,8 +419,8 @@ def _pairs(rows: pd.DataFrame) -> Iterable[tuple[str, str]]:
 def _work(tasks: Sequence[Task], done: dict[str, PhotographRecord], config: PreprocessConfig) -> None:
     """Process the tasks, each record into the ledger as it comes."""
     with (
+        _stopping_well(config, done),  # outermost: a ledger on a full disk fails once more when it is closed
         records.open_ledger(config.out) as ledger,
-        _stopping_well(config, done),
         closing(process_photographs(tasks, config.workers, config.scheduler)) as results,
     ):
         for record in track(results, "photographs", len(tasks)):
@@ -432,9 +432,12 @@ def _work(tasks: Sequence[Task], done: dict[str, PhotographRecord], config: Prep
 def _stopping_well(config: PreprocessConfig, done: dict[str, PhotographRecord]) -> Iterator[None]:
     again = "the same command goes on from there"
     try:
-        yield
+        with needing_room(config.out / records.IMAGES):
+            yield
     except KeyboardInterrupt:
         raise Interrupted(f"stopped after {len(done)} photographs in {config.out}: {again}") from None
+    except DiskFullError as error:
+        raise DiskFullError(f"{error}; {again}") from None
     except OSError as error:
         raise InputError(f"{config.out} cannot be written to ({error.strerror or error}): {again}") from error
 

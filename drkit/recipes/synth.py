@@ -24,7 +24,7 @@ from drkit.images.synthetic.canvas import encode_mask
 from drkit.images.synthetic.cohort import FEWEST_PATIENTS, Member, draw_cohort
 from drkit.images.synthetic.lesions import LesionKind
 from drkit.images.synthetic.patient import Take, draw_patient, photograph_patient
-from drkit.records.atomic import check_name
+from drkit.records.atomic import check_name, needing_room
 from drkit.reporting import Table
 
 SCHEMA_VERSION = 1
@@ -117,7 +117,7 @@ def run_synth(config: SynthConfig) -> SynthReport:
     _check_out(config.out, force=config.force)
     _check_space(config)
     members = draw_cohort(config.patients, config.seed)
-    with _building(config.out) as folder:
+    with needing_room(config.out), _building(config.out) as folder:
         rows = _make_photographs(members, config, folder)
         _write_tables(rows, folder)
         _write_manifest(config, folder)
@@ -175,8 +175,8 @@ def _building(out: Path) -> Iterator[Path]:
     out.parent.mkdir(parents=True, exist_ok=True)
     workshop = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
     draft = workshop / "new"
-    draft.mkdir()
     try:
+        draft.mkdir()
         yield draft
         if out.exists():
             out.replace(workshop / "old")

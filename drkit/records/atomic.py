@@ -1,12 +1,15 @@
 """Files that appear whole or not at all, and never over another without being told to."""
 
+import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from drkit.errors import InputError, OutputExistsError
+from drkit.errors import DiskFullError, DrkitError, InputError, OutputExistsError, readable
+from drkit.records.filenames import is_text
 
 DRAFT_STEM = 32  # letters of the final name in that of a draft, which must not be too long where that is not
 
@@ -33,11 +36,13 @@ def check_writable(path: Path, *, force: bool) -> None:
 
 
 def check_name(path: Path) -> None:
-    """Refuse a path that no file can have.
+    """Refuse a path that no file can have, or that records cannot name.
 
     Raises:
-        InputError: a part of it is longer than the file system takes, or it leads nowhere.
+        InputError: a part of it is longer than the file system takes, or it leads nowhere, or is not UTF-8.
     """
+    if not is_text(path):
+        raise InputError(f"{readable(str(path))} cannot be written: the name is not UTF-8, choose another")
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError, PermissionError):
@@ -47,32 +52,84 @@ def check_name(path: Path) -> None:
 
 
 @contextmanager
-def writing(path: Path, *, force: bool) -> Iterator[Path]:
+def writing(path: Path, *, force: bool, size: int = 0) -> Iterator[Path]:
     """Give a temporary path beside `path`, that takes its name when the block ends well.
 
     Args:
         path: The final name; its folder is made.
         force: Replace an existing file. Without it a file that came into being meanwhile is kept.
+        size: What the file will take in bytes, about, to tell how much room is missing; 0: unknown.
 
     Raises:
         OutputExistsError: `path` exists and `force` is off.
+        DiskFullError: there is no room; what was there stays.
     """
     check_writable(path, force=force)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with needing_room(path, size):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = _make_draft(path)
+        try:
+            yield draft
+            _sync(draft)
+            _publish(draft, path, force=force)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def needing_room(path: Path, size: int = 0) -> Iterator[None]:
+    """Tell in one line that a disk is full, in whichever words a library says so.
+
+    Args:
+        path: What is written.
+        size: What it will take in bytes, about; 0: unknown.
+
+    Raises:
+        DiskFullError: there is no room.
+    """
+    free = _free(path)
+    try:
+        yield
+    except DrkitError:
+        raise
+    except Exception as error:
+        if not _is_full(error) and size <= free:
+            raise
+        raise DiskFullError(_lack_of_room(path, size, free)) from None
+
+
+def _free(path: Path) -> int:
+    """Bytes that are free where a path is or will be."""
+    return shutil.disk_usage(next(folder for folder in path.absolute().parents if folder.is_dir())).free
+
+
+def _is_full(error: Exception) -> bool:
+    if isinstance(error, OSError) and error.errno:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "No space left" in str(error) or "quota exceeded" in str(error)
+
+
+def _lack_of_room(path: Path, size: int, free: int) -> str:
+    needed = f", {_amount(size)} are needed and {_amount(size - free)} missing" if size > free else ""
+    remedy = "make room, or choose another folder"
+    return f"{path} cannot be written, the disk is full: {_amount(free)} were free{needed}: {remedy}"
+
+
+def _amount(num_bytes: int) -> str:
+    """`734 kB`, `2.1 MB`, `3.4 GB`."""
+    unit, name = next((pair for pair in ((1e9, "GB"), (1e6, "MB")) if num_bytes >= pair[0]), (1e3, "kB"))
+    return f"{num_bytes / unit:.{0 if name == 'kB' else 1}f} {name}"
+
+
+def _make_draft(path: Path) -> Path:
     handle, name = tempfile.mkstemp(prefix=f".{path.stem[:DRAFT_STEM]}.", suffix=f".part{path.suffix}", dir=path.parent)
     os.close(handle)
-    draft = Path(name)
-    try:
-        yield draft
-        _sync(draft)
-        _publish(draft, path, force=force)
-    finally:
-        draft.unlink(missing_ok=True)
+    return Path(name)
 
 
 def write_bytes(path: Path, content: bytes, *, force: bool) -> None:
     """Write `content` to `path` at once."""
-    with writing(path, force=force) as draft:
+    with writing(path, force=force, size=len(content)) as draft:
         draft.write_bytes(content)
 
 

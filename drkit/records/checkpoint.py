@@ -14,6 +14,7 @@ from torch import Tensor
 from drkit.errors import InputError
 from drkit.grades import Target
 from drkit.records.atomic import writing
+from drkit.records.filenames import check_spelling
 from drkit.records.provenance import METADATA_KEY, canonical_json
 
 SCHEMA_VERSION = 1
@@ -102,7 +103,8 @@ def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], header: Checkpoi
         OutputExistsError: `path` exists and `force` is off.
     """
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with writing(path, force=force) as draft:
+    size = sum(tensor.nbytes for tensor in contiguous.values())
+    with writing(path, force=force, size=size) as draft:
         save_file(contiguous, draft, metadata={METADATA_KEY: canonical_json(asdict(header))})
 
 
@@ -112,6 +114,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], CheckpointHeader]:
     Raises:
         InputError: missing, truncated, or not a checkpoint of drkit's.
     """
+    check_spelling([path])  # which safetensors cannot open
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

@@ -14,6 +14,7 @@ from drkit.decisions import decide, decide_by_fold
 from drkit.errors import InputError
 from drkit.grades import SPLITS, Split, grade_column
 from drkit.records.atomic import writing
+from drkit.records.filenames import check_spelling
 from drkit.records.labels import DATASET, Labels
 from drkit.records.patterns import expand_patterns
 from drkit.records.prediction_columns import PROBABILITY_COLUMNS as PROBABILITY_COLUMNS
@@ -288,6 +289,7 @@ def _table(predictions: Predictions) -> pa.Table:
 
 
 def _read_table(path: Path) -> pa.Table:
+    check_spelling([path])  # which pyarrow cannot open
     try:
         with pq.ParquetFile(path) as file:
             return file.read()

@@ -8,7 +8,7 @@ import numpy as np
 
 from drkit.agreement import Agreement, measure_agreement, with_interval
 from drkit.comparison import SeedAgreement, measure_seeds
-from drkit.errors import Interrupted
+from drkit.errors import DiskFullError, Interrupted
 from drkit.grades import Target
 from drkit.records.layouts import read_datasets
 from drkit.records.predictions import Predictions
@@ -126,6 +126,10 @@ def execute(plan: TrainingPlan, run: Run, place: RunPlace) -> TrainingReport:
         predictions = write_outcome(bench, run, fitted, force=place.force or place.resume)
     except KeyboardInterrupt:
         raise _interrupted(run) from None
+    except DiskFullError as error:
+        if states := run.unfinished():
+            raise DiskFullError(f"{error}: the finished epochs are in {states[-1]}, go on with --resume") from None
+        raise
     return _report(predictions, fitted, run)
 
 

@@ -52,7 +52,7 @@ def save_state(path: Path, state: FitState, identity: Mapping[str, Any]) -> None
         "identity": dict(identity),
         "schema_version": SCHEMA_VERSION,
     }
-    with writing(path, force=True) as draft:
+    with writing(path, force=True, size=_num_bytes(content)) as draft:
         torch.save(content, draft)
 
 
@@ -81,6 +81,14 @@ def load_state(path: Path, identity: Mapping[str, Any]) -> FitState:
         )
     _check_same(known, dict(identity), path)
     return FitState(**content, history=history)
+
+
+def _num_bytes(content: Any) -> int:
+    """Of nested tensors."""
+    if isinstance(content, Tensor):
+        return content.nbytes
+    items = content.values() if isinstance(content, Mapping) else content if isinstance(content, list | tuple) else ()
+    return sum(map(_num_bytes, items))
 
 
 def _check_same(known: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:

@@ -1,5 +1,6 @@
 """The photograph bank: decoded once, refused together, kept on disk when large."""
 
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -9,7 +10,8 @@ import pytest
 
 from drkit.data import bank
 from drkit.data.bank import build_bank
-from drkit.errors import InputError
+from drkit.data.cache import open_cached
+from drkit.errors import DiskFullError, InputError
 from drkit.images.disc import square_about_disc
 from drkit.images.files import encode_photograph, read_photograph
 from drkit.images.filters import apply_steps
@@ -104,3 +106,24 @@ def test_steps_are_applied_before_the_square(paths: list[Path], tmp_path: Path) 
     for row, path in enumerate(paths):
         assert np.array_equal(made.pixels[row], square_about_disc(apply_steps(read_photograph(path), steps), 32))
     assert not np.array_equal(made.pixels, build_bank(_labels(paths), 32, tmp_path / "cache").pixels)
+
+
+def test_a_cache_takes_its_room_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An array in a file that the disk cannot hold would end the program, not the command."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(DiskFullError, match=r"key\.npy cannot be written, the disk is full"):
+        open_cached(tmp_path, "key", (4, 4), lambda _: pytest.fail("was filled"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_cannot_set_room_aside_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unable(*_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(os, "posix_fallocate", unable)
+    array, notes = open_cached(tmp_path, "key", (2, 2), lambda array: (str(array.sum()),))
+    assert (array.tolist(), notes) == ([[0, 0], [0, 0]], ("0",))

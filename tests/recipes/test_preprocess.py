@@ -246,7 +246,7 @@ def test_a_full_disk_is_told_and_gone_on_from(config: PreprocessConfig, monkeypa
 
     with monkeypatch.context() as patch:
         patch.setattr(filtering, "write_bytes", fail)
-        with pytest.raises(InputError, match="No space left"):
+        with pytest.raises(InputError, match="the disk is full"):
             run_preprocess(config)
     assert run_preprocess(config).photographs["ok"] == 20
 

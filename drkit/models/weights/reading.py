@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from drkit.errors import InputError
+from drkit.records.filenames import check_spelling
 
 SUFFIXES = (".pth", ".pt", ".ckpt", ".bin", ".safetensors", ".pth.tar", ".pkl")  # where none is named
 EXPECTED = "what torch.save(model.state_dict(), ...) or safetensors write was expected"
@@ -73,6 +74,7 @@ def read_tensors(path: Path) -> dict[str, dict[str, Tensor]]:
     Raises:
         InputError: missing, damaged, no tensors in it, or code in it, which is not executed.
     """
+    check_spelling([path])
     content = _read_safetensors(path) if _is_safetensors(path) else _read_pickle(path)
     groups = dict(_collect(content, ()))
     if not groups:

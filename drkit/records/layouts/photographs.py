@@ -10,6 +10,7 @@ import pandas as pd
 
 from drkit.errors import InputError, first_few
 from drkit.grades import Split
+from drkit.records.filenames import check_spelling
 from drkit.records.labels import PHOTOGRAPH_SUFFIXES, image_stem
 from drkit.records.layouts.layout import Layout
 from drkit.records.layouts.names import holds_masks, split_of_name
@@ -50,8 +51,14 @@ class PhotographFolder:
         return self._anywhere(spelled, split, where)
 
     def photographs(self) -> list[Path]:
-        """Every photograph below the root, sorted; hidden files and folders are skipped."""
-        return sorted(Path(path) for paths in self._all().values() for path in paths)
+        """Every photograph below the root, sorted; hidden files and folders are skipped.
+
+        Raises:
+            InputError: names that are not UTF-8.
+        """
+        found = [path for paths in self._all().values() for path in paths]
+        check_spelling([os.path.relpath(path, self.root) for path in sorted(found)])
+        return sorted(map(Path, found))
 
     def _inside(self, written: str, folder: str, where: str) -> str:
         spelled = written.replace("\\", "/")
@@ -107,7 +114,8 @@ def locate(folder: PhotographFolder, layout: Layout, tables: Sequence[tuple[Tabl
     """The absolute path of every row's photograph, in the order of the tables.
 
     Raises:
-        InputError: photographs that are missing (all counted, five named), ambiguous or outside the folder.
+        InputError: photographs that are missing (all counted, five named), ambiguous, outside the folder, or in a
+            folder whose name is not UTF-8.
     """
     found: list[str] = []
     missing: list[str] = []
@@ -119,6 +127,7 @@ def locate(folder: PhotographFolder, layout: Layout, tables: Sequence[tuple[Tabl
             path = folder.find(written, near[split], split, table.where(index))
             found.append(path or "")
             missing += [] if path else [f"{written} ({table.where(index)})"]
+    check_spelling([os.path.relpath(path, folder.root) for path in found if path])
     _check_found(missing, len(found), folder.root)
     return found
 

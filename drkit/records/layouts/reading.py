@@ -9,6 +9,7 @@ import pandas as pd
 from drkit import talk
 from drkit.errors import InputError, first_few
 from drkit.grades import TARGETS, Target, grade_column
+from drkit.records.filenames import check_spelling
 from drkit.records.labels import Labels, check_rows, withhold_ungradable
 from drkit.records.layouts.listing import list_photographs
 from drkit.records.layouts.photographs import PhotographFolder, locate
@@ -79,6 +80,7 @@ def open_dataset(path: Path) -> tuple[str, list[Table], Path]:
     Raises:
         InputError: nothing there, or an unknown or ambiguous layout.
     """
+    check_spelling([path.absolute()])
     absolute = Path(os.path.normpath(path.absolute()))  # not resolved: a linked folder keeps the name it was given
     if absolute.is_dir():
         return *find_tables(absolute), absolute
