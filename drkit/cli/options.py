@@ -21,7 +21,7 @@ Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print nothing but warnings and errors, and what --json gives.")
 ]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the traceback of a refusal, too.")]
-Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of every random draw.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Random seed.")]
 Data = Annotated[
     list[Path],
     typer.Option(help="A data set in any known layout; --data A --data B joins several.", envvar="DRKIT_DATA"),

@@ -135,7 +135,7 @@ def reliability(
     force: Force = False,
     seed: Seed = 0,
 ) -> Report:
-    """Draw how well probabilities keep their word, for referable DR and for the most probable grade.
+    """Draw reliability diagrams (calibration of the probabilities), for referable DR and for the most probable grade.
 
     Reads: predictions. Writes: a picture.
     """

@@ -41,7 +41,7 @@ def judged(predictions: Predictions) -> Predictions:
 
 
 def check_pair(before: Predictions, target: Target, unit: str, folds: int, reference: pd.Series) -> None:
-    """Hold that a run can be compared with one that is judged on certain photographs.
+    """Check that a run can be compared with one that is judged on certain photographs.
 
     Args:
         before: The run's predictions.

@@ -80,7 +80,7 @@ def number_shared(labels: Labels) -> np.ndarray:
 
 
 def check_grades_agree(labels: Labels, copies: np.ndarray) -> None:
-    """Hold that no photograph has two grades.
+    """Check that no photograph has two grades.
 
     Args:
         labels: N photographs.

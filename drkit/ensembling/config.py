@@ -24,7 +24,7 @@ class NestOptions:
     ] = "mean"
     folds: Annotated[int, Option(min=2, help="Outer folds of patients: each is scored by a fit on the others.")] = 5
     resamples: Annotated[int, Option(min=100, help="How often patients are drawn for an interval.")] = 2000
-    seed: Annotated[int, Option(min=0, max=2**32 - 1, help="Of every random draw.")] = 0
+    seed: Annotated[int, Option(min=0, max=2**32 - 1, help="Random seed.")] = 0
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ class Members:
         scored = set(self.rows["split"].iloc[rows])
         for member in self.predictions:
             if member.meta.chosen_on in scored:
-                yield f"{member.name} was chosen on {member.meta.chosen_on}: the choice flatters every figure above."
+                yield f"{member.name} was selected on {member.meta.chosen_on}, so every figure above is optimistic."
 
     def features(self) -> Features:
         """All that the members say."""
@@ -123,7 +123,7 @@ def join_members(predictions: Sequence[Predictions], paths: Sequence[Path]) -> M
 
 
 def refuse_leaks(predictions: Sequence[Predictions]) -> None:
-    """Hold that no member was trained on what it grades here.
+    """Check that no member was trained on what it grades here.
 
     Raises:
         LeakageError: one was, with the photographs.

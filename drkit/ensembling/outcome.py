@@ -204,10 +204,10 @@ def _unit(fuser: Fuser) -> str:
 
 
 def _chosen_on(fuser: Fuser, outcome: Outcome) -> str:
-    """A split that a member was chosen on and that is scored here flatters the ensemble, too."""
+    """A split that a member was selected on and that is scored here, where the scores are optimistic."""
     chosen = {member.meta.chosen_on for member in fuser.members.predictions}
     scored = set(fuser.members.rows["split"].iloc[outcome.graded])
-    flattered = sorted(chosen & scored)
-    if flattered:
-        return flattered[0]
+    selected_on = sorted(chosen & scored)
+    if selected_on:
+        return selected_on[0]
     return "nested folds" if outcome.is_fitted else "nothing"

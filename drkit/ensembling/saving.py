@@ -178,7 +178,7 @@ def _restore(path: Path, record: dict[str, Any]) -> Ensemble:
 
 
 def _check_files(ensemble: Ensemble) -> None:
-    """Hold that the predictions beside the record are those it vouches for."""
+    """Check that the predictions beside the record are those it vouches for."""
     for name, sha256 in ensemble.record["files"].items():
         path = ensemble.path.with_name(name)
         if not path.is_file() or sha256_file(path) != sha256:

@@ -103,7 +103,7 @@ def gather_cohort(labels: Labels, predictions: Predictions, picked: Picked, arch
 
 
 def check_references(cohort: Cohort) -> None:
-    """Hold that the reference grade of every explained photograph is known.
+    """Check that the reference grade of every explained photograph is known.
 
     Raises:
         InputError: some are not.

@@ -111,7 +111,7 @@ def default_question(decision: str) -> str:
 
 
 def check_asked(asked: str) -> None:
-    """Hold that a question is known.
+    """Check that a question is known.
 
     Raises:
         UsageError: it is none of `ASKED`.

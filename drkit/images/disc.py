@@ -232,7 +232,7 @@ def _fit(edge: Points, side: int) -> Ellipse:
 
 
 def _check_lit(ellipse: Ellipse, distance: NDArray[np.float64], area: float) -> None:
-    """Hold that the disc differs from its surround, and the surround from it.
+    """Check that the disc differs from its surround, and the surround from it.
 
     Args:
         ellipse: The disc.

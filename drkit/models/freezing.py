@@ -14,7 +14,7 @@ from drkit.models.stages import bypassed, can_be_cut, freeze
 
 
 def check_cut(grader: Grader, num_stages: int | None, side: int) -> None:
-    """Hold that the frozen stages can be run apart from the others.
+    """Check that the frozen stages can be run apart from the others.
 
     Args:
         grader: Whole.

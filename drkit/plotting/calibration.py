@@ -1,4 +1,4 @@
-"""Whether probabilities keep their word: of a hundred cases at 0.7, seventy should be so."""
+"""Calibration of the probabilities: of a hundred cases at 0.7, seventy should be so."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -37,7 +37,7 @@ class PictureConfig:
     resamples: int = 1000
 
     def check(self) -> None:
-        """Hold that the picture can be written, before any work.
+        """Check that the picture can be written, before any work.
 
         Raises:
             UsageError: a suffix of no kind of picture.

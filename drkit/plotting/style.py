@@ -87,7 +87,7 @@ def break_name(name: str, width: int) -> str:
 
 
 def check_suffix(path: Path) -> None:
-    """Hold that a picture can be written under this name.
+    """Check that a picture can be written under this name.
 
     Raises:
         UsageError: a suffix of no kind of picture.

@@ -211,7 +211,7 @@ def _train(job: _Job, last: Run) -> TrainingReport | None:
 
 
 def _check_same(options: dict[str, Any], plan: TrainingPlan, run: Run) -> None:
-    """Hold that a finished run is the one that was to be trained."""
+    """Check that a finished run is the one that was to be trained."""
     identity = json.loads(canonical_json(plan.identity()))  # as a record holds it
     odd = differing_options(options, identity)
     if odd:
@@ -219,7 +219,7 @@ def _check_same(options: dict[str, Any], plan: TrainingPlan, run: Run) -> None:
 
 
 def _check_baseline(before: Predictions, plan: TrainingPlan) -> None:
-    """Hold that a baseline is comparable before any work is done."""
+    """Check that a baseline is comparable before any work is done."""
     parts = [part.held_out if plan.folds else part.val for part in plan.parts]
     rows = plan.labels.rows.iloc[np.concatenate(parts)]
     reference: pd.Series = rows.set_index("image_id")[grade_column(plan.target)]

@@ -213,7 +213,7 @@ def _agreement_table(nested: Agreement, naive: Agreement | None) -> Table:
     if naive:
         rows.append(_agreement_row("naive: on those it was fitted on", naive))
         gap = naive.quadratic_weighted_kappa - nested.quadratic_weighted_kappa
-        rows.append(("what the naive figure flatters by", f"{gap:+.3f}", "", ""))
+        rows.append(("optimistic bias of the naive figure", f"{gap:+.3f}", "", ""))
     columns = ("", "quadratic kappa", "plain kappa", "accuracy")
     title = f"Agreement, {nested.cases} photographs of {nested.patients} patients, 95 % intervals over patients"
     return Table(title, columns, rows)

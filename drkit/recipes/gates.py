@@ -49,7 +49,7 @@ def run_gates(run_path: Path, data: Sequence[Path], config: PictureConfig) -> Pi
 
 
 def _check_gates(opened: OpenedRun) -> None:
-    """Hold that there is something to draw, before photographs are read."""
+    """Check that there is something to draw, before photographs are read."""
     side, grader = opened.header.architecture.side, opened.graders[0]
     if opened.header.architecture.unshared:
         raise UsageError(f"{opened.run.stem} has a backbone for each photograph of a unit: its gates are not drawn")

@@ -104,7 +104,7 @@ def run_kappa(files: Sequence[Path], config: PictureConfig, kappa: Kappa = "quad
 
 
 def run_reliability(files: Sequence[Path], config: PictureConfig) -> PictureReport:
-    """Draw how well probabilities keep their word, for referable DR and for the most probable grade.
+    """Draw reliability diagrams (calibration of the probabilities), for referable DR and for the most probable grade.
 
     Raises:
         UsageError: too few resamples.

@@ -166,7 +166,7 @@ def _choose(labels: Labels, config: PredictConfig) -> Labels:
 
 
 def _check_slots(units: Units, header: CheckpointHeader) -> None:
-    """Hold that a network with a place for each photograph has one for each.
+    """Check that a network with a place for each photograph has one for each.
 
     Raises:
         InputError: more photographs a unit than it was trained on.

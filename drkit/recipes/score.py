@@ -102,7 +102,7 @@ class RunScore:
         if self.seeds:
             yield f"{self.run}: {self.seeds}."
         if self.chosen_on in self.splits:
-            yield f"{self.run} was chosen on {self.chosen_on}: the choice flatters its agreement there."
+            yield f"{self.run} was selected on {self.chosen_on}, so its scores there are optimistic."
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ def _select(predictions: Predictions, truth: Truth | None, config: ScoreConfig) 
 
 
 def _check_scorable(chosen: Predictions, leaked: NDArray[np.bool_], graded: NDArray[np.bool_], target: Target) -> None:
-    """Hold that something clean and graded is left.
+    """Check that something clean and graded is left.
 
     Raises:
         LeakageError: the run was trained on all of it.
@@ -243,7 +243,7 @@ def _in_order(splits: Iterable[str]) -> tuple[Split, ...]:
 def _check_match(
     chosen: Predictions, predictions: Predictions, truth: Truth, target: Target, splits: Sequence[Split]
 ) -> None:
-    """Hold that photographs and reference grades fit one to one.
+    """Check that photographs and reference grades fit one to one.
 
     Raises:
         InputError: photographs without a row in the truth, or graded ones without a prediction.

@@ -21,7 +21,7 @@ def shorten_name(name: str) -> str:
 
 
 def check_spelling(paths: Iterable[str | Path]) -> None:
-    """Hold that names can be kept in tables and records, which are text.
+    """Check that names can be kept in tables and records, which are text.
 
     Raises:
         InputError: names in another encoding than UTF-8, as old archives bring them; all counted, five named.

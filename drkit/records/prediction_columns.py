@@ -44,7 +44,7 @@ def schema_of(columns: Iterable[str]) -> pa.Schema:
 
 
 def check_columns(schema: pa.Schema, further: Collection[str], path: Path) -> None:
-    """Hold that a parquet has the columns of `schema_of` in their types, and no other but `further`.
+    """Check that a parquet has the columns of `schema_of` in their types, and no other but `further`.
 
     Raises:
         InputError: a column too many, too few, or of another type.
@@ -113,7 +113,7 @@ def _check_sums(rows: pd.DataFrame, source: str) -> None:
 
 
 def refuse_rows(rows: pd.DataFrame, wrong: pd.Series, column: str, what: str, source: str) -> None:
-    """Hold that none of the rows (N,) is wrong in a column.
+    """Check that none of the rows (N,) is wrong in a column.
 
     Raises:
         InputError: some are; names the first.

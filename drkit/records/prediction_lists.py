@@ -66,7 +66,7 @@ def from_arrow(column: pa.ChunkedArray, name: str, path: Path) -> list[NDArray[A
 
 
 def check_seeds(rows: pd.DataFrame, seeds: Sequence[int], source: str) -> None:
-    """Hold that each seed has a score and probabilities in each row, and that their means stand beside them.
+    """Check that each seed has a score and probabilities in each row, and that their means stand beside them.
 
     Raises:
         InputError: columns or values that are missing or off their range, or means that are others.

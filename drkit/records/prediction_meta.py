@@ -75,7 +75,7 @@ def read_meta(metadata: dict[bytes, bytes], path: Path) -> PredictionsMeta:
 
 
 def check_meta(meta: PredictionsMeta, source: str) -> None:
-    """Hold that words and thresholds are such as drkit knows.
+    """Check that words and thresholds are such as drkit knows.
 
     Raises:
         InputError: they are not.

@@ -116,7 +116,7 @@ class Predictions:
         return {name: (names == name).to_numpy(dtype=bool) for name in parts} if len(parts) > 1 else {}
 
     def check_split(self, split: Split) -> None:
-        """Hold that a split has photographs here.
+        """Check that a split has photographs here.
 
         Raises:
             InputError: it has none.

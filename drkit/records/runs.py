@@ -227,7 +227,7 @@ def networks_in(record: Mapping[str, Any]) -> tuple[NetworkId, ...]:
 
 
 def check_vouched(run: Run, record: Mapping[str, Any], path: Path) -> None:
-    """Hold that a file of a run is the one that its record was written for.
+    """Check that a file of a run is the one that its record was written for.
 
     Raises:
         InputError: it is another.

@@ -15,7 +15,7 @@ REMEDY = "use a larger --batch-size or --size, or --norms kept with weights that
 
 
 def check_batches(plan: TrainingPlan, grader: Grader) -> None:
-    """Hold that the network can learn from the smallest batch: a norm over one value has nothing to standardise.
+    """Check that the network can learn from the smallest batch: a norm over one value has nothing to standardise.
 
     Args:
         plan: Of the training.

@@ -47,7 +47,8 @@ class TrainingReport:
         run: Its stem.
         target: Whose grade was learned.
         chosen_on: What picked the epoch.
-        flattered: The part whose figures a choice flatters: this one's, or that of the weights it started from.
+        flattered: The split that selected the epoch of this training, or of the weights it started from: its scores are
+            optimistic.
         epochs: Which was picked, of how many were trained, of each network.
         agreements: On the graded photographs of val, and on those that were held out of fold.
         seeds: Of each seed's networks alone, on the same; empty for a run of one seed.

@@ -263,7 +263,7 @@ def _check_auxiliary(labels: Labels, target: Target, config: TrainingConfig) -> 
 
 
 def _check_patients(labels: Labels, trained: Sequence[str]) -> None:
-    """Hold that nobody is trained on and scored.
+    """Check that nobody is trained on and scored.
 
     Raises:
         LeakageError: patients of train who stand in val or test, too; with `trained` train and val, any in two splits.

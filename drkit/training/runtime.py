@@ -62,7 +62,7 @@ def start_fabric(config: MachineOptions, *, leaves_out: bool = False) -> Fabric:
 
 
 def check_compiler(device: torch.device) -> None:
-    """Hold that torch can compile for a device, on something tiny, before any work.
+    """Check that torch can compile for a device, on something tiny, before any work.
 
     Raises:
         UsageError: it cannot: on a CPU it needs a C++ compiler, on a GPU Triton and a C compiler.

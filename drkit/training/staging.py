@@ -16,7 +16,7 @@ DROPPED = ("--force", "--resume", "--dry-run")
 
 
 def check_stages(labels: Labels, start: Start) -> None:
-    """Hold that a run on photographs as they were taken is not gone on with on preprocessed ones.
+    """Check that a run on photographs as they were taken is not gone on with on preprocessed ones.
 
     What was trained on preprocessed photographs needs no such care: its steps are applied to others.
 

@@ -292,7 +292,7 @@ def _scored(plan: TrainingPlan) -> np.ndarray:
 
 
 def _check_seen(plan: TrainingPlan, bank: PhotographBank) -> None:
-    """Hold that nothing is scored that the weights were trained on.
+    """Check that nothing is scored that the weights were trained on.
 
     Raises:
         LeakageError: photographs of val, test or a fold that a parent was trained on.
@@ -312,5 +312,5 @@ def _check_seen(plan: TrainingPlan, bank: PhotographBank) -> None:
     if num_flattered:
         warn(
             f"{num_flattered} photographs to be scored picked the epoch of the weights this training starts from: their"
-            " figures are flattered by that choice; weights of --choose inner or last have none"
+            " figures are optimistic; weights trained with --choose inner or last avoid that"
         )

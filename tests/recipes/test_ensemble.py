@@ -274,7 +274,7 @@ def test_nothing_is_overwritten_without_force(runs: Path) -> None:
 def test_a_member_chosen_on_val_is_remarked(runs: Path) -> None:
     write_predictions(_member("c", 2, chosen_on="val"), runs / "c.parquet", force=True)
     report = _run(runs, Stack("ridge", 1.0))
-    assert report.remarks == ("c was chosen on val: the choice flatters every figure above.",)
+    assert report.remarks == ("c was selected on val, so every figure above is optimistic.",)
     assert read_predictions(report.predictions).meta.chosen_on == "val"
 
 

@@ -226,9 +226,7 @@ def test_photographs_that_were_trained_on_are_never_scored(tmp_path: Path) -> No
 
 def test_what_chose_the_epoch_is_said(tmp_path: Path) -> None:
     path = _write(tmp_path, _predictions(chosen_on="val"))
-    assert list(_one(path, split="val").remarks()) == [
-        "run was chosen on val: the choice flatters its agreement there."
-    ]
+    assert list(_one(path, split="val").remarks()) == ["run was selected on val, so its scores there are optimistic."]
     assert list(_one(path, split="test").remarks()) == []
 
 

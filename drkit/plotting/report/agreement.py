@@ -95,8 +95,8 @@ def _remark(sources: Sequence[Source], config: PictureConfig) -> list[Block]:
         if seeds:
             remarks.append(Paragraph(f"{source.name}: {seeds}.", "quiet"))
         if (source.drawn.predictions.rows["split"] == meta.chosen_on).any():
-            flattered = f"{source.name} was chosen on {meta.chosen_on}: the choice flatters its agreement there."
-            remarks.append(Paragraph(flattered, "warning"))
+            selected = f"{source.name} was selected on {meta.chosen_on}, so its scores there are optimistic."
+            remarks.append(Paragraph(selected, "warning"))
     return remarks
 
 

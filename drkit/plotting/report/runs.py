@@ -122,7 +122,7 @@ def _describe_ensemble(source: Source) -> str:
 
 
 def _tell_gap(source: Source) -> list[Block]:
-    """What fitting and scoring on the same patients would have flattered, where the record states both."""
+    """The optimistic bias of fitting and scoring on the same patients, where the record states both."""
     told = source.record.get("agreement") or {}
     try:
         nested, naive = (float(told[how]["quadratic_weighted_kappa"]) for how in ("nested", "naive"))
@@ -130,7 +130,7 @@ def _tell_gap(source: Source) -> list[Block]:
         return []
     sentence = (
         f"Quadratic kappa on patients not fitted on: {nested:.3f}. Fitted and scored on the same patients it would read"
-        f" {naive:.3f}, which flatters by {naive - nested:+.3f}."
+        f" {naive:.3f}, optimistic by {naive - nested:+.3f}."
     )
     return [Paragraph(sentence, "quiet")]
 

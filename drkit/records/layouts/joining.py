@@ -88,7 +88,7 @@ def name_folders(folders: Sequence[Path]) -> list[str]:
 
 
 def _check_named_once(paths: Sequence[Path], parts: Sequence[Labels]) -> None:
-    """Hold that no photograph is read twice, links to folders resolved.
+    """Check that no photograph is read twice, links to folders resolved.
 
     Raises:
         UsageError: two paths are of one folder, unless they are different tables, or list one file.

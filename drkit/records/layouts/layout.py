@@ -114,7 +114,7 @@ def split_of_table(table: Table, graded: bool = True) -> Split:
 
 
 def check_graded(table: Table, columns: Sequence[str]) -> None:
-    """Hold that only a test table goes without grades.
+    """Check that only a test table goes without grades.
 
     Raises:
         InputError: a train or val table without one of `columns`.

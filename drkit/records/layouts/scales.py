@@ -63,7 +63,7 @@ def foreign_scale_of_column(column: str) -> str | None:
 
 
 def check_scale(table: Table) -> None:
-    """Hold that a table is not known to state something other than ICDR grades.
+    """Check that a table is not known to state something other than ICDR grades.
 
     Raises:
         InputError: it is; says what it states and what to do.

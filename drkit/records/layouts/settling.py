@@ -74,7 +74,7 @@ def settle(layout: str, parts: Parts, paths: Sequence[str | None] | None = None)
 
 
 def check_unique(rows: pd.DataFrame) -> None:
-    """Hold that no id stands twice, and where photographs were looked for, that no two ids are one.
+    """Check that no id stands twice, and where photographs were looked for, that no two ids are one.
 
     Args:
         rows: Settled, `path` as written or absolute.

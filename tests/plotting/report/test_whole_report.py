@@ -162,7 +162,7 @@ def test_an_ensemble_is_told_with_its_members_and_weights(write_run, tmp_path: P
     assert "0.750" in reader.text
     assert "Ensembles: task (d)" in reader.text
     assert "nested fold that held their patient out" in reader.text
-    assert "0.850, which flatters by +0.050" in reader.text
+    assert "0.850, optimistic by +0.050" in reader.text
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -179,7 +179,7 @@ def test_a_runs_record_cannot_become_markup(write_run, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("undrawn")
 def test_a_run_chosen_on_what_it_is_scored_on_is_flagged(write_run, tmp_path: Path) -> None:
     _, reader = _write(ReportInputs((write_run(chosen_on="val"),)), tmp_path / "report.html")
-    assert "quick was chosen on val: the choice flatters its agreement there." in reader.text
+    assert "quick was selected on val, so its scores there are optimistic." in reader.text
 
 
 @pytest.mark.usefixtures("undrawn")
