@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+from listening import Recorder
 from matplotlib.figure import Figure
 
 from drkit import fonts, talk
@@ -12,14 +13,6 @@ from drkit.fonts import PLAIN_FONT, font_families, telling_missing_letters
 from drkit.plotting.style import styled, write_figure
 
 ANCIENT = "\U00012000\U00012001"  # cuneiform: in none of the fonts
-
-
-class Heard(talk.Silence):
-    def __init__(self) -> None:
-        self.warned: list[str] = []
-
-    def warn(self, sentence: str) -> None:
-        self.warned.append(sentence)
 
 
 def _figure(title: str) -> Figure:
@@ -38,7 +31,7 @@ def _strict():
 
 
 def test_missing_letters_are_one_warning_of_drkits(tmp_path: Path) -> None:
-    heard = Heard()
+    heard = Recorder()
     with talk.listening(heard):
         write_figure(_figure(f"{ANCIENT} and {ANCIENT}"), tmp_path / "a.png", force=False)
     assert len(heard.warned) == 1
@@ -51,7 +44,7 @@ def test_missing_letters_are_one_warning_of_drkits(tmp_path: Path) -> None:
 def test_sheets_tell_them_too() -> None:
     import numpy as np
 
-    heard = Heard()
+    heard = Recorder()
     row = SheetRow(ANCIENT, [("photograph", np.zeros((8, 8, 3), np.uint8))], (0.2,) * 5, None)
     with talk.listening(heard):
         draw_sheet([row], "title", ("for", "against"))
@@ -66,7 +59,10 @@ def test_other_warnings_pass(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a$^$b", "$1_2$", "50 $", r"a\frac$"])
 def test_a_name_is_no_formula(name: str, tmp_path: Path) -> None:
-    write_figure(_figure(name), tmp_path / "a.svg", force=False)
+    figure = _figure(name)
+    write_figure(figure, tmp_path / "a.svg", force=False)
+    (title,) = figure.texts
+    assert (title.get_text(), title.get_parse_math()) == (name, False)
 
 
 def test_only_fonts_that_are_there_are_asked_for() -> None:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from listening import Recorder
 from typer.testing import CliRunner
 
 from drkit.cli.app import app
@@ -23,20 +24,12 @@ from drkit.recipes.finetune import RunPlace, run_finetune
 from drkit.records.explanations import read_explanations
 from drkit.records.predictions import read_predictions
 from drkit.reporting import Table, as_json
-from drkit.talk import Silence, listening
+from drkit.talk import listening
 
 if TYPE_CHECKING:
     from drkit.training.config import TrainingConfig
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-class Heard(Silence):
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, sentence: str) -> None:
-        self.warnings.append(sentence)
 
 
 @pytest.fixture(scope="module")
@@ -122,12 +115,12 @@ def test_one_fold_can_be_asked_and_says_when_it_has_seen_the_photograph(
 ) -> None:
     rows = read_predictions(patient_run).of_split("train").rows
     held_out_by_0 = rows["image_id"][rows["fold"] == 0].iloc[0]
-    heard = Heard()
+    heard = Recorder()
     with listening(heard):
         for fold in (0, 1):
             interest = Interest(ids=(held_out_by_0,))
             run_explain(patient_run, ExplainConfig([eyes], interest=interest, fold=fold, out=tmp_path / str(fold)))
-    assert [sentence for sentence in heard.warnings if "fold" in sentence] == [
+    assert [sentence for sentence in heard.warned if "fold" in sentence] == [
         "fold 1 was trained on 1 of these photographs: leave --fold out to ask those that were not"
     ]
     with pytest.raises(UsageError, match="--fold 7"):

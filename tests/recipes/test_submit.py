@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from listening import Recorder
 
 from drkit import talk
 from drkit.cli.submit import submit
@@ -28,18 +29,6 @@ META = PredictionsMeta(
     checkpoint_sha256=None,
     labels_sha256=None,
 )
-
-
-class Heard(talk.Silence):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.warned: list[str] = []
-
-    def say(self, sentence: str) -> None:
-        self.said.append(sentence)
-
-    def warn(self, sentence: str) -> None:
-        self.warned.append(sentence)
 
 
 @pytest.fixture
@@ -90,7 +79,7 @@ def test_submitting_changes_no_prediction(run: Path, tmp_path: Path) -> None:
 def test_a_submission_has_the_samples_columns(run: Path, tmp_path: Path, columns: str) -> None:
     sample = tmp_path / "sample_submission.csv"
     sample.write_text(f"{columns}\n5_l1,0\n4_l1,0\n7_l1,0\n6_l1,0\n")
-    heard = Heard()
+    heard = Recorder()
     with talk.listening(heard):
         report = run_submit(run, SubmitConfig(sample=sample, out=tmp_path / "s.csv"))
     assert (tmp_path / "s.csv").read_text() == f"{columns}\n5_l1,0\n4_l1,4\n7_l1,2\n6_l1,1\n"
@@ -112,7 +101,7 @@ def test_different_grades_of_one_patient_or_eye_are_told(tmp_path: Path, target:
         probabilities=np.eye(5)[grades], score=grades, meta=replace(META, target=target), name="run",
     )  # fmt: skip
     write_predictions(predictions, tmp_path / "run.parquet")
-    heard = Heard()
+    heard = Recorder()
     with talk.listening(heard):
         report = run_submit(tmp_path / "run", SubmitConfig(out=tmp_path / "s.csv"))
     different = {"patient": ("1", "2"), "eye": ("2 left",)}[target]
@@ -150,7 +139,7 @@ def test_predictions_without_test_rows_need_a_sample(run: Path, tmp_path: Path) 
 
 
 def test_the_sidecar_tells_the_origin_and_the_talk_the_target(run: Path, tmp_path: Path) -> None:
-    heard = Heard()
+    heard = Recorder()
     sample = _sample(tmp_path, "4_l1.jpg", "5_l1.jpg", "6_l1.jpg", "7_l1.jpg")
     with talk.listening(heard):
         run_submit(run, SubmitConfig(sample=sample, out=tmp_path / "s.csv"))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from lightning_fabric.plugins.precision import MixedPrecision
+from listening import Recorder
 from torch import Tensor
 
 from drkit import talk
@@ -106,16 +107,6 @@ def test_batches_that_are_accumulated_give_the_gradient_of_one(kind: str) -> Non
     _assert_same(_gradients(whole), _gradients(parts))
 
 
-class Ear(talk.Silence):
-    """Keeps warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, sentence: str) -> None:
-        self.warnings.append(sentence)
-
-
 def _full_above(learner: Learner, num_units: int) -> None:
     """Let the grader find no memory for more units."""
     answer = learner.grader.answer
@@ -129,17 +120,17 @@ def _full_above(learner: Learner, num_units: int) -> None:
 
 
 def test_without_memory_the_batch_is_halved_once_for_all_and_the_gradient_stays() -> None:
-    task, numbers, ear = _task(), np.arange(NUM), Ear()
+    task, numbers, heard = _task(), np.arange(NUM), Recorder()
     whole, cramped = _learner(task), _learner(task)
     _full_above(cramped, 2)
     loss, _ = whole.step(numbers, 1)
-    with talk.listening(ear):
+    with talk.listening(heard):
         again, logits = cramped.step(numbers, 1)
-        assert len(ear.warnings) == 3  # 16, 8, 4, 2
-        assert "batches of 2 units from here on, with as many a step as before" in ear.warnings[-1]
+        assert len(heard.warned) == 3  # 16, 8, 4, 2
+        assert "batches of 2 units from here on, with as many a step as before" in heard.warned[-1]
         _assert_same(_gradients(whole), _gradients(cramped))
         cramped.step(numbers, 1)
-        assert len(ear.warnings) == 3
+        assert len(heard.warned) == 3
     assert again == pytest.approx(loss, rel=1e-4)
     assert logits.shape == (NUM, 5)
 

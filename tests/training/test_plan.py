@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from listening import Recorder
 
 from drkit import talk
 from drkit.errors import InputError, UsageError
@@ -50,16 +51,11 @@ def test_ungradable_photographs_are_not_trained_on(small_config: TrainingConfig)
     first = labels.rows.index[labels.rows["split"] == "train"][0]
     labels.rows.loc[first, "gradable"] = False
 
-    class Ear(talk.Silence):
-        heard: list[str] = []  # noqa: RUF012 - this ear only
-
-        def warn(self, sentence: str) -> None:
-            self.heard.append(sentence)
-
-    with talk.listening(Ear()):
+    heard = Recorder()
+    with talk.listening(heard):
         plan = plan_training(labels, small_config)
     assert labels.rows.loc[first, "image_id"] not in set(plan.labels.rows["image_id"])
-    assert "1 training photographs have no patient grade" in Ear.heard[0]
+    assert "1 training photographs have no patient grade" in heard.warned[0]
 
 
 def test_without_a_validation_split_patients_are_held_out_and_named(

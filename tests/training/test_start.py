@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from listening import Recorder
 
 from drkit import talk
 from drkit.errors import InputError, LeakageError
@@ -25,16 +26,6 @@ from drkit.training.config import TrainingConfig
 from drkit.training.plan import TrainingPlan, plan_training
 from drkit.training.start import find_start
 from drkit.training.workbench import prepare
-
-
-class Ear(talk.Silence):
-    """Keeps warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, sentence: str) -> None:
-        self.warnings.append(sentence)
 
 
 @pytest.fixture(scope="module")
@@ -106,10 +97,10 @@ def test_the_runs_backbone_is_where_the_training_starts(second_stage: TrainingCo
 def test_what_was_carried_along_stands_in_the_new_run(
     second_stage: TrainingConfig, stage_one: Path, eyes: Path, second_eyes: Path, tmp_path: Path
 ) -> None:
-    ear = Ear()
-    with talk.listening(ear):
+    heard = Recorder()
+    with talk.listening(heard):
         run = Run(run_finetune(second_stage, RunPlace(tmp_path, "two")).run)
-    assert ear.warnings == []
+    assert heard.warned == []
     _, header = read_checkpoint(run.checkpoint())
     assert (header.architecture.side, header.mean, header.steps[0]) == (48, (0.1, 0.2, 0.3), "circle-crop")
     assert header.provenance["weights"] == sha256_file(stage_one)
@@ -194,10 +185,10 @@ def test_with_leave_they_are_marked_and_not_scored(
     run_stem: Path, small_config: TrainingConfig, swapped: Path, tmp_path: Path
 ) -> None:
     config = replace(small_config, data=[swapped], weights=str(run_stem), epochs=1, allow_seen=True)
-    ear = Ear()
-    with talk.listening(ear):
+    heard = Recorder()
+    with talk.listening(heard):
         report = run_finetune(config, RunPlace(tmp_path, "a"))
-    assert "32 photographs to be scored are trained on" in ear.warnings[0]
+    assert "32 photographs to be scored are trained on" in heard.warned[0]
     assert report.agreements == {}
     predictions = read_predictions(report.run)
     assert predictions.rows["image_id"][predictions.leaked_rows()].size == 32
@@ -236,11 +227,11 @@ def test_a_parents_choice_on_the_same_photographs_is_said_and_carried_on(
     """`--choose last` does not undo that val picked the epoch of the weights it starts from."""
     chosen_by = {sha256_file(path) for path in read_dataset(eyes).of_split("val").paths()}
     assert set(read_run_record(Run(run_stem))["chosen_by_photographs"]) == chosen_by
-    ear = Ear()
+    heard = Recorder()
     config = replace(small_config, weights=str(run_stem), epochs=1, choose="last")
-    with talk.listening(ear):
+    with talk.listening(heard):
         report = run_finetune(config, RunPlace(tmp_path, "a"))
-    assert "8 photographs to be scored picked the epoch of the weights" in ear.warnings[0]
+    assert "8 photographs to be scored picked the epoch of the weights" in heard.warned[0]
     assert (report.chosen_on, report.flattered) == ("last", "val")
     assert any("val, which chose the epoch of the weights it started from, " in str(line) for line in report.story())
     assert read_predictions(report.run).meta.chosen_on == "val"

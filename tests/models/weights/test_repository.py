@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from huggingface_hub import constants, hf_hub_download
+from listening import Recorder
 
 from drkit import talk
 from drkit.errors import InputError, UsageError
@@ -17,16 +18,6 @@ from drkit.models.weights.repository import HubRepository, LocalRepository, Miss
 Hub = Any  # of conftest.py
 EYES = HubRepository("some/eyes")
 FILES = {"config.json": b"{}", "model.safetensors": b"tensors", "folder/a b.pth": b"more"}
-
-
-class Ear(talk.Silence):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, sentence: str) -> None:
-        self.said.append(sentence)
 
 
 @pytest.fixture
@@ -80,11 +71,11 @@ def test_half_an_address_is_refused(text: str, told: str) -> None:
 
 def test_files_are_listed_and_fetched_once(eyes: Hub) -> None:
     assert EYES.files() == ("config.json", "folder/a b.pth", "model.safetensors")
-    ear = Ear()
-    with talk.listening(ear):
+    heard = Recorder()
+    with talk.listening(heard):
         paths = {file: EYES.fetch(file) for file in FILES}
     assert {file: path.read_bytes() for file, path in paths.items()} == FILES
-    assert "fetching hf-hub:some/eyes:folder/a b.pth (0.0 MB)" in ear.said
+    assert "fetching hf-hub:some/eyes:folder/a b.pth (0.0 MB)" in heard.said
     asked = len(eyes.asked)
     assert [EYES.fetch(file) for file in FILES] == list(paths.values())
     assert len(eyes.asked) == asked

@@ -1,6 +1,7 @@
 """Which column is what, and what is said of it."""
 
 import pytest
+from listening import Recorder
 
 from drkit import talk
 from drkit.errors import InputError
@@ -8,17 +9,6 @@ from drkit.records.layouts import read_dataset
 from drkit.records.layouts.columns import find_roles
 from drkit.records.layouts.survey import survey_dataset
 from drkit.records.layouts.tables import open_table
-
-
-class Heard(talk.Silence):
-    def __init__(self):
-        self.said, self.warned = [], []
-
-    def say(self, sentence):
-        self.said.append(sentence)
-
-    def warn(self, sentence):
-        self.warned.append(sentence)
 
 
 @pytest.fixture
@@ -33,7 +23,7 @@ def own(tmp_path):
 
 
 def read(folder):
-    heard = Heard()
+    heard = Recorder()
     with talk.listening(heard):
         labels = read_dataset(folder)
     return labels, heard
@@ -67,7 +57,7 @@ def test_columns_that_are_not_read_are_named_once(own):
 
 
 def test_a_sentence_is_said_once_a_command(own):
-    folder, heard = own("image,grade,age", "p1,0,1"), Heard()
+    folder, heard = own("image,grade,age", "p1,0,1"), Recorder()
     with talk.listening(heard):
         read_dataset(folder)
         read_dataset(folder)

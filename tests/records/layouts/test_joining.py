@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from listening import Recorder
 
 from drkit import talk
 from drkit.errors import InputError, UsageError
@@ -12,14 +13,6 @@ from drkit.records.layouts.joining import name_folders
 APTOS = ["id_code,diagnosis", "10_left,2", "b,0"]
 EYEPACS = ["image,level", "10_left,1", "10_right,4", "11_left,0"]
 LABELS = ["image_id,path,patient_id,eye,patient_grade,eye_grade,split", "z,z.jpg,10,left,3,2,val"]
-
-
-class Heard(talk.Silence):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, sentence: str) -> None:
-        self.said.append(sentence)
 
 
 def _write(root: Path, csv: str, lines: list[str], photographs: list[str]) -> Path:
@@ -59,7 +52,7 @@ def test_a_single_data_set_is_read_as_before(aptos: Path) -> None:
 def test_ids_and_patients_of_two_data_sets_stay_apart_and_others_as_they_are(
     aptos: Path, eyepacs: Path, own: Path
 ) -> None:
-    heard = Heard()
+    heard = Recorder()
     with talk.listening(heard):
         labels = read_datasets([aptos, eyepacs, own])
     assert labels.rows["image_id"].tolist() == ["APTOS-10_left", "b", "DR-10_left", "10_right", "11_left", "z"]

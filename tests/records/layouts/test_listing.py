@@ -3,28 +3,18 @@
 from pathlib import Path
 
 import pytest
+from listening import Recorder
 
 from drkit import talk
 from drkit.records.layouts import read_dataset
 from drkit.records.truth import read_truth
 
 
-class Heard(talk.Silence):
-    def __init__(self):
-        self.said, self.warned = [], []
-
-    def say(self, sentence):
-        self.said.append(sentence)
-
-    def warn(self, sentence):
-        self.warned.append(sentence)
-
-
 def read(folder: Path, *paths: str):
     for path in paths:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).touch()
-    heard = Heard()
+    heard = Recorder()
     with talk.listening(heard):
         labels = read_dataset(folder)
     grades = labels.rows["eye_grade"].astype(object).where(labels.rows["eye_grade"].notna(), None)

@@ -4,20 +4,13 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from listening import Recorder
 
 from drkit import talk
 from drkit.errors import InputError
 from drkit.records.layouts import read_dataset
 from drkit.records.layouts.names import PhotographName, parse_name, parse_names
 from drkit.records.layouts.patients import person_key, tell_apart, unify_patients
-
-
-class Heard(talk.Silence):
-    def __init__(self):
-        self.said = []
-
-    def say(self, sentence):
-        self.said.append(sentence)
 
 
 def write(folder, *lines, name="labels.csv", photographs=()):
@@ -56,7 +49,7 @@ def test_a_photograph_called_by_its_eye_belongs_to_its_folder():
 def test_ids_that_tell_the_patient_tell_it_in_every_table(tmp_path, header):
     names = ["347_l1", "347_r1", "10_left"]
     write(tmp_path, header, *(f"{name},1" for name in names), photographs=[f"{name}.jpg" for name in names])
-    heard = Heard()
+    heard = Recorder()
     with talk.listening(heard):
         rows = read_dataset(tmp_path).rows
     assert rows["patient_id"].tolist() == ["347", "347", "10"]
@@ -97,7 +90,7 @@ def test_the_key_of_a_key_is_itself(name):
 def test_a_person_is_one_across_tables(tmp_path):
     write(tmp_path, "image,grade,patient", "a,0,7", "b,0,8", name="train.csv", photographs=["a.jpg", "b.jpg"])
     write(tmp_path, "image,grade,patient", "c,0,007", "d,0,9", name="val.csv", photographs=["c.jpg", "d.jpg"])
-    heard = Heard()
+    heard = Recorder()
     with talk.listening(heard):
         labels = read_dataset(tmp_path)
     assert labels.rows["patient_id"].tolist() == ["7", "8", "7", "9"]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from listening import Recorder
 
 from drkit import talk
 from drkit.errors import InputError
@@ -15,17 +16,6 @@ COURSE = (
     "patient_id,image_id,img_path,Overall quality,left_eye_DR_Level,right_eye_DR_Level,patient_DR_Level,"
     "Clarity,Field definition,Artifact"
 )
-
-
-class Heard(talk.Silence):
-    def __init__(self):
-        self.said, self.warned = [], []
-
-    def say(self, sentence):
-        self.said.append(sentence)
-
-    def warn(self, sentence):
-        self.warned.append(sentence)
 
 
 def tree(root, files):
@@ -355,7 +345,7 @@ def test_messidor_2(tmp_path):
 def test_kaggles_messidor_2_tells_no_patient_and_says_so(tmp_path):
     header = "id_code,diagnosis,adjudicated_dme,adjudicated_gradable"
     files = {"messidor_data.csv": [header, "a.png,2,0,1", "b.png,4,0,0"], "messidor-2/preprocess/A.jpg": None}
-    heard = Heard()
+    heard = Recorder()
     with talk.listening(heard):
         labels = read_dataset(tree(tmp_path, {**files, "messidor-2/preprocess/b.PNG": None}))
     assert column(labels, "eye_grade") == {"a": 2, "b": None}
@@ -378,7 +368,7 @@ def test_idrid(tmp_path):
 
 
 def test_brset_takes_the_icdr_grade_and_leaves_the_scottish_one(tmp_path):
-    heard = Heard()
+    heard = Recorder()
     with talk.listening(heard):
         labels = read_dataset(brset(tmp_path))
     assert column(labels, "eye_grade") == {"img00001": 2, "img00002": 0}
@@ -473,7 +463,7 @@ def test_bare_folder(tmp_path):
 
 
 def test_grade_five_is_counted_and_withheld(tmp_path):
-    heard = Heard()
+    heard = Recorder()
     with talk.listening(heard):
         labels = read_dataset(tree(tmp_path, {"m.csv": ["image,grade", "a,5", "b,0"], "a.jpg": None, "b.jpg": None}))
     assert "1 photographs cannot be graded" in heard.warned[0]
@@ -613,7 +603,7 @@ def test_a_missing_folder_is_named(tmp_path):
 
 
 def test_foreign_tables_are_left_aside_and_named(tmp_path):
-    heard = Heard()
+    heard = Recorder()
     tree(course(tmp_path), {"notes.csv": ["alpha,beta", "1,2"]})
     with talk.listening(heard):
         assert read_dataset(tmp_path).layout == "deepdrid-course"
