@@ -3,10 +3,12 @@
 from drkit.comparison.differences import Comparison, compare_cases, tabulate_comparisons, tabulate_seeds
 from drkit.comparison.pairs import check_pair, differing_options, judged, pair_cases, remark_pair
 from drkit.comparison.seeds import SeedAgreement, measure_seeds
+from drkit.comparison.selection import Selection, select_scorable
 
 __all__ = [
     "Comparison",
     "SeedAgreement",
+    "Selection",
     "check_pair",
     "compare_cases",
     "differing_options",
@@ -14,6 +16,7 @@ __all__ = [
     "measure_seeds",
     "pair_cases",
     "remark_pair",
+    "select_scorable",
     "tabulate_comparisons",
     "tabulate_seeds",
 ]
