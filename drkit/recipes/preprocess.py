@@ -3,33 +3,29 @@
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pandas as pd
-
+from drkit.data.filtered import begin, find_finished, finish, list_tasks, make_plan
 from drkit.data.filtering import Task, process_photographs
-from drkit.errors import DiskFullError, InputError, Interrupted, OutputExistsError, UsageError, first_few
+from drkit.errors import DiskFullError, InputError, Interrupted, UsageError
 from drkit.images.files import encode_photograph, read_photograph
 from drkit.images.filters.preview import draw_contact_sheet
-from drkit.images.filters.steps import Step, parse_steps, plan_steps
+from drkit.images.filters.steps import parse_steps, plan_steps
 from drkit.records import manifest as records
 from drkit.records.atomic import check_name, check_writable, needing_room, write_bytes
-from drkit.records.labels import Labels, write_labels
+from drkit.records.labels import Labels
 from drkit.records.layouts import read_dataset, read_each
 from drkit.records.manifest import Manifest, PhotographRecord, Plan
-from drkit.records.provenance import sha256_bytes, sha256_file
 from drkit.reporting import Table
-from drkit.talk import say, track, warn
+from drkit.talk import track, warn
 
 DEFAULT_SIZE = 512  # pixels
 BYTES_A_PIXEL = {"jpg": 0.6, "png": 2.0}  # of a written photograph, rounded up
 PREVIEWED = 5  # photographs on a contact sheet
 PREVIEW_SUFFIXES = (".png", ".jpg", ".jpeg")
-HASHING_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -239,8 +235,8 @@ def _prepare(config: PreprocessConfig, labels: Labels) -> _Job:
     steps = plan_steps(parse_steps(config.steps), config.size, DEFAULT_SIZE)
     _check_place(config, labels)
     earlier = records.read_manifest(labels.root)
-    plan = _make_plan(labels, steps, earlier, config)
-    finished = _find_finished(config, plan)
+    plan = make_plan(labels, steps, earlier, f".{config.format}")
+    finished = find_finished(config.out, plan, force=config.force)
     if not finished:
         _check_room(config, len(labels))
     return _Job(config, labels, earlier, plan, finished)
@@ -261,11 +257,11 @@ def _carry_out(job: _Job) -> PreprocessReport:
         return _report(config, job.finished, done_before=len(job.finished.photographs))
     if config.force and config.out.is_dir():
         records.clear(config.out)
-    done = _begin(config.out, plan)
-    tasks = [task for task in _tasks(labels, plan, earlier, config.out) if task.image_id not in done]
+    done = begin(config.out, plan)
+    tasks = [task for task in list_tasks(labels, plan, earlier, config.out) if task.image_id not in done]
     before = len(done)
     _work(tasks, done, config)
-    manifest = _finish(labels, plan, done, config.out, _lost_before(earlier))
+    manifest = finish(labels, plan, earlier, done, config.out)
     return _report(config, manifest, done_before=before)
 
 
@@ -283,7 +279,10 @@ def run_preview(config: PreprocessConfig, preview: Path) -> PreviewReport:
     check_writable(preview, force=config.force)
     rows = read_dataset(config.data).rows
     chosen = rows.iloc[:: max(1, -(-len(rows) // PREVIEWED))]
-    photographs = [(image_id, read_photograph(Path(path))) for image_id, path in _pairs(chosen)]
+    photographs = [
+        (image_id, read_photograph(Path(path)))
+        for image_id, path in zip(chosen["image_id"], chosen["path"], strict=True)
+    ]
     sheet = draw_contact_sheet(photographs, steps)
     write_bytes(preview, encode_photograph(sheet, preview.suffix), force=config.force)
     return PreviewReport(preview, tuple(chosen["image_id"]), tuple(map(str, steps)))
@@ -316,106 +315,6 @@ def _check_room(config: PreprocessConfig, num_photographs: int) -> None:
         raise InputError(f"{config.out} needs about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free")
 
 
-def _make_plan(labels: Labels, steps: Sequence[Step], earlier: Manifest | None, config: PreprocessConfig) -> Plan:
-    """The plan, with the hash of every input file."""
-    new_steps = tuple(map(str, steps))
-    with ThreadPoolExecutor(HASHING_THREADS) as pool:
-        hashes = list(track(pool.map(_hash, labels.paths()), "hashing photographs", len(labels)))
-    known = labels.rows.drop(columns="path").to_csv(index=False, lineterminator="\n")
-    return Plan(
-        steps=(*(earlier.steps if earlier else ()), *new_steps),
-        new_steps=new_steps,
-        suffix=f".{config.format}",
-        labels_sha256=sha256_bytes(known.encode()),
-        inputs=dict(zip(labels.rows["image_id"].tolist(), hashes, strict=True)),
-    )
-
-
-def _hash(path: Path) -> str:
-    try:
-        return sha256_file(path)
-    except OSError:
-        return ""
-
-
-def _find_finished(config: PreprocessConfig, plan: Plan) -> Manifest | None:
-    """The manifest where the plan is fulfilled already and not to be done again.
-
-    Raises:
-        OutputExistsError: the folder holds something else.
-    """
-    out = config.out
-    if not out.is_dir() or not any(out.iterdir()):
-        return None
-    if not records.is_preprocessed(out):
-        raise OutputExistsError(
-            f"{out} exists, is not empty and was not made by drkit preprocess: choose another name"
-            " (--force replaces only what preprocess made)"
-        )
-    if config.force:
-        return None
-    finished, begun = records.read_manifest(out), records.read_plan(out)
-    if finished:
-        _check_same(out, plan, finished.plan_sha256, finished.steps)
-        _check_all_there(out, finished)
-    elif begun:
-        _check_same(out, plan, begun.sha256, begun.steps)
-    return finished
-
-
-def _check_same(out: Path, plan: Plan, sha256: str, steps: tuple[str, ...]) -> None:
-    if plan.sha256 == sha256:
-        return
-    if plan.steps != steps:
-        differs = f"steps {','.join(steps)}, not {','.join(plan.steps)}"
-    else:
-        differs = "the same steps of other photographs or labels, or in another format"
-    raise OutputExistsError(f"{out} holds {differs}: choose another name, or replace it with --force")
-
-
-def _check_all_there(out: Path, manifest: Manifest) -> None:
-    missing = [str(record.path) for record in manifest.written() if not (out / str(record.path)).is_file()]
-    missing += [] if (out / records.LABELS).is_file() else [records.LABELS]
-    if missing:
-        raise OutputExistsError(
-            f"{out} has lost {len(missing)} files: {first_few(missing)}: make it again with --force"
-        )
-
-
-def _begin(out: Path, plan: Plan) -> dict[str, PhotographRecord]:
-    """Lay down the plan, or pick up where one was left: the records of the photographs that are finished."""
-    (out / records.IMAGES).mkdir(parents=True, exist_ok=True)
-    records.remove_drafts(out)
-    if records.read_plan(out) is None:
-        records.write_plan(out, plan)
-        return {}
-    done = records.read_ledger(out)
-    say(f"going on after {len(done)} of {len(plan.inputs)} photographs")
-    return done
-
-
-def _tasks(labels: Labels, plan: Plan, earlier: Manifest | None, out: Path) -> Iterator[Task]:
-    known = {record.image_id: record for record in earlier.photographs} if earlier else {}
-    for image_id, path in _pairs(labels.rows):
-        sha256 = plan.inputs[image_id]
-        source = os.path.relpath(path, labels.root)
-        before = known.get(image_id) or PhotographRecord(image_id, "ok", "", Path(source).as_posix(), sha256)
-        yield Task(
-            image_id=image_id,
-            path=Path(path),
-            sha256=sha256,
-            target=(out / plan.path_of(image_id)).absolute(),
-            written_as=plan.path_of(image_id),
-            steps=plan.new_steps,
-            before=before,
-            is_raw=image_id not in known,
-        )
-
-
-def _pairs(rows: pd.DataFrame) -> Iterable[tuple[str, str]]:
-    return zip(rows["image_id"], rows["path"], strict=True)
-
-
 def _work(tasks: Sequence[Task], done: dict[str, PhotographRecord], config: PreprocessConfig) -> None:
     """Process the tasks, each record into the ledger as it comes."""
     with (
@@ -440,23 +339,6 @@ def _stopping_well(config: PreprocessConfig, done: dict[str, PhotographRecord]) 
         raise DiskFullError(f"{error}; {again}") from None
     except OSError as error:
         raise InputError(f"{config.out} cannot be written to ({error.strerror or error}): {again}") from error
-
-
-def _lost_before(earlier: Manifest | None) -> list[PhotographRecord]:
-    """Photographs that an earlier preprocess failed on: still in no labels, so still to be told."""
-    return [record for record in earlier.photographs if record.status == "failed"] if earlier else []
-
-
-def _finish(
-    labels: Labels, plan: Plan, done: dict[str, PhotographRecord], out: Path, lost: Sequence[PhotographRecord]
-) -> Manifest:
-    """Write labels.csv and the manifest, in which those `lost` before come last."""
-    in_order = [done[image_id] for image_id in plan.inputs]
-    written = {record.image_id: str(out / str(record.path)) for record in in_order if record.path is not None}
-    rows = labels.rows[labels.rows["image_id"].isin(written)].reset_index(drop=True)
-    rows = rows.assign(path=rows["image_id"].map(written).astype("string"))
-    write_labels(replace(labels, rows=rows, root=out), out / records.LABELS, force=True)
-    return records.write_manifest(out, plan, [*in_order, *lost])
 
 
 def _report(config: PreprocessConfig, manifest: Manifest, *, done_before: int) -> PreprocessReport:

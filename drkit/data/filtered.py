@@ -1,0 +1,139 @@
+"""The data set that `preprocess` makes: what it is to hold, how far it is, and its last files."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from drkit.data.filtering import Task
+from drkit.errors import OutputExistsError, first_few
+from drkit.images.filters.steps import Step
+from drkit.records import manifest as records
+from drkit.records.labels import Labels, write_labels
+from drkit.records.manifest import Manifest, PhotographRecord, Plan
+from drkit.records.provenance import sha256_bytes, sha256_file
+from drkit.talk import say, track
+
+HASHING_THREADS = 4
+
+
+def make_plan(labels: Labels, steps: Sequence[Step], earlier: Manifest | None, suffix: str) -> Plan:
+    """The plan, with the hash of every input file.
+
+    Args:
+        labels: Of the photographs.
+        steps: What they are to go through.
+        earlier: The manifest of the data set they are of, where preprocess made it.
+        suffix: Of the files to be written, with its dot.
+    """
+    new_steps = tuple(map(str, steps))
+    with ThreadPoolExecutor(HASHING_THREADS) as pool:
+        hashes = list(track(pool.map(_hash, labels.paths()), "hashing photographs", len(labels)))
+    known = labels.rows.drop(columns="path").to_csv(index=False, lineterminator="\n")
+    return Plan(
+        steps=(*(earlier.steps if earlier else ()), *new_steps),
+        new_steps=new_steps,
+        suffix=suffix,
+        labels_sha256=sha256_bytes(known.encode()),
+        inputs=dict(zip(labels.rows["image_id"].tolist(), hashes, strict=True)),
+    )
+
+
+def _hash(path: Path) -> str:
+    try:
+        return sha256_file(path)
+    except OSError:
+        return ""
+
+
+def find_finished(out: Path, plan: Plan, *, force: bool) -> Manifest | None:
+    """The manifest where the plan is fulfilled already and not to be done again.
+
+    Args:
+        out: The new data set's folder.
+        plan: Of what it is to hold.
+        force: What preprocess made there is to be replaced.
+
+    Raises:
+        OutputExistsError: the folder holds something else.
+    """
+    if not out.is_dir() or not any(out.iterdir()):
+        return None
+    if not records.is_preprocessed(out):
+        raise OutputExistsError(
+            f"{out} exists, is not empty and was not made by drkit preprocess: choose another name"
+            " (--force replaces only what preprocess made)"
+        )
+    if force:
+        return None
+    finished, begun = records.read_manifest(out), records.read_plan(out)
+    if finished:
+        _check_same(out, plan, finished.plan_sha256, finished.steps)
+        _check_all_there(out, finished)
+    elif begun:
+        _check_same(out, plan, begun.sha256, begun.steps)
+    return finished
+
+
+def _check_same(out: Path, plan: Plan, sha256: str, steps: tuple[str, ...]) -> None:
+    if plan.sha256 == sha256:
+        return
+    if plan.steps != steps:
+        differs = f"steps {','.join(steps)}, not {','.join(plan.steps)}"
+    else:
+        differs = "the same steps of other photographs or labels, or in another format"
+    raise OutputExistsError(f"{out} holds {differs}: choose another name, or replace it with --force")
+
+
+def _check_all_there(out: Path, manifest: Manifest) -> None:
+    missing = [str(record.path) for record in manifest.written() if not (out / str(record.path)).is_file()]
+    missing += [] if (out / records.LABELS).is_file() else [records.LABELS]
+    if missing:
+        raise OutputExistsError(
+            f"{out} has lost {len(missing)} files: {first_few(missing)}: make it again with --force"
+        )
+
+
+def begin(out: Path, plan: Plan) -> dict[str, PhotographRecord]:
+    """Lay down the plan, or pick up where one was left: the records of the photographs that are finished."""
+    (out / records.IMAGES).mkdir(parents=True, exist_ok=True)
+    records.remove_drafts(out)
+    if records.read_plan(out) is None:
+        records.write_plan(out, plan)
+        return {}
+    done = records.read_ledger(out)
+    say(f"going on after {len(done)} of {len(plan.inputs)} photographs")
+    return done
+
+
+def list_tasks(labels: Labels, plan: Plan, earlier: Manifest | None, out: Path) -> Iterator[Task]:
+    """A task a photograph, in the order of the labels; arguments as for `make_plan` and `find_finished`."""
+    known = {record.image_id: record for record in earlier.photographs} if earlier else {}
+    for image_id, path in zip(labels.rows["image_id"], labels.rows["path"], strict=True):
+        sha256 = plan.inputs[image_id]
+        source = os.path.relpath(path, labels.root)
+        before = known.get(image_id) or PhotographRecord(image_id, "ok", "", Path(source).as_posix(), sha256)
+        yield Task(
+            image_id=image_id,
+            path=Path(path),
+            sha256=sha256,
+            target=(out / plan.path_of(image_id)).absolute(),
+            written_as=plan.path_of(image_id),
+            steps=plan.new_steps,
+            before=before,
+            is_raw=image_id not in known,
+        )
+
+
+def finish(
+    labels: Labels, plan: Plan, earlier: Manifest | None, done: Mapping[str, PhotographRecord], out: Path
+) -> Manifest:
+    """Write labels.csv and the manifest; photographs that an earlier preprocess failed on come last in it."""
+    lost = [record for record in earlier.photographs if record.status == "failed"] if earlier else []
+    in_order = [done[image_id] for image_id in plan.inputs]
+    written = {record.image_id: str(out / str(record.path)) for record in in_order if record.path is not None}
+    rows = labels.rows[labels.rows["image_id"].isin(written)].reset_index(drop=True)
+    rows = rows.assign(path=rows["image_id"].map(written).astype("string"))
+    write_labels(replace(labels, rows=rows, root=out), out / records.LABELS, force=True)
+    return records.write_manifest(out, plan, [*in_order, *lost])
