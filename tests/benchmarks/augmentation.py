@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 import kornia.augmentation as K
 import numpy as np
 import torch
+from timing import build_parser
 
 from drkit.data.augmentation import draw, load_policy
 from drkit.data.rendering import InputFormat, render
@@ -45,10 +46,10 @@ def build_modules(policy: str) -> torch.nn.Module:
     )
 
 
-def photographs_a_second(contestants: Mapping[str, Callable[[int], object]]) -> dict[str, float]:
+def photographs_a_second(contestants: Mapping[str, Callable[[int], object]], rounds: int) -> dict[str, float]:
     """Median over rounds in which each has its turn, so that what else the machine does falls on all alike."""
     times: dict[str, list[float]] = {name: [] for name in contestants}
-    for turn in range(ROUNDS + 1):
+    for turn in range(rounds + 1):
         for name, work in contestants.items():
             start = time.perf_counter()
             work(turn)
@@ -56,7 +57,7 @@ def photographs_a_second(contestants: Mapping[str, Callable[[int], object]]) -> 
     return {name: NUM / statistics.median(spent[1:]) for name, spent in times.items()}
 
 
-def compare(policy: str, photographs: np.ndarray) -> None:
+def compare(policy: str, photographs: np.ndarray, rounds: int) -> None:
     """Print both rates and their ratio."""
     names, modules, numbers = [str(number) for number in range(NUM)], build_modules(policy), load_policy(policy)
     rates = photographs_a_second(
@@ -64,7 +65,8 @@ def compare(policy: str, photographs: np.ndarray) -> None:
             "fused": lambda epoch: render(photographs, WANTED, CPU, draw(numbers, names, 0, epoch, SIDE)),
             "modules": lambda _: modules(torch.from_numpy(photographs).permute(0, 3, 1, 2).float() / 255),
             "plain": lambda _: render(photographs, WANTED, CPU),
-        }
+        },
+        rounds,
     )
     print(
         f"{policy:8} fused {rates['fused']:4.0f}/s, modules in sequence {rates['modules']:4.0f}/s,"
@@ -74,11 +76,12 @@ def compare(policy: str, photographs: np.ndarray) -> None:
 
 def main() -> None:
     """Compare every policy that Kornia's modules can make."""
+    rounds = 1 if build_parser(__doc__).parse_args().quick else ROUNDS
     keep_freed_memory()  # as a training does
     photographs = np.random.default_rng(0).integers(0, 256, (NUM, SIDE, SIDE, 3), np.uint8)
     print(f"{NUM} photographs of {SIDE} px to {WANTED.side} px, {torch.get_num_threads()} thread(s)")
     for policy in ("light", "medium", "strong"):
-        compare(policy, photographs)
+        compare(policy, photographs, rounds)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Finding the fundus disc: what it costs beside decoding and encoding, and how often an earlier drkit said the same.
 
-    python tests/benchmarks/disc.py [FOLDER OF DATA SETS] [COMMIT]
+    python tests/benchmarks/disc.py [FOLDER OF DATA SETS] [--commit COMMIT]
 
 The earlier answers are worked out by the code of COMMIT, taken from the repository's history. Code from before discs
 of more than 1.35 times one side were known is told of 1.6 times, lest it find circles in them.
@@ -10,16 +10,16 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import cv2
+from timing import best_time, build_parser
 
 from drkit.images.disc import NoDiscError, find_disc
 from drkit.images.files import decode_photograph, encode_photograph
+from drkit.recipes.synth import SynthConfig, run_synth
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 COMMIT = "52a256e"
@@ -44,7 +44,7 @@ def find_all_at(commit: str, paths: list[str]) -> list[Answer]:
         packed = subprocess.run(["git", "archive", commit, "drkit"], check=True, capture_output=True).stdout
         subprocess.run(["tar", "x", "-C", folder], input=packed, check=True)
         code = (
-            f"import json, runpy, sys; sys.path.insert(0, {folder!r});"
+            f"import json, runpy, sys; sys.path[:0] = [{folder!r}, {str(Path(__file__).parent)!r}];"
             f" find_all = runpy.run_path({__file__!r})['find_all'];"
             " print(json.dumps(find_all(json.load(sys.stdin), 1.6)))"
         )
@@ -70,20 +70,23 @@ def is_same(one: Answer, other: Answer) -> bool:
     return all(abs(a / b - 1) <= SAME_RADIUS for a, b in zip(one[2:], other[2:], strict=True))
 
 
-def time_best(work: Callable[[], object]) -> float:
-    """Seconds of the fastest round."""
-    times = []
-    for _ in range(ROUNDS):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
 def main() -> None:
     """Print both figures for each data set and for all together."""
+    parser = build_parser(__doc__)
+    parser.add_argument("data", type=Path, nargs="?", default=DATA)
+    parser.add_argument("--commit", default=COMMIT)
+    options = parser.parse_args()
     cv2.setNumThreads(1)
-    data, commit = (Path(sys.argv[1]) if len(sys.argv) > 1 else DATA), (sys.argv[2] if len(sys.argv) > 2 else COMMIT)
+    with tempfile.TemporaryDirectory() as folder:
+        if options.quick:
+            run_synth(SynthConfig(Path(folder) / "eyes", patients=5, size=64))
+            compare(Path(folder), "HEAD", rounds=1)
+        else:
+            compare(options.data, options.commit, ROUNDS)
+
+
+def compare(data: Path, commit: str, rounds: int) -> None:
+    """Print a row a folder of `data`, and one for all."""
     files = [path for path in sorted(data.rglob("*")) if path.suffix.lower() in (".jpg", ".jpeg")]
     by_set: dict[str, list[str]] = defaultdict(list)
     for path in files:
@@ -91,7 +94,7 @@ def main() -> None:
     spent, counted = [0.0, 0.0], [0, 0]
     for name, paths in by_set.items():
         same = [is_same(one, other) for one, other in zip(find_all(paths), find_all_at(commit, paths), strict=True)]
-        times = [_time(path) for path in paths[:: max(len(paths) // SAMPLED, 1)]]
+        times = [_time(path, rounds) for path in paths[:: max(len(paths) // SAMPLED, 1)]]
         found, limit = (sum(column) / len(times) for column in zip(*times, strict=True))
         _tell(name, len(paths), sum(same) / len(same), found, limit)
         spent = [spent[0] + found * len(paths), spent[1] + limit * len(paths)]
@@ -99,14 +102,13 @@ def main() -> None:
     _tell("all", counted[1], counted[0] / counted[1], spent[0] / counted[1], spent[1] / counted[1])
 
 
-def _time(path: str) -> tuple[float, float]:
+def _time(path: str, rounds: int) -> tuple[float, float]:
     """Seconds to find the disc, and to decode and encode the photograph."""
     content = Path(path).read_bytes()
     photograph = decode_photograph(content, path)
-    limit = time_best(lambda: decode_photograph(content, path)) + time_best(
-        lambda: encode_photograph(photograph, ".jpg")
-    )
-    return time_best(lambda: _find(photograph)), limit
+    limit = best_time(lambda: decode_photograph(content, path), rounds)
+    limit += best_time(lambda: encode_photograph(photograph, ".jpg"), rounds)
+    return best_time(lambda: _find(photograph), rounds), limit
 
 
 def _tell(name: str, num_photographs: int, same: float, found: float, limit: float) -> None:

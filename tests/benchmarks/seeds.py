@@ -7,6 +7,7 @@ are the same, so that the true difference is 0. "S draws" is what drawing as man
 import argparse
 
 import numpy as np
+from timing import build_parser
 
 from drkit.metrics import interval, mean_of_drawn_seeds
 
@@ -37,10 +38,12 @@ def _draw_all(figures: np.ndarray, generator: np.random.Generator) -> np.ndarray
 
 def main() -> None:
     """Print a row a setting."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = build_parser(__doc__)
     for name, default in (("patients", 100), ("resamples", 400), ("trials", 400)):
         parser.add_argument(f"--{name}", type=int, default=default)
     options = parser.parse_args()
+    if options.quick:
+        options.patients, options.resamples, options.trials = 8, 20, 2
     print(
         "seeds a side, effects of patients, seeds, both: share of intervals that hold 0, drawn as drkit does / S draws"
     )

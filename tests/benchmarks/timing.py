@@ -1,0 +1,22 @@
+"""What several benchmarks share: the fastest of several rounds, and options."""
+
+import argparse
+import time
+from collections.abc import Callable
+
+
+def best_time(work: Callable[[], object], rounds: int) -> float:
+    """Seconds of the fastest round: the others were disturbed."""
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def build_parser(description: str | None) -> argparse.ArgumentParser:
+    """A parser with `--quick`, by which the tests see that a benchmark still runs."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="Only see that everything runs.")
+    return parser
