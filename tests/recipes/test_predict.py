@@ -60,7 +60,7 @@ def test_another_data_sets_val_did_not_choose_the_epoch(run_stem: Path, eyes: Pa
         run_predict(run, PredictConfig([other], split="val", out=foreign, device="cpu"))
         assert [read_predictions(path).meta.chosen_on for path in (own, foreign)] == ["val", ELSEWHERE]
         told = [" ".join(map(str, run_score([path], ScoreConfig(split="val")).story())) for path in (own, foreign)]
-        assert ["was chosen on val" in story for story in told] == [True, False]
+        assert ["was selected on val" in story for story in told] == [True, False]
         assert ["chosen on val" in story for story in told] == [True, False]
 
 
