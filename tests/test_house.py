@@ -19,6 +19,7 @@ FLOORS = [
     {"recipes"},
     {"plotting"},
     {"ensembling", "explaining", "auditing"},
+    {"grading"},
     {"training"},
     {"inference", "comparison"},
     {"readings"},

@@ -21,6 +21,7 @@ from drkit.records.predictions import (
     Predictions,
     PredictionsMeta,
     read_predictions,
+    trained_splits,
 )
 from drkit.records.provenance import sha256_file
 from drkit.talk import track, warn
@@ -92,7 +93,7 @@ def _was_seen(ensemble: Ensemble, members: Members) -> NDArray[np.bool_]:
     for member in members.predictions:
         seen = seen | member.leaked_rows()
     if seen.any():
-        warn(f"{ensemble.name} was trained on {seen.sum()} of these photographs: their grades are no measure of it")
+        warn(f"{ensemble.name} was trained on {seen.sum()} of these photographs: do not evaluate it on them")
     return seen
 
 
@@ -103,17 +104,15 @@ def _chosen_on(split: str, members: Members) -> str:
 
 
 def _build_meta(ensemble: Ensemble, members: Members, seen: NDArray[np.bool_]) -> PredictionsMeta:
-    splits = members.rows["split"]
-    wholly = tuple(split for split in SPLITS if (splits == split).any() and seen[splits == split].all())
-    partly = members.rows["image_id"][seen & ~splits.isin(wholly).to_numpy(dtype=bool)]
+    splits, images = trained_splits(members.rows, seen)
     record = ensemble.record
     return PredictionsMeta(
         target=members.target,
         unit=record["unit"],
         decision=ensemble.rule.decision,
         cut_points=ensemble.rule.cut_points,
-        trained_on=wholly,
-        trained_on_images=tuple(sorted(partly)),
+        trained_on=splits,
+        trained_on_images=images,
         folds=0,
         chosen_on=_chosen_on(record["chosen_on"], members),
         model=record["model"],

@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 
 from drkit.catalogue import EXPLAINERS
-from drkit.data.rendering import InputFormat
 from drkit.data.units import Places
 from drkit.errors import UsageError, did_you_mean
 from drkit.explaining.cohort import Cohort, Part
@@ -177,8 +176,7 @@ def _by_unit(column: pd.Series, places: Places) -> torch.Tensor:
 def _inquire(session: Session, part: Part, views: Sequence[View], question: Question) -> list[Inquiry]:
     """The question put to the networks that did not see the photographs, or to all where no fold held them out."""
     header = session.opened.header
-    wanted = InputFormat(header.architecture.side, header.mean, header.std)
-    images, discs = render_views(views, wanted, session.device)
+    images, discs = render_views(views, session.opened.input_format, session.device)
     baseline, places = blur_discs(images, discs), part.batch.places.to(session.device)
     both = zip(session.opened.graders, session.opened.headers, strict=True)
     chosen = [(grader, each) for grader, each in both if part.fold is None or each.fold in (None, part.fold)]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from drkit.data.rendering import InputFormat
 from drkit.errors import UsageError
 from drkit.models.grader import Grader, build_grader, restore_grader
 from drkit.records.checkpoint import CheckpointHeader, read_checkpoint
@@ -30,6 +31,11 @@ class OpenedRun:
     def header(self) -> CheckpointHeader:
         """The first, whose word on inputs, target and unit holds for all."""
         return self.headers[0]
+
+    @property
+    def input_format(self) -> InputFormat:
+        """What its networks are fed."""
+        return InputFormat(self.header.architecture.side, self.header.mean, self.header.std)
 
     @property
     def seeds(self) -> tuple[int, ...]:

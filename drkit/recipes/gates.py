@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from drkit.data.rendering import InputFormat
 from drkit.data.units import Places
 from drkit.errors import InputError, UsageError, first_few
 from drkit.explaining.attention_maps import channel_gates
@@ -83,12 +82,11 @@ def _gather(opened: OpenedRun, drawn: Drawn, data: Sequence[Path]) -> np.ndarray
         raise InputError(
             f"{labels.title} lacks {len(missing)} photographs that {opened.run.name} graded: {first_few(missing)}"
         )
-    wanted = InputFormat(header.architecture.side, header.mean, header.std)
     steps = steps_to_apply(labels.roots, header.steps)
     found, batches = [], list(in_batches(np.arange(len(names))))
     for rows in track(batches, "watching the gates", len(batches)):
         views = read_views([paths[names[row]] for row in rows], header.bank_side, steps, round_discs=header.round_discs)
-        images = render_views(views, wanted, torch.device("cpu"))[0]
+        images = render_views(views, opened.input_format, torch.device("cpu"))[0]
         gates = channel_gates(opened.graders[0], images, Places.alone(len(rows)))
         assert gates is not None  # checked by `_check_gates`
         found.append(gates.double().numpy())

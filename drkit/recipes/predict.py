@@ -1,49 +1,23 @@
 """`predict`: a trained run grades photographs."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
 
-import numpy as np
-import torch
-from torch import Tensor
-
-import drkit
-from drkit.data.bank import PhotographBank, build_bank
-from drkit.data.cache import default_cache_dir
-from drkit.data.copies import check_grades_agree, number_shared
-from drkit.data.patients import name_unknown_patients
-from drkit.data.rendering import InputFormat, dihedral_views, render
-from drkit.data.units import Unit, Units, build_units
 from drkit.ensembling.applying import predict_ensemble
 from drkit.ensembling.saving import is_ensemble, read_ensemble
 from drkit.errors import InputError
 from drkit.grades import NUM_GRADES, SPLITS, Split, Target
-from drkit.inference import Answers, run_units
-from drkit.losses import build_loss
+from drkit.grading import grade_photographs
 from drkit.models.restoring import OpenedRun, open_run
 from drkit.records.atomic import check_writable
-from drkit.records.checkpoint import CheckpointHeader
 from drkit.records.labels import Labels
 from drkit.records.layouts import read_datasets
-from drkit.records.manifest import steps_to_apply
-from drkit.records.predictions import (
-    Predictions,
-    PredictionsMeta,
-    build_predictions,
-    read_predictions,
-    write_predictions,
-)
-from drkit.records.provenance import sha256_file
+from drkit.records.predictions import Predictions, read_predictions, write_predictions
 from drkit.records.runs import find_run
 from drkit.reporting import Table
 from drkit.talk import warn
-from drkit.training.runtime import keep_freed_memory, pick_device
-
-ELSEWHERE = "photographs that are not graded here"
-
-_ARTICLES = {"image": "a photograph", "eye": "an eye", "patient": "a patient"}
+from drkit.training.runtime import pick_device
 
 
 @dataclass(frozen=True)
@@ -128,34 +102,17 @@ def _as_needed(member: Path, config: PredictConfig) -> PredictConfig:
 
 def grade_dataset(opened: OpenedRun, config: PredictConfig) -> Predictions:
     """Grade the photographs of a data set, by the mean of a run's networks."""
-    labels = name_unknown_patients(_choose(read_datasets(config.data), config))
-    check_grades_agree(labels, number_shared(labels))
-    header = opened.header
-    units = build_units(labels, cast(Unit, header.architecture.unit), header.architecture.num_slots)
-    _check_slots(units, header)
-    bank = build_bank(
-        labels,
-        header.bank_side,
-        config.cache_dir or default_cache_dir(),
+    predictions = grade_photographs(
+        opened,
+        _choose(read_datasets(config.data), config),
+        pick_device(config.device),
         workers=config.workers,
-        steps=steps_to_apply(labels.roots, header.steps),
-        round_discs=header.round_discs,
+        cache_dir=config.cache_dir,
+        embeddings=config.embeddings,
     )
-    keep_freed_memory()
-    alone, embedding = _grade(opened, bank, units, pick_device(config.device))
-    answers = Answers.mean(alone)
-    seen = _was_seen(bank, opened.record)
-    chosen_on = _chosen_on(bank, opened)
-    return build_predictions(
-        labels,
-        probabilities=answers.probabilities,
-        score=answers.score,
-        meta=_meta(labels, opened, seen, chosen_on),
-        name=opened.run.name,
-        embedding=embedding if config.embeddings else None,
-        seed_probabilities=np.stack([each.probabilities for each in alone], 1) if opened.seeds else None,
-        seed_score=np.stack([each.score for each in alone], 1) if opened.seeds else None,
-    )
+    if num_seen := int(predictions.leaked_rows().sum()):
+        warn(f"the run was trained on {num_seen} of these photographs: do not evaluate it on them")
+    return predictions
 
 
 def _choose(labels: Labels, config: PredictConfig) -> Labels:
@@ -163,76 +120,6 @@ def _choose(labels: Labels, config: PredictConfig) -> Labels:
     if not len(chosen):
         raise InputError(f"{labels.title} has no photographs of split {config.split}")
     return chosen
-
-
-def _check_slots(units: Units, header: CheckpointHeader) -> None:
-    """Check that a network with a place for each photograph has one for each.
-
-    Raises:
-        InputError: more photographs a unit than it was trained on.
-    """
-    known = header.architecture.num_slots
-    by_slot = header.architecture.fusion == "concat" or header.architecture.unshared or known == 1
-    if units.num_slots > known and by_slot:
-        raise InputError(
-            f"the run joins at most {known} photographs of {_ARTICLES[units.kind]}, the data set has {units.num_slots}"
-        )
-
-
-def _grade(
-    opened: OpenedRun, bank: PhotographBank, units: Units, device: torch.device
-) -> tuple[list[Answers], np.ndarray]:
-    """N answers of each seed, and the first network's activations (N, F), photograph by photograph."""
-    header, loss = opened.header, build_loss(opened.header.architecture.loss)
-    wanted = InputFormat(header.architecture.side, header.mean, header.std)
-
-    def views(rows: np.ndarray) -> Iterable[Tensor]:
-        plain = render(bank.pixels[rows], wanted, device)
-        return dihedral_views(plain) if header.tta else [plain]
-
-    outputs = [run_units(grader.to(device), views, units, np.arange(len(units))) for grader in opened.graders]
-    by_seed: dict[int | None, list[Answers]] = {}
-    for output, each in zip(outputs, opened.headers, strict=True):
-        by_seed.setdefault(each.seed, []).append(output.read(loss, each.sigma))
-    order = np.argsort(outputs[0].rows)
-    return [Answers.mean(answers).at(units.unit_of) for answers in by_seed.values()], outputs[0].activations[order]
-
-
-def _was_seen(bank: PhotographBank, record: dict[str, Any]) -> np.ndarray:
-    """(N,) whether the run was trained on the photograph, told by its content."""
-    trained = set(record["trained_on_photographs"])
-    seen = np.array([key in trained for key in bank.hashes])
-    if seen.any():
-        warn(f"the run was trained on {seen.sum()} of these photographs: their grades are no measure of it")
-    return seen
-
-
-def _chosen_on(bank: PhotographBank, opened: OpenedRun) -> str:
-    """What picked the epoch; another data set's val is not the val that is graded here."""
-    choosers, chosen_on = set(opened.record["chosen_by_photographs"]), opened.header.chosen_on
-    is_elsewhere = chosen_on in SPLITS and choosers and choosers.isdisjoint(bank.hashes)
-    return ELSEWHERE if is_elsewhere else chosen_on
-
-
-def _meta(labels: Labels, opened: OpenedRun, seen: np.ndarray, chosen_on: str) -> PredictionsMeta:
-    splits, header = labels.rows["split"], opened.header
-    wholly = tuple(split for split in SPLITS if (splits == split).any() and seen[splits == split].all())
-    partly = labels.rows["image_id"][seen & ~splits.isin(wholly).to_numpy()]
-    return PredictionsMeta(
-        target=header.target,
-        unit=header.architecture.unit,
-        decision=header.decision,
-        cut_points=header.cut_points,
-        trained_on=wholly,
-        trained_on_images=tuple(sorted(partly)),
-        folds=0,
-        seeds=opened.seeds,
-        chosen_on=chosen_on,
-        model=header.architecture.backbone,
-        checkpoint_sha256=sha256_file(opened.checkpoints[0]),
-        labels_sha256=labels.sha256,
-        provenance={"drkit_version": drkit.__version__, "parents": [each.provenance for each in opened.headers]},
-    )
 
 
 def _report(predictions: Predictions, stem: Path, out: Path) -> PredictReport:

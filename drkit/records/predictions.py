@@ -134,6 +134,19 @@ def patient_keys(rows: pd.DataFrame) -> NDArray[np.str_]:
     return known.fillna(single).to_numpy(dtype=str)
 
 
+def trained_splits(rows: pd.DataFrame, is_trained_on: NDArray[np.bool_]) -> tuple[tuple[Split, ...], tuple[str, ...]]:
+    """The splits that were trained on as a whole, and the ids of further photographs that were trained on.
+
+    Args:
+        rows: N photographs with `image_id` and `split`.
+        is_trained_on: (N,).
+    """
+    splits = rows["split"]
+    whole = tuple(split for split in SPLITS if (splits == split).any() and is_trained_on[splits == split].all())
+    others = rows["image_id"][is_trained_on & ~splits.isin(whole).to_numpy(dtype=bool)]
+    return whole, tuple(sorted(others))
+
+
 def decide_as(meta: PredictionsMeta, probabilities: ArrayLike, score: ArrayLike, fold: pd.Series) -> NDArray[np.int8]:
     """Grades as a run decides them, of rows that a fold held out by the cut points of the other folds.
 

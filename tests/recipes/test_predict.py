@@ -10,10 +10,11 @@ from safetensors.torch import save_file
 from drkit.ensembling.config import EnsembleConfig
 from drkit.ensembling.vote import Vote
 from drkit.errors import InputError, OutputExistsError
+from drkit.grading import ELSEWHERE
 from drkit.images.files import encode_photograph, read_photograph
 from drkit.recipes.ensemble import run_ensemble
 from drkit.recipes.finetune import RunPlace, run_finetune
-from drkit.recipes.predict import ELSEWHERE, PredictConfig, run_predict
+from drkit.recipes.predict import PredictConfig, run_predict
 from drkit.recipes.preprocess import PreprocessConfig, run_preprocess
 from drkit.recipes.score import ScoreConfig, run_score
 from drkit.recipes.synth import SynthConfig, run_synth

@@ -1,0 +1,143 @@
+"""Grade photographs with a finished run."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import drkit
+from drkit.data.bank import PhotographBank, build_bank
+from drkit.data.cache import default_cache_dir
+from drkit.data.copies import check_grades_agree, number_shared
+from drkit.data.patients import name_unknown_patients
+from drkit.data.rendering import dihedral_views, render
+from drkit.data.units import Unit, Units, build_units
+from drkit.errors import InputError
+from drkit.grades import SPLITS
+from drkit.inference import Answers, run_units
+from drkit.losses import build_loss
+from drkit.models.restoring import OpenedRun
+from drkit.records.checkpoint import CheckpointHeader
+from drkit.records.labels import Labels
+from drkit.records.manifest import steps_to_apply
+from drkit.records.predictions import Predictions, PredictionsMeta, build_predictions, trained_splits
+from drkit.records.provenance import sha256_file
+from drkit.training.runtime import keep_freed_memory
+
+ELSEWHERE = "photographs that are not graded here"
+
+_ARTICLES = {"image": "a photograph", "eye": "an eye", "patient": "a patient"}
+
+
+def grade_photographs(
+    opened: OpenedRun,
+    labels: Labels,
+    device: torch.device,
+    *,
+    workers: int | None = None,
+    cache_dir: Path | None = None,
+    embeddings: bool = False,
+) -> Predictions:
+    """Grade the photographs of a data set by the mean of a run's networks.
+
+    Args:
+        opened: The run.
+        labels: The photographs, whole units, with or without reference grades.
+        device: Where the networks work.
+        workers: Threads that read photographs; None: one a core.
+        cache_dir: Where photographs go that do not fit in memory; None: the user's cache.
+        embeddings: Keep the first network's activations of each photograph.
+
+    Raises:
+        InputError: photographs that cannot be read, that data sets grade differently, or more of a unit than the
+            network has inputs for.
+    """
+    labels = name_unknown_patients(labels)
+    check_grades_agree(labels, number_shared(labels))
+    header = opened.header
+    units = build_units(labels, cast(Unit, header.architecture.unit), header.architecture.num_slots)
+    _check_slots(units, header)
+    bank = build_bank(
+        labels,
+        header.bank_side,
+        cache_dir or default_cache_dir(),
+        workers=workers,
+        steps=steps_to_apply(labels.roots, header.steps),
+        round_discs=header.round_discs,
+    )
+    keep_freed_memory()
+    of_seeds, embedding = _run_networks(opened, bank, units, device)
+    answers = Answers.mean(of_seeds)
+    return build_predictions(
+        labels,
+        probabilities=answers.probabilities,
+        score=answers.score,
+        meta=_build_meta(labels, opened, bank),
+        name=opened.run.name,
+        embedding=embedding if embeddings else None,
+        seed_probabilities=np.stack([each.probabilities for each in of_seeds], 1) if opened.seeds else None,
+        seed_score=np.stack([each.score for each in of_seeds], 1) if opened.seeds else None,
+    )
+
+
+def _check_slots(units: Units, header: CheckpointHeader) -> None:
+    """Check that a network with an input for each photograph of a unit has enough of them.
+
+    Raises:
+        InputError: more photographs a unit than it was trained on.
+    """
+    known = header.architecture.num_slots
+    by_slot = header.architecture.fusion == "concat" or header.architecture.unshared or known == 1
+    if units.num_slots > known and by_slot:
+        raise InputError(
+            f"the run joins at most {known} photographs of {_ARTICLES[units.kind]}, the data set has {units.num_slots}"
+        )
+
+
+def _run_networks(
+    opened: OpenedRun, bank: PhotographBank, units: Units, device: torch.device
+) -> tuple[list[Answers], np.ndarray]:
+    """N answers of each seed, and the first network's activations (N, F), photograph by photograph."""
+    header, loss = opened.header, build_loss(opened.header.architecture.loss)
+
+    def views(rows: np.ndarray) -> Iterable[Tensor]:
+        plain = render(bank.pixels[rows], opened.input_format, device)
+        return dihedral_views(plain) if header.tta else [plain]
+
+    outputs = [run_units(grader.to(device), views, units, np.arange(len(units))) for grader in opened.graders]
+    by_seed: dict[int | None, list[Answers]] = {}
+    for output, each in zip(outputs, opened.headers, strict=True):
+        by_seed.setdefault(each.seed, []).append(output.read(loss, each.sigma))
+    order = np.argsort(outputs[0].rows)
+    return [Answers.mean(answers).at(units.unit_of) for answers in by_seed.values()], outputs[0].activations[order]
+
+
+def _build_meta(labels: Labels, opened: OpenedRun, bank: PhotographBank) -> PredictionsMeta:
+    """How the photographs were graded, and which of them, recognised by content, the run was trained on."""
+    header, trained_on = opened.header, set(opened.record["trained_on_photographs"])
+    splits, images = trained_splits(labels.rows, np.array([content in trained_on for content in bank.hashes]))
+    return PredictionsMeta(
+        target=header.target,
+        unit=header.architecture.unit,
+        decision=header.decision,
+        cut_points=header.cut_points,
+        trained_on=splits,
+        trained_on_images=images,
+        folds=0,
+        seeds=opened.seeds,
+        chosen_on=_chosen_on(bank, opened),
+        model=header.architecture.backbone,
+        checkpoint_sha256=sha256_file(opened.checkpoints[0]),
+        labels_sha256=labels.sha256,
+        provenance={"drkit_version": drkit.__version__, "parents": [each.provenance for each in opened.headers]},
+    )
+
+
+def _chosen_on(bank: PhotographBank, opened: OpenedRun) -> str:
+    """What the epoch was selected on; another data set's val is not the val that is graded here."""
+    selected_on, chosen_on = set(opened.record["chosen_by_photographs"]), opened.header.chosen_on
+    is_elsewhere = chosen_on in SPLITS and selected_on and selected_on.isdisjoint(bank.hashes)
+    return ELSEWHERE if is_elsewhere else chosen_on
