@@ -59,7 +59,7 @@ exec {python} -m drkit "$@"
 def test_the_readmes_chain_runs_as_it_stands(tmp_path: Path) -> None:
     """Under `set -euo pipefail`."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    chain = re.search(r"## The way of a photograph\n\n```sh\n(.*?)```", readme, flags=re.DOTALL)
+    chain = re.search(r"## Step by step\n\n```sh\n(.*?)```", readme, flags=re.DOTALL)
     assert chain
     shim = tmp_path / "bin" / "drkit"
     shim.parent.mkdir()
