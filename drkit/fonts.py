@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import cache
 
 from drkit.errors import first_few
-from drkit.talk import warn
+from drkit.progress import warn
 
 PLAIN_FONT = "DejaVu Sans"  # comes with Matplotlib
 # What systems have for other scripts; the first that has a letter gives it.

@@ -4,10 +4,10 @@ import warnings
 from pathlib import Path
 
 import pytest
-from listening import Recorder
 from matplotlib.figure import Figure
+from reporters import Recorder
 
-from drkit import fonts, talk
+from drkit import fonts, progress
 from drkit.explaining.sheets import SheetRow, draw_sheet
 from drkit.fonts import PLAIN_FONT, font_families, telling_missing_letters
 from drkit.plotting.style import styled, write_figure
@@ -31,25 +31,25 @@ def _strict():
 
 
 def test_missing_letters_are_one_warning_of_drkits(tmp_path: Path) -> None:
-    heard = Recorder()
-    with talk.listening(heard):
+    reported = Recorder()
+    with progress.reporting_to(reported):
         write_figure(_figure(f"{ANCIENT} and {ANCIENT}"), tmp_path / "a.png", force=False)
-    assert len(heard.warned) == 1
+    assert len(reported.warnings) == 1
     assert (
         f"a.png: 2 letters are drawn as boxes, as no font that was found has them: {', '.join(ANCIENT)}"
-        in (heard.warned[0])
+        in (reported.warnings[0])
     )
 
 
 def test_sheets_tell_them_too() -> None:
     import numpy as np
 
-    heard = Recorder()
+    reported = Recorder()
     row = SheetRow(ANCIENT, [("photograph", np.zeros((8, 8, 3), np.uint8))], (0.2,) * 5, None)
-    with talk.listening(heard):
+    with progress.reporting_to(reported):
         draw_sheet([row], "title", ("for", "against"))
         draw_sheet([row], "title", ("for", "against"))
-    assert len(heard.warned) == 1  # once, however often they are drawn
+    assert len(reported.warnings) == 1  # once, however often they are drawn
 
 
 def test_other_warnings_pass(tmp_path: Path) -> None:

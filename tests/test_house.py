@@ -29,7 +29,7 @@ FLOORS = [
     {"cut_points"},
     {"metrics", "decisions", "resampling"},
     {"choices", "fonts"},
-    {"catalogue", "reporting", "talk"},
+    {"catalogue", "reporting", "progress"},
     {"grades", "errors"},
 ]
 HEAVY = (

@@ -32,8 +32,8 @@ from drkit.cli import (
 from drkit.cli.faults import as_refusal
 from drkit.cli.options import Json, Quiet, Verbose, with_parameters
 from drkit.errors import DrkitError, InputError, Interrupted, first_few
+from drkit.progress import reporting_to
 from drkit.reporting import Report
-from drkit.talk import listening
 
 BUG = 70  # exit code of what is nobody's mistake but drkit's
 
@@ -62,7 +62,7 @@ def as_command(function: Callable[..., Any]) -> Callable[..., None]:
 
     @wraps(function)
     def command(*, json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
-        with listening(console.Speaker(quiet=quiet)):
+        with reporting_to(console.ConsoleReporter(quiet=quiet)):
             report = _run(partial(function, **given), verbose=verbose)
         if json or not quiet:
             _show(report, as_object=json)

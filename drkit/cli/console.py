@@ -1,4 +1,4 @@
-"""The only module that prints: answers on stdout, talk and progress on stderr."""
+"""The only module that prints: results on stdout, messages and progress on stderr."""
 
 import json
 import sys
@@ -57,28 +57,28 @@ def show_bug() -> None:
     _print(_console(stderr=True), f"drkit: this is a bug of drkit's: {where}", style="red")
 
 
-class Speaker:
-    """Hears what the library says while it works, and tells it on stderr.
+class ConsoleReporter:
+    """Prints messages and progress on stderr.
 
     Args:
-        quiet: Tell only warnings.
+        quiet: Print only warnings.
     """
 
     def __init__(self, *, quiet: bool) -> None:
         self.console = _console(stderr=True)
         self.quiet = quiet
 
-    def say(self, sentence: str) -> None:
-        """A step that was taken."""
+    def notify(self, message: str) -> None:
+        """Print a finished step, unless quiet."""
         if not self.quiet:
-            _print(self.console, sentence)
+            _print(self.console, message)
 
-    def warn(self, sentence: str) -> None:
-        """Something the user should know."""
-        _print(self.console, f"drkit: warning: {sentence}", style="yellow")
+    def warn(self, message: str) -> None:
+        """Print a warning."""
+        _print(self.console, f"drkit: warning: {message}", style="yellow")
 
     def track(self, items: Iterable[T], what: str, total: int) -> Iterator[T]:
-        """A bar with rate and time left on a terminal, a line every ten seconds elsewhere."""
+        """Show a bar with rate and time left on a terminal, else print a line every ten seconds."""
         if self.quiet:
             return iter(items)
         return self._bar(items, what, total) if self.console.is_terminal else self._lines(items, what, total)
@@ -96,13 +96,13 @@ class Speaker:
                 progress.update(task, advance=1, rate=f"{done / (time.monotonic() - started):.1f}/s")
 
     def _lines(self, items: Iterable[T], what: str, total: int) -> Iterator[T]:
-        started = told = time.monotonic()
+        started = shown = time.monotonic()
         for done, item in enumerate(items, start=1):
             yield item
             now = time.monotonic()
-            if now - told >= PLAIN_INTERVAL and done < total:
-                told, rate = now, done / (now - started)
-                self.say(f"{what}: {done}/{total}, {rate:.1f}/s, {(total - done) / rate:.0f} s left")
+            if now - shown >= PLAIN_INTERVAL and done < total:
+                shown, rate = now, done / (now - started)
+                self.notify(f"{what}: {done}/{total}, {rate:.1f}/s, {(total - done) / rate:.0f} s left")
 
 
 def _console(*, stderr: bool) -> "Console":

@@ -14,10 +14,10 @@ from drkit.errors import DrkitError, InputError
 from drkit.images.disc import square_about_disc
 from drkit.images.files import Photograph, decode_photograph, read_content
 from drkit.images.filters import apply_steps
+from drkit.progress import notify, track
 from drkit.records.labels import Labels
 from drkit.records.manifest import read_source_hashes
 from drkit.records.provenance import sha256_bytes
-from drkit.talk import say, track
 
 MEMORY_SHARE = 0.4  # of the machine's memory that a bank may take before it goes to disk
 UNKNOWN_MEMORY = 2 * 2**30  # bytes, where the machine does not tell how much it has
@@ -90,7 +90,7 @@ def build_bank(
         pixels = np.empty(shape, np.uint8)
         hashes = fill(pixels)
     else:
-        say(f"the photographs take {bank_bytes(len(labels), side) / 2**30:.1f} GiB: kept in {cache_dir}")
+        notify(f"the photographs take {bank_bytes(len(labels), side) / 2**30:.1f} GiB: kept in {cache_dir}")
         key = name_array(paths, version=VERSION, side=side, steps=list(steps), round_discs=round_discs)
         pixels, hashes = open_cached(cache_dir, key, shape, fill)
     originals = read_source_hashes(labels.roots)

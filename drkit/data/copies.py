@@ -14,9 +14,9 @@ from drkit.duplicates.identical import number_contents
 from drkit.duplicates.search import VERSION, number_copies
 from drkit.errors import InputError
 from drkit.grades import SPLITS, Target
+from drkit.progress import notify, warn
 from drkit.records.labels import Labels
 from drkit.records.manifest import read_source_hashes
-from drkit.talk import say, warn
 
 
 def keep_copies_together(labels: Labels) -> Labels:
@@ -55,7 +55,9 @@ def keep_near_copies_together(labels: Labels, target: Target, cache_dir: Path, w
     sizes, grades = pd.Series(copies).groupby(copies).size(), labels.grades(target).groupby(copies).nunique()
     if (sizes > 1).any():
         several = sizes[sizes > 1]
-        say(f"{len(several)} photographs stand more than once, {several.sum()} times in all: copies are of one patient")
+        notify(
+            f"{len(several)} photographs stand more than once, {several.sum()} times in all: copies are of one patient"
+        )
     if (grades > 1).any():
         warn(
             f"{(grades > 1).sum()} photographs stand more than once with different {target} grades:"

@@ -9,11 +9,11 @@ from pathlib import Path
 from drkit.data.filtering import Task
 from drkit.errors import OutputExistsError, first_few
 from drkit.images.filters.steps import Step
+from drkit.progress import notify, track
 from drkit.records import manifest as records
 from drkit.records.labels import Labels, write_labels
 from drkit.records.manifest import Manifest, PhotographRecord, Plan
 from drkit.records.provenance import sha256_bytes, sha256_file
-from drkit.talk import say, track
 
 HASHING_THREADS = 4
 
@@ -103,7 +103,7 @@ def begin(out: Path, plan: Plan) -> dict[str, PhotographRecord]:
         records.write_plan(out, plan)
         return {}
     done = records.read_ledger(out)
-    say(f"going on after {len(done)} of {len(plan.inputs)} photographs")
+    notify(f"going on after {len(done)} of {len(plan.inputs)} photographs")
     return done
 
 

@@ -12,8 +12,8 @@ from drkit.errors import InputError
 from drkit.images.files import Photograph
 from drkit.images.reduced import decode_reduced
 from drkit.images.surround import surround_colour
+from drkit.progress import track
 from drkit.records.provenance import sha256_bytes
-from drkit.talk import track
 
 LOOKED_AT = 256  # pixels that the shorter side keeps when a large photograph is decoded at a fraction
 BLANK_SPREAD = 4.0  # grey levels: standard deviation of every channel below which nothing is to be seen

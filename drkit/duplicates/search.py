@@ -13,7 +13,7 @@ from drkit.duplicates.hashing import find_candidates
 from drkit.duplicates.looking import LOOKED_AT, Sight, look_at_all
 from drkit.duplicates.registration import Likeness, compare, prepare
 from drkit.images.reduced import decode_reduced
-from drkit.talk import track
+from drkit.progress import track
 
 # Correlations after registration; docs/auditing.md tells how they were chosen.
 SAME = 0.94  # of structure: copies, however they were saved

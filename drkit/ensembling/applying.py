@@ -15,6 +15,7 @@ from drkit.ensembling.members import Members, join_members
 from drkit.ensembling.saving import Ensemble, SavedMember
 from drkit.errors import InputError
 from drkit.grades import SPLITS
+from drkit.progress import track, warn
 from drkit.records.prediction_lists import LISTS
 from drkit.records.predictions import (
     PROBABILITY_COLUMNS,
@@ -24,7 +25,6 @@ from drkit.records.predictions import (
     trained_splits,
 )
 from drkit.records.provenance import sha256_file
-from drkit.talk import track, warn
 
 Grade = Callable[[Path], Predictions]
 

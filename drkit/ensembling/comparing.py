@@ -15,7 +15,7 @@ from drkit.ensembling.stack import Stack
 from drkit.ensembling.vote import Vote
 from drkit.ensembling.weight import Best, Weight
 from drkit.metrics import PatientBootstrap, confusion, interval, quadratic_weighted_kappa
-from drkit.talk import track
+from drkit.progress import track
 
 BASELINES: Mapping[str, Method] = {"best member": Best("hard"), "best member with cut points": Best("soft")}
 PLAIN_MEAN = "plain mean"

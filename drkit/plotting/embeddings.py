@@ -12,7 +12,7 @@ from drkit.errors import InputError
 from drkit.plotting.scores import MOST_POINTS, grade_handles
 from drkit.plotting.selection import Drawn, panel_title, shared_title
 from drkit.plotting.style import GRADE_COLOURS, GRADE_MARKERS, break_name, open_panels, place_legend, styled
-from drkit.talk import say
+from drkit.progress import notify
 
 Layout = Literal["pca", "tsne"]
 Plane = NDArray[np.float64]
@@ -84,5 +84,5 @@ def _draw_run(axes: Axes, run: Drawn, layout: Layout, seed: int) -> None:
 def _draw_rows(num: int, name: str, seed: int) -> NDArray[np.int64]:
     if num <= MOST_LAID_OUT:
         return np.arange(num)
-    say(f"{name}: {MOST_LAID_OUT} of {num} photographs, drawn at random, are laid out")
+    notify(f"{name}: {MOST_LAID_OUT} of {num} photographs, drawn at random, are laid out")
     return np.sort(np.random.default_rng(seed).choice(num, MOST_LAID_OUT, replace=False))

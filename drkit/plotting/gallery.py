@@ -17,9 +17,9 @@ from drkit.images.reduced import decode_reduced
 from drkit.plotting.criteria import CRITERIA
 from drkit.plotting.selection import Drawn
 from drkit.plotting.style import break_name, styled
+from drkit.progress import notify
 from drkit.records.explanations import MANIFEST, find_explanations, read_explanations
 from drkit.records.labels import Labels, image_stem
-from drkit.talk import say
 
 SIDE = 320  # pixels of a thumbnail
 _CAPTION = 26  # characters of a line below a thumbnail
@@ -238,7 +238,7 @@ def _find_overlays(image_ids: Sequence[str], folder: Path | None) -> dict[str, P
         raise InputError(f"{folder} has no picture of any of {first_few(image_ids)}: explain these with --ids")
     missing = [image_id for image_id in image_ids if image_id not in kept]
     if missing:
-        say(f"{folder} has no picture of {first_few(missing)}: explain these with --ids to see them all")
+        notify(f"{folder} has no picture of {first_few(missing)}: explain these with --ids to see them all")
     return kept
 
 

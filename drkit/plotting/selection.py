@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from drkit.errors import InputError, LeakageError
 from drkit.grades import MAX_GRADE, NUM_GRADES, REFERABLE_FROM, SPLITS, Split, grade_column
+from drkit.progress import warn
 from drkit.readings import Cases, Index, Reading, describe_reading, joined_by, read_cases
 from drkit.records.predictions import Predictions
-from drkit.talk import warn
 
 Weights = NDArray[np.float64]
 

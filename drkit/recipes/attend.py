@@ -22,13 +22,13 @@ from drkit.errors import InputError, Interrupted, UsageError, first_few
 from drkit.grades import grade_column
 from drkit.models.cost import Cost, measure_cost
 from drkit.models.grader import build_grader
+from drkit.progress import notify
 from drkit.records.atomic import check_writable
 from drkit.records.comparisons import write_comparison
 from drkit.records.predictions import Predictions, find_predictions, read_predictions
 from drkit.records.provenance import canonical_json
 from drkit.records.runs import Run, read_run_record
 from drkit.reporting import Table, as_json
-from drkit.talk import say
 from drkit.training.config import AttendConfig, TrainingConfig
 from drkit.training.description import PlanReport, describe_plan
 from drkit.training.execution import RunPlace, TrainingReport, execute, plan_run
@@ -150,7 +150,7 @@ def run_attend(
             check_writable(record, force=force)
         if baseline is not None:
             _check_baseline(read_predictions(baseline), job.plan)
-        say(str(cost))
+        notify(str(cost))
         trained = [_train(other, job.run) for other in others]
         training = execute(job.plan, job.run, job.place)
         if compared is None:
@@ -202,7 +202,7 @@ def _plan_job(config: TrainingConfig, name: str, place: RunPlace) -> _Job:
 def _train(job: _Job, last: Run) -> TrainingReport | None:
     """The report of a training that comes before the last one; None where it was done before."""
     if job.is_done:
-        say(f"{job.run.stem} is finished")
+        notify(f"{job.run.stem} is finished")
         return None
     try:
         return execute(job.plan, job.run, job.place)

@@ -34,13 +34,13 @@ from drkit.auditing.submissions import find_submission_faults, is_submission
 from drkit.auditing.vouching import find_changed_files
 from drkit.duplicates.looking import Sight, look_at_all
 from drkit.errors import InputError, UsageError
+from drkit.progress import warn
 from drkit.records.atomic import check_writable, write_bytes
 from drkit.records.layouts.survey import Survey, survey_dataset
 from drkit.records.patterns import expand_patterns
 from drkit.records.runs import Run
 from drkit.records.submission import read_sample
 from drkit.reporting import Table
-from drkit.talk import warn
 
 SHOWN = 5  # findings of a kind that the screen names
 

@@ -20,10 +20,10 @@ from drkit.ensembling.saving import describe_method, name_method, record_path, w
 from drkit.ensembling.vote import Vote
 from drkit.errors import UsageError, first_few
 from drkit.grades import SPLITS, Target
+from drkit.progress import warn
 from drkit.records.atomic import check_writable
 from drkit.records.predictions import Predictions, write_predictions
 from drkit.reporting import Table, as_json
-from drkit.talk import warn
 
 # How a grade came about, in words: by votes, or from the mean.
 VOTES = {

@@ -18,6 +18,7 @@ from drkit.explaining.tables import HOW_TO_READ, Means, lesion_table, proof_tabl
 from drkit.explaining.writing import MOST_SHEETS, Writer, name_files
 from drkit.grades import Split
 from drkit.models.restoring import OpenedRun, open_run
+from drkit.progress import notify, track, warn
 from drkit.records.atomic import check_name, check_writable
 from drkit.records.explanations import MANIFEST, Explanations, write_explanations
 from drkit.records.layouts import read_datasets
@@ -25,7 +26,6 @@ from drkit.records.manifest import steps_to_apply
 from drkit.records.predictions import Predictions, read_predictions
 from drkit.records.provenance import sha256_file
 from drkit.reporting import Table
-from drkit.talk import say, track, warn
 from drkit.training.runtime import keep_freed_memory, pick_device
 
 
@@ -257,10 +257,10 @@ def _say_what(predictions: Predictions, picked: Picked, cohort: Cohort, fold: in
     more = cohort.num_photographs - len(picked.image_ids)
     together = f", and {more} of the same {cohort.units.kind}s" if more else ""
     num = len(picked.image_ids)
-    say(f"explaining {num} photograph{'s' if num != 1 else ''}{together}: {picked.reason}")
+    notify(f"explaining {num} photograph{'s' if num != 1 else ''}{together}: {picked.reason}")
     most = MOST_SHEETS * ROWS_A_SHEET
     if cohort.num_photographs > most:
-        say(f"sheets show the first {most} photographs; each has its own picture")
+        notify(f"sheets show the first {most} photographs; each has its own picture")
 
 
 def _num_seen_by(cohort: Cohort, fold: int) -> int:

@@ -16,11 +16,11 @@ from drkit.models.restoring import OpenedRun, open_run
 from drkit.plotting.gates import Gates, draw_gates, measure_gates
 from drkit.plotting.pictures import PictureConfig, PictureReport, save
 from drkit.plotting.selection import Drawn, select
+from drkit.progress import notify, track
 from drkit.records.layouts import read_datasets
 from drkit.records.manifest import steps_to_apply
 from drkit.records.predictions import Predictions, read_predictions
 from drkit.records.runs import NetworkId
-from drkit.talk import say, track
 
 
 def run_gates(run_path: Path, data: Sequence[Path], config: PictureConfig) -> PictureReport:
@@ -65,10 +65,10 @@ def _own_rows(opened: OpenedRun) -> Predictions:
     predictions = read_predictions(opened.run.stem)
     if len(opened.graders) > 1:
         first = NetworkId(opened.header.fold, opened.header.seed)
-        say(f"each network has gates of its own: drawn are those of {first}")
+        notify(f"each network has gates of its own: drawn are those of {first}")
     if not predictions.meta.folds:
         return predictions
-    say("drawn are the photographs that fold 0 held out")
+    notify("drawn are the photographs that fold 0 held out")
     return predictions.where((predictions.rows["fold"] == 0).fillna(False))
 
 

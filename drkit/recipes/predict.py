@@ -10,13 +10,13 @@ from drkit.errors import InputError
 from drkit.grades import NUM_GRADES, SPLITS, Split, Target
 from drkit.grading import grade_photographs
 from drkit.models.restoring import OpenedRun, open_run
+from drkit.progress import warn
 from drkit.records.atomic import check_writable
 from drkit.records.labels import Labels
 from drkit.records.layouts import read_datasets
 from drkit.records.predictions import Predictions, read_predictions, write_predictions
 from drkit.records.runs import find_run
 from drkit.reporting import Table
-from drkit.talk import warn
 from drkit.training.runtime import pick_device
 
 

@@ -14,13 +14,13 @@ from drkit.errors import DiskFullError, InputError, Interrupted, UsageError
 from drkit.images.files import encode_photograph, read_photograph
 from drkit.images.filters.preview import draw_contact_sheet
 from drkit.images.filters.steps import parse_steps, plan_steps
+from drkit.progress import track, warn
 from drkit.records import manifest as records
 from drkit.records.atomic import check_name, check_writable, needing_room, write_bytes
 from drkit.records.labels import Labels
 from drkit.records.layouts import read_dataset, read_each
 from drkit.records.manifest import Manifest, PhotographRecord, Plan
 from drkit.reporting import Table
-from drkit.talk import track, warn
 
 DEFAULT_SIZE = 512  # pixels
 BYTES_A_PIXEL = {"jpg": 0.6, "png": 2.0}  # of a written photograph, rounded up

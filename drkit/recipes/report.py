@@ -13,10 +13,10 @@ from drkit.plotting.report.photographs import read_explained, tell_errors, tell_
 from drkit.plotting.report.provenance import tell_provenance
 from drkit.plotting.report.runs import tell_ensembles, tell_runs
 from drkit.plotting.report.sources import Source, read_sources
+from drkit.progress import notify, warn
 from drkit.records.atomic import check_writable, write_bytes
 from drkit.records.explanations import Explanations
 from drkit.reporting import Table
-from drkit.talk import say, warn
 
 LARGE = 5_000_000  # bytes; beyond it a report is hard to send
 
@@ -75,7 +75,7 @@ def run_report(inputs: ReportInputs, config: PictureConfig) -> HtmlReport:
     sources = read_sources(inputs.files, config.split, config.by)
     explained = read_explained(inputs.explanations)
     data = audit_data(inputs.data, sources) if inputs.data else None
-    say("drawing")
+    notify("drawing")
     sections = _tell(sources, data, explained, config)
     page = render_page(inputs.title, _subtitle(sources, data), sections).encode()
     if len(page) > LARGE:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from drkit import talk
+from drkit import progress
 from drkit.agreement import Agreement, Interval, measure_agreement, with_interval
 from drkit.comparison import (
     Comparison,
@@ -195,12 +195,12 @@ def _measure_seeds(selection: Selection, config: ScoreConfig) -> SeedAgreement |
 def _warn(predictions: Predictions, agreement: Agreement, by: Reading) -> None:
     name, decision = predictions.name, predictions.meta.decision
     if agreement.degenerate:
-        talk.warn(f"{name}: one single grade, so nothing could disagree: kappa is undefined and given as 0")
+        progress.warn(f"{name}: one single grade, so nothing could disagree: kappa is undefined and given as 0")
     if agreement.patients < FEW_PATIENTS:
-        talk.warn(f"{name}: {agreement.patients} patients are too few for an interval to be trusted")
+        progress.warn(f"{name}: {agreement.patients} patients are too few for an interval to be trusted")
     in_fold = predictions.rows["fold"].notna().any()
     if by != "photograph" and decision == "cut_points" and in_fold and not predictions.meta.fold_cut_points:
-        talk.warn(f"{name}: joined out-of-fold rows are decided by cut points that were fitted on them too")
+        progress.warn(f"{name}: joined out-of-fold rows are decided by cut points that were fitted on them too")
 
 
 def _compare_all(first: Selection, other: Selection, config: ScoreConfig) -> Iterator[Comparison | None]:
@@ -216,7 +216,7 @@ def _compare(first: Selection, other: Selection, config: ScoreConfig) -> Compari
     names = first.predictions.name, other.predictions.name
     shared = pd.Index(first.predictions.rows["image_id"]).intersection(other.predictions.rows["image_id"])
     if shared.empty:
-        talk.warn(f"{names[1]} is not compared with {names[0]}: they share no photograph")
+        progress.warn(f"{names[1]} is not compared with {names[0]}: they share no photograph")
         return None
     by = common_reading(config.by, first.predictions.meta, other.predictions.meta)
     try:
@@ -225,10 +225,10 @@ def _compare(first: Selection, other: Selection, config: ScoreConfig) -> Compari
             for item in (first.shared_with(shared), other.shared_with(shared))
         )
     except InputError as error:
-        talk.warn(f"{names[1]} is not compared with {names[0]}: {error}")
+        progress.warn(f"{names[1]} is not compared with {names[0]}: {error}")
         return None
     if not np.array_equal(before[0].reference, after[0].reference):
-        talk.warn(f"{names[1]} is not compared with {names[0]}: their reference grades are not the same")
+        progress.warn(f"{names[1]} is not compared with {names[0]}: their reference grades are not the same")
         return None
     return compare_cases(
         names, before, after, num_photographs=len(shared), by=by, num_resamples=config.resamples, seed=config.seed

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 import drkit
-from drkit import talk
+from drkit import progress
 from drkit.errors import InputError, first_few
 from drkit.grades import GRADE_NAMES, NUM_GRADES, Target
 from drkit.records.labels import image_stem
@@ -113,7 +113,7 @@ def run_submit(file: Path, config: SubmitConfig) -> SubmitReport:
         graded_differently=_graded_differently(rows, predictions.meta.target),
     )
     write_submission(config.out, ids, grades, _origin(report, source), columns=report.columns, force=config.force)
-    talk.say(f"{report.columns[1]} is the {report.target}'s grade: see that the competition asks for that one")
+    progress.notify(f"{report.columns[1]} is the {report.target}'s grade: see that the competition asks for that one")
     _warn_of_differences(report, file)
     return report
 
@@ -165,7 +165,7 @@ def _graded_differently(rows: pd.DataFrame, target: Target) -> tuple[str, ...]:
 def _warn_of_differences(report: SubmitReport, file: Path) -> None:
     if report.graded_differently:
         target = report.target
-        talk.warn(
+        progress.warn(
             f"{len(report.graded_differently)} {target}s get different grades on different photographs:"
             f" {first_few(report.graded_differently)}. To give each {target} one grade: drkit ensemble vote {file}"
             f" --fuse {target}, and submit the ensemble"

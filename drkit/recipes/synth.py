@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import drkit
-from drkit import talk
+from drkit import progress
 from drkit.errors import InputError, OutputExistsError, UsageError, first_few
 from drkit.grades import GRADE_NAMES, NUM_GRADES, SPLITS
 from drkit.images.files import encode_photograph
@@ -193,7 +193,7 @@ def _make_photographs(members: Sequence[Member], config: SynthConfig, folder: Pa
     jobs = [_Job(member, config.size, config.seed, folder) for member in members]
     workers = min(config.workers, -(-len(jobs) // PATIENTS_A_WORKER))
     results = map(_make_patient, jobs) if workers == 1 else _make_in_processes(jobs, workers)
-    return [row for rows in talk.track(results, "patients", len(jobs)) for row in rows]
+    return [row for rows in progress.track(results, "patients", len(jobs)) for row in rows]
 
 
 def _make_in_processes(jobs: Sequence["_Job"], workers: int) -> Iterator[list[Row]]:

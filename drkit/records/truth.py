@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from drkit import talk
+from drkit import progress
 from drkit.errors import InputError
 from drkit.grades import UNGRADABLE, Target, grade_column
 from drkit.records.labels import image_stem
@@ -116,6 +116,6 @@ def _withhold(rows: pd.DataFrame, source: str) -> pd.DataFrame:
     grades = list(_GRADES)
     ungradable = (rows[grades] == UNGRADABLE).fillna(False).any(axis=1) | ~rows["gradable"].fillna(True).astype(bool)
     if ungradable.any():
-        talk.warn(f"{source}: {int(ungradable.sum())} photographs cannot be graded (grade 5): left out of scores")
+        progress.warn(f"{source}: {int(ungradable.sum())} photographs cannot be graded (grade 5): left out of scores")
         rows.loc[ungradable, grades] = pd.NA
     return rows[list(_COLUMNS)].reset_index(drop=True)

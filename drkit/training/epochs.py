@@ -15,9 +15,9 @@ from drkit.inference import in_batches, read_answers, run_units
 from drkit.losses import FloatArray, Loss
 from drkit.models.freezing import hold_stages, keep_statistics
 from drkit.models.grader import Grader
+from drkit.progress import track
 from drkit.records.history import EpochFigures
 from drkit.records.runs import NetworkId
-from drkit.talk import track
 from drkit.training.config import LearningOptions
 from drkit.training.learner import Learner
 from drkit.training.optimisation import learning_rate, set_learning_rate

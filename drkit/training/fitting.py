@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from drkit.progress import notify
 from drkit.records.history import EpochFigures
-from drkit.talk import say
 from drkit.training.epochs import Course, evaluate, train_epoch
 from drkit.training.learner import Learner
 from drkit.training.resume import FitState
@@ -45,7 +45,7 @@ def fit(
         figures += [evaluate(learner, units, split, course.network, epoch) for split, units in watched.items()]
         figures = learner.fabric.broadcast(figures)  # each process judges by its own batch norms: one must decide
         _advance(state, learner, figures, choose)
-        say(_describe(course, figures, num_epochs, is_best=state.best_epoch == epoch and choose != "last"))
+        notify(_describe(course, figures, num_epochs, is_best=state.best_epoch == epoch and choose != "last"))
         if keep:
             keep(state)
     learner.grader.load_state_dict(state.best)

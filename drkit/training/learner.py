@@ -13,7 +13,7 @@ from drkit.errors import UsageError
 from drkit.inference import in_batches
 from drkit.losses import FloatArray, Loss
 from drkit.models.grader import Grader
-from drkit.talk import warn
+from drkit.progress import warn
 from drkit.training.batches import REMEDY, is_lone_value
 from drkit.training.config import TrainingConfig
 from drkit.training.optimisation import build_average, build_optimizer

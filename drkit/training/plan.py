@@ -21,11 +21,11 @@ from drkit.errors import InputError, LeakageError, UsageError, first_few
 from drkit.grades import TARGETS, Split, Target, grade_column
 from drkit.losses import Loss, build_loss
 from drkit.models.backbones import input_format
+from drkit.progress import warn
 from drkit.records.checkpoint import Architecture
 from drkit.records.labels import Labels
 from drkit.records.manifest import read_shared_steps, steps_to_apply
 from drkit.records.runs import NetworkId, list_networks
-from drkit.talk import warn
 from drkit.training.config import CIRCUMSTANTIAL, TrainingConfig
 from drkit.training.staging import check_stages
 from drkit.training.start import Start, find_start

@@ -16,7 +16,7 @@ from lightning_fabric.utilities.rank_zero import rank_zero_only
 from torch.nn.parallel import DistributedDataParallel
 
 from drkit.errors import DrkitError, UsageError
-from drkit.talk import Silence, listening
+from drkit.progress import SilentReporter, reporting_to
 from drkit.training.config import MachineOptions
 
 FabricPrecision = Literal["32-true", "bf16-mixed", "16-mixed"]
@@ -84,7 +84,7 @@ def first_alone_talks() -> Iterator[None]:
     if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
         yield
         return
-    with listening(Silence()):
+    with reporting_to(SilentReporter()):
         try:
             yield
         except DrkitError as error:

@@ -17,8 +17,8 @@ from drkit.data.rendering import InputFormat, dihedral_views, render
 from drkit.inference import in_batches
 from drkit.models.freezing import frozen_tensors, run_frozen_part
 from drkit.models.grader import Grader
+from drkit.progress import track
 from drkit.records.provenance import canonical_json, sha256_bytes
-from drkit.talk import track
 from drkit.training.config import TrainingConfig
 
 Fill = Callable[[np.ndarray], tuple[str, ...]]  # fills an array; what is to be kept beside it

@@ -15,9 +15,9 @@ from drkit.models.weights import (
     read_foreign,
     read_timm_config,
 )
+from drkit.progress import notify
 from drkit.records.checkpoint import CheckpointHeader
 from drkit.records.runs import UNKNOWN_PHOTOGRAPHS, check_vouched, read_run_record
-from drkit.talk import say
 
 DEFAULT_BACKBONE = "tf_efficientnet_lite0"
 
@@ -66,7 +66,7 @@ class Start:
             return
         report = load_foreign(backbones[0], self.foreign)
         for line in report.story():
-            say(str(line))
+            notify(str(line))
         for other in backbones[1:]:
             load_foreign(other, self.foreign.of_second())
 

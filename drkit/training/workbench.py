@@ -20,12 +20,12 @@ from drkit.inference import Outputs, Views, run_units
 from drkit.losses import grade_weights
 from drkit.models.freezing import check_cut, without_frozen_part
 from drkit.models.grader import Grader, build_grader
+from drkit.progress import SilentReporter, notify, reporting_to, warn
 from drkit.records.history import EpochFigures
 from drkit.records.predictions import patient_keys
 from drkit.records.provenance import sha256_bytes
 from drkit.records.runs import NetworkId, Run
 from drkit.resampling import bootstrap
-from drkit.talk import Silence, listening, say, warn
 from drkit.training.batches import check_batches
 from drkit.training.epochs import Course
 from drkit.training.fitting import fit
@@ -62,7 +62,7 @@ class Workbench:
         if seed == self.plan.config.seed:
             return self
         plan = self.plan.of_seed(seed)
-        with listening(Silence()):  # the weights have been told of
+        with reporting_to(SilentReporter()):  # the weights have been told of
             grader = _draw_grader(plan)
         photographs = replace(self.photographs, seed=seed)
         return replace(self, plan=plan, grader=grader.to(self.fabric.device), photographs=photographs)
@@ -220,7 +220,7 @@ class _Keeper:
             return FitState()
         state = load_state(self.path, self.identity)
         learner.restore(state.learner)
-        say(f"going on after epoch {state.epoch} of {learner.config.epochs}")
+        notify(f"going on after epoch {state.epoch} of {learner.config.epochs}")
         return state
 
     def keep(self, state: FitState) -> None:

@@ -58,8 +58,8 @@ def test_progress_elsewhere_is_a_line_now_and_then(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(console, "PLAIN_INTERVAL", 0.0)
-    assert list(console.Speaker(quiet=False).track(range(3), "counting", 3)) == [0, 1, 2]
+    assert list(console.ConsoleReporter(quiet=False).track(range(3), "counting", 3)) == [0, 1, 2]
     told = capsys.readouterr().err
     assert "counting: 1/3" in told
-    assert list(console.Speaker(quiet=True).track(range(3), "counting", 3)) == [0, 1, 2]
+    assert list(console.ConsoleReporter(quiet=True).track(range(3), "counting", 3)) == [0, 1, 2]
     assert capsys.readouterr().err == ""

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from listening import Recorder
+from reporters import Recorder
 
-from drkit import talk
+from drkit import progress
 from drkit.data.copies import (
     check_grades_agree,
     keep_copies_together,
@@ -55,21 +55,21 @@ def test_patients_who_share_a_photograph_are_one(tmp_path: Path) -> None:
     first = _labels(tmp_path / "a", [b"1", b"2", b"3"], ["p", "p", "q"], ["train"] * 3, [0, 1, 1])
     other = _labels(tmp_path / "b", [b"2", b"4", b"3"], ["s", "s", "t"], ["train"] * 3, [1, 1, 1])
     warned = Recorder()
-    with talk.listening(warned):
+    with progress.reporting_to(warned):
         united = keep_copies_together(join_labels({"a": first, "b": other}))
     assert united.rows["patient_id"].tolist() == ["p", "p", "q", "p", "p", "q"]
-    assert warned.warned == []
+    assert warned.warnings == []
 
 
 def test_a_patient_whom_data_sets_part_stays_where_least_is_learned(tmp_path: Path) -> None:
     first = _labels(tmp_path / "a", [b"1", b"2", b"3"], ["p", "p", "q"], ["train"] * 3, [0, 1, 1])
     other = _labels(tmp_path / "b", [b"2", b"4"], ["s", "t"], ["test", "val"], [None, 1])
     warned = Recorder()
-    with talk.listening(warned):
+    with progress.reporting_to(warned):
         united = keep_copies_together(join_labels({"a": first, "b": other})).rows
     assert united["image_id"].tolist() == ["a2", "b0", "b1"]
     assert united["patient_id"].tolist() == ["q", "s", "t"]
-    assert warned.warned[0].startswith("2 photographs of train are left out")
+    assert warned.warnings[0].startswith("2 photographs of train are left out")
 
 
 def test_chains_of_copies_are_one_patient() -> None:
@@ -113,11 +113,11 @@ def test_near_copies_are_of_one_patient_and_their_contradictions_are_counted(
         split=["train", "train", "train", "val", "train"],
         eye_grade=[0, 1, 2, 1, 3],
     )
-    labels, heard = Labels(rows, photographs, "test", ("eye",)), Recorder()
-    with talk.listening(heard):
+    labels, reported = Labels(rows, photographs, "test", ("eye",)), Recorder()
+    with progress.reporting_to(reported):
         united = keep_near_copies_together(labels, "eye", tmp_path / "cache").rows
     assert dict(zip(united["image_id"], united["patient_id"], strict=True)) == {"a": "p", "c": "p", "d": "s", "e": "t"}
-    contradicting, left_out = heard.warned
+    contradicting, left_out = reported.warnings
     assert contradicting.startswith("1 photographs stand more than once with different eye grades")
     assert left_out.startswith("1 photographs of train are left out")
     known = {path.name for path in (tmp_path / "cache").iterdir()}

@@ -12,19 +12,19 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from listening import Recorder
+from reporters import Recorder
 from typer.testing import CliRunner
 
 from drkit.cli.app import app
 from drkit.cli.explain import ALL
 from drkit.errors import InputError, OutputExistsError, UsageError
 from drkit.explaining.picking import Interest
+from drkit.progress import reporting_to
 from drkit.recipes.explain import ExplainConfig, run_explain
 from drkit.recipes.finetune import RunPlace, run_finetune
 from drkit.records.explanations import read_explanations
 from drkit.records.predictions import read_predictions
 from drkit.reporting import Table, as_json
-from drkit.talk import listening
 
 if TYPE_CHECKING:
     from drkit.training.config import TrainingConfig
@@ -115,12 +115,12 @@ def test_one_fold_can_be_asked_and_says_when_it_has_seen_the_photograph(
 ) -> None:
     rows = read_predictions(patient_run).of_split("train").rows
     held_out_by_0 = rows["image_id"][rows["fold"] == 0].iloc[0]
-    heard = Recorder()
-    with listening(heard):
+    reported = Recorder()
+    with reporting_to(reported):
         for fold in (0, 1):
             interest = Interest(ids=(held_out_by_0,))
             run_explain(patient_run, ExplainConfig([eyes], interest=interest, fold=fold, out=tmp_path / str(fold)))
-    assert [sentence for sentence in heard.warned if "fold" in sentence] == [
+    assert [sentence for sentence in reported.warnings if "fold" in sentence] == [
         "fold 1 was trained on 1 of these photographs: leave --fold out to ask those that were not"
     ]
     with pytest.raises(UsageError, match="--fold 7"):

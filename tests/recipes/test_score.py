@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from listening import Recorder
+from reporters import Recorder
 from sklearn.metrics import cohen_kappa_score
 
-from drkit import metrics, talk
+from drkit import metrics, progress
 from drkit.cli.score import score
 from drkit.errors import InputError, LeakageError, UsageError
 from drkit.recipes.score import RunScore, ScoreConfig, run_score
@@ -75,7 +75,7 @@ def _kappa(reference: object, predicted: object) -> float:
 
 
 @pytest.fixture
-def heard() -> Recorder:
+def reported() -> Recorder:
     return Recorder()
 
 
@@ -415,38 +415,40 @@ def test_runs_joined_alike_are_compared_as_asked(tmp_path: Path) -> None:
     assert report.comparisons[0].by == "photograph"
 
 
-def test_what_cannot_be_joined_alike_is_not_compared(tmp_path: Path, heard: Recorder) -> None:
+def test_what_cannot_be_joined_alike_is_not_compared(tmp_path: Path, reported: Recorder) -> None:
     single = _predictions()
     single = replace(single, rows=single.rows.assign(eye=pd.Series([None] * len(single), dtype="string")))
     by_eye = replace(single, meta=replace(single.meta, unit="eye"))
-    with talk.listening(heard):
+    with progress.reporting_to(reported):
         report = run_score([_write(tmp_path, single, "single"), _write(tmp_path, by_eye, "joined")], QUICK)
     assert (len(report.scores), report.comparisons) == (2, ())
-    assert any("joined is not compared with single: " in told and "eye is not known" in told for told in heard.warned)
+    assert any(
+        "joined is not compared with single: " in told and "eye is not known" in told for told in reported.warnings
+    )
 
 
-def test_runs_that_cannot_be_compared_are_scored_and_said(tmp_path: Path, heard: Recorder) -> None:
+def test_runs_that_cannot_be_compared_are_scored_and_said(tmp_path: Path, reported: Recorder) -> None:
     paths = [
         _write(tmp_path, _predictions().of_split("val"), "eyes"),
         _write(tmp_path, _predictions(target="patient").of_split("val"), "patients"),
         _write(tmp_path, _predictions().of_split("test"), "elsewhere"),
     ]
-    with talk.listening(heard):
+    with progress.reporting_to(reported):
         report = run_score(paths, QUICK)
     assert (len(report.scores), report.comparisons) == (3, ())
-    assert any("patients is not compared with eyes: their reference" in warning for warning in heard.warned)
-    assert any("elsewhere is not compared with eyes: they share no" in warning for warning in heard.warned)
+    assert any("patients is not compared with eyes: their reference" in warning for warning in reported.warnings)
+    assert any("elsewhere is not compared with eyes: they share no" in warning for warning in reported.warnings)
 
 
-def test_one_single_grade_is_a_zero_with_a_warning(tmp_path: Path, heard: Recorder) -> None:
+def test_one_single_grade_is_a_zero_with_a_warning(tmp_path: Path, reported: Recorder) -> None:
     predictions = _predictions(noise=0)
     path = _write(tmp_path, predictions.where(predictions.rows["eye_grade"] == 3))
-    with talk.listening(heard):
+    with progress.reporting_to(reported):
         found = _one(path)
     agreement = found.agreement
     assert (agreement.degenerate, agreement.quadratic_weighted_kappa, agreement.plain_kappa) == (True, 0, 0)
-    assert any("kappa is undefined and given as 0" in warning for warning in heard.warned)
-    assert any("too few for an interval" in warning for warning in heard.warned)
+    assert any("kappa is undefined and given as 0" in warning for warning in reported.warnings)
+    assert any("too few for an interval" in warning for warning in reported.warnings)
     assert found.agreement.recalls == (None, None, None, 1, None)
     assert found.agreement.referable_specificity is None
 
@@ -464,15 +466,15 @@ def test_the_command_answers_people_and_programs(tmp_path: Path) -> None:
     assert score([tmp_path / "*.parquet"], split="val", resamples=200, seed=1) == report
 
 
-def test_joined_out_of_fold_rows_warn_of_cut_points_that_saw_them(tmp_path: Path, heard: Recorder) -> None:
+def test_joined_out_of_fold_rows_warn_of_cut_points_that_saw_them(tmp_path: Path, reported: Recorder) -> None:
     predictions = _predictions(decision="cut_points", cut_points=(0.4, 1.6, 2.5, 3.5), folds=5)
     path = _write(tmp_path, replace(predictions, rows=predictions.rows.assign(fold=0)))
-    with talk.listening(heard):
+    with progress.reporting_to(reported):
         _one(path, by="photograph")
-    assert heard.warned == []
-    with talk.listening(heard):
+    assert reported.warnings == []
+    with progress.reporting_to(reported):
         _one(path, by="eye")
-    assert any("cut points that were fitted on them too" in warning for warning in heard.warned)
+    assert any("cut points that were fitted on them too" in warning for warning in reported.warnings)
 
 
 def test_too_few_resamples_are_refused(tmp_path: Path) -> None:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from listening import Recorder
+from reporters import Recorder
 
-from drkit import talk
+from drkit import progress
 from drkit.cli.submit import submit
 from drkit.errors import InputError, OutputExistsError
 from drkit.grades import Target
@@ -79,12 +79,12 @@ def test_submitting_changes_no_prediction(run: Path, tmp_path: Path) -> None:
 def test_a_submission_has_the_samples_columns(run: Path, tmp_path: Path, columns: str) -> None:
     sample = tmp_path / "sample_submission.csv"
     sample.write_text(f"{columns}\n5_l1,0\n4_l1,0\n7_l1,0\n6_l1,0\n")
-    heard = Recorder()
-    with talk.listening(heard):
+    reported = Recorder()
+    with progress.reporting_to(reported):
         report = run_submit(run, SubmitConfig(sample=sample, out=tmp_path / "s.csv"))
     assert (tmp_path / "s.csv").read_text() == f"{columns}\n5_l1,0\n4_l1,4\n7_l1,2\n6_l1,1\n"
     assert ",".join(report.columns) == columns
-    assert heard.said == [f"{report.columns[1]} is the eye's grade: see that the competition asks for that one"]
+    assert reported.notices == [f"{report.columns[1]} is the eye's grade: see that the competition asks for that one"]
     for config in (CheckConfig(), CheckConfig(sample=sample)):
         assert run_check([tmp_path / "s.csv"], config).findings == ()
 
@@ -101,13 +101,13 @@ def test_different_grades_of_one_patient_or_eye_are_told(tmp_path: Path, target:
         probabilities=np.eye(5)[grades], score=grades, meta=replace(META, target=target), name="run",
     )  # fmt: skip
     write_predictions(predictions, tmp_path / "run.parquet")
-    heard = Recorder()
-    with talk.listening(heard):
+    reported = Recorder()
+    with progress.reporting_to(reported):
         report = run_submit(tmp_path / "run", SubmitConfig(out=tmp_path / "s.csv"))
     different = {"patient": ("1", "2"), "eye": ("2 left",)}[target]
     assert report.graded_differently == different
-    assert f"{len(different)} {target}s get different grades on different photographs" in heard.warned[0]
-    assert f"drkit ensemble vote {tmp_path / 'run'} --fuse {target}" in heard.warned[0]
+    assert f"{len(different)} {target}s get different grades on different photographs" in reported.warnings[0]
+    assert f"drkit ensemble vote {tmp_path / 'run'} --fuse {target}" in reported.warnings[0]
 
 
 def test_another_splits_rows_count_only_where_the_sample_asks(run: Path, tmp_path: Path) -> None:
@@ -139,12 +139,12 @@ def test_predictions_without_test_rows_need_a_sample(run: Path, tmp_path: Path) 
 
 
 def test_the_sidecar_tells_the_origin_and_the_talk_the_target(run: Path, tmp_path: Path) -> None:
-    heard = Recorder()
+    reported = Recorder()
     sample = _sample(tmp_path, "4_l1.jpg", "5_l1.jpg", "6_l1.jpg", "7_l1.jpg")
-    with talk.listening(heard):
+    with progress.reporting_to(reported):
         run_submit(run, SubmitConfig(sample=sample, out=tmp_path / "s.csv"))
     sidecar = json.loads((tmp_path / "s.json").read_text())
-    assert any("the eye's grade" in sentence for sentence in heard.said)
+    assert any("the eye's grade" in sentence for sentence in reported.notices)
     assert (sidecar["target"], sidecar["unit"], sidecar["model"]) == ("eye", "image", "resnet18")
     assert sidecar["grade_counts"] == [1, 1, 1, 0, 1]
     assert sidecar["predictions"]["sha256"] == sha256_file(tmp_path / "run.parquet")

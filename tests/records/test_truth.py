@@ -2,9 +2,9 @@ import re
 
 import pandas as pd
 import pytest
-from listening import Recorder
+from reporters import Recorder
 
-from drkit import talk
+from drkit import progress
 from drkit.errors import InputError
 from drkit.records.truth import read_truth
 
@@ -55,11 +55,11 @@ def test_columns_are_the_same_for_every_source(tmp_path):
 
 
 def test_grade_five_is_no_grade_and_said(tmp_path):
-    heard = Recorder()
-    with talk.listening(heard):
+    reported = Recorder()
+    with progress.reporting_to(reported):
         truth = read_truth(write(tmp_path, "ID,TARGET\na,5\nb,1\n"))
     assert truth.grades_for("eye").to_dict() == {"b": 1}
-    assert "1 photographs" in heard.warned[-1]
+    assert "1 photographs" in reported.warnings[-1]
 
 
 def test_a_row_that_is_not_gradable_is_left_out(tmp_path):

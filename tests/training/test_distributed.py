@@ -1,4 +1,4 @@
-"""Several processes train one network, write one run and talk once."""
+"""Several processes train one network, write one run and report once."""
 
 import os
 import shutil

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 from lightning_fabric.plugins.precision import MixedPrecision
-from listening import Recorder
+from reporters import Recorder
 from torch import Tensor
 
-from drkit import talk
+from drkit import progress
 from drkit.data.units import Places, Units, build_units
 from drkit.errors import UsageError
 from drkit.losses import build_loss
@@ -120,17 +120,17 @@ def _full_above(learner: Learner, num_units: int) -> None:
 
 
 def test_without_memory_the_batch_is_halved_once_for_all_and_the_gradient_stays() -> None:
-    task, numbers, heard = _task(), np.arange(NUM), Recorder()
+    task, numbers, reported = _task(), np.arange(NUM), Recorder()
     whole, cramped = _learner(task), _learner(task)
     _full_above(cramped, 2)
     loss, _ = whole.step(numbers, 1)
-    with talk.listening(heard):
+    with progress.reporting_to(reported):
         again, logits = cramped.step(numbers, 1)
-        assert len(heard.warned) == 3  # 16, 8, 4, 2
-        assert "batches of 2 units from here on, with as many a step as before" in heard.warned[-1]
+        assert len(reported.warnings) == 3  # 16, 8, 4, 2
+        assert "batches of 2 units from here on, with as many a step as before" in reported.warnings[-1]
         _assert_same(_gradients(whole), _gradients(cramped))
         cramped.step(numbers, 1)
-        assert len(heard.warned) == 3
+        assert len(reported.warnings) == 3
     assert again == pytest.approx(loss, rel=1e-4)
     assert logits.shape == (NUM, 5)
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from listening import Recorder
+from reporters import Recorder
 
-from drkit import talk
+from drkit import progress
 from drkit.errors import InputError, UsageError
 from drkit.records.labels import Labels, build_rows
 from drkit.records.layouts import read_datasets
@@ -51,11 +51,11 @@ def test_ungradable_photographs_are_not_trained_on(small_config: TrainingConfig)
     first = labels.rows.index[labels.rows["split"] == "train"][0]
     labels.rows.loc[first, "gradable"] = False
 
-    heard = Recorder()
-    with talk.listening(heard):
+    reported = Recorder()
+    with progress.reporting_to(reported):
         plan = plan_training(labels, small_config)
     assert labels.rows.loc[first, "image_id"] not in set(plan.labels.rows["image_id"])
-    assert "1 training photographs have no patient grade" in heard.warned[0]
+    assert "1 training photographs have no patient grade" in reported.warnings[0]
 
 
 def test_without_a_validation_split_patients_are_held_out_and_named(

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from listening import Recorder
+from reporters import Recorder
 
-from drkit import talk
+from drkit import progress
 from drkit.errors import InputError, LeakageError
 from drkit.models.backbones import build_backbone
 from drkit.recipes.finetune import RunPlace, plan_finetune, run_finetune
@@ -97,10 +97,10 @@ def test_the_runs_backbone_is_where_the_training_starts(second_stage: TrainingCo
 def test_what_was_carried_along_stands_in_the_new_run(
     second_stage: TrainingConfig, stage_one: Path, eyes: Path, second_eyes: Path, tmp_path: Path
 ) -> None:
-    heard = Recorder()
-    with talk.listening(heard):
+    reported = Recorder()
+    with progress.reporting_to(reported):
         run = Run(run_finetune(second_stage, RunPlace(tmp_path, "two")).run)
-    assert heard.warned == []
+    assert reported.warnings == []
     _, header = read_checkpoint(run.checkpoint())
     assert (header.architecture.side, header.mean, header.steps[0]) == (48, (0.1, 0.2, 0.3), "circle-crop")
     assert header.provenance["weights"] == sha256_file(stage_one)
@@ -185,10 +185,10 @@ def test_with_leave_they_are_marked_and_not_scored(
     run_stem: Path, small_config: TrainingConfig, swapped: Path, tmp_path: Path
 ) -> None:
     config = replace(small_config, data=[swapped], weights=str(run_stem), epochs=1, allow_seen=True)
-    heard = Recorder()
-    with talk.listening(heard):
+    reported = Recorder()
+    with progress.reporting_to(reported):
         report = run_finetune(config, RunPlace(tmp_path, "a"))
-    assert "32 photographs to be scored are trained on" in heard.warned[0]
+    assert "32 photographs to be scored are trained on" in reported.warnings[0]
     assert report.agreements == {}
     predictions = read_predictions(report.run)
     assert predictions.rows["image_id"][predictions.leaked_rows()].size == 32
@@ -227,11 +227,11 @@ def test_a_parents_choice_on_the_same_photographs_is_said_and_carried_on(
     """`--choose last` does not undo that val picked the epoch of the weights it starts from."""
     chosen_by = {sha256_file(path) for path in read_dataset(eyes).of_split("val").paths()}
     assert set(read_run_record(Run(run_stem))["chosen_by_photographs"]) == chosen_by
-    heard = Recorder()
+    reported = Recorder()
     config = replace(small_config, weights=str(run_stem), epochs=1, choose="last")
-    with talk.listening(heard):
+    with progress.reporting_to(reported):
         report = run_finetune(config, RunPlace(tmp_path, "a"))
-    assert "8 photographs to be scored picked the epoch of the weights" in heard.warned[0]
+    assert "8 photographs to be scored picked the epoch of the weights" in reported.warnings[0]
     assert (report.chosen_on, report.flattered) == ("last", "val")
     assert any("val, which chose the epoch of the weights it started from, " in str(line) for line in report.story())
     assert read_predictions(report.run).meta.chosen_on == "val"

@@ -11,7 +11,7 @@ import torch
 from drkit.errors import InputError
 from drkit.models.weights.packaged import PACKAGED, packaged_weights, pip_name
 from drkit.models.weights.repository import PATIENCE, HubRepository, MissingFileError, answer_in_time
-from drkit.talk import say
+from drkit.progress import notify
 
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # what timm asks its hub for
 
@@ -42,7 +42,7 @@ def fetch_weights(name: str) -> str | None:
     file = check_weights(name)
     if file:
         return str(_repository(timm.get_pretrained_cfg(name)).fetch(file))
-    say(f"fetching weights of {name}")
+    notify(f"fetching weights of {name}")
     return None
 
 

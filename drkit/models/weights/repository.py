@@ -41,7 +41,7 @@ from huggingface_hub.utils import (
 from huggingface_hub.utils import logging as hub_logging
 
 from drkit.errors import InputError, UsageError
-from drkit.talk import say
+from drkit.progress import notify
 
 T = TypeVar("T")
 
@@ -163,7 +163,7 @@ class HubRepository:
         if cached := self.cached(file):
             return cached
         size = self.ask_for(file)
-        say(f"fetching {self.address(file)}" + (f" ({size / 1e6:.1f} MB)" if size else ""))
+        notify(f"fetching {self.address(file)}" + (f" ({size / 1e6:.1f} MB)" if size else ""))
         with _quietly(), self._refusing(file):
             return Path(hf_hub_download(self.name, file, revision=self.revision, etag_timeout=PATIENCE))
 

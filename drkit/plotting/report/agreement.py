@@ -18,9 +18,9 @@ from drkit.plotting.roc import draw_screening
 from drkit.plotting.scores import draw_scores
 from drkit.plotting.screening import Screening, measure_screening
 from drkit.plotting.selection import Drawn, narrow_to_shared, panel_title, shared_title
+from drkit.progress import warn
 from drkit.readings import common_reading, read_seed_cases
 from drkit.reporting import Table
-from drkit.talk import warn
 
 COLUMNS = ("run", "quadratic kappa", "plain kappa", "accuracy", "referable: sens. / spec.", "measured on")
 MOST_DRAWN = 5  # runs whose confusions and scores are drawn; the tables have all

@@ -15,9 +15,9 @@ from drkit.images.files import Photograph, read_photograph
 from drkit.plotting.gallery import show_errors
 from drkit.plotting.report.page import Block, Grid, Paragraph, Picture, Pictures, Section, embed_photograph
 from drkit.plotting.report.sources import Source
+from drkit.progress import warn
 from drkit.records.explanations import ExplainedPhotograph, Explanations, find_explanations, read_explanations
 from drkit.records.labels import Labels
-from drkit.talk import warn
 
 MOST_ERRORS = 8  # photographs
 MOST_EXPLAINED = 12  # photographs of a folder

@@ -10,12 +10,12 @@ from typing import Any
 from drkit.errors import DrkitError, InputError
 from drkit.grades import Split
 from drkit.plotting.selection import Drawn, select
+from drkit.progress import warn
 from drkit.readings import Reading
 from drkit.records.patterns import expand_patterns
 from drkit.records.predictions import Predictions, find_predictions, read_predictions
 from drkit.records.provenance import sha256_file
 from drkit.records.runs import FILE_SUFFIX, Run
-from drkit.talk import warn
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from drkit import talk
+from drkit import progress
 from drkit.grades import Split
 from drkit.records.labels import image_stem
 from drkit.records.layouts.layout import (
@@ -53,7 +53,7 @@ def _choose(tables: Sequence[Table]) -> list[Table]:
         return list(tables)
     there = any((table.path.parent / "resized_train_cropped").is_dir() for table in cropped)
     dropped = whole if there else cropped
-    talk.say(f"{dropped[0].name} lists the same photographs again and is left out")
+    progress.notify(f"{dropped[0].name} lists the same photographs again and is left out")
     return [table for table in tables if table not in dropped]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from drkit import talk
+from drkit import progress
 from drkit.errors import UsageError
 from drkit.grades import TARGETS, Target
 from drkit.records.labels import DATASET, Labels, check_rows
@@ -56,7 +56,7 @@ def join_labels(parts: Mapping[str, Labels]) -> Labels:
     shared = rows["image_id"].duplicated(keep=False)
     if shared.any():
         example = rows[shared].iloc[0]
-        talk.say(
+        progress.notify(
             f"{rows['image_id'][shared].nunique()} image ids stand in several data sets: there the data set's name is"
             f" put in front, as in {example[DATASET]}-{example['image_id']}"
         )

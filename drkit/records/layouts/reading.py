@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from drkit import talk
+from drkit import progress
 from drkit.errors import InputError, first_few
 from drkit.grades import TARGETS, Target, grade_column
 from drkit.records.filenames import check_spelling
@@ -108,5 +108,5 @@ def _withhold(rows: pd.DataFrame, source: str) -> pd.DataFrame:
     rows = withhold_ungradable(rows)
     ungradable = int((~rows["gradable"]).sum())
     if ungradable:
-        talk.warn(f"{source}: {ungradable} photographs cannot be graded: kept, but never trained on")
+        progress.warn(f"{source}: {ungradable} photographs cannot be graded: kept, but never trained on")
     return rows

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from drkit import talk
+from drkit import progress
 from drkit.errors import InputError, first_few
 from drkit.grades import SPLITS
 from drkit.records.layouts.aptos import APTOS
@@ -126,7 +126,7 @@ def _pass_over(root: Path, known: Sequence[Table], unknown: Sequence[Table]) -> 
         described = first_few([f"{table.name}: {_describe(table)}" for table in meant])
         raise InputError(f"{root}: {described}")
     if unknown:
-        talk.say(f"{first_few([table.name for table in unknown])}: no labels in there, left aside")
+        progress.notify(f"{first_few([table.name for table in unknown])}: no labels in there, left aside")
 
 
 def _several(root: Path, tables: Sequence[tuple[Table, str]]) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from drkit import talk
+from drkit import progress
 from drkit.errors import first_few
 from drkit.grades import TARGETS, grade_column
 from drkit.records.layouts.scales import doubt_scale
@@ -50,5 +50,5 @@ def remark_on_scale(rows: pd.DataFrame, columns: Iterable[str] = tuple(map(grade
 def speak(remarks: Iterable[Remark], source: str) -> None:
     """Say each of them, once a command."""
     for remark in remarks:
-        tell = talk.warn_once if remark.kind in WARNINGS else talk.say_once
+        tell = progress.warn_once if remark.kind in WARNINGS else progress.notify_once
         tell(f"{source}: {remark.sentence}")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from huggingface_hub import constants, hf_hub_download
-from listening import Recorder
+from reporters import Recorder
 
-from drkit import talk
+from drkit import progress
 from drkit.errors import InputError, UsageError
 from drkit.models.weights import repository
 from drkit.models.weights.repository import HubRepository, LocalRepository, MissingFileError, parse_address
@@ -71,11 +71,11 @@ def test_half_an_address_is_refused(text: str, told: str) -> None:
 
 def test_files_are_listed_and_fetched_once(eyes: Hub) -> None:
     assert EYES.files() == ("config.json", "folder/a b.pth", "model.safetensors")
-    heard = Recorder()
-    with talk.listening(heard):
+    reported = Recorder()
+    with progress.reporting_to(reported):
         paths = {file: EYES.fetch(file) for file in FILES}
     assert {file: path.read_bytes() for file, path in paths.items()} == FILES
-    assert "fetching hf-hub:some/eyes:folder/a b.pth (0.0 MB)" in heard.said
+    assert "fetching hf-hub:some/eyes:folder/a b.pth (0.0 MB)" in reported.notices
     asked = len(eyes.asked)
     assert [EYES.fetch(file) for file in FILES] == list(paths.values())
     assert len(eyes.asked) == asked

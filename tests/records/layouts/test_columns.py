@@ -1,9 +1,9 @@
 """Which column is what, and what is said of it."""
 
 import pytest
-from listening import Recorder
+from reporters import Recorder
 
-from drkit import talk
+from drkit import progress
 from drkit.errors import InputError
 from drkit.records.layouts import read_dataset
 from drkit.records.layouts.columns import find_roles
@@ -23,10 +23,10 @@ def own(tmp_path):
 
 
 def read(folder):
-    heard = Recorder()
-    with talk.listening(heard):
+    reported = Recorder()
+    with progress.reporting_to(reported):
         labels = read_dataset(folder)
-    return labels, heard
+    return labels, reported
 
 
 @pytest.mark.parametrize(
@@ -36,11 +36,11 @@ def read(folder):
 @pytest.mark.parametrize("split", ["split", "set", "partition", "Fold", "phase"])
 def test_common_names_are_read_and_named(own, patient, eye, split):
     folder = own(f"image,grade,{patient},{eye},{split}", "p1,0,a,OD,train", "p2,1,a,L,Train", "p3,2,b,right,testing")
-    labels, heard = read(folder)
+    labels, reported = read(folder)
     assert labels.rows["patient_id"].tolist() == ["a", "a", "b"]
     assert labels.rows["eye"].tolist() == ["right", "left", "right"]
     assert labels.rows["split"].tolist() == ["train", "train", "test"]
-    (sentence,) = heard.said
+    (sentence,) = reported.notices
     assert (
         f"read image_id from image, eye_grade from grade{', patient_id from ' * (patient != 'patient_id')}" in sentence
     )
@@ -49,24 +49,24 @@ def test_common_names_are_read_and_named(own, patient, eye, split):
 def test_columns_that_are_not_read_are_named_once(own):
     header = "image,grade,patient_id,age,sex,fold,side," + ",".join(f"x{n}" for n in range(9))
     folder = own(header, *(f"p{n},{n % 5},{n},50,f,{n % 3},nasal" + ",1" * 9 for n in range(1, 6)))
-    _, heard = read(folder)
-    unread = [sentence for sentence in heard.said if "not read" in sentence]
+    _, reported = read(folder)
+    unread = [sentence for sentence in reported.notices if "not read" in sentence]
     assert unread == [f"{folder}: columns that are not read: age, sex, fold, side, x0, x1, x2, x3 and 5 more"]
     (remark,) = (remark for remark in survey_dataset(folder).remarks if remark.kind == "columns-unread")
     assert remark.sentence in unread[0]
 
 
 def test_a_sentence_is_said_once_a_command(own):
-    folder, heard = own("image,grade,age", "p1,0,1"), Recorder()
-    with talk.listening(heard):
+    folder, reported = own("image,grade,age", "p1,0,1"), Recorder()
+    with progress.reporting_to(reported):
         read_dataset(folder)
         read_dataset(folder)
-    assert len(heard.said) == len(set(heard.said)) > 0
+    assert len(reported.notices) == len(set(reported.notices)) > 0
 
 
 def test_the_columns_of_drkit_itself_are_no_guess(own):
-    _, heard = read(own("image_id,eye_grade,patient_id,eye,split", "p1,0,a,left,train"))
-    assert heard.said == []
+    _, reported = read(own("image_id,eye_grade,patient_id,eye,split", "p1,0,a,left,train"))
+    assert reported.notices == []
 
 
 @pytest.mark.parametrize(
@@ -86,15 +86,15 @@ def test_file_names_go_before_a_column_that_may_be_a_persons(own, header, line):
 
 
 def test_fastais_column_of_held_out_rows(own):
-    labels, heard = read(own("image,grade,is_valid", "p1,0,False", "p2,1,True", "p3,2,False"))
+    labels, reported = read(own("image,grade,is_valid", "p1,0,False", "p2,1,True", "p3,2,False"))
     assert labels.rows["split"].tolist() == ["train", "val", "train"]
-    assert "split from is_valid" in heard.said[0]
+    assert "split from is_valid" in reported.notices[0]
 
 
 def test_a_column_that_is_true_of_most_rows_holds_out_nobody(own):
-    labels, heard = read(own("image,grade,is_valid", "p1,0,1", "p2,1,1", "p3,2,1"))
+    labels, reported = read(own("image,grade,is_valid", "p1,0,1", "p2,1,1", "p3,2,1"))
     assert set(labels.rows["split"]) == {"train"}
-    assert any("not read: is_valid" in sentence for sentence in heard.said)
+    assert any("not read: is_valid" in sentence for sentence in reported.notices)
 
 
 @pytest.mark.parametrize(
@@ -163,8 +163,8 @@ def test_grades_that_look_like_another_scales_are_warned_of(tmp_path, grades, to
     (tmp_path / "m.csv").write_text("\n".join(["image,grade", *lines]))
     for number in range(len(grades)):
         (tmp_path / f"{number}.jpg").touch()
-    _, heard = read(tmp_path)
-    doubts = [sentence for sentence in heard.warned if "eye_grade holds" in sentence]
+    _, reported = read(tmp_path)
+    doubts = [sentence for sentence in reported.warnings if "eye_grade holds" in sentence]
     assert len(doubts) == (told is not None)
     assert told is None or told in doubts[0]
 
@@ -182,10 +182,10 @@ def test_people_are_told_by_columns_in_every_layout(own, header, names, layout):
     folder = own(header, *(f"{name},{cells}" for name, cells in zip(names, said, strict=True)))
     for name in names:
         (folder / f"{name}.jpg").touch()
-    labels, heard = read(folder)
+    labels, reported = read(folder)
     assert labels.layout == layout
     assert labels.rows["patient_id"].tolist() == ["a", "a", "b"]
     assert labels.rows["eye"].tolist() == ["left", "right", "left"]
     assert labels.rows["split"].tolist() == ["train", "train", "test"]
-    assert any("patient_id from" in sentence for sentence in heard.said)
-    assert not any("not read" in sentence for sentence in heard.said)
+    assert any("patient_id from" in sentence for sentence in reported.notices)
+    assert not any("not read" in sentence for sentence in reported.notices)

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from listening import Recorder
+from reporters import Recorder
 
-from drkit import talk
+from drkit import progress
 from drkit.errors import InputError, UsageError
 from drkit.records.layouts import read_dataset, read_datasets
 from drkit.records.layouts.joining import name_folders
@@ -52,13 +52,13 @@ def test_a_single_data_set_is_read_as_before(aptos: Path) -> None:
 def test_ids_and_patients_of_two_data_sets_stay_apart_and_others_as_they_are(
     aptos: Path, eyepacs: Path, own: Path
 ) -> None:
-    heard = Recorder()
-    with talk.listening(heard):
+    reported = Recorder()
+    with progress.reporting_to(reported):
         labels = read_datasets([aptos, eyepacs, own])
     assert labels.rows["image_id"].tolist() == ["APTOS-10_left", "b", "DR-10_left", "10_right", "11_left", "z"]
     assert labels.rows["dataset"].tolist() == ["APTOS"] * 2 + ["DR"] * 3 + ["own"]
     assert labels.rows["patient_id"].fillna("?").tolist() == ["APTOS-10", "?", "DR-10", "DR-10", "11", "own-10"]
-    (sentence,) = (sentence for sentence in heard.said if "stand in several data sets" in sentence)
+    (sentence,) = (sentence for sentence in reported.notices if "stand in several data sets" in sentence)
     assert sentence.startswith("1 image ids")
     assert "APTOS-10_left" in sentence
     assert labels.roots == (aptos, eyepacs, own)

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from listening import Recorder
+from reporters import Recorder
 
-from drkit import talk
+from drkit import progress
 from drkit.records.layouts import read_dataset
 from drkit.records.truth import read_truth
 
@@ -14,14 +14,14 @@ def read(folder: Path, *paths: str):
     for path in paths:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).touch()
-    heard = Recorder()
-    with talk.listening(heard):
+    reported = Recorder()
+    with progress.reporting_to(reported):
         labels = read_dataset(folder)
     grades = labels.rows["eye_grade"].astype(object).where(labels.rows["eye_grade"].notna(), None)
     return (
         labels,
         dict(zip(labels.rows["image_id"], zip(labels.rows["split"], grades, strict=True), strict=True)),
-        heard,
+        reported,
     )
 
 
@@ -37,11 +37,11 @@ def read(folder: Path, *paths: str):
 )
 @pytest.mark.parametrize("above", ["", "train/", "images/", "images/images/train/"])
 def test_folders_of_classes_tell_grades(tmp_path, names, above):
-    labels, found, heard = read(tmp_path, *(f"{above}{name}/p{grade}.jpg" for grade, name in enumerate(names)))
+    labels, found, reported = read(tmp_path, *(f"{above}{name}/p{grade}.jpg" for grade, name in enumerate(names)))
     assert labels.layout == "class-folders"
     assert labels.targets == ("eye",)
     assert found == {f"p{grade}": ("train", grade) for grade in range(5)}
-    assert any("grades are told by folders" in sentence for sentence in heard.said)
+    assert any("grades are told by folders" in sentence for sentence in reported.notices)
 
 
 def test_splits_above_classes_and_a_flat_test(tmp_path):
@@ -51,9 +51,9 @@ def test_splits_above_classes_and_a_flat_test(tmp_path):
 
 
 def test_a_class_of_ungradable_photographs(tmp_path):
-    labels, _, heard = read(tmp_path, "0/a.png", "3/b.png", "5/c.png")
+    labels, _, reported = read(tmp_path, "0/a.png", "3/b.png", "5/c.png")
     assert labels.rows["gradable"].tolist() == [True, True, False]
-    assert "1 photographs cannot be graded" in heard.warned[0]
+    assert "1 photographs cannot be graded" in reported.warnings[0]
 
 
 def test_truth_may_be_told_by_folders(tmp_path):
@@ -62,11 +62,11 @@ def test_truth_may_be_told_by_folders(tmp_path):
 
 
 def test_folders_of_patients_are_no_classes(tmp_path):
-    labels, found, heard = read(tmp_path, "1/1_l1.jpg", "1/1_r1.jpg", "2/2_l1.jpg")
+    labels, found, reported = read(tmp_path, "1/1_l1.jpg", "1/1_r1.jpg", "2/2_l1.jpg")
     assert labels.layout == "folder"
     assert set(found.values()) == {("test", None)}
     assert labels.rows["patient_id"].tolist() == ["1", "1", "2"]
-    assert "have no 0 among them" in heard.warned[0]
+    assert "have no 0 among them" in reported.warnings[0]
 
 
 @pytest.mark.parametrize(
@@ -79,13 +79,13 @@ def test_folders_of_patients_are_no_classes(tmp_path):
     ],
 )
 def test_classes_of_another_scale_are_warned_of_and_not_taken(tmp_path, names):
-    labels, _, heard = read(tmp_path, *(f"train/{name}/p{number}.jpg" for number, name in enumerate(names)))
+    labels, _, reported = read(tmp_path, *(f"train/{name}/p{number}.jpg" for number, name in enumerate(names)))
     assert labels.layout == "folder"
     assert labels.targets == ()
-    assert "no grade is taken from them" in heard.warned[0]
+    assert "no grade is taken from them" in reported.warnings[0]
 
 
 def test_other_folders_say_nothing(tmp_path):
-    labels, _, heard = read(tmp_path, "camera A/a.jpg", "camera B/b.jpg")
+    labels, _, reported = read(tmp_path, "camera A/a.jpg", "camera B/b.jpg")
     assert labels.layout == "folder"
-    assert heard.warned == heard.said == []
+    assert reported.warnings == reported.notices == []

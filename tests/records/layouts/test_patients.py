@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from listening import Recorder
+from reporters import Recorder
 
-from drkit import talk
+from drkit import progress
 from drkit.errors import InputError
 from drkit.records.layouts import read_dataset
 from drkit.records.layouts.names import PhotographName, parse_name, parse_names
@@ -49,13 +49,13 @@ def test_a_photograph_called_by_its_eye_belongs_to_its_folder():
 def test_ids_that_tell_the_patient_tell_it_in_every_table(tmp_path, header):
     names = ["347_l1", "347_r1", "10_left"]
     write(tmp_path, header, *(f"{name},1" for name in names), photographs=[f"{name}.jpg" for name in names])
-    heard = Recorder()
-    with talk.listening(heard):
+    reported = Recorder()
+    with progress.reporting_to(reported):
         rows = read_dataset(tmp_path).rows
     assert rows["patient_id"].tolist() == ["347", "347", "10"]
     assert rows["eye"].tolist() == ["left", "right", "left"]
     is_the_layouts_rule = header == "image,level"
-    assert any("347_l1 is of patient 347" in sentence for sentence in heard.said) != is_the_layouts_rule
+    assert any("347_l1 is of patient 347" in sentence for sentence in reported.notices) != is_the_layouts_rule
 
 
 def test_a_stated_patient_goes_before_a_named_one(tmp_path):
@@ -90,11 +90,11 @@ def test_the_key_of_a_key_is_itself(name):
 def test_a_person_is_one_across_tables(tmp_path):
     write(tmp_path, "image,grade,patient", "a,0,7", "b,0,8", name="train.csv", photographs=["a.jpg", "b.jpg"])
     write(tmp_path, "image,grade,patient", "c,0,007", "d,0,9", name="val.csv", photographs=["c.jpg", "d.jpg"])
-    heard = Recorder()
-    with talk.listening(heard):
+    reported = Recorder()
+    with progress.reporting_to(reported):
         labels = read_dataset(tmp_path)
     assert labels.rows["patient_id"].tolist() == ["7", "8", "7", "9"]
-    assert any("each counts as one: 7 = 007" in sentence for sentence in heard.said)
+    assert any("each counts as one: 7 = 007" in sentence for sentence in reported.notices)
 
 
 @pytest.mark.parametrize(

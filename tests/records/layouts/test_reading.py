@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from listening import Recorder
+from reporters import Recorder
 
-from drkit import talk
+from drkit import progress
 from drkit.errors import InputError
 from drkit.records.layouts import LAYOUTS, read_dataset, read_table
 from drkit.records.layouts.tables import open_table
@@ -345,13 +345,14 @@ def test_messidor_2(tmp_path):
 def test_kaggles_messidor_2_tells_no_patient_and_says_so(tmp_path):
     header = "id_code,diagnosis,adjudicated_dme,adjudicated_gradable"
     files = {"messidor_data.csv": [header, "a.png,2,0,1", "b.png,4,0,0"], "messidor-2/preprocess/A.jpg": None}
-    heard = Recorder()
-    with talk.listening(heard):
+    reported = Recorder()
+    with progress.reporting_to(reported):
         labels = read_dataset(tree(tmp_path, {**files, "messidor-2/preprocess/b.PNG": None}))
     assert column(labels, "eye_grade") == {"a": 2, "b": None}
     assert labels.rows["patient_id"].isna().all()
     assert (
-        "Messidor-2's pairs file beside the table (messidor-2.csv, columns left and right) would tell" in heard.said[-1]
+        "Messidor-2's pairs file beside the table (messidor-2.csv, columns left and right) would tell"
+        in reported.notices[-1]
     )
 
 
@@ -368,13 +369,13 @@ def test_idrid(tmp_path):
 
 
 def test_brset_takes_the_icdr_grade_and_leaves_the_scottish_one(tmp_path):
-    heard = Recorder()
-    with talk.listening(heard):
+    reported = Recorder()
+    with progress.reporting_to(reported):
         labels = read_dataset(brset(tmp_path))
     assert column(labels, "eye_grade") == {"img00001": 2, "img00002": 0}
     assert column(labels, "eye") == {"img00001": "right", "img00002": "left"}
     assert labels.num_patients == 1
-    assert "not read: camera, patient_age, DR_SDRG, focus" in heard.said[0]
+    assert "not read: camera, patient_age, DR_SDRG, focus" in reported.notices[0]
 
 
 def test_mbrset(tmp_path):
@@ -463,10 +464,10 @@ def test_bare_folder(tmp_path):
 
 
 def test_grade_five_is_counted_and_withheld(tmp_path):
-    heard = Recorder()
-    with talk.listening(heard):
+    reported = Recorder()
+    with progress.reporting_to(reported):
         labels = read_dataset(tree(tmp_path, {"m.csv": ["image,grade", "a,5", "b,0"], "a.jpg": None, "b.jpg": None}))
-    assert "1 photographs cannot be graded" in heard.warned[0]
+    assert "1 photographs cannot be graded" in reported.warnings[0]
     assert column(labels, "eye_grade") == {"a": None, "b": 0}
     assert labels.graded("eye").rows["image_id"].tolist() == ["b"]
 
@@ -603,11 +604,11 @@ def test_a_missing_folder_is_named(tmp_path):
 
 
 def test_foreign_tables_are_left_aside_and_named(tmp_path):
-    heard = Recorder()
+    reported = Recorder()
     tree(course(tmp_path), {"notes.csv": ["alpha,beta", "1,2"]})
-    with talk.listening(heard):
+    with progress.reporting_to(reported):
         assert read_dataset(tmp_path).layout == "deepdrid-course"
-    assert "notes.csv" in heard.said[0]
+    assert "notes.csv" in reported.notices[0]
 
 
 def test_a_relative_folder_gives_absolute_paths(tmp_path, monkeypatch):
