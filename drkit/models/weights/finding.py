@@ -12,12 +12,13 @@ from drkit.errors import InputError, first_few
 from drkit.models.networks import timm_name
 from drkit.models.weights.reading import SUFFIXES
 from drkit.models.weights.repository import MissingFileError, Repository
+from drkit.models.weights.sharded import is_index, is_shard, read_index
 from drkit.records.runs import Run, find_run, networks_in, read_run_record
 
 File = TypeVar("File", bound=PurePath)
 
 EXPECTED = f"a file ({', '.join(SUFFIXES)}), a folder of them, hf-hub:OWNER/NAME, or a run"
-TIMM_FILES = ("model.safetensors", "pytorch_model.bin")  # what timm asks a repository for
+BARE_NAMES = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json")  # a repository's own weights
 OF_A_TRAINER = ("training_args", "optimizer", "scheduler", "scaler", "rng_state")  # beside weights, and none
 
 
@@ -82,12 +83,24 @@ def find_in_repository(repository: Repository, file: str, architecture: str) -> 
         InputError: no such file, no weights, or several that fit.
     """
     if not file:
-        at_hand = next((name for name in TIMM_FILES if repository.cached(name)), None)
+        at_hand = next((name for name in BARE_NAMES if repository.cached(name)), None)
         return at_hand or _pick_in_repository(repository, architecture)
     if not repository.cached(file) and file not in (files := repository.files()):
         weights = [name for name in files if _is_named_as_weights(PurePosixPath(name))]
         raise MissingFileError(f"{repository} has no file '{file}': there is {first_few(weights or files, 8)}")
     return file
+
+
+def fetch_from_repository(repository: Repository, file: str) -> Path:
+    """Where a file of weights lies on this machine, fetched if need be; of an index, with its shards beside it.
+
+    Raises:
+        InputError: the repository lacks one of them, or cannot be reached.
+    """
+    path = repository.fetch(file)
+    for shard in read_index(path) if is_index(path) else ():
+        repository.fetch(PurePosixPath(file).with_name(shard).as_posix())
+    return path
 
 
 def _pick_in_repository(repository: Repository, architecture: str) -> str:
@@ -96,7 +109,7 @@ def _pick_in_repository(repository: Repository, architecture: str) -> str:
     if not weights:
         there = first_few(files, 8)
         raise InputError(f"{repository} holds no weights, {', '.join(SUFFIXES)} are expected: there is {there}")
-    timms = next((name for name in TIMM_FILES if PurePosixPath(name) in weights), None)
+    timms = next((name for name in BARE_NAMES if PurePosixPath(name) in weights), None)
     if timms or len(weights) == 1:
         return timms or weights[0].as_posix()
     advice = f"name one as {repository.address('FILE')}"
@@ -109,6 +122,8 @@ def _pick_in_folder(folder: Path, architecture: str) -> Path:
     if not files:
         raise InputError(f"{folder} holds no weights: {', '.join(SUFFIXES)} are expected in it or in a folder of it")
     names = [file.relative_to(folder) for file in files]
+    if len(names) == 1 and names[0].name in BARE_NAMES:
+        return files[0]
     return folder / _pick(names, str(folder), architecture, "name one of them")
 
 
@@ -133,7 +148,7 @@ def _is_weights(file: Path) -> bool:
 def _is_named_as_weights(file: PurePath) -> bool:
     hidden = file.name.startswith(".")  # a Mac's archives hold a second, hidden resnet18.pth that is none
     is_state = file.name.endswith(".resume.pt")
-    return file.name.lower().endswith(SUFFIXES) and not hidden and not is_state
+    return file.name.lower().endswith(SUFFIXES) and not (hidden or is_state or is_shard(file))
 
 
 def _longest_name(file: PurePath, known: list[str]) -> str:

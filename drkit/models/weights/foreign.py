@@ -12,10 +12,11 @@ from torch import Tensor
 
 from drkit.catalogue import SHORT_BACKBONES
 from drkit.models.networks import architecture_of
-from drkit.models.weights.finding import find_in_repository, find_weights, run_of
+from drkit.models.weights.finding import fetch_from_repository, find_in_repository, find_weights, run_of
 from drkit.models.weights.names import dialects, head_norm_name, timm_shapes
 from drkit.models.weights.reading import read_tensors
 from drkit.models.weights.repository import parse_address
+from drkit.models.weights.sharded import sha256_weights
 from drkit.records.checkpoint import CheckpointHeader, read_checkpoint
 from drkit.records.provenance import METADATA_KEY, sha256_file
 from drkit.records.runs import Run
@@ -36,7 +37,7 @@ class ForeignWeights:
     Args:
         backbone: timm's architecture that was looked for; of drkit's own checkpoint, the one it holds.
         path: The file that was read.
-        sha256: Its hash.
+        sha256: Its hash; of an index, of all its shards.
         tensors: By name, without the prefix; on the CPU.
         place: What stood before the names: wrapper and prefix, as in `state_dict: module.backbone.`; often empty.
         second: The tensors of a second network of the same make, as the course's dual template has; else empty.
@@ -91,7 +92,7 @@ def read_foreign(place: str | Path, backbone: str) -> ForeignWeights:
         return _read(find_weights(Path(place), architecture), architecture)
     repository, file = named
     chosen = find_in_repository(repository, file, architecture)
-    return replace(_read(repository.fetch(chosen), architecture), address=repository.address(chosen))
+    return replace(_read(fetch_from_repository(repository, chosen), architecture), address=repository.address(chosen))
 
 
 def _read(found: Path, architecture: str) -> ForeignWeights:
@@ -102,7 +103,7 @@ def _read(found: Path, architecture: str) -> ForeignWeights:
     most = max(sighting.num_names for sighting in sightings.values())
     whole = [where for where, sighting in sightings.items() if sighting.num_names >= EQUAL * most]
     spots = [(where, prefix) for where in whole for prefix in sightings[where].prefixes]
-    foreign = ForeignWeights(architecture, found, sha256_file(found), {})
+    foreign = ForeignWeights(architecture, found, sha256_weights(found), {})
     if not spots:
         where = max(groups, key=lambda where: sum(tensor.numel() for tensor in groups[where].values()))
         return _cut_out(groups[where], where, (_common_prefix(list(groups[where])),), foreign)

@@ -11,10 +11,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from drkit.errors import InputError
+from drkit.errors import InputError, first_few
+from drkit.models.weights.sharded import INDEX_SUFFIX, is_index, is_shard, read_index
 from drkit.records.filenames import check_spelling
 
-SUFFIXES = (".pth", ".pt", ".ckpt", ".bin", ".safetensors", ".pth.tar", ".pkl")  # where none is named
+SUFFIXES = (".pth", ".pt", ".ckpt", ".bin", ".safetensors", INDEX_SUFFIX, ".pth.tar", ".pkl")  # where none is named
 EXPECTED = "what torch.save(model.state_dict(), ...) or safetensors write was expected"
 CONTAINERS = (Mapping, list, tuple)
 NETWORK_MODULES = ("torch.nn.", "torchvision.", "timm.", "__main__.", "efficientnet_pytorch.", "pretrainedmodels.")
@@ -65,7 +66,7 @@ def read_tensors(path: Path) -> dict[str, dict[str, Tensor]]:
     """Every group of named tensors in a file, on the CPU.
 
     Args:
-        path: A pickle of torch's or a safetensors file.
+        path: A pickle of torch's, a safetensors file, or the index of several.
 
     Returns:
         Where in the file (`""`, `"state_dict"`, `"checkpoint.model_ema"`) to the tensors there, by name. An optimizer's
@@ -75,6 +76,10 @@ def read_tensors(path: Path) -> dict[str, dict[str, Tensor]]:
         InputError: missing, damaged, no tensors in it, or code in it, which is not executed.
     """
     check_spelling([path])
+    if is_index(path):
+        return {"": _read_shards(path)}
+    if is_shard(path):
+        raise InputError(f"{path} is one of several shards: name their index, as model{INDEX_SUFFIX}")
     content = _read_safetensors(path) if _is_safetensors(path) else _read_pickle(path)
     groups = dict(_collect(content, ()))
     if not groups:
@@ -102,6 +107,19 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path} is no safetensors file, or not a whole one ({error}){_suspicion(path)}") from None
+
+
+def _read_shards(index: Path) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
+    for shard, names in read_index(index).items():
+        path = index.parent / shard
+        if not path.is_file():
+            raise InputError(f"{path} is missing, which {index.name} names: download all shards into one folder")
+        held = _read_safetensors(path)
+        if absent := [name for name in names if name not in held]:
+            raise InputError(f"{path} lacks tensors that {index.name} looks for in it ({first_few(absent, 3)})")
+        tensors |= {name: held[name] for name in names}
+    return tensors
 
 
 def _read_pickle(path: Path) -> Any:
