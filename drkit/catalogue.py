@@ -66,6 +66,18 @@ LOSSES: Catalogue = {
     ),
 }
 
+TRAINING_DECISIONS: Catalogue = {
+    "own": Entry("the loss's own way", "drkit.decisions:decide"),
+    "rounding": Entry(
+        "round the expected grade, which minimises the expected quadratic cost", "drkit.decisions:decide"
+    ),
+    "cut-points": Entry(
+        "thresholds fitted out of fold",
+        "drkit.cut_points:fit_steady_cut_points",
+        parameters={"shrink": Parameter(0, 0, 1, "how far they are moved towards rounding")},
+    ),
+}
+
 METHODS: Catalogue = {
     "vote": Entry("every member counts the same", "drkit.ensembling.vote:Vote"),
     "weight": Entry("weights that sum to one", "drkit.ensembling.weight:Weight"),

@@ -75,6 +75,14 @@ def fit_steady_cut_points(score: ArrayLike, reference: ArrayLike, patients: NDAr
     return first, second, third, fourth
 
 
+def shrink_to_rounding(cut_points: CutPoints, weight: float) -> CutPoints:
+    """Cut points drawn towards rounding by a weight in [0, 1]: 0 leaves them, 1 gives rounding."""
+    first, second, third, fourth = (
+        (1 - weight) * fitted + weight * plain for fitted, plain in zip(cut_points, ROUNDING, strict=True)
+    )
+    return first, second, third, fourth
+
+
 def fit_without_each(fold: ArrayLike, fit: Callable[[NDArray[np.bool_]], CutPoints]) -> dict[int, CutPoints]:
     """For each fold the cut points that were fitted on the other folds' rows, by the fold's number.
 

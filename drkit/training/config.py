@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from typer import Option
 
-from drkit.catalogue import ATTENTIONS, LOSSES, POLICIES
-from drkit.choices import list_choices, parse_choices
+from drkit.catalogue import ATTENTIONS, LOSSES, POLICIES, TRAINING_DECISIONS
+from drkit.choices import Choice, list_choices, parse_choice, parse_choices
 from drkit.errors import UsageError
 from drkit.grades import Split, Target
 
@@ -16,7 +16,6 @@ Fusion = Literal["mean-max", "attention", "concat"]
 Optimizer = Literal["adamw", "sgd"]
 Choose = Literal["val", "inner", "last"]
 FoldsOver = Literal["train", "train+val"]
-Decision = Literal["own", "cut-points"]
 Oversample = Literal["none", "patient"]
 Balance = Literal["none", "dataset"]
 Norms = Literal["batch", "kept"]
@@ -125,6 +124,10 @@ class ModelOptions:
         bool,
         _panel("Model", "Accept weights that were trained on photographs of val or test.", "--allow-seen"),
     ] = False
+    keep_head: Annotated[
+        bool,
+        _panel("Model", "Also start from the head of the run that --weights names.", "--keep-head"),
+    ] = False
     size: Annotated[
         int | None,
         _panel(
@@ -162,9 +165,7 @@ class LearningOptions:
     """How it is learned."""
 
     loss: Annotated[str, _panel("Learning", list_choices(LOSSES))] = "regression"
-    decision: Annotated[
-        Decision, _panel("Learning", "How a grade is decided: the loss's own way, or by cut points fitted out of fold.")
-    ] = "own"
+    decision: Annotated[str, _panel("Learning", f"How a grade is decided. {list_choices(TRAINING_DECISIONS)}.")] = "own"
     augment: Annotated[str, _panel("Learning", list_choices(POLICIES) + "; or a TOML file")] = "medium"
     mixup: Annotated[float, _panel("Learning", "Alpha of the beta that mixes two units; 0: none.", min=0.0)] = 0.0
     epochs: Annotated[int, _panel("Learning", min=1)] = 12
@@ -288,6 +289,11 @@ class TrainingConfig(MachineOptions, LearningOptions, ModelOptions, DataOptions)
         return None if self.freeze == "backbone" else 0 if self.freeze == "none" else int(self.freeze)
 
     @property
+    def decides(self) -> Choice:
+        """What decides a grade."""
+        return parse_choice(TRAINING_DECISIONS, "decision", self.decision)
+
+    @property
     def attention(self) -> str:
         """Blocks between backbone and pool; none here."""
         return ""
@@ -313,7 +319,7 @@ class TrainingConfig(MachineOptions, LearningOptions, ModelOptions, DataOptions)
                 " eyes' grades are learned beside it), or --unit eye",
             ),
             (
-                self.folds is None and (self.folds_over != "train" or self.decision == "cut-points"),
+                self.folds is None and (self.folds_over != "train" or self.decides.name == "cut-points"),
                 "--folds-over and --decision cut-points need rows that were held out of fold: add --folds 5",
             ),
             (

@@ -67,9 +67,10 @@ class PlanReport:
     def story(self) -> Iterator[str | Table]:
         """The plan, for people."""
         told = self.options
+        network = f"{told['backbone']} and its head" if told["keep_head"] else told["backbone"]
         yield (
-            f"{told['backbone']} from {self.start} weights, {told['size']} px, frozen: {told['freeze']}; sees a unit of"
-            f" kind {told['unit']} at a time and learns the {told['target']}'s grade with {told['loss']}, augmentation"
+            f"{network} from {self.start} weights, {told['size']} px, frozen: {told['freeze']}; sees a unit of kind"
+            f" {told['unit']} at a time and learns the {told['target']}'s grade with {told['loss']}, augmentation"
             f" {self._tell_augmentation()}"
         )
         yield (

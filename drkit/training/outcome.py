@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from drkit.cut_points import CutPoints, fit_steady_cut_points, fit_without_each
+from drkit.cut_points import CutPoints, fit_steady_cut_points, fit_without_each, shrink_to_rounding
 from drkit.decisions import decide, decide_by_fold
 from drkit.inference import Answers, Outputs
 from drkit.records.checkpoint import CheckpointHeader, write_checkpoint
@@ -136,14 +136,17 @@ def _grade(
     plan: TrainingPlan, units: np.ndarray, answers: Answers, fold: np.ndarray
 ) -> tuple[np.ndarray, tuple[float, ...] | None, tuple[tuple[float, ...], ...]]:
     """The units' grades, and where cut points decide those of all folds and those for each."""
-    if plan.config.decision == "own":
-        return decide(plan.build_loss().decision, answers.probabilities, answers.score), None, ()
+    if plan.decision != "cut_points":
+        return decide(plan.decision, answers.probabilities, answers.score), None, ()
     folded = fold != NO_FOLD
     score, reference = answers.score[folded], plan.grades[units[folded]]
     patients = patient_keys(plan.labels.rows)[plan.units.first_rows[units[folded]]]
 
+    shrink = dict(plan.config.decides.parameters)["shrink"]
+
     def fit(rows: np.ndarray) -> CutPoints:
-        return fit_steady_cut_points(score[rows], reference[rows], patients[rows], plan.config.seed)
+        fitted = fit_steady_cut_points(score[rows], reference[rows], patients[rows], plan.config.seed)
+        return shrink_to_rounding(fitted, shrink)
 
     cut_points, others = fit(np.ones(len(score), bool)), fit_without_each(fold[folded], fit)
     return decide_by_fold(answers.score, fold, cut_points, others), cut_points, tuple(others.values())
@@ -199,7 +202,7 @@ def _meta(bench: Workbench, run: Run, verdict: Verdict) -> PredictionsMeta:
     return PredictionsMeta(
         target=plan.target,
         unit=plan.config.unit,
-        decision="cut_points" if verdict.cut_points else plan.build_loss().decision,
+        decision=plan.decision,
         cut_points=verdict.cut_points,
         fold_cut_points=verdict.fold_cut_points,
         trained_on=tuple(plan.config.folds_over.split("+")),
@@ -230,7 +233,7 @@ def _header(bench: Workbench, part: Fitted, sigma: float, cut_points: tuple[floa
         mean=plan.wanted.mean,
         std=plan.wanted.std,
         sigma=sigma,
-        decision="cut_points" if cut_points else plan.build_loss().decision,
+        decision=plan.decision,
         cut_points=cut_points,
         target=plan.target,
         fold=part.network.fold,

@@ -27,6 +27,7 @@ from drkit.records.labels import Labels
 from drkit.records.manifest import read_shared_steps, steps_to_apply
 from drkit.records.runs import NetworkId, list_networks
 from drkit.training.config import CIRCUMSTANTIAL, TrainingConfig
+from drkit.training.kept_head import check_head
 from drkit.training.staging import check_stages
 from drkit.training.start import Start, find_start
 
@@ -151,6 +152,12 @@ class TrainingPlan:
             dropout=config.dropout,
         )
 
+    @property
+    def decision(self) -> str:
+        """What decides a grade, as `drkit.decisions.decide` calls it."""
+        name = self.config.decides.name
+        return self.build_loss().decision if name == "own" else name.replace("-", "_")
+
     def build_loss(self) -> Loss:
         """The loss that the options name."""
         return build_loss(self.config.loss)
@@ -182,7 +189,8 @@ def plan_training(labels: Labels, config: TrainingConfig) -> TrainingPlan:
         config: The options.
 
     Raises:
-        UsageError: an unknown backbone, loss or augmentation, or options that do not fit together.
+        UsageError: an unknown backbone, loss or augmentation, options that do not fit together, or a head to keep that
+            does not fit.
         InputError: the data set has no such grade, too few photographs with one, or weights that cannot be read.
     """
     build_loss(config.loss)
@@ -202,7 +210,7 @@ def plan_training(labels: Labels, config: TrainingConfig) -> TrainingPlan:
     check_stages(labels, start)
     wanted, steps = _inputs(labels, start, config)
     parent_rounds = start.parent is not None and start.parent.round_discs
-    return TrainingPlan(
+    plan = TrainingPlan(
         config=replace(config, target=target),
         start=start,
         labels=taking_part,
@@ -216,6 +224,9 @@ def plan_training(labels: Labels, config: TrainingConfig) -> TrainingPlan:
         parts=_assign_parts(taking_part, target, config),
         held_out=held_out,
     )
+    if config.keep_head:
+        check_head(start, target, plan.architecture)
+    return plan
 
 
 def pick_target(labels: Labels, wanted: Target | None) -> Target:

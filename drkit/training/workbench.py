@@ -29,6 +29,7 @@ from drkit.resampling import bootstrap
 from drkit.training.batches import check_batches
 from drkit.training.epochs import Course
 from drkit.training.fitting import fit
+from drkit.training.kept_head import load_head
 from drkit.training.learner import Learner, Task
 from drkit.training.plan import Parts, TrainingPlan
 from drkit.training.resume import FitState, load_state, save_state
@@ -142,7 +143,10 @@ def prepare(plan: TrainingPlan) -> Workbench:
 def _draw_grader(plan: TrainingPlan) -> Grader:
     """The network before the first step, what it does not start from drawn from the seed."""
     seed_epoch(plan.config.seed, 0)
-    return build_grader(plan.architecture, pretrained=plan.start.is_pretrained, load=plan.start.load)
+    grader = build_grader(plan.architecture, pretrained=plan.start.is_pretrained, load=plan.start.load)
+    if plan.config.keep_head:
+        load_head(grader, plan.start)
+    return grader
 
 
 def leaked(plan: TrainingPlan, bank: PhotographBank) -> np.ndarray:
@@ -248,7 +252,8 @@ def _build_learner(bench: Workbench, source: Source, grader: Grader, course: Cou
     plan, config = bench.plan, bench.plan.config
     loss, grades = plan.build_loss(), plan.grades[course.units]
     seed_epoch(config.seed, 0)
-    loss.start(grader.head.output, torch.from_numpy(grades))
+    if not config.keep_head:
+        loss.start(grader.head.output, torch.from_numpy(grades))
     counts = np.bincount(grades, minlength=NUM_GRADES)
     weights = grade_weights(counts) if config.class_weights else np.ones(NUM_GRADES)
     task = Task(source, plan.units, plan.grades, plan.eye_grades, weights, loss)

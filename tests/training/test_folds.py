@@ -200,6 +200,43 @@ def test_units_outside_the_folds_get_the_mean_and_all_folds_cut_points(plan: Tra
     assert verdict.cut_points != ROUNDING
 
 
+def test_cut_points_are_drawn_towards_rounding(plan: TrainingPlan) -> None:
+    fitted = _made_up(plan)
+
+    def verdict(decision: str) -> Verdict:
+        altered = replace(plan, config=replace(plan.config, decision=decision))
+        return decide_units(altered, fitted)
+
+    plain, half, all_the_way = (verdict(f"cut-points:shrink={weight}") for weight in (0, 0.5, 1))
+    assert plain.cut_points == verdict("cut-points").cut_points
+    for shrunk, fitted_points in zip(
+        (half.cut_points, *half.fold_cut_points), (plain.cut_points, *plain.fold_cut_points), strict=True
+    ):
+        assert shrunk == pytest.approx(np.mean([fitted_points, ROUNDING], 0))
+    assert all_the_way.cut_points == pytest.approx(ROUNDING)
+    assert all_the_way.grades.tolist() == verdict("rounding").grades.tolist() != plain.grades.tolist()
+
+
+def test_rounding_is_the_least_expected_quadratic_cost(plan: TrainingPlan) -> None:
+    """Of a loss whose own decision is another."""
+    config = replace(plan.config, loss="cross-entropy", decision="rounding")
+    rounding = replace(plan, config=config)
+    rng = np.random.default_rng(0)
+    fitted = [
+        replace(part, held_out=_five_logits(part.held_out, rng), others=_five_logits(part.others, rng))
+        for part in _made_up(plan)
+    ]
+    verdict = decide_units(rounding, fitted)
+    costs = verdict.answers.probabilities @ (np.arange(5)[:, None] - np.arange(5)) ** 2
+    assert verdict.grades.tolist() == costs.argmin(1).tolist() != verdict.answers.probabilities.argmax(1).tolist()
+    assert (rounding.decision, verdict.cut_points) == ("rounding", None)
+
+
+def _five_logits(outputs: Outputs | None, rng: np.random.Generator) -> Outputs:
+    assert outputs is not None
+    return replace(outputs, logits=rng.normal(0, 2, (*outputs.logits.shape[:2], 5)).astype(np.float32))
+
+
 # Folds over train and val, and what must not slip through.
 
 
