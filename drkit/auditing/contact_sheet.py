@@ -43,7 +43,7 @@ def _draw_pair(pair: Copies) -> Photograph:
 
 
 def _fetch(path: str) -> Photograph:
-    return square_about_disc(decode_reduced(read_content(Path(path)), path, SIDE)[0], SIDE)
+    return square_about_disc(decode_reduced(read_content(Path(path)), path, SIDE)[0].pixels, SIDE)
 
 
 def _name(pair: Copies, path: str) -> str:

@@ -63,7 +63,7 @@ def measure_discs(paths: Sequence[Path], steps: Sequence[str] = (), workers: int
 
 def _height_over_width(path: Path, steps: Sequence[str]) -> float | None:
     try:
-        photograph = decode_reduced(read_content(path), str(path), LOOKED_AT)[0]
+        photograph = decode_reduced(read_content(path), str(path), LOOKED_AT)[0].pixels
         disc = find_disc(apply_steps(photograph, steps))
     except DrkitError:
         return None

@@ -9,6 +9,7 @@ import numpy as np
 
 from drkit.duplicates.hashing import Hashes, hash_photograph
 from drkit.errors import InputError
+from drkit.images.decoders import Remark
 from drkit.images.files import Photograph
 from drkit.images.reduced import decode_reduced
 from drkit.images.surround import surround_colour
@@ -31,6 +32,7 @@ class Sight:
         bits: Its hashes, uint64 (3, 4); None where nothing is to be seen.
         is_light: Whether the surround is white or light.
         refusal: Why it could not be read, or None.
+        remarks: What should be known of its file, which was read.
     """
 
     path: str
@@ -39,6 +41,7 @@ class Sight:
     bits: Hashes | None = None
     is_light: bool = False
     refusal: str | None = None
+    remarks: tuple[Remark, ...] = ()
 
 
 def look_at_all(paths: Sequence[str], workers: int | None = None) -> dict[str, Sight]:
@@ -61,11 +64,12 @@ def look_at(path: str) -> Sight:
     except OSError as error:
         return Sight(path, refusal=f"{path} cannot be read: {error.strerror}")
     try:
-        photograph, size = decode_reduced(content, path, LOOKED_AT)
+        decoded, size = decode_reduced(content, path, LOOKED_AT)
     except InputError as error:
         return Sight(path, sha256_bytes(content), refusal=str(error))
+    photograph = decoded.pixels
     bits = None if is_blank(photograph) else hash_photograph(photograph)
-    return Sight(path, sha256_bytes(content), size, bits, has_light_surround(photograph))
+    return Sight(path, sha256_bytes(content), size, bits, has_light_surround(photograph), remarks=decoded.remarks)
 
 
 def is_blank(photograph: Photograph) -> bool:

@@ -62,4 +62,4 @@ def number_copies(paths: Sequence[str], workers: int | None = None) -> NDArray[n
 
 
 def _fetch(path: str) -> NDArray[np.uint8]:
-    return prepare(decode_reduced(Path(path).read_bytes(), path, LOOKED_AT)[0])
+    return prepare(decode_reduced(Path(path).read_bytes(), path, LOOKED_AT)[0].pixels)

@@ -53,7 +53,7 @@ def fetch_thumbnail(path: Path, side: int = SIDE) -> Photograph:
     Raises:
         InputError: it cannot be read.
     """
-    return square_about_disc(decode_reduced(read_content(path), str(path), side)[0], side)
+    return square_about_disc(decode_reduced(read_content(path), str(path), side)[0].pixels, side)
 
 
 def show_errors(

@@ -136,7 +136,7 @@ def _print_copy(name: str, results: list[tuple[int, Likeness, bool]]) -> None:
 
 
 def _look(content: bytes) -> tuple[Hashes, np.ndarray]:
-    photograph, _ = decode_reduced(content, "photograph", LOOKED_AT)
+    photograph = decode_reduced(content, "photograph", LOOKED_AT)[0].pixels
     return hash_photograph(photograph), prepare(photograph)
 
 

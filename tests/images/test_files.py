@@ -4,8 +4,11 @@ import struct
 from pathlib import Path
 
 import cv2
+import imagecodecs
 import numpy as np
 import pytest
+import simplejpeg
+import tifffile
 
 from drkit.errors import InputError
 from drkit.images.files import decode_photograph, encode_photograph, read_photograph
@@ -56,7 +59,7 @@ def test_the_exif_rotation_is_applied(photograph: np.ndarray) -> None:
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
 def test_a_cut_file_is_refused(photograph: np.ndarray, suffix: str, share: float) -> None:
     content = encode_photograph(photograph, suffix)
-    with pytest.raises(InputError, match=r"eye is no photograph or is cut off"):
+    with pytest.raises(InputError, match=r"eye is damaged or cut off \(.+\): copy or download it again"):
         decode_photograph(content[: int(len(content) * share)], "eye")
 
 
@@ -89,13 +92,19 @@ def test_a_header_that_claims_a_huge_size_is_refused(content: bytes) -> None:
         decode_reduced(content, "a.bmp", 64)
 
 
-def test_what_decoding_needs_more_memory_than_there_is_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
+@pytest.mark.parametrize(
+    ("module", "function", "suffix"),
+    [(simplejpeg, "decode_jpeg", ".jpg"), (imagecodecs, "png_decode", ".png"), (tifffile.TiffPage, "asarray", ".tif")],
+)
+def test_what_decoding_needs_more_memory_than_there_is_is_refused(
+    monkeypatch: pytest.MonkeyPatch, photograph: np.ndarray, module: object, function: str, suffix: str
+) -> None:
+    def full(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(cv2, "imdecode", full)
-    with pytest.raises(InputError, match=r"a\.png cannot be decoded \(MemoryError\)"):
-        decode_photograph(b"anything", "a.png")
+    monkeypatch.setattr(module, function, full)
+    with pytest.raises(InputError, match=r"an eye needs more memory than there is: scale it down"):
+        decode_photograph(encode_photograph(photograph, suffix), "an eye")
 
 
 @pytest.mark.parametrize(("suffix", "width"), [(".xyz", 20), ("", 20), (".webp", 17000), (".jpg", 70000)])

@@ -16,19 +16,19 @@ def encode(height, width, suffix=".jpg"):
 
 @pytest.mark.parametrize(("at_least", "shape"), [(400, (400, 640)), (200, (200, 320)), (60, (50, 80)), (50, (50, 80))])
 def test_the_shorter_side_stays_long_enough_and_the_size_is_the_whole_ones(at_least, shape):
-    photograph, size = decode_reduced(encode(400, 640), "a.jpg", at_least if at_least != 60 else 50)
-    assert photograph.shape == (*shape, 3)
+    decoded, size = decode_reduced(encode(400, 640), "a.jpg", at_least if at_least != 60 else 50)
+    assert decoded.pixels.shape == (*shape, 3)
     assert size == (640, 400)
 
 
 def test_a_reduced_photograph_looks_like_the_whole():
-    whole, _ = decode_reduced(encode(400, 640), "a.jpg", 400)
-    small, _ = decode_reduced(encode(400, 640), "a.jpg", 100)
+    whole = decode_reduced(encode(400, 640), "a.jpg", 400)[0].pixels
+    small = decode_reduced(encode(400, 640), "a.jpg", 100)[0].pixels
     assert np.abs(cv2.resize(whole, (160, 100), interpolation=cv2.INTER_AREA).astype(int) - small).mean() < 2
 
 
 def test_other_file_types_are_decoded_whole():
-    assert decode_reduced(encode(400, 640, ".png"), "a.png", 50)[0].shape == (400, 640, 3)
+    assert decode_reduced(encode(400, 640, ".png"), "a.png", 50)[0].pixels.shape == (400, 640, 3)
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xd8\xff", b"\xff\xd8" + b"\xff" * 40, encode(400, 640)[:-600]])

@@ -1,0 +1,126 @@
+"""What every decoder gives, and how it refuses."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+Kind = Literal["depth-inferred", "decoder-warning", "bytes-behind-end", "first-of-several"]
+
+MOST_PIXELS = 2**29  # more than any camera's, and than any montage's
+
+_TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
+_ORIENTATION = 0x0112  # the tag of EXIF and TIFF
+
+
+@dataclass(frozen=True)
+class Remark:
+    """What should be known of a file that can be read.
+
+    Args:
+        kind: `depth-inferred` (what its values mean was told by the largest), `decoder-warning`, `bytes-behind-end`, or
+            `first-of-several` (pages, frames).
+        sentence: Without the file's name.
+    """
+
+    kind: Kind
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A photograph.
+
+    Args:
+        pixels: uint8 (H, W, 3) RGB, upright.
+        remarks: What should be known of its file.
+    """
+
+    pixels: NDArray[np.uint8]
+    remarks: tuple[Remark, ...] = ()
+
+
+class CannotDecodeError(Exception):
+    """A file that cannot be read as a photograph.
+
+    Args:
+        what: It is or has, and what to do, so that the file's name in front makes a sentence.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+
+def damaged(reason: object) -> CannotDecodeError:
+    """The refusal of a file whose pixels are lost; `reason` as the decoder words it."""
+    return CannotDecodeError(
+        f"is damaged or cut off ({' '.join(str(reason).split())}): copy or download it again, or save it anew to use"
+        " it as it is"
+    )
+
+
+@contextmanager
+def foreign(library: str) -> Iterator[None]:
+    """Turn whatever a library raises on a damaged file into a refusal.
+
+    Raises:
+        CannotDecodeError: instead of any other error.
+    """
+    try:
+        yield
+    except CannotDecodeError:
+        raise
+    except MemoryError:
+        raise CannotDecodeError("needs more memory than there is: scale it down") from None
+    except Exception as error:
+        raise damaged(str(error) or f"{type(error).__name__} of {library}") from None
+
+
+def check_size(width: int, height: int) -> None:
+    """Check a header's size before its pixels are given room.
+
+    Raises:
+        CannotDecodeError: more pixels than any photograph has.
+    """
+    if width * height > MOST_PIXELS:
+        raise CannotDecodeError(
+            f"cannot be decoded (its header claims more pixels than any photograph has, {width} x {height}): copy or"
+            " download it again"
+        )
+
+
+def as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W, 3) of grey (H, W), grey and alpha (H, W, 2), or RGB and alpha (H, W, 4)."""
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    colours = pixels[..., :1] if pixels.shape[2] < 3 else pixels[..., :3]
+    return np.ascontiguousarray(np.broadcast_to(colours, (*pixels.shape[:2], 3)))
+
+
+def read_orientation(exif: bytes) -> int:
+    """The orientation, 1 to 8, in a block of EXIF; 1 where it is broken or does not say."""
+    record = Image.Exif()
+    try:
+        record.load(exif)
+        orientation = record.get(_ORIENTATION, 1)
+    except Exception:  # broken metadata turn no photograph
+        return 1
+    return orientation if orientation in _TURNS else 1
+
+
+def turn_upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Undo how a camera was held: `orientation` of EXIF or TIFF, 1 to 8."""
+    quarters, is_mirrored = _TURNS.get(orientation, (0, False))
+    turned = np.rot90(pixels, quarters)
+    return np.ascontiguousarray(turned[:, ::-1] if is_mirrored else turned)
+
+
+def convert_picture(picture: Image.Image) -> NDArray[np.uint8]:
+    """Upright RGB (H, W, 3) of a picture of Pillow's in any mode; alpha is dropped."""
+    upright = ImageOps.exif_transpose(picture)
+    return np.array(upright.convert("RGB"))

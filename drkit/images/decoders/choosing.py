@@ -1,0 +1,27 @@
+"""Which decoder a file is for."""
+
+from drkit.images.decoders import dicom, jpeg, png, tiff
+from drkit.images.decoders.base import Decoded
+from drkit.images.decoders.pictures import decode_picture
+
+
+def decode(content: bytes, reduction: int = 1) -> Decoded:
+    """Decode a photograph of any type that is read.
+
+    Args:
+        content: The whole file.
+        reduction: 1, 2, 4 or 8, of a JPEG's sides; other types are decoded whole.
+
+    Raises:
+        CannotDecodeError: no photograph, damaged, cut off, of values that no rule tells the range of, or of a type
+            whose plug-in is not installed.
+    """
+    if content.startswith(jpeg.START):
+        return jpeg.decode_jpeg(content, reduction)
+    if content.startswith(png.START):
+        return png.decode_png(content)
+    if content.startswith(tiff.STARTS):
+        return tiff.decode_tiff(content)
+    if content[128:132] == dicom.MARK:
+        return dicom.decode_dicom(content)
+    return decode_picture(content)

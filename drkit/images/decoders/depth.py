@@ -1,0 +1,79 @@
+"""Values of more than 8 bits, or floats, as 8 bits."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drkit.images.decoders.base import CannotDecodeError, Remark
+
+DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras and scanners give, kept in two bytes
+_ROUNDING = 0.02  # of a float's range that resampling overshoots
+
+
+def as_bytes(
+    values: NDArray[np.generic], bits: int, stated: int | None = None
+) -> tuple[NDArray[np.uint8], list[Remark]]:
+    """Any values as 0-255.
+
+    Integers of more than 8 bits lose their lowest bits. How many are in use is what the file states where its values
+    keep to it, else told by the largest value, unless that is full or all values are 8-bit ones, widened: a 12-bit
+    photograph kept in 16 bits would be nearly black otherwise. Floats are of 0 to 1, or else as integers.
+
+    Args:
+        values: Of any shape and type.
+        bits: In which a value is kept.
+        stated: Bits that are in use.
+
+    Returns:
+        The same shape, and a remark where the depth was told by the largest value.
+
+    Raises:
+        CannotDecodeError: negative, infinite or undefined values, or floats beyond 65535.
+    """
+    if values.dtype == bool:
+        return values.astype(np.uint8) * np.uint8(255), []
+    if values.dtype == np.uint8 and (stated or 8) >= 8:
+        return values.astype(np.uint8, copy=False), []
+    if not values.size:
+        raise CannotDecodeError("holds no pixels: copy or download it again")
+    if np.issubdtype(values.dtype, np.floating):
+        return _as_bytes_of_floats(values)
+    if values.min() < 0:
+        raise CannotDecodeError("holds negative values: save it as an 8-bit or 16-bit photograph")
+    return _as_bytes_of_integers(values, bits, stated)
+
+
+def _as_bytes_of_integers(
+    values: NDArray[np.generic], bits: int, stated: int | None
+) -> tuple[NDArray[np.uint8], list[Remark]]:
+    largest = int(values.max())
+    if stated and stated < bits and largest < 2**stated:
+        return _drop_bits(values, stated), []
+    told = next((depth for depth in (*DEPTHS, bits) if largest < 2**depth), bits)
+    if told >= bits or largest == 0 or (bits == 16 and _is_widened(values)):
+        return _drop_bits(values, bits), []
+    return _drop_bits(values, told), [
+        Remark("depth-inferred", f"read as {told}-bit values kept in {bits} bits, because the largest is {largest}")
+    ]
+
+
+def _is_widened(values: NDArray[np.generic]) -> bool:
+    """Whether 8-bit values were multiplied by 256 or 257."""
+    return any(not np.mod(values, factor).any() for factor in (256, 257))
+
+
+def _drop_bits(values: NDArray[np.generic], bits: int) -> NDArray[np.uint8]:
+    wide = values.astype(np.uint32, copy=False)
+    return (wide >> (bits - 8) if bits >= 8 else wide * 255 // (2**bits - 1)).astype(np.uint8)
+
+
+def _as_bytes_of_floats(values: NDArray[np.generic]) -> tuple[NDArray[np.uint8], list[Remark]]:
+    low, high = float(values.min()), float(values.max())
+    top = next((float(top) for top in (1, *(2**depth - 1 for depth in DEPTHS)) if high <= top * (1 + _ROUNDING)), 0.0)
+    if not top or low < -_ROUNDING * top:  # NaN is below and above nothing
+        raise CannotDecodeError(
+            f"holds fractions from {low:g} to {high:g}: 0 to 1, or 0 to 255, were expected; save it as an 8-bit or"
+            " 16-bit photograph"
+        )
+    remark = Remark("depth-inferred", f"fractions, read as from 0 to {top:g} because the largest is {high:g}")
+    scaled = np.asarray(values, np.float64) * (255 / top)
+    return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8), [remark]

@@ -1,0 +1,137 @@
+"""DICOM: the pixels of ophthalmic photography, and whose eye it is."""
+
+import warnings
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from drkit.grades import Eye
+from drkit.images.decoders.base import CannotDecodeError, Decoded, Remark, as_rgb, check_size, foreign
+from drkit.images.decoders.depth import as_bytes
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+MARK = b"DICM"  # behind 128 bytes of anything
+
+_NEEDED = "is a DICOM file: pip install 'drkit[dicom]' reads it, or export it as PNG or TIFF"
+
+_EYES: dict[str, Eye] = {"L": "left", "R": "right"}
+_COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")  # what pydicom gives as RGB
+_SIDES = ("ImageLaterality", "Laterality", "FrameLaterality")
+
+warnings.filterwarnings("ignore", module=r"pydicom\.")  # of headers that break a rule and can be read
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whose eye a DICOM header names; null where it does not.
+
+    Args:
+        patient_id: The PatientID.
+        eye: By ImageLaterality, Laterality or FrameLaterality, the first that is there.
+    """
+
+    patient_id: str | None = None
+    eye: Eye | None = None
+
+
+def read_subject(path: Path) -> Subject:
+    """Read patient and eye from a file's header, and nothing else; nulls where it is no DICOM or pydicom is missing."""
+    try:
+        import pydicom
+
+        tags = ["PatientID", *_SIDES[:2], "SharedFunctionalGroupsSequence"]
+        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=tags)
+    except Exception:  # it is refused where its pixels are read
+        return Subject()
+    sides = [str(_find(header, name)).strip().upper() for name in _SIDES]
+    patient = str(header.get("PatientID") or "").strip()
+    return Subject(patient or None, next((_EYES[side] for side in sides if side in _EYES), None))
+
+
+def decode_dicom(content: bytes) -> Decoded:
+    """Decode a DICOM file; of several frames, the first.
+
+    Greys go through the modality's rescaling and the first window that the header has, else through its bits in use.
+
+    Raises:
+        CannotDecodeError: damaged, without pixels, of colours or values that are not understood, or pydicom or one of
+            its plug-ins is missing.
+    """
+    try:
+        import pydicom
+        from pydicom.pixels import pixel_array
+    except ImportError:
+        raise CannotDecodeError(_NEEDED) from None
+    with foreign("pydicom"):
+        header = pydicom.dcmread(BytesIO(content))
+        if "PixelData" not in header:
+            raise CannotDecodeError(
+                "is a DICOM file without pixels (a report, a directory, or cut off): leave it out, or export it again"
+            )
+        check_size(int(header.Columns), int(header.Rows))
+        colours = str(header.PhotometricInterpretation)
+        values = pixel_array(header, index=0)
+        pixels, remarks = _as_rgb(header, colours, values)
+        frames = int(header.get("NumberOfFrames") or 1)
+    if frames > 1:
+        remarks.append(Remark("first-of-several", f"it holds {frames} frames: the first is read"))
+    return Decoded(pixels, tuple(remarks))
+
+
+def _find(header: "Dataset", name: str) -> Any:
+    """An element of the header, or of its first functional group's frame anatomy."""
+    if name in header:
+        return header[name].value or ""
+    groups = header.get("SharedFunctionalGroupsSequence") or []
+    anatomy = [frame for group in groups for frame in group.get("FrameAnatomySequence") or []]
+    return next((frame[name].value for frame in anatomy if name in frame), "")
+
+
+def _as_rgb(header: "Dataset", colours: str, values: np.ndarray) -> tuple[np.ndarray, list[Remark]]:
+    from pydicom.pixels import apply_color_lut
+
+    if colours in ("MONOCHROME1", "MONOCHROME2"):
+        pixels, remarks = _as_grey(header, values)
+        return as_rgb(255 - pixels if colours == "MONOCHROME1" else pixels), remarks
+    if colours == "PALETTE COLOR":
+        bits = int(header.RedPaletteColorLookupTableDescriptor[2])
+        palette = apply_color_lut(values, header)
+        return as_rgb(as_bytes(palette, palette.dtype.itemsize * 8, bits)[0]), []
+    if colours not in _COLOURS:
+        raise CannotDecodeError(f"has colours of the kind {colours}: export it as RGB")
+    pixels, remarks = as_bytes(values, int(header.BitsAllocated), int(header.BitsStored))
+    return as_rgb(pixels), remarks
+
+
+def _as_grey(header: "Dataset", values: np.ndarray) -> tuple[np.ndarray, list[Remark]]:
+    from pydicom.pixels import apply_modality_lut, apply_voi
+
+    shown = apply_modality_lut(values, header)
+    if "VOILUTSequence" in header:
+        bits = int(header.VOILUTSequence[0].LUTDescriptor[2])
+        looked_up = apply_voi(shown, header)
+        return as_bytes(looked_up, looked_up.dtype.itemsize * 8, bits)
+    if "WindowWidth" in header and "WindowCenter" in header:
+        return _through_window(shown, _first(header.WindowCenter), _first(header.WindowWidth)), []
+    if np.issubdtype(shown.dtype, np.floating) and (shown == np.rint(shown)).all():
+        shown = shown.astype(np.int64)
+    return as_bytes(shown, int(header.BitsAllocated), int(header.BitsStored))
+
+
+def _through_window(values: np.ndarray, centre: float, width: float) -> np.ndarray:
+    """Grey values 0-255 of a linear window.
+
+    Source: DICOM PS3.3, C.11.2.1.2.1.
+    """
+    share = (values.astype(np.float64) - (centre - 0.5)) / max(width - 1, 1e-6) + 0.5
+    return np.rint(np.clip(share, 0, 1) * 255).astype(np.uint8)
+
+
+def _first(value: Any) -> float:
+    """A header's number, or the first of several."""
+    return float(value[0] if hasattr(value, "__getitem__") and not isinstance(value, str) else value)

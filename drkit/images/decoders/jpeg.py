@@ -1,0 +1,112 @@
+"""JPEG, with what its decoder complains of; at a fraction of its size where that is enough."""
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+import simplejpeg
+from PIL import Image
+
+from drkit.images.decoders.base import (
+    CannotDecodeError,
+    Decoded,
+    Remark,
+    check_size,
+    convert_picture,
+    damaged,
+    read_orientation,
+    turn_upright,
+)
+from drkit.images.decoders.pictures import decode_picture
+
+START = b"\xff\xd8\xff"
+
+_END = b"\xff\xd9"
+_APP1, _SCAN = 0xE1, 0xDA
+_EXIF = b"Exif\x00\x00"
+# Complaints that cost no pixel: metadata, and bytes between the last pixel and the end mark.
+_HARMLESS = re.compile(
+    r"extraneous bytes before marker 0xd9|JFIF revision|Adobe color transform|SOS parameters|progression sequence"
+)
+
+
+def read_jpeg_size(content: bytes) -> tuple[int, int] | None:
+    """Height and width from a JPEG's header; None for other or broken files."""
+    header = _read_header(content) if content.startswith(START) else None
+    return header[:2] if header else None
+
+
+def decode_jpeg(content: bytes, reduction: int = 1) -> Decoded:
+    """Decode a JPEG.
+
+    Args:
+        content: The whole file.
+        reduction: 1, 2, 4 or 8: a whole, a half, a quarter or an eighth of each side, rounded up.
+
+    Raises:
+        CannotDecodeError: its pixels are damaged or cut off, or of a kind that libjpeg-turbo does not read.
+    """
+    header = _read_header(content)
+    if header is None:
+        return decode_picture(content)  # broken, or colours sampled in an unusual way
+    height, width, is_cmyk = header
+    check_size(width, height)
+    pixels, complaint = _decode(content, "CMYK" if is_cmyk else "RGB", -(-height // reduction), -(-width // reduction))
+    if is_cmyk:  # kept inverted, as Adobe does
+        pixels = convert_picture(Image.fromarray(255 - pixels, "CMYK"))
+    orientation, behind_end = _read_segments(content)
+    remarks = [Remark("decoder-warning", complaint)] if complaint else []
+    if behind_end:
+        sentence = f"{behind_end} bytes stand behind its end (a preview, padding, or another file): they are not read"
+        remarks.append(Remark("bytes-behind-end", sentence))
+    return Decoded(turn_upright(pixels, orientation), tuple(remarks))
+
+
+def _read_header(content: bytes) -> tuple[int, int, bool] | None:
+    """Height, width, and whether its colours are CMYK; None where libjpeg-turbo's wrapper does not understand it."""
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(content, strict=False)
+    except (ValueError, KeyError):
+        return None
+    return height, width, colours in ("CMYK", "YCCK")
+
+
+def _decode(content: bytes, colours: str, height: int, width: int) -> tuple[np.ndarray, str]:
+    """The pixels, and what the decoder complains of."""
+    smallest = {"min_height": height, "min_width": width}
+    try:
+        return simplejpeg.decode_jpeg(content, colours, **smallest), ""
+    except ValueError as error:
+        complaint = str(error)
+    except MemoryError:
+        raise CannotDecodeError("needs more memory than there is: scale it down") from None
+    if not _HARMLESS.search(complaint):
+        raise damaged(complaint)
+    return simplejpeg.decode_jpeg(content, colours, strict=False, **smallest), complaint
+
+
+def _read_segments(content: bytes) -> tuple[int, int]:
+    """The orientation, and how many bytes stand behind the end of the photograph."""
+    orientation, scan = 1, len(content)
+    for marker, start, end in _segments(content):
+        if marker == _APP1 and content.startswith(_EXIF, start):
+            orientation = read_orientation(content[start:end])
+        if marker == _SCAN:
+            scan = end
+    at = content.find(_END, scan)
+    return orientation, len(content) - at - len(_END) if at >= 0 else 0
+
+
+def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
+    """Marker, start and end of what each segment of a JPEG holds, the head of its first scan the last."""
+    at = 2
+    while at + 4 <= len(content) and content[at] == 0xFF:
+        marker = content[at + 1]
+        if marker == 0xFF:  # padding
+            at += 1
+            continue
+        end = at + 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+        yield marker, at + 4, end
+        if marker == _SCAN:
+            return
+        at = end

@@ -1,0 +1,50 @@
+"""What Pillow reads: BMP, GIF, PPM and PGM, WebP, JPEG 2000, AVIF, and HEIC with its plug-in."""
+
+import warnings
+from io import BytesIO
+
+from PIL import Image, UnidentifiedImageError
+
+from drkit.images.decoders.base import CannotDecodeError, Decoded, Remark, check_size, convert_picture, damaged, foreign
+
+_FORMATS = ("JPEG", "BMP", "DIB", "GIF", "PPM", "WEBP", "JPEG2000", "AVIF")
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+
+warnings.filterwarnings("ignore", module=r"PIL\.")  # of metadata, and of sizes that are checked here
+
+
+def decode_picture(content: bytes) -> Decoded:
+    """Decode a file of any other type; of an animated one, the first frame.
+
+    Raises:
+        CannotDecodeError: no photograph, damaged, cut off, or of a type whose plug-in is not installed.
+    """
+    is_heic = content[4:8] == b"ftyp" and content[8:12] in _HEIC_BRANDS
+    if is_heic:
+        _register_heic()
+    try:
+        picture = Image.open(BytesIO(content), formats=["HEIF"] if is_heic else _FORMATS)
+    except UnidentifiedImageError:
+        raise CannotDecodeError("is no photograph or is cut off: copy or download it again") from None
+    except Image.DecompressionBombError:
+        raise CannotDecodeError(
+            "cannot be decoded (its header claims more pixels than any photograph has): copy or download it again"
+        ) from None
+    except Exception as error:  # a header that is not what it seems
+        raise damaged(error) from None
+    with foreign("Pillow"), picture:
+        check_size(*picture.size)
+        frames = getattr(picture, "n_frames", 1)
+        pixels = convert_picture(picture)
+    several = [Remark("first-of-several", f"it holds {frames} frames: the first is read")] if frames > 1 else []
+    return Decoded(pixels, tuple(several))
+
+
+def _register_heic() -> None:
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        raise CannotDecodeError(
+            "is a HEIC photograph: pip install 'drkit[heic]' reads it, or save it as JPEG or PNG"
+        ) from None
+    register_heif_opener()

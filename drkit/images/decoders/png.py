@@ -1,0 +1,47 @@
+"""PNG, of 16 bits too."""
+
+from collections.abc import Iterator
+
+import imagecodecs
+import numpy as np
+
+from drkit.images.decoders.base import Decoded, Remark, as_rgb, check_size, foreign, read_orientation, turn_upright
+from drkit.images.decoders.depth import as_bytes
+
+START = b"\x89PNG\r\n\x1a\n"
+
+
+def decode_png(content: bytes) -> Decoded:
+    """Decode a PNG; of an animated one, the first frame.
+
+    Raises:
+        CannotDecodeError: it is damaged or cut off.
+    """
+    header = dict(_chunks_before_pixels(content))
+    size = header.get(b"IHDR", bytes(8))
+    check_size(int.from_bytes(size[:4], "big"), int.from_bytes(size[4:8], "big"))
+    with foreign("libpng"):
+        values = np.asarray(imagecodecs.png_decode(content))
+    stated = max(header.get(b"sBIT", b""), default=None)
+    pixels, remarks = as_bytes(_without_alpha(values), values.dtype.itemsize * 8, stated)
+    if b"acTL" in header and int.from_bytes(header[b"acTL"][:4], "big") > 1:
+        remarks.append(Remark("first-of-several", "it is animated: the first frame is read"))
+    orientation = read_orientation(header.get(b"eXIf", b""))
+    return Decoded(turn_upright(as_rgb(pixels), orientation), tuple(remarks))
+
+
+def _without_alpha(values: np.ndarray) -> np.ndarray:
+    """(H, W) or (H, W, 3): opaque alpha is as large as can be and would tell a wrong depth."""
+    return values[..., : values.shape[2] // 2 * 2 - 1] if values.ndim == 3 and values.shape[2] in (2, 4) else values
+
+
+def _chunks_before_pixels(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Name and content of each chunk before the first of pixels."""
+    at = len(START)
+    while at + 8 <= len(content):
+        end = at + 8 + int.from_bytes(content[at : at + 4], "big")
+        name = content[at + 4 : at + 8]
+        if name == b"IDAT":
+            return
+        yield name, content[at + 8 : end]
+        at = end + 4  # behind the checksum
