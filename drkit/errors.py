@@ -3,6 +3,7 @@
 DrkitError            shown as one line; the program ends with exit code 2
 ├── UsageError        options that do not exist or do not fit together
 ├── InputError        a file that is missing, unreadable, or contradicts another
+│   ├── UnreadablePhotographsError
 │   └── DiskFullError a file for which there was no room
 ├── OutputExistsError a file that would be overwritten
 ├── LeakageError      photographs a model was trained on, where it must not have seen them
@@ -32,6 +33,10 @@ class UsageError(DrkitError):
 
 class InputError(DrkitError):
     """A file that is missing, unreadable, or contradicts another."""
+
+
+class UnreadablePhotographsError(InputError):
+    """Photographs of a data set that cannot be read, all counted."""
 
 
 class DiskFullError(InputError):

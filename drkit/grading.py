@@ -1,6 +1,7 @@
 """Grade photographs with a finished run."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -15,11 +16,12 @@ from drkit.data.copies import check_grades_agree, number_shared
 from drkit.data.patients import name_unknown_patients
 from drkit.data.rendering import dihedral_views, render
 from drkit.data.units import Unit, Units, build_units
-from drkit.errors import InputError
+from drkit.errors import InputError, first_few
 from drkit.grades import SPLITS
 from drkit.inference import Answers, run_units
 from drkit.losses import build_loss
 from drkit.models.restoring import OpenedRun
+from drkit.progress import warn
 from drkit.records.checkpoint import CheckpointHeader
 from drkit.records.labels import Labels
 from drkit.records.manifest import steps_to_apply
@@ -40,6 +42,7 @@ def grade_photographs(
     workers: int | None = None,
     cache_dir: Path | None = None,
     embeddings: bool = False,
+    keep_going: bool = False,
 ) -> Predictions:
     """Grade the photographs of a data set by the mean of a run's networks.
 
@@ -50,16 +53,17 @@ def grade_photographs(
         workers: Threads that read photographs; None: one a core.
         cache_dir: Where photographs go that do not fit in memory; None: the user's cache.
         embeddings: Keep the first network's activations of each photograph.
+        keep_going: Leave photographs out that cannot be read; the predictions' provenance says which and why.
 
     Raises:
-        InputError: photographs that cannot be read, that data sets grade differently, or more of a unit than the
+        UnreadablePhotographsError: photographs that cannot be read.
+        InputError: photographs that data sets grade differently, or more of a unit than the
             network has inputs for.
     """
     labels = name_unknown_patients(labels)
     check_grades_agree(labels, number_shared(labels))
     header = opened.header
-    units = build_units(labels, cast(Unit, header.architecture.unit), header.architecture.num_slots)
-    _check_slots(units, header)
+    _check_slots(_build_units(labels, header), header)
     bank = build_bank(
         labels,
         header.bank_side,
@@ -67,7 +71,10 @@ def grade_photographs(
         workers=workers,
         steps=steps_to_apply(labels.roots, header.steps),
         round_discs=header.round_discs,
+        keep_going=keep_going,
     )
+    labels, unreadable = _without_unreadable(labels, bank)
+    units = _build_units(labels, header)
     keep_freed_memory()
     of_seeds, embedding = _run_networks(opened, bank, units, device)
     answers = Answers.mean(of_seeds)
@@ -75,12 +82,30 @@ def grade_photographs(
         labels,
         probabilities=answers.probabilities,
         score=answers.score,
-        meta=_build_meta(labels, opened, bank),
+        meta=_build_meta(labels, opened, bank, unreadable),
         name=opened.run.name,
         embedding=embedding if embeddings else None,
         seed_probabilities=np.stack([each.probabilities for each in of_seeds], 1) if opened.seeds else None,
         seed_score=np.stack([each.score for each in of_seeds], 1) if opened.seeds else None,
     )
+
+
+def _build_units(labels: Labels, header: CheckpointHeader) -> Units:
+    return build_units(labels, cast(Unit, header.architecture.unit), header.architecture.num_slots)
+
+
+def _without_unreadable(labels: Labels, bank: PhotographBank) -> tuple[Labels, dict[str, str]]:
+    """The photographs of a bank, and why each of the others could not be read, by id."""
+    if not bank.unreadable:
+        return labels, {}
+    left_out = labels.rows.index.isin(list(bank.unreadable))
+    names = labels.rows["image_id"]
+    warn(
+        f"{len(bank.unreadable)} of {len(labels)} photographs cannot be read and are not graded:"
+        f" {first_few(list(bank.unreadable.values()), 20)}"
+    )
+    rows = labels.rows[~left_out].reset_index(drop=True)
+    return replace(labels, rows=rows), {str(names[row]): reason for row, reason in bank.unreadable.items()}
 
 
 def _check_slots(units: Units, header: CheckpointHeader) -> None:
@@ -115,7 +140,9 @@ def _run_networks(
     return [Answers.mean(answers).at(units.unit_of) for answers in by_seed.values()], outputs[0].activations[order]
 
 
-def _build_meta(labels: Labels, opened: OpenedRun, bank: PhotographBank) -> PredictionsMeta:
+def _build_meta(
+    labels: Labels, opened: OpenedRun, bank: PhotographBank, unreadable: Mapping[str, str]
+) -> PredictionsMeta:
     """How the photographs were graded, and which of them, recognised by content, the run was trained on."""
     header, trained_on = opened.header, set(opened.record["trained_on_photographs"])
     splits, images = trained_splits(labels.rows, np.array([content in trained_on for content in bank.hashes]))
@@ -132,7 +159,11 @@ def _build_meta(labels: Labels, opened: OpenedRun, bank: PhotographBank) -> Pred
         model=header.architecture.backbone,
         checkpoint_sha256=sha256_file(opened.checkpoints[0]),
         labels_sha256=labels.sha256,
-        provenance={"drkit_version": drkit.__version__, "parents": [each.provenance for each in opened.headers]},
+        provenance={
+            "drkit_version": drkit.__version__,
+            "parents": [each.provenance for each in opened.headers],
+            **({"unreadable": dict(unreadable)} if unreadable else {}),
+        },
     )
 
 

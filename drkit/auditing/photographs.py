@@ -1,4 +1,4 @@
-"""Photographs that cannot be read, show nothing, are small, or have a light surround."""
+"""Photographs that cannot be read, show nothing, are small, have a light surround, or were read with a remark."""
 
 from collections.abc import Iterator
 
@@ -34,3 +34,4 @@ def _judge(sight: Sight) -> Iterator[tuple[str, str]]:
         yield kind, f"{width} x {height} pixels"
     if sight.is_light and sight.bits is not None:
         yield "light-surround", "a white or light surround instead of a black one"
+    yield from ((remark.kind, remark.sentence) for remark in sight.remarks)

@@ -36,6 +36,9 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on with the unfinishe
 PreviewAugmentation = Annotated[
     Path | None, typer.Option(help="Only draw what --augment makes of a few photographs, into this picture.")
 ]
+KeepGoing = Annotated[
+    bool, typer.Option("--keep-going", help="Leave photographs out that cannot be read, and name them.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check data set and options, print the plan, write nothing.")]
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from drkit.cli.options import DEFAULT_DATA, Data, Force
+from drkit.cli.options import DEFAULT_DATA, Data, Force, KeepGoing
 from drkit.grades import Split
 from drkit.reporting import Report
 from drkit.training.config import Device
@@ -30,6 +30,7 @@ def predict(
     embeddings: Annotated[
         bool, typer.Option("--embeddings", help="Keep each photograph's activations in the predictions file.")
     ] = False,
+    keep_going: KeepGoing = False,
 ) -> Report:
     """Grade photographs with a finished run, whether or not their grades are known.
 
@@ -37,4 +38,4 @@ def predict(
     """
     from drkit.recipes.predict import PredictConfig, run_predict
 
-    return run_predict(run, PredictConfig(data, split, out, force, device, workers, cache_dir, embeddings))
+    return run_predict(run, PredictConfig(data, split, out, force, device, workers, cache_dir, embeddings, keep_going))

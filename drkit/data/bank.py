@@ -1,18 +1,20 @@
 """The photograph bank: every photograph decoded once, into one uint8 array."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from drkit.data.cache import name_array, open_cached
-from drkit.errors import DrkitError, InputError
+from drkit.data.file_remarks import tell_of_files
+from drkit.errors import DrkitError, UnreadablePhotographsError
 from drkit.images.disc import square_about_disc
-from drkit.images.files import Photograph, decode_photograph, read_content
+from drkit.images.decoders import Remark
+from drkit.images.files import Photograph, decode_with_remarks, read_content
 from drkit.images.filters import apply_steps
 from drkit.progress import notify, track
 from drkit.records.labels import Labels
@@ -22,7 +24,9 @@ from drkit.records.provenance import sha256_bytes
 MEMORY_SHARE = 0.4  # of the machine's memory that a bank may take before it goes to disk
 UNKNOWN_MEMORY = 2 * 2**30  # bytes, where the machine does not tell how much it has
 ROOM_FOR_ZOOM = 1.15  # bank side / network input side, so that zooming in does not upsample
-VERSION = 2  # of the way photographs are squared: part of a cached bank's key
+VERSION = 3  # of the way photographs are decoded and squared: part of a cached bank's key
+
+_UNREADABLE = "unreadable: "  # before a reason, where a hash would stand
 
 
 @dataclass(frozen=True)
@@ -30,12 +34,14 @@ class PhotographBank:
     """Photographs ready to be drawn from.
 
     Args:
-        pixels: uint8 (N, S, S, 3) RGB, in memory or memory-mapped.
-        hashes: SHA-256 of each original photograph's file, before any preprocessing.
+        pixels: uint8 (N, S, S, 3) RGB, in memory or memory-mapped; unreadable photographs are left out.
+        hashes: SHA-256 of each original photograph's file, before any preprocessing; likewise.
+        unreadable: Row number in the labels to why the photograph there could not be read.
     """
 
     pixels: np.ndarray
     hashes: tuple[str, ...]
+    unreadable: Mapping[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.hashes)
@@ -66,6 +72,7 @@ def build_bank(
     workers: int | None = None,
     steps: Sequence[str] = (),
     round_discs: bool = False,
+    keep_going: bool = False,
 ) -> PhotographBank:
     """Decode a data set's photographs, filter them, square each about its fundus disc, and keep them.
 
@@ -79,22 +86,29 @@ def build_bank(
         workers: Decoding threads; one a core by default.
         steps: What `drkit preprocess` would still have to do to the photographs.
         round_discs: Undo the squashing of photographs whose discs are ellipses.
+        keep_going: Leave photographs out that cannot be read.
 
     Raises:
-        InputError: unreadable photographs, all counted, five named.
+        UnreadablePhotographsError: unreadable photographs, all counted, five named; with `keep_going` only where no
+            other is left.
     """
     paths, shape = labels.paths(), (len(labels), side, side, 3)
     square = partial(square_about_disc, size=side, round_disc=round_discs)
-    fill = partial(_fill, paths=paths, workers=workers or os.cpu_count() or 1, steps=steps, square=square)
+    fill = partial(
+        _fill, paths=paths, workers=workers or os.cpu_count() or 1, steps=steps, square=square, keep_going=keep_going
+    )
     if fits_in_memory(bank_bytes(len(labels), side)):
         pixels = np.empty(shape, np.uint8)
-        hashes = fill(pixels)
+        notes = fill(pixels)
     else:
         notify(f"the photographs take {bank_bytes(len(labels), side) / 2**30:.1f} GiB: kept in {cache_dir}")
-        key = name_array(paths, version=VERSION, side=side, steps=list(steps), round_discs=round_discs)
-        pixels, hashes = open_cached(cache_dir, key, shape, fill)
+        made_by = {"side": side, "steps": list(steps), "round_discs": round_discs, "keep_going": keep_going}
+        pixels, notes = open_cached(cache_dir, name_array(paths, version=VERSION, **made_by), shape, fill)
     originals = read_source_hashes(labels.roots)
-    return PhotographBank(pixels, tuple(originals.get(path, key) for path, key in zip(paths, hashes, strict=True)))
+    told = list(zip(paths, notes, strict=True))
+    hashes = tuple(originals.get(path, note) for path, note in told if not note.startswith(_UNREADABLE))
+    reasons = {row: note[len(_UNREADABLE) :] for row, note in enumerate(notes) if note.startswith(_UNREADABLE)}
+    return PhotographBank(pixels[: len(hashes)], hashes, reasons)
 
 
 def _fill(
@@ -104,28 +118,37 @@ def _fill(
     workers: int,
     steps: Sequence[str],
     square: Callable[[Photograph], Photograph],
+    keep_going: bool,
 ) -> tuple[str, ...]:
-    """Decode into `pixels` (N, S, S, 3); the files' hashes."""
+    """Decode into `pixels` (N, S, S, 3), readable photographs first; the files' hashes, or why one is unreadable."""
+    remarks: dict[str, tuple[Remark, ...]] = {}
 
     def decode(index: int) -> str | DrkitError:
         try:
             content = read_content(paths[index])
-            photograph = apply_steps(decode_photograph(content, str(paths[index])), steps)
+            decoded = decode_with_remarks(content, str(paths[index]))
+            photograph = apply_steps(decoded.pixels, steps)
         except DrkitError as error:
             return error
         pixels[index] = square(photograph)
+        remarks[str(paths[index])] = decoded.remarks
         return sha256_bytes(content)
 
     with ThreadPoolExecutor(workers) as pool:
         outcomes = list(track(pool.map(decode, range(len(paths))), "reading photographs", len(paths)))
-    refused = [outcome for outcome in outcomes if isinstance(outcome, DrkitError)]
-    if refused:
-        raise InputError(_describe(refused))
-    return tuple(str(outcome) for outcome in outcomes)
+    readable = [index for index, outcome in enumerate(outcomes) if isinstance(outcome, str)]
+    if len(readable) < len(paths) and not (keep_going and readable):
+        raise UnreadablePhotographsError(describe_unreadable([each for each in outcomes if not isinstance(each, str)]))
+    tell_of_files(remarks)
+    for place, index in enumerate(readable):
+        if place != index:
+            pixels[place] = pixels[index]
+    return tuple(each if isinstance(each, str) else f"{_UNREADABLE}{each}" for each in outcomes)
 
 
-def _describe(refused: Sequence[DrkitError], shown: int = 5) -> str:
+def describe_unreadable(refused: Sequence[object], shown: int = 5) -> str:
+    """One sentence about photographs that cannot be read; how many, and the reasons of the first."""
     if len(refused) == 1:
         return str(refused[0])
-    more = f"; and {len(refused) - shown} more" if len(refused) > shown else ""
+    more = f"; and {len(refused) - shown} more: drkit check names all" if len(refused) > shown else ""
     return f"{len(refused)} photographs cannot be used: " + "; ".join(map(str, refused[:shown])) + more

@@ -26,7 +26,7 @@ def keep_copies_together(labels: Labels) -> Labels:
         labels: Photographs, every one with a patient.
 
     Raises:
-        InputError: data sets contradict each other on a photograph's grade, or a photograph cannot be read.
+        InputError: data sets contradict each other on a photograph's grade.
     """
     shared = number_shared(labels)
     check_grades_agree(labels, shared)
@@ -70,9 +70,6 @@ def number_shared(labels: Labels) -> np.ndarray:
     """int64 (N,): equal numbers for photographs that data sets have in common, byte for byte.
 
     Identical photographs of one data set alone have different numbers.
-
-    Raises:
-        InputError: a photograph cannot be read.
     """
     if not labels.datasets:
         return np.arange(len(labels))

@@ -18,18 +18,24 @@ def number_contents(paths: Sequence[Path], originals: Mapping[Path, str] | None 
         paths: N photographs; only those that share their size with another are read.
         originals: SHA-256 of what preprocess made a photograph from, which then counts instead of the file.
 
-    Raises:
-        InputError: a photograph cannot be read.
+    A file that cannot be opened is like no other: it is refused where its pixels are read.
     """
     known = originals or {}
-    keys = pd.Series([known.get(path) or _size(path) for path in paths], dtype="object")
+    keys = pd.Series([known.get(path) or _size_or_name(path) for path in paths], dtype="object")
     to_read = np.flatnonzero(keys.duplicated(keep=False) & ~keys.isin(known.values())).tolist()
-    keys.iloc[to_read] = [sha256_bytes(read_content(paths[row])) for row in to_read]
+    keys.iloc[to_read] = [_hash_or_name(paths[row]) for row in to_read]
     return pd.factorize(keys)[0].astype(np.int64)
 
 
-def _size(path: Path) -> int:
+def _size_or_name(path: Path) -> int | str:
     try:
         return path.stat().st_size
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except OSError:
+        return str(path)
+
+
+def _hash_or_name(path: Path) -> str:
+    try:
+        return sha256_bytes(read_content(path))
+    except InputError:
+        return str(path)

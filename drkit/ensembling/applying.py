@@ -103,6 +103,12 @@ def _chosen_on(split: str, members: Members) -> str:
     return told[0] if split in SPLITS and split not in told else split
 
 
+def _unreadable(members: Members) -> dict[str, dict[str, str]]:
+    """Photographs that no member could read, for the provenance: all are graded from the same files."""
+    left_out = members.predictions[0].meta.provenance.get("unreadable")
+    return {"unreadable": left_out} if left_out else {}
+
+
 def _build_meta(ensemble: Ensemble, members: Members, seen: NDArray[np.bool_]) -> PredictionsMeta:
     splits, images = trained_splits(members.rows, seen)
     record = ensemble.record
@@ -122,5 +128,6 @@ def _build_meta(ensemble: Ensemble, members: Members, seen: NDArray[np.bool_]) -
             "drkit_version": drkit.__version__,
             "ensemble_sha256": sha256_file(ensemble.path),
             "parents": [member.meta.provenance for member in members.predictions],
+            **_unreadable(members),
         },
     )

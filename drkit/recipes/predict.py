@@ -6,7 +6,7 @@ from pathlib import Path
 
 from drkit.ensembling.applying import predict_ensemble
 from drkit.ensembling.saving import is_ensemble, read_ensemble
-from drkit.errors import InputError
+from drkit.errors import InputError, UnreadablePhotographsError
 from drkit.grades import NUM_GRADES, SPLITS, Split, Target
 from drkit.grading import grade_photographs
 from drkit.models.restoring import OpenedRun, open_run
@@ -33,6 +33,7 @@ class PredictConfig:
         workers: Threads that read photographs; None: one a core.
         cache_dir: Where photographs go that do not fit in memory; None: the user's cache.
         embeddings: Keep each photograph's activations in the file.
+        keep_going: Grade the others where photographs cannot be read.
     """
 
     data: Sequence[Path]
@@ -43,6 +44,7 @@ class PredictConfig:
     workers: int | None = None
     cache_dir: Path | None = None
     embeddings: bool = False
+    keep_going: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class PredictReport:
         photographs: How many of each split.
         grade_counts: How many were predicted to have grade 0, 1, 2, 3, 4.
         trained_on: How many of the photographs the run was trained on.
+        unreadable: Why photographs were left out, by id.
     """
 
     run: Path
@@ -64,6 +67,7 @@ class PredictReport:
     photographs: dict[str, int]
     grade_counts: tuple[int, ...]
     trained_on: int
+    unreadable: dict[str, str]
 
     def story(self) -> Iterator[str | Table]:
         """The outcome, for people."""
@@ -83,7 +87,10 @@ def run_predict(run_path: Path, config: PredictConfig) -> PredictReport:
     stem = run_path.with_suffix("") if is_ensemble(run_path) else find_run(run_path).stem
     out = config.out or Path("predictions") / f"{stem.name}.parquet"
     check_writable(out, force=config.force)
-    predictions = grade_with(run_path, config)
+    try:
+        predictions = grade_with(run_path, config)
+    except UnreadablePhotographsError as error:
+        raise UnreadablePhotographsError(f"{error} (--keep-going grades the others)") from None
     write_predictions(predictions, out, force=config.force)
     return _report(predictions, stem, out)
 
@@ -109,6 +116,7 @@ def grade_dataset(opened: OpenedRun, config: PredictConfig) -> Predictions:
         workers=config.workers,
         cache_dir=config.cache_dir,
         embeddings=config.embeddings,
+        keep_going=config.keep_going,
     )
     if num_seen := int(predictions.leaked_rows().sum()):
         warn(f"the run was trained on {num_seen} of these photographs: do not evaluate it on them")
@@ -132,4 +140,5 @@ def _report(predictions: Predictions, stem: Path, out: Path) -> PredictReport:
         photographs={split: int(counts[split]) for split in SPLITS if split in counts},
         grade_counts=tuple(int((rows["predicted_grade"] == grade).sum()) for grade in range(NUM_GRADES)),
         trained_on=int(predictions.leaked_rows().sum()),
+        unreadable=predictions.meta.provenance.get("unreadable", {}),
     )
