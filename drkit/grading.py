@@ -21,7 +21,7 @@ from drkit.grades import SPLITS
 from drkit.inference import Answers, run_units
 from drkit.losses import build_loss
 from drkit.models.restoring import OpenedRun
-from drkit.progress import warn
+from drkit.progress import warn_once
 from drkit.records.checkpoint import CheckpointHeader
 from drkit.records.labels import Labels
 from drkit.records.manifest import steps_to_apply
@@ -100,7 +100,7 @@ def _without_unreadable(labels: Labels, bank: PhotographBank) -> tuple[Labels, d
         return labels, {}
     left_out = labels.rows.index.isin(list(bank.unreadable))
     names = labels.rows["image_id"]
-    warn(
+    warn_once(
         f"{len(bank.unreadable)} of {len(labels)} photographs cannot be read and are not graded:"
         f" {first_few(list(bank.unreadable.values()), 20)}"
     )

@@ -61,7 +61,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "decoder-warning": Kind("warning", "a decoder complained of a photograph that it read: it may be damaged"),
         "tiny-photograph": Kind("warning", "below 64 pixels a side: lesions are lost"),
         "small-photograph": Kind("note", "below 224 pixels a side, the usual network's input"),
-        "depth-inferred": Kind("note", "the bit depth was guessed from the largest value: see whether it is too bright"),
+        "depth-inferred": Kind("note", "the bit depth was guessed from the largest value: it may be too bright"),
         "first-of-several": Kind("note", "a file of several pages or frames: the first is read"),
         "bytes-behind-end": Kind("note", "bytes behind the photograph's end are not read"),
         "light-surround": Kind("note", "the surround of the fundus disc is white or light"),

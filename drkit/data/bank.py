@@ -12,8 +12,8 @@ import numpy as np
 from drkit.data.cache import name_array, open_cached
 from drkit.data.file_remarks import tell_of_files
 from drkit.errors import DrkitError, UnreadablePhotographsError
-from drkit.images.disc import square_about_disc
 from drkit.images.decoders import Remark
+from drkit.images.disc import square_about_disc
 from drkit.images.files import Photograph, decode_with_remarks, read_content
 from drkit.images.filters import apply_steps
 from drkit.progress import notify, track

@@ -113,7 +113,7 @@ def test_what_was_guessed_of_files_is_reported_once(paths: list[Path], tmp_path:
     with reporting_to(recorder):
         build_bank(_labels(paths), 32, tmp_path / "cache")
     (message,) = recorder.notices
-    assert message.startswith("the bit depth of 2 photographs was guessed from the largest value: a.png (read as 12-bit")
+    assert message.startswith("the bit depth of 2 photographs was guessed from the largest value: a.png (read as 12")
 
 
 def test_discs_are_made_round_and_kept_apart_from_those_that_are_not(

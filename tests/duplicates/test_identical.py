@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from drkit.duplicates.identical import number_contents
-from drkit.errors import InputError
 
 
 def test_only_files_of_one_size_are_read_and_equal_bytes_have_equal_numbers(
@@ -20,5 +19,10 @@ def test_only_files_of_one_size_are_read_and_equal_bytes_have_equal_numbers(
     monkeypatch.setattr("drkit.duplicates.identical.read_content", lambda path: read.append(path) or b"")
     number_contents(paths)
     assert read == [paths[0], paths[1], paths[3]]
-    with pytest.raises(InputError, match="cannot be read"):
-        number_contents([tmp_path / "gone"])
+
+
+def test_a_file_that_cannot_be_opened_is_like_no_other(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"xx")
+    (tmp_path / "b").write_bytes(b"xx")
+    paths = [tmp_path / name for name in ("gone", "a", "lost", "b")]
+    assert number_contents(paths).tolist() == [0, 1, 2, 1]

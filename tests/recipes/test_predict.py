@@ -5,13 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reporters import Recorder
 from safetensors.torch import save_file
 
 from drkit.ensembling.config import EnsembleConfig
 from drkit.ensembling.vote import Vote
-from drkit.errors import InputError, OutputExistsError
+from drkit.errors import InputError, OutputExistsError, UnreadablePhotographsError
 from drkit.grading import ELSEWHERE
 from drkit.images.files import encode_photograph, read_photograph
+from drkit.progress import reporting_to
 from drkit.recipes.ensemble import run_ensemble
 from drkit.recipes.finetune import RunPlace, run_finetune
 from drkit.recipes.predict import PredictConfig, run_predict
@@ -47,6 +49,44 @@ def test_photographs_that_were_trained_on_are_told_by_content(run_stem: Path, ey
     run_predict(run_stem, PredictConfig([folder], out=tmp_path / "b.parquet", device="cpu"))
     again = read_predictions(tmp_path / "b.parquet")
     assert again.rows["image_id"][~again.leaked_rows()].tolist() == ["new"]
+
+
+def test_unreadable_photographs_are_all_named_and_left_out_only_where_that_is_wanted(
+    run_stem: Path, eyes: Path, tmp_path: Path
+) -> None:
+    folder, out = tmp_path / "mixed", tmp_path / "graded.parquet"
+    folder.mkdir()
+    for number, path in enumerate(sorted((eyes / "val").rglob("*.jpg"))[:4]):
+        content = path.read_bytes()
+        (folder / f"{number}.jpg").write_bytes(content if number % 2 else content[: len(content) // 2])
+    whole = tmp_path / "whole.parquet"
+    with pytest.raises(UnreadablePhotographsError, match=r"2 photographs .*0\.jpg .*2\.jpg .*--keep-going grades"):
+        run_predict(run_stem, PredictConfig([folder], out=out, device="cpu"))
+    assert not out.exists()
+    recorder = Recorder()
+    with reporting_to(recorder):
+        report = run_predict(run_stem, PredictConfig([folder], out=out, device="cpu", keep_going=True))
+    assert list(report.unreadable) == ["0", "2"]
+    assert "2 of 4 photographs cannot be read and are not graded" in " ".join(recorder.warnings)
+    graded = read_predictions(out)
+    assert graded.rows["image_id"].tolist() == ["1", "3"]
+    assert graded.meta.provenance["unreadable"] == report.unreadable
+    for name in report.unreadable:
+        (folder / f"{name}.jpg").unlink()
+    run_predict(run_stem, PredictConfig([folder], out=whole, device="cpu"))
+    assert np.array_equal(read_predictions(whole).probabilities(), graded.probabilities())
+
+
+def test_an_ensemble_leaves_out_what_its_members_cannot_read(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
+    folder, out = tmp_path / "mixed", tmp_path / "graded.parquet"
+    folder.mkdir()
+    (folder / "good.jpg").write_bytes(next((eyes / "val").rglob("*.jpg")).read_bytes())
+    (folder / "bad.jpg").write_bytes(b"")
+    ensemble = tmp_path / "vote.parquet"
+    run_ensemble([run_stem], Vote(), EnsembleConfig(fuse="patient", out=ensemble))
+    config = PredictConfig([folder], out=out, device="cpu", keep_going=True)
+    assert list(run_predict(ensemble.with_suffix(".json"), config).unreadable) == ["bad"]
+    assert read_predictions(out).rows["image_id"].tolist() == ["good"]
 
 
 def test_another_data_sets_val_did_not_choose_the_epoch(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
