@@ -10,7 +10,7 @@ from drkit.errors import UsageError, did_you_mean
 
 @dataclass(frozen=True)
 class Parameter:
-    """A number that goes with a name, as in `clahe:clip=2`; read by `drkit.choices`.
+    """A number that goes with a name, as in `clahe:clip=2`; read by `drkit.specs`.
 
     Args:
         default: Where nothing is typed.

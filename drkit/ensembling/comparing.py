@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from drkit.agreement import Agreement, Interval, measure_agreement
 from drkit.ensembling.answers import Method
 from drkit.ensembling.bag import Bag
 from drkit.ensembling.boost import Boost
@@ -14,6 +13,7 @@ from drkit.ensembling.nesting import Nest, Nested, nest_method
 from drkit.ensembling.stack import Stack
 from drkit.ensembling.vote import Vote
 from drkit.ensembling.weight import Best, Weight
+from drkit.evaluation.agreement import Agreement, Interval, measure_agreement
 from drkit.metrics import PatientBootstrap, confusion, interval, quadratic_weighted_kappa
 from drkit.progress import track
 

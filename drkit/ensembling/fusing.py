@@ -15,8 +15,8 @@ from drkit.ensembling.folds import assign_folds
 from drkit.ensembling.members import Members
 from drkit.ensembling.ridge import Linear, fit_linear
 from drkit.errors import UsageError
+from drkit.evaluation.aggregation import eye_keys
 from drkit.grades import Target
-from drkit.readings import eye_keys
 from drkit.records.predictions import Predictions, decide_as
 
 STRENGTH = 0.1  # of the penalty on what the highest and the lowest score add to the mean

@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from drkit.catalogue import LOSSES
-from drkit.choices import parse_choice
 from drkit.losses.base import Loss
+from drkit.specs import parse_spec
 
 
 def build_loss(spec: str) -> Loss:
@@ -14,7 +14,7 @@ def build_loss(spec: str) -> Loss:
     Raises:
         UsageError: an unknown loss or parameter, or a value off its range.
     """
-    choice = parse_choice(LOSSES, "loss", spec)
+    choice = parse_spec(LOSSES, "loss", spec)
     loss: Loss = LOSSES[choice.name].load()(**dict(choice.parameters))
     return loss
 

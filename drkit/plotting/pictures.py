@@ -7,9 +7,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from drkit.evaluation.aggregation import Level
 from drkit.grades import Split
 from drkit.plotting.style import check_suffix, write_figure
-from drkit.readings import Reading
 from drkit.records.atomic import check_writable
 from drkit.reporting import Table
 
@@ -32,7 +32,7 @@ class PictureConfig:
     out: Path
     force: bool = False
     split: Split | None = None
-    by: Reading = "photograph"
+    by: Level = "photograph"
     seed: int = 0
     resamples: int = 1000
 

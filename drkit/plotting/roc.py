@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from drkit.agreement import with_interval
+from drkit.evaluation.agreement import with_interval
 from drkit.plotting.screening import GRID, OperatingPoint, Screening
 from drkit.plotting.style import COLOURS, MOST_WITH_BANDS, break_name, open_panels, place_legend, styled
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drkit import metrics
-from drkit.agreement import Interval
 from drkit.errors import InputError
+from drkit.evaluation.agreement import Interval
 from drkit.grades import REFERABLE_FROM
 from drkit.plotting.selection import Drawn, resample_patients
 

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drkit.errors import InputError, LeakageError
+from drkit.evaluation.aggregation import Cases, Index, Level, aggregate, describe_level, level_of
 from drkit.grades import MAX_GRADE, NUM_GRADES, REFERABLE_FROM, SPLITS, Split, grade_column
 from drkit.progress import warn
-from drkit.readings import Cases, Index, Reading, describe_reading, joined_by, read_cases
 from drkit.records.predictions import Predictions
 
 Weights = NDArray[np.float64]
@@ -29,7 +29,7 @@ class Drawn:
     predictions: Predictions
     reference: Index
     cases: Cases
-    by: Reading
+    by: Level
 
     @property
     def name(self) -> str:
@@ -43,10 +43,10 @@ class Drawn:
         splits = "+".join(split for split in SPLITS if (self.predictions.rows["split"] == split).any())
         num_patients = len(np.unique(self.cases.patients))
         counted = f"{len(self.reference)} photographs of " if self.by == "photograph" else ""
-        reading = describe_reading(self.by, joined_by(self.predictions.meta))
+        reading = describe_level(self.by, level_of(self.predictions.meta))
         return f"{target}'s grade, {splits}, {reading}, {counted}{num_patients} patients"
 
-    def read(self, by: Reading) -> "Drawn":
+    def read(self, by: Level) -> "Drawn":
         """The same photographs, joined to other cases.
 
         Raises:
@@ -54,7 +54,7 @@ class Drawn:
         """
         if by == self.by:
             return self
-        return Drawn(self.predictions, self.reference, read_cases(self.predictions, self.reference, by), by)
+        return Drawn(self.predictions, self.reference, aggregate(self.predictions, self.reference, by), by)
 
     def by_dataset(self) -> dict[str, "Drawn"]:
         """The photographs of each data set, by name, where there are several; called `RUN on NAME`."""
@@ -73,7 +73,7 @@ class Drawn:
         return self.cases.answers[:, -1]
 
 
-def select(predictions: Predictions, split: Split | None = None, by: Reading = "photograph") -> Drawn:
+def select(predictions: Predictions, split: Split | None = None, by: Level = "photograph") -> Drawn:
     """Take the rows that have a reference grade and were not trained on; what is left out is said.
 
     Args:
@@ -102,7 +102,7 @@ def select(predictions: Predictions, split: Split | None = None, by: Reading = "
     kept = predictions.where(clean)
     kept = Predictions(kept.rows.sort_values("image_id", ignore_index=True), kept.meta, kept.name)
     reference = kept.rows[grade_column(target)].to_numpy(dtype=np.int64)
-    return Drawn(kept, reference, read_cases(kept, reference, by), by)
+    return Drawn(kept, reference, aggregate(kept, reference, by), by)
 
 
 def narrow_to_shared(first: Drawn, other: Drawn) -> tuple[Drawn, Drawn]:
@@ -123,7 +123,7 @@ def narrow_to_shared(first: Drawn, other: Drawn) -> tuple[Drawn, Drawn]:
 
 def _rows(run: Drawn, chosen: NDArray[np.bool_]) -> Drawn:
     predictions, reference = run.predictions.where(chosen), run.reference[chosen]
-    return Drawn(predictions, reference, read_cases(predictions, reference, run.by), run.by)
+    return Drawn(predictions, reference, aggregate(predictions, reference, run.by), run.by)
 
 
 def shared_title(runs: Sequence[Drawn]) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from drkit.comparison import (
+from drkit.errors import InputError, Interrupted, UsageError, first_few
+from drkit.evaluation import (
     Comparison,
     check_pair,
     compare_cases,
@@ -18,7 +19,6 @@ from drkit.comparison import (
     remark_pair,
     tabulate_seeds,
 )
-from drkit.errors import InputError, Interrupted, UsageError, first_few
 from drkit.grades import grade_column
 from drkit.models.cost import Cost, measure_cost
 from drkit.models.grader import build_grader

@@ -5,16 +5,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from drkit.agreement import with_interval
 from drkit.ensembling.comparing import Contender, Gain, best_members, compare_methods, judge
 from drkit.ensembling.config import CompareConfig
 from drkit.ensembling.fusing import build_fuser, fusion_of
 from drkit.ensembling.members import Members, read_members
 from drkit.ensembling.nesting import build_nest, common_decision
+from drkit.evaluation.aggregation import level_of
+from drkit.evaluation.agreement import with_interval
 from drkit.grades import Target
 from drkit.plotting.forest import ForestRow, draw_forest
 from drkit.plotting.style import check_suffix, write_figure
-from drkit.readings import joined_by
 from drkit.records.atomic import check_writable, write_bytes
 from drkit.records.provenance import circumstances, sha256_file
 from drkit.reporting import Table, as_json
@@ -108,9 +108,9 @@ def run_compare(files: Sequence[Path], config: CompareConfig) -> CompareReport:
 
 def _remark_units(members: Members, fuse: str) -> Iterator[str]:
     """Members whose photographs are not joined alike are not compared alike."""
-    joined = {joined_by(member.meta) for member in members.predictions}
+    joined = {level_of(member.meta) for member in members.predictions}
     if fuse == "none" and len(joined) > 1:
-        told = ", ".join(f"{member.name} by {joined_by(member.meta)}" for member in members.predictions)
+        told = ", ".join(f"{member.name} by {level_of(member.meta)}" for member in members.predictions)
         yield f"The members' photographs are not joined alike ({told}): compare them alike with --fuse patient."
 
 

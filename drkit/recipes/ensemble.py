@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drkit.agreement import Agreement, measure_agreement, with_interval
 from drkit.ensembling.answers import Method
 from drkit.ensembling.blend import Blend
 from drkit.ensembling.config import EnsembleConfig
@@ -19,6 +18,7 @@ from drkit.ensembling.outcome import Outcome, answer_freely, answer_nested, buil
 from drkit.ensembling.saving import describe_method, name_method, record_path, write_ensemble
 from drkit.ensembling.vote import Vote
 from drkit.errors import UsageError, first_few
+from drkit.evaluation.agreement import Agreement, measure_agreement, with_interval
 from drkit.grades import SPLITS, Target
 from drkit.progress import warn
 from drkit.records.atomic import check_writable

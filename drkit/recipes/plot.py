@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
-from drkit.agreement import measure_agreement, with_interval
 from drkit.errors import UsageError, did_you_mean
+from drkit.evaluation.agreement import measure_agreement, with_interval
 from drkit.plotting.calibration import QUESTIONS, measure_calibration
 from drkit.plotting.confusion import draw_confusion
 from drkit.plotting.courses import read_courses

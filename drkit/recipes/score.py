@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from drkit import progress
-from drkit.agreement import Agreement, Interval, measure_agreement, with_interval
-from drkit.comparison import (
+from drkit.errors import InputError, UsageError
+from drkit.evaluation import (
     Comparison,
     SeedAgreement,
     Selection,
@@ -18,17 +18,17 @@ from drkit.comparison import (
     select_scorable,
     tabulate_comparisons,
 )
-from drkit.errors import InputError, UsageError
+from drkit.evaluation.aggregation import (
+    Level,
+    aggregate,
+    aggregate_by_seed,
+    common_level,
+    describe_level,
+    level_of,
+)
+from drkit.evaluation.agreement import Agreement, Interval, measure_agreement, with_interval
 from drkit.grades import NUM_GRADES, Split, Target
 from drkit.metrics import band
-from drkit.readings import (
-    Reading,
-    common_reading,
-    describe_reading,
-    joined_by,
-    read_cases,
-    read_seed_cases,
-)
 from drkit.records.predictions import Predictions, read_all_predictions
 from drkit.records.truth import read_truth
 from drkit.reporting import Table
@@ -51,7 +51,7 @@ class ScoreConfig:
 
     truth: Path | None = None
     split: Split | None = None
-    by: Reading = "photograph"
+    by: Level = "photograph"
     resamples: int = 2000
     seed: int = 0
 
@@ -79,8 +79,8 @@ class RunScore:
     run: str
     target: Target
     splits: tuple[str, ...]
-    reading: Reading
-    joined_by: Reading
+    reading: Level
+    joined_by: Level
     chosen_on: str
     photographs: int
     left_out_trained_on: int
@@ -167,7 +167,7 @@ def _score(selection: Selection, config: ScoreConfig) -> RunScore:
         target=predictions.meta.target,
         splits=selection.splits,
         reading=config.by,
-        joined_by=joined_by(predictions.meta),
+        joined_by=level_of(predictions.meta),
         chosen_on=predictions.meta.chosen_on,
         photographs=len(predictions),
         left_out_trained_on=selection.trained_on,
@@ -180,7 +180,7 @@ def _score(selection: Selection, config: ScoreConfig) -> RunScore:
 
 
 def _measure(selection: Selection, config: ScoreConfig) -> Agreement:
-    cases = read_cases(selection.predictions, selection.reference, config.by)
+    cases = aggregate(selection.predictions, selection.reference, config.by)
     return measure_agreement(
         cases.reference, cases.predicted, cases.patients, num_resamples=config.resamples, seed=config.seed
     )
@@ -192,7 +192,7 @@ def _measure_seeds(selection: Selection, config: ScoreConfig) -> SeedAgreement |
     )
 
 
-def _warn(predictions: Predictions, agreement: Agreement, by: Reading) -> None:
+def _warn(predictions: Predictions, agreement: Agreement, by: Level) -> None:
     name, decision = predictions.name, predictions.meta.decision
     if agreement.degenerate:
         progress.warn(f"{name}: one single grade, so nothing could disagree: kappa is undefined and given as 0")
@@ -218,10 +218,10 @@ def _compare(first: Selection, other: Selection, config: ScoreConfig) -> Compari
     if shared.empty:
         progress.warn(f"{names[1]} is not compared with {names[0]}: they share no photograph")
         return None
-    by = common_reading(config.by, first.predictions.meta, other.predictions.meta)
+    by = common_level(config.by, first.predictions.meta, other.predictions.meta)
     try:
         before, after = (
-            read_seed_cases(item.predictions, item.reference, by)
+            aggregate_by_seed(item.predictions, item.reference, by)
             for item in (first.shared_with(shared), other.shared_with(shared))
         )
     except InputError as error:
@@ -256,7 +256,7 @@ def _agreement_rows(score: RunScore) -> Iterator[tuple[str, ...]]:
 
 def _agreement_row(score: RunScore) -> tuple[str, ...]:
     found = score.agreement
-    reading = describe_reading(score.reading, score.joined_by)
+    reading = describe_level(score.reading, score.joined_by)
     scored = (
         f"{score.names[1]}\n{score.target}'s grade, {'+'.join(score.splits)}, {reading}\n"
         f"{score.photographs} photographs of {found.patients} patients; chosen on {score.chosen_on}"

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 from typer import Option
 
 from drkit.catalogue import ATTENTIONS, LOSSES, POLICIES, TRAINING_DECISIONS
-from drkit.choices import Choice, list_choices, parse_choice, parse_choices
 from drkit.errors import UsageError
 from drkit.grades import Split, Target
+from drkit.specs import Spec, describe_catalogue, parse_spec, parse_specs
 
 Unit = Literal["image", "eye", "patient"]
 Fusion = Literal["mean-max", "attention", "concat"]
@@ -164,9 +164,11 @@ class ModelOptions:
 class LearningOptions:
     """How it is learned."""
 
-    loss: Annotated[str, _panel("Learning", list_choices(LOSSES))] = "regression"
-    decision: Annotated[str, _panel("Learning", f"How a grade is decided. {list_choices(TRAINING_DECISIONS)}.")] = "own"
-    augment: Annotated[str, _panel("Learning", list_choices(POLICIES) + "; or a TOML file")] = "medium"
+    loss: Annotated[str, _panel("Learning", describe_catalogue(LOSSES))] = "regression"
+    decision: Annotated[
+        str, _panel("Learning", f"How a grade is decided. {describe_catalogue(TRAINING_DECISIONS)}.")
+    ] = "own"
+    augment: Annotated[str, _panel("Learning", describe_catalogue(POLICIES) + "; or a TOML file")] = "medium"
     mixup: Annotated[float, _panel("Learning", "Alpha of the beta that mixes two units; 0: none.", min=0.0)] = 0.0
     epochs: Annotated[int, _panel("Learning", min=1)] = 12
     batch_size: Annotated[int, _panel("Learning", "Units a batch.", min=1)] = 16
@@ -289,9 +291,9 @@ class TrainingConfig(MachineOptions, LearningOptions, ModelOptions, DataOptions)
         return None if self.freeze == "backbone" else 0 if self.freeze == "none" else int(self.freeze)
 
     @property
-    def decides(self) -> Choice:
+    def decides(self) -> Spec:
         """What decides a grade."""
-        return parse_choice(TRAINING_DECISIONS, "decision", self.decision)
+        return parse_spec(TRAINING_DECISIONS, "decision", self.decision)
 
     @property
     def attention(self) -> str:
@@ -349,7 +351,7 @@ class AttendConfig(TrainingConfig):
         str,
         _panel(
             "Model",
-            f"Blocks in order, commas between, as se:reduction=8,spatial. {list_choices(ATTENTIONS)}. Over the"
+            f"Blocks in order, commas between, as se:reduction=8,spatial. {describe_catalogue(ATTENTIONS)}. Over the"
             " photographs of an eye or a patient: --fusion attention.",
             "--attention",
         ),
@@ -362,12 +364,12 @@ class AttendConfig(TrainingConfig):
             UsageError: no such block, or options that do not fit together.
         """
         super().__post_init__()
-        parse_choices(ATTENTIONS, "attention block", self.attention_blocks)
+        parse_specs(ATTENTIONS, "attention block", self.attention_blocks)
 
     @property
     def attention(self) -> str:
         """Blocks between backbone and pool, with all their parameters."""
-        return ",".join(map(str, parse_choices(ATTENTIONS, "attention block", self.attention_blocks)))
+        return ",".join(map(str, parse_specs(ATTENTIONS, "attention block", self.attention_blocks)))
 
     def without_attention(self) -> TrainingConfig:
         """The same training without it, to compare with."""

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from drkit.agreement import Agreement, measure_agreement, with_interval
-from drkit.comparison import SeedAgreement, measure_seeds
 from drkit.errors import DiskFullError, Interrupted
+from drkit.evaluation import SeedAgreement, measure_seeds
+from drkit.evaluation.agreement import Agreement, measure_agreement, with_interval
 from drkit.grades import Target
 from drkit.records.layouts import read_datasets
 from drkit.records.predictions import Predictions

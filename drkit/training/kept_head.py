@@ -4,12 +4,12 @@ import torch
 from torch import Tensor
 
 from drkit.catalogue import LOSSES
-from drkit.choices import parse_choice
 from drkit.errors import UsageError
 from drkit.grades import Target
 from drkit.models.grader import Grader
 from drkit.progress import notify
 from drkit.records.checkpoint import Architecture, read_checkpoint
+from drkit.specs import parse_spec
 from drkit.training.start import Start
 
 UPPER_PARTS = ("attention.", "fusion.", "head.", "auxiliary.")  # of a grader: all but the backbone and its norm
@@ -79,4 +79,4 @@ def _fits(before: str, now: str) -> bool:
 
 
 def _same_loss(before: str, now: str) -> bool:
-    return parse_choice(LOSSES, "loss", before) == parse_choice(LOSSES, "loss", now)
+    return parse_spec(LOSSES, "loss", before) == parse_spec(LOSSES, "loss", now)

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import cohen_kappa_score
 
-from drkit.agreement import measure_agreement
 from drkit.cut_points import fit_steady_cut_points
 from drkit.decisions import normal_probabilities
 from drkit.ensembling.comparing import compare_methods, measure_gains
@@ -25,6 +24,7 @@ from drkit.ensembling.nesting import build_nest, nest_method
 from drkit.ensembling.search import LEAST_GAIN, round_grades, search_simplex, select_greedily
 from drkit.ensembling.vote import Vote
 from drkit.ensembling.weight import Weight, mix_probabilities
+from drkit.evaluation.agreement import measure_agreement
 from drkit.records.labels import Labels, build_rows
 from drkit.records.predictions import PredictionsMeta, build_predictions, write_predictions
 

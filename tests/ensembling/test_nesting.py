@@ -125,8 +125,8 @@ def test_the_sentence_claims_no_more_than_the_interval() -> None:
 
 
 def _contenders(reference: np.ndarray, predicted: list[np.ndarray], patients: np.ndarray):
-    from drkit.agreement import measure_agreement
     from drkit.ensembling.comparing import Contender
+    from drkit.evaluation.agreement import measure_agreement
 
     draws = {"num_resamples": 300, "seed": 0}
     gains, hindsight = (measure_gains(reference, np.stack(predicted), patients, first, **draws) for first in (0, 2))

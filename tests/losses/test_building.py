@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 
 from drkit.catalogue import LOSSES
-from drkit.choices import list_choices, parse_choice
 from drkit.errors import UsageError
 from drkit.losses import CrossEntropy, build_loss, grade_weights
+from drkit.specs import describe_catalogue, parse_spec
 
 
 def test_parameters_reach_the_loss() -> None:
@@ -22,9 +22,9 @@ def test_parameters_reach_the_loss() -> None:
 
 @given(st.floats(0, 4), st.floats(0, 100))
 def test_what_is_written_reads_back_the_same(smoothing: float, cost: float) -> None:
-    choice = parse_choice(LOSSES, "loss", f"cross-entropy:cost={cost}:smoothing={smoothing}")
+    choice = parse_spec(LOSSES, "loss", f"cross-entropy:cost={cost}:smoothing={smoothing}")
     assert choice.parameters == (("smoothing", smoothing), ("cost", cost))
-    assert parse_choice(LOSSES, "loss", str(choice)) == choice
+    assert parse_spec(LOSSES, "loss", str(choice)) == choice
 
 
 @pytest.mark.parametrize(
@@ -32,9 +32,9 @@ def test_what_is_written_reads_back_the_same(smoothing: float, cost: float) -> N
     [
         ("regresion", "unknown loss 'regresion': did you mean regression"),
         ("cross-entropy:smoothin=1", "loss cross-entropy: unknown parameter 'smoothin': did you mean smoothing"),
-        ("cross-entropy:cost", "cost lacks its value: write cross-entropy:cost=0"),
-        ("cross-entropy:smoothing=9", "smoothing=9: a number from 0 to 4 was expected"),
-        ("corn:cost=1", "unknown parameter 'cost': it takes none"),
+        ("cross-entropy:cost", "cost needs a value: write cross-entropy:cost=0"),
+        ("cross-entropy:smoothing=9", "smoothing=9: expected a number from 0 to 4"),
+        ("corn:cost=1", "unknown parameter 'cost': it takes no parameters"),
         ("", "unknown loss ''"),
     ],
 )
@@ -44,7 +44,7 @@ def test_a_mistake_is_told_with_its_cure(spec: str, sentence: str) -> None:
 
 
 def test_help_lists_every_loss_and_parameter() -> None:
-    listed = list_choices(LOSSES)
+    listed = describe_catalogue(LOSSES)
     for name, entry in LOSSES.items():
         assert f"{name}: {entry.summary}" in listed
         assert all(f":{parameter}=" in listed for parameter in entry.parameters)

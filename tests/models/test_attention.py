@@ -6,13 +6,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from drkit.catalogue import ATTENTIONS
-from drkit.choices import parse_choice
 from drkit.data.units import Places
 from drkit.errors import UsageError
 from drkit.models.attention import MapShape, watch
 from drkit.models.cost import measure_cost
 from drkit.models.grader import Grader, build_grader
 from drkit.records.checkpoint import Architecture
+from drkit.specs import parse_spec
 
 SPECS = (*ATTENTIONS, "se,spatial", "eca,self:heads=2:reduction=8", "cbam,cbam")
 
@@ -26,7 +26,7 @@ def _grader(attention: str = "", backbone: str = "test_efficientnet", side: int 
 def _block(name: str) -> nn.Module:
     """A block that has learned something: its parameters are random, zero ones, too."""
     torch.manual_seed(0)
-    choice = parse_choice(ATTENTIONS, "attention block", name)
+    choice = parse_spec(ATTENTIONS, "attention block", name)
     block = ATTENTIONS[choice.name].load()(MapShape(16, 5, 5), **dict(choice.parameters))
     for parameter in block.parameters():
         nn.init.normal_(parameter, std=0.5)
@@ -122,10 +122,10 @@ def test_a_map_of_one_place_does_for_channels(name: str) -> None:
     ("spec", "told"),
     [
         ("spacial", "did you mean spatial"),
-        ("se,,eca", "'se,,eca': a name is missing: expected one or more attention blocks"),
-        ("se:reduction=0", "reduction=0: a whole number from 1 to 256"),
+        ("se,,eca", "'se,,eca': a name is missing: expected a comma-separated list of attention blocks"),
+        ("se:reduction=0", "reduction=0: expected a whole number from 1 to 256"),
         ("spatial:kernel=4", "kernel=4 has no middle: use 3 or 5"),
-        ("eca:kernel=3", "it takes none"),
+        ("eca:kernel=3", "it takes no parameters"),
     ],
 )
 def test_what_cannot_be_built_is_refused(spec: str, told: str) -> None:

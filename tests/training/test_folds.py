@@ -10,9 +10,9 @@ import pytest
 
 from drkit.cut_points import ROUNDING
 from drkit.errors import Interrupted, LeakageError
+from drkit.evaluation.aggregation import aggregate
 from drkit.inference import Answers, Outputs
 from drkit.models.restoring import OpenedRun, open_run
-from drkit.readings import read_cases
 from drkit.recipes.finetune import RunPlace, run_finetune
 from drkit.recipes.predict import PredictConfig, grade_dataset
 from drkit.records.checkpoint import read_checkpoint
@@ -314,7 +314,7 @@ def test_joined_photographs_are_decided_by_the_cut_points_of_the_other_folds(fol
     assert len(held_out.meta.fold_cut_points) == held_out.meta.folds
     by_fold = [(0.0, 0.0, 0.0, 0.0), (4.5, 4.5, 4.5, 4.5), *held_out.meta.fold_cut_points[2:]]  # all worst, all none
     odd = replace(held_out, meta=replace(held_out.meta, fold_cut_points=tuple(by_fold)))
-    cases = read_cases(odd, odd.reference().to_numpy(dtype=int), "patient")
+    cases = aggregate(odd, odd.reference().to_numpy(dtype=int), "patient")
     fold_of = odd.rows.groupby(odd.patients())["fold"].first()
     assert set(cases.predicted[(fold_of[cases.patients] == 0).to_numpy(dtype=bool)]) == {4}
     assert set(cases.predicted[(fold_of[cases.patients] == 1).to_numpy(dtype=bool)]) == {0}

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from drkit.catalogue import FILTERS
-from drkit.choices import Choice, parse_choice
 from drkit.errors import UsageError
 from drkit.images.disc import NoDiscError, find_disc
 from drkit.images.files import Photograph
 from drkit.images.filters.fundus import Fundus
+from drkit.specs import Spec, parse_spec
 
 
 @dataclass(frozen=True)
-class Step(Choice):
+class Step(Spec):
     """A filter of `drkit.catalogue.FILTERS` with its parameters, all of them."""
 
     def __call__(self, fundus: Fundus) -> Fundus:
@@ -101,5 +101,5 @@ def _changes_frame(step: Step) -> bool:
 
 
 def _parse_step(word: str) -> Step:
-    choice = parse_choice(FILTERS, "step", word)
+    choice = parse_spec(FILTERS, "step", word)
     return Step(choice.name, choice.parameters)

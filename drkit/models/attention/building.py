@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 from drkit.catalogue import ATTENTIONS
-from drkit.choices import Choice, parse_choices
 from drkit.errors import UsageError
 from drkit.models.attention.shape import MapShape
 from drkit.models.backbones import Backbone
+from drkit.specs import Spec, parse_specs
 
 
 class AttentionChain(nn.Sequential):
@@ -40,7 +40,7 @@ def build_attention(spec: str, backbone: Backbone, side: int) -> nn.Module:
     """
     if not spec:
         return nn.Identity()
-    choices = parse_choices(ATTENTIONS, "attention block", spec)
+    choices = parse_specs(ATTENTIONS, "attention block", spec)
     shape = _try_out(backbone, side)
     for choice in choices:
         _check_places(choice, shape, side)
@@ -57,7 +57,7 @@ def _try_out(backbone: Backbone, side: int) -> MapShape:
     return MapShape(*maps.shape[1:])
 
 
-def _check_places(choice: Choice, shape: MapShape, side: int) -> None:
+def _check_places(choice: Spec, shape: MapShape, side: int) -> None:
     if shape.height * shape.width > 1 or not ATTENTIONS[choice.name].compares_places:
         return
     free = [name for name, entry in ATTENTIONS.items() if not entry.compares_places]

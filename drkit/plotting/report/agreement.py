@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from drkit.agreement import Agreement, measure_agreement, with_interval
-from drkit.comparison import Comparison, compare_cases, measure_seeds, tabulate_comparisons
 from drkit.errors import InputError
+from drkit.evaluation import Comparison, compare_cases, measure_seeds, tabulate_comparisons
+from drkit.evaluation.aggregation import aggregate_by_seed, common_level
+from drkit.evaluation.agreement import Agreement, measure_agreement, with_interval
 from drkit.plotting.calibration import QUESTIONS, measure_calibration
 from drkit.plotting.confusion import draw_confusion
 from drkit.plotting.forest import ForestRow, draw_forest
@@ -19,7 +20,6 @@ from drkit.plotting.scores import draw_scores
 from drkit.plotting.screening import Screening, measure_screening
 from drkit.plotting.selection import Drawn, narrow_to_shared, panel_title, shared_title
 from drkit.progress import warn
-from drkit.readings import common_reading, read_seed_cases
 from drkit.reporting import Table
 
 COLUMNS = ("run", "quadratic kappa", "plain kappa", "accuracy", "referable: sens. / spec.", "measured on")
@@ -125,7 +125,7 @@ def _pair_datasets(first: Drawn, other: Drawn) -> Iterator[tuple[Drawn, Drawn]]:
 
 def _compare(first: Drawn, other: Drawn, config: PictureConfig) -> Comparison | str:
     """The comparison, or why there is none."""
-    by = common_reading(first.by, first.predictions.meta, other.predictions.meta)
+    by = common_level(first.by, first.predictions.meta, other.predictions.meta)
     try:
         before, after = narrow_to_shared(first.read(by), other.read(by))
     except InputError as error:
@@ -134,7 +134,7 @@ def _compare(first: Drawn, other: Drawn, config: PictureConfig) -> Comparison | 
         return f"{other.name} is not compared with {first.name}: their reference grades are not the same."
     names, num_photographs = (first.name, other.name), len(before.reference)
     return compare_cases(
-        names, *(read_seed_cases(each.predictions, each.reference, each.by) for each in (before, after)),
+        names, *(aggregate_by_seed(each.predictions, each.reference, each.by) for each in (before, after)),
         num_photographs=num_photographs, by=by, num_resamples=config.resamples, seed=config.seed,
     )  # fmt: skip
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from drkit.errors import DrkitError, InputError
+from drkit.evaluation.aggregation import Level
 from drkit.grades import Split
 from drkit.plotting.selection import Drawn, select
 from drkit.progress import warn
-from drkit.readings import Reading
 from drkit.records.patterns import expand_patterns
 from drkit.records.predictions import Predictions, find_predictions, read_predictions
 from drkit.records.provenance import sha256_file
@@ -68,7 +68,7 @@ class Source:
         return sha256_file(self.path)
 
 
-def read_sources(files: Sequence[Path], split: Split | None, by: Reading) -> list[Source]:
+def read_sources(files: Sequence[Path], split: Split | None, by: Level) -> list[Source]:
     """Read predictions files, runs and ensembles, each once, patterns expanded.
 
     Raises:
@@ -85,7 +85,7 @@ def read_sources(files: Sequence[Path], split: Split | None, by: Reading) -> lis
     return sources
 
 
-def _read(path: Path, name: str, split: Split | None, by: Reading) -> Source:
+def _read(path: Path, name: str, split: Split | None, by: Level) -> Source:
     predictions = replace(read_predictions(path), name=name)
     record = _read_record(path.with_suffix(".json"))
     try:

@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from drkit.errors import InputError, LeakageError, first_few
+from drkit.evaluation.aggregation import Cases, aggregate_by_seed
 from drkit.grades import Target
-from drkit.readings import Cases, read_seed_cases
 from drkit.records.predictions import Predictions
 
 
@@ -115,4 +115,4 @@ def _cases_of(predictions: Predictions, image_ids: NDArray[np.object_]) -> tuple
     """The photographs called so, in the order of their names."""
     chosen = predictions.where(predictions.rows["image_id"].isin(image_ids))
     ordered = replace(chosen, rows=chosen.rows.sort_values("image_id", ignore_index=True))
-    return read_seed_cases(ordered, ordered.reference().to_numpy(dtype=np.int64), "photograph")
+    return aggregate_by_seed(ordered, ordered.reference().to_numpy(dtype=np.int64), "photograph")

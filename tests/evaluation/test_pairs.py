@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from drkit.comparison import check_pair, compare_cases, judged, pair_cases, remark_pair
 from drkit.errors import InputError, LeakageError
+from drkit.evaluation import check_pair, compare_cases, judged, pair_cases, remark_pair
 from drkit.records.predictions import Predictions
 
 

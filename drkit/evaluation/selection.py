@@ -8,8 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from drkit.errors import InputError, LeakageError, first_few
+from drkit.evaluation.aggregation import Index, Level
 from drkit.grades import SPLITS, Split, Target, grade_column
-from drkit.readings import Index, Reading
 from drkit.records.labels import image_stem
 from drkit.records.predictions import Predictions
 from drkit.records.truth import Truth
@@ -53,7 +53,7 @@ class Selection:
         return Selection(self.predictions.where(keep), self.reference[keep], 0, 0)
 
 
-def select_scorable(predictions: Predictions, truth: Truth | None, *, split: Split | None, by: Reading) -> Selection:
+def select_scorable(predictions: Predictions, truth: Truth | None, *, split: Split | None, by: Level) -> Selection:
     """Choose the photographs that a run may be scored on: of the split, graded, and not trained on.
 
     Args:

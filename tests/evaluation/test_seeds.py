@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from drkit import metrics
-from drkit.comparison import Comparison, compare_cases, judged, measure_seeds, pair_cases, tabulate_seeds
-from drkit.readings import read_cases
+from drkit.evaluation import Comparison, compare_cases, judged, measure_seeds, pair_cases, tabulate_seeds
+from drkit.evaluation.aggregation import aggregate
 from drkit.records.predictions import Predictions
 
 
@@ -14,7 +14,7 @@ def _compare(before: Predictions, after: Predictions) -> Comparison:
 
 
 def _kappa(run: Predictions, by: str = "photograph") -> float:
-    cases = read_cases(run, run.reference().to_numpy(dtype=int), by)
+    cases = aggregate(run, run.reference().to_numpy(dtype=int), by)
     return float(metrics.quadratic_weighted_kappa(metrics.confusion(cases.reference, cases.predicted)))
 
 

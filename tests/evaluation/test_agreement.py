@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score, recall_score
 
-from drkit.agreement import measure_agreement, with_interval
+from drkit.evaluation.agreement import measure_agreement, with_interval
 
 
 def test_every_figure_is_scikit_learns() -> None:

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from drkit import metrics
-from drkit.agreement import NUM_RESAMPLES, Interval
-from drkit.readings import Cases, Reading
+from drkit.evaluation.aggregation import Cases, Level
+from drkit.evaluation.agreement import NUM_RESAMPLES, Interval
 from drkit.reporting import Table
 
 
@@ -42,7 +42,7 @@ class Comparison:
     interval: Interval
     probability_of_no_gain: float
     sentence: str
-    by: Reading = "photograph"
+    by: Level = "photograph"
 
 
 def compare_cases(
@@ -51,7 +51,7 @@ def compare_cases(
     after: Sequence[Cases],
     *,
     num_photographs: int,
-    by: Reading = "photograph",
+    by: Level = "photograph",
     num_resamples: int = NUM_RESAMPLES,
     seed: int = 0,
 ) -> Comparison:
@@ -119,7 +119,7 @@ def _kappas(reference: ArrayLike, predicted: ArrayLike) -> tuple[float, ...]:
 
 
 def _sentence(
-    names: tuple[str, str], found: metrics.Difference, num_patients: int, by: Reading, num_seeds: tuple[int, int]
+    names: tuple[str, str], found: metrics.Difference, num_patients: int, by: Level, num_seeds: tuple[int, int]
 ) -> str:
     """What the interval carries, and what it does not."""
     joined = "" if by == "photograph" else f", photographs joined by {by}"

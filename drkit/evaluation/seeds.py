@@ -6,8 +6,8 @@ from functools import partial
 import numpy as np
 
 from drkit import metrics
-from drkit.agreement import NUM_RESAMPLES, Interval, with_interval
-from drkit.readings import Index, Reading, read_seed_cases
+from drkit.evaluation.aggregation import Index, Level, aggregate_by_seed
+from drkit.evaluation.agreement import NUM_RESAMPLES, Interval, with_interval
 from drkit.records.predictions import Predictions
 
 
@@ -51,7 +51,7 @@ class SeedAgreement:
 def measure_seeds(
     predictions: Predictions,
     reference: Index,
-    by: Reading,
+    by: Level,
     *,
     num_resamples: int = NUM_RESAMPLES,
     seed: int = 0,
@@ -70,7 +70,7 @@ def measure_seeds(
     """
     if not predictions.meta.seeds:
         return None
-    alone = read_seed_cases(predictions, reference, by)
+    alone = aggregate_by_seed(predictions, reference, by)
     truth, predicted = alone[0].reference, np.stack([cases.predicted for cases in alone])
     average = partial(
         metrics.mean_over_seeds, truth, predicted, alone[0].patients, num_resamples=num_resamples, seed=seed

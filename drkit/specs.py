@@ -1,4 +1,4 @@
-"""A name with parameters, as it is typed: `clahe:clip=2:tiles=8`, `cross-entropy:smoothing=0.7`."""
+"""Specs: a name with parameters, as typed on the command line: `clahe:clip=2:tiles=8`."""
 
 import math
 from collections.abc import Mapping
@@ -9,32 +9,32 @@ from drkit.errors import UsageError, did_you_mean
 
 
 @dataclass(frozen=True)
-class Choice:
-    """A name of a catalogue with its parameters, all of them.
+class Spec:
+    """A catalogue entry's name with a value for each of its parameters.
 
     Args:
-        name: In the catalogue.
-        parameters: Names and values, in the order of the catalogue.
+        name: Key of the catalogue.
+        parameters: Name and value of every parameter, in the catalogue's order.
     """
 
     name: str
     parameters: tuple[tuple[str, float], ...] = ()
 
     def __str__(self) -> str:
-        """As it is typed: `clahe:clip=2:tiles=8`."""
+        """The spec as typed: `clahe:clip=2:tiles=8`."""
         return ":".join([self.name, *(f"{name}={as_text(value)}" for name, value in self.parameters)])
 
 
-def parse_choice(catalogue: Catalogue, kind: str, text: str) -> Choice:
-    """Read `clahe:clip=2:tiles=8`: a name, and a colon before each parameter; those not typed take their defaults.
+def parse_spec(catalogue: Catalogue, kind: str, text: str) -> Spec:
+    """Parse `clahe:clip=2:tiles=8`: a name and any of its parameters; the others take their defaults.
 
     Args:
-        catalogue: What can be chosen.
-        kind: What a name of it is called in messages.
-        text: As typed.
+        catalogue: The entries to choose from.
+        kind: The word for an entry in messages, such as "filter".
+        text: The spec as typed.
 
     Raises:
-        UsageError: an unknown name or parameter (the near ones are named), or a value that is no number in its range.
+        UsageError: an unknown name or parameter (similar ones are suggested), or a value that is not a number in range.
     """
     name, *settings = (part.strip() for part in text.split(":"))
     known, where = find(catalogue, kind, name).parameters, f"{kind} {name}"
@@ -42,32 +42,32 @@ def parse_choice(catalogue: Catalogue, kind: str, text: str) -> Choice:
     for setting in settings:
         parameter, value = _parse_setting(where, setting, known)
         if parameter in given:
-            raise UsageError(f"{where}: {parameter} stands twice")
+            raise UsageError(f"{where}: {parameter} is given twice")
         given[parameter] = value
-    return Choice(name, tuple((parameter, given.get(parameter, known[parameter].default)) for parameter in known))
+    return Spec(name, tuple((parameter, given.get(parameter, known[parameter].default)) for parameter in known))
 
 
-def parse_choices(catalogue: Catalogue, kind: str, text: str) -> tuple[Choice, ...]:
-    """Read `se:reduction=8,spatial`: choices in order, commas between; see `parse_choice`.
+def parse_specs(catalogue: Catalogue, kind: str, text: str) -> tuple[Spec, ...]:
+    """Parse a comma-separated list of specs, such as `se:reduction=8,spatial`, in order.
 
     Raises:
-        UsageError: nothing between two commas, or what `parse_choice` refuses.
+        UsageError: an empty item, or an error of `parse_spec`.
     """
     words = [word.strip() for word in text.split(",")]
     if not all(words):
         raise UsageError(
-            f"'{text}': a name is missing: expected one or more {kind}s, commas between, of {', '.join(catalogue)}"
+            f"'{text}': a name is missing: expected a comma-separated list of {kind}s: {', '.join(catalogue)}"
         )
-    return tuple(parse_choice(catalogue, kind, word) for word in words)
+    return tuple(parse_spec(catalogue, kind, word) for word in words)
 
 
-def list_choices(catalogue: Catalogue) -> str:
-    """One text for a help: every name with its summary and its parameters' defaults and meanings."""
+def describe_catalogue(catalogue: Catalogue) -> str:
+    """Help text: every name with its summary, and its parameters with defaults and meanings."""
     return "; ".join(f"{name}: {entry.summary}{_list_parameters(entry)}" for name, entry in catalogue.items())
 
 
 def as_text(value: float) -> str:
-    """A parameter's value as it is typed, whole numbers without a point."""
+    """Format a parameter's value; whole numbers have no decimal point."""
     return str(int(value)) if value == int(value) else repr(float(value))
 
 
@@ -79,11 +79,11 @@ def _list_parameters(entry: Entry) -> str:
 def _parse_setting(where: str, setting: str, known: Mapping[str, Parameter]) -> tuple[str, float]:
     name, sign, text = (part.strip() for part in setting.partition("="))
     if name not in known:
-        hint = did_you_mean(name, known) if known else "it takes none"
+        hint = did_you_mean(name, known) if known else "it takes no parameters"
         raise UsageError(f"{where}: unknown parameter '{name}': {hint}")
     if not sign:
         example = f"{where.split()[-1]}:{name}={as_text(known[name].default)}"
-        raise UsageError(f"{where}: {name} lacks its value: write {example}")
+        raise UsageError(f"{where}: {name} needs a value: write {example}")
     return name, _parse_value(where, name, text, known[name])
 
 
@@ -95,5 +95,5 @@ def _parse_value(where: str, name: str, text: str, parameter: Parameter) -> floa
     except ValueError:
         value = math.nan
     if not parameter.low <= value <= parameter.high:
-        raise UsageError(f"{where}: {name}={text}: {expected} was expected ({parameter.meaning})")
+        raise UsageError(f"{where}: {name}={text}: expected {expected} ({parameter.meaning})")
     return value

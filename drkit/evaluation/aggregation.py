@@ -1,4 +1,4 @@
-"""What kappa counts: photographs, or photographs joined to eyes or patients."""
+"""Aggregation of photographs to the cases that kappa counts: photographs, eyes or patients."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -11,7 +11,7 @@ from drkit.errors import InputError, first_few
 from drkit.grades import NUM_GRADES
 from drkit.records.predictions import PROBABILITY_COLUMNS, Predictions, PredictionsMeta, decide_as, patient_keys
 
-Reading = Literal["photograph", "eye", "patient"]
+Level = Literal["photograph", "eye", "patient"]
 Index = NDArray[np.int64]
 
 
@@ -32,7 +32,7 @@ class Cases:
     answers: NDArray[np.float64]
 
 
-def joined_by(meta: PredictionsMeta) -> Reading:
+def level_of(meta: PredictionsMeta) -> Level:
     """Whose photographs share one answer, because a network saw them together or an ensemble joined them.
 
     An ensemble whose members differ in this counts as joined as far as its target allows.
@@ -42,19 +42,19 @@ def joined_by(meta: PredictionsMeta) -> Reading:
     return "eye" if meta.unit == "eye" or meta.target == "eye" else "patient"
 
 
-def describe_reading(by: Reading, joined: Reading) -> str:
+def describe_level(by: Level, joined: Level) -> str:
     """`by photograph`, with what its photographs are joined by where that is more."""
-    order = get_args(Reading).index
+    order = get_args(Level).index
     return f"by {by} (joined by {joined})" if order(joined) > order(by) else f"by {by}"
 
 
-def common_reading(by: Reading, first: PredictionsMeta, other: PredictionsMeta) -> Reading:
+def common_level(by: Level, first: PredictionsMeta, other: PredictionsMeta) -> Level:
     """How two runs are compared: as asked for, or joined alike where the photographs of one are joined further."""
-    joined = {joined_by(first), joined_by(other)}
-    return by if len(joined) == 1 else max(by, *joined, key=get_args(Reading).index)
+    joined = {level_of(first), level_of(other)}
+    return by if len(joined) == 1 else max(by, *joined, key=get_args(Level).index)
 
 
-def read_cases(predictions: Predictions, reference: Index, by: Reading) -> Cases:
+def aggregate(predictions: Predictions, reference: Index, by: Level) -> Cases:
     """Turn photographs into cases.
 
     Args:
@@ -76,19 +76,19 @@ def read_cases(predictions: Predictions, reference: Index, by: Reading) -> Cases
     return _worst_eye(eyes) if by == "patient" else eyes
 
 
-def read_seed_cases(predictions: Predictions, reference: Index, by: Reading) -> tuple[Cases, ...]:
+def aggregate_by_seed(predictions: Predictions, reference: Index, by: Level) -> tuple[Cases, ...]:
     """The same cases as each seed's networks alone decide them; of a run of one seed, or an ensemble, as it does.
 
     Args:
         predictions: N photographs.
         reference: (N,) grades 0-4.
-        by: As for `read_cases`.
+        by: As for `aggregate`.
 
     Raises:
-        InputError: as `read_cases`.
+        InputError: as `aggregate`.
     """
     alone = [predictions.of_seed(seed) for seed in predictions.meta.seeds] or [predictions]
-    return tuple(read_cases(each, reference, by) for each in alone)
+    return tuple(aggregate(each, reference, by) for each in alone)
 
 
 def _join(predictions: Predictions, reference: Index, keys: NDArray[np.str_], patients: NDArray[np.str_]) -> Cases:

@@ -1,0 +1,22 @@
+"""Evaluation: which rows count, agreement with reference grades, seeds, and paired comparisons of runs."""
+
+from drkit.evaluation.differences import Comparison, compare_cases, tabulate_comparisons, tabulate_seeds
+from drkit.evaluation.pairs import check_pair, differing_options, judged, pair_cases, remark_pair
+from drkit.evaluation.seeds import SeedAgreement, measure_seeds
+from drkit.evaluation.selection import Selection, select_scorable
+
+__all__ = [
+    "Comparison",
+    "SeedAgreement",
+    "Selection",
+    "check_pair",
+    "compare_cases",
+    "differing_options",
+    "judged",
+    "measure_seeds",
+    "pair_cases",
+    "remark_pair",
+    "select_scorable",
+    "tabulate_comparisons",
+    "tabulate_seeds",
+]
