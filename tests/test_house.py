@@ -28,7 +28,7 @@ FLOORS = [
     {"cut_points"},
     {"metrics", "decisions", "resampling"},
     {"specs", "fonts"},
-    {"catalogue", "reporting", "progress"},
+    {"catalogue", "reporting", "progress", "machine"},
     {"grades", "errors"},
 ]
 HEAVY = (

@@ -1,6 +1,7 @@
 """The only module that prints: results on stdout, messages and progress on stderr."""
 
 import json
+import os
 import sys
 import time
 import traceback
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PLAIN_WIDTH = 200  # columns of a table that goes to a file
+NOTEBOOK_VARIABLES = ("JPY_PARENT_PID", "KAGGLE_KERNEL_RUN_TYPE", "COLAB_RELEASE_TAG")
 PLAIN_INTERVAL = 10.0  # seconds between progress lines where there is no terminal
 
 
@@ -78,10 +80,11 @@ class ConsoleReporter:
         _print(self.console, f"drkit: warning: {message}", style="yellow")
 
     def track(self, items: Iterable[T], what: str, total: int) -> Iterator[T]:
-        """Show a bar with rate and time left on a terminal, else print a line every ten seconds."""
+        """Show a bar with rate and time left on a terminal, elsewhere and in notebooks a line every ten seconds."""
         if self.quiet:
             return iter(items)
-        return self._bar(items, what, total) if self.console.is_terminal else self._lines(items, what, total)
+        is_redrawn = self.console.is_terminal and not in_notebook()
+        return self._bar(items, what, total) if is_redrawn else self._lines(items, what, total)
 
     def _bar(self, items: Iterable[T], what: str, total: int) -> Iterator[T]:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -103,6 +106,11 @@ class ConsoleReporter:
             if now - shown >= PLAIN_INTERVAL and done < total:
                 shown, rate = now, done / (now - started)
                 self.notify(f"{what}: {done}/{total}, {rate:.1f}/s, {(total - done) / rate:.0f} s left")
+
+
+def in_notebook() -> bool:
+    """Whether a notebook runs the command: on a terminal of its own, of which every redrawing is kept as output."""
+    return any(name in os.environ for name in NOTEBOOK_VARIABLES)
 
 
 def _console(*, stderr: bool) -> "Console":

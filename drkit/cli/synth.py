@@ -1,12 +1,12 @@
 """`drkit synth`: synthetic fundus photographs to try everything on."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from drkit.cli.options import Force, Seed
+from drkit.machine import allowed_cpus
 from drkit.reporting import Report
 
 EXAMPLES = (
@@ -32,5 +32,5 @@ def synth(
     """
     from drkit.recipes.synth import SynthConfig, run_synth
 
-    workers = workers if workers is not None else os.cpu_count() or 1
+    workers = workers if workers is not None else allowed_cpus()
     return run_synth(SynthConfig(out, patients=patients, size=size, seed=seed, workers=workers, force=force))

@@ -1,6 +1,5 @@
 """The photograph bank: every photograph decoded once, into one uint8 array."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,13 +15,13 @@ from drkit.images.decoders import Remark
 from drkit.images.disc import square_about_disc
 from drkit.images.files import Photograph, decode_with_remarks, read_content
 from drkit.images.filters import apply_steps
+from drkit.machine import allowed_cpus, allowed_memory
 from drkit.progress import notify, track
 from drkit.records.labels import Labels
 from drkit.records.manifest import read_source_hashes
 from drkit.records.provenance import sha256_bytes
 
-MEMORY_SHARE = 0.4  # of the machine's memory that a bank may take before it goes to disk
-UNKNOWN_MEMORY = 2 * 2**30  # bytes, where the machine does not tell how much it has
+MEMORY_SHARE = 0.4  # of the allowed memory that a bank may take before it goes to disk
 ROOM_FOR_ZOOM = 1.15  # bank side / network input side, so that zooming in does not upsample
 VERSION = 3  # of the way photographs are decoded and squared: part of a cached bank's key
 
@@ -59,9 +58,7 @@ def bank_bytes(num_photographs: int, side: int) -> int:
 
 def fits_in_memory(num_bytes: int) -> bool:
     """Whether a bank of this size stays in memory."""
-    if not hasattr(os, "sysconf"):  # Windows
-        return num_bytes <= UNKNOWN_MEMORY
-    return num_bytes <= MEMORY_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return num_bytes <= MEMORY_SHARE * allowed_memory()
 
 
 def build_bank(
@@ -95,7 +92,7 @@ def build_bank(
     paths, shape = labels.paths(), (len(labels), side, side, 3)
     square = partial(square_about_disc, size=side, round_disc=round_discs)
     fill = partial(
-        _fill, paths=paths, workers=workers or os.cpu_count() or 1, steps=steps, square=square, keep_going=keep_going
+        _fill, paths=paths, workers=workers or allowed_cpus(), steps=steps, square=square, keep_going=keep_going
     )
     if fits_in_memory(bank_bytes(len(labels), side)):
         pixels = np.empty(shape, np.uint8)

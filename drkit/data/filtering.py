@@ -1,6 +1,5 @@
 """Photographs sent through their steps: here, in other processes, or on a cluster."""
 
-import os
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from drkit.images.disc import Box, Disc
 from drkit.images.files import Photograph, decode_photograph, encode_photograph, read_content
 from drkit.images.filters.fundus import Fundus
 from drkit.images.filters.steps import follow_steps, frame_photograph, parsed
+from drkit.machine import allowed_cpus
 from drkit.records.atomic import write_bytes
 from drkit.records.manifest import PhotographRecord, Status
 from drkit.records.provenance import sha256_bytes
@@ -69,7 +69,7 @@ def process_photographs(
     if scheduler is not None:
         yield from _on_cluster(tasks, scheduler)
         return
-    useful = min(workers or os.cpu_count() or 1, -(-len(tasks) // TASKS_A_BATCH))
+    useful = min(workers or allowed_cpus(), -(-len(tasks) // TASKS_A_BATCH))
     with _one_thread():
         yield from _in_processes(tasks, useful) if useful > 1 else map(process_photograph, tasks)
 

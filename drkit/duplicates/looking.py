@@ -1,6 +1,5 @@
 """Every photograph looked at once: can it be read, is anything on it, and what is its hash."""
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from drkit.images.decoders import Remark
 from drkit.images.files import Photograph
 from drkit.images.reduced import decode_reduced
 from drkit.images.surround import surround_colour
+from drkit.machine import allowed_cpus
 from drkit.progress import track
 from drkit.records.provenance import sha256_bytes
 
@@ -52,7 +52,7 @@ def look_at_all(paths: Sequence[str], workers: int | None = None) -> dict[str, S
         workers: Threads; None: one a processor.
     """
     once = list(dict.fromkeys(paths))
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(workers or allowed_cpus()) as pool:
         return {sight.path: sight for sight in track(pool.map(look_at, once), "looking at photographs", len(once))}
 
 

@@ -378,3 +378,5 @@ class AttendConfig(TrainingConfig):
 
 # What may differ between an interrupted training and the one that goes on: where things lie and what computes.
 CIRCUMSTANTIAL = frozenset({"data", "weights", "device", "workers", "cache_dir"})
+# What may differ, too, although it stands in the run: its weights come out a little different.
+EXCHANGEABLE = frozenset({"devices", "nodes", "strategy", "precision"})

@@ -18,7 +18,7 @@ from drkit.training.config import TrainingConfig
 from drkit.training.outcome import write_outcome
 from drkit.training.plan import TrainingPlan, plan_training
 from drkit.training.resume import load_state
-from drkit.training.runtime import leave_helpers, pick_device
+from drkit.training.runtime import check_machine, leave_helpers
 from drkit.training.workbench import Fitted, prepare, train
 
 
@@ -97,7 +97,7 @@ def plan_run(config: TrainingConfig, place: RunPlace, suffix: str = "") -> tuple
     Raises:
         DrkitError: a data set, options, a device or a name that cannot be used, or nothing to resume.
     """
-    pick_device(config.device)
+    check_machine(config)
     plan = plan_training(read_datasets(config.data), config)
     run = new_run(
         place.runs_dir,

@@ -99,24 +99,16 @@ class Learner:
         Raises:
             UsageError: not even one unit fits in memory, or a batch norm learns nothing from one.
         """
-        while True:
-            try:
-                loss, logits = self._gather_gradients(units, epoch)
-                break
-            except RuntimeError as error:
-                if not is_out_of_memory(error):
-                    raise
-                self._halve(error)
-            except ValueError as error:
-                if not is_lone_value(error):
-                    raise
-                raise UsageError(f"the network cannot learn from a batch of one {self.config.unit}: {REMEDY}") from None
-        if self.config.clip:
-            self.fabric.clip_gradients(self.wrapped, self.optimizer, max_norm=self.config.clip)
+        while (found := self._try_gradients(units, epoch)) is None:
+            self._halve()
+        if self.config.clip:  # an fp16 scaler tries scales that overflow, and skips those steps by itself
+            self.fabric.clip_gradients(
+                self.wrapped, self.optimizer, max_norm=self.config.clip, error_if_nonfinite=False
+            )
         self.optimizer.step()
         if self.average:
             self.average.update_parameters(self.grader)
-        return loss, logits
+        return found
 
     def state(self) -> dict[str, Any]:
         """Everything that a resumed training needs, on the CPU."""
@@ -131,9 +123,23 @@ class Learner:
         """Go on from a state."""
         self.grader.load_state_dict(state["grader"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.fabric.strategy.precision.load_state_dict(state.get("precision", {}))
+        if scaling := state.get("precision"):  # none where the state was written in another precision
+            self.fabric.strategy.precision.load_state_dict(scaling)
         if self.average:
             self.average.load_state_dict(state["average"])
+
+    def _try_gradients(self, units: np.ndarray, epoch: int) -> tuple[float, FloatArray] | None:
+        """What `_gather_gradients` gives; None without memory, when the error and all that it holds on to are gone."""
+        try:
+            return self._gather_gradients(units, epoch)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            return None
+        except ValueError as error:
+            if not is_lone_value(error):
+                raise
+            raise UsageError(f"the network cannot learn from a batch of one {self.config.unit}: {REMEDY}") from None
 
     def _gather_gradients(self, units: np.ndarray, epoch: int) -> tuple[float, FloatArray]:
         """Add up the gradients of a step's batches.
@@ -186,9 +192,10 @@ class Learner:
         wanted = torch.from_numpy(grades[known]).to(logits.device)
         return (self.task.loss(logits[torch.from_numpy(known).to(logits.device)].float(), wanted) * weights).mean()
 
-    def _halve(self, error: RuntimeError) -> None:
+    def _halve(self) -> None:
         if self.batch_size == 1:
-            raise UsageError("not even one unit fits in memory: choose a smaller --size or --backbone") from error
+            raise UsageError("not even one unit fits in memory: choose a smaller --size or --backbone")
+        self.optimizer.zero_grad(set_to_none=True)
         self.batch_size = -(-self.batch_size // 2)
         if self.fabric.device.type == "cuda":
             torch.cuda.empty_cache()

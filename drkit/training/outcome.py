@@ -22,6 +22,7 @@ from drkit.records.predictions import (
 from drkit.records.provenance import sha256_file
 from drkit.records.runs import Run, write_run_record
 from drkit.training.plan import TrainingPlan
+from drkit.training.runtime import describe_machine
 from drkit.training.workbench import Fitted, Workbench, flattered, leaked
 
 NO_FOLD = -1
@@ -264,6 +265,7 @@ def _record(bench: Workbench, fitted: Sequence[Fitted]) -> dict[str, Any]:
         "epoch": [part.best_epoch for part in fitted],
         "data": [str(path) for path in plan.config.data],
         "weights": str(plan.start),
+        "computed_on": describe_machine(bench.fabric),
         "trained_on_photographs": sorted(own | plan.start.seen),
         "chosen_by_photographs": sorted(picked | plan.start.chosen_by),
     }

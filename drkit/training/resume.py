@@ -11,6 +11,7 @@ from torch import Tensor
 from drkit.errors import InputError, UsageError
 from drkit.records.atomic import writing
 from drkit.records.history import EpochFigures
+from drkit.training.config import EXCHANGEABLE
 
 SCHEMA_VERSION = 1
 
@@ -94,7 +95,7 @@ def _num_bytes(content: Any) -> int:
 def _check_same(known: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
     differing = [
         f"{name} was {known.get(name)}, is now {wanted.get(name)}"
-        for name in sorted(wanted)
+        for name in sorted(wanted.keys() - EXCHANGEABLE)
         if known.get(name) != wanted.get(name)
     ]
     if differing:

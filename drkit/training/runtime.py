@@ -16,9 +16,12 @@ from lightning_fabric.utilities.rank_zero import rank_zero_only
 from torch.nn.parallel import DistributedDataParallel
 
 from drkit.errors import DrkitError, UsageError
+from drkit.machine import allowed_cpus
 from drkit.progress import SilentReporter, reporting_to
 from drkit.training.config import MachineOptions
 
+# How libraries say so, beside torch's own error: CUDA, MPS and HIP; cuBLAS and cuDNN; the CPU.
+OUT_OF_MEMORY = ("out of memory", "_STATUS_ALLOC_FAILED", "can't allocate memory")
 FabricPrecision = Literal["32-true", "bf16-mixed", "16-mixed"]
 PRECISIONS: dict[str, FabricPrecision] = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
@@ -27,14 +30,30 @@ def pick_device(name: str) -> torch.device:
     """The device that `--device` names; `auto` is a GPU where there is one.
 
     Raises:
-        UsageError: it is not on this machine.
+        UsageError: it is not on this machine, or torch cannot compute on it.
     """
     present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name == "auto":
-        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if present[kind]))
-    if not present[name]:
+    if name != "auto" and not present[name]:
         raise UsageError(f"--device {name} is not on this machine: choose auto or cpu")
-    return torch.device(name)
+    kind = next(kind for kind in ("cuda", "mps", "cpu") if present[kind]) if name == "auto" else name
+    device = torch.device(kind)
+    _check_kernels(device)
+    return device
+
+
+def check_machine(config: MachineOptions) -> None:
+    """Check that the device, as many of it as wanted, and the precision are there, before any work.
+
+    Raises:
+        UsageError: they are not.
+    """
+    device = pick_device(config.device)
+    there = {"cuda": torch.cuda.device_count, "mps": lambda: 1}.get(device.type)
+    if there and config.devices > there():
+        raise UsageError(
+            f"--devices {config.devices} needs as many GPUs, and this machine has {there()}: choose --devices {there()}"
+        )
+    _pick_precision(config.precision, device)
 
 
 def start_fabric(config: MachineOptions, *, leaves_out: bool = False) -> Fabric:
@@ -47,7 +66,10 @@ def start_fabric(config: MachineOptions, *, leaves_out: bool = False) -> Fabric:
     Raises:
         UsageError: a device, precision or strategy that this machine does not have.
     """
+    check_machine(config)
     device = pick_device(config.device)
+    if torch.get_num_threads() > allowed_cpus():
+        torch.set_num_threads(allowed_cpus())
     strategy: str | DDPStrategy = config.strategy
     if strategy in ("auto", "ddp") and config.devices * config.nodes > 1:
         strategy = _meet_at_gradients(leaves_out)
@@ -59,6 +81,13 @@ def start_fabric(config: MachineOptions, *, leaves_out: bool = False) -> Fabric:
         raise UsageError(f"--devices {config.devices} --strategy {config.strategy}: {reason}") from None
     fabric.launch()
     return fabric
+
+
+def describe_machine(fabric: Fabric) -> dict[str, str | int]:
+    """What a training is computed on: kind of device, the precision that was taken, and how many processes."""
+    taken = fabric.strategy.precision.precision
+    precision = next((name for name, known in PRECISIONS.items() if known == taken), str(taken))
+    return {"device": fabric.device.type, "precision": precision, "processes": fabric.world_size}
 
 
 def check_compiler(device: torch.device) -> None:
@@ -124,12 +153,31 @@ def _pick_precision(name: str, device: torch.device) -> FabricPrecision:
         return PRECISIONS[name]
     if device.type != "cuda":
         return "32-true"
-    return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+    has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)  # a T4, P100 or V100 only emulates it, slowly
+    return "bf16-mixed" if has_bf16 else "16-mixed"
+
+
+def _check_kernels(device: torch.device) -> None:
+    """Check that torch was built for a device: where it was not, the first kernel fails.
+
+    Raises:
+        UsageError: it was not, or the driver does not work.
+    """
+    if device.type == "cpu":
+        return
+    try:
+        (torch.ones(2, device=device) + 1).tolist()
+    except RuntimeError as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise UsageError(
+            f"--device {device.type}: torch {torch.__version__} cannot compute on this GPU ({reason}): install a torch"
+            " that is built for it, or use --device cpu"
+        ) from None
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether a device or the machine had no memory left."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 def keep_freed_memory() -> None:

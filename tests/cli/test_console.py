@@ -1,6 +1,8 @@
 """What is printed, and where."""
 
+import io
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,3 +65,25 @@ def test_progress_elsewhere_is_a_line_now_and_then(
     assert "counting: 1/3" in told
     assert list(console.ConsoleReporter(quiet=True).track(range(3), "counting", 3)) == [0, 1, 2]
     assert capsys.readouterr().err == ""
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("variable", [None, "JPY_PARENT_PID", "KAGGLE_KERNEL_RUN_TYPE", "COLAB_RELEASE_TAG"])
+def test_a_notebook_gets_lines_although_it_has_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, variable: str | None
+) -> None:
+    monkeypatch.setattr(console, "PLAIN_INTERVAL", 0.0)
+    for name in console.NOTEBOOK_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    if variable:
+        monkeypatch.setenv(variable, "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    assert list(console.ConsoleReporter(quiet=False).track(range(3), "counting", 3)) == [0, 1, 2]
+    written = sys.stderr.getvalue()
+    assert ("counting: 1/3" in written) == (variable is not None)
+    assert ("\x1b[" in written) == (variable is None)

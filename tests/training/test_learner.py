@@ -1,5 +1,6 @@
 """One step: the same gradient however it is cut up, and nothing learned from what is unknown."""
 
+import weakref
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from drkit.records.labels import Labels, build_rows
 from drkit.training import learner as learning
 from drkit.training.config import TrainingConfig
 from drkit.training.learner import AUXILIARY_WEIGHT, Learner, Mixture, Task, draw_mixture, mix, pair_up
-from drkit.training.runtime import start_fabric
+from drkit.training.runtime import is_out_of_memory, start_fabric
 
 SIDE = 32
 NUM = 8  # photographs
@@ -158,6 +159,63 @@ def test_what_fp16s_gradients_are_scaled_by_is_kept() -> None:
     first.fabric.strategy.precision, second.fabric.strategy.precision = Scaled(64.0), Scaled(2.0)
     second.restore(deepcopy(first.state()))
     assert second.fabric.strategy.precision.scaler.get_scale() == 64.0
+
+
+def test_what_was_begun_without_fp16_goes_on_with_it() -> None:
+    """The state has no scale then, and the scaler begins its search anew."""
+    first, second = _learner(_task()), _learner(_task())
+    second.fabric.strategy.precision = Scaled(2.0)
+    second.restore(deepcopy(first.state()))
+    assert second.fabric.strategy.precision.scaler.get_scale() == 2.0
+    first.restore(deepcopy(second.state()))
+
+
+def test_fp16_that_clips_skips_a_step_whose_gradients_overflow() -> None:
+    learner = _learner(_task(), clip=1.0)
+    learner.fabric.strategy.precision = learner.fabric._precision = precision = Scaled(2.0**40)
+    before = deepcopy(learner.grader.state_dict())
+    learner.step(np.arange(NUM), 1)
+    assert precision.scaler.get_scale() == 2.0**39
+    assert all(torch.equal(tensor, before[name]) for name, tensor in learner.grader.state_dict().items())
+    for _ in range(40):
+        learner.step(np.arange(NUM), 1)
+    assert any(not torch.equal(tensor, before[name]) for name, tensor in learner.grader.state_dict().items())
+    assert all(tensor.isfinite().all() for tensor in learner.grader.state_dict().values())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CUDA error: out of memory",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "MPS backend out of memory (MPS allocated: 8 GB)",
+        "[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory",
+    ],
+)
+def test_every_library_s_way_to_be_out_of_memory_is_known(words: str) -> None:
+    assert is_out_of_memory(RuntimeError(words))
+    assert not is_out_of_memory(RuntimeError("CUDA error: device-side assert triggered"))
+
+
+def test_halving_holds_on_to_nothing_of_the_step_that_failed() -> None:
+    """Least of all by the traceback of its error, whose frames hold the activations."""
+    learner, held = _learner(_task(), batch_size=2), []
+    answer = learner.grader.answer
+
+    def run_out(images: Tensor, places: Places) -> Any:
+        if places.num_units == 1:
+            return answer(images, places)
+        activations = torch.ones(3)
+        held.append(weakref.ref(activations))
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    learner.grader.answer = run_out  # type: ignore[method-assign]
+    gone = []
+    halve = learner._halve
+    learner._halve = lambda: (gone.append(held[-1]() is None), halve())  # type: ignore[method-assign]
+    learner.step(np.arange(4), 1)
+    assert gone == [True]
 
 
 def test_no_memory_for_a_single_unit_is_refused() -> None:

@@ -27,6 +27,15 @@ def test_the_state_of_another_training_is_refused_naming_what_differs(tmp_path: 
         load_state(tmp_path / "a.resume.pt", {"seed": 0, "lr": 0.2})
 
 
+def test_one_gpu_may_go_on_with_what_two_began(tmp_path: Path) -> None:
+    began = {"devices": 2, "nodes": 2, "strategy": "ddp", "precision": "bf16", "seed": 0}
+    save_state(tmp_path / "a.resume.pt", FitState(), began)
+    goes_on = {"devices": 1, "nodes": 1, "strategy": "auto", "precision": "fp16", "seed": 0}
+    assert load_state(tmp_path / "a.resume.pt", goes_on).epoch == 0
+    with pytest.raises(UsageError, match="seed was 0, is now 1"):
+        load_state(tmp_path / "a.resume.pt", {**goes_on, "seed": 1})
+
+
 def test_a_foreign_or_malicious_file_is_refused_and_not_executed(tmp_path: Path) -> None:
     class Evil:
         def __reduce__(self) -> tuple[object, ...]:

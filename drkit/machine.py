@@ -1,0 +1,75 @@
+"""The share of the machine that this process may use: CPU affinity, control groups and SLURM limits included."""
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path("/")
+UNKNOWN_MEMORY = 2 * 2**30  # bytes, where the system does not say how much it has
+MEBIBYTE = 2**20
+
+
+def allowed_cpus() -> int:
+    """CPUs that this process may keep busy, at least 1."""
+    installed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limits = [_cpu_quota(group) for group in _control_groups()]
+    allotted = _number(os.environ.get("SLURM_CPUS_PER_TASK", ""))
+    return max(1, math.ceil(min([installed, *(limit for limit in (*limits, allotted) if limit)])))
+
+
+def allowed_memory() -> int:
+    """Bytes of memory that this process may take."""
+    limits = [
+        _number(_read(group / name))
+        for group in _control_groups()
+        for name in ("memory.max", "memory.limit_in_bytes")  # of cgroup v2, v1
+    ]
+    return int(min([_installed_memory(), *(limit for limit in (*limits, _slurm_memory()) if limit)]))
+
+
+def _installed_memory() -> int:
+    if not hasattr(os, "sysconf"):  # Windows
+        return UNKNOWN_MEMORY
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _slurm_memory() -> float:
+    """Bytes that SLURM allots on this machine, 0 where it does not say; it counts in MiB."""
+    whole = _number(os.environ.get("SLURM_MEM_PER_NODE", ""))
+    per_cpu = _number(os.environ.get("SLURM_MEM_PER_CPU", ""))
+    return (whole or per_cpu * _number(os.environ.get("SLURM_CPUS_ON_NODE", ""))) * MEBIBYTE
+
+
+def _cpu_quota(group: Path) -> float:
+    """CPUs that a control group may use on average, 0 without a limit."""
+    quota, _, period = _read(group / "cpu.max").partition(" ")  # of cgroup v2: "200000 100000"
+    if not period:
+        quota, period = _read(group / "cpu.cfs_quota_us"), _read(group / "cpu.cfs_period_us")  # of v1
+    return _number(quota) / (_number(period) or 1)
+
+
+def _control_groups() -> Iterator[Path]:
+    """Folders of the control groups that this process is in and of those around them, as far as they are mounted."""
+    mounts = ROOT / "sys/fs/cgroup"
+    for line in _read(ROOT / "proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        mount = mounts / controllers.removeprefix("name=")  # v2 has no controllers, and a single mount
+        group = mount / path.lstrip("/")
+        yield from (folder for folder in (group, *group.parents) if folder.is_relative_to(mount))
+
+
+def _read(path: Path) -> str:
+    """Content of a small file, empty where there is none."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _number(text: str) -> float:
+    """A positive number, else 0: `max` and -1 mean no limit."""
+    try:
+        return max(float(text), 0.0)
+    except ValueError:
+        return 0.0
