@@ -66,7 +66,8 @@ def explain(
         ),
     ] = None,
     predictions: Annotated[
-        Path | None, typer.Option(help="What the run has graded, where that is not in the run itself.")
+        Path | None,
+        typer.Option(help="What the run has graded, if not in the run itself; others it grades now."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder; explanations/<run>-<method> by default.")] = None,
     force: Force = False,
@@ -76,9 +77,10 @@ def explain(
 ) -> Report:
     """Show what speaks for a grade (orange) and against it (blue), and prove it.
 
-    Without a choice of photographs: one typical one of each reference grade, and the worst error.
+    Without a choice of photographs: one typical one of each reference grade and the worst error, or the six whose grade
+    is least certain where no reference grade is known. The run grades photographs first that it has not graded yet.
 
-    Reads: a run and the data sets it has graded. Writes: a folder with sheets, a picture and the raw maps (.npz) of
+    Reads: a run and data sets. Writes: a folder with sheets, a picture and the raw maps (.npz) of
     each photograph, and manifest.json.
     """
     from drkit.explaining.picking import Interest

@@ -1,7 +1,7 @@
 """The photographs that are explained, with those that were graded together with them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -37,8 +37,9 @@ class Cohort:
     """The photographs of a data set, and which of its units are explained.
 
     Args:
-        rows: A row a photograph of the data set: `image_id`, `path`, `patient_id`, `eye`, `split`, and, where the run
-            has graded it, `reference`, `predicted_grade`, `score`, `fold`, `patient` (a key) and `picked`.
+        rows: A row a graded photograph: `image_id`, `path`, `patient_id`, `eye` and `view` of the data set; `split`,
+            `fold`, `reference`, `predicted_grade`, `score`, `patient` (a key) and `graded_patient_id` of the
+            predictions; `picked`.
         units: What is graded together.
         numbers: The explained units, in the order in which they are shown.
         roots: The data sets' folders.
@@ -76,30 +77,22 @@ class Cohort:
 
 
 def gather_cohort(labels: Labels, predictions: Predictions, picked: Picked, architecture: Architecture) -> Cohort:
-    """Find the picked photographs in a data set, and the units they belong to.
+    """The picked photographs, and the units in which the run graded them.
 
-    Raises:
-        InputError: photographs that the data set has not, or a unit with photographs that the run has not graded.
+    Args:
+        labels: The data sets.
+        predictions: Of photographs of them, whole units, the picked ones among them.
+        picked: What is explained.
+        architecture: Of the run's networks, which says what a unit is.
     """
-    found = labels.rows["image_id"].isin(picked.image_ids)
-    missing = sorted(set(picked.image_ids) - set(labels.rows["image_id"][found]))
-    if missing:
-        raise InputError(
-            f"{labels.title} has no {first_few(missing)}: name with --data the data sets that the run has graded"
-        )
-    rows = _with_predictions(labels, predictions).assign(picked=found.to_numpy())
-    units = build_units(labels, cast(Unit, architecture.unit), architecture.num_slots)
+    rows = _with_predictions(labels, predictions)
+    rows = rows.assign(picked=rows["image_id"].isin(picked.image_ids))
+    graded = replace(labels, rows=rows.assign(patient_id=rows["graded_patient_id"]))
+    units = build_units(graded, cast(Unit, architecture.unit), architecture.num_slots)
     place = {image_id: number for number, image_id in enumerate(rows["image_id"])}
     of_picked = units.unit_of[[place[image_id] for image_id in picked.image_ids]]
     numbers = np.array(list(dict.fromkeys(of_picked.tolist())), dtype=np.int64)
-    cohort = Cohort(rows, units, numbers, labels.roots)
-    ungraded = cohort.explained["image_id"][cohort.explained["predicted_grade"].isna()].tolist()
-    if ungraded:
-        raise InputError(
-            f"{predictions.name} has not graded {first_few(ungraded)}, of the same {architecture.unit} as picked"
-            " photographs: grade them with drkit predict, and name the file with --predictions"
-        )
-    return cohort
+    return Cohort(rows, units, numbers, labels.roots)
 
 
 def check_references(cohort: Cohort) -> None:
@@ -114,13 +107,12 @@ def check_references(cohort: Cohort) -> None:
 
 
 def _with_predictions(labels: Labels, predictions: Predictions) -> pd.DataFrame:
-    """The labels' rows in their order, with what the run says of them."""
+    """The rows of the graded photographs in the labels' order, with what the run says of them."""
     graded = predictions.rows.assign(
-        reference=predictions.rows[grade_column(predictions.meta.target)], patient=predictions.patients()
+        reference=predictions.rows[grade_column(predictions.meta.target)],
+        patient=predictions.patients(),
+        graded_patient_id=predictions.rows["patient_id"],
     )
-    graded = graded[["image_id", "split", "fold", "reference", "predicted_grade", "score", "patient"]]
-    graded = graded.astype({"predicted_grade": "Int8"})
-    known = labels.rows[["image_id", "path", "patient_id", "eye", "split"]]
-    joined = known.merge(graded, on="image_id", how="left", suffixes=("", "_graded"))
-    joined["split"] = joined["split_graded"].fillna(joined["split"])
-    return joined.drop(columns="split_graded")
+    columns = ["split", "fold", "reference", "predicted_grade", "score", "patient", "graded_patient_id"]
+    known = labels.rows[["image_id", "path", "patient_id", "eye", "view"]]
+    return known.merge(graded[["image_id", *columns]], on="image_id")

@@ -1,18 +1,17 @@
 """Which photographs are explained: by name, by split, or because they are telling."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from drkit.errors import InputError, UsageError, did_you_mean, first_few
+from drkit.errors import InputError, UsageError
 from drkit.grades import NUM_GRADES, Split, grade_column
-from drkit.records.labels import image_stem
-from drkit.records.predictions import Predictions, patient_keys
+from drkit.records.predictions import PROBABILITY_COLUMNS, Predictions, patient_keys
 
 MOST_BETWEEN = 12  # photographs
 WITHOUT_GRADES = 6  # photographs, where no reference grade is known
+NO_REFERENCE = "pick by --ids or --split, or leave the choice to drkit"  # what to do where none is known
 
 
 @dataclass(frozen=True)
@@ -20,7 +19,7 @@ class Interest:
     """What makes a photograph worth explaining; at most one of the five.
 
     Args:
-        ids: These very photographs.
+        ids: These very photographs, as the predictions spell them.
         worst: So many whose score is furthest from their reference grade.
         best: So many whose score is nearest to it.
         between: Photographs that are, or seem, on the edge of these two grades.
@@ -47,9 +46,14 @@ class Interest:
             raise UsageError(f"--between {self.between[0]},{self.between[1]}: two rising grades are expected, as 2,3")
 
     @property
+    def needs_references(self) -> bool:
+        """Whether reference grades decide which photographs are picked."""
+        return bool(self.worst or self.best or self.between or self.per_grade)
+
+    @property
     def is_any(self) -> bool:
         """Whether nothing in particular is asked for."""
-        return not (self.ids or self.worst or self.best or self.between or self.per_grade)
+        return not self.ids and not self.needs_references
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ def pick_photographs(predictions: Predictions, interest: Interest, split: Split 
     """Pick photographs among a run's predictions.
 
     Without an interest and with a split, all of the split; without both, one typical photograph of each
-    grade and the worst error.
+    grade and the worst error, or where no reference grade is known those whose grade is least certain.
 
     Args:
         predictions: Whatever the run has graded.
@@ -77,20 +81,20 @@ def pick_photographs(predictions: Predictions, interest: Interest, split: Split 
         split: Only of this one; None: val where there is one, else whatever there is.
 
     Raises:
-        InputError: ids or a split that the predictions do not hold, or no reference grades where they are needed.
+        InputError: a split that the predictions do not hold, or no reference grades where they are needed.
     """
     if interest.ids:
-        return Picked(_resolve(interest.ids, predictions), "asked for by name")
+        return Picked(interest.ids, "asked for by name")
     rows, where = _of_split(predictions, split)
     if interest.is_any and split:
         return Picked(tuple(rows["image_id"]), f"all of {where}")
     rows = _one_a_unit(rows.assign(reference=rows[grade_column(predictions.meta.target)]), predictions.meta.unit)
     graded = rows[rows["reference"].notna()]
     if interest.is_any and graded.empty:
-        chosen = _spread(rows, WITHOUT_GRADES)
-        return Picked(chosen, f"{len(chosen)} of {where}, from the lowest score to the highest")
+        chosen = _least_certain(rows, WITHOUT_GRADES)
+        return Picked(chosen, f"of {where}, the {len(chosen)} whose grade is least certain")
     if graded.empty:
-        raise InputError(f"{predictions.name}: no reference grade in {where}: pick by --ids or --split")
+        raise InputError(f"{predictions.name}: no reference grade in {where}: {NO_REFERENCE}")
     return _pick_graded(graded, interest, where)
 
 
@@ -143,17 +147,6 @@ def _one_a_unit(rows: pd.DataFrame, unit: str) -> pd.DataFrame:
     return rows[~keys.duplicated()]
 
 
-def _resolve(names: Sequence[str], predictions: Predictions) -> tuple[str, ...]:
-    """Ids as the predictions spell them."""
-    known = {image_stem(name): name for name in predictions.rows["image_id"]}
-    unknown = [name for name in names if image_stem(name) not in known]
-    if unknown:
-        near = did_you_mean(image_stem(unknown[0]), known)
-        hint = near if near.startswith("did") else f"it has graded, for example, {next(iter(known))}"
-        raise InputError(f"--ids: {predictions.name} has not graded {first_few(unknown)}: {hint}")
-    return tuple(dict.fromkeys(known[image_stem(name)] for name in names))
-
-
 def _first(rows: pd.DataFrame, key: pd.Series, num: int) -> tuple[str, ...]:
     """The ids of the lowest keys; equal keys in the order of the ids."""
     return tuple(rows.loc[key.sort_values(kind="stable").index[:num], "image_id"])
@@ -168,7 +161,6 @@ def _typical(rows: pd.DataFrame, num: int) -> tuple[str, ...]:
     return tuple(chosen)
 
 
-def _spread(rows: pd.DataFrame, num: int) -> tuple[str, ...]:
-    ordered = rows.sort_values("score", kind="stable")["image_id"].to_numpy()
-    places = np.unique(np.linspace(0, len(ordered) - 1, min(num, len(ordered))).round().astype(int))
-    return tuple(ordered[places])
+def _least_certain(rows: pd.DataFrame, num: int) -> tuple[str, ...]:
+    """The ids of the lowest probabilities of the likeliest grade."""
+    return _first(rows, rows[list(PROBABILITY_COLUMNS)].max(axis=1), num)

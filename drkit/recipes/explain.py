@@ -1,26 +1,32 @@
 """`explain`: where the evidence for and against a grade lies, and what that is worth."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import torch
+
 from drkit.catalogue import EXPLAINERS, FILTERS, find
-from drkit.errors import OutputExistsError, UsageError, first_few
+from drkit.ensembling.saving import is_ensemble
+from drkit.errors import InputError, OutputExistsError, UsageError, first_few
+from drkit.explaining.candidates import add_graded, find_candidates, find_ungraded, resolve_ids
 from drkit.explaining.cohort import Cohort, check_references, gather_cohort
 from drkit.explaining.examining import Prover
 from drkit.explaining.ledger import Ledger
 from drkit.explaining.lesions import choose_lesions, find_masks
 from drkit.explaining.photographs import read_views
-from drkit.explaining.picking import Interest, Picked, pick_photographs
+from drkit.explaining.picking import NO_REFERENCE, Interest, Picked, pick_photographs
 from drkit.explaining.session import Session, check_asked, default_question, examine
 from drkit.explaining.sheets import ROWS_A_SHEET
 from drkit.explaining.tables import HOW_TO_READ, Means, lesion_table, proof_table
 from drkit.explaining.writing import MOST_SHEETS, Writer, name_files
 from drkit.grades import Split
+from drkit.grading import grade_photographs
 from drkit.models.restoring import OpenedRun, open_run
 from drkit.progress import notify, track, warn
 from drkit.records.atomic import check_name, check_writable
 from drkit.records.explanations import MANIFEST, Explanations, write_explanations
+from drkit.records.labels import Labels
 from drkit.records.layouts import read_datasets
 from drkit.records.manifest import steps_to_apply
 from drkit.records.predictions import Predictions, read_predictions
@@ -28,13 +34,15 @@ from drkit.records.provenance import sha256_file
 from drkit.reporting import Table
 from drkit.training.runtime import keep_freed_memory, pick_device
 
+SAME_SCORE = 0.25  # grades: what rounding on another device may change, and less than other photographs would
+
 
 @dataclass(frozen=True)
 class ExplainConfig:
     """What is explained.
 
     Args:
-        data: The data sets that the run has graded, in any known layout.
+        data: The data sets, in any known layout.
         methods: Names in the catalogue, at least one.
         interest: Which photographs are telling.
         split: Only of this one; None: val where there is one.
@@ -45,7 +53,7 @@ class ExplainConfig:
         faithfulness: Put the evidence to the proof.
         lesions: Folder of masks.
         lesion_kinds: Words in the names of the kinds of mask that count among all lesions; see `choose_lesions`.
-        predictions: What the run has graded; None: the run's own predictions.
+        predictions: What the run has graded; None: the run's own predictions. Other photographs it grades now.
         out: Folder; None: `explanations/<run>-<method>`. With several methods each has a folder in it.
         force: Overwrite what is there.
         device: `auto`, `cpu`, `cuda` or `mps`.
@@ -129,26 +137,30 @@ class ExplainReport:
 
 
 def run_explain(run_path: Path, config: ExplainConfig) -> ExplainReport:
-    """Explain photographs that a finished run has graded.
+    """Explain photographs with a finished run, which grades those first that it has not graded yet.
 
     Raises:
         InputError: no such run, data set, photograph, reference grade or mask.
-        UsageError: a layer, a fold or a seed that the run has not.
+        UsageError: an ensemble, or a layer, a fold or a seed that the run does not have.
         OutputExistsError: a folder is there already.
     """
+    if is_ensemble(run_path):
+        raise UsageError(f"{run_path} is an ensemble, which has no maps of its own: explain its members, one by one")
     opened = open_run(run_path, config.fold, config.network_seed)
     folders = {method: _folder(opened, method, config) for method in config.methods}
     for folder in folders.values():
         _check_folder(folder, force=config.force)
-    predictions = read_predictions(config.predictions or opened.run.stem)
-    picked = pick_photographs(predictions, config.interest, config.split)
-    cohort = gather_cohort(read_datasets(config.data), predictions, picked, opened.header.architecture)
+    labels, device = read_datasets(config.data), pick_device(config.device)
     asked = config.target_grade or default_question(opened.header.decision)
+    config = _with_known_ids(opened, labels, config)
+    predictions = _grade_candidates(opened, labels, config, device, asked)
+    picked = pick_photographs(predictions, config.interest, config.split)
+    cohort = gather_cohort(labels, predictions, picked, opened.header.architecture)
     if asked == "reference":
         check_references(cohort)
     _say_what(predictions, picked, cohort, config.fold)
     keep_freed_memory()
-    device, prover = pick_device(config.device), Prover(config.seed) if config.faithfulness else None
+    prover = Prover(config.seed) if config.faithfulness else None
     found = {
         method: _explain(
             Session(opened, cohort, method, asked, config.layer, prover, device),
@@ -158,7 +170,40 @@ def run_explain(run_path: Path, config: ExplainConfig) -> ExplainReport:
         )
         for method, folder in folders.items()
     }
+    _warn_of_namesakes(next(iter(found.values())), cohort, opened, config)
     return _report(found, folders, cohort)
+
+
+def _with_known_ids(opened: OpenedRun, labels: Labels, config: ExplainConfig) -> ExplainConfig:
+    """Ids as the data set spells them."""
+    if not config.interest.ids:
+        return config
+    graded = read_predictions(config.predictions or opened.run.stem)
+    ids = resolve_ids(config.interest.ids, labels, graded)
+    return replace(config, interest=replace(config.interest, ids=ids))
+
+
+def _grade_candidates(
+    opened: OpenedRun, labels: Labels, config: ExplainConfig, device: torch.device, asked: str
+) -> Predictions:
+    """What the run has graded of a data set, and what it had not and may be picked, graded now.
+
+    Raises:
+        InputError: reference grades are needed, and none is known.
+    """
+    graded = read_predictions(config.predictions or opened.run.stem)
+    graded = graded.where(graded.rows["image_id"].isin(labels.rows["image_id"]))
+    candidates = find_candidates(labels, graded, config.interest, config.split)
+    ungraded = find_ungraded(labels, graded, candidates, opened.header.architecture)
+    if not len(ungraded):
+        return graded
+    is_known = labels.grades(opened.header.target).notna().to_numpy()
+    if config.interest.needs_references and not is_known[candidates].any():
+        raise InputError(f"{labels.title}: no reference grade is known: {NO_REFERENCE}")
+    if asked == "reference" and not is_known[candidates].any():
+        raise InputError(f"--target-grade reference: {labels.title} has no reference grades: ask for another")
+    notify(f"grading {len(ungraded)} photograph{'s' * (len(ungraded) != 1)} that {opened.run.name} has not graded")
+    return add_graded(graded, grade_photographs(opened, ungraded, device, workers=config.workers))
 
 
 def _explain(session: Session, picked: Picked, folder: Path, config: ExplainConfig) -> Explanations:
@@ -199,6 +244,19 @@ def _manifest(session: Session, picked: Picked, writer: Writer, ledger: Ledger) 
         faithfulness=ledger.proof(),
         lesions=ledger.lesions(),
     )
+
+
+def _warn_of_namesakes(explanations: Explanations, cohort: Cohort, opened: OpenedRun, config: ExplainConfig) -> None:
+    """Warn of photographs whose scores differ from those that the run gave photographs of the same names."""
+    if opened.header.tta or config.fold is not None or config.network_seed is not None:
+        return  # other views or networks than graded them
+    earlier = cohort.rows.set_index("image_id")["score"]
+    changed = [row.image_id for row in explanations.photographs if abs(row.score - earlier[row.image_id]) > SAME_SCORE]
+    if changed:
+        warn(
+            f"the scores of {first_few(changed)} are not those in the run's predictions: if they are other photographs"
+            " of the same names, grade them with drkit predict and name the file with --predictions"
+        )
 
 
 def _report(found: Mapping[str, Explanations], folders: Mapping[str, Path], cohort: Cohort) -> ExplainReport:

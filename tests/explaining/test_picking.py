@@ -8,7 +8,7 @@ import pytest
 
 from drkit.errors import InputError, UsageError
 from drkit.explaining.picking import Interest, pick_photographs
-from drkit.records.predictions import Predictions, PredictionsMeta
+from drkit.records.predictions import PROBABILITY_COLUMNS, Predictions, PredictionsMeta
 
 META = PredictionsMeta("patient", "image", "rounding", None, ("train",), 0, "last", "net", None, None)
 
@@ -21,6 +21,8 @@ def _predictions(scores: list[float], grades: list[int | None], split: str = "va
             "patient_grade": pd.array(grades, dtype="Int8"),
             "score": np.array(scores, dtype=np.float32),
             "predicted_grade": np.array([round(score) for score in scores], dtype=np.int8),
+            **dict.fromkeys(PROBABILITY_COLUMNS, 0.05),
+            "prob_2": np.linspace(0.9, 0.5, len(scores), dtype=np.float32),
         }
     )
     return Predictions(rows, META, "quick")
@@ -59,22 +61,13 @@ def test_a_split_alone_is_all_of_it_and_an_absent_one_refused() -> None:
         pick_photographs(GRADED, Interest(), "test")
 
 
-def test_without_reference_grades_scores_are_spread_and_interests_refused() -> None:
-    rows = _predictions([0.1 * number for number in range(20)], [None] * 20, "test")
+def test_without_reference_grades_the_least_certain_come_first_and_interests_are_refused() -> None:
+    rows = _predictions([2.0] * 20, [None] * 20, "test")
     picked = pick_photographs(rows, Interest(), None)
-    assert picked.image_ids[0] == "0_l1"
-    assert picked.image_ids[-1] == "19_l1"
-    assert len(picked.image_ids) == 6
+    assert picked.image_ids == tuple(f"{number}_l1" for number in range(19, 13, -1))
+    assert picked.reason == "of all photographs, the 6 whose grade is least certain"
     with pytest.raises(InputError, match="no reference grade in all photographs: pick by --ids"):
         pick_photographs(rows, Interest(worst=3), None)
-
-
-def test_ids_are_taken_as_typed_with_or_without_suffix_and_near_ones_named() -> None:
-    assert pick_photographs(GRADED, Interest(ids=("3_l1.jpg", "0_l1", "3_l1")), None).image_ids == ("3_l1", "0_l1")
-    with pytest.raises(InputError, match="has not graded 5_l11: did you mean 5_l1"):
-        pick_photographs(GRADED, Interest(ids=("5_l11",)), None)
-    with pytest.raises(InputError, match="it has graded, for example, 0_l1"):
-        pick_photographs(GRADED, Interest(ids=("zebra",)), None)
 
 
 def test_one_interest_at_a_time_and_grades_that_rise() -> None:

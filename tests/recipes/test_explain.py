@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from reporters import Recorder
@@ -22,8 +23,9 @@ from drkit.explaining.picking import Interest
 from drkit.progress import reporting_to
 from drkit.recipes.explain import ExplainConfig, run_explain
 from drkit.recipes.finetune import RunPlace, run_finetune
+from drkit.recipes.predict import PredictConfig, run_predict
 from drkit.records.explanations import read_explanations
-from drkit.records.predictions import read_predictions
+from drkit.records.predictions import read_predictions, write_predictions
 from drkit.reporting import Table, as_json
 
 if TYPE_CHECKING:
@@ -188,17 +190,94 @@ def test_mistakes_are_refused(run_stem: Path, eyes: Path, tmp_path: Path) -> Non
         replace(config, methods=("gradcan",))
     with pytest.raises(UsageError, match="--target-grade predict: did you mean predicted"):
         replace(config, target_grade="predict")
-    with pytest.raises(InputError, match=r"has not graded 999_l1"):
+    with pytest.raises(InputError, match=r"has no photograph 999_l1: did you mean"):
         run_explain(run_stem, replace(config, interest=Interest(ids=("999_l1",))))
     with pytest.raises(InputError, match=r"the reference grade of .* is not known"):
         run_explain(run_stem, replace(config, split="test", target_grade="reference"))
     with pytest.raises(InputError, match="expected a finished run"):
         run_explain(tmp_path / "nothing", config)
-    other = tmp_path / "other"
-    other.mkdir()
-    (other / "photo.jpg").write_bytes(next((eyes / "val").rglob("*.jpg")).read_bytes())
-    with pytest.raises(InputError, match="name with --data the data sets that the run has graded"):
-        run_explain(run_stem, replace(config, data=[other]))
+
+
+@pytest.fixture
+def unknown(eyes: Path, tmp_path: Path) -> Path:
+    """Seven photographs of val and one of train under names that no run knows, without grades."""
+    folder = tmp_path / "unknown"
+    folder.mkdir()
+    chosen = [*sorted((eyes / "val").rglob("*.jpg"))[:7], next((eyes / "train").rglob("*.jpg"))]
+    for number, path in enumerate(chosen):
+        (folder / f"new{number}.jpg").write_bytes(path.read_bytes())
+    return folder
+
+
+def test_what_the_run_has_not_graded_is_graded_first(run_stem: Path, unknown: Path, tmp_path: Path) -> None:
+    """Six of them, the least certain first, as predict grades them; the run's folder stays as it was."""
+    before = sorted(path.name for path in run_stem.parent.iterdir())
+    heard = Recorder()
+    with reporting_to(heard):
+        report = run_explain(run_stem, ExplainConfig([unknown], out=tmp_path / "a", device="cpu"))
+    assert report.photographs == 6
+    assert report.reason == "of all photographs, the 6 whose grade is least certain"
+    assert heard.notices[0] == "grading 8 photographs that small has not graded"
+    assert sorted(path.name for path in run_stem.parent.iterdir()) == before
+    run_predict(run_stem, PredictConfig([unknown], out=tmp_path / "graded.parquet", device="cpu"))
+    graded = read_predictions(tmp_path / "graded.parquet")
+    certainty = pd.Series(graded.probabilities().max(1), graded.rows["image_id"]).sort_values(kind="stable")
+    rows = read_explanations(tmp_path / "a").photographs
+    assert [row.image_id for row in rows] == certainty.index[:6].tolist()
+    for row in rows:
+        own = graded.rows.set_index("image_id").loc[row.image_id]
+        assert (row.predicted_grade, row.reference_grade) == (own["predicted_grade"], None)
+        assert row.score == pytest.approx(own["score"], abs=1e-4)
+
+
+def test_a_training_photograph_is_explained_and_said_to_be_one(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
+    chosen = sorted(path.name for path in (eyes / "train").rglob("*.jpg"))[0]
+    heard = Recorder()
+    with reporting_to(heard):
+        config = ExplainConfig([eyes], interest=Interest(ids=(chosen,)), out=tmp_path / "a", device="cpu")
+        assert run_explain(run_stem, config).photographs == 1
+    assert "the run was trained on 1 of these photographs" in heard.warnings[0]
+
+
+def test_other_photographs_of_the_same_names_are_noticed(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
+    graded = read_predictions(run_stem)
+    rows = graded.rows.assign(score=np.clip(graded.rows["score"] + 1, 0, 4))
+    write_predictions(replace(graded, rows=rows), tmp_path / "other.parquet")
+    chosen = read_predictions(run_stem).of_split("val").rows["image_id"].iloc[0]
+    for predictions, times in ((None, 0), (tmp_path / "other.parquet", 1)):
+        heard = Recorder()
+        config = ExplainConfig([eyes], interest=Interest(ids=(chosen,)), predictions=predictions, device="cpu")
+        with reporting_to(heard):
+            run_explain(run_stem, replace(config, out=tmp_path / str(times)))
+        assert sum(f"the scores of {chosen} are not those" in sentence for sentence in heard.warnings) == times
+
+
+def test_a_whole_unit_is_graded_and_the_folds_say_it_together(
+    patient_run: Path, eyes: Path, unknown: Path, tmp_path: Path
+) -> None:
+    """Of two data sets, one that the folds held out and one that none of them knows."""
+    chosen = read_predictions(patient_run).of_split("train").rows["image_id"].iloc[0]
+    config = ExplainConfig([eyes, unknown], interest=Interest(ids=(chosen, "new0.jpg")), out=tmp_path / "a")
+    assert run_explain(patient_run, config).photographs == 5
+    rows = {row.image_id: row for row in read_explanations(tmp_path / "a").photographs}
+    own = read_predictions(patient_run).rows.set_index("image_id").loc[chosen]
+    assert rows[chosen].score == pytest.approx(own["score"], abs=1e-4)
+    run_predict(patient_run, PredictConfig([unknown], out=tmp_path / "graded.parquet", device="cpu"))
+    fresh = read_predictions(tmp_path / "graded.parquet").rows.set_index("image_id").loc["new0"]
+    assert rows["new0"].score == pytest.approx(fresh["score"], abs=1e-4)
+
+
+def test_what_reference_grades_decide_is_refused_before_anything_is_graded(
+    run_stem: Path, unknown: Path, tmp_path: Path
+) -> None:
+    heard = Recorder()
+    config = ExplainConfig([unknown], out=tmp_path / "a", device="cpu")
+    with reporting_to(heard):
+        with pytest.raises(InputError, match="no reference grade is known: pick by --ids or --split"):
+            run_explain(run_stem, replace(config, interest=Interest(worst=2)))
+        with pytest.raises(InputError, match=r"--target-grade reference: .* has no reference grades"):
+            run_explain(run_stem, replace(config, target_grade="reference"))
+    assert heard.notices == []
 
 
 def test_the_command_answers_in_words_and_in_json(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
