@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drkit.errors import InputError
-from drkit.images.disc_edge import NUM_RAYS, Points, find_edge, find_lit
+from drkit.images.disc_edge import NUM_RAYS, Points, find_edge
 from drkit.images.ellipses import Ellipse, fit_disc
 from drkit.images.files import Photograph
 from drkit.images.surround import surround_colour
 
 SURROUND_TOLERANCE = 14  # grey levels that noise and JPEG move a surround
-CUT_SIDE = 256  # pixels of the longer side of the copy in which straight cuts of the disc are looked for
 MIN_FILLED = 0.02  # of a row or column, for it to belong to the disc
 MIN_DISC_SHARE = 0.3  # of a side: a smaller "disc" is a misreading
 MIN_EDGE = 0.25  # of the rays that must end on the disc's edge
@@ -23,6 +22,8 @@ BEYOND = 1.04  # radii: retina that reaches so far is not the disc
 MAX_BEYOND = 0.1  # of the edge that may lie there: notches, text
 EDGE_WIDTH = 0.75  # pixels, or 1/256 of a longer side, in which retina and surround mix: no longer disc
 CUT_SHORT = 0.95  # of the radius: an edge inside it, and not at the border, may be a straight cut
+CUT_DEPTH = 0.02  # radii: how even a straight cut is, which may be tilted a little
+MIN_ON_CUT = 0.75  # of the rays that would meet a straight cut; of those that meet a dark, round edge it is less
 MAX_SIDE = 32_000  # pixels: OpenCV draws no samples from a larger photograph
 SAME_DISC = 0.015  # of a side: a disc this near to the one inscribed in a square photograph is that one
 SQUASHED = 0.03  # relative difference of the radii from which on a disc is squashed: a dark or a cut edge makes less
@@ -124,13 +125,11 @@ def find_disc(photograph: Photograph) -> Disc:
     edge = find_edge(photograph)
     if edge is None:
         raise NoDiscError("nothing differs from the surround: black, or one colour all over")
-    points = edge.points[~edge.is_cut]
-    ellipse = _fit(points, max(height, width))
-    distance = ellipse.rho(points)
-    _check_lit(ellipse, distance, edge.area)
-    shown = ellipse.edges
-    if (distance < CUT_SHORT).any():
-        shown = _shown_part(ellipse, *find_lit(photograph, CUT_SIDE))
+    ellipse = _fit(edge.points, max(height, width))
+    away = ellipse.away(edge.points)
+    rho = np.hypot(*away.T)
+    _check_lit(ellipse, rho, edge.area)
+    shown = _shown_part(ellipse, away) if (rho < CUT_SHORT).any() else ellipse.edges
     return _disc_of(ellipse, shown, height, width)
 
 
@@ -231,54 +230,48 @@ def _fit(edge: Points, side: int) -> Ellipse:
     return found.ellipse
 
 
-def _check_lit(ellipse: Ellipse, distance: NDArray[np.float64], area: float) -> None:
+def _check_lit(ellipse: Ellipse, rho: NDArray[np.float64], area: float) -> None:
     """Check that the disc differs from its surround, and the surround from it.
 
     Args:
         ellipse: The disc.
-        distance: (E,) of the edge points from its middle, 1 on the ellipse.
+        rho: (P,) distance of the edge points from its centre, 1 on the ellipse.
         area: That differs from the surround, in pixels.
     """
     if area < MIN_LIT * math.pi * ellipse.radius_x * ellipse.radius_y:
         raise NoDiscError("most of the disc is as dark as its surround")
-    if np.count_nonzero(distance > BEYOND) > MAX_BEYOND * len(distance):
+    if np.count_nonzero(rho > BEYOND) > MAX_BEYOND * len(rho):
         raise NoDiscError("much of what differs from the surround lies outside any disc")
 
 
-def _shown_part(ellipse: Ellipse, lit: NDArray[np.uint8], scale: float) -> Edges:
+def _shown_part(ellipse: Ellipse, away: Points) -> Edges:
     """Left, top, right, bottom of the disc between straight cuts inside the photograph.
 
     Args:
         ellipse: The disc.
-        lit: (h, w) from `find_lit`.
-        scale: Likewise.
+        away: (P, 2) of the edge points from its centre, in radii.
     """
-    height, width = lit.shape
-    inside = ellipse.scaled(1 / scale).holds(height, width, 0.98)
-    is_lit = inside & (lit > 0)
-    first_column, last_column = _behind_cuts(is_lit.sum(axis=0), inside.sum(axis=0))
-    first_row, last_row = _behind_cuts(is_lit.sum(axis=1), inside.sum(axis=1))
-    left, top, right, bottom = ellipse.edges
+    right, bottom = map(_shown_radii, away.T)
+    left, top = map(_shown_radii, -away.T)
     return (
-        max(left, first_column * scale),
-        max(top, first_row * scale),
-        min(right, last_column * scale),
-        min(bottom, last_row * scale),
+        ellipse.x - left * ellipse.radius_x,
+        ellipse.y - top * ellipse.radius_y,
+        ellipse.x + right * ellipse.radius_x,
+        ellipse.y + bottom * ellipse.radius_y,
     )
 
 
-def _behind_cuts(num_lit: NDArray[np.int64], num_inside: NDArray[np.int64]) -> tuple[int, int]:
-    """First line, and the one after the last, between straight cuts of the disc; all lines where there is none."""
-    lines = np.flatnonzero(num_inside)
-    filled = num_lit[lines] / num_inside[lines]
-    before, after = _num_cut_away(filled), _num_cut_away(filled[::-1])
-    return int(lines[before]) if before else 0, int(lines[-1]) + 1 - after if after else len(num_inside)
+def _shown_radii(reached: NDArray[np.float64]) -> float:
+    """How far the disc is shown in one direction: 1, or up to a cut on which nearly all rays end that would meet it.
 
-
-def _num_cut_away(filled: NDArray[np.float64]) -> int:
-    """How many lines of the disc are empty before, all at once, they are nearly full; dark edges fill slowly."""
-    full = int(np.argmax(filled > 0.6))
-    return full if full >= 2 and (filled[: full - 1] < 0.03).all() else 0
+    Args:
+        reached: (P,) by the edge points in this direction, in radii.
+    """
+    cut = float(np.partition(reached, -2)[-2])  # one may lie beyond it
+    if not 0 < cut < CUT_SHORT:
+        return 1.0
+    num_meet = NUM_RAYS * math.acos(cut) / math.pi
+    return cut if np.count_nonzero(reached > cut - CUT_DEPTH) >= MIN_ON_CUT * num_meet else 1.0
 
 
 def _disc_of(ellipse: Ellipse, shown: Edges, height: int, width: int) -> Disc:

@@ -9,27 +9,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drkit.images.files import Photograph
-from drkit.images.surround import corners, middle_colour
+from drkit.images.surround import corners
 
 DARK_SHARE = 0.12  # of the retina's distance from the surround: what lies below it counts as surround
-QUIET_SURROUND, LOUD_SURROUND = 5, 10  # grey levels that any surround moves by, and none more than
-BRIGHTEST_SURROUND = 20  # grey levels from the surround's colour: what is further from it is retina
-CORNER_PIXELS = 6  # a side of each corner that are looked at
+MIN_NOISE, MAX_NOISE = 5, 10  # grey levels by which any surround varies, and by which none varies more
+NOISE_MARGIN = 3  # grey levels above the noise of the corners
+MAX_LEVEL = 20  # grey levels from the surround's colour: what is further from it is retina
+CORNER_PIXELS = 6  # a side of each corner that are sampled
 NUM_RAYS = 96  # on which the edge is looked for
 NUM_SAMPLES = 96  # of the photograph on a ray
 GOLDEN = (5**0.5 - 1) / 2  # its multiples fill the unit evenly
 REACH_FACTOR = 1.05  # between the lengths of rays, so that few of them are worked out
-SHORT = NUM_SAMPLES // 2  # samples: where half of the rays end earlier, the disc is small or far from the middle
+SHORT = NUM_SAMPLES / 3  # samples: where half of the rays end earlier, the disc is small or far from the middle
+SECOND_REACH = 1.5  # of half the diagonal about the first edge points: what was hidden behind them is reached, too
 INSIDE_EDGE = 3  # samples: so far inside, a ray shows how bright the retina is at its edge
 FRAME_MARGIN = 1 / 128  # of the longer side: an edge point nearer to the photograph's border is a cut, not an edge
-OVERVIEW_SIDE = 96  # pixels of the longer side of the copy in which small discs are looked for
 
-Colour = tuple[int, int, int]
 Points = NDArray[np.float64]  # (P, 2) x and y
-Flags = NDArray[np.bool_]
 Levels = NDArray[np.uint8]  # grey levels from the surround's colour
 
 _WHOLE_PIXELS = np.empty(0, np.uint16)  # the fractions of a map without any
+_FIRST_SAMPLES = np.arange(NUM_RAYS) * NUM_SAMPLES  # in a flattened profile
+_TO_THE_MIDDLE = np.arange(NUM_SAMPLES - 0.5, 0, -1, dtype=np.float32)  # steps from each sample
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,11 @@ class Edge:
     """Where rays leave the retina.
 
     Args:
-        points: (A, 2) in the photograph's pixels.
-        is_cut: (A,) those at the photograph's border, which are cuts and no edge.
+        points: (P, 2) in the photograph's pixels, without those at its border, which are cuts.
         area: Of the retina in pixels, about.
     """
 
     points: Points
-    is_cut: Flags
     area: float
 
 
@@ -53,11 +52,24 @@ class Surround:
 
     Args:
         colour: In whole grey levels.
-        noise: Grey levels that it moves by.
+        noise: Grey levels by which it varies.
     """
 
-    colour: Colour
-    noise: float
+    colour: tuple[int, int, int]
+    noise: int
+
+    @classmethod
+    def of(cls, pixels: NDArray[np.uint8]) -> "Surround":
+        """From pixels (N, 3) of it: their median, and how far the middle three quarters lie from it at most."""
+        ordered, eighth = np.sort(pixels, axis=0), len(pixels) // 8
+        low, (red, green, blue), high = (ordered[part * eighth].tolist() for part in (1, 4, 7))
+        noise = max(high[0] - red, high[1] - green, high[2] - blue, red - low[0], green - low[1], blue - low[2])
+        return cls((red, green, blue), noise)
+
+    def distance(self, pixels: Photograph) -> Levels:
+        """(A, R) how far the channel that differs most is from the surround, averaged over three samples (A, R, 3)."""
+        red, green, blue = cv2.split(cv2.absdiff(pixels, np.array([*self.colour, 0.0])))
+        return cv2.blur(cv2.max(cv2.max(red, green), blue), (3, 1)).astype(np.uint8, copy=False)
 
     def retina_level(self, levels: Levels) -> int:
         """The distance above which a pixel is retina.
@@ -65,8 +77,9 @@ class Surround:
         Args:
             levels: Distances from the surround in the middle of the retina.
         """
-        lowest = max(QUIET_SURROUND, min(self.noise + 3, LOUD_SURROUND))
-        return int(min(max(DARK_SHARE * _upper_quartile(levels), lowest), BRIGHTEST_SURROUND))
+        upper_quartile = np.sort(levels, axis=None)[3 * levels.size // 4]
+        lowest = max(MIN_NOISE, min(self.noise + NOISE_MARGIN, MAX_NOISE))
+        return int(min(max(DARK_SHARE * upper_quartile, lowest), MAX_LEVEL))
 
 
 @dataclass(frozen=True)
@@ -78,13 +91,15 @@ class Rays:
 
     Args:
         offsets: (A, R, 2) from the middle in whole pixels, the outermost sample of a ray first.
+        starts: (A, 2) from the middle to the innermost sample.
         steps: (A, 2) from one sample of a ray to the next, outwards.
-        starts: (A,) of a step from the middle to the innermost sample.
+        step: Length of each step in pixels.
     """
 
     offsets: NDArray[np.int16]
+    starts: Points
     steps: Points
-    starts: NDArray[np.floating]
+    step: float
 
 
 def find_edge(photograph: Photograph) -> Edge | None:
@@ -99,77 +114,59 @@ def find_edge(photograph: Photograph) -> Edge | None:
         None where nothing differs from the surround.
     """
     height, width = photograph.shape[:2]
-    surround = _look_at_corners(photograph)
-    edge, lengths = _cast(photograph, surround, width // 2, height // 2, math.hypot(width, height) / 2)
-    if 2 * np.count_nonzero(lengths < SHORT) <= NUM_RAYS:
-        return edge
-    lit, scale = find_lit(photograph, OVERVIEW_SIDE)
-    return _cast(photograph, surround, *_aim(lit, scale))[0] if lit.any() else None
+    surround = Surround.of(corners(photograph, CORNER_PIXELS))
+    points, lengths, area = _cast(photograph, surround, width // 2, height // 2, math.hypot(width, height) / 2)
+    if 2 * np.count_nonzero(lengths < SHORT) > NUM_RAYS:
+        ends = points[lengths > 0]
+        if not len(ends):
+            return None
+        (left, top), (right, bottom) = ends.min(axis=0), ends.max(axis=0)
+        reach = SECOND_REACH * math.hypot(right - left, bottom - top) / 2
+        points, _, area = _cast(photograph, surround, int(left + right) // 2, int(top + bottom) // 2, reach)
+    half = np.array([width / 2, height / 2])
+    to_border = half - np.abs(points - half)
+    return Edge(points[to_border.min(axis=1) > FRAME_MARGIN * max(height, width)], area)
 
 
-def find_lit(photograph: Photograph, side: int) -> tuple[NDArray[np.uint8], float]:
-    """Where a copy of a photograph (H, W, 3) with at most `side` pixels on its longer side shows retina.
+def _cast(
+    photograph: Photograph, surround: Surround, x: int, y: int, reach: float
+) -> tuple[Points, NDArray[np.float64], float]:
+    """Cast rays from the pixel in column x and row y.
 
     Returns:
-        (h, w) 1 for retina, else 0; and how many pixels of the photograph a pixel of the copy covers in each direction.
+        Where they leave the retina (A, 2), after how many samples (A,), and the retina's area in pixels.
     """
-    height, width = photograph.shape[:2]
-    scale = max(1.0, max(height, width) / side)
-    size = (max(1, round(width / scale)), max(1, round(height / scale)))
-    small = cv2.resize(photograph, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
-    colour = middle_colour(corners(small))
-    distance = _distance_from(small, colour, (3, 3))
-    rows, columns = (slice(length // 4, -(length // 4) or None, 2) for length in distance.shape)
-    level = Surround(colour, _upper_quartile(corners(distance))).retina_level(distance[rows, columns])
-    return cv2.threshold(distance, level, 1, cv2.THRESH_BINARY)[1].astype(np.uint8, copy=False), scale
-
-
-def _look_at_corners(photograph: Photograph) -> Surround:
-    pixels = corners(photograph, CORNER_PIXELS)
-    colour = middle_colour(pixels)
-    return Surround(colour, _upper_quartile(_distance_from(pixels[None], colour, (1, 1))))
-
-
-def _cast(photograph: Photograph, surround: Surround, x: int, y: int, reach: float) -> tuple[Edge, NDArray[np.float64]]:
-    """Cast rays from the pixel in column x and row y; the edge, and how many samples (A,) each ray is lit for."""
-    height, width = photograph.shape[:2]
     rays = _rays(reach)
-    places = cv2.add(rays.offsets, np.array([x, y, 0.0, 0.0]))
-    seen = cv2.remap(photograph, places, _WHOLE_PIXELS, cv2.INTER_NEAREST, borderValue=surround.colour)
-    profile = _distance_from(seen.astype(np.uint8, copy=False), surround.colour, (3, 1))
+    samples = cv2.add(rays.offsets, np.array([x, y, 0.0, 0.0]))
+    pixels = cv2.remap(photograph, samples, _WHOLE_PIXELS, cv2.INTER_NEAREST, borderValue=surround.colour)
+    profile = surround.distance(pixels.astype(np.uint8, copy=False))
     level = surround.retina_level(profile[::3, -NUM_SAMPLES // 3 :: 2])
-    lengths = _fall(profile, level)
-    points = np.array([x + 0.5, y + 0.5]) + (lengths + rays.starts)[:, None] * rays.steps
-    margin = FRAME_MARGIN * max(height, width)
-    across, down = points.T
-    is_cut = (across < margin) | (across > width - margin) | (down < margin) | (down > height - margin)
-    share = 2 * math.pi / NUM_RAYS * rays.steps[0, 0] ** 2
-    return Edge(points, is_cut, share * _weigh(profile, level)), lengths
+    lengths = _lengths(profile, level)
+    points = rays.starts + lengths[:, None] * rays.steps + (x + 0.5, y + 0.5)
+    return points, lengths, _area(profile > level, rays.step)
 
 
-def _weigh(profile: Levels, level: int) -> float:
-    """How many samples (A, R) are lit, each counted as often as it is steps away from the middle."""
-    weights = np.arange(NUM_SAMPLES - 0.5, 0, -1, dtype=np.float32)
-    return 4 * float(((profile[::4] > level) @ weights).sum())
+def _area(is_retina: NDArray[np.bool_], step: float) -> float:
+    """Of the retina in pixels, from each fourth ray: a sample (A, R) stands for as much as lies between the rays."""
+    steps_away = float((is_retina[::4] @ _TO_THE_MIDDLE).sum())
+    return 4 * steps_away * step * step * 2 * math.pi / NUM_RAYS
 
 
-def _distance_from(pixels: Photograph, colour: Colour, blurred_over: tuple[int, int]) -> Levels:
-    """(h, w) how far the channel that differs most is from a colour, averaged over so many columns and rows."""
-    red, green, blue = cv2.split(cv2.absdiff(pixels, np.array([*colour, 0.0])))
-    return cv2.blur(cv2.max(cv2.max(red, green), blue), blurred_over).astype(np.uint8, copy=False)
+def _lengths(profile: Levels, level: int) -> NDArray[np.float64]:
+    """(A,) how many samples lie between the middle and the last fall to the surround, with a fraction.
 
-
-def _upper_quartile(levels: Levels) -> float:
-    return float(np.sort(levels, axis=None)[3 * levels.size // 4])
-
-
-def _aim(lit: NDArray[np.uint8], scale: float) -> tuple[int, int, float]:
-    """Column and row of the photograph's pixel in the middle of what is lit, and how far from it anything is lit."""
-    moments = cv2.moments(lit, binaryImage=True)
-    x, y = moments["m10"] / moments["m00"] + 0.5, moments["m01"] / moments["m00"] + 0.5
-    left, top, width, height = cv2.boundingRect(lit)
-    reach = math.hypot(max(x - left, left + width - x), max(y - top, top + height - y))
-    return int(x * scale), int(y * scale), reach * scale
+    Args:
+        profile: (A, R) distance from the surround, from outside to the middle.
+        level: Above which it is retina.
+    """
+    values = profile.ravel()
+    inside = np.minimum((profile > level).argmax(axis=1) + INSIDE_EDGE, NUM_SAMPLES - 1)
+    halfway = np.maximum(values[_FIRST_SAMPLES + inside] // 2, level)
+    last = (profile > halfway[:, None]).argmax(axis=1)
+    above = values[_FIRST_SAMPLES + last].astype(np.float64)
+    below = values[_FIRST_SAMPLES + np.maximum(last - 1, 0)]
+    fraction = np.minimum((above - halfway) / np.maximum(above - below, 1), 1)
+    return np.where(fraction > 0, NUM_SAMPLES - 1 - last + fraction, 0.0)
 
 
 def _rays(reach: float) -> Rays:
@@ -184,21 +181,4 @@ def _rays_of(exponent: int) -> Rays:
     steps = step * np.stack([np.cos(angles), np.sin(angles)], axis=1)
     starts = np.arange(NUM_RAYS) * GOLDEN % 1
     offsets = steps[:, None] * (np.arange(NUM_SAMPLES)[::-1] + starts[:, None])[..., None]
-    return Rays(offsets.round().astype(np.int16), steps, starts)
-
-
-def _fall(profile: Levels, level: int) -> NDArray[np.float64]:
-    """(A,) how many samples lie between the middle and the last fall to the surround, with a fraction.
-
-    Args:
-        profile: (A, R) distance from the surround, from outside to the middle.
-        level: Above which it is retina.
-    """
-    rays = np.arange(len(profile))
-    inside = np.minimum((profile > level).argmax(axis=1) + INSIDE_EDGE, NUM_SAMPLES - 1)
-    halfway = np.maximum(np.uint8(level), profile[rays, inside] // 2)
-    first = (profile > halfway[:, None]).argmax(axis=1)
-    above = profile[rays, first].astype(np.float64)
-    below = profile[rays, np.maximum(first - 1, 0)]
-    fraction = np.clip((above - halfway) / np.maximum(above - below, 1), 0, 1)
-    return np.where(above > halfway, NUM_SAMPLES - 1 - first + fraction, 0.0)
+    return Rays(offsets.round().astype(np.int16), starts[:, None] * steps, steps, step)

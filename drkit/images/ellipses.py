@@ -1,28 +1,28 @@
 """The circle, or the upright ellipse, through most of some points."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 TOLERANCE = 0.012  # of the radius: how near to the curve a point lies on it
 WIDE_TO_NARROW = (0.1, 0.03, TOLERANCE, TOLERANCE)
-CLEAR_SHARE = 0.85  # of the points on a curve fitted to all of them: nothing has to be drawn
-SLIGHT = 1e-9 * np.eye(4)  # lets a curve through too few points be solved for
-FIRST_ALONE = np.array([1.0, 0.0, 0.0, 0.0])
-BOTH = np.array([True, False])  # whether the curve is a circle
+CLEAR_SHARE = 0.85  # of the points on a curve fitted to all of them: no samples have to be drawn
 MIN_POINTS, MIN_ON = 12, 8  # points that there must be, and that must lie on the curve
-NUM_DRAWS = 150  # of as few points as make a curve; half of the points may be wrong
+NUM_DRAWS = 64  # of as few points as make a curve; half of the points may be wrong
 ELLIPSE_GAIN = 1.05  # more points than on the circle must lie on an ellipse, for it to be the answer
 MAX_ASPECT = 1.6  # of an ellipse: a 3:2 photograph squashed to a square, not a curve through nothing
+RIDGE = 1e-9 * np.eye(4)  # lets a curve through too few points be solved for
 
 Points = NDArray[np.float64]  # (P, 2)
 Flags = NDArray[np.bool_]
-Terms = NDArray[np.float64]  # (5, P) v^2, u, v, 1, u^2 of points whose middle is 0 and whose extent is 1
-Sums = NDArray[np.float64]  # (D, 5, 5) of the products of their terms
-Curve = NDArray[np.float64]  # (5,) factors of the terms, whose sum is 0 on the curve; a circle's first is its last
-Curves = NDArray[np.float64]  # (D, 5)
+Terms = NDArray[np.float64]  # (K, P) of points: u, v, 1, u^2 + v^2 for a circle; v^2, u, v, 1, u^2 for an ellipse
+Curve = NDArray[np.float64]  # (K,) factors of the terms, whose sum is 0 on the curve
+
+_DRAWS = np.random.default_rng(0).random((NUM_DRAWS, 4))
 
 
 @dataclass(frozen=True)
@@ -44,20 +44,15 @@ class Ellipse:
         """Left, top, right, bottom."""
         return self.x - self.radius_x, self.y - self.radius_y, self.x + self.radius_x, self.y + self.radius_y
 
-    def scaled(self, factor: float) -> "Ellipse":
-        """The same in a copy that is `factor` times as large."""
-        return Ellipse(self.x * factor, self.y * factor, self.radius_x * factor, self.radius_y * factor)
+    def away(self, points: Points) -> Points:
+        """(P, 2) of points from the centre, in radii: of length 1 on the ellipse."""
+        return (points - (self.x, self.y)) / (self.radius_x, self.radius_y)
 
-    def rho(self, points: Points) -> NDArray[np.float64]:
-        """(P,) distance from the centre, 1 on the ellipse."""
-        away = (points - np.array([self.x, self.y])) / np.array([self.radius_x, self.radius_y])
-        return np.hypot(*away.T)
-
-    def holds(self, height: int, width: int, share: float = 1.0) -> Flags:
-        """(H, W) bool: pixels whose middle lies within `share` of the radii."""
+    def holds(self, height: int, width: int) -> Flags:
+        """(H, W) bool: pixels whose middle lies inside."""
         across = ((np.arange(width, dtype=np.float32) + 0.5 - self.x) / self.radius_x) ** 2
         down = ((np.arange(height, dtype=np.float32) + 0.5 - self.y) / self.radius_y) ** 2
-        return across[None, :] + down[:, None] <= share * share
+        return across[None, :] + down[:, None] <= 1
 
 
 @dataclass(frozen=True)
@@ -84,82 +79,84 @@ def fit_disc(points: Points) -> Fit | None:
     """
     if len(points) < MIN_POINTS:
         return None
-    middle = points.mean(axis=0)
-    unit = float(np.abs(points - middle).max()) or 1.0
-    u, v = ((points - middle) / unit).T
-    terms = np.stack([v * v, u, v, np.ones_like(u), u * u])
-    curve, num_on = _fit(terms)
-    if num_on < MIN_ON or not np.isfinite(curve[0]):
+    middle = np.add.reduce(points) / len(points)
+    away = points - middle
+    unit = float(np.abs(away).max()) or 1.0
+    u, v = away.T / unit
+    ones, uu, vv = np.ones_like(u), u * u, v * v
+    terms, on = _fit(np.array([u, v, ones, uu + vv]), np.array([vv, u, v, ones, uu]))
+    num_on = int(np.count_nonzero(on))
+    curve = _solve(terms, on)
+    if num_on < MIN_ON or np.isnan(curve[-1]):
         return None
-    b, c, d, _, a = curve.tolist()
-    x, y = -c / (2 * a), -d / (2 * b)
-    radius_x, radius_y = (0.5 / a) ** 0.5, (0.5 / b) ** 0.5
-    x, y = x * unit + float(middle[0]), y * unit + float(middle[1])
-    return Fit(Ellipse(x, y, radius_x * unit, radius_y * unit), num_on)
+    factors = curve.tolist()
+    b, c, d, _, a = [factors[-1], *factors][-5:]  # a circle's b is its a
+    x, y = middle.tolist()
+    center_x, center_y = x - unit * c / (2 * a), y - unit * d / (2 * b)
+    return Fit(Ellipse(center_x, center_y, unit * (0.5 / a) ** 0.5, unit * (0.5 / b) ** 0.5), num_on)
 
 
-def _fit(terms: Terms) -> tuple[Curve, int]:
-    """The curve and how many points lie on it."""
-    on = _narrow(terms, np.ones((2, terms.shape[1]), bool), WIDE_TO_NARROW)
-    num_on = _count(on)
-    if max(num_on) < CLEAR_SHARE * terms.shape[1]:
-        on = _narrow(terms, _draw(terms), WIDE_TO_NARROW[-1:] * 3)
-        num_on = _count(on)
-    chosen = int(num_on[1] > ELLIPSE_GAIN * num_on[0])
-    sums = (terms * on[chosen]) @ terms.T  # of no others than those that lie on it
-    return _solve(sums[None], BOTH[chosen : chosen + 1])[0], num_on[chosen]
+def _fit(circle: Terms, ellipse: Terms) -> tuple[Terms, Flags]:
+    """The terms of the curve that is chosen, and the points (P,) on it."""
+    all_points = np.ones(circle.shape[1], bool)
+    on_circle, on_ellipse = _narrow(circle, ellipse, all_points, all_points, WIDE_TO_NARROW)
+    num_on_circle, num_on_ellipse = np.count_nonzero(on_circle), np.count_nonzero(on_ellipse)
+    if max(num_on_circle, num_on_ellipse) < CLEAR_SHARE * len(all_points):
+        on_circle, on_ellipse = _narrow(circle, ellipse, _draw(circle), _draw(ellipse), WIDE_TO_NARROW[-1:] * 3)
+        num_on_circle, num_on_ellipse = np.count_nonzero(on_circle), np.count_nonzero(on_ellipse)
+    return (ellipse, on_ellipse) if num_on_ellipse > ELLIPSE_GAIN * num_on_circle else (circle, on_circle)
 
 
-def _narrow(terms: Terms, on: Flags, tolerances: Sequence[float]) -> Flags:
-    """Fit circle and ellipse to the points (2, P) that lie on them, again and again: those that do in the end."""
-    enough = on.shape[1] / ELLIPSE_GAIN
+def _narrow(
+    circle: Terms, ellipse: Terms, near_circle: Flags, near_ellipse: Flags, tolerances: Sequence[float]
+) -> tuple[Flags, Flags]:
+    """Fit both to the points (P,) near them, again and again: those that lie on each in the end."""
+    enough = circle.shape[1] / ELLIPSE_GAIN
+    on_ellipse = np.zeros_like(near_ellipse)
     for step, tolerance in enumerate(tolerances):
-        off = np.abs(_solve((terms * on[:, None]) @ terms.T, BOTH) @ terms)
-        lies_on = off < TOLERANCE
-        num_on_circle, num_on_ellipse = _count(lies_on)
-        if num_on_circle >= enough or (step and num_on_ellipse >= enough):  # the circle is given a second chance
+        off = np.abs(_solve(circle, near_circle) @ circle)
+        on_circle, near_circle = off < TOLERANCE, off < tolerance
+        if np.count_nonzero(on_circle) >= enough:
             break
-        on = off < tolerance
-    return lies_on
+        off = np.abs(_solve(ellipse, near_ellipse) @ ellipse)
+        on_ellipse, near_ellipse = off < TOLERANCE, off < tolerance
+        if step and np.count_nonzero(on_ellipse) >= enough:  # the circle is given a second chance
+            break
+    return on_circle, on_ellipse
+
+
+def _solve(terms: Terms, on: Flags) -> Curve:
+    """The least-squares curve through the points (P,) that are `on`, scaled as `_scale` says; NaN for none."""
+    products = (terms * on) @ terms.T
+    num_known = len(terms) - 1
+    known = products[:-1, :-1] + RIDGE[:num_known, :num_known]
+    factors = np.append(cv2.solve(known, -products[:-1, -1:])[1], 1.0)
+    return factors * _scale(*[1.0, *factors.tolist()][-5:-1])
+
+
+def _scale(b: float, c: float, d: float, e: float) -> float:
+    """What makes a curve's sum over a point's terms say how far the point is off, in radii.
+
+    At `rho` radii from the middle of an ellipse `u^2 + b v^2 + c u + d v + e = 0` that sum is the horizontal radius
+    squared times `rho^2 - 1`, which near the ellipse is `2 (rho - 1)`.
+
+    Returns:
+        NaN where the curve is no ellipse or too flat.
+    """
+    if not MAX_ASPECT**-2 <= b <= MAX_ASPECT**2:
+        return math.nan
+    squared_radius = (c * c + d * d / b) / 4 - e
+    return 0.5 / squared_radius if squared_radius > 0 else math.nan
 
 
 def _draw(terms: Terms) -> Flags:
-    """The points (2, P) on that circle and that ellipse, of many through a few points each, that most lie on."""
-    generator, found = np.random.default_rng(0), []
-    for is_circle, needed in zip(BOTH, (3, 4), strict=True):
-        drawn = terms.T[generator.integers(0, terms.shape[1], (NUM_DRAWS, needed))]
-        curves = _solve(drawn.transpose(0, 2, 1) @ drawn, np.full(NUM_DRAWS, is_circle))
-        on = np.abs(curves @ terms) < TOLERANCE  # (D, P)
-        found.append(on[int(on.sum(axis=1).argmax())])
-    return np.stack(found)
-
-
-def _count(on: Flags) -> list[int]:
-    return [int(np.count_nonzero(row)) for row in on]
-
-
-def _solve(sums: Sums, is_circle: Flags) -> Curves:
-    """Least-squares curves, scaled so that their products with terms say how far points are off, in radii.
-
-    At `rho` radii from its middle an ellipse's product is its horizontal radius squared times `rho^2 - 1`, which near
-    it is `2 (rho - 1)`.
-
-    Args:
-        sums: (D, 5, 5) of products of the points' terms.
-        is_circle: (D,) whether the curve shall be one.
-
-    Returns:
-        (D, 5); NaN where a curve is no ellipse or too flat.
-    """
-    square, wanted = sums[:, :4, :4] + SLIGHT, -sums[:, :4, 4:]
-    square[is_circle, 0], wanted[is_circle, 0] = FIRST_ALONE, 1  # then the first factor is the last
-    curves = np.ones((len(sums), 5))
-    curves[:, :4] = np.linalg.solve(square, wanted)[..., 0]
-    curves[is_circle, 0] = 1  # to the last bit
-    b, c, d, e, _ = curves.T
-    with np.errstate(divide="ignore", invalid="ignore"):
-        squared = (c * c + d * d / b) / 4 - e
-        factor = 0.5 / squared
-    factor[(b < MAX_ASPECT**-2) | (b > MAX_ASPECT**2) | (squared <= 0)] = np.nan
-    curves *= factor[:, None]
-    return curves
+    """The points (P,) on that curve, of many through a few points each, that most lie on."""
+    num_known = len(terms) - 1
+    chosen = (_DRAWS[:, :num_known] * terms.shape[1]).astype(int)
+    drawn = terms.T[chosen]  # (D, K - 1, K)
+    curves = np.ones((NUM_DRAWS, len(terms)))
+    known = drawn[..., :-1] + RIDGE[:num_known, :num_known]
+    curves[:, :-1] = np.linalg.solve(known, -drawn[..., -1:])[..., 0]
+    curves *= np.array([_scale(*[1.0, *curve][-5:-1]) for curve in curves.tolist()])[:, None]
+    on = np.abs(curves @ terms) < TOLERANCE  # (D, P)
+    return on[int(np.count_nonzero(on, axis=1).argmax())]
