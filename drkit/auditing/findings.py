@@ -66,6 +66,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "bytes-behind-end": Kind("note", "bytes behind the photograph's end are not read"),
         "light-surround": Kind("note", "the surround of the fundus disc is white or light"),
         "doubtful-scale": Kind("warning", "grades that look like those of another scale than ICDR 0-4"),
+        "files-skipped": Kind("warning", "files beside the photographs that may show eyes and are not read"),
         "folders-unread": Kind("warning", "folders that look like classes, but are not all of the ICDR scale"),
         "patients-unknown": Kind("note", "nothing tells whose photographs these are: each is its own patient's"),
         "patients-respelled": Kind("note", "patients that are written in several ways: each is one"),

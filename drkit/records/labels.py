@@ -23,7 +23,11 @@ QUALITY_COLUMNS = (
     "artifact",
 )  # Int16, DeepDRiD's own scales
 DATASET = "dataset"  # only where there are several data sets
-PHOTOGRAPH_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
+PHOTOGRAPH_SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".dib", ".webp", ".gif", ".ppm", ".pgm", ".pbm",
+    ".pnm", ".jp2", ".j2k", ".avif", ".heic", ".heif", ".dcm", ".dicom",
+)  # fmt: skip
+DICOM_SUFFIXES = (".dcm", ".dicom")
 
 _SUFFIX = re.compile(rf"(?<=.)(?:{'|'.join(map(re.escape, PHOTOGRAPH_SUFFIXES))})+$", re.IGNORECASE)
 

@@ -12,7 +12,7 @@ from drkit.records.labels import build_rows, image_stem
 from drkit.records.layouts.grade_words import grade_of_word
 from drkit.records.layouts.layout import Layout
 from drkit.records.layouts.names import split_of_name
-from drkit.records.layouts.patients import tell_apart, tell_patients
+from drkit.records.layouts.patients import read_subjects, tell_apart, tell_patients
 from drkit.records.layouts.remarks import Remark
 
 FOLDER = Layout(
@@ -49,6 +49,7 @@ def list_photographs(root: Path, photographs: Sequence[Path]) -> tuple[str, pd.D
         eye_grade=grades,
         split=[_split(*told) if level is not None else "test" for told in zip(splits, grades, strict=True)],
     )
+    rows = read_subjects(rows, rows["path"].tolist())
     rows = tell_patients(rows.assign(path=relative)).assign(path=rows["path"])
     return ("folder" if level is None else "class-folders"), rows, remarks
 

@@ -3,11 +3,12 @@
 import re
 import unicodedata
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
 from drkit.errors import first_few
+from drkit.records.labels import DICOM_SUFFIXES
 from drkit.records.layouts.names import is_eye_alone, parse_names
 
 
@@ -28,6 +29,31 @@ def tell_patients(rows: pd.DataFrame) -> pd.DataFrame:
         index=rows.index,
     )
     return rows.assign(**{column: rows[column].fillna(told[column]) for column in told})
+
+
+def read_subjects(rows: pd.DataFrame, paths: Sequence[str | None]) -> pd.DataFrame:
+    """Fill patient and eye from the headers of DICOM files where a table leaves them open.
+
+    Args:
+        rows: Canonical rows.
+        paths: Where their photographs lie; None where one was not found.
+    """
+    is_open = rows[["patient_id", "eye"]].isna().any(axis=1)
+    asked = [
+        row for row, path in zip(rows.index, paths, strict=True)
+        if is_open[row] and path and path.lower().endswith(DICOM_SUFFIXES)
+    ]  # fmt: skip
+    if not asked:
+        return rows
+    from drkit.images.decoders.dicom import read_subject
+
+    files = dict(zip(rows.index, paths, strict=True))
+    found = [read_subject(Path(str(files[row]))) for row in asked]
+    filled = rows.copy()
+    for column in ("patient_id", "eye"):
+        told = pd.Series([getattr(subject, column) for subject in found], index=asked, dtype="string")
+        filled[column] = rows[column].fillna(told)
+    return filled
 
 
 def unify_patients(patients: pd.Series) -> tuple[pd.Series, str]:

@@ -14,6 +14,7 @@ from drkit.records.filenames import check_spelling
 from drkit.records.labels import PHOTOGRAPH_SUFFIXES, image_stem
 from drkit.records.layouts.layout import Layout
 from drkit.records.layouts.names import holds_masks, split_of_name
+from drkit.records.layouts.skipped import COMPANIONS, describe_unread
 from drkit.records.layouts.tables import Table
 
 
@@ -29,6 +30,8 @@ class PhotographFolder:
         self._roots = tuple(name.rstrip(os.sep) + os.sep for name in (self.root, os.path.realpath(root)))
         self._listings: dict[str, dict[str, list[str]]] = {}
         self._tree: dict[str, list[str]] | None = None
+        self._others: list[str] = []
+        self._unread: dict[str, str] | None = None
 
     def find(self, written: str, folders: Sequence[str], split: Split, where: str) -> str | None:
         """The absolute path of a photograph, or None.
@@ -59,6 +62,21 @@ class PhotographFolder:
         found = [path for paths in self._all().values() for path in paths]
         check_spelling([os.path.relpath(path, self.root) for path in sorted(found)])
         return sorted(map(Path, found))
+
+    def others(self) -> list[str]:
+        """Every other file below the root, hidden ones skipped, in the order of the folders."""
+        self._all()
+        return self._others
+
+    def find_unread(self, written: str) -> str | None:
+        """A file that a table may mean by a name, but that is no photograph by its suffix."""
+        if self._unread is None:
+            self._unread = {}
+            for path in self.others():
+                if Path(path).suffix.lower() not in COMPANIONS:
+                    self._unread.setdefault(Path(path).name.casefold(), path)
+                    self._unread.setdefault(Path(path).stem.casefold(), path)
+        return self._unread.get(posixpath.basename(written.replace("\\", "/")).casefold())
 
     def _inside(self, written: str, folder: str, where: str) -> str:
         spelled = written.replace("\\", "/")
@@ -105,8 +123,13 @@ class PhotographFolder:
         if self._tree is None:
             self._tree = {}
             for folder, names in _walk(self.root):
-                for stem, same in _by_stem(names).items():
+                photographs = _by_stem(names)
+                for stem, same in photographs.items():
                     self._tree.setdefault(stem, []).extend(f"{folder}{os.sep}{name}" for name in same)
+                read = {name for same in photographs.values() for name in same}
+                self._others += [
+                    f"{folder}{os.sep}{name}" for name in sorted(names) if name not in read and name[0] != "."
+                ]
         return self._tree
 
 
@@ -126,7 +149,7 @@ def locate(folder: PhotographFolder, layout: Layout, tables: Sequence[tuple[Tabl
                 near[split] = folders_near(layout, table, split)
             path = folder.find(written, near[split], split, table.where(index))
             found.append(path or "")
-            missing += [] if path else [f"{written} ({table.where(index)})"]
+            missing += [] if path else [f"{describe_missing(folder, written)} ({table.where(index)})"]
     check_spelling([os.path.relpath(path, folder.root) for path in found if path])
     _check_found(missing, len(found), folder.root)
     return found
@@ -136,6 +159,12 @@ def folders_near(layout: Layout, table: Table, split: Split) -> list[str]:
     """Absolute folders that a table's photographs of a split may lie in, the table's own first."""
     own = str(table.path.parent)
     return [own, *(os.path.normpath(Path(own, near)) for near in layout.folders(table, split))]
+
+
+def describe_missing(folder: PhotographFolder, written: str) -> str:
+    """How a message calls a photograph that was not found: a file of another type may be there."""
+    unread = folder.find_unread(written)
+    return describe_unread(unread) if unread else written
 
 
 def _check_found(missing: list[str], num_rows: int, root: str) -> None:

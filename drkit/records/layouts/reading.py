@@ -14,7 +14,7 @@ from drkit.records.labels import Labels, check_rows, withhold_ungradable
 from drkit.records.layouts.listing import list_photographs
 from drkit.records.layouts.photographs import PhotographFolder, locate
 from drkit.records.layouts.recognise import LAYOUTS, find_tables, recognise_table
-from drkit.records.layouts.remarks import speak
+from drkit.records.layouts.remarks import remark_on_skipped, speak
 from drkit.records.layouts.settling import WHERE, check_unique, parse_tables, settle
 from drkit.records.layouts.tables import Table, open_table
 
@@ -92,10 +92,14 @@ def open_dataset(path: Path) -> tuple[str, list[Table], Path]:
 
 
 def _read_folder(root: Path, path: Path) -> Labels:
-    photographs = PhotographFolder(root).photographs()
+    folder = PhotographFolder(root)
+    photographs = folder.photographs()
+    skipped = list(remark_on_skipped(folder.others()))
     if not photographs:
-        raise InputError(f"{root} holds neither photographs nor a table of labels: give a data set's own folder")
+        told = "".join(f" ({remark.sentence})" for remark in skipped)
+        raise InputError(f"{root} holds neither photographs nor a table of labels{told}: give a data set's own folder")
     layout, rows, remarks = list_photographs(root, photographs)
+    remarks += skipped
     twice = rows["image_id"].duplicated(keep=False)
     if twice.any():
         same = [p.relative_to(root).as_posix() for p, is_twice in zip(photographs, twice, strict=True) if is_twice]

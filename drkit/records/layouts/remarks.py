@@ -9,9 +9,10 @@ from drkit import progress
 from drkit.errors import first_few
 from drkit.grades import TARGETS, grade_column
 from drkit.records.layouts.scales import doubt_scale
+from drkit.records.layouts.skipped import describe_skipped
 from drkit.records.layouts.tables import Table
 
-WARNINGS = ("doubtful-scale", "folders-unread")
+WARNINGS = ("doubtful-scale", "folders-unread", "files-skipped")
 SHOWN = 8  # columns
 
 
@@ -20,8 +21,8 @@ class Remark:
     """One thing that the user should know although the data set can be read.
 
     Args:
-        kind: `columns-guessed`, `columns-unread`, `folders-unread`, `doubtful-scale`, `patients-from-names`,
-            `patients-respelled` or `patients-unknown`.
+        kind: `columns-guessed`, `columns-unread`, `files-skipped`, `folders-unread`, `doubtful-scale`,
+            `patients-from-names`, `patients-respelled` or `patients-unknown`.
         sentence: Without the data set's name.
     """
 
@@ -45,6 +46,13 @@ def remark_on_scale(rows: pd.DataFrame, columns: Iterable[str] = tuple(map(grade
         doubt = doubt_scale(rows[column])
         if doubt:
             yield Remark("doubtful-scale", f"{column} holds {doubt}")
+
+
+def remark_on_skipped(paths: Iterable[str]) -> Iterator[Remark]:
+    """Files in a folder of photographs that may show eyes, too, and are not read."""
+    sentence = describe_skipped(paths)
+    if sentence:
+        yield Remark("files-skipped", sentence)
 
 
 def speak(remarks: Iterable[Remark], source: str) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 from drkit.errors import InputError
 from drkit.grades import TARGETS, grade_column
 from drkit.records.layouts.layout import Layout
-from drkit.records.layouts.patients import tell_apart, tell_patients, unify_patients
+from drkit.records.layouts.patients import read_subjects, tell_apart, tell_patients, unify_patients
 from drkit.records.layouts.recognise import LAYOUTS
 from drkit.records.layouts.remarks import Remark, remark_on_columns, remark_on_scale
 from drkit.records.layouts.scales import check_scale
@@ -61,6 +61,8 @@ def settle(layout: str, parts: Parts, paths: Sequence[str | None] | None = None)
     if paths is not None:
         ids = tell_apart(ids, [found or spelled for found, spelled in zip(paths, written, strict=True)])
     rows["image_id"] = pd.array(ids, dtype="string")
+    if paths is not None:
+        rows = read_subjects(rows, paths)
     stated = rows["patient_id"]
     told = tell_patients(rows)
     patients, respelled = unify_patients(told["patient_id"])

@@ -10,10 +10,10 @@ from drkit.errors import InputError
 from drkit.records.labels import withhold_ungradable
 from drkit.records.layouts.layout import Layout
 from drkit.records.layouts.listing import list_photographs
-from drkit.records.layouts.photographs import PhotographFolder, folders_near
+from drkit.records.layouts.photographs import PhotographFolder, describe_missing, folders_near
 from drkit.records.layouts.reading import open_dataset
 from drkit.records.layouts.recognise import LAYOUTS
-from drkit.records.layouts.remarks import Remark
+from drkit.records.layouts.remarks import Remark, remark_on_skipped
 from drkit.records.layouts.settling import WHERE, Parts, parse_tables, settle
 from drkit.records.layouts.tables import Table
 
@@ -90,8 +90,10 @@ def survey_dataset(path: Path) -> Survey:
 
 
 def _survey_folder(root: Path, path: Path) -> Survey:
-    photographs = PhotographFolder(root).photographs()
+    folder = PhotographFolder(root)
+    photographs = folder.photographs()
     layout, rows, remarks = list_photographs(root, photographs)
+    remarks += remark_on_skipped(folder.others())
     rows[WHERE] = [photograph.relative_to(root).as_posix() for photograph in photographs]
     return _whole(rows, root, layout, [], remarks, path)
 
@@ -132,5 +134,10 @@ def _places(folder: PhotographFolder, layout: Layout, parts: Parts) -> Iterator[
             except InputError as error:
                 yield None, Flaw("unlocatable-photograph", str(error), (row.image_id,))
                 continue
-            missing = Flaw("missing-photograph", f"{table.where(int(index))}: {row.path} is missing", (row.image_id,))
-            yield found, None if found else missing
+            yield found, None if found else _flaw_of_missing(folder, row.path, table.where(int(index)), row.image_id)
+
+
+def _flaw_of_missing(folder: PhotographFolder, written: str, where: str, image_id: str) -> Flaw:
+    told = describe_missing(folder, written)
+    sentence = f"{where}: {told} is missing" if told == written else f"{where}: {told}"
+    return Flaw("missing-photograph", sentence, (image_id,))
