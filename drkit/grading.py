@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from drkit.data.copies import check_grades_agree, number_shared
 from drkit.data.patients import name_unknown_patients
 from drkit.data.rendering import dihedral_views, render
 from drkit.data.units import Unit, Units, build_units
+from drkit.duplicates.seen import find_seen
 from drkit.errors import InputError, first_few
 from drkit.grades import SPLITS
 from drkit.inference import Answers, run_units
@@ -25,7 +27,7 @@ from drkit.progress import warn_once
 from drkit.records.checkpoint import CheckpointHeader
 from drkit.records.labels import Labels
 from drkit.records.manifest import steps_to_apply
-from drkit.records.predictions import Predictions, PredictionsMeta, build_predictions, trained_splits
+from drkit.records.predictions import SCHEMA, Predictions, PredictionsMeta, build_predictions, trained_splits
 from drkit.records.provenance import sha256_file
 from drkit.training.runtime import keep_freed_memory
 
@@ -82,12 +84,30 @@ def grade_photographs(
         labels,
         probabilities=answers.probabilities,
         score=answers.score,
-        meta=_build_meta(labels, opened, bank, unreadable),
+        meta=_build_meta(labels, opened, bank, unreadable, workers),
         name=opened.run.name,
         embedding=embedding if embeddings else None,
         seed_probabilities=np.stack([each.probabilities for each in of_seeds], 1) if opened.seeds else None,
         seed_score=np.stack([each.score for each in of_seeds], 1) if opened.seeds else None,
     )
+
+
+def nothing_graded(opened: OpenedRun) -> Predictions:
+    """Predictions without rows: of a run that has graded no photograph yet."""
+    header = opened.header
+    meta = PredictionsMeta(
+        target=header.target,
+        unit=header.architecture.unit,
+        decision=header.decision,
+        cut_points=header.cut_points,
+        trained_on=(),
+        folds=0,
+        chosen_on=header.chosen_on,
+        model=header.architecture.backbone,
+        checkpoint_sha256=None,
+        labels_sha256=None,
+    )
+    return Predictions(pd.DataFrame(columns=SCHEMA.names), meta, opened.run.name)
 
 
 def _build_units(labels: Labels, header: CheckpointHeader) -> Units:
@@ -141,11 +161,12 @@ def _run_networks(
 
 
 def _build_meta(
-    labels: Labels, opened: OpenedRun, bank: PhotographBank, unreadable: Mapping[str, str]
+    labels: Labels, opened: OpenedRun, bank: PhotographBank, unreadable: Mapping[str, str], workers: int | None
 ) -> PredictionsMeta:
-    """How the photographs were graded, and which of them, recognised by content, the run was trained on."""
+    """How the photographs were graded, and which of them the run was trained on."""
     header, trained_on = opened.header, set(opened.record["trained_on_photographs"])
-    splits, images = trained_splits(labels.rows, np.array([content in trained_on for content in bank.hashes]))
+    seen = find_seen(labels.paths(), bank.hashes, trained_on, opened.record["descends_from"], workers)
+    splits, images = trained_splits(labels.rows, seen)
     return PredictionsMeta(
         target=header.target,
         unit=header.architecture.unit,

@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from drkit.auditing.findings import Finding, finding_about, make_finding
 from drkit.duplicates.looking import Sight
+from drkit.duplicates.seen import find_seen
 from drkit.errors import first_few
 from drkit.grades import TARGETS, grade_column
 from drkit.records.manifest import read_source_hashes
@@ -27,12 +29,14 @@ class Graded:
         record: The JSON of the run or ensemble that they belong to; None where there is none beside the parquet.
         trained_on: SHA-256 of the photographs that its weights were trained on, "unknown" among them where
             that is not known; empty without a record.
+        descends_from: Names of the runs that come with drkit among what its weights started from.
     """
 
     path: Path
     predictions: Predictions
     record: Path | None
     trained_on: frozenset[str]
+    descends_from: tuple[str, ...]
 
 
 def read_graded(path: Path) -> Graded:
@@ -47,8 +51,9 @@ def read_graded(path: Path) -> Graded:
     parquet = find_predictions(path)
     run = Run(parquet.with_name(FILE_SUFFIX.sub("", parquet.name)))
     record = run.record if run.record.is_file() else None
-    trained = read_run_record(run)["trained_on_photographs"] if record else ()
-    return Graded(parquet, read_predictions(parquet), record, frozenset(trained))
+    content = read_run_record(run) if record else {"trained_on_photographs": (), "descends_from": ()}
+    trained_on, ancestors = frozenset(content["trained_on_photographs"]), tuple(content["descends_from"])
+    return Graded(parquet, read_predictions(parquet), record, trained_on, ancestors)
 
 
 def find_trained_rows(graded: Graded) -> Iterator[Finding]:
@@ -85,13 +90,16 @@ def find_trained_photographs(rows: pd.DataFrame, originals: Mapping[str, str], g
         graded: A run's predictions.
     """
     predicted = graded.predictions.rows
-    held_out = _ids_in(graded.predictions, rows).isin(predicted["image_id"][predicted["fold"].notna()]).tolist()
-    for position, row in enumerate(rows.itertuples()):
-        if pd.isna(row.path) or row.split == "train" or held_out[position]:
-            continue
-        if originals[row.path] in graded.trained_on:
-            sentence = f"{graded.path} was trained on {row.image_id}, of split {row.split} in {row.source}"
-            yield _with_source(finding_about("trained-on-photograph", sentence, rows.iloc[[position]]), graded)
+    held_out = _ids_in(graded.predictions, rows).isin(predicted["image_id"][predicted["fold"].notna()])
+    scored = rows[rows["path"].notna() & (rows["split"] != "train") & ~held_out]
+    paths = scored["path"].tolist()
+    contents = [originals[path] for path in paths]
+    seen = find_seen([Path(path) for path in paths], contents, graded.trained_on, graded.descends_from)
+    for position in np.flatnonzero(seen):
+        row = scored.iloc[[position]]
+        told = row.iloc[0]
+        sentence = f"{graded.path} was trained on {told['image_id']}, of split {told['split']} in {told['source']}"
+        yield _with_source(finding_about("trained-on-photograph", sentence, row), graded)
 
 
 def find_contradicting_files(files: Sequence[Graded], rows: pd.DataFrame | None) -> Iterator[Finding]:

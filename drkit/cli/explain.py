@@ -22,7 +22,9 @@ _METHODS = "; ".join(f"{name}: {entry.summary}" for name, entry in EXPLAINERS.it
 
 
 def explain(
-    run: Annotated[Path, typer.Argument(help="A finished run: its stem, or any of its files.")],
+    run: Annotated[
+        Path, typer.Argument(help="A finished run: its stem, or any of its files; or fundus, which comes with drkit.")
+    ],
     method: Annotated[str, typer.Option(help=f"One, or several with commas between, or all. {_METHODS}.")] = "gradcam",
     data: Data = DEFAULT_DATA,
     split: Annotated[

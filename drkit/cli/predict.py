@@ -12,12 +12,17 @@ from drkit.training.config import Device
 
 EXAMPLES = (
     "drkit predict runs/tf_efficientnet_lite0-image-patient --data DeepDRiD --split test",
-    "drkit predict runs/quick --data my-photographs --out graded.parquet",
+    "drkit predict fundus --data my-photographs --out graded.parquet",
 )
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="A finished run: its stem, or any of its files; or an ensemble's .json.")],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            help="A finished run: its stem or any of its files; an ensemble's .json; or fundus, which comes with drkit."
+        ),
+    ],
     data: Data = DEFAULT_DATA,
     split: Annotated[Split | None, typer.Option(help="Only this split's photographs.")] = None,
     out: Annotated[

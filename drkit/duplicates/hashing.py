@@ -28,7 +28,7 @@ _LOWEST = 3.0  # of the cosine frequencies: below it all fundi look alike
 _BLOCK = 250_000  # candidate pairs compared at a time: bounds the memory, and stays in the cache
 
 
-def hash_photograph(photograph: Photograph) -> Hashes:
+def hash_photograph(photograph: Photograph, *, round_disc: bool = False) -> Hashes:
     """Hash the fundus: signs of 256 low frequencies of the contrast-evened green channel about the disc.
 
     The same but for a few bits after re-encoding, resizing, and turns of a degree; about half of the bits
@@ -36,11 +36,13 @@ def hash_photograph(photograph: Photograph) -> Hashes:
 
     Args:
         photograph: uint8 (H, W, 3) RGB.
+        round_disc: Undo the squashing of a disc that is an ellipse: then a photograph and its copy of another aspect
+            ratio have one hash, too.
 
     Returns:
         uint64 (3, 4): as it is, shifted to the right, and shifted down, each by 3 % of the disc.
     """
-    square = square_about_disc(_shrink(photograph), _SIDE)
+    square = square_about_disc(_shrink(photograph), _SIDE, round_disc=round_disc)
     plane = even_contrast(square[..., 1], mask_retina(square), blur=_BLUR, floor=1.5)
     shifted = [np.roll(plane, shift, axis) for shift, axis in ((0, 0), (_SHIFT, 1), (_SHIFT, 0))]
     frequencies = np.stack([cv2.dct(each)[: _SIDE // 2, : _SIDE // 2].ravel()[_FREQUENCIES] for each in shifted])

@@ -156,7 +156,7 @@ def build_record(fuser: Fuser, outcome: Outcome, meta: PredictionsMeta, path: Pa
             for name, source, member in zip(members.names, members.paths, members.predictions, strict=True)
         ],
         "labels_sha256": meta.labels_sha256,
-        "trained_on_photographs": _photographs_of(members.paths),
+        **_trained_on_of(members.paths),
     }
 
 
@@ -165,12 +165,14 @@ def _save_member(name: str, source: Path, member: Predictions, path: Path) -> Sa
     return SavedMember(name, relative, sha256_file(source), member.meta.checkpoint_sha256, member.meta.model)
 
 
-def _photographs_of(paths: tuple[Path, ...]) -> list[str]:
-    """SHA-256 of every photograph that a member's weights were trained on."""
-    hashes: set[str] = set()
-    for run in map(Run.of, paths):
-        hashes |= set(read_run_record(run)["trained_on_photographs"]) if run.record.is_file() else {UNKNOWN}
-    return sorted(hashes)
+def _trained_on_of(paths: tuple[Path, ...]) -> dict[str, list[str]]:
+    """SHA-256 of every photograph that a member's weights were trained on, and what they descend from."""
+    runs = [Run.of(path) for path in paths]
+    records = [read_run_record(run) for run in runs if run.record.is_file()]
+    hashes = {sha256 for record in records for sha256 in record["trained_on_photographs"]}
+    unknown = {UNKNOWN} if len(records) < len(runs) else set()
+    ancestors = {name for record in records for name in record["descends_from"]}
+    return {"trained_on_photographs": sorted(hashes | unknown), "descends_from": sorted(ancestors)}
 
 
 def _trained_on(fuser: Fuser, outcome: Outcome) -> tuple[tuple[str, ...], tuple[str, ...]]:

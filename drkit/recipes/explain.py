@@ -21,7 +21,7 @@ from drkit.explaining.sheets import ROWS_A_SHEET
 from drkit.explaining.tables import HOW_TO_READ, Means, lesion_table, proof_table
 from drkit.explaining.writing import MOST_SHEETS, Writer, name_files
 from drkit.grades import Split
-from drkit.grading import grade_photographs
+from drkit.grading import grade_photographs, nothing_graded
 from drkit.models.restoring import OpenedRun, open_run
 from drkit.progress import notify, track, warn
 from drkit.records.atomic import check_name, check_writable
@@ -178,9 +178,16 @@ def _with_known_ids(opened: OpenedRun, labels: Labels, config: ExplainConfig) ->
     """Ids as the data set spells them."""
     if not config.interest.ids:
         return config
-    graded = read_predictions(config.predictions or opened.run.stem)
+    graded = _read_graded(opened, config)
     ids = resolve_ids(config.interest.ids, labels, graded)
     return replace(config, interest=replace(config.interest, ids=ids))
+
+
+def _read_graded(opened: OpenedRun, config: ExplainConfig) -> Predictions:
+    """What the run has graded; one that comes with drkit comes without predictions."""
+    if config.predictions is None and opened.run.is_packaged:
+        return nothing_graded(opened)
+    return read_predictions(config.predictions or opened.run.stem)
 
 
 def _grade_candidates(
@@ -191,7 +198,7 @@ def _grade_candidates(
     Raises:
         InputError: reference grades are needed, and none is known.
     """
-    graded = read_predictions(config.predictions or opened.run.stem)
+    graded = _read_graded(opened, config)
     graded = graded.where(graded.rows["image_id"].isin(labels.rows["image_id"]))
     candidates = find_candidates(labels, graded, config.interest, config.split)
     ungraded = find_ungraded(labels, graded, candidates, opened.header.architecture)

@@ -84,7 +84,7 @@ def run_predict(run_path: Path, config: PredictConfig) -> PredictReport:
         InputError: no such run, no such data set, or photographs that cannot be read.
         OutputExistsError: the predictions file is there already.
     """
-    stem = run_path.with_suffix("") if is_ensemble(run_path) else find_run(run_path).stem
+    stem = run_path.with_suffix("") if is_ensemble(run_path) else find_run(run_path).title
     out = config.out or Path("predictions") / f"{stem.name}.parquet"
     check_writable(out, force=config.force)
     try:

@@ -33,7 +33,7 @@ from drkit.records.prediction_lists import (
 from drkit.records.prediction_meta import PredictionsMeta as PredictionsMeta
 from drkit.records.prediction_meta import check_meta, read_meta
 from drkit.records.provenance import METADATA_KEY, canonical_json
-from drkit.records.runs import FILE_SUFFIX, Run
+from drkit.records.runs import FILE_SUFFIX, Run, names_packaged_run
 
 
 @dataclass(frozen=True)
@@ -261,6 +261,8 @@ def find_predictions(path: Path) -> Path:
     beside = Run.of(path).predictions
     if beside.is_file():
         return beside
+    if names_packaged_run(path):
+        raise InputError(f"{path} comes with drkit without predictions: make them with drkit predict {path} --data ...")
     missing = path if path.suffix == ".parquet" else beside
     raise InputError(f"{missing} does not exist: expected a predictions file, or the name of a finished run")
 

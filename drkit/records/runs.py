@@ -13,6 +13,7 @@ from drkit.records.provenance import circumstances, sha256_file
 
 SCHEMA_VERSION = 1
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_-]+")
+PACKAGED_RUNS = {"fundus": Path(__file__).parents[1] / "models" / "fundus" / "fundus"}  # name -> stem, read only
 UNKNOWN_PHOTOGRAPHS = "unknown"  # among the photographs that foreign weights were trained on
 NETWORK_INFIX = r"(\.fold\d+)?(\.seed\d+)?"
 FILE_SUFFIX = re.compile(NETWORK_INFIX + r"\.(safetensors|parquet|history\.csv|resume\.pt|comparison\.json|json)$")
@@ -80,6 +81,16 @@ class Run:
         """What the run is called."""
         return self.stem.name
 
+    @property
+    def is_packaged(self) -> bool:
+        """Whether it comes with drkit."""
+        return PACKAGED_RUNS.get(self.name) == self.stem
+
+    @property
+    def title(self) -> Path:
+        """How sentences call it: its stem, of a run that comes with drkit its name alone."""
+        return Path(self.name) if self.is_packaged else self.stem
+
     def checkpoint(self, network: NetworkId = ONLY_NETWORK) -> Path:
         """The weights, with all that rebuilds model and input in their header."""
         return self._file(f"{network.infix}.safetensors")
@@ -102,6 +113,11 @@ class Run:
     def record(self) -> Path:
         """The JSON that is the run."""
         return self._file(".json")
+
+    @property
+    def seen_photographs(self) -> Path:
+        """What a run that comes with drkit has seen, a row a photograph; other runs have no such file."""
+        return self._file(".seen.parquet")
 
     @property
     def comparison(self) -> Path:
@@ -129,7 +145,7 @@ class Run:
 
 
 def find_run(path: Path) -> Run:
-    """The run that a stem or any of a run's files stands for.
+    """The run that a stem, any of a run's files, or the name of a run that comes with drkit stands for.
 
     Raises:
         InputError: there is no such run, or it is unfinished.
@@ -139,7 +155,28 @@ def find_run(path: Path) -> Run:
         return run
     if run.unfinished():
         raise InputError(f"{run.stem} is unfinished: go on with drkit finetune ... --name {run.name} --resume")
-    raise InputError(f"{run.record} does not exist: expected a finished run, by its name or any of its files")
+    if names_packaged_run(path):
+        return find_packaged_run(run.name)
+    own = f", such as {Path('runs') / path}" if Run(Path("runs") / path).record.is_file() else ""
+    raise InputError(f"{run.record} does not exist: expected a finished run, by its name or any of its files{own}")
+
+
+def names_packaged_run(path: Path) -> bool:
+    """Whether a path is the name of a run that comes with drkit, and no run here or in `runs` is called so."""
+    own = (Run(path), Run(Path("runs") / path))
+    return str(path) in PACKAGED_RUNS and not any(run.record.is_file() or run.unfinished() for run in own)
+
+
+def find_packaged_run(name: str) -> Run:
+    """A run that comes with drkit.
+
+    Raises:
+        InputError: this installation lacks it.
+    """
+    run = Run(PACKAGED_RUNS[name]) if name in PACKAGED_RUNS else None
+    if run is None or not run.record.is_file():
+        raise InputError(f"no packaged network {name} is present in this installation of drkit: install a release")
+    return run
 
 
 def new_run(
@@ -214,6 +251,7 @@ def read_run_record(run: Run) -> dict[str, Any]:
         record.setdefault("folds", 0)
         record.setdefault("seeds", [])
         record.setdefault("chosen_by_photographs", [])
+        record.setdefault("descends_from", [])
     except (ValueError, KeyError, TypeError, OSError):
         raise InputError(f"{run.record} is not a run's record: train again, or restore the file") from None
     if version != SCHEMA_VERSION or not isinstance(photographs, Sequence):

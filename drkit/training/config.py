@@ -116,7 +116,7 @@ class ModelOptions:
         str,
         _panel(
             "Model",
-            "What the backbone starts from: imagenet, none, a file, a folder of files, a finished run, or"
+            "What the backbone starts from: imagenet, fundus, none, a file, a folder of files, a finished run, or"
             " hf-hub:OWNER/NAME (:FILE where there are several).",
         ),
     ] = "imagenet"

@@ -207,7 +207,7 @@ def _meta(bench: Workbench, run: Run, verdict: Verdict) -> PredictionsMeta:
         cut_points=verdict.cut_points,
         fold_cut_points=verdict.fold_cut_points,
         trained_on=tuple(plan.config.folds_over.split("+")),
-        trained_on_images=tuple(sorted(plan.labels.rows["image_id"][leaked(plan, bench.bank)])),
+        trained_on_images=tuple(sorted(plan.labels.rows["image_id"][leaked(plan, bench.bank, bench.seen)])),
         folds=plan.folds,
         seeds=plan.seeds,
         chosen_on=_chosen_on(bench),
@@ -268,4 +268,5 @@ def _record(bench: Workbench, fitted: Sequence[Fitted]) -> dict[str, Any]:
         "computed_on": describe_machine(bench.fabric),
         "trained_on_photographs": sorted(own | plan.start.seen),
         "chosen_by_photographs": sorted(picked | plan.start.chosen_by),
+        "descends_from": list(plan.start.descends_from),
     }

@@ -32,6 +32,7 @@ class Start:
         is_pretrained: Whether it starts from ImageNet.
         seen: SHA-256 of the photographs that the weights were trained on; "unknown" for those of foreign weights.
         chosen_by: SHA-256 of photographs that were not trained on, but picked an epoch: of val, with `--choose val`.
+        descends_from: Names of the runs that come with drkit among the weights and what these started from.
         wanted: What the repository that names the backbone says it is fed; None where timm's own word holds.
     """
 
@@ -40,6 +41,7 @@ class Start:
     is_pretrained: bool
     seen: frozenset[str] = frozenset()
     chosen_by: frozenset[str] = frozenset()
+    descends_from: tuple[str, ...] = ()
     wanted: InputFormat | None = None
 
     def __str__(self) -> str:
@@ -90,8 +92,15 @@ def find_start(weights: str, backbone: str | None) -> Start:
         return Start(name, foreign, False, frozenset([UNKNOWN_PHOTOGRAPHS]), wanted=wanted)
     record = read_run_record(foreign.run)
     check_vouched(foreign.run, record, foreign.path)
-    seen, chosen_by = (frozenset(record[key]) for key in ("trained_on_photographs", "chosen_by_photographs"))
-    return Start(name, foreign, False, seen, chosen_by, wanted)
+    return Start(
+        name,
+        foreign,
+        is_pretrained=False,
+        seen=frozenset(record["trained_on_photographs"]),
+        chosen_by=frozenset(record["chosen_by_photographs"]),
+        descends_from=tuple(record["descends_from"]),
+        wanted=wanted,
+    )
 
 
 def _find_config(weights: str, backbone: str | None) -> tuple[str, TimmConfig | None]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from drkit.data.augmentation import load_policy
 from drkit.data.bank import PhotographBank, build_bank
 from drkit.data.cache import default_cache_dir
+from drkit.duplicates.seen import find_seen
 from drkit.errors import LeakageError, first_few
 from drkit.grades import NUM_GRADES
 from drkit.inference import Outputs, Views, run_units
@@ -46,12 +47,14 @@ class Workbench:
         fabric: Devices, precision and processes.
         grader: The network before the first step.
         photographs: In the order of the plan's labels.
+        seen: (N,) bool, of those to be scored the ones that the weights to start from were trained on.
     """
 
     plan: TrainingPlan
     fabric: Fabric
     grader: Grader
     photographs: PhotographSource
+    seen: np.ndarray
 
     @property
     def bank(self) -> PhotographBank:
@@ -134,10 +137,11 @@ def prepare(plan: TrainingPlan) -> Workbench:
         steps=plan.pending_steps,
         round_discs=plan.round_discs,
     )
-    _check_seen(plan, bank)
+    seen = _find_seen(plan, bank)
+    _check_seen(plan, bank, seen)
     names, policy = plan.labels.rows["image_id"].tolist(), load_policy(config.augment)
     photographs = PhotographSource(bank, names, plan.wanted, policy, config.seed, fabric.device)
-    return Workbench(plan, fabric, grader.to(fabric.device), photographs)
+    return Workbench(plan, fabric, grader.to(fabric.device), photographs, seen)
 
 
 def _draw_grader(plan: TrainingPlan) -> Grader:
@@ -149,10 +153,9 @@ def _draw_grader(plan: TrainingPlan) -> Grader:
     return grader
 
 
-def leaked(plan: TrainingPlan, bank: PhotographBank) -> np.ndarray:
-    """(N,) bool: photographs whose very content the network that grades them was trained on, or its parents."""
+def leaked(plan: TrainingPlan, bank: PhotographBank, seen: np.ndarray) -> np.ndarray:
+    """(N,) bool: photographs that the network that grades them was trained on, or its parents (`seen`)."""
     hashes = np.array(bank.hashes)
-    seen = np.isin(hashes, list(plan.start.seen))
     leaks = np.zeros(len(hashes), bool)
     for parts in plan.parts:
         fitted = np.isin(hashes, hashes[np.concatenate([parts.train, parts.inner])])
@@ -296,23 +299,32 @@ def _scored(plan: TrainingPlan) -> np.ndarray:
     return np.arange(len(plan.labels)) if plan.folds else _unfitted(plan)
 
 
-def _check_seen(plan: TrainingPlan, bank: PhotographBank) -> None:
+def _find_seen(plan: TrainingPlan, bank: PhotographBank) -> np.ndarray:
+    """(N,) bool: photographs to be scored that the weights to start from were trained on."""
+    start, scored, paths = plan.start, _scored(plan), plan.labels.paths()
+    seen = np.zeros(len(paths), bool)
+    contents = [bank.hashes[row] for row in scored]
+    chosen = [paths[row] for row in scored]
+    seen[scored] = find_seen(chosen, contents, start.seen, start.descends_from, plan.config.workers)
+    return seen
+
+
+def _check_seen(plan: TrainingPlan, bank: PhotographBank, seen: np.ndarray) -> None:
     """Check that nothing is scored that the weights were trained on.
 
     Raises:
         LeakageError: photographs of val, test or a fold that a parent was trained on.
     """
-    seen = [row for row in _scored(plan) if bank.hashes[row] in plan.start.seen]
-    names = plan.labels.rows["image_id"].iloc[seen].tolist()
-    if seen and not plan.config.allow_seen:
+    names = plan.labels.rows["image_id"][seen].tolist()
+    if names and not plan.config.allow_seen:
         raise LeakageError(
-            f"the weights were trained on {len(seen)} photographs that this training would be scored on:"
+            f"the weights were trained on {len(names)} photographs that this training would be scored on:"
             f" {first_few(names)}: start from other weights, or accept it with --allow-seen (they are marked and not"
             " scored)"
         )
-    num_leaked = int(leaked(plan, bank).sum())
+    num_leaked = int(leaked(plan, bank, seen).sum())
     if num_leaked:
-        warn(f"{num_leaked} photographs to be scored are trained on, as identical files: they will not be scored")
+        warn(f"{num_leaked} photographs to be scored are trained on, as copies: they will not be scored")
     num_flattered = int(flattered(plan, bank).sum())
     if num_flattered:
         warn(

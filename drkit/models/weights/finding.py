@@ -13,7 +13,7 @@ from drkit.models.networks import timm_name
 from drkit.models.weights.reading import SUFFIXES
 from drkit.models.weights.repository import MissingFileError, Repository
 from drkit.models.weights.sharded import is_index, is_shard, read_index
-from drkit.records.runs import Run, find_run, networks_in, read_run_record
+from drkit.records.runs import Run, find_run, names_packaged_run, networks_in, read_run_record
 
 File = TypeVar("File", bound=PurePath)
 
@@ -27,13 +27,15 @@ def find_weights(path: Path, architecture: str) -> Path:
 
     Args:
         path: A file; a folder (or one with such a folder in it) from which the backbone's file is taken, by timm's name
-            or the course's; the stem or any file of a run.
+            or the course's; the stem or any file of a run; the name of a run that comes with drkit.
         architecture: timm's name of the backbone, without a tag.
 
     Raises:
         InputError: no such file; none or several of the backbone's in a folder; a run of several networks or an
             unfinished one.
     """
+    if names_packaged_run(path):
+        return _checkpoint_of(find_run(path), path)
     if path.is_dir():
         return _pick_in_folder(path, timm_name(architecture))
     if path.is_file() and _is_weights(path):

@@ -1,0 +1,94 @@
+"""Photographs that weights were trained on, recognised by content, by appearance, and by name."""
+
+import os
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drkit.duplicates.hashing import RADIUS, Hashes, hamming_distance, hash_photograph
+from drkit.duplicates.looking import LOOKED_AT, is_blank
+from drkit.errors import InputError
+from drkit.images.files import read_content
+from drkit.images.reduced import decode_reduced
+from drkit.progress import track
+from drkit.records.runs import find_packaged_run
+from drkit.records.seen import SeenPhotographs, read_seen
+
+NAMESAKE_RADIUS = 65  # bits that copies of one file name may differ in; docs/fundus.md tells how it was chosen
+
+
+def find_seen(
+    paths: Sequence[Path],
+    contents: Sequence[str],
+    trained_on: Collection[str],
+    descends_from: Sequence[str] = (),
+    workers: int | None = None,
+) -> NDArray[np.bool_]:
+    """Which photographs weights were trained on.
+
+    Args:
+        paths: N photographs.
+        contents: SHA-256 of each, or of the original that it was preprocessed from.
+        trained_on: SHA-256 of the photographs that the weights were trained on.
+        descends_from: Names of the runs that come with drkit among what the weights started from. The photographs of
+            these are recognised in copies, too, that were saved anew at another size, quality or aspect ratio.
+        workers: Threads that look at photographs; None: one a processor.
+
+    Returns:
+        (N,) bool.
+    """
+    seen = np.array([content in trained_on for content in contents], dtype=bool)
+    others = np.flatnonzero(~seen).tolist()
+    if not descends_from or not others:
+        return seen
+    chosen = [paths[row] for row in others]
+    hashes = hash_all(chosen, workers)
+    for name in descends_from:
+        seen[others] |= find_copies(chosen, hashes, read_seen(find_packaged_run(name).seen_photographs))
+    return seen
+
+
+def hash_all(paths: Sequence[Path], workers: int | None = None) -> list[Hashes | None]:
+    """Hashes of photographs, their discs made round.
+
+    Returns:
+        uint64 (3, 4) each; None for photographs that cannot be read or are blank.
+    """
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        return list(track(pool.map(_hash, paths), "recognising photographs", len(paths)))
+
+
+def _hash(path: Path) -> Hashes | None:
+    try:
+        photograph = decode_reduced(read_content(path), str(path), LOOKED_AT)[0].pixels
+    except InputError:
+        return None
+    return None if is_blank(photograph) else hash_photograph(photograph, round_disc=True)
+
+
+def find_copies(paths: Sequence[Path], hashes: Sequence[Hashes | None], seen: SeenPhotographs) -> NDArray[np.bool_]:
+    """Which photographs are copies of seen ones: alike, or of the same file name and not too unlike.
+
+    Args:
+        paths: N photographs.
+        hashes: Of each, from `hash_all`.
+        seen: What the weights were trained on.
+
+    Returns:
+        (N,) bool; False for photographs without hashes.
+    """
+    names = np.array([name.lower() for name in seen.names])
+    is_copy = np.zeros(len(paths), bool)
+    for row, (path, own) in enumerate(zip(paths, hashes, strict=True)):
+        if own is not None:
+            allowed = np.where(names == path.stem.lower(), NAMESAKE_RADIUS, RADIUS)
+            is_copy[row] = ((_bits_apart(own, seen.hashes) <= allowed) & seen.is_hashed).any()
+    return is_copy
+
+
+def _bits_apart(own: Hashes, others: Hashes) -> NDArray[np.int64]:
+    """(S,) bits between hashes (3, 4) and (S, 3, 4), the least over one of the two as it is or shifted."""
+    return np.minimum(hamming_distance(others, own[0]).min(axis=1), hamming_distance(others[:, :1], own).min(axis=1))

@@ -1,0 +1,80 @@
+"""What a run that comes with drkit has seen: each photograph by content, by name and by its hashes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from drkit.errors import InputError
+from drkit.records.atomic import writing
+
+_HASHES = (3, 4)  # of a photograph, see `drkit.duplicates.hashing`
+_BYTES = 8 * _HASHES[0] * _HASHES[1]
+SCHEMA = pa.schema(
+    [
+        pa.field("dataset", pa.string(), nullable=False),
+        pa.field("name", pa.string(), nullable=False),
+        pa.field("sha256", pa.binary(32), nullable=False),
+        pa.field("hashes", pa.binary(_BYTES)),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class SeenPhotographs:
+    """S photographs that weights were trained on.
+
+    Args:
+        datasets: Which data set each is of.
+        names: What its file was called there, without suffix.
+        sha256: Of its file, in hex.
+        hashes: uint64 (S, 3, 4), as `hash_photograph` gives.
+        is_hashed: bool (S,), False where nothing is to be seen on the photograph, so that its hashes mean nothing.
+    """
+
+    datasets: tuple[str, ...]
+    names: tuple[str, ...]
+    sha256: tuple[str, ...]
+    hashes: NDArray[np.uint64]
+    is_hashed: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def write_seen(seen: SeenPhotographs, path: Path, *, force: bool) -> None:
+    """Write the table.
+
+    Raises:
+        OutputExistsError: `path` exists and `force` is off.
+    """
+    hashes = [one.tobytes() if known else None for one, known in zip(seen.hashes, seen.is_hashed, strict=True)]
+    contents = [bytes.fromhex(sha256) for sha256 in seen.sha256]
+    table = pa.table([seen.datasets, seen.names, contents, hashes], schema=SCHEMA)
+    with writing(path, force=force) as draft:
+        pq.write_table(table, draft, compression="zstd")
+
+
+def read_seen(path: Path) -> SeenPhotographs:
+    """Read the table.
+
+    Raises:
+        InputError: missing, or not such a table.
+    """
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path} is no table of seen photographs: {str(error).splitlines()[0]}") from None
+    if not table.schema.equals(SCHEMA):
+        raise InputError(f"{path} is no table of seen photographs: columns {', '.join(SCHEMA.names)} are expected")
+    hashes = [one or bytes(_BYTES) for one in table["hashes"].to_pylist()]
+    return SeenPhotographs(
+        datasets=tuple(table["dataset"].to_pylist()),
+        names=tuple(table["name"].to_pylist()),
+        sha256=tuple(content.hex() for content in table["sha256"].to_pylist()),
+        hashes=np.frombuffer(b"".join(hashes), np.uint64).reshape(-1, *_HASHES),
+        is_hashed=table["hashes"].is_valid().to_numpy(),
+    )
