@@ -1,4 +1,4 @@
-"""What a command answers: sentences and tables for people, one JSON object for programs."""
+"""Reports of commands: sentences and tables to read, or one JSON object."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
@@ -8,7 +8,13 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of a result, as text."""
+    """A table of text cells.
+
+    Args:
+        title: Printed above the table.
+        columns: C headings.
+        rows: R rows of C cells each.
+    """
 
     title: str
     columns: Sequence[str]
@@ -16,14 +22,14 @@ class Table:
 
 
 class Report(Protocol):
-    """A recipe's answer: a frozen dataclass that can tell itself."""
+    """The result of a recipe: a frozen dataclass that renders itself as text."""
 
-    def story(self) -> Iterator[str | Table]:
-        """What a person reads on stdout, in order."""
+    def render(self) -> Iterator[str | Table]:
+        """The sentences and tables to print, in order."""
 
 
 def as_json(value: Any) -> Any:
-    """Turn a report into what `json.dumps` takes: dataclasses to objects, paths and numbers to plain ones."""
+    """Convert to what `json.dumps` accepts: dataclasses to dicts, paths to strings, NumPy scalars to numbers."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: as_json(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, dict):

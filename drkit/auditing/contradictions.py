@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from drkit.auditing.findings import Finding, finding_about
-from drkit.auditing.roll import describe
+from drkit.auditing.rows import describe
 from drkit.errors import first_few
 from drkit.grades import EYES, SPLITS, TARGETS, grade_column
 from drkit.records.layouts.names import parse_name
@@ -17,7 +17,8 @@ def find_contradictions(rows: pd.DataFrame) -> Iterator[Finding]:
     """What can be told from the tables alone.
 
     Args:
-        rows: A roll. Patients are compared within a data set only: other data sets number anew.
+        rows: As `concat_surveys` returns them. Patients are compared within a data set only, because ids are
+            unique only there.
     """
     yield from _find_side_conflicts(rows)
     known = rows[rows["patient_id"].notna()]
@@ -38,7 +39,7 @@ def find_contradicting_grades(copies: pd.DataFrame, how: str) -> Iterator[Findin
     """Different grades of what is one photograph.
 
     Args:
-        copies: Its rows of a roll.
+        copies: Its rows, as `concat_surveys` returns them.
         how: What makes them one, for the sentence.
     """
     for target in TARGETS:

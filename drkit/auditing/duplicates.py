@@ -7,10 +7,10 @@ import pandas as pd
 
 from drkit.auditing.contradictions import find_contradicting_grades
 from drkit.auditing.findings import Finding, finding_about
-from drkit.auditing.roll import describe
-from drkit.duplicates.looking import Sight
+from drkit.auditing.rows import describe
 from drkit.duplicates.registration import Likeness
 from drkit.duplicates.search import ONE_EXPOSURE, find_near_copies
+from drkit.duplicates.stats import PhotographStats
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Copies:
     """Rows that show one photograph.
 
     Args:
-        rows: Of a roll, two or more.
+        rows: Two or more rows of `concat_surveys`.
         shown: Paths of two of them that differ, or the first two.
         correlation: Of the two, after registration; 1 for identical files.
         is_identical: Whether all files have the same bytes.
@@ -38,20 +38,20 @@ class Copies:
         return f"{describe(self.rows)}: {alike}"
 
 
-def find_copies(rows: pd.DataFrame, sights: dict[str, Sight]) -> list[Copies]:
+def find_copies(rows: pd.DataFrame, stats: dict[str, PhotographStats]) -> list[Copies]:
     """Groups of identical files, then pairs of near duplicates.
 
     Identical files are one in the search for near duplicates, so that a photograph saved a hundred times is a
     hundred ids in one finding, not five thousand pairs.
 
     Args:
-        rows: A roll.
-        sights: Of its photographs, by path.
+        rows: As `concat_surveys` returns them.
+        stats: Statistics of each photograph, by path.
     """
-    seen = rows[rows["path"].map(lambda path: not pd.isna(path) and sights[path].refusal is None).astype(bool)]
+    seen = rows[rows["path"].map(lambda path: not pd.isna(path) and stats[path].refusal is None).astype(bool)]
     seen = seen.drop_duplicates(["path", "split"], ignore_index=True)
-    files = [same for _, same in seen.groupby(seen["path"].map(lambda path: sights[path].sha256), sort=False)]
-    return [*_identical(files), *_near(files, sights)]
+    files = [same for _, same in seen.groupby(seen["path"].map(lambda path: stats[path].sha256), sort=False)]
+    return [*_identical(files), *_near(files, stats)]
 
 
 def find_copy_findings(copies: Sequence[Copies]) -> Iterator[Finding]:
@@ -68,9 +68,9 @@ def _identical(files: Sequence[pd.DataFrame]) -> Iterator[Copies]:
             yield Copies(rows, shown, 1.0, True, _kind(rows, None))
 
 
-def _near(files: Sequence[pd.DataFrame], sights: dict[str, Sight]) -> Iterator[Copies]:
+def _near(files: Sequence[pd.DataFrame], stats: dict[str, PhotographStats]) -> Iterator[Copies]:
     paths = [rows["path"].iloc[0] for rows in files]
-    for first, second, likeness in find_near_copies([sights[path] for path in paths]):
+    for first, second, likeness in find_near_copies([stats[path] for path in paths]):
         rows = pd.concat([files[first], files[second]])
         yield Copies(rows, (paths[first], paths[second]), likeness.structure, False, _kind(rows, likeness))
 

@@ -46,7 +46,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "trained-on-photograph": Kind("error", "a run was trained on a photograph of split val or test"),
         "trained-on-row": Kind("error", "a prediction for a photograph that the model was trained on"),
-        "changed-file": Kind("error", "a file is not the one that a run's or a comparison's JSON vouches for"),
+        "changed-file": Kind("error", "a file does not match its SHA-256 in the JSON of a run, ensemble or comparison"),
         "contradicting-references": Kind("error", "files state different reference grades of one photograph"),
         "contradicting-splits": Kind("error", "files put one photograph into different splits"),
         "wrong-columns": Kind("error", "a submission's columns are not those of the sample (else ID and TARGET)"),
@@ -111,7 +111,7 @@ def make_finding(
 
 
 def finding_about(kind: str, sentence: str, rows: pd.DataFrame) -> Finding:
-    """A finding about rows of a roll (`drkit.auditing.roll`)."""
+    """A finding about rows of `concat_surveys`."""
     return make_finding(kind, sentence, rows["image_id"], rows["path"].dropna(), rows["source"])
 
 

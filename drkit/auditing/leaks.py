@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from drkit.auditing.findings import Finding, finding_about, make_finding
-from drkit.duplicates.looking import Sight
 from drkit.duplicates.seen import find_seen
+from drkit.duplicates.stats import PhotographStats
 from drkit.errors import first_few
 from drkit.grades import TARGETS, grade_column
 from drkit.records.manifest import read_source_hashes
@@ -66,17 +66,17 @@ def find_trained_rows(graded: Graded) -> Iterator[Finding]:
         yield make_finding("trained-on-row", sentence, (row.image_id,), (), (str(graded.path),))
 
 
-def hash_originals(rows: pd.DataFrame, sights: Mapping[str, Sight]) -> dict[str, str]:
+def hash_originals(rows: pd.DataFrame, stats: Mapping[str, PhotographStats]) -> dict[str, str]:
     """SHA-256 of each photograph's file, or of the file that preprocess made it from, by path.
 
     Args:
-        rows: A roll.
-        sights: Of its photographs, by path.
+        rows: As `concat_surveys` returns them.
+        stats: Statistics of each photograph, by path.
 
     Raises:
         InputError: a broken manifest.
     """
-    hashes = {path: sight.sha256 for path, sight in sights.items()}
+    hashes = {path: item.sha256 for path, item in stats.items()}
     originals = read_source_hashes([Path(root) for root in rows["root"].unique()])
     return hashes | {str(path): sha256 for path, sha256 in originals.items()}
 
@@ -85,7 +85,7 @@ def find_trained_photographs(rows: pd.DataFrame, originals: Mapping[str, str], g
     """Photographs of val and test that the run was trained on, unless a fold held them out.
 
     Args:
-        rows: A roll.
+        rows: As `concat_surveys` returns them.
         originals: As `hash_originals` gives.
         graded: A run's predictions.
     """
@@ -107,9 +107,9 @@ def find_contradicting_files(files: Sequence[Graded], rows: pd.DataFrame | None)
 
     Args:
         files: Predictions.
-        rows: A roll, or None. A data set counts for a file only if it holds nearly all of the file's ids, of a file
-            on several data sets all that are of this one. That it calls train what a run has held out is no
-            contradiction: so val and test come about where a data set has none.
+        rows: As `concat_surveys` returns them, or None. A data set is compared with a file only if it has at least 90 %
+            of the file's ids (of a file on several data sets, of those that belong to this one). A photograph that the
+            data set has in train and the run in val or test is no contradiction: drkit splits data sets without splits.
     """
     tables = [_statements(graded.predictions.rows, str(graded.path)) for graded in files]
     for graded in files if rows is not None else ():
@@ -127,7 +127,7 @@ def find_contradicting_files(files: Sequence[Graded], rows: pd.DataFrame | None)
 
 
 def _data_set_statements(rows: pd.DataFrame, predictions: Predictions) -> Iterator[pd.DataFrame]:
-    """What the data sets of a roll say of the photographs in a file, under their ids there."""
+    """What the audited data sets state of the photographs in a file, under their ids there."""
     ids = _ids_in(predictions, rows)
     names = predictions.dataset_names().fillna("")
     for source, part in rows.groupby("source", sort=False):
@@ -139,7 +139,7 @@ def _data_set_statements(rows: pd.DataFrame, predictions: Predictions) -> Iterat
 
 
 def _ids_in(predictions: Predictions, rows: pd.DataFrame) -> pd.Series:
-    """Under which id a file knows each photograph of a roll (N,); null where it is of a data set that is not there.
+    """Under which id a file knows each audited photograph (N,); null where it is of a data set that is not there.
 
     A file on several data sets puts a data set's name in front of ids that stand in others, too.
     """

@@ -5,33 +5,33 @@ from collections.abc import Iterator
 import pandas as pd
 
 from drkit.auditing.findings import Finding, finding_about
-from drkit.duplicates.looking import Sight
+from drkit.duplicates.stats import PhotographStats
 
 TINY, SMALL = 64, 224  # pixels a side
 
 
-def find_poor_photographs(rows: pd.DataFrame, sights: dict[str, Sight]) -> Iterator[Finding]:
+def find_poor_photographs(rows: pd.DataFrame, stats: dict[str, PhotographStats]) -> Iterator[Finding]:
     """Photographs that cannot be read, are blank or small, or have a light surround.
 
     Args:
-        rows: A roll.
-        sights: Of its photographs, by path.
+        rows: As `concat_surveys` returns them.
+        stats: Statistics of each photograph, by path.
     """
     for position, (name, path) in enumerate(zip(rows["image_id"], rows["path"], strict=True)):
-        for kind, sentence in [] if pd.isna(path) else _judge(sights[path]):
+        for kind, sentence in [] if pd.isna(path) else _judge(stats[path]):
             yield finding_about(kind, f"{name}: {sentence}", rows.iloc[[position]])
 
 
-def _judge(sight: Sight) -> Iterator[tuple[str, str]]:
-    if sight.refusal:
-        yield "unreadable-photograph", sight.refusal
+def _judge(stats: PhotographStats) -> Iterator[tuple[str, str]]:
+    if stats.refusal:
+        yield "unreadable-photograph", stats.refusal
         return
-    width, height = sight.size
-    if sight.bits is None:
-        yield "blank-photograph", f"all of {sight.path} has one colour"
-    if min(sight.size) < SMALL:
-        kind = "tiny-photograph" if min(sight.size) < TINY else "small-photograph"
+    width, height = stats.size
+    if stats.bits is None:
+        yield "blank-photograph", f"all of {stats.path} has one colour"
+    if min(stats.size) < SMALL:
+        kind = "tiny-photograph" if min(stats.size) < TINY else "small-photograph"
         yield kind, f"{width} x {height} pixels"
-    if sight.is_light and sight.bits is not None:
+    if stats.is_light and stats.bits is not None:
         yield "light-surround", "a white or light surround instead of a black one"
-    yield from ((remark.kind, remark.sentence) for remark in sight.remarks)
+    yield from ((remark.kind, remark.sentence) for remark in stats.remarks)

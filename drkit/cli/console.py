@@ -27,7 +27,7 @@ def show(report: Report, *, as_object: bool) -> None:
         print(json.dumps(as_json(report), allow_nan=False))
         return
     console = _console(stderr=False)
-    for part in report.story():
+    for part in report.render():
         if isinstance(part, Table):
             _show_table(console, part)
         else:

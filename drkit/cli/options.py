@@ -70,7 +70,7 @@ class BackboneList:
 
     entries: tuple[Any, ...]
 
-    def story(self) -> Iterator[str | Table]:
+    def render(self) -> Iterator[str | Table]:
         """A row a backbone."""
         rows = [
             (

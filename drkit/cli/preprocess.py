@@ -23,7 +23,7 @@ EXAMPLES = (
 class StepList:
     """What `--list-steps` shows."""
 
-    def story(self) -> Iterator[str | Table]:
+    def render(self) -> Iterator[str | Table]:
         """A row a step."""
         rows = [[name, step.summary, _parameters(step), step.source] for name, step in FILTERS.items()]
         yield Table("steps", ("step", "what it does", "parameters = default", "source"), rows)

@@ -43,7 +43,7 @@ def open_cached(
         InputError: not enough room on the disk.
     """
     array_path, notes_path = cache_dir / f"{key}.npy", cache_dir / f"{key}.json"
-    if not notes_path.exists():  # written last, so its presence vouches for the array
+    if not notes_path.exists():  # written last, so that if it exists the array is complete
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         _check_room(cache_dir, size)
         with writing(array_path, force=True, size=size) as draft:

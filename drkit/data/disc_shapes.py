@@ -14,7 +14,7 @@ from drkit.images.filters import apply_steps
 from drkit.images.reduced import decode_reduced
 
 NUM_SAMPLED = 64  # photographs, spread evenly over a data set
-LOOKED_AT = 256  # pixels that the shorter side keeps when a large photograph is decoded at a fraction
+DECODED_SIDE = 256  # pixels that the shorter side keeps when a large photograph is decoded at a fraction
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def measure_discs(paths: Sequence[Path], steps: Sequence[str] = (), workers: int
 
 def _height_over_width(path: Path, steps: Sequence[str]) -> float | None:
     try:
-        photograph = decode_reduced(read_content(path), str(path), LOOKED_AT)[0].pixels
+        photograph = decode_reduced(read_content(path), str(path), DECODED_SIDE)[0].pixels
         disc = find_disc(apply_steps(photograph, steps))
     except DrkitError:
         return None

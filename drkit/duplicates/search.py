@@ -10,8 +10,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from drkit.duplicates.hashing import find_candidates
-from drkit.duplicates.looking import LOOKED_AT, Sight, look_at_all
 from drkit.duplicates.registration import Likeness, compare, prepare
+from drkit.duplicates.stats import DECODED_SIDE, PhotographStats, measure_photographs
 from drkit.images.reduced import decode_reduced
 from drkit.progress import track
 
@@ -28,19 +28,19 @@ def are_copies(likeness: Likeness) -> bool:
     return likeness.structure >= SAME or likeness.light >= SAME_LIGHT
 
 
-def find_near_copies(sights: Sequence[Sight]) -> Iterator[tuple[int, int, Likeness]]:
+def find_near_copies(stats: Sequence[PhotographStats]) -> Iterator[tuple[int, int, Likeness]]:
     """Pairs of photographs that are one, saved anew or taken again at once, and how alike they are.
 
     Args:
-        sights: One a photograph; give identical files once, or each pairs with each.
+        stats: Statistics of N photographs; pass identical files once, else all their pairs are returned.
     """
-    hashes = {number: sight.bits for number, sight in enumerate(sights) if sight.bits is not None}
+    hashes = {number: item.bits for number, item in enumerate(stats) if item.bits is not None}
     hashed = list(hashes)
     candidates = find_candidates(np.stack([*hashes.values()])) if hashes else np.empty((0, 2), np.int64)
     fetch = lru_cache(_KEPT)(_fetch)
     for i, j in track(candidates.tolist(), "comparing candidates", len(candidates)):
         first, second = hashed[i], hashed[j]
-        likeness = compare(fetch(sights[first].path), fetch(sights[second].path))
+        likeness = compare(fetch(stats[first].path), fetch(stats[second].path))
         if are_copies(likeness):
             yield first, second, likeness
 
@@ -52,7 +52,7 @@ def number_copies(paths: Sequence[str], workers: int | None = None) -> NDArray[n
         paths: N photographs; one that cannot be read is like no other.
         workers: Threads; None: one a processor.
     """
-    seen = look_at_all(paths, workers)
+    seen = measure_photographs(paths, workers)
     keys = [path if seen[path].refusal else seen[path].sha256 for path in paths]
     names, first, file = np.unique(keys, return_index=True, return_inverse=True)
     pairs = [(i, j) for i, j, _ in find_near_copies([seen[paths[row]] for row in first])]
@@ -62,4 +62,4 @@ def number_copies(paths: Sequence[str], workers: int | None = None) -> NDArray[n
 
 
 def _fetch(path: str) -> NDArray[np.uint8]:
-    return prepare(decode_reduced(Path(path).read_bytes(), path, LOOKED_AT)[0].pixels)
+    return prepare(decode_reduced(Path(path).read_bytes(), path, DECODED_SIDE)[0].pixels)

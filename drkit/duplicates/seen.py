@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drkit.duplicates.hashing import RADIUS, Hashes, hamming_distance, hash_photograph
-from drkit.duplicates.looking import LOOKED_AT, is_blank
+from drkit.duplicates.stats import DECODED_SIDE, is_blank
 from drkit.errors import InputError
 from drkit.images.files import read_content
 from drkit.images.reduced import decode_reduced
@@ -63,7 +63,7 @@ def hash_all(paths: Sequence[Path], workers: int | None = None) -> list[Hashes |
 
 def _hash(path: Path) -> Hashes | None:
     try:
-        photograph = decode_reduced(read_content(path), str(path), LOOKED_AT)[0].pixels
+        photograph = decode_reduced(read_content(path), str(path), DECODED_SIDE)[0].pixels
     except InputError:
         return None
     return None if is_blank(photograph) else hash_photograph(photograph, round_disc=True)

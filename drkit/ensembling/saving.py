@@ -178,8 +178,8 @@ def _restore(path: Path, record: dict[str, Any]) -> Ensemble:
 
 
 def _check_files(ensemble: Ensemble) -> None:
-    """Check that the predictions beside the record are those it vouches for."""
+    """Check that the predictions beside the record match its SHA-256."""
     for name, sha256 in ensemble.record["files"].items():
         path = ensemble.path.with_name(name)
         if not path.is_file() or sha256_file(path) != sha256:
-            raise InputError(f"{path} is not the file that {ensemble.path} vouches for: combine again, or restore it")
+            raise InputError(f"{path} does not match its SHA-256 in {ensemble.path}: combine again, or restore it")

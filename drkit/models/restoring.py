@@ -8,7 +8,7 @@ from drkit.data.rendering import InputFormat
 from drkit.errors import UsageError
 from drkit.models.grader import Grader, build_grader, restore_grader
 from drkit.records.checkpoint import CheckpointHeader, read_checkpoint
-from drkit.records.runs import NetworkId, Run, check_vouched, find_run, networks_in, read_run_record
+from drkit.records.runs import NetworkId, Run, find_run, networks_in, read_run_record, verify_checksums
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def open_run(path: Path, fold: int | None = None, seed: int | None = None) -> Op
         seed: Only this seed's; None: all.
 
     Raises:
-        InputError: no such run, or a checkpoint that its record does not vouch for.
+        InputError: no such run, or a checkpoint that does not match its record.
         UsageError: no such fold or seed.
     """
     run = find_run(path)
@@ -77,6 +77,6 @@ def open_run(path: Path, fold: int | None = None, seed: int | None = None) -> Op
 def _open_checkpoint(run: Run, record: dict[str, Any], network: NetworkId) -> tuple[CheckpointHeader, Grader]:
     path = run.checkpoint(network)
     tensors, header = read_checkpoint(path)
-    check_vouched(run, record, path)
+    verify_checksums(run, record, path)
     grader = build_grader(header.architecture)
     return header, restore_grader(grader, tensors, str(path)).eval()

@@ -63,7 +63,7 @@ class PictureReport:
     sentences: tuple[str, ...] = ()
     figures: tuple[dict[str, Any], ...] = field(default_factory=tuple)
 
-    def story(self) -> Iterator[str | Table]:
+    def render(self) -> Iterator[str | Table]:
         """The outcome, for people."""
         yield from self.sentences
         yield f"wrote {self.picture}: {', '.join(self.runs)}"

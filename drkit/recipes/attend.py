@@ -53,9 +53,9 @@ class AttendPlan:
     cost: Cost
     baseline: PlanReport | None
 
-    def story(self) -> Iterator[str | Table]:
+    def render(self) -> Iterator[str | Table]:
         """The plan, for people."""
-        yield from self.plan.story()
+        yield from self.plan.render()
         yield f"attention: {self.plan.options['attention_blocks']}; {self.cost}"
         if self.baseline:
             yield "first the same without attention: writes " + ", ".join(map(str, self.baseline.outputs))
@@ -81,11 +81,11 @@ class AttendReport:
     remarks: tuple[str, ...]
     outputs: tuple[Path, ...]
 
-    def story(self) -> Iterator[str | Table]:
+    def render(self) -> Iterator[str | Table]:
         """The outcome, for people."""
         if self.baseline:
-            yield from self.baseline.story()
-        yield from self.training.story()
+            yield from self.baseline.render()
+        yield from self.training.render()
         yield str(self.cost)
         yield from self.remarks
         if self.comparison:

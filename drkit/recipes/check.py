@@ -20,6 +20,7 @@ from drkit.auditing.findings import (
     finding_of_flaw,
     finding_of_remark,
 )
+from drkit.auditing.integrity import find_changed_files
 from drkit.auditing.leaks import (
     Graded,
     find_contradicting_files,
@@ -29,10 +30,9 @@ from drkit.auditing.leaks import (
     read_graded,
 )
 from drkit.auditing.photographs import find_poor_photographs
-from drkit.auditing.roll import call_the_roll
+from drkit.auditing.rows import concat_surveys
 from drkit.auditing.submissions import find_submission_faults, is_submission
-from drkit.auditing.vouching import find_changed_files
-from drkit.duplicates.looking import Sight, look_at_all
+from drkit.duplicates.stats import PhotographStats, measure_photographs
 from drkit.errors import InputError, UsageError
 from drkit.progress import warn
 from drkit.records.atomic import check_writable, write_bytes
@@ -105,7 +105,7 @@ class CheckReport:
     contact_sheet: Path | None
     exit_code: int
 
-    def story(self) -> Iterator[str | Table]:
+    def render(self) -> Iterator[str | Table]:
         """What was audited, then the first five findings of each kind, worst first."""
         yield f"audited {self._audited()}"
         for kind, count in self.kinds.items():
@@ -210,7 +210,7 @@ def _audit_submissions(audit: _Audit, inputs: Inputs, config: CheckConfig) -> No
 
 
 def _audit_data_sets(audit: _Audit, config: CheckConfig) -> None:
-    rows = call_the_roll(audit.surveys) if audit.surveys else None
+    rows = concat_surveys(audit.surveys) if audit.surveys else None
     audit.findings += find_contradicting_files(audit.graded, rows)
     if rows is None:
         return
@@ -219,14 +219,14 @@ def _audit_data_sets(audit: _Audit, config: CheckConfig) -> None:
         audit.findings += [finding_of_flaw(flaw, str(path)) for flaw in survey.flaws]
         audit.findings += [finding_of_remark(remark, str(path)) for remark in survey.remarks]
     audit.findings += find_contradictions(rows)
-    _audit_photographs(audit, rows, look_at_all(rows["path"].dropna().tolist(), config.workers))
+    _audit_photographs(audit, rows, measure_photographs(rows["path"].dropna().tolist(), config.workers))
 
 
-def _audit_photographs(audit: _Audit, rows: pd.DataFrame, sights: dict[str, Sight]) -> None:
-    audit.findings += find_poor_photographs(rows, sights)
-    audit.copies = find_copies(rows, sights)
+def _audit_photographs(audit: _Audit, rows: pd.DataFrame, stats: dict[str, PhotographStats]) -> None:
+    audit.findings += find_poor_photographs(rows, stats)
+    audit.copies = find_copies(rows, stats)
     audit.findings += find_copy_findings(audit.copies)
-    originals = hash_originals(rows, sights) if audit.graded else {}
+    originals = hash_originals(rows, stats) if audit.graded else {}
     for graded in audit.graded:
         audit.findings += find_trained_photographs(rows, originals, graded)
 

@@ -52,7 +52,7 @@ class CompareReport:
     remarks: tuple[str, ...]
     sentence: str
 
-    def story(self) -> Iterator[str | Table]:
+    def render(self) -> Iterator[str | Table]:
         """The table, and what it carries."""
         joined = "" if self.fuse == "none" else f", joined by {self.fuse}"
         title = (

@@ -77,7 +77,7 @@ class EnsembleReport:
     naive: Agreement | None
     remarks: tuple[str, ...]
 
-    def story(self) -> Iterator[str | Table]:
+    def render(self) -> Iterator[str | Table]:
         """The outcome, for people."""
         yield f"{self.method} of {', '.join(self.members)}, for the {self.target}'s grade"
         if self.weights:

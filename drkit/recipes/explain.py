@@ -117,7 +117,7 @@ class ExplainReport:
     faithfulness: dict[str, Means]
     lesions: dict[str, dict[str, Means]]
 
-    def story(self) -> Iterator[str | Table]:
+    def render(self) -> Iterator[str | Table]:
         """The outcome, for people."""
         photographs = f"{self.photographs} photograph{'s' * (self.photographs != 1)}"
         yield f"{self.run}: {photographs} explained ({self.reason}); asked: {self.asked}"

@@ -34,7 +34,7 @@ class PreviewReport:
     augmentation: str
     photographs: int
 
-    def story(self) -> Iterator[str | Table]:
+    def render(self) -> Iterator[str | Table]:
         """What was drawn."""
         yield f"drew {self.photographs} training photographs under augmentation {self.augmentation} in {self.sheet}"
 

@@ -69,7 +69,7 @@ class PredictReport:
     trained_on: int
     unreadable: dict[str, str]
 
-    def story(self) -> Iterator[str | Table]:
+    def render(self) -> Iterator[str | Table]:
         """The outcome, for people."""
         counts = ", ".join(f"{count} {split}" for split, count in self.photographs.items())
         yield f"{self.run} graded {sum(self.photographs.values())} photographs ({counts}) for the {self.target}'s grade"

@@ -77,7 +77,7 @@ class PreprocessReport:
     done_before: int
     exit_code: int
 
-    def story(self) -> Iterator[str | Table]:
+    def render(self) -> Iterator[str | Table]:
         """The outcome, for people."""
         total = sum(self.photographs.values())
         counts = ", ".join(f"{count} {status}" for status, count in self.photographs.items() if count)
@@ -105,10 +105,10 @@ class PreprocessReports:
         """The worst of them."""
         return max(report.exit_code for report in self.datasets)
 
-    def story(self) -> Iterator[str | Table]:
+    def render(self) -> Iterator[str | Table]:
         """Each outcome, for people."""
         for report in self.datasets:
-            yield from report.story()
+            yield from report.render()
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class PreprocessPlan:
 
     datasets: tuple[PlannedSet, ...]
 
-    def story(self) -> Iterator[str | Table]:
+    def render(self) -> Iterator[str | Table]:
         """The plan, for people."""
         columns = ("data set", "layout", "photographs", "steps before", "new steps", "written to", "state")
         rows = [
@@ -169,7 +169,7 @@ class PreviewReport:
     image_ids: tuple[str, ...]
     steps: tuple[str, ...]
 
-    def story(self) -> Iterator[str | Table]:
+    def render(self) -> Iterator[str | Table]:
         """One sentence."""
         yield f"{len(self.image_ids)} photographs before and after {','.join(self.steps)}: {self.preview}"
 

@@ -56,7 +56,7 @@ class HtmlReport:
     sections: tuple[str, ...]
     with_photographs: bool
 
-    def story(self) -> Iterator[str | Table]:
+    def render(self) -> Iterator[str | Table]:
         """The outcome, for people."""
         photographs = "with photographs" if self.with_photographs else "without photographs (no --data)"
         yield f"wrote {self.page}: {self.size / 1e6:.1f} MB, {photographs}"

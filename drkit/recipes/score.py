@@ -122,7 +122,7 @@ class ScoreReport:
     scores: tuple[RunScore, ...]
     comparisons: tuple[Comparison, ...]
 
-    def story(self) -> Iterator[str | Table]:
+    def render(self) -> Iterator[str | Table]:
         """Agreement, recall by grade, agreement by data set, remarks, and the differences."""
         yield _agreement_table(self.scores)
         yield _recall_table(self.scores)

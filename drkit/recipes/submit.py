@@ -74,7 +74,7 @@ class SubmitReport:
     columns: tuple[str, str]
     graded_differently: tuple[str, ...]
 
-    def story(self) -> Iterator[str | Table]:
+    def render(self) -> Iterator[str | Table]:
         """What was written, and how the grades are spread."""
         yield f"{self.submission}: {self.rows} photographs with the grade of their {self.target}, by {self.run}"
         rows = [

@@ -97,7 +97,7 @@ class SynthReport:
     patients_by_grade: dict[str, tuple[int, ...]]
     photographs_with: dict[str, int]
 
-    def story(self) -> Iterator[str | Table]:
+    def render(self) -> Iterator[str | Table]:
         """Sentences and the table of patients."""
         yield f"{self.photographs} synthetic photographs of {self.patients} patients, {self.size} px, in {self.out}"
         rows = [[split, *map(str, counts)] for split, counts in self.patients_by_grade.items()]

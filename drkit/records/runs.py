@@ -1,4 +1,4 @@
-"""A run: files of one stem, and the JSON that is written last and vouches for the others."""
+"""A run: files of one stem, and the JSON, written last, with the SHA-256 of the others."""
 
 import json
 import re
@@ -264,18 +264,18 @@ def networks_in(record: Mapping[str, Any]) -> tuple[NetworkId, ...]:
     return list_networks(record["folds"], record["seeds"])
 
 
-def check_vouched(run: Run, record: Mapping[str, Any], path: Path) -> None:
-    """Check that a file of a run is the one that its record was written for.
+def verify_checksums(run: Run, record: Mapping[str, Any], path: Path) -> None:
+    """Check that a file of a run has the SHA-256 in its record.
 
     Raises:
-        InputError: it is another.
+        InputError: it has another.
     """
     if record["files"].get(path.name) != sha256_file(path):
-        raise InputError(f"{path} is not the file that {run.record} vouches for: restore it, or train again")
+        raise InputError(f"{path} does not match its SHA-256 in {run.record}: restore it, or train again")
 
 
-def read_vouched(record: Path) -> dict[Path, str]:
-    """The files that a run's, an ensemble's or a comparison's JSON vouches for, and their hashes.
+def read_checksums(record: Path) -> dict[Path, str]:
+    """The files listed in the JSON of a run, an ensemble or a comparison, with their SHA-256.
 
     Raises:
         InputError: it is none of these.

@@ -64,7 +64,7 @@ class PlanReport:
         parts = [f"{count} {what}" for count, what in ((folds, "folds"), (seeds, "seeds")) if count > 1]
         return f" for each of {' and '.join(parts)}, {folds * seeds} networks," if parts else ""
 
-    def story(self) -> Iterator[str | Table]:
+    def render(self) -> Iterator[str | Table]:
         """The plan, for people."""
         told = self.options
         network = f"{told['backbone']} and its head" if told["keep_head"] else told["backbone"]

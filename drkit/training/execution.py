@@ -64,7 +64,7 @@ class TrainingReport:
     seeds: Mapping[str, SeedAgreement]
     outputs: tuple[Path, ...]
 
-    def story(self) -> Iterator[str | Table]:
+    def render(self) -> Iterator[str | Table]:
         """The outcome, for people."""
         picked = ", ".join(f"{epoch} of {trained}" for epoch, trained in self.epochs)
         yield f"{self.run}: epoch {picked}, chosen on {self.chosen_on}"

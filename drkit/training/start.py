@@ -17,7 +17,7 @@ from drkit.models.weights import (
 )
 from drkit.progress import notify
 from drkit.records.checkpoint import CheckpointHeader
-from drkit.records.runs import UNKNOWN_PHOTOGRAPHS, check_vouched, read_run_record
+from drkit.records.runs import UNKNOWN_PHOTOGRAPHS, read_run_record, verify_checksums
 
 DEFAULT_BACKBONE = "tf_efficientnet_lite0"
 
@@ -67,7 +67,7 @@ class Start:
         if self.foreign is None:
             return
         report = load_foreign(backbones[0], self.foreign)
-        for line in report.story():
+        for line in report.render():
             notify(str(line))
         for other in backbones[1:]:
             load_foreign(other, self.foreign.of_second())
@@ -91,7 +91,7 @@ def find_start(weights: str, backbone: str | None) -> Start:
     if foreign.run is None or not foreign.run.record.is_file():
         return Start(name, foreign, False, frozenset([UNKNOWN_PHOTOGRAPHS]), wanted=wanted)
     record = read_run_record(foreign.run)
-    check_vouched(foreign.run, record, foreign.path)
+    verify_checksums(foreign.run, record, foreign.path)
     return Start(
         name,
         foreign,

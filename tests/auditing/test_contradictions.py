@@ -3,7 +3,7 @@
 import pytest
 
 from drkit.auditing.contradictions import find_contradictions
-from drkit.auditing.roll import call_the_roll
+from drkit.auditing.rows import concat_surveys
 from drkit.records.layouts.survey import survey_dataset
 
 HEADER = "image_id,path,patient_id,eye,view,eye_grade,patient_grade,gradable,split"
@@ -16,7 +16,7 @@ def found(tmp_path):
         for name in "abc":
             (tmp_path / f"{name}.jpg").touch()
         (tmp_path / "labels.csv").write_text("\n".join([HEADER, *lines]))
-        rows = call_the_roll([(tmp_path, survey_dataset(tmp_path))])
+        rows = concat_surveys([(tmp_path, survey_dataset(tmp_path))])
         return [(finding.severity, finding.kind, finding.ids) for finding in find_contradictions(rows)]
 
     return audit
@@ -57,12 +57,12 @@ def test_patients_of_other_data_sets_are_other_patients(tmp_path):
         (folder / "a.jpg").touch()
         (folder / "labels.csv").write_text(f"{HEADER}\n7_l1,a.jpg,7,left,1,2,2,True,{split}")
         surveys.append((folder, survey_dataset(folder)))
-    assert list(find_contradictions(call_the_roll(surveys))) == []
+    assert list(find_contradictions(concat_surveys(surveys))) == []
 
 
 def test_real_side_conflicts(shared_data):
     path = shared_data / "DeepDRiD"
-    found = list(find_contradictions(call_the_roll([(path, survey_dataset(path))])))
+    found = list(find_contradictions(concat_surveys([(path, survey_dataset(path))])))
     assert {finding.kind for finding in found} == {"side-conflict"}
     assert sorted(finding.ids[0] for finding in found) == [
         "167_l3", "167_r3", "56_l3", "56_r3", "77_l3", "77_l4", "77_r3", "77_r4",

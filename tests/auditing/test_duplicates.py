@@ -7,18 +7,18 @@ import pytest
 
 from drkit.auditing.contact_sheet import draw_contact_sheet
 from drkit.auditing.duplicates import find_copies, find_copy_findings
-from drkit.auditing.roll import call_the_roll
-from drkit.duplicates.looking import look_at_all
+from drkit.auditing.rows import concat_surveys
+from drkit.duplicates.stats import measure_photographs
 from drkit.images.files import decode_photograph
 from drkit.records.layouts.survey import survey_dataset
 
 
 def roll(*folders):
-    return call_the_roll([(folder, survey_dataset(folder)) for folder in folders])
+    return concat_surveys([(folder, survey_dataset(folder)) for folder in folders])
 
 
 def copies_of(rows):
-    return find_copies(rows, look_at_all(rows["path"].tolist()))
+    return find_copies(rows, measure_photographs(rows["path"].tolist()))
 
 
 def kinds_of(rows):

@@ -12,8 +12,8 @@ from drkit.auditing.leaks import (
     hash_originals,
     read_graded,
 )
-from drkit.auditing.roll import call_the_roll
-from drkit.duplicates.looking import look_at_all
+from drkit.auditing.rows import concat_surveys
+from drkit.duplicates.stats import measure_photographs
 from drkit.errors import InputError
 from drkit.records.labels import Labels, build_rows
 from drkit.records.layouts import read_datasets
@@ -52,11 +52,11 @@ def roll(tmp_path, fundus, save):
         save(fundus(seed), data / f"{name}.jpg")
     lines = [f"{name},{grade},{split}" for name, grade, split in zip(IDS, (0, 1, 2, ""), SPLITS, strict=True)]
     (data / "labels.csv").write_text("\n".join(["image,grade,split", *lines]))
-    return call_the_roll([(data, survey_dataset(data))])
+    return concat_surveys([(data, survey_dataset(data))])
 
 
 def seen(roll, parquet):
-    originals = hash_originals(roll, look_at_all(roll["path"].tolist()))
+    originals = hash_originals(roll, measure_photographs(roll["path"].tolist()))
     return [finding.ids for finding in find_trained_photographs(roll, originals, read_graded(parquet))]
 
 
@@ -119,7 +119,7 @@ def test_several_data_sets_are_held_against_a_run_on_them_whatever_their_ids_are
         ]
         (tmp_path / name / "labels.csv").write_text("\n".join(["image,grade,split", *lines]))
     both = [tmp_path / "a", tmp_path / "b"]
-    roll = call_the_roll([(path, survey_dataset(path)) for path in both])
+    roll = concat_surveys([(path, survey_dataset(path)) for path in both])
     labels = read_datasets(both)
     assert labels.rows["image_id"].tolist() == ["a-0", "a-1", "a-2", "b-0", "b-1", "b-2"]
     meta = PredictionsMeta("eye", "image", "rounding", None, ("train",), 2, "inner", "resnet18", None, None)
@@ -129,12 +129,12 @@ def test_several_data_sets_are_held_against_a_run_on_them_whatever_their_ids_are
     hashes = [sha256_file(path) for path in labels.paths()]
     graded = read_graded(record(tmp_path / "run.parquet", hashes))
     assert list(find_contradicting_files([graded], roll)) == []
-    originals = hash_originals(roll, look_at_all(roll["path"].tolist()))
+    originals = hash_originals(roll, measure_photographs(roll["path"].tolist()))
     assert [finding.ids for finding in find_trained_photographs(roll, originals, graded)] == [("2",), ("2",)]
 
     (tmp_path / "b" / "labels.csv").write_text("image,grade,split\n0,0,train\n1,3,val\n2,2,test\n")
     for paths in (both, both[1:]):
-        changed = call_the_roll([(path, survey_dataset(path)) for path in paths])
+        changed = concat_surveys([(path, survey_dataset(path)) for path in paths])
         (finding,) = find_contradicting_files([graded], changed)
         assert (finding.kind, finding.ids) == ("contradicting-references", ("b-1",))
         assert f"3 in {tmp_path / 'b'}" in finding.sentence

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from drkit.auditing.photographs import find_poor_photographs
-from drkit.auditing.roll import call_the_roll
-from drkit.duplicates.looking import look_at_all
+from drkit.auditing.rows import concat_surveys
+from drkit.duplicates.stats import measure_photographs
 from drkit.records.layouts.survey import survey_dataset
 
 
 def kinds(folder):
-    rows = call_the_roll([(folder, survey_dataset(folder))])
-    found = find_poor_photographs(rows, look_at_all(rows["path"].tolist()))
+    rows = concat_surveys([(folder, survey_dataset(folder))])
+    found = find_poor_photographs(rows, measure_photographs(rows["path"].tolist()))
     return {(finding.kind, finding.ids) for finding in found}
 
 

@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 
 from drkit.duplicates.hashing import RADIUS, Hashes, find_candidates, find_neighbours, hamming_distance, hash_photograph
-from drkit.duplicates.looking import LOOKED_AT
 from drkit.duplicates.registration import Likeness, compare, prepare
 from drkit.duplicates.search import are_copies
+from drkit.duplicates.stats import DECODED_SIDE
 from drkit.images.files import Photograph, encode_photograph, read_photograph
 from drkit.images.reduced import decode_reduced
 from drkit.records.layouts import read_dataset
@@ -136,7 +136,7 @@ def _print_copy(name: str, results: list[tuple[int, Likeness, bool]]) -> None:
 
 
 def _look(content: bytes) -> tuple[Hashes, np.ndarray]:
-    photograph = decode_reduced(content, "photograph", LOOKED_AT)[0].pixels
+    photograph = decode_reduced(content, "photograph", DECODED_SIDE)[0].pixels
     return hash_photograph(photograph), prepare(photograph)
 
 

@@ -19,7 +19,7 @@ class Answer:
     path: Path
     values: tuple[float, ...]
 
-    def story(self) -> Iterator[str | Table]:
+    def render(self) -> Iterator[str | Table]:
         yield "the [left] eye"
         yield Table("a [title]", ("a", "b"), [("1", "[2]")])
 

@@ -27,7 +27,7 @@ def test_it_makes_a_data_set_and_says_what(tmp_path: Path) -> None:
     run_synth(SynthConfig(tmp_path / "DeepDRiD", patients=5, size=48))
     report = preprocess(tmp_path / "out", "circle-crop,gamma", [tmp_path / "DeepDRiD"], 32, workers=1)
 
-    told = list(report.story())
+    told = list(report.render())
     assert "20 photographs" in str(told[0])
     assert "circle-crop:margin=0,resize:size=32,gamma:gamma=1.5" in str(told[1])
     assert len(list((tmp_path / "out" / "images").glob("*.jpg"))) == 20

@@ -55,14 +55,12 @@ def test_a_fold_that_is_not_there_is_refused(folded: Path, run_stem: Path) -> No
         open_run(run_stem, fold=0)
 
 
-def test_a_checkpoint_that_the_record_does_not_vouch_for_is_refused(
-    run_stem: Path, folded: Path, tmp_path: Path
-) -> None:
+def test_a_checkpoint_that_the_record_does_not_match_is_refused(run_stem: Path, folded: Path, tmp_path: Path) -> None:
     for path in run_stem.parent.glob("small.*"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     other = next(folded.parent.glob("folded.fold1.safetensors"))
     (tmp_path / "small.safetensors").write_bytes(other.read_bytes())
-    with pytest.raises(InputError, match=r"small\.safetensors is not the file that .*small\.json vouches for"):
+    with pytest.raises(InputError, match=r"small\.safetensors does not match its SHA-256 in .*small\.json"):
         open_run(tmp_path / "small")
 
 

@@ -56,7 +56,7 @@ def test_a_run_with_attention_is_compared_and_can_be_opened_again(
     assert record["comparison"]["difference"] == comparison.difference
     before = os.path.relpath(Run(baseline).predictions, tmp_path)
     assert record["files"][before] == sha256_file(Run(baseline).predictions)
-    told = [str(part) for part in report.story()]
+    told = [str(part) for part in report.render()]
     assert comparison.sentence in told[-3]
     assert "One seed each: the training's own noise is not in the interval." in told[-3]
     assert "--seeds 3" in told[-2]
@@ -147,7 +147,7 @@ def test_a_baseline_is_trained_first_with_the_same_seeds_and_resumed(
     assert (len(report.comparison.kappas), len(report.comparison.against_kappas)) == (2, 2)
     assert "2 seeds each" in report.comparison.sentence
     assert json.loads(report.outputs[0].read_text())["comparison"]["kappas"] == list(report.comparison.kappas)
-    told = list(report.story())
+    told = list(report.render())
     assert [part.title for part in told if isinstance(part, Table)] == ["The same 8 photographs of 2 patients"]
     with pytest.raises(InputError, match="is finished: there is nothing to resume"):
         run_attend(config, RunPlace(tmp_path, "a", resume=True), train_baseline=True)
@@ -160,7 +160,7 @@ def test_a_baseline_is_trained_first_with_the_same_seeds_and_resumed(
 
 def test_a_plan_tells_what_attention_adds(attending: AttendConfig, tmp_path: Path) -> None:
     config = replace(attending, seeds=3)
-    told = [str(part) for part in plan_attend(config, RunPlace(tmp_path / "runs", "a"), train_baseline=True).story()]
+    told = [str(part) for part in plan_attend(config, RunPlace(tmp_path / "runs", "a"), train_baseline=True).render()]
     assert "2 epochs for each of 3 seeds, 3 networks, in batches" in told[1]
     assert "attention: se,spatial:kernel=3; attention adds " in told[-2]
     assert told[-1].startswith("first the same without attention: writes ")

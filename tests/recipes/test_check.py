@@ -54,7 +54,7 @@ def test_the_screen_names_five_and_json_all(data):
     for path in sorted((data / "train").rglob("*.jpg"))[:7]:
         path.write_bytes(b"")
     report = run_check([data], CheckConfig())
-    lines = [part for part in report.story() if isinstance(part, str)]
+    lines = [part for part in report.render() if isinstance(part, str)]
     at = next(number for number, line in enumerate(lines) if line.startswith("error: unreadable-photograph (7)"))
     assert lines[at + 6] == "  and 2 more: --json lists all"
     answer = json.loads(json.dumps(as_json(report), allow_nan=False))

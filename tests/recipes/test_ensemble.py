@@ -348,7 +348,7 @@ def test_compare_gives_each_method_the_figure_of_its_own_command(runs: Path, mon
 )
 def test_how_a_grade_came_about_is_told_in_words(runs: Path, method, told: str) -> None:
     report = run_ensemble(sorted(runs.glob("*.parquet")), method, replace(QUICK, out=runs / "out.parquet"))
-    assert any(str(part).startswith(told) for part in report.story())
+    assert any(str(part).startswith(told) for part in report.render())
 
 
 def test_a_mistake_is_one_line(runs: Path) -> None:

@@ -179,7 +179,7 @@ def test_a_planted_shortcut_raises_the_alarm(
     report = run_explain(run_stem, config)
     assert len(report.alarms["gradcam"]) == 2
     told = [
-        part for part in report.story() if isinstance(part, str) and part.startswith("shortcut? gradcam: in 2 of 2")
+        part for part in report.render() if isinstance(part, str) and part.startswith("shortcut? gradcam: in 2 of 2")
     ]
     assert len(told) == 1
 
@@ -299,7 +299,7 @@ def test_the_report_tells_the_proof_in_a_table(explained: Path, run_stem: Path, 
         [eyes], ("eigencam",), Interest(worst=2), out=tmp_path / "a", faithfulness=True, device="cpu"
     )
     report = run_explain(run_stem, config)
-    table = next(part for part in report.story() if isinstance(part, Table))
+    table = next(part for part in report.render() if isinstance(part, Table))
     assert [row[0] for row in table.rows] == ["eigencam", "noise of the same grain"]
     assert as_json(report)["faithfulness"]["eigencam"]["deletion"]["cases"] == 2
 

@@ -1,4 +1,4 @@
-"""Fine-tuning: a run that vouches for itself, the same bytes again, interrupted or not."""
+"""Fine-tuning: a run that lists its own files, the same bytes again, interrupted or not."""
 
 import json
 import os
@@ -205,7 +205,7 @@ def test_a_plan_tells_all_and_writes_nothing(small_config: TrainingConfig, tmp_p
     assert report.photographs["train"]["photographs"] == 32
     assert sum(report.photographs["val"][f"grade_{grade}"] for grade in range(5)) == 8
     assert not (tmp_path / "runs").exists()
-    assert "writes" in list(report.story())[-1]
+    assert "writes" in list(report.render())[-1]
 
 
 def test_a_taken_name_is_refused_before_any_work(

@@ -100,17 +100,17 @@ def test_another_data_sets_val_did_not_choose_the_epoch(run_stem: Path, eyes: Pa
         run_predict(run, PredictConfig([eyes], split="val", out=own, device="cpu"))
         run_predict(run, PredictConfig([other], split="val", out=foreign, device="cpu"))
         assert [read_predictions(path).meta.chosen_on for path in (own, foreign)] == ["val", ELSEWHERE]
-        told = [" ".join(map(str, run_score([path], ScoreConfig(split="val")).story())) for path in (own, foreign)]
+        told = [" ".join(map(str, run_score([path], ScoreConfig(split="val")).render())) for path in (own, foreign)]
         assert ["was selected on val" in story for story in told] == [True, False]
         assert ["chosen on val" in story for story in told] == [True, False]
 
 
-def test_a_checkpoint_that_the_record_does_not_vouch_for_is_refused(
+def test_a_checkpoint_that_the_record_does_not_match_is_refused(
     run_stem: Path, small_config: TrainingConfig, eyes: Path, tmp_path: Path
 ) -> None:
     other = run_finetune(replace(small_config, seed=5, epochs=1), RunPlace(tmp_path, "small")).run
     Run(other).record.write_bytes(Run(run_stem).record.read_bytes())
-    with pytest.raises(InputError, match="vouches for"):
+    with pytest.raises(InputError, match="does not match its SHA-256"):
         run_predict(other, PredictConfig([eyes], out=tmp_path / "a.parquet"))
 
 

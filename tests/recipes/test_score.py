@@ -111,7 +111,7 @@ def test_several_data_sets_are_scored_together_and_each_for_itself(tmp_path: Pat
     assert found.agreement.cases == sum(agreement.cases for agreement in found.datasets.values())
     assert _one(tmp_path / "third.parquet", split="val").datasets == {}
     (table,) = [
-        part for part in run_score([path], QUICK).story() if isinstance(part, Table) and "data set" in part.columns
+        part for part in run_score([path], QUICK).render() if isinstance(part, Table) and "data set" in part.columns
     ]
     assert [row[:2] for row in table.rows] == [("both", "others"), ("both", "third")]
 
@@ -330,12 +330,12 @@ def test_seeds_are_scored_each_alone_and_their_average_apart(tmp_path: Path, by:
     assert found.seeds.quadratic_weighted_kappa == pytest.approx(np.mean(kappas))
     assert found.seeds.accuracy == pytest.approx(np.mean([each.accuracy for each in alone]))
     assert found.agreement.quadratic_weighted_kappa > found.seeds.quadratic_weighted_kappa  # errors average out
-    table, *_ = report.story()
+    table, *_ = report.render()
     assert [row[0].splitlines()[0] for row in table.rows] == [
         "several, mean of 3 seeds alone", "several, the 3 seeds' networks averaged",
     ]  # fmt: skip
     assert table.rows[0][1].startswith(f"{np.mean(kappas):.3f}")
-    assert any(str(part).startswith("several: seeds 7, 8 and 9 alone: ") for part in report.story())
+    assert any(str(part).startswith("several: seeds 7, 8 and 9 alone: ") for part in report.render())
     assert json.loads(json.dumps(as_json(report)))["scores"][0]["seeds"]["seeds"] == [7, 8, 9]
 
 
@@ -350,7 +350,7 @@ def test_seeds_are_scored_in_each_data_set_for_itself(tmp_path: Path) -> None:
         alone = run_score([part], replace(QUICK, split="val")).scores[0]
         assert found.datasets[name] == alone.agreement
         assert found.dataset_seeds[name] == alone.seeds
-    table = next(part for part in report.story() if isinstance(part, Table) and "data set" in part.columns)
+    table = next(part for part in report.render() if isinstance(part, Table) and "data set" in part.columns)
     assert [row[:2] for row in table.rows] == [
         ("both, mean of 2 seeds alone", "one"), ("both, the 2 seeds' networks averaged", "one"),
         ("both, mean of 2 seeds alone", "two"), ("both, the 2 seeds' networks averaged", "two"),
@@ -403,7 +403,7 @@ def test_joined_and_single_photographs_are_compared_joined_alike(tmp_path: Path)
     assert (comparison.by, comparison.difference) == ("patient", pytest.approx(0, abs=1e-9))
     assert comparison.sentence.startswith("Which of joined and single agrees better cannot be told")
     assert ", photographs joined by patient. " in comparison.sentence
-    table = next(iter(report.story()))
+    table = next(iter(report.render()))
     assert "by photograph\n" in table.rows[0][0]
     assert "by photograph (joined by patient)\n" in table.rows[1][0]
     assert run_score(files, replace(QUICK, by="patient")).comparisons[0].difference == pytest.approx(0, abs=1e-9)
@@ -457,7 +457,7 @@ def test_the_command_answers_people_and_programs(tmp_path: Path) -> None:
     for name, seed in (("a", 1), ("b", 2)):
         _write(tmp_path, _predictions(seed), name)
     report = score([tmp_path / "*.parquet"], split="val", resamples=200, seed=1)
-    tables = [part for part in report.story() if isinstance(part, Table)]
+    tables = [part for part in report.render() if isinstance(part, Table)]
     assert [len(table.rows) for table in tables] == [2, 2, 1]
     assert all(len(row) == len(table.columns) for table in tables for row in table.rows)
     assert tables[0].rows[0][0].startswith("a\neye's grade, val, by photograph\n")

@@ -85,7 +85,7 @@ def test_the_plan_tells_a_row_a_data_set(config: TrainingConfig, tmp_path: Path)
     assert splits["APTOS"] == (24, 8, 8)
     assert splits["Resized"] == (12, 4, 4)
     assert splits["DeepDRiD"][1] == 8  # the author's val, whatever --val-share is
-    sentences = [part for part in plan.story() if isinstance(part, str)]
+    sentences = [part for part in plan.render() if isinstance(part, str)]
     assert any(sentence.startswith("no graded val split in APTOS, Resized: 20%") for sentence in sentences)
     for split in plan.photographs:
         assert plan.photographs[split]["photographs"] == sum(row[split] for row in plan.datasets.values())

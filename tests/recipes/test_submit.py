@@ -162,7 +162,7 @@ def test_nothing_is_overwritten_unasked(run: Path, tmp_path: Path) -> None:
     assert out.read_bytes() == first
     report = submit(run, out=out, force=True)
     assert as_json(report)["rows"] == 4
-    assert list(report.story())
+    assert list(report.render())
 
 
 def test_the_courses_sample_is_answered_in_full(shared_data: Path, tmp_path: Path) -> None:

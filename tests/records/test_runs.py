@@ -1,4 +1,4 @@
-"""A run's name, its files, and the record that vouches for them."""
+"""A run's name, its files, and the record that lists them with their SHA-256."""
 
 import json
 from pathlib import Path
@@ -30,7 +30,7 @@ def run(tmp_path: Path) -> Run:
     return made
 
 
-def test_the_record_vouches_for_the_files_and_ends_the_unfinished_state(run: Run) -> None:
+def test_the_record_lists_the_files_and_ends_the_unfinished_state(run: Run) -> None:
     record = read_run_record(run)
     assert record["files"] == {path.name: sha256_file(path) for path in run.outputs()[:-1]}
     assert record["trained_on_photographs"] == ["abc"]

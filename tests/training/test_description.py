@@ -31,7 +31,7 @@ def test_only_augmentation_that_acts_is_announced(
     small_config: TrainingConfig, options: dict[str, object], copies: int, told: str
 ) -> None:
     report = _describe(replace(small_config, **options))
-    sentences = [part for part in report.story() if isinstance(part, str)]
+    sentences = [part for part in report.render() if isinstance(part, str)]
     assert report.copies == copies
     assert sentences[0].endswith(told)
     assert any("augmented copies" in sentence for sentence in sentences) == (copies > 0)
@@ -46,7 +46,7 @@ def test_an_epoch_is_counted_with_what_it_repeats(small_config: TrainingConfig) 
     assert epoch["patients"] == train["patients"]
     grades = np.array([[counts[f"grade_{grade}"] for grade in range(5)] for counts in (train, epoch)])
     assert (grades[1][grades[0] > 0] == grades[0].max()).all()
-    (table,) = [part for part in report.story() if isinstance(part, Table)]
+    (table,) = [part for part in report.render() if isinstance(part, Table)]
     assert table.rows[-1][0] == "epoch 1"
 
 

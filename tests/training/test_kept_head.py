@@ -140,4 +140,4 @@ def test_attention_is_kept_with_the_head_that_learned_behind_it(
 def test_the_plan_says_where_the_head_is_from(finished: Callable[..., Path], small_config: TrainingConfig) -> None:
     run = finished("image-regression", loss="regression")
     report = plan_finetune(_next(small_config, run), RunPlace(run.parent))
-    assert next(iter(report.story())).startswith(f"test_efficientnet and its head from {run}.safetensors weights")
+    assert next(iter(report.render())).startswith(f"test_efficientnet and its head from {run}.safetensors weights")

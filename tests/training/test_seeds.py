@@ -237,14 +237,14 @@ def test_seeds_are_read_each_for_itself_and_cut_points_fitted_to_their_mean(conf
 
 def test_the_plan_and_the_report_tell_of_seeds(config: TrainingConfig, tmp_path: Path) -> None:
     options = replace(config, folds=2, epochs=1)
-    told = [str(part) for part in plan_finetune(options, RunPlace(tmp_path, "a")).story()]
+    told = [str(part) for part in plan_finetune(options, RunPlace(tmp_path, "a")).render()]
     assert "1 epochs for each of 2 folds and 2 seeds, 4 networks, in batches" in told[1]
     assert "a.fold1.seed4.safetensors" in told[-1]
     report = run_finetune(options, RunPlace(tmp_path, "a"))
     assert set(report.seeds) == set(report.agreements) == {"val", "out of fold"}
     assert report.seeds["out of fold"].seeds == SEEDS
     assert len(report.epochs) == 4
-    assert any(str(part).startswith("out of fold, seeds 3 and 4 alone: quadratic kappa ") for part in report.story())
+    assert any(str(part).startswith("out of fold, seeds 3 and 4 alone: quadratic kappa ") for part in report.render())
 
 
 def test_every_command_takes_a_run_of_several_seeds(folded: Run, config: TrainingConfig, tmp_path: Path) -> None:

@@ -233,7 +233,7 @@ def test_a_parents_choice_on_the_same_photographs_is_said_and_carried_on(
         report = run_finetune(config, RunPlace(tmp_path, "a"))
     assert "8 photographs to be scored picked the epoch of the weights" in reported.warnings[0]
     assert (report.chosen_on, report.flattered) == ("last", "val")
-    assert any("val, which chose the epoch of the weights it started from, " in str(line) for line in report.story())
+    assert any("val, which chose the epoch of the weights it started from, " in str(line) for line in report.render())
     assert read_predictions(report.run).meta.chosen_on == "val"
     assert read_checkpoint(Run(report.run).checkpoint())[1].chosen_on == "val"
     assert set(read_run_record(Run(report.run))["chosen_by_photographs"]) == chosen_by
@@ -270,7 +270,7 @@ def test_a_checkpoint_without_its_record_may_have_seen_anything(run_stem: Path, 
     assert UNKNOWN_PHOTOGRAPHS not in find_start(str(run_stem), None).seen
 
 
-def test_a_checkpoint_that_its_record_does_not_vouch_for_is_refused(run_stem: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_that_its_record_does_not_match_is_refused(run_stem: Path, tmp_path: Path) -> None:
     """Else it would be taken to have seen what another has."""
     run = Run(tmp_path / run_stem.name)
     for path in Run(run_stem).outputs():
@@ -278,7 +278,7 @@ def test_a_checkpoint_that_its_record_does_not_vouch_for_is_refused(run_stem: Pa
     tensors, header = read_checkpoint(run.checkpoint())
     tensors["head.output.bias"] += 1
     write_checkpoint(run.checkpoint(), tensors, header, force=True)
-    with pytest.raises(InputError, match="vouches for"):
+    with pytest.raises(InputError, match="does not match its SHA-256"):
         find_start(str(run.stem), None)
 
 

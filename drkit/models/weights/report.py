@@ -44,7 +44,7 @@ class WeightsReport:
     passed_over: tuple[str, ...]
     is_converted: bool
 
-    def story(self) -> Iterator[str | Table]:
+    def render(self) -> Iterator[str | Table]:
         """What was set and what was not, in sentences."""
         under = f", under '{self.place}'" if self.place else ""
         way = " (converted)" if self.is_converted else ""

@@ -10,8 +10,8 @@ from drkit.auditing.duplicates import find_copies, find_copy_findings
 from drkit.auditing.findings import KINDS, Finding, by_severity, finding_of_flaw, finding_of_remark
 from drkit.auditing.leaks import find_trained_photographs, hash_originals, read_graded
 from drkit.auditing.photographs import find_poor_photographs
-from drkit.auditing.roll import call_the_roll
-from drkit.duplicates.looking import look_at_all
+from drkit.auditing.rows import concat_surveys
+from drkit.duplicates.stats import measure_photographs
 from drkit.grades import GRADE_NAMES, NUM_GRADES, SPLITS, TARGETS, grade_column
 from drkit.plotting.criteria import describe_grade
 from drkit.plotting.gallery import Shown, show_examples
@@ -49,14 +49,14 @@ def audit_data(paths: Sequence[Path], sources: Sequence[Source]) -> DataSet:
     """
     labels = read_datasets(paths)
     surveys = [(path, survey_dataset(path)) for path in paths]
-    rows = call_the_roll(surveys)
-    sights = look_at_all(rows["path"].dropna().tolist())
-    originals = hash_originals(rows, sights)
+    rows = concat_surveys(surveys)
+    stats = measure_photographs(rows["path"].dropna().tolist())
+    originals = hash_originals(rows, stats)
     findings = [finding_of_flaw(flaw, str(path)) for path, survey in surveys for flaw in survey.flaws]
     findings += [finding_of_remark(remark, str(path)) for path, survey in surveys for remark in survey.remarks]
     findings += find_contradictions(rows)
-    findings += find_poor_photographs(rows, sights)
-    findings += find_copy_findings(find_copies(rows, sights))
+    findings += find_poor_photographs(rows, stats)
+    findings += find_copy_findings(find_copies(rows, stats))
     for source in sources:
         if "trained_on_photographs" in source.record:
             findings += find_trained_photographs(rows, originals, read_graded(source.path))

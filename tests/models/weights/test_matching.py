@@ -96,7 +96,7 @@ def test_position_embeddings_of_another_side_are_resampled() -> None:
     backbone = build_backbone("test_vit", 64, pretrained=False)
     report = load_foreign(backbone, _foreign(network.state_dict(), "test_vit"))
     assert (report.share, report.is_converted) == (1.0, True)
-    assert "matched (converted)" in " ".join(map(str, report.story()))
+    assert "matched (converted)" in " ".join(map(str, report.render()))
     smooth = torch.linspace(0, 1, network.pos_embed.shape[1] - 1).reshape(6, 6)[..., None].expand(6, 6, 64)
     with torch.no_grad():
         network.pos_embed[:, 1:] = smooth.reshape(1, 36, 64)
@@ -156,7 +156,7 @@ def test_a_little_missing_is_told() -> None:
     assert report.missing == ("bn1.bias",)
     assert [name for name, *_ in report.mismatched] == ["bn1.weight"]
     assert report.unexpected == ("extra", "fc.0.weight")
-    story = list(report.story())
+    story = list(report.render())
     assert "1 missing, 1 of another shape, 2 unexpected" in story[0]
     assert any("bn1.weight (3,), expected (" in str(line) for line in story)
 

@@ -86,7 +86,7 @@ def test_without_data_photographs_are_left_out_and_it_is_said(without_data) -> N
     assert "No data set was given (--data)" in reader.text
     assert not any("jpeg" in source for source in reader.sources)
     assert not report.with_photographs
-    assert "without photographs" in next(report.story())
+    assert "without photographs" in next(report.render())
 
 
 def test_runs_are_told_with_options_intervals_and_hashes(without_data) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from drkit.auditing.vouching import find_changed_files
+from drkit.auditing.integrity import find_changed_files
 from drkit.errors import InputError
 from drkit.records.comparisons import write_comparison
 
@@ -35,8 +35,8 @@ def test_a_changed_file_and_a_missing_one_are_found(comparison: Path) -> None:
     comparison.with_name("a.parquet").write_text("another")
     (comparison.parent.parent / "old" / "a.parquet").unlink()
     changed, gone = _told(comparison)
-    assert "a.parquet was changed after" in changed
-    assert "which is not there" in gone
+    assert "a.parquet does not match its SHA-256" in changed
+    assert "which does not exist" in gone
 
 
 @pytest.mark.parametrize("content", ["[]", "{", '{"files": ["a.parquet"]}'])

@@ -1,4 +1,4 @@
-"""The roll: the photographs of all data sets that are audited together."""
+"""The rows of all audited data sets in one table."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,18 +7,23 @@ import pandas as pd
 
 from drkit.records.layouts.survey import Survey
 
-# Beside the canonical columns and `where`: the data set as it was given, and its folder.
 
+def concat_surveys(surveys: Sequence[tuple[Path, Survey]]) -> pd.DataFrame:
+    """Concatenate the rows of all data sets; a row of a data set given twice is kept once.
 
-def call_the_roll(surveys: Sequence[tuple[Path, Survey]]) -> pd.DataFrame:
-    """Canonical rows of all data sets with `where`, `source` and `root`; a row that was given twice stands once."""
+    Args:
+        surveys: Path of each data set as given, and its survey.
+
+    Returns:
+        The canonical columns, and `where` (file and row), `source` (the path as given) and `root` (the folder).
+    """
     parts = [survey.rows.assign(source=str(path), root=str(survey.root)) for path, survey in surveys]
     rows = pd.concat(parts, ignore_index=True)
     return rows.drop_duplicates(["root", "where"], ignore_index=True)
 
 
 def describe(rows: pd.DataFrame) -> str:
-    """`410_l1 (val, patient 410) and 420_l2 (test, patient 420)`, five at most; data sets where they are several."""
+    """List up to five rows: `410_l1 (val, patient 410) and 420_l2 (test, patient 420)`."""
     several = rows["root"].nunique() > 1
     names = [_describe_row(row, several=several) for row in rows.head(5).itertuples()]
     more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""

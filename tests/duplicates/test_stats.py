@@ -2,16 +2,16 @@
 
 import numpy as np
 
-from drkit.duplicates.looking import has_light_surround, is_blank, look_at, look_at_all
+from drkit.duplicates.stats import has_light_surround, is_blank, measure_photograph, measure_photographs
 from drkit.records.provenance import sha256_file
 
 
 def test_a_good_photograph_is_hashed(tmp_path, fundus, save):
     path = save(fundus(0), tmp_path / "a.jpg")
-    sight = look_at(str(path))
-    assert (sight.size, sight.refusal, sight.is_light) == ((320, 320), None, False)
-    assert sight.sha256 == sha256_file(path)
-    assert sight.bits.shape == (3, 4)
+    stats = measure_photograph(str(path))
+    assert (stats.size, stats.refusal, stats.is_light) == ((320, 320), None, False)
+    assert stats.sha256 == sha256_file(path)
+    assert stats.bits.shape == (3, 4)
 
 
 def test_a_white_surround_is_told_from_a_black_one_and_from_a_retina_without(fundus):
@@ -29,8 +29,8 @@ def test_a_dark_fundus_is_not_blank(fundus):
 
 def test_a_path_is_looked_at_once(tmp_path, fundus, save):
     path = str(save(fundus(0), tmp_path / "a.jpg"))
-    assert list(look_at_all([path, path])) == [path]
+    assert list(measure_photographs([path, path])) == [path]
 
 
 def test_a_photograph_that_went_away_is_refused_in_words(tmp_path):
-    assert "cannot be read" in str(look_at(str(tmp_path / "gone.jpg")).refusal)
+    assert "cannot be read" in str(measure_photograph(str(tmp_path / "gone.jpg")).refusal)

@@ -1,4 +1,4 @@
-"""Every photograph looked at once: can it be read, is anything on it, and what is its hash."""
+"""Statistics of each photograph file: readable, blank, size and hashes."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,22 +16,22 @@ from drkit.machine import allowed_cpus
 from drkit.progress import track
 from drkit.records.provenance import sha256_bytes
 
-LOOKED_AT = 256  # pixels that the shorter side keeps when a large photograph is decoded at a fraction
-BLANK_SPREAD = 4.0  # grey levels: standard deviation of every channel below which nothing is to be seen
+DECODED_SIDE = 256  # pixels: least shorter side when a large photograph is decoded at reduced size
+BLANK_SPREAD = 4.0  # grey levels: standard deviation of every channel below which a photograph is blank
 LIGHT_SURROUND = 160  # grey levels of the darkest channel: a retina that fills the corners is never so light
 
 
 @dataclass(frozen=True)
-class Sight:
-    """What one look at a photograph told.
+class PhotographStats:
+    """Statistics of one photograph file.
 
     Args:
         path: Its file.
         sha256: Of the file; empty where it could not be opened.
         size: Width and height in pixels (a reduced decoding rounds them up by at most 7).
-        bits: Its hashes, uint64 (3, 4); None where nothing is to be seen.
+        bits: Perceptual hashes, uint64 (3, 4); None for a blank photograph.
         is_light: Whether the surround is white or light.
-        refusal: Why it could not be read, or None.
+        refusal: Why it could not be read; None if it could.
         remarks: What should be known of its file, which was read.
     """
 
@@ -44,32 +44,37 @@ class Sight:
     remarks: tuple[Remark, ...] = ()
 
 
-def look_at_all(paths: Sequence[str], workers: int | None = None) -> dict[str, Sight]:
-    """Look at photographs, several at a time; each path once.
+def measure_photographs(paths: Sequence[str], workers: int | None = None) -> dict[str, PhotographStats]:
+    """Measure photographs in parallel, each path once.
 
     Args:
-        paths: Files; equal ones are read once.
-        workers: Threads; None: one a processor.
+        paths: Image files.
+        workers: Number of threads; None: one per processor.
+
+    Returns:
+        Statistics by path.
     """
     once = list(dict.fromkeys(paths))
     with ThreadPoolExecutor(workers or allowed_cpus()) as pool:
-        return {sight.path: sight for sight in track(pool.map(look_at, once), "looking at photographs", len(once))}
+        return {item.path: item for item in track(pool.map(measure_photograph, once), "reading photographs", len(once))}
 
 
-def look_at(path: str) -> Sight:
-    """Read, hash and judge one photograph; never refuses."""
+def measure_photograph(path: str) -> PhotographStats:
+    """Read and hash one photograph; a file that cannot be read gives `refusal`, not an error."""
     try:
         with open(path, "rb") as stream:  # noqa: PTH123 - a Path a photograph takes longer than opening it
             content = stream.read()
     except OSError as error:
-        return Sight(path, refusal=f"{path} cannot be read: {error.strerror}")
+        return PhotographStats(path, refusal=f"{path} cannot be read: {error.strerror}")
     try:
-        decoded, size = decode_reduced(content, path, LOOKED_AT)
+        decoded, size = decode_reduced(content, path, DECODED_SIDE)
     except InputError as error:
-        return Sight(path, sha256_bytes(content), refusal=str(error))
+        return PhotographStats(path, sha256_bytes(content), refusal=str(error))
     photograph = decoded.pixels
     bits = None if is_blank(photograph) else hash_photograph(photograph)
-    return Sight(path, sha256_bytes(content), size, bits, has_light_surround(photograph), remarks=decoded.remarks)
+    return PhotographStats(
+        path, sha256_bytes(content), size, bits, has_light_surround(photograph), remarks=decoded.remarks
+    )
 
 
 def is_blank(photograph: Photograph) -> bool:
