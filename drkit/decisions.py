@@ -1,8 +1,9 @@
 """From probabilities and score to the predicted grade."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import erfc, sqrt
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +16,30 @@ DECISIONS: tuple[str, ...] = get_args(Decision)
 
 MIN_SIGMA = 0.1  # nobody grades more surely than this: keeps the probabilities of regression off one-hot
 HALF = 0.5 - 1e-6  # float32 probabilities that add up to a half may fall a little short of it
+
+
+@dataclass(frozen=True)
+class GradePredictions:
+    """Predictions for N photographs or units, before a decision turns them into grades.
+
+    Args:
+        probabilities: (N, 5) of grades 0-4, rows summing to 1.
+        score: (N,) in [0, 4].
+    """
+
+    probabilities: NDArray[Any]
+    score: NDArray[Any]
+
+    @classmethod
+    def mean(cls, predictions: Sequence["GradePredictions"]) -> "GradePredictions":
+        """Average the probabilities and scores of several models for the same N photographs."""
+        return cls(
+            np.mean([each.probabilities for each in predictions], 0), np.mean([each.score for each in predictions], 0)
+        )
+
+    def take(self, rows: NDArray[Any]) -> "GradePredictions":
+        """The given rows: indices, which may repeat, or a mask."""
+        return GradePredictions(self.probabilities[rows], self.score[rows])
 
 
 def decide(

@@ -17,10 +17,11 @@ from drkit.data.copies import check_grades_agree, number_shared
 from drkit.data.patients import name_unknown_patients
 from drkit.data.rendering import dihedral_views, render
 from drkit.data.units import Unit, Units, build_units
+from drkit.decisions import GradePredictions
 from drkit.duplicates.seen import find_seen
 from drkit.errors import InputError, first_few
 from drkit.grades import SPLITS
-from drkit.inference import Answers, run_units
+from drkit.inference import run_units
 from drkit.losses import build_loss
 from drkit.models.restoring import OpenedRun
 from drkit.progress import warn_once
@@ -79,7 +80,7 @@ def grade_photographs(
     units = _build_units(labels, header)
     keep_freed_memory()
     of_seeds, embedding = _run_networks(opened, bank, units, device)
-    answers = Answers.mean(of_seeds)
+    answers = GradePredictions.mean(of_seeds)
     return build_predictions(
         labels,
         probabilities=answers.probabilities,
@@ -144,7 +145,7 @@ def _check_slots(units: Units, header: CheckpointHeader) -> None:
 
 def _run_networks(
     opened: OpenedRun, bank: PhotographBank, units: Units, device: torch.device
-) -> tuple[list[Answers], np.ndarray]:
+) -> tuple[list[GradePredictions], np.ndarray]:
     """N answers of each seed, and the first network's activations (N, F), photograph by photograph."""
     header, loss = opened.header, build_loss(opened.header.architecture.loss)
 
@@ -153,11 +154,13 @@ def _run_networks(
         return dihedral_views(plain) if header.tta else [plain]
 
     outputs = [run_units(grader.to(device), views, units, np.arange(len(units))) for grader in opened.graders]
-    by_seed: dict[int | None, list[Answers]] = {}
+    by_seed: dict[int | None, list[GradePredictions]] = {}
     for output, each in zip(outputs, opened.headers, strict=True):
         by_seed.setdefault(each.seed, []).append(output.read(loss, each.sigma))
     order = np.argsort(outputs[0].rows)
-    return [Answers.mean(answers).at(units.unit_of) for answers in by_seed.values()], outputs[0].activations[order]
+    return [GradePredictions.mean(answers).take(units.unit_of) for answers in by_seed.values()], outputs[0].activations[
+        order
+    ]
 
 
 def _build_meta(

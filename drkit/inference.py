@@ -1,6 +1,6 @@
 """From photographs to answers: probabilities and a score a unit."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,34 +8,12 @@ import torch
 from torch import Tensor
 
 from drkit.data.units import Units
+from drkit.decisions import GradePredictions
 from drkit.losses import FloatArray, Loss
 from drkit.models.grader import Grader
 
 BATCH_SIZE = 32  # photographs; on two cores the fastest: see tests/benchmarks/inference.py
 Views = Callable[[np.ndarray], Iterable[Tensor]]  # row numbers (P,) to inputs (P, ...), once a view
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What a grader says of N photographs or units.
-
-    Args:
-        probabilities: (N, 5), rows summing to 1.
-        score: (N,) in [0, 4].
-    """
-
-    probabilities: FloatArray
-    score: FloatArray
-
-    @classmethod
-    def mean(cls, answers: Sequence["Answers"]) -> "Answers":
-        """What several graders say together of the same photographs."""
-        shares, scores = zip(*((answer.probabilities, answer.score) for answer in answers), strict=True)
-        return cls(np.mean(shares, 0), np.mean(scores, 0))
-
-    def at(self, index: np.ndarray) -> "Answers":
-        """The answers with these numbers."""
-        return Answers(self.probabilities[index], self.score[index])
 
 
 @dataclass(frozen=True)
@@ -52,9 +30,9 @@ class Outputs:
     activations: FloatArray
     rows: np.ndarray
 
-    def read(self, loss: Loss, sigma: float) -> Answers:
+    def read(self, loss: Loss, sigma: float) -> GradePredictions:
         """The mean over the views of what the loss takes the logits to mean; `sigma` is a regression's residual."""
-        return Answers.mean([read_answers(loss, logits, sigma) for logits in self.logits])
+        return GradePredictions.mean([read_answers(loss, logits, sigma) for logits in self.logits])
 
 
 def in_batches(rows: np.ndarray, batch_size: int = BATCH_SIZE) -> Iterator[np.ndarray]:
@@ -86,7 +64,7 @@ def run_units(grader: Grader, views: Views, units: Units, numbers: np.ndarray) -
     return Outputs(np.concatenate(logits, 1), np.concatenate(activations), np.concatenate(rows))
 
 
-def read_answers(loss: Loss, logits: FloatArray, sigma: float) -> Answers:
+def read_answers(loss: Loss, logits: FloatArray, sigma: float) -> GradePredictions:
     """Read logits (N, num_outputs) as the loss means them; `sigma` is a regression's residual."""
     logits = logits.astype(np.float64)
-    return Answers(loss.probabilities(logits, sigma), loss.score(logits))
+    return GradePredictions(loss.probabilities(logits, sigma), loss.score(logits))

@@ -17,7 +17,7 @@ Unit = Literal["image", "eye", "patient"]
 
 
 @dataclass(frozen=True)
-class Places:
+class UnitIndex:
     """Where each photograph of a batch belongs; int64 tensors (P,) on one device.
 
     Args:
@@ -35,14 +35,14 @@ class Places:
     num_eyes: int
 
     @classmethod
-    def alone(cls, num: int, device: torch.device | str = "cpu") -> "Places":
+    def alone(cls, num: int, device: torch.device | str = "cpu") -> "UnitIndex":
         """Each of `num` photographs is a unit of its own."""
         numbers = torch.arange(num, device=device)
         return cls(numbers, torch.zeros_like(numbers), numbers, num, num)
 
-    def to(self, device: torch.device) -> "Places":
+    def to(self, device: torch.device) -> "UnitIndex":
         """The same on another device."""
-        return Places(self.unit.to(device), self.slot.to(device), self.eye.to(device), self.num_units, self.num_eyes)
+        return UnitIndex(self.unit.to(device), self.slot.to(device), self.eye.to(device), self.num_units, self.num_eyes)
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Batch:
     """
 
     rows: np.ndarray
-    places: Places
+    places: UnitIndex
     eyes: np.ndarray
 
 
@@ -103,7 +103,7 @@ class Units:
         unit = np.repeat(np.arange(len(numbers)), [len(self.rows_of[number]) for number in numbers])
         # A unit drawn twice into one batch stands there with eyes of its own.
         eyes, eye = np.unique(unit * (self.eye_of.max() + 1) + self.eye_of[rows], return_inverse=True)
-        places = Places(_tensor(unit), _tensor(self.slot_of[rows]), _tensor(eye), len(numbers), len(eyes))
+        places = UnitIndex(_tensor(unit), _tensor(self.slot_of[rows]), _tensor(eye), len(numbers), len(eyes))
         return Batch(rows, places, eyes % (self.eye_of.max() + 1))
 
 

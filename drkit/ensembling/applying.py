@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 import drkit
-from drkit.ensembling.answers import Answers
+from drkit.decisions import GradePredictions
 from drkit.ensembling.fusing import build_fuser
 from drkit.ensembling.members import Members, join_members
 from drkit.ensembling.saving import Ensemble, SavedMember
@@ -44,14 +44,14 @@ def predict_ensemble(ensemble: Ensemble, grade: Grade) -> Predictions:
     graded = [replace(_grade_member(ensemble, member, grade), name=member.name) for member in tracked]
     members = join_members(graded, [ensemble.path_of(member) for member in ensemble.members])
     fuser = build_fuser(members, ensemble.fusion)
-    answers = ensemble.fitted.answer(fuser.apply(ensemble.learned))
+    answers = ensemble.fitted.predict(fuser.apply(ensemble.learned))
     seen = _was_seen(ensemble, members)
     meta = _build_meta(ensemble, fuser.members, seen)
     return assemble(members, answers, ensemble.rule.decide(answers), meta, ensemble.name)
 
 
 def assemble(
-    members: Members, answers: Answers, grades: NDArray[np.int64], meta: PredictionsMeta, name: str
+    members: Members, answers: GradePredictions, grades: NDArray[np.int64], meta: PredictionsMeta, name: str
 ) -> Predictions:
     """The members' rows with the ensemble's answers, and nobody's fold.
 

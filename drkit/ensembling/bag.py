@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from drkit.ensembling.answers import Answers, Features, Fitted, Method, Rows, Truth
+from drkit.decisions import GradePredictions
+from drkit.ensembling.combiner import Combiner, Features, Method, ReferenceGrades, Rows
 from drkit.resampling import draw_bags
 
 
@@ -15,15 +16,15 @@ class Averaged:
         parts: At least one.
     """
 
-    parts: tuple[Fitted, ...]
+    parts: tuple[Combiner, ...]
 
-    def answer(self, features: Features) -> Answers:
+    def predict(self, features: Features) -> GradePredictions:
         """Average probabilities and scores."""
-        total = self.parts[0].answer(features)
+        total = self.parts[0].predict(features)
         for part in self.parts[1:]:
-            more = part.answer(features)
-            total = Answers(total.probabilities + more.probabilities, total.score + more.score)
-        return Answers(total.probabilities / len(self.parts), total.score / len(self.parts))
+            more = part.predict(features)
+            total = GradePredictions(total.probabilities + more.probabilities, total.score + more.score)
+        return GradePredictions(total.probabilities / len(self.parts), total.score / len(self.parts))
 
     def to_json(self) -> dict[str, Any]:
         """Those of the parts."""
@@ -49,11 +50,11 @@ class Bag:
         """That of the method."""
         return self.of.decision
 
-    def tune(self, features: Features, truth: Truth, folds: Rows, seed: int) -> "Bag":
+    def tune(self, features: Features, truth: ReferenceGrades, folds: Rows, seed: int) -> "Bag":
         """Choose the method's settings once, for all bags."""
         return replace(self, of=self.of.tune(features, truth, folds, seed))
 
-    def fit(self, features: Features, truth: Truth, seed: int) -> Averaged:
+    def fit(self, features: Features, truth: ReferenceGrades, seed: int) -> Averaged:
         """Fit the method to each bag."""
         bags = draw_bags(truth.patients, self.bags, seed)
         taken = ((features.take(rows), truth.take(rows)) for rows in bags)

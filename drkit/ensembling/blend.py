@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from drkit.ensembling.answers import Answers, Features, Figures
+from drkit.decisions import GradePredictions
+from drkit.ensembling.combiner import Features, Figures
 from drkit.grades import MAX_GRADE, NUM_GRADES
 
 How = Literal["hard", "soft", "median"]
@@ -27,7 +28,7 @@ class Blend:
     weights: tuple[float, ...]
     how: How = "soft"
 
-    def answer(self, features: Features) -> Answers:
+    def predict(self, features: Features) -> GradePredictions:
         """Combine.
 
         Where several grades have most votes, the one nearest the mean score wins; where the middle lies between two
@@ -36,14 +37,14 @@ class Blend:
         weights = np.asarray(self.weights)
         score = np.clip(features.scores @ weights, 0, MAX_GRADE)
         if self.how == "soft":
-            return Answers(np.einsum("nmk,m->nk", features.probabilities, weights), score)
+            return GradePredictions(np.einsum("nmk,m->nk", features.probabilities, weights), score)
         votes = count_votes(features, weights)
         if self.how == "median":
-            return Answers(votes, _clip_to_middle(votes, score))
+            return GradePredictions(votes, _clip_to_middle(votes, score))
         nearness = 1 - np.abs(np.arange(NUM_GRADES) - score[:, None]) / NUM_GRADES  # (N, 5) in (0, 1]
         smallest = weights[weights > 0].min()
         voted = votes + TIE * smallest * nearness
-        return Answers(voted / voted.sum(1, keepdims=True), score)
+        return GradePredictions(voted / voted.sum(1, keepdims=True), score)
 
     def to_json(self) -> dict[str, Any]:
         """Weights and what is weighted."""

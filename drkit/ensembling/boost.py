@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from drkit.decisions import normal_probabilities
-from drkit.ensembling.answers import Answers, Features, Figures, Fitted, Rows, Truth
+from drkit.decisions import GradePredictions, normal_probabilities
 from drkit.ensembling.blend import Blend
+from drkit.ensembling.combiner import Combiner, Features, Figures, ReferenceGrades, Rows
 from drkit.errors import InputError
 from drkit.grades import MAX_GRADE, NUM_GRADES
 
@@ -66,7 +66,7 @@ class Trees:
     components: tuple[Components, ...]
     sigma: float
 
-    def answer(self, features: Features) -> Answers:
+    def predict(self, features: Features) -> GradePredictions:
         """Combine.
 
         Raises:
@@ -85,7 +85,7 @@ class Trees:
                 lightgbm.Booster(model_str=self.model).predict(columns, num_threads=_num_threads(columns))
             )
         score = np.clip(score, 0, MAX_GRADE)
-        return Answers(normal_probabilities(score, self.sigma), score)
+        return GradePredictions(normal_probabilities(score, self.sigma), score)
 
     def to_json(self) -> dict[str, Any]:
         """LightGBM's text and the components."""
@@ -123,7 +123,7 @@ class Boost:
         """AdaBoost's members vote; the trees' score is decided as one likes."""
         return "argmax" if self.learner == "adaboost" else None
 
-    def tune(self, features: Features, truth: Truth, folds: Rows, seed: int) -> "Boost":
+    def tune(self, features: Features, truth: ReferenceGrades, folds: Rows, seed: int) -> "Boost":
         """Choose the number of trees by the squared error of held-out scores; none is the plain mean."""
         if self.learner == "adaboost":
             return self
@@ -137,7 +137,7 @@ class Boost:
         best = int(errors.argmin())
         return replace(self, rounds=candidates[best], sigma=float(np.sqrt(errors[best] / len(truth))))
 
-    def fit(self, features: Features, truth: Truth, seed: int) -> Fitted:
+    def fit(self, features: Features, truth: ReferenceGrades, seed: int) -> Combiner:
         """Grow the trees, or weigh the members."""
         if self.learner == "adaboost":
             return Blend(weigh_by_adaboost(features.grades, truth, rounds=self.rounds or 50), "hard")
@@ -147,13 +147,13 @@ class Boost:
         text = model.model_to_string() if model else ""
         if self.sigma is not None:
             return Trees(text, components, self.sigma)
-        fitted = Trees(text, components, 1.0).answer(features).score
+        fitted = Trees(text, components, 1.0).predict(features).score
         return Trees(text, components, float(np.sqrt(np.mean((fitted - truth.reference) ** 2))))
 
     def _held_out_errors(
         self,
         features: Features,
-        truth: Truth,
+        truth: ReferenceGrades,
         held: NDArray[np.bool_],
         others: NDArray[np.bool_],
         candidates: tuple[int, ...],
@@ -180,7 +180,7 @@ class Boost:
         return tuple(_find_components(embedding, seed) for embedding in features.embeddings)
 
 
-def weigh_by_adaboost(grades: Rows, truth: Truth, *, rounds: int) -> tuple[float, ...]:
+def weigh_by_adaboost(grades: Rows, truth: ReferenceGrades, *, rounds: int) -> tuple[float, ...]:
     """Weights of the members as AdaBoost's weak learners, patients instead of photographs being weighted.
 
     Each round takes the member that errs least on the weighted patients, and gives more weight to the patients it
@@ -231,7 +231,7 @@ def _num_threads(columns: Figures) -> int:
     return 2 if columns.size > MANY_CELLS else 1
 
 
-def _residual(features: Features, truth: Truth) -> Figures:
+def _residual(features: Features, truth: ReferenceGrades) -> Figures:
     return truth.reference - features.scores.mean(1)
 
 

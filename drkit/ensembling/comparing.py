@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from drkit.ensembling.answers import Method
 from drkit.ensembling.bag import Bag
 from drkit.ensembling.boost import Boost
+from drkit.ensembling.combiner import Method
 from drkit.ensembling.nesting import Nest, Nested, nest_method
 from drkit.ensembling.stack import Stack
 from drkit.ensembling.vote import Vote

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from drkit.ensembling.answers import Features, Figures
+from drkit.ensembling.combiner import Features, Figures
 
 
 @dataclass(frozen=True)

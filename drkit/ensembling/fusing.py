@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from drkit.decisions import decide
-from drkit.ensembling.answers import Features, Figures, Rows, Truth
+from drkit.ensembling.combiner import Features, Figures, ReferenceGrades, Rows
 from drkit.ensembling.config import By, NestOptions, Over
 from drkit.ensembling.folds import assign_folds
 from drkit.ensembling.members import Members
@@ -74,7 +74,7 @@ class Fuser:
     features: Features
     summaries: Figures
 
-    def fit(self, rows: Rows, truth: Truth, seed: int) -> Joined:
+    def fit(self, rows: Rows, truth: ReferenceGrades, seed: int) -> Joined:
         """Join, after learning it from some rows where it is to be learned.
 
         Args:
@@ -101,13 +101,13 @@ class Fuser:
         """What the members say (N) by regressions that were learned; as it is where there are none."""
         if not learned:
             return self.features
-        told = [linear.answer(self.summaries[:, member]) for member, linear in enumerate(learned)]
+        told = [linear.predict(self.summaries[:, member]) for member, linear in enumerate(learned)]
         scores = np.stack([answers.score for answers in told], 1)
         probabilities = np.stack([answers.probabilities for answers in told], 1)
         grades = decide("rounding", probabilities, scores).astype(np.int64)
         return Features(scores, probabilities, grades, self.features.embeddings)
 
-    def _learn(self, rows: Rows, truth: Truth) -> tuple[Linear, ...]:
+    def _learn(self, rows: Rows, truth: ReferenceGrades) -> tuple[Linear, ...]:
         count = self.summaries.shape[1]
         return tuple(fit_linear(self.summaries[rows, member], truth.reference, STRENGTH) for member in range(count))
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from drkit.ensembling.answers import Features
+from drkit.ensembling.combiner import Features
 from drkit.errors import InputError, LeakageError, first_few
 from drkit.grades import Target, grade_column
 from drkit.records.patterns import expand_patterns

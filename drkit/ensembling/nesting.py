@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drkit.cut_points import ENOUGH_PHOTOGRAPHS, fit_steady_cut_points
-from drkit.decisions import decide
-from drkit.ensembling.answers import Answers, Features, Fitted, Method, Rows, Truth, hold_out
+from drkit.decisions import GradePredictions, decide
+from drkit.ensembling.combiner import Combiner, Features, Method, ReferenceGrades, Rows, hold_out
 from drkit.ensembling.folds import assign_folds
 from drkit.ensembling.fusing import Fuser, Joined
 from drkit.errors import InputError
@@ -28,7 +28,7 @@ class Rule:
     decision: str
     cut_points: tuple[float, ...] | None = None
 
-    def decide(self, answers: Answers) -> NDArray[np.int64]:
+    def decide(self, answers: GradePredictions) -> NDArray[np.int64]:
         """(N,) grades, of the very numbers that a predictions file keeps."""
         probabilities, score = answers.probabilities.astype(np.float32), answers.score.astype(np.float32)
         return decide(self.decision, probabilities, score, self.cut_points).astype(np.int64)
@@ -45,7 +45,7 @@ class Combination:
     """
 
     method: Method
-    fitted: Fitted
+    fitted: Combiner
     rule: Rule
 
 
@@ -64,12 +64,12 @@ class Nest:
 
     fuser: Fuser
     rows: Rows
-    truth: Truth
+    truth: ReferenceGrades
     fold: Rows
     whole: Joined
     seed: int
 
-    def part(self, number: int) -> tuple[Features, Truth, Features]:
+    def part(self, number: int) -> tuple[Features, ReferenceGrades, Features]:
         """What outer fold `number` is fitted on, its truth, and what it is to answer."""
         held, others = self.rows[self.fold == number], self.rows[self.fold != number]
         truth = self.truth.take(self.fold != number)
@@ -84,15 +84,15 @@ class Nested:
     Args:
         answers: To the n graded photographs, each by a fit without its patient.
         grades: (n,) decided by the rule of the same fit.
-        final: Fitted on all graded photographs.
+        final: Combiner on all graded photographs.
         all_answers: By the final fit, to all N photographs.
         all_grades: (N,) decided by the final rule.
     """
 
-    answers: Answers
+    answers: GradePredictions
     grades: Rows
     final: Combination
-    all_answers: Answers
+    all_answers: GradePredictions
     all_grades: Rows
 
 
@@ -106,7 +106,7 @@ def build_nest(fuser: Fuser, num_folds: int, seed: int) -> Nest:
     rows = members.graded_rows()
     reference = members.reference().iloc[rows].to_numpy(dtype=np.int64)
     names, patients = np.unique(members.patients[rows], return_inverse=True)
-    truth, num_patients = Truth(reference, patients), len(names)
+    truth, num_patients = ReferenceGrades(reference, patients), len(names)
     if num_patients < 2:
         raise InputError(
             f"{' and '.join(members.names)}: {num_patients} patients of train and val have a reference grade of the"
@@ -129,16 +129,16 @@ def nest_method(nest: Nest, method: Method, decision: str) -> Nested:
     for number in range(int(nest.fold.max()) + 1):
         training, truth, held_features = nest.part(number)
         combination = combine(method, training, truth, decision, nest.seed)
-        answers = combination.fitted.answer(held_features)
+        answers = combination.fitted.predict(held_features)
         held = nest.fold == number
         probabilities[held], score[held] = answers.probabilities, answers.score
         grades[held] = combination.rule.decide(answers)
     final = combine(method, nest.whole.training, nest.truth, decision, nest.seed)
-    everything = final.fitted.answer(nest.whole.features)
-    return Nested(Answers(probabilities, score), grades, final, everything, final.rule.decide(everything))
+    everything = final.fitted.predict(nest.whole.features)
+    return Nested(GradePredictions(probabilities, score), grades, final, everything, final.rule.decide(everything))
 
 
-def combine(method: Method, features: Features, truth: Truth, decision: str, seed: int) -> Combination:
+def combine(method: Method, features: Features, truth: ReferenceGrades, decision: str, seed: int) -> Combination:
     """Tune, fit, and find the rule, all on the same photographs by folds within them.
 
     Args:
@@ -155,7 +155,9 @@ def combine(method: Method, features: Features, truth: Truth, decision: str, see
     return Combination(tuned, tuned.fit(features, truth, seed), rule)
 
 
-def _find_rule(method: Method, features: Features, truth: Truth, folds: Rows, decision: str, seed: int) -> Rule:
+def _find_rule(
+    method: Method, features: Features, truth: ReferenceGrades, folds: Rows, decision: str, seed: int
+) -> Rule:
     if method.decision is not None:
         return Rule(method.decision)
     if decision != "cut_points" or len(np.unique(folds)) < 2:

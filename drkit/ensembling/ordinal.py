@@ -8,8 +8,8 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from drkit.decisions import expected_grade
-from drkit.ensembling.answers import Answers, Features, Figures, Truth
+from drkit.decisions import GradePredictions, expected_grade
+from drkit.ensembling.combiner import Features, Figures, ReferenceGrades
 from drkit.ensembling.design import Scaling, build_columns
 from drkit.grades import MAX_GRADE, NUM_GRADES
 
@@ -33,12 +33,12 @@ class Ordinal:
     coefficients: Figures
     thresholds: Figures
 
-    def answer(self, features: Features) -> Answers:
+    def predict(self, features: Features) -> GradePredictions:
         """Combine; the score is the expected grade."""
         latent = self.scaling.apply(build_columns(features)) @ self.coefficients
         probabilities = _masses(latent, self.thresholds)
         probabilities = probabilities / probabilities.sum(1, keepdims=True)
-        return Answers(probabilities, expected_grade(probabilities))
+        return GradePredictions(probabilities, expected_grade(probabilities))
 
     def to_json(self) -> dict[str, Any]:
         """All its numbers."""
@@ -52,7 +52,7 @@ class Ordinal:
         return cls(Scaling.from_json(record["scaling"]), coefficients, thresholds)
 
 
-def fit_ordinal(features: Features, truth: Truth, strength: float) -> Ordinal:
+def fit_ordinal(features: Features, truth: ReferenceGrades, strength: float) -> Ordinal:
     """Maximise the likelihood; all but the mean score's coefficient are held small.
 
     Args:
@@ -79,7 +79,7 @@ def fit_ordinal(features: Features, truth: Truth, strength: float) -> Ordinal:
     return Ordinal(scaling, coefficients, thresholds)
 
 
-def _start(num_columns: int, truth: Truth) -> Figures:
+def _start(num_columns: int, truth: ReferenceGrades) -> Figures:
     """The thresholds of the grades' frequencies, and the mean score alone."""
     counts = np.bincount(truth.reference, minlength=NUM_GRADES) + 0.5
     below = np.cumsum(counts)[:-1] / counts.sum()

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import drkit
-from drkit.ensembling.answers import Answers, Method, Truth
+from drkit.decisions import GradePredictions
 from drkit.ensembling.applying import assemble
+from drkit.ensembling.combiner import Method, ReferenceGrades
 from drkit.ensembling.folds import assign_folds
 from drkit.ensembling.fusing import Fuser, fusion_to_json
 from drkit.ensembling.nesting import Combination, Rule, build_nest, nest_method
@@ -27,10 +28,10 @@ UNKNOWN = "unknown"  # in place of hashes, where a member tells nothing of what 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Answers to N photographs.
+    """Predictions for N photographs.
 
     Args:
-        final: Fitted on all graded photographs.
+        final: Combiner on all graded photographs.
         answers: Nested where graded, else by the final fit.
         grades: (N,) likewise.
         fold: (N,) outer fold, -1 where not graded.
@@ -40,7 +41,7 @@ class Outcome:
     """
 
     final: Combination
-    answers: Answers
+    answers: GradePredictions
     grades: NDArray[np.int64]
     fold: NDArray[np.int64]
     naive: NDArray[np.int64]
@@ -53,7 +54,7 @@ class Outcome:
         return np.flatnonzero(self.fold >= 0)
 
 
-def answer_nested(fuser: Fuser, method: Method, decision: str, num_folds: int, seed: int) -> Outcome:
+def predict_nested(fuser: Fuser, method: Method, decision: str, num_folds: int, seed: int) -> Outcome:
     """Answer graded photographs out of fold, all others by a fit on all graded ones.
 
     Raises:
@@ -67,7 +68,7 @@ def answer_nested(fuser: Fuser, method: Method, decision: str, num_folds: int, s
     grades[nest.rows], fold[nest.rows] = nested.grades, nest.fold
     return Outcome(
         final=nested.final,
-        answers=Answers(probabilities, score),
+        answers=GradePredictions(probabilities, score),
         grades=grades,
         fold=fold,
         naive=nested.all_grades,
@@ -76,13 +77,13 @@ def answer_nested(fuser: Fuser, method: Method, decision: str, num_folds: int, s
     )
 
 
-def answer_freely(fuser: Fuser, method: Method, decision: str, num_folds: int, seed: int) -> Outcome:
+def predict_unfitted(fuser: Fuser, method: Method, decision: str, num_folds: int, seed: int) -> Outcome:
     """Answer without reference grades: folds are given, but change nothing."""
     rows, patients = fuser.members.graded_rows(), fuser.members.patients
-    nobody = Truth(np.empty(0, dtype=np.int64), np.empty(0, dtype=str))
+    nobody = ReferenceGrades(np.empty(0, dtype=np.int64), np.empty(0, dtype=str))
     rule = Rule(method.decision or decision)
     final = Combination(method, method.fit(fuser.features, nobody, seed), rule)
-    answers = final.fitted.answer(fuser.features)
+    answers = final.fitted.predict(fuser.features)
     grades, fold = rule.decide(answers), np.full(len(patients), -1)
     if len(rows):
         reference = fuser.members.reference().iloc[rows].to_numpy(dtype=np.int64)
@@ -97,7 +98,7 @@ def build_predictions(
 
     Args:
         fuser: Of the members.
-        outcome: Answers to their photographs.
+        outcome: Predictions for their photographs.
         name: The ensemble's.
         method: stack, boost, ...
         options: All that, with the members' files, determines the outcome.

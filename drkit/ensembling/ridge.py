@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from drkit.decisions import normal_probabilities
-from drkit.ensembling.answers import Answers, Features, Figures, Truth
+from drkit.decisions import GradePredictions, normal_probabilities
+from drkit.ensembling.combiner import Features, Figures, ReferenceGrades
 from drkit.ensembling.design import Scaling, build_columns
 from drkit.grades import MAX_GRADE
 
@@ -30,11 +30,11 @@ class Linear:
     intercept: float
     sigma: float
 
-    def answer(self, columns: Figures) -> Answers:
-        """Answers to the rows of the columns (N, P), the score within [0, 4]."""
+    def predict(self, columns: Figures) -> GradePredictions:
+        """Predictions for the rows of the columns (N, P), the score within [0, 4]."""
         linear = self.scaling.apply(columns) @ self.coefficients
         score = np.clip(linear + self.intercept, 0, MAX_GRADE)
-        return Answers(normal_probabilities(score, self.sigma), score)
+        return GradePredictions(normal_probabilities(score, self.sigma), score)
 
     def to_json(self) -> dict[str, Any]:
         """All its numbers."""
@@ -59,9 +59,9 @@ class Ridge:
 
     linear: Linear
 
-    def answer(self, features: Features) -> Answers:
+    def predict(self, features: Features) -> GradePredictions:
         """Combine."""
-        return self.linear.answer(build_columns(features))
+        return self.linear.predict(build_columns(features))
 
     def to_json(self) -> dict[str, Any]:
         """All its numbers."""
@@ -73,7 +73,7 @@ class Ridge:
         return cls(Linear.from_json(record))
 
 
-def fit_ridge(features: Features, truth: Truth, strength: float, sigma: float | None = None) -> Ridge:
+def fit_ridge(features: Features, truth: ReferenceGrades, strength: float, sigma: float | None = None) -> Ridge:
     """Fit the score by least squares; all but the mean score's coefficient are held small.
 
     Args:

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from drkit.ensembling.answers import Fitted, Method
 from drkit.ensembling.bag import Averaged
 from drkit.ensembling.blend import Blend
 from drkit.ensembling.boost import Trees
+from drkit.ensembling.combiner import Combiner, Method
 from drkit.ensembling.fusing import Fusion, fusion_from_json
 from drkit.ensembling.nesting import Rule
 from drkit.ensembling.ordinal import Ordinal
@@ -22,7 +22,7 @@ from drkit.records.runs import FILE_SUFFIX
 
 SCHEMA_VERSION = 1
 KIND = "ensemble"
-READERS: Mapping[str, Callable[[Mapping[str, Any]], Fitted]] = {
+READERS: Mapping[str, Callable[[Mapping[str, Any]], Combiner]] = {
     "blend": Blend.from_json,
     "ridge": Ridge.from_json,
     "ordinal": Ordinal.from_json,
@@ -67,7 +67,7 @@ class Ensemble:
     members: tuple[SavedMember, ...]
     fusion: Fusion
     learned: tuple[Linear, ...]
-    fitted: Fitted
+    fitted: Combiner
     rule: Rule
     record: Mapping[str, Any]
 
@@ -143,7 +143,7 @@ def read_ensemble(path: Path) -> Ensemble:
     return ensemble
 
 
-def restore_fitted(record: Mapping[str, Any]) -> Fitted:
+def restore_fitted(record: Mapping[str, Any]) -> Combiner:
     """What the `to_json` of any fitted combination gave."""
     if record["kind"] == "averaged":
         return Averaged(tuple(map(restore_fitted, record["parts"])))

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from drkit.ensembling.answers import Features, Fitted, Rows, Truth, hold_out
+from drkit.ensembling.combiner import Combiner, Features, ReferenceGrades, Rows, hold_out
 from drkit.ensembling.ordinal import fit_ordinal
 from drkit.ensembling.ridge import fit_ridge
 
@@ -34,7 +34,7 @@ class Stack:
         """As one likes."""
         return None
 
-    def tune(self, features: Features, truth: Truth, folds: Rows, seed: int) -> "Stack":
+    def tune(self, features: Features, truth: ReferenceGrades, folds: Rows, seed: int) -> "Stack":
         """Choose learner and strength by the squared error of held-out scores.
 
         Not by kappa: at a hundred patients it cannot tell neighbouring strengths apart, squared error can.
@@ -49,7 +49,7 @@ class Stack:
         best = int(np.argmin(errors))
         return replace(candidates[best], sigma=float(np.sqrt(errors[best])))
 
-    def fit(self, features: Features, truth: Truth, seed: int) -> Fitted:
+    def fit(self, features: Features, truth: ReferenceGrades, seed: int) -> Combiner:
         """Fit the chosen learner."""
         strength = CAUTIOUS if self.strength is None else self.strength
         if self.learner == "ordinal":

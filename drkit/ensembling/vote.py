@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from drkit.ensembling.answers import Features, Rows, Truth
 from drkit.ensembling.blend import Blend, How
+from drkit.ensembling.combiner import Features, ReferenceGrades, Rows
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,11 @@ class Vote:
         """Votes are decided by their number; a mean can be decided as one likes."""
         return {"hard": "argmax", "median": "rounding", "soft": None}[self.how]
 
-    def tune(self, features: Features, truth: Truth, folds: Rows, seed: int) -> "Vote":
+    def tune(self, features: Features, truth: ReferenceGrades, folds: Rows, seed: int) -> "Vote":
         """There is nothing to choose."""
         return self
 
-    def fit(self, features: Features, truth: Truth, seed: int) -> Blend:
+    def fit(self, features: Features, truth: ReferenceGrades, seed: int) -> Blend:
         """There is nothing to fit."""
         count = features.scores.shape[1]
         return Blend((1 / count,) * count, self.how)

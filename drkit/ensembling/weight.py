@@ -6,8 +6,8 @@ from typing import Literal
 import numpy as np
 from scipy.optimize import minimize
 
-from drkit.ensembling.answers import Features, Figures, Rows, Truth
 from drkit.ensembling.blend import Blend
+from drkit.ensembling.combiner import Features, Figures, ReferenceGrades, Rows
 from drkit.ensembling.search import Sums, search_simplex, select_greedily
 from drkit.resampling import draw_bags
 
@@ -37,11 +37,11 @@ class Weight:
         """As one likes."""
         return None
 
-    def tune(self, features: Features, truth: Truth, folds: Rows, seed: int) -> "Weight":
+    def tune(self, features: Features, truth: ReferenceGrades, folds: Rows, seed: int) -> "Weight":
         """There is nothing to choose."""
         return self
 
-    def fit(self, features: Features, truth: Truth, seed: int) -> Blend:
+    def fit(self, features: Features, truth: ReferenceGrades, seed: int) -> Blend:
         """Find the weights."""
         if features.scores.shape[1] == 1:
             return Blend((1.0,))
@@ -53,7 +53,7 @@ class Weight:
             weights = self._select(features, truth, seed)
         return Blend(tuple(weights.tolist()))
 
-    def _select(self, features: Features, truth: Truth, seed: int) -> Figures:
+    def _select(self, features: Features, truth: ReferenceGrades, seed: int) -> Figures:
         """Mean weights (M,) over bags of patients drawn with replacement."""
         drawn = [np.bincount(rows, minlength=len(truth)) for rows in draw_bags(truth.patients, self.bags, seed)]
         taken = select_greedily(features.scores, truth.reference, np.stack(drawn, 1), steps=self.steps)
@@ -76,11 +76,11 @@ class Best:
         """Its own, or as one likes."""
         return "argmax" if self.how == "hard" else None
 
-    def tune(self, features: Features, truth: Truth, folds: Rows, seed: int) -> "Best":
+    def tune(self, features: Features, truth: ReferenceGrades, folds: Rows, seed: int) -> "Best":
         """There is nothing to choose."""
         return self
 
-    def fit(self, features: Features, truth: Truth, seed: int) -> Blend:
+    def fit(self, features: Features, truth: ReferenceGrades, seed: int) -> Blend:
         """Choose the member."""
         sums = Sums(truth.reference.astype(np.float64), np.ones(len(truth)))
         chosen = int(sums.kappa(features.grades.astype(np.float64)).argmax())

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from drkit.data.units import Places
+from drkit.data.units import UnitIndex
 from drkit.errors import UsageError
 from drkit.explaining.evidence import Evidence
 from drkit.explaining.inquiry import Inquiry
@@ -57,7 +57,7 @@ def attended_places(seen: Sequence[Watched], maps: Tensor) -> Tensor | None:
     return together / together.mean((1, 2), keepdim=True).clamp(min=torch.finfo(together.dtype).tiny)
 
 
-def attended_photographs(grader: Grader, maps: Tensor, places: Places) -> Tensor | None:
+def attended_photographs(grader: Grader, maps: Tensor, places: UnitIndex) -> Tensor | None:
     """The weight of each photograph in its unit, (P,), summing to 1 over a unit; None: it has no such attention."""
     if not isinstance(grader.fusion, AttentionFusion):
         return None
@@ -65,7 +65,7 @@ def attended_photographs(grader: Grader, maps: Tensor, places: Places) -> Tensor
         return grader.fusion.weights(grader.pool(grader.attention(maps)), places)
 
 
-def channel_gates(grader: Grader, images: Tensor, places: Places) -> Tensor | None:
+def channel_gates(grader: Grader, images: Tensor, places: UnitIndex) -> Tensor | None:
     """How far each channel is opened, (P, C) from 0 to 2, 1 as without; None: it has no gates of channels.
 
     Several blocks are multiplied.

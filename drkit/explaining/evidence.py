@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from drkit.data.units import Places
+from drkit.data.units import UnitIndex
 from drkit.explaining.blurring import blur
 
 FINEST = 1 / 40  # of a side: a map that is finer is smoothed to this before it is drawn or ranked
@@ -53,7 +53,7 @@ def mean_evidence(found: list[Evidence]) -> Evidence:
     )
 
 
-def unit_scale(evidence: Evidence, places: Places) -> Tensor:
+def unit_scale(evidence: Evidence, places: UnitIndex) -> Tensor:
     """The strongest evidence, for or against, in each photograph's unit: (P,), 1 where there is none at all.
 
     Dividing by it puts all photographs of a unit, and for and against, on one scale from 0 to 1.
@@ -64,7 +64,7 @@ def unit_scale(evidence: Evidence, places: Places) -> Tensor:
     return torch.where(scale > 0, scale, torch.ones_like(scale))
 
 
-def unit_shares(evidence: Evidence, places: Places) -> Tensor:
+def unit_shares(evidence: Evidence, places: UnitIndex) -> Tensor:
     """Each photograph's share (P,) of all evidence, for and against, in its unit; equal shares where there is none."""
     mass = (evidence.speaking_for + evidence.against).sum((1, 2))
     sums = mass.new_zeros(places.num_units).index_add(0, places.unit, mass)[places.unit]

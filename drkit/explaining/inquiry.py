@@ -8,7 +8,7 @@ from math import isqrt
 import torch
 from torch import Tensor, nn
 
-from drkit.data.units import Places
+from drkit.data.units import UnitIndex
 from drkit.errors import UsageError, did_you_mean
 from drkit.explaining.questions import Question
 from drkit.models.grader import Grader
@@ -34,7 +34,7 @@ class Inquiry:
     images: Tensor
     baseline: Tensor
     discs: Tensor
-    places: Places
+    places: UnitIndex
     question: Question
     layer: str | None = None
 
@@ -120,7 +120,7 @@ def ask_variants(inquiry: Inquiry, maps: Tensor, photograph: int, variants: Tens
     unit = places.unit[photograph]
     rows = torch.nonzero(places.unit == unit)[:, 0]  # (R,) the unit's photographs
     num, size = len(variants), len(rows)
-    own_slot = replace(Places.alone(num, maps.device), slot=places.slot[photograph].expand(num))
+    own_slot = replace(UnitIndex.alone(num, maps.device), slot=places.slot[photograph].expand(num))
     with torch.no_grad():
         changed = maps[rows].repeat(num, 1, 1, 1)  # (V * R, C, h, w)
         copies = torch.arange(num, device=maps.device) * size + int((rows == photograph).nonzero())
@@ -207,11 +207,11 @@ def _run_named(inquiry: Inquiry, name: str) -> tuple[Tensor, Tensor]:
     return leaves[0], logits
 
 
-def _repeated(places: Places, rows: Tensor, num: int) -> Places:
+def _repeated(places: UnitIndex, rows: Tensor, num: int) -> UnitIndex:
     """`num` copies of the unit made of `rows`, each a unit of its own."""
     eyes, eye = places.eye[rows].unique(return_inverse=True)
     copy = torch.arange(num, device=rows.device).repeat_interleave(len(rows))
-    return Places(copy, places.slot[rows].repeat(num), eye.repeat(num) + copy * len(eyes), num, num * len(eyes))
+    return UnitIndex(copy, places.slot[rows].repeat(num), eye.repeat(num) + copy * len(eyes), num, num * len(eyes))
 
 
 @contextmanager

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from drkit.data.units import Places
+from drkit.data.units import UnitIndex
 from drkit.models.grader import Grader
 
 CELLS = 14  # a side, on which two maps are compared
 MIN_INSIDE = 0.5  # of a cell that must lie in the disc
 
 
-def randomise(grader: Grader, images: Tensor, places: Places, seed: int) -> Grader:
+def randomise(grader: Grader, images: Tensor, places: UnitIndex, seed: int) -> Grader:
     """A copy whose every layer is drawn anew, and whose batch norms have seen `images` once.
 
     Without the latter the activations of an untrained network die out on their way up.

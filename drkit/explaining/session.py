@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from drkit.catalogue import EXPLAINERS
-from drkit.data.units import Places
+from drkit.data.units import UnitIndex
+from drkit.decisions import GradePredictions
 from drkit.errors import UsageError, did_you_mean
 from drkit.explaining.cohort import Cohort, Part
 from drkit.explaining.evidence import Evidence, mean_evidence, share_inside, unit_scale, unit_shares
@@ -18,7 +19,7 @@ from drkit.explaining.inquiry import Inquiry
 from drkit.explaining.photographs import View, blur_discs, render_views
 from drkit.explaining.questions import ContrastQuestion, GradeQuestion, Question, Reading, ScoreQuestion
 from drkit.grades import NUM_GRADES
-from drkit.inference import Answers, read_answers
+from drkit.inference import read_answers
 from drkit.losses import build_loss
 from drkit.models.restoring import OpenedRun
 
@@ -93,7 +94,7 @@ class Findings:
 
     rows: NDArray[np.int64]
     unit: NDArray[np.int64]
-    answers: Answers
+    answers: GradePredictions
     asked_grades: NDArray[np.int64] | None
     raw: Evidence
     drawn_for: Strengths
@@ -156,7 +157,7 @@ def examine(session: Session, part: Part, views: Sequence[View]) -> Findings:
     )
 
 
-def _question(session: Session, places: Places, rows: pd.DataFrame) -> Question:
+def _question(session: Session, places: UnitIndex, rows: pd.DataFrame) -> Question:
     header = session.opened.header
     reading = Reading(header.architecture.loss, header.sigma)
     if session.asked == "score":
@@ -167,7 +168,7 @@ def _question(session: Session, places: Places, rows: pd.DataFrame) -> Question:
     return GradeQuestion(reading, torch.full((places.num_units,), int(session.asked)))
 
 
-def _by_unit(column: pd.Series, places: Places) -> torch.Tensor:
+def _by_unit(column: pd.Series, places: UnitIndex) -> torch.Tensor:
     """The value (B,) of each unit's first photograph."""
     first = np.unique(places.unit.numpy(), return_index=True)[1]
     return torch.from_numpy(column.to_numpy(dtype=np.int64)[first])
@@ -191,9 +192,9 @@ def _inquire(session: Session, part: Part, views: Sequence[View], question: Ques
     ]
 
 
-def _answers(session: Session, inquiries: Sequence[Inquiry], part: Part) -> Answers:
+def _answers(session: Session, inquiries: Sequence[Inquiry], part: Part) -> GradePredictions:
     loss = build_loss(session.opened.header.architecture.loss)
-    return Answers.mean(
+    return GradePredictions.mean(
         [
             read_answers(loss, inquiry.logits(inquiry.images).float().cpu().numpy(), inquiry.question.reading.sigma)
             for inquiry in inquiries
@@ -232,10 +233,10 @@ def _only(inquiry: Inquiry, photographs: torch.Tensor) -> Inquiry:
         images=inquiry.images[index],
         baseline=inquiry.baseline[index],
         discs=inquiry.discs[index],
-        places=Places(unit, places.slot[index], eye, len(units), len(eyes)),
+        places=UnitIndex(unit, places.slot[index], eye, len(units), len(eyes)),
         question=inquiry.question.of(units.cpu()),
     )
 
 
-def _on_cpu(places: Places) -> Places:
+def _on_cpu(places: UnitIndex) -> UnitIndex:
     return places.to(torch.device("cpu"))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from drkit.data.units import Places
+from drkit.data.units import UnitIndex
 from drkit.models.grader import Grader
 
 
@@ -38,7 +38,7 @@ class Cost:
 def measure_cost(grader: Grader, side: int) -> Cost:
     """Count what a grader and its attention cost, on one photograph of `side` pixels."""
     device = next(grader.parameters()).device
-    image, places = torch.zeros(1, 3, side, side, device=device), Places.alone(1, device)
+    image, places = torch.zeros(1, 3, side, side, device=device), UnitIndex.alone(1, device)
     was_training = grader.training
     grader.eval()
     with torch.no_grad():  # in inference mode products are not seen

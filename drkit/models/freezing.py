@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from drkit.data.units import Places
+from drkit.data.units import UnitIndex
 from drkit.errors import UsageError
 from drkit.models.backbones import Backbone
 from drkit.models.grader import Grader
@@ -51,7 +51,7 @@ def run_frozen_part(grader: Grader, images: Tensor, num_stages: int | None) -> T
     """
     if num_stages is not None:
         return grader.backbone.lower(images, num_stages)
-    places = Places.alone(len(images), images.device)
+    places = UnitIndex.alone(len(images), images.device)
     return grader.maps(images, places) if _has_attention(grader) else grader.embed(images, places)
 
 

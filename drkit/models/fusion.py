@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from drkit.data.units import Places
+from drkit.data.units import UnitIndex
 
 
 class Fusion(nn.Module):
@@ -21,7 +21,7 @@ class Fusion(nn.Module):
 class Alone(Fusion):
     """For units of a single photograph: nothing is to be joined."""
 
-    def forward(self, activations: Tensor, places: Places) -> Tensor:
+    def forward(self, activations: Tensor, places: UnitIndex) -> Tensor:
         """(P, F), one photograph a unit, to the same (B, F)."""
         return activations
 
@@ -36,7 +36,7 @@ class MeanMaxFusion(Fusion):
     def __init__(self, num_features: int) -> None:
         super().__init__(2 * num_features)
 
-    def forward(self, activations: Tensor, places: Places) -> Tensor:
+    def forward(self, activations: Tensor, places: UnitIndex) -> Tensor:
         """(P, F) to (B, 2F)."""
         highest = activations.new_full((places.num_units, activations.shape[1]), -torch.inf)
         index = places.unit[:, None].expand_as(activations)
@@ -61,7 +61,7 @@ class AttentionFusion(Fusion):
         self.rating = nn.Linear(num_hidden, 1, bias=False)
         nn.init.zeros_(self.rating.weight)
 
-    def weights(self, activations: Tensor, places: Places) -> Tensor:
+    def weights(self, activations: Tensor, places: UnitIndex) -> Tensor:
         """(P, F) to (P,): what each photograph counts; the photographs of a unit share 1."""
         hidden = torch.tanh(self.content(activations)) * torch.sigmoid(self.gate(activations))
         ratings = self.rating(hidden).squeeze(1).float()
@@ -70,7 +70,7 @@ class AttentionFusion(Fusion):
         sums = exponents.new_zeros(places.num_units).index_add(0, places.unit, exponents)
         return exponents / sums[places.unit]
 
-    def forward(self, activations: Tensor, places: Places) -> Tensor:
+    def forward(self, activations: Tensor, places: UnitIndex) -> Tensor:
         """(P, F) to (B, F)."""
         weighted = self.weights(activations, places)[:, None].to(activations.dtype) * activations
         return activations.new_zeros(places.num_units, activations.shape[1]).index_add(0, places.unit, weighted)
@@ -88,7 +88,7 @@ class Concatenation(Fusion):
         super().__init__(num_slots * num_features)
         self.num_slots = num_slots
 
-    def forward(self, activations: Tensor, places: Places) -> Tensor:
+    def forward(self, activations: Tensor, places: UnitIndex) -> Tensor:
         """(P, F) to (B, num_slots * F)."""
         whole = activations.new_zeros(places.num_units, self.num_slots, activations.shape[1])
         return whole.index_put((places.unit, places.slot), activations).flatten(1)

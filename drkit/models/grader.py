@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from drkit.data.units import Places
+from drkit.data.units import UnitIndex
 from drkit.errors import InputError
 from drkit.losses import Loss, build_loss
 from drkit.models.attention import build_attention
@@ -75,7 +75,7 @@ class Grader(nn.Module):
         self.head = Head(self.fusion.num_features, loss, architecture.dropout)
         self.auxiliary = Head(self.num_features, loss, architecture.dropout) if architecture.auxiliary else None
 
-    def maps(self, images: Tensor, places: Places) -> Tensor:
+    def maps(self, images: Tensor, places: UnitIndex) -> Tensor:
         """Images (P, 3, S, S) to feature maps (P, C, h, w), before attention."""
         if not len(self.others):
             return self.backbone(images)
@@ -85,15 +85,15 @@ class Grader(nn.Module):
         order = torch.cat([here.nonzero().squeeze(1) for here in chosen])
         return torch.cat(parts)[order.argsort()]
 
-    def embed(self, images: Tensor, places: Places) -> Tensor:
+    def embed(self, images: Tensor, places: UnitIndex) -> Tensor:
         """Images (P, 3, S, S) to a photograph's activations (P, 2C)."""
         return self.pool(self.attention(self.maps(images, places)))
 
-    def grade(self, maps: Tensor, places: Places) -> Tensor:
+    def grade(self, maps: Tensor, places: UnitIndex) -> Tensor:
         """Feature maps (P, C, h, w) to logits (B, num_outputs)."""
         return self.head(self.fusion(self.pool(self.attention(maps)), places))
 
-    def answer(self, images: Tensor, places: Places) -> tuple[Tensor, Tensor, Tensor | None]:
+    def answer(self, images: Tensor, places: UnitIndex) -> tuple[Tensor, Tensor, Tensor | None]:
         """Images (P, 3, S, S) to logits, activations, and the logits of the auxiliary head.
 
         Returns:
@@ -118,9 +118,9 @@ class Grader(nn.Module):
         depths = [depth for depth, stage in enumerate(stages) for path in stage if inside.startswith(f"{path}.")]
         return len(stages) - (depths[0] if depths else 0)  # tokens and positions lie in no stage: the lowest
 
-    def forward(self, images: Tensor, places: Places | None = None) -> Tensor:
+    def forward(self, images: Tensor, places: UnitIndex | None = None) -> Tensor:
         """Images (P, 3, S, S) to logits (B, num_outputs); without places each photograph is a unit."""
-        return self.answer(images, places or Places.alone(len(images), images.device))[0]
+        return self.answer(images, places or UnitIndex.alone(len(images), images.device))[0]
 
 
 def build_grader(

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drkit.ensembling.answers import Method
 from drkit.ensembling.blend import Blend
+from drkit.ensembling.combiner import Method
 from drkit.ensembling.config import EnsembleConfig
 from drkit.ensembling.fusing import Fuser, build_fuser, fusion_of
 from drkit.ensembling.members import Members, read_members
 from drkit.ensembling.nesting import common_decision
-from drkit.ensembling.outcome import Outcome, answer_freely, answer_nested, build_predictions, build_record
+from drkit.ensembling.outcome import Outcome, build_predictions, build_record, predict_nested, predict_unfitted
 from drkit.ensembling.saving import describe_method, name_method, record_path, write_ensemble
 from drkit.ensembling.vote import Vote
 from drkit.errors import UsageError, first_few
@@ -155,8 +155,8 @@ def _resolve_decision(method: Method, members: Members, config: EnsembleConfig) 
 def _answer(fuser: Fuser, method: Method, decision: str, config: EnsembleConfig) -> Outcome:
     is_plain = method.decision is not None or decision != "cut_points"
     if isinstance(method, Vote) and is_plain and not fuser.fusion.is_learned:
-        return answer_freely(fuser, method, decision, config.folds, config.seed)
-    return answer_nested(fuser, method, decision, config.folds, config.seed)
+        return predict_unfitted(fuser, method, decision, config.folds, config.seed)
+    return predict_nested(fuser, method, decision, config.folds, config.seed)
 
 
 def _options(method: Method, config: EnsembleConfig) -> dict[str, Any]:

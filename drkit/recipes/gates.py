@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from drkit.data.units import Places
+from drkit.data.units import UnitIndex
 from drkit.errors import InputError, UsageError, first_few
 from drkit.explaining.attention_maps import channel_gates
 from drkit.explaining.photographs import read_views, render_views
@@ -52,7 +52,7 @@ def _check_gates(opened: OpenedRun) -> None:
     side, grader = opened.header.architecture.side, opened.graders[0]
     if opened.header.architecture.unshared:
         raise UsageError(f"{opened.run.stem} has a backbone for each photograph of a unit: its gates are not drawn")
-    if channel_gates(grader, torch.zeros(1, 3, side, side), Places.alone(1)) is None:
+    if channel_gates(grader, torch.zeros(1, 3, side, side), UnitIndex.alone(1)) is None:
         blocks = opened.header.architecture.attention or "no attention"
         raise UsageError(
             f"{opened.run.stem} has no gates of channels but {blocks}: train with drkit attend --attention se, eca or"
@@ -87,7 +87,7 @@ def _gather(opened: OpenedRun, drawn: Drawn, data: Sequence[Path]) -> np.ndarray
     for rows in track(batches, "watching the gates", len(batches)):
         views = read_views([paths[names[row]] for row in rows], header.bank_side, steps, round_discs=header.round_discs)
         images = render_views(views, opened.input_format, torch.device("cpu"))[0]
-        gates = channel_gates(opened.graders[0], images, Places.alone(len(rows)))
+        gates = channel_gates(opened.graders[0], images, UnitIndex.alone(len(rows)))
         assert gates is not None  # checked by `_check_gates`
         found.append(gates.double().numpy())
     return np.concatenate(found)

@@ -8,7 +8,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from drkit.data.units import Places, Units
+from drkit.data.units import UnitIndex, Units
 from drkit.errors import UsageError
 from drkit.inference import in_batches
 from drkit.losses import FloatArray, Loss
@@ -202,7 +202,7 @@ class Learner:
         warn(f"out of memory: batches of {self.batch_size} units from here on, with as many a step as before")
 
 
-def draw_mixture(places: Places, alpha: float) -> Mixture | None:
+def draw_mixture(places: UnitIndex, alpha: float) -> Mixture | None:
     """Each unit's partner and the units' own share, from torch's generator; None without mixing.
 
     Args:
@@ -217,7 +217,7 @@ def draw_mixture(places: Places, alpha: float) -> Mixture | None:
     return pair_up(places, torch.randperm(places.num_units), share)
 
 
-def pair_up(places: Places, partners: Tensor, share: float) -> Mixture:
+def pair_up(places: UnitIndex, partners: Tensor, share: float) -> Mixture:
     """Which photographs and eyes are blended where the units (B,) are blended with their partners (B,)."""
     rows = torch.arange(len(places.unit))
     row_at = torch.full((places.num_units, int(places.slot.max()) + 1), -1)

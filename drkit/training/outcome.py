@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from drkit.cut_points import CutPoints, fit_steady_cut_points, fit_without_each, shrink_to_rounding
-from drkit.decisions import decide, decide_by_fold
-from drkit.inference import Answers, Outputs
+from drkit.decisions import GradePredictions, decide, decide_by_fold
+from drkit.inference import Outputs
 from drkit.records.checkpoint import CheckpointHeader, write_checkpoint
 from drkit.records.history import write_history
 from drkit.records.predictions import (
@@ -44,13 +44,13 @@ class Verdict:
     """
 
     units: np.ndarray
-    answers: Answers
+    answers: GradePredictions
     fold: np.ndarray
     grades: np.ndarray
     cut_points: tuple[float, ...] | None
     fold_cut_points: tuple[tuple[float, ...], ...]
     sigmas: tuple[float, ...]
-    alone: tuple[Answers, ...]
+    alone: tuple[GradePredictions, ...]
 
 
 def write_outcome(bench: Workbench, run: Run, fitted: Sequence[Fitted], *, force: bool) -> Predictions:
@@ -88,7 +88,7 @@ def decide_units(plan: TrainingPlan, fitted: Sequence[Fitted]) -> Verdict:
     told = [_read_seed(plan, [part for part in fitted if part.network.seed == seed]) for seed in seeds]
     units, fold = told[0].units, told[0].fold  # of all seeds
     alone = tuple(each.answers for each in told)
-    answers = Answers.mean(alone)
+    answers = GradePredictions.mean(alone)
     sigmas = tuple(sigma for each in told for sigma in each.sigmas)
     return Verdict(units, answers, fold, *_grade(plan, units, answers, fold), sigmas, alone)
 
@@ -99,7 +99,7 @@ class _SeedAnswers:
 
     units: np.ndarray
     fold: np.ndarray
-    answers: Answers
+    answers: GradePredictions
     sigmas: tuple[float, ...]
 
 
@@ -118,23 +118,25 @@ def _read_seed(plan: TrainingPlan, fitted: Sequence[Fitted]) -> _SeedAnswers:
         ]
     units = np.concatenate([numbers for _, numbers, _ in blocks])
     fold = np.concatenate([np.full(len(numbers), number) for number, numbers, _ in blocks])
-    answers = Answers(
+    answers = GradePredictions(
         np.concatenate([answer.probabilities for *_, answer in blocks]),
         np.concatenate([answer.score for *_, answer in blocks]),
     )
     return _SeedAnswers(units, fold, answers, tuple(sigmas))
 
 
-def _together(plan: TrainingPlan, fitted: Sequence[Fitted], sigmas: Sequence[float]) -> tuple[np.ndarray, Answers]:
+def _together(
+    plan: TrainingPlan, fitted: Sequence[Fitted], sigmas: Sequence[float]
+) -> tuple[np.ndarray, GradePredictions]:
     """The units that stand in no fold, and what all networks say of them together."""
     outputs = [part.others for part in fitted if part.others is not None]
     loss = plan.build_loss()
     answers = [output.read(loss, sigma) for output, sigma in zip(outputs, sigmas, strict=True)]
-    return _units_of(plan, outputs[0]), Answers.mean(answers)
+    return _units_of(plan, outputs[0]), GradePredictions.mean(answers)
 
 
 def _grade(
-    plan: TrainingPlan, units: np.ndarray, answers: Answers, fold: np.ndarray
+    plan: TrainingPlan, units: np.ndarray, answers: GradePredictions, fold: np.ndarray
 ) -> tuple[np.ndarray, tuple[float, ...] | None, tuple[tuple[float, ...], ...]]:
     """The units' grades, and where cut points decide those of all folds and those for each."""
     if plan.decision != "cut_points":
@@ -171,8 +173,8 @@ def _gather(bench: Workbench, run: Run, fitted: Sequence[Fitted], verdict: Verdi
     rows = np.flatnonzero(position >= 0)
     position = position[rows]
     fold = pd.Series(verdict.fold[position], dtype="Int16").replace(NO_FOLD, pd.NA)
-    answers = verdict.answers.at(position)
-    alone = [each.at(position) for each in verdict.alone] if plan.seeds else []
+    answers = verdict.answers.take(position)
+    alone = [each.take(position) for each in verdict.alone] if plan.seeds else []
     return build_predictions(
         replace(plan.labels, rows=plan.labels.rows.iloc[rows].reset_index(drop=True)),
         probabilities=answers.probabilities,

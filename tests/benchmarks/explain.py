@@ -13,7 +13,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
-from drkit.data.units import Places
+from drkit.data.units import UnitIndex
 from drkit.explaining.activation_maps import explain_gradcam
 from drkit.explaining.inquiry import Inquiry
 from drkit.explaining.questions import GradeQuestion, Reading
@@ -64,7 +64,7 @@ def measure(name: str) -> dict[str, float]:
 
     grader = build(name)
     images = torch.randn(BATCH, 3, SIDE, SIDE).contiguous(memory_format=torch.channels_last)
-    places = Places.alone(BATCH)
+    places = UnitIndex.alone(BATCH)
     question = GradeQuestion(Reading("cross-entropy", 0.0), torch.full((BATCH,), 2))
     inquiry = Inquiry(grader, images, images, torch.ones(BATCH, SIDE, SIDE, dtype=torch.bool), places, question)
     first = deepcopy(grader).to(memory_format=torch.contiguous_format)

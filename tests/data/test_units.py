@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drkit.data.units import Places, build_units, unit_grades
+from drkit.data.units import UnitIndex, build_units, unit_grades
 from drkit.errors import InputError, UsageError
 from drkit.records.labels import Labels, build_rows
 
@@ -159,7 +159,7 @@ def test_contradicting_grades_are_refused_naming_photographs() -> None:
 
 
 def test_alone_means_a_unit_and_an_eye_each() -> None:
-    places = Places.alone(3)
+    places = UnitIndex.alone(3)
     assert places.unit.tolist() == places.eye.tolist() == [0, 1, 2]
     assert places.slot.tolist() == [0, 0, 0]
     assert (places.num_units, places.num_eyes) == (3, 3)

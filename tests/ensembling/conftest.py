@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from drkit.decisions import normal_probabilities
-from drkit.ensembling.answers import Features, Truth
+from drkit.ensembling.combiner import Features, ReferenceGrades
 from drkit.records.labels import Labels, build_rows
 from drkit.records.predictions import Predictions, PredictionsMeta, build_predictions
 
@@ -60,10 +60,10 @@ def make_member() -> MakeMember:
 
 
 @pytest.fixture(scope="session")
-def make_features() -> Callable[..., tuple[Features, Truth]]:
+def make_features() -> Callable[..., tuple[Features, ReferenceGrades]]:
     """Builds what members of given noise say of 4 photographs a patient, and the truth."""
 
-    def build(*noises: float, patients: int = 40, seed: int = 0) -> tuple[Features, Truth]:
+    def build(*noises: float, patients: int = 40, seed: int = 0) -> tuple[Features, ReferenceGrades]:
         generator = np.random.default_rng(seed)
         grade = generator.choice(5, patients, p=(0.3, 0.2, 0.2, 0.2, 0.1))
         reference, names = np.repeat(grade, 4), np.repeat(np.arange(patients), 4)
@@ -71,6 +71,6 @@ def make_features() -> Callable[..., tuple[Features, Truth]]:
         scores = np.clip(reference[:, None] + errors, 0, 4)
         probabilities = np.stack([normal_probabilities(column, 0.6) for column in scores.T], 1)
         grades = np.clip(np.floor(scores + 0.5), 0, 4).astype(np.int64)
-        return Features(scores, probabilities, grades), Truth(reference, names)
+        return Features(scores, probabilities, grades), ReferenceGrades(reference, names)
 
     return build

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from sklearn.ensemble import VotingClassifier
 
 from drkit.decisions import decide
-from drkit.ensembling.answers import Features, Truth
 from drkit.ensembling.blend import Blend
+from drkit.ensembling.combiner import Features, ReferenceGrades
 from drkit.ensembling.vote import Vote
 from drkit.ensembling.weight import Best, Weight
 
-NOBODY = Truth(np.empty(0, dtype=int), np.empty(0))
+NOBODY = ReferenceGrades(np.empty(0, dtype=int), np.empty(0))
 
 
 def _features(grades: list[list[int]], scores: list[list[float]] | None = None) -> Features:
@@ -22,7 +22,7 @@ def _features(grades: list[list[int]], scores: list[list[float]] | None = None) 
 
 def _decided(how: str, features: Features) -> list[int]:
     method = Vote(how)
-    answers = method.fit(features, NOBODY, 0).answer(features)
+    answers = method.fit(features, NOBODY, 0).predict(features)
     shares, score = answers.probabilities.astype(np.float32), answers.score.astype(np.float32)
     return decide(method.decision or "rounding", shares, score).tolist()
 
@@ -58,7 +58,7 @@ def _mlxtends_vote(how: str, members: list[_Fixed], rows: np.ndarray) -> np.ndar
 def test_votes_are_those_of_the_libraries_where_nothing_ties(make_features, how: str, vote) -> None:
     features, _ = make_features(0.6, 0.9, 1.2)
     theirs = vote(how, [_Fixed(features, member) for member in range(3)], np.arange(len(features))[:, None])
-    answers = Vote(how).fit(features, NOBODY, 0).answer(features)
+    answers = Vote(how).fit(features, NOBODY, 0).predict(features)
     ties = np.array([len(set(row)) == 3 for row in features.grades]) if how == "hard" else np.zeros(len(theirs), bool)
     assert (~ties).sum() > 100
     assert np.array_equal(answers.probabilities.argmax(1)[~ties], theirs[~ties])
@@ -113,7 +113,7 @@ def test_whom_all_members_agree_on_is_not_changed(grades: list[int], how: str) -
 def test_blending_a_model_with_itself_changes_nothing(make_features, method) -> None:
     features, truth = make_features(0.8)
     twice = features.of_members([0, 0])
-    answers = method.fit(twice, truth, 0).answer(twice)
+    answers = method.fit(twice, truth, 0).predict(twice)
     assert answers.score == pytest.approx(features.scores[:, 0])
     assert answers.probabilities == pytest.approx(features.probabilities[:, 0])
 

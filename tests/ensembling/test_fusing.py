@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from drkit.ensembling.answers import Truth
+from drkit.ensembling.combiner import ReferenceGrades
 from drkit.ensembling.fusing import Fusion, build_fuser, fusion_from_json, fusion_to_json
 from drkit.ensembling.members import join_members
 from drkit.errors import InputError
@@ -22,9 +22,9 @@ def members(make_member):
     return _members(make_member("a"), make_member("b", seed=1))
 
 
-def _truth(members) -> tuple[np.ndarray, Truth]:
+def _truth(members) -> tuple[np.ndarray, ReferenceGrades]:
     rows = members.graded_rows()
-    return rows, Truth(members.reference().iloc[rows].to_numpy(dtype=np.int64), members.patients[rows])
+    return rows, ReferenceGrades(members.reference().iloc[rows].to_numpy(dtype=np.int64), members.patients[rows])
 
 
 @pytest.mark.parametrize(("over", "size"), [("eye", 2), ("patient", 4)])
@@ -88,7 +88,7 @@ def test_what_is_learned_is_not_learned_from_the_row_itself(members) -> None:
     turned[:4] = 4 - turned[:4] if turned[0] != 2 else 0
     changed = fuser.fit(rows, replace(truth, reference=turned), 0)
     assert not np.allclose(changed.features.scores, honest.features.scores)
-    same_folds = Truth(truth.reference, truth.patients)
+    same_folds = ReferenceGrades(truth.reference, truth.patients)
     assert np.array_equal(fuser.fit(rows, same_folds, 0).training.scores, honest.training.scores)
     assert not np.allclose(honest.training.scores, honest.features.take(rows).scores)
 

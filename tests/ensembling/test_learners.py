@@ -15,9 +15,9 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from drkit.ensembling import ordinal
-from drkit.ensembling.answers import Features, Truth, hold_out
 from drkit.ensembling.bag import Bag
 from drkit.ensembling.boost import Boost, weigh_by_adaboost
+from drkit.ensembling.combiner import Features, ReferenceGrades, hold_out
 from drkit.ensembling.design import Scaling, build_columns
 from drkit.ensembling.folds import assign_folds
 from drkit.ensembling.ordinal import fit_ordinal
@@ -45,7 +45,7 @@ def test_ridge_is_scikit_learns_on_the_same_folds(make_features) -> None:
         large[0] = 1e5
         model = SklearnRidge(alpha=0.3 * seen.sum()).fit(scaling.apply(columns[seen]) * large, truth.reference[seen])
         theirs[held] = np.clip(model.predict(scaling.apply(columns[held]) * large), 0, 4)
-        ours[held] = fit_ridge(features.take(seen), truth.take(seen), 0.3).answer(features.take(held)).score
+        ours[held] = fit_ridge(features.take(seen), truth.take(seen), 0.3).predict(features.take(held)).score
     assert ours == pytest.approx(theirs, abs=1e-6)
     assert hold_out(Stack("ridge", 0.3), features, truth, folds, 0).score == pytest.approx(theirs, abs=1e-6)
 
@@ -86,15 +86,15 @@ def test_a_whole_stack_is_that_of_the_libraries_on_the_same_folds(stack) -> None
     theirs = stack(members, meta, splits).fit(seen, reference).predict(unseen)
     held_out = np.stack([cross_val_predict(member, seen, reference, cv=splits) for member in members], 1)
     refitted = np.stack([member.fit(seen, reference).predict(unseen) for member in members], 1)
-    ours = fit_ridge(_without_probabilities(held_out), Truth(reference, patients), 0.3)
-    answers = ours.answer(_without_probabilities(refitted))
+    ours = fit_ridge(_without_probabilities(held_out), ReferenceGrades(reference, patients), 0.3)
+    answers = ours.predict(_without_probabilities(refitted))
     assert np.ptp(theirs) > 2
     assert answers.score == pytest.approx(np.clip(theirs, 0, 4), abs=1e-6)
 
 
 def test_ordinal_regression_of_two_grades_is_logistic_regression(make_features) -> None:
     features, truth = make_features(0.8, 1.0)
-    two = Truth((truth.reference >= 2).astype(int), truth.patients)
+    two = ReferenceGrades((truth.reference >= 2).astype(int), truth.patients)
     found = fit_ordinal(features, two, 0.05)
     columns = build_columns(features)
     scaled = Scaling.of(columns).apply(columns)
@@ -102,7 +102,7 @@ def test_ordinal_regression_of_two_grades_is_logistic_regression(make_features) 
     wide[0] = 1e2
     model = LogisticRegression(C=1 / (0.05 * len(two)), tol=1e-8, max_iter=5000).fit(scaled * wide, two.reference)
     theirs = model.predict_proba(scaled * wide)[:, 1]
-    ours = found.answer(features).probabilities
+    ours = found.predict(features).probabilities
     assert ours[:, 1:].sum(1) == pytest.approx(theirs, abs=5e-3)
     assert ours[:, 2:].sum(1).max() < 0.05
 
@@ -122,7 +122,7 @@ def test_the_gradient_of_ordinal_regression_is_right() -> None:
 @pytest.mark.parametrize("learner", ["ridge", "ordinal"])
 def test_held_to_nothing_a_stack_orders_photographs_as_the_plain_mean_does(make_features, learner: str) -> None:
     features, truth = make_features(0.5, 1.0, 1.5)
-    score = Stack(learner, 1e6).fit(features, truth, 0).answer(features).score
+    score = Stack(learner, 1e6).fit(features, truth, 0).predict(features).score
     inside = (score > 0) & (score < 4)
     order = np.argsort(features.scores.mean(1)[inside])
     assert (np.diff(score[inside][order]) > -1e-6).all()
@@ -132,7 +132,7 @@ def test_no_trees_are_the_plain_mean(make_features) -> None:
     features, truth = make_features(0.5, 1.0)
     fitted = Boost(rounds=0).fit(features, truth, 0)
     assert fitted.model == ""
-    assert fitted.answer(features).score == pytest.approx(features.scores.mean(1))
+    assert fitted.predict(features).score == pytest.approx(features.scores.mean(1))
 
 
 def test_tuning_prefers_caution_where_there_is_nothing_to_learn(make_features) -> None:
@@ -180,14 +180,14 @@ def test_adaboost_by_hand() -> None:
     Round 1: errors 1/3 and 2/3, so the first gains log(2) + log(4) = log(8); its wrong patient then weighs 8 of 10.
     Round 2: errors 0.8 and 0.2: chance is 0.8, the second gains log(4) + log(4) = log(16).
     """
-    truth = Truth(np.array([0, 1, 2]), np.arange(3))
+    truth = ReferenceGrades(np.array([0, 1, 2]), np.arange(3))
     grades = np.array([[0, 4], [1, 4], [4, 2]])
     weights = weigh_by_adaboost(grades, truth, rounds=2)
     assert weights == pytest.approx(np.array([np.log(8), np.log(16)]) / np.log(128))
 
 
 def test_adaboost_counts_nobody_where_nobody_beats_chance() -> None:
-    truth = Truth(np.zeros(4, dtype=int), np.arange(4))
+    truth = ReferenceGrades(np.zeros(4, dtype=int), np.arange(4))
     assert weigh_by_adaboost(np.full((4, 2), 3), truth, rounds=5) == (0.5, 0.5)
 
 
@@ -196,7 +196,7 @@ def test_what_is_saved_answers_the_same(make_features, method) -> None:
     features, truth = make_features(0.6, 0.9, 1.2, patients=20)
     fitted = method.fit(features, truth, 3)
     again = restore_fitted(json.loads(json.dumps(fitted.to_json(), allow_nan=False)))
-    ours, theirs = fitted.answer(features), again.answer(features)
+    ours, theirs = fitted.predict(features), again.predict(features)
     assert theirs.score == pytest.approx(ours.score, abs=1e-12)
     assert theirs.probabilities == pytest.approx(ours.probabilities, abs=1e-12)
 
@@ -204,7 +204,7 @@ def test_what_is_saved_answers_the_same(make_features, method) -> None:
 @pytest.mark.parametrize("method", METHODS, ids=repr)
 def test_answers_are_probabilities_and_scores_on_the_scale(make_features, method) -> None:
     features, truth = make_features(0.6, 2.5, patients=20)
-    answers = method.fit(features, truth, 0).answer(features)
+    answers = method.fit(features, truth, 0).predict(features)
     assert answers.probabilities.sum(1) == pytest.approx(np.ones(len(truth)))
     assert answers.probabilities.min() >= 0
     assert answers.score.min() >= 0
@@ -214,14 +214,14 @@ def test_answers_are_probabilities_and_scores_on_the_scale(make_features, method
 @pytest.mark.parametrize("method", METHODS, ids=repr)
 def test_a_grade_that_never_occurs_breaks_nothing(make_features, method) -> None:
     features, truth = make_features(0.6, 0.9, patients=20)
-    capped = Truth(np.minimum(truth.reference, 2), truth.patients)
-    answers = method.fit(features, capped, 0).answer(features)
+    capped = ReferenceGrades(np.minimum(truth.reference, 2), truth.patients)
+    answers = method.fit(features, capped, 0).predict(features)
     assert np.isfinite(answers.probabilities).all()
 
 
 def test_the_same_seed_is_the_same_bag(make_features) -> None:
     features, truth = make_features(0.6, 0.9, patients=20)
-    scores = [Bag(Stack("ridge", 0.1), 4).fit(features, truth, seed).answer(features).score for seed in (0, 0, 1)]
+    scores = [Bag(Stack("ridge", 0.1), 4).fit(features, truth, seed).predict(features).score for seed in (0, 0, 1)]
     assert np.array_equal(scores[0], scores[1])
     assert not np.array_equal(scores[0], scores[2])
 
@@ -229,7 +229,7 @@ def test_the_same_seed_is_the_same_bag(make_features) -> None:
 def test_a_linear_fit_of_the_truth_itself_is_the_truth() -> None:
     reference = np.tile(np.arange(5), 6)
     linear = fit_linear(np.stack([reference * 0.5, np.zeros(30)], 1), reference, 1.0)
-    assert linear.answer(np.array([[1.0, 0.0]])).score == pytest.approx([2.0], abs=1e-6)
+    assert linear.predict(np.array([[1.0, 0.0]])).score == pytest.approx([2.0], abs=1e-6)
 
 
 def test_features_of_a_subset_are_those_of_the_subset(make_features) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from drkit.data.units import Places
+from drkit.data.units import UnitIndex
 from drkit.explaining.inquiry import Inquiry
 from drkit.explaining.questions import Question, Reading, ScoreQuestion
 
@@ -21,20 +21,20 @@ class SmallGrader(nn.Module):
         self.backbone = nn.Sequential(first, *bend, second, *bend)
         self.head = nn.Linear(8, num_outputs)
 
-    def maps(self, images: Tensor, places: Places) -> Tensor:
+    def maps(self, images: Tensor, places: UnitIndex) -> Tensor:
         return self.backbone(images)
 
-    def grade(self, maps: Tensor, places: Places) -> Tensor:
+    def grade(self, maps: Tensor, places: UnitIndex) -> Tensor:
         pooled = maps.mean((2, 3))
         sums = pooled.new_zeros(places.num_units, pooled.shape[1]).index_add(0, places.unit, pooled)
         counts = torch.bincount(places.unit, minlength=places.num_units)[:, None]
         return self.head(sums / counts)
 
-    def forward(self, images: Tensor, places: Places) -> Tensor:
+    def forward(self, images: Tensor, places: UnitIndex) -> Tensor:
         return self.grade(self.maps(images, places), places)
 
 
-PAIRS = Places(torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1]), torch.tensor([0, 0, 1, 1]), 2, 2)
+PAIRS = UnitIndex(torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1]), torch.tensor([0, 0, 1, 1]), 2, 2)
 
 
 @pytest.fixture
@@ -44,11 +44,11 @@ def inquire() -> Callable[..., Inquiry]:
     def build(
         grader: nn.Module,
         question: Question | None = None,
-        places: Places | None = None,
+        places: UnitIndex | None = None,
         side: int = 16,
         layer: str | None = None,
     ) -> Inquiry:
-        places = places or Places.alone(4)
+        places = places or UnitIndex.alone(4)
         torch.manual_seed(1)
         images = torch.randn(len(places.unit), 3, side, side)
         discs = torch.zeros(len(images), side, side, dtype=torch.bool)
@@ -72,6 +72,6 @@ def make_grader() -> Callable[..., SmallGrader]:
 
 
 @pytest.fixture
-def pairs() -> Places:
+def pairs() -> UnitIndex:
     """Two units of two photographs each."""
     return PAIRS

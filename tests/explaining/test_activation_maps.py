@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from drkit.catalogue import EXPLAINERS
-from drkit.data.units import Places
+from drkit.data.units import UnitIndex
 from drkit.explaining import activation_maps as cams
 from drkit.explaining.inquiry import Inquiry, expose
 from drkit.explaining.questions import GradeQuestion, Reading, ScoreQuestion
@@ -74,7 +74,7 @@ def test_evidence_is_never_negative_and_neighbours_in_a_batch_do_not_matter(
         inquiry.images[2:3],
         inquiry.baseline[2:3],
         inquiry.discs[2:3],
-        Places.alone(1),
+        UnitIndex.alone(1),
         inquiry.question,
     )
     assert torch.allclose(explain(alone).signed, found.signed[2:3], atol=1e-5)
@@ -100,7 +100,7 @@ def test_eigencam_is_the_first_singular_vector(make_grader: Callable, inquire: C
 
 
 def test_photographs_of_a_unit_share_its_answer(
-    make_grader: Callable, inquire: Callable[..., Inquiry], pairs: Places
+    make_grader: Callable, inquire: Callable[..., Inquiry], pairs: UnitIndex
 ) -> None:
     """With a mean over two photographs each has half the evidence that it would have alone."""
     grader = make_grader(num_outputs=1)
@@ -118,7 +118,7 @@ def test_pytorch_grad_cam_draws_the_same(
 ) -> None:
     oracle = pytest.importorskip("pytorch_grad_cam", reason="grad-cam is not installed")
     grader = make_grader()
-    places, grades = Places.alone(4), torch.tensor([0, 1, 2, 3])
+    places, grades = UnitIndex.alone(4), torch.tensor([0, 1, 2, 3])
     question = GradeQuestion(Reading("cross-entropy", 0.0), grades)
 
     class Answering(nn.Module):

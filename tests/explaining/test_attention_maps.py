@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from drkit.data.units import Places
+from drkit.data.units import UnitIndex
 from drkit.errors import UsageError
 from drkit.explaining.attention_maps import attended_places, channel_gates, explain_attention
 from drkit.explaining.evidence import unit_shares
@@ -28,7 +28,7 @@ def _grader(attention: str, fusion: str = "mean-max") -> Grader:
     return grader.eval()
 
 
-def test_a_spatial_gate_is_shown_as_it_is(inquire, pairs: Places) -> None:
+def test_a_spatial_gate_is_shown_as_it_is(inquire, pairs: UnitIndex) -> None:
     grader = _grader("spatial")
     inquiry = inquire(grader, ScoreQuestion(Reading("regression", 1.0)), pairs, side=64)
     maps = grader.maps(inquiry.images, pairs)
@@ -38,7 +38,7 @@ def test_a_spatial_gate_is_shown_as_it_is(inquire, pairs: Places) -> None:
     assert torch.allclose(explain_attention(inquiry).signed, gates / even - 1, atol=1e-3)
 
 
-def test_self_attention_shows_what_each_place_gives(inquire, pairs: Places) -> None:
+def test_self_attention_shows_what_each_place_gives(inquire, pairs: UnitIndex) -> None:
     grader = _grader("self:heads=2")
     inquiry = inquire(grader, ScoreQuestion(Reading("regression", 1.0)), pairs, side=64)
     (seen,) = watch(grader.attention, grader.maps(inquiry.images, pairs))
@@ -58,7 +58,7 @@ def test_factors_are_worked_out_by_hand() -> None:
 
 
 @pytest.mark.parametrize("attention", ["", "se", "spatial"])
-def test_a_photographs_share_is_the_weight_it_got(inquire, pairs: Places, attention: str) -> None:
+def test_a_photographs_share_is_the_weight_it_got(inquire, pairs: UnitIndex, attention: str) -> None:
     grader = _grader(attention, "attention")
     inquiry = inquire(grader, ScoreQuestion(Reading("regression", 1.0)), pairs, side=64)
     weights = grader.fusion.weights(grader.embed(inquiry.images, pairs), pairs)
@@ -67,7 +67,7 @@ def test_a_photographs_share_is_the_weight_it_got(inquire, pairs: Places, attent
     assert torch.allclose(unit_shares(evidence, pairs), weights, atol=1e-5)
 
 
-def test_a_run_without_such_attention_is_refused(inquire, pairs: Places) -> None:
+def test_a_run_without_such_attention_is_refused(inquire, pairs: UnitIndex) -> None:
     question = ScoreQuestion(Reading("regression", 1.0))
     with pytest.raises(UsageError, match=r"\(se, eca\) looks at channels.*drkit plot attention"):
         explain_attention(inquire(_grader("se,eca"), question, pairs, side=64))
@@ -75,7 +75,7 @@ def test_a_run_without_such_attention_is_refused(inquire, pairs: Places) -> None
         explain_attention(inquire(_grader(""), question, pairs, side=64))
 
 
-def test_channel_gates_are_what_the_channels_are_multiplied_with(pairs: Places) -> None:
+def test_channel_gates_are_what_the_channels_are_multiplied_with(pairs: UnitIndex) -> None:
     grader, images = _grader("se,spatial,eca"), torch.randn(4, 3, 64, 64)
     maps = grader.maps(images, pairs)
     with torch.no_grad():
@@ -86,7 +86,7 @@ def test_channel_gates_are_what_the_channels_are_multiplied_with(pairs: Places) 
     assert channel_gates(_grader("spatial"), images, pairs) is None
 
 
-def test_weights_hang_on_the_photographs_and_not_on_their_order(inquire, pairs: Places) -> None:
+def test_weights_hang_on_the_photographs_and_not_on_their_order(inquire, pairs: UnitIndex) -> None:
     grader = _grader("", "attention")
     inquiry = inquire(grader, ScoreQuestion(Reading("regression", 1.0)), pairs, side=64)
     turned = replace(inquiry, images=inquiry.images[[1, 0, 3, 2]])

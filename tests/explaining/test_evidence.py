@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drkit.data.units import Places
+from drkit.data.units import UnitIndex
 from drkit.explaining.evidence import (
     Evidence,
     mean_evidence,
@@ -15,7 +15,7 @@ from drkit.explaining.evidence import (
     unit_shares,
 )
 
-UNEVEN = Places(torch.tensor([0, 0, 0, 1]), torch.tensor([0, 1, 2, 0]), torch.tensor([0, 0, 1, 2]), 2, 3)
+UNEVEN = UnitIndex(torch.tensor([0, 0, 0, 1]), torch.tensor([0, 1, 2, 0]), torch.tensor([0, 0, 1, 2]), 2, 3)
 
 
 @settings(max_examples=30, deadline=None)

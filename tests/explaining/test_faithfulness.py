@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from drkit.data.units import Places
+from drkit.data.units import UnitIndex
 from drkit.explaining.evidence import Evidence, random_evidence
 from drkit.explaining.faithfulness import measure_faithfulness, rank_pixels
 from drkit.explaining.inquiry import Inquiry
@@ -25,21 +25,21 @@ class Counting(nn.Module):
         self.mask = torch.zeros(SIDE, SIDE)
         self.mask[4:8, 4:8] = 1
 
-    def maps(self, images: Tensor, places: Places) -> Tensor:
+    def maps(self, images: Tensor, places: UnitIndex) -> Tensor:
         return images
 
-    def grade(self, maps: Tensor, places: Places) -> Tensor:
+    def grade(self, maps: Tensor, places: UnitIndex) -> Tensor:
         scores = (maps[:, 0] * self.mask).sum((1, 2)) / self.mask.sum()
         return scores.new_zeros(places.num_units).index_add(0, places.unit, scores)[:, None]
 
-    def forward(self, images: Tensor, places: Places) -> Tensor:
+    def forward(self, images: Tensor, places: UnitIndex) -> Tensor:
         return self.grade(self.maps(images, places), places)
 
 
 @pytest.fixture
 def counted(inquire: Callable[..., Inquiry]) -> Inquiry:
     """All white photographs, black baselines: the score is 2 of 4, and 0 without the square."""
-    inquiry = inquire(Counting(), ScoreQuestion(Reading("regression", 0.0)), Places.alone(2), SIDE)
+    inquiry = inquire(Counting(), ScoreQuestion(Reading("regression", 0.0)), UnitIndex.alone(2), SIDE)
     images = 2 * torch.ones_like(inquiry.images)
     return replace(inquiry, images=images, baseline=torch.where(inquiry.discs[:, None], 0, images))
 
@@ -70,8 +70,8 @@ def test_areas_by_hand(counted: Inquiry) -> None:
     assert nothing.drop == pytest.approx([1, 1], abs=1e-5)
 
 
-def test_ranks_are_within_the_unit_and_the_disc(counted: Inquiry, pairs: Places) -> None:
-    joined = replace(counted, places=Places(torch.tensor([0, 0]), torch.tensor([0, 1]), torch.tensor([0, 0]), 1, 1))
+def test_ranks_are_within_the_unit_and_the_disc(counted: Inquiry, pairs: UnitIndex) -> None:
+    joined = replace(counted, places=UnitIndex(torch.tensor([0, 0]), torch.tensor([0, 1]), torch.tensor([0, 0]), 1, 1))
     signed = torch.stack([torch.ones(SIDE, SIDE), torch.zeros(SIDE, SIDE)])
     ranks = rank_pixels(signed, joined)
     assert ranks[~joined.discs].isinf().all()
@@ -93,7 +93,7 @@ def test_the_surround_is_never_changed(counted: Inquiry) -> None:
     seen: list[Tensor] = []
 
     class Watching(Counting):
-        def forward(self, images: Tensor, places: Places) -> Tensor:
+        def forward(self, images: Tensor, places: UnitIndex) -> Tensor:
             seen.append(images)
             return super().forward(images, places)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from drkit.data.units import Places
+from drkit.data.units import UnitIndex
 from drkit.errors import UsageError
 from drkit.explaining.activation_maps import explain_hirescam
 from drkit.explaining.inquiry import Inquiry, as_map, ask_variants, expose, find_layer
@@ -68,7 +68,7 @@ def test_tokens_keep_their_places() -> None:
 
 
 def test_changing_one_photograph_of_a_unit_equals_asking_the_whole_unit_again(
-    make_grader: Callable, inquire: Callable[..., Inquiry], pairs: Places
+    make_grader: Callable, inquire: Callable[..., Inquiry], pairs: UnitIndex
 ) -> None:
     inquiry = inquire(make_grader(), places=pairs)
     torch.manual_seed(5)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from drkit.data.units import Places
+from drkit.data.units import UnitIndex
 from drkit.explaining.activation_maps import explain_gradcam
 from drkit.explaining.inquiry import Inquiry, expose
 from drkit.explaining.pixel_maps import explain_integrated_gradients
@@ -13,7 +13,7 @@ from drkit.explaining.questions import GradeQuestion, Reading
 from drkit.models.grader import build_grader
 from drkit.records.checkpoint import Architecture
 
-PLACES = Places(torch.tensor([0, 0, 1]), torch.tensor([0, 1, 0]), torch.tensor([0, 1, 2]), 2, 3)
+PLACES = UnitIndex(torch.tensor([0, 0, 1]), torch.tensor([0, 1, 0]), torch.tensor([0, 1, 2]), 2, 3)
 
 
 def _inquire(name: str, fusion: str, layer: str | None = None, side: int = 64) -> Inquiry:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from drkit.data.units import Places
+from drkit.data.units import UnitIndex
 from drkit.explaining.inquiry import Inquiry
 from drkit.explaining.pixel_maps import explain_integrated_gradients, explain_occlusion, explain_scorecam
 from drkit.explaining.questions import GradeQuestion, Reading, ScoreQuestion
@@ -25,14 +25,14 @@ class _Asked(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         copies = len(images) // 4
         question = GradeQuestion(QUESTION.reading, GRADES.repeat(copies))
-        return question.ask(self.inquiry.grader(images, Places.alone(len(images))))
+        return question.ask(self.inquiry.grader(images, UnitIndex.alone(len(images))))
 
 
 @pytest.mark.parametrize("in_pairs", [False, True])
 def test_integrated_gradients_sum_to_the_difference_of_the_answers(
-    in_pairs: bool, make_grader: Callable, inquire: Callable[..., Inquiry], pairs: Places
+    in_pairs: bool, make_grader: Callable, inquire: Callable[..., Inquiry], pairs: UnitIndex
 ) -> None:
-    places = pairs if in_pairs else Places.alone(4)
+    places = pairs if in_pairs else UnitIndex.alone(4)
     inquiry = inquire(make_grader(), ScoreQuestion(Reading("cross-entropy", 0.0)), places)
     ask = inquiry.question.ask
     expected = ask(inquiry.logits(inquiry.images)) - ask(inquiry.logits(inquiry.baseline))
@@ -76,10 +76,10 @@ def test_occlusion_finds_the_one_square_that_counts(inquire: Callable[..., Inqui
     marked[..., 4:6, 10:12] = 1
 
     class Watching(nn.Module):
-        def maps(self, images: Tensor, places: Places) -> Tensor:
+        def maps(self, images: Tensor, places: UnitIndex) -> Tensor:
             return images * marked
 
-        def grade(self, maps: Tensor, places: Places) -> Tensor:
+        def grade(self, maps: Tensor, places: UnitIndex) -> Tensor:
             return maps.mean((1, 2, 3))[:, None]
 
     inquiry = inquire(grader, ScoreQuestion(Reading("regression", 0.0)))
@@ -107,4 +107,4 @@ def test_scorecam_weighs_channels_by_what_they_show(make_grader: Callable, inqui
 
 def _ask_one(inquiry: Inquiry, image: Tensor) -> Tensor:
     with torch.no_grad():
-        return QUESTION.of(torch.tensor([2])).ask(inquiry.grader(image[None], Places.alone(1)))
+        return QUESTION.of(torch.tensor([2])).ask(inquiry.grader(image[None], UnitIndex.alone(1)))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from drkit.data.units import Places
+from drkit.data.units import UnitIndex
 from drkit.explaining.activation_maps import explain_eigencam, explain_gradcam
 from drkit.explaining.inquiry import Inquiry
 from drkit.explaining.randomising import randomise, rank_correlation
@@ -35,13 +35,13 @@ def test_an_untrained_deep_network_still_says_something() -> None:
             super().__init__()
             self.backbone = build_backbone("test_efficientnet", 64, pretrained=False)
 
-        def maps(self, images: torch.Tensor, places: Places) -> torch.Tensor:
+        def maps(self, images: torch.Tensor, places: UnitIndex) -> torch.Tensor:
             return self.backbone(images)
 
     images = torch.randn(4, 3, 64, 64)
-    blank = randomise(Deep().eval(), images, Places.alone(4), 0)
+    blank = randomise(Deep().eval(), images, UnitIndex.alone(4), 0)
     with torch.no_grad():
-        maps = blank.maps(images, Places.alone(4))
+        maps = blank.maps(images, UnitIndex.alone(4))
     assert torch.isfinite(maps).all()
     assert 1e-3 < maps.std() < 1e3
 

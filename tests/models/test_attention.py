@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from drkit.catalogue import ATTENTIONS
-from drkit.data.units import Places
+from drkit.data.units import UnitIndex
 from drkit.errors import UsageError
 from drkit.models.attention import MapShape, watch
 from drkit.models.cost import measure_cost
@@ -152,7 +152,7 @@ def test_what_the_blocks_decide_can_be_watched() -> None:
     grader = _grader("cbam,self:heads=2,eca").eval()
     for parameter in grader.attention.parameters():
         nn.init.normal_(parameter, std=0.1)
-    maps = grader.maps(_images(3), Places.alone(3))
+    maps = grader.maps(_images(3), UnitIndex.alone(3))
     seen = watch(grader.attention, maps)
     assert [(item.name, item.kind) for item in seen] == [
         ("cbam", "channels"), ("cbam", "places"), ("self", "pairs"), ("eca", "channels"),

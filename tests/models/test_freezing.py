@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from drkit.data.units import Places
+from drkit.data.units import UnitIndex
 from drkit.models.freezing import frozen_tensors, hold_stages, keep_statistics, run_frozen_part, without_frozen_part
 from drkit.models.grader import Grader, build_grader
 from drkit.records.checkpoint import Architecture
@@ -30,7 +30,7 @@ def _changed(before: dict[str, Tensor], grader: Grader) -> set[str]:
     return {name for name, tensor in grader.state_dict().items() if not torch.equal(tensor, before[name])}
 
 
-def _learn(grader: Grader, inputs: Tensor, places: Places | None = None) -> None:
+def _learn(grader: Grader, inputs: Tensor, places: UnitIndex | None = None) -> None:
     optimizer = torch.optim.AdamW(grader.parameters(), lr=0.01, weight_decay=0.1)
     for _ in range(2):
         optimizer.zero_grad(set_to_none=True)
@@ -94,13 +94,13 @@ def test_every_backbone_of_an_unshared_grader_is_held() -> None:
     before = _copy(grader)
     grader.train()
     hold_stages(grader, len(grader.backbone.stages))
-    _learn(grader, images, Places(unit, slot, unit, 2, 2))
+    _learn(grader, images, UnitIndex(unit, slot, unit, 2, 2))
     assert {key.partition(".")[0] for key in _changed(before, grader)} == {"head"}
 
 
 def test_kept_statistics_stay_while_everything_else_learns() -> None:
     grader, images = _grader("test_efficientnet", 2, unshared=True), _images()
-    places = Places(torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1]), torch.tensor([0, 0, 1, 1]), 2, 2)
+    places = UnitIndex(torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1]), torch.tensor([0, 0, 1, 1]), 2, 2)
     before = _copy(grader)
     keep_statistics(grader.train())
     _learn(grader, images, places)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from drkit.data.units import Places
+from drkit.data.units import UnitIndex
 from drkit.models.fusion import AttentionFusion, Concatenation, build_fusion, mean_of
 from drkit.models.grader import Grader, build_grader
 from drkit.records.checkpoint import Architecture
@@ -14,11 +14,11 @@ from drkit.records.checkpoint import Architecture
 F = 6  # features of a photograph
 
 
-def _places(sizes: list[int], slots: list[int] | None = None) -> Places:
+def _places(sizes: list[int], slots: list[int] | None = None) -> UnitIndex:
     """Units of so many photographs, each an eye."""
     unit = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
     slot = torch.cat([torch.arange(size) for size in sizes]) if slots is None else torch.tensor(slots)
-    return Places(unit, slot, unit, len(sizes), len(sizes))
+    return UnitIndex(unit, slot, unit, len(sizes), len(sizes))
 
 
 def _fusion(kind: str, num_slots: int = 4) -> torch.nn.Module:
@@ -39,7 +39,7 @@ def test_the_order_of_the_photographs_does_not_matter(kind: str, sizes: list[int
     fusion, places = _fusion(kind), _places(sizes)
     activations = torch.randn(sum(sizes), F)
     order = torch.randperm(sum(sizes))
-    shuffled = Places(places.unit[order], places.slot[order], places.eye[order], places.num_units, places.num_eyes)
+    shuffled = UnitIndex(places.unit[order], places.slot[order], places.eye[order], places.num_units, places.num_eyes)
     assert torch.allclose(fusion(activations[order], shuffled), fusion(activations, places), atol=1e-5)
 
 
@@ -99,7 +99,7 @@ def test_what_is_alone_is_passed_on() -> None:
     activations = torch.randn(3, F)
     for kind in ("mean-max", "attention", "concat"):
         fusion = _fusion(kind, num_slots=1)
-        assert torch.equal(fusion(activations, Places.alone(3)), activations)
+        assert torch.equal(fusion(activations, UnitIndex.alone(3)), activations)
         assert list(fusion.parameters()) == []
 
 
@@ -148,7 +148,7 @@ def test_unshared_backbones_start_alike_and_learn_apart() -> None:
 def test_the_auxiliary_head_answers_once_an_eye() -> None:
     grader = _grader("mean-max", unit="patient", auxiliary=True)
     unit, eye = torch.tensor([0, 0, 0, 1]), torch.tensor([0, 0, 1, 2])
-    logits, activations, others = grader.answer(_images(4), Places(unit, torch.tensor([0, 1, 2, 0]), eye, 2, 3))
+    logits, activations, others = grader.answer(_images(4), UnitIndex(unit, torch.tensor([0, 1, 2, 0]), eye, 2, 3))
     assert (logits.shape, activations.shape[0]) == ((2, 5), 4)
     assert others is not None
     assert others.shape == (3, 5)

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from drkit.cut_points import ROUNDING
+from drkit.decisions import GradePredictions
 from drkit.errors import Interrupted, LeakageError
 from drkit.evaluation.aggregation import aggregate
-from drkit.inference import Answers, Outputs
+from drkit.inference import Outputs
 from drkit.models.restoring import OpenedRun, open_run
 from drkit.recipes.finetune import RunPlace, run_finetune
 from drkit.recipes.predict import PredictConfig, grade_dataset
@@ -155,8 +156,8 @@ def _with_grades(plan: TrainingPlan, grades: np.ndarray) -> TrainingPlan:
     return altered
 
 
-def _said_of(verdict: Verdict, fold: int) -> tuple[np.ndarray, Answers]:
-    return verdict.grades[verdict.fold == fold], verdict.answers.at(verdict.fold == fold)
+def _said_of(verdict: Verdict, fold: int) -> tuple[np.ndarray, GradePredictions]:
+    return verdict.grades[verdict.fold == fold], verdict.answers.take(verdict.fold == fold)
 
 
 @pytest.mark.parametrize("fold", [0, 1, 2])

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from drkit.data.units import Places
+from drkit.data.units import UnitIndex
 from drkit.errors import UsageError
 from drkit.models.grader import Grader
 from drkit.models.restoring import open_run
@@ -49,7 +49,7 @@ def _drawn(config: TrainingConfig) -> Grader:
 def _answer(grader: Grader, images: Tensor, unit: list[int]) -> Tensor:
     """Logits of photographs that are views of one eye."""
     slots = torch.tensor([unit[:number].count(one) for number, one in enumerate(unit)])
-    places = Places(torch.tensor(unit), slots, torch.tensor(unit), max(unit) + 1, max(unit) + 1)
+    places = UnitIndex(torch.tensor(unit), slots, torch.tensor(unit), max(unit) + 1, max(unit) + 1)
     with torch.inference_mode():
         return grader.answer(images, places)[0]
 

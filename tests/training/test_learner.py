@@ -13,7 +13,7 @@ from reporters import Recorder
 from torch import Tensor
 
 from drkit import progress
-from drkit.data.units import Places, Units, build_units
+from drkit.data.units import UnitIndex, Units, build_units
 from drkit.errors import UsageError
 from drkit.losses import build_loss
 from drkit.models.grader import build_grader
@@ -112,7 +112,7 @@ def _full_above(learner: Learner, num_units: int) -> None:
     """Let the grader find no memory for more units."""
     answer = learner.grader.answer
 
-    def answer_few(images: Tensor, places: Places) -> Any:
+    def answer_few(images: Tensor, places: UnitIndex) -> Any:
         if places.num_units > num_units:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return answer(images, places)
@@ -203,7 +203,7 @@ def test_halving_holds_on_to_nothing_of_the_step_that_failed() -> None:
     learner, held = _learner(_task(), batch_size=2), []
     answer = learner.grader.answer
 
-    def run_out(images: Tensor, places: Places) -> Any:
+    def run_out(images: Tensor, places: UnitIndex) -> Any:
         if places.num_units == 1:
             return answer(images, places)
         activations = torch.ones(3)
@@ -329,7 +329,7 @@ def test_the_other_targets_loss_is_added_by_its_weight() -> None:
 
 
 PATIENTS = _units("patient")
-MISSING = Places(
+MISSING = UnitIndex(
     unit=torch.tensor([0, 0, 1, 1, 2]), slot=torch.tensor([0, 1, 0, 2, 1]), eye=torch.tensor([0, 0, 1, 2, 3]),
     num_units=3, num_eyes=4,
 )  # fmt: skip

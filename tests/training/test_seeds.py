@@ -10,8 +10,9 @@ import torch
 from typer.testing import CliRunner
 
 from drkit.cli.app import app
+from drkit.decisions import GradePredictions
 from drkit.errors import InputError, Interrupted, UsageError
-from drkit.inference import Answers, Outputs
+from drkit.inference import Outputs
 from drkit.models.restoring import OpenedRun, open_run
 from drkit.recipes.finetune import RunPlace, plan_finetune, run_finetune
 from drkit.recipes.predict import PredictConfig, grade_dataset
@@ -232,7 +233,7 @@ def test_seeds_are_read_each_for_itself_and_cut_points_fitted_to_their_mean(conf
         assert np.array_equal(alone.answers.probabilities, both.alone[place].probabilities)
         assert np.array_equal(alone.answers.score, both.alone[place].score)
         assert alone.cut_points != both.cut_points
-    assert np.array_equal(Answers.mean(both.alone).score, both.answers.score)
+    assert np.array_equal(GradePredictions.mean(both.alone).score, both.answers.score)
 
 
 def test_the_plan_and_the_report_tell_of_seeds(config: TrainingConfig, tmp_path: Path) -> None:

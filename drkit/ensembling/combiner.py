@@ -7,27 +7,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from drkit.decisions import GradePredictions
+
 Rows = NDArray[np.int64]
 Figures = NDArray[np.float64]
 Grades = NDArray[np.int64]
 Chosen = NDArray[np.int64] | NDArray[np.bool_]  # row numbers, which may be repeated, or which rows to keep
-
-
-@dataclass(frozen=True)
-class Answers:
-    """Grades of N photographs before they are decided.
-
-    Args:
-        probabilities: (N, 5), rows summing to 1.
-        score: (N,) in [0, 4].
-    """
-
-    probabilities: Figures
-    score: Figures
-
-    def take(self, rows: Chosen) -> "Answers":
-        """Those of the given rows."""
-        return Answers(self.probabilities[rows], self.score[rows])
 
 
 @dataclass(frozen=True)
@@ -62,7 +47,7 @@ class Features:
 
 
 @dataclass(frozen=True)
-class Truth:
+class ReferenceGrades:
     """What is learned from.
 
     Args:
@@ -73,18 +58,18 @@ class Truth:
     reference: Grades
     patients: NDArray[Any]
 
-    def take(self, rows: Chosen) -> "Truth":
+    def take(self, rows: Chosen) -> "ReferenceGrades":
         """That of the given rows, which may be repeated."""
-        return Truth(self.reference[rows], self.patients[rows])
+        return ReferenceGrades(self.reference[rows], self.patients[rows])
 
     def __len__(self) -> int:
         return len(self.reference)
 
 
-class Fitted(Protocol):
+class Combiner(Protocol):
     """A way to combine, with all its numbers."""
 
-    def answer(self, features: Features) -> Answers:
+    def predict(self, features: Features) -> GradePredictions:
         """Combine."""
 
     def to_json(self) -> dict[str, Any]:
@@ -98,15 +83,15 @@ class Method(Protocol):
     def decision(self) -> str | None:
         """How its answers become grades where there is but one way, else None."""
 
-    def tune(self, features: Features, truth: Truth, folds: Rows, seed: int) -> "Method":
+    def tune(self, features: Features, truth: ReferenceGrades, folds: Rows, seed: int) -> "Method":
         """Choose its settings by the held-out parts of `folds`, which all rows of a patient share."""
 
-    def fit(self, features: Features, truth: Truth, seed: int) -> Fitted:
+    def fit(self, features: Features, truth: ReferenceGrades, seed: int) -> Combiner:
         """Fit its numbers to reference grades."""
 
 
-def hold_out(method: Method, features: Features, truth: Truth, folds: Rows, seed: int) -> Answers:
-    """Answers to each fold by the method fitted on the other folds.
+def hold_out(method: Method, features: Features, truth: ReferenceGrades, folds: Rows, seed: int) -> GradePredictions:
+    """Predictions for each fold by the method fitted on the other folds.
 
     Args:
         method: Tuned.
@@ -118,6 +103,6 @@ def hold_out(method: Method, features: Features, truth: Truth, folds: Rows, seed
     probabilities, score = np.empty((len(truth), features.probabilities.shape[-1])), np.empty(len(truth))
     for number in np.unique(folds):
         held, others = np.flatnonzero(folds == number), np.flatnonzero(folds != number)
-        answers = method.fit(features.take(others), truth.take(others), seed).answer(features.take(held))
+        answers = method.fit(features.take(others), truth.take(others), seed).predict(features.take(held))
         probabilities[held], score[held] = answers.probabilities, answers.score
-    return Answers(probabilities, score)
+    return GradePredictions(probabilities, score)
