@@ -79,7 +79,7 @@ TRAINING_DECISIONS: Catalogue = {
 }
 
 METHODS: Catalogue = {
-    "vote": Entry("every member counts the same", "drkit.ensembling.vote:Vote"),
+    "vote": Entry("every member counts the same", "drkit.ensembling.blend:Vote"),
     "weight": Entry("weights that sum to one", "drkit.ensembling.weight:Weight"),
     "stack": Entry("a small meta-learner on scores and probabilities", "drkit.ensembling.stack:Stack"),
     "boost": Entry("small trees on what the mean gets wrong", "drkit.ensembling.boost:Boost"),

@@ -54,7 +54,7 @@ def vote(
 
     Reads: predictions (.parquet, or runs' names). Writes: OUT, predictions like any other, and a .json beside it.
     """
-    from drkit.ensembling.vote import Vote
+    from drkit.ensembling.blend import Vote
     from drkit.recipes.ensemble import run_ensemble
 
     return run_ensemble(files, Vote(how), config)

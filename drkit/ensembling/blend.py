@@ -7,10 +7,10 @@ from typing import Any, Literal
 import numpy as np
 
 from drkit.decisions import GradePredictions
-from drkit.ensembling.combiner import Features, Figures
+from drkit.ensembling.combiner import Features, Figures, ReferenceGrades, Rows
 from drkit.grades import MAX_GRADE, NUM_GRADES
 
-How = Literal["hard", "soft", "median"]
+Voting = Literal["hard", "soft", "median"]
 
 TIE = 1e-3  # of the smallest vote: parts equal votes and, where members count the same, outvotes nobody
 
@@ -26,7 +26,7 @@ class Blend:
     """
 
     weights: tuple[float, ...]
-    how: How = "soft"
+    how: Voting = "soft"
 
     def predict(self, features: Features) -> GradePredictions:
         """Combine.
@@ -54,6 +54,31 @@ class Blend:
     def from_json(cls, record: Mapping[str, Any]) -> "Blend":
         """What `to_json` gave."""
         return cls(tuple(map(float, record["weights"])), record["how"])
+
+
+@dataclass(frozen=True)
+class Vote:
+    """Equal votes.
+
+    Args:
+        how: As `Blend`.
+    """
+
+    how: Voting = "soft"
+
+    @property
+    def decision(self) -> str | None:
+        """Votes are decided by their number; a mean can be decided as one likes."""
+        return {"hard": "argmax", "median": "rounding", "soft": None}[self.how]
+
+    def tune(self, features: Features, truth: ReferenceGrades, folds: Rows, seed: int) -> "Vote":
+        """There is nothing to choose."""
+        return self
+
+    def fit(self, features: Features, truth: ReferenceGrades, seed: int) -> Blend:
+        """There is nothing to fit."""
+        count = features.scores.shape[1]
+        return Blend((1 / count,) * count, self.how)
 
 
 def count_votes(features: Features, weights: Figures) -> Figures:

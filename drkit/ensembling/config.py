@@ -6,20 +6,20 @@ from typing import Annotated, Literal
 
 from typer import Option
 
-Over = Literal["none", "eye", "patient"]
-By = Literal["mean", "max", "learned"]
+PoolOver = Literal["none", "eye", "patient"]
+PoolBy = Literal["mean", "max", "learned"]
 Decision = Literal["members", "rounding", "cut-points"]
 
 
 @dataclass(frozen=True)
-class NestOptions:
+class NestedCVOptions:
     """What is joined first, and on which folds everything is fitted and scored."""
 
     fuse: Annotated[
-        Over, Option(help="Join the photographs of an eye or a patient first: each gets the answer of all.")
+        PoolOver, Option(help="Join the photographs of an eye or a patient first: each gets the answer of all.")
     ] = "none"
     fuse_by: Annotated[
-        By,
+        PoolBy,
         Option(help="mean; max: the photograph graded worst; learned: a small regression on mean, highest and lowest."),
     ] = "mean"
     folds: Annotated[int, Option(min=2, help="Outer folds of patients: each is scored by a fit on the others.")] = 5
@@ -28,7 +28,7 @@ class NestOptions:
 
 
 @dataclass(frozen=True)
-class EnsembleConfig(NestOptions):
+class EnsembleConfig(NestedCVOptions):
     """How an ensemble is made and where it goes."""
 
     decision: Annotated[
@@ -45,7 +45,7 @@ class EnsembleConfig(NestOptions):
 
 
 @dataclass(frozen=True)
-class CompareConfig(NestOptions):
+class CompareConfig(NestedCVOptions):
     """How methods are compared and where the picture goes."""
 
     out: Annotated[

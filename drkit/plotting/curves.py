@@ -35,7 +35,7 @@ NONE = -1  # in place of a fold or a seed where there is none
 
 
 @dataclass(frozen=True)
-class Course:
+class TrainingHistory:
     """How one training went.
 
     Args:
@@ -66,25 +66,25 @@ def read_kept(epoch: Any, networks: Sequence[NetworkId]) -> dict[NetworkId, int]
     return {network: value for network, value in zip(networks, told, strict=True) if isinstance(value, int)}
 
 
-def draw_curves(courses: Mapping[str, Course], measures: Sequence[str] = tuple(MEASURES)) -> Figure:
+def draw_curves(histories: Mapping[str, TrainingHistory], measures: Sequence[str] = tuple(MEASURES)) -> Figure:
     """Draw measures over the epochs, a panel each: several runs in colours, a run's networks thin, with their mean.
 
     The epoch whose weights were kept is ringed.
 
     Args:
-        courses: Run name to its training.
+        histories: Run name to its training.
         measures: Keys of `MEASURES`.
     """
     with styled():
         figure, panels = open_panels(len(measures))
         for axes, measure in zip(panels, measures, strict=True):
-            for course, colour in zip(courses.values(), cycle(COLOURS), strict=False):
-                _draw_course(axes, course, measure, colour)
+            for history, colour in zip(histories.values(), cycle(COLOURS), strict=False):
+                _draw_history(axes, history, measure, colour)
             axes.set(title=MEASURES[measure], xlabel="epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             axes.margins(y=0.08)
             axes.ticklabel_format(axis="y", scilimits=(-3, 4))
-        place_legend(figure, _legend(courses))
+        place_legend(figure, _legend(histories))
     return figure
 
 
@@ -96,8 +96,8 @@ def run_handles(names: Mapping[str, object]) -> list[Artist]:
     ]
 
 
-def _draw_course(axes: Axes, course: Course, measure: str, colour: str) -> None:
-    rows = course.rows[course.rows["split"] == FITTED] if measure == "learning_rate" else course.rows
+def _draw_history(axes: Axes, history: TrainingHistory, measure: str, colour: str) -> None:
+    rows = history.rows[history.rows["split"] == FITTED] if measure == "learning_rate" else history.rows
     marker = "." if rows["epoch"].max() <= FEW_EPOCHS else ""
     for split, shown in rows.groupby("split", sort=False):
         line = "-" if measure == "learning_rate" else LINES[str(split)]
@@ -109,13 +109,13 @@ def _draw_course(axes: Axes, course: Course, measure: str, colour: str) -> None:
             shown = shown.groupby("epoch", as_index=False)[measure].mean()
         axes.plot(shown["epoch"], shown[measure], **style, linewidth=1.3)
     if measure != "learning_rate":
-        _ring_kept(axes, course, measure, colour)
+        _ring_kept(axes, history, measure, colour)
 
 
-def _ring_kept(axes: Axes, course: Course, measure: str, colour: str) -> None:
-    networks = course.by_network()
+def _ring_kept(axes: Axes, history: TrainingHistory, measure: str, colour: str) -> None:
+    networks = history.by_network()
     for network, rows in networks:
-        held_out = rows[(rows["split"] == held_out_split(rows)) & (rows["epoch"] == course.kept.get(network))]
+        held_out = rows[(rows["split"] == held_out_split(rows)) & (rows["epoch"] == history.kept.get(network))]
         size = 7 if len(networks) == 1 else 4
         axes.plot(held_out["epoch"], held_out[measure], "o", color=colour, markersize=size, fillstyle="none")
 
@@ -125,14 +125,14 @@ def held_out_split(rows: pd.DataFrame) -> str | None:
     return next((split for split in ("val", "held-out", "inner") if (rows["split"] == split).any()), None)
 
 
-def _legend(courses: Mapping[str, Course]) -> list[Artist]:
-    splits = {split for course in courses.values() for split in course.rows["split"]}
-    handles = run_handles(courses)
+def _legend(histories: Mapping[str, TrainingHistory]) -> list[Artist]:
+    splits = {split for history in histories.values() for split in history.rows["split"]}
+    handles = run_handles(histories)
     handles += [Line2D([], [], color="0.3", linestyle=LINES[s], label=TOLD[s]) for s in LINES if s in splits]
-    if any(len(course.by_network()) > 1 for course in courses.values()):
+    if any(len(history.by_network()) > 1 for history in histories.values()):
         label = "a network (fold, seed); thick: their mean"
         handles.append(Line2D([], [], color="0.3", linewidth=0.6, alpha=0.6, label=label))
-    if any(course.kept for course in courses.values()):
+    if any(history.kept for history in histories.values()):
         handles.append(
             Line2D([], [], color="0.3", linestyle="", marker="o", fillstyle="none", markersize=6, label="epoch kept")
         )

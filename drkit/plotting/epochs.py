@@ -9,39 +9,39 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from drkit.errors import InputError
-from drkit.plotting.curves import FITTED, MEASURES, Course, held_out_split, run_handles
+from drkit.plotting.curves import FITTED, MEASURES, TrainingHistory, held_out_split, run_handles
 from drkit.plotting.style import COLOURS, open_panels, place_legend, styled
 
 COMPARED = ("loss", "accuracy", "quadratic_weighted_kappa", "plain_kappa")
 
 
-def draw_epochs(courses: Mapping[str, Course], measures: Sequence[str] = COMPARED) -> Figure:
+def draw_epochs(histories: Mapping[str, TrainingHistory], measures: Sequence[str] = COMPARED) -> Figure:
     """Draw each epoch's figure on held-out patients over that on the training patients, later epochs larger.
 
     On the dashed diagonal both are equal: below it (for the loss, above it) a run knows its training patients better.
 
     Args:
-        courses: Run name to its training.
+        histories: Run name to its training.
         measures: Keys of `MEASURES`.
 
     Raises:
         InputError: a run without held-out rows.
     """
-    for name, course in courses.items():
-        if held_out_split(course.rows) is None:
+    for name, history in histories.items():
+        if held_out_split(history.rows) is None:
             raise InputError(f"{name} has no epochs on held-out patients (val or inner) to compare with training")
     with styled():
         figure, panels = open_panels(len(measures), columns=2, height=2.7)
         for axes, measure in zip(panels, measures, strict=True):
-            for course, colour in zip(courses.values(), cycle(COLOURS), strict=False):
-                for _, rows in course.by_network():
+            for history, colour in zip(histories.values(), cycle(COLOURS), strict=False):
+                for _, rows in history.by_network():
                     _draw_points(axes, pair_epochs(rows, measure), colour)
             axes.set(title=MEASURES[measure], xlabel="on the training patients", ylabel="held out")
             _draw_diagonal(axes)
         dot = Line2D(
             [], [], color="0.3", linestyle="", marker=".", markersize=4, label="small: early, large: late epoch"
         )
-        place_legend(figure, [*run_handles(courses), dot])
+        place_legend(figure, [*run_handles(histories), dot])
     return figure
 
 

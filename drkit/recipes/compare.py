@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from drkit.ensembling.comparing import Contender, Gain, best_members, compare_methods, judge
+from drkit.ensembling.comparison import Contender, Gain, best_members, compare_methods, judge
 from drkit.ensembling.config import CompareConfig
-from drkit.ensembling.fusing import build_fuser, fusion_of
 from drkit.ensembling.members import Members, read_members
-from drkit.ensembling.nesting import build_nest, common_decision
+from drkit.ensembling.nested_cv import build_nested_cv, common_decision
+from drkit.ensembling.pooling import build_pooler, pooling_from_options
 from drkit.evaluation.aggregation import level_of
 from drkit.evaluation.agreement import with_interval
 from drkit.grades import Target
@@ -73,7 +73,7 @@ def run_compare(files: Sequence[Path], config: CompareConfig) -> CompareReport:
 
     Args:
         files: Predictions, runs or patterns.
-        config: Folds, fusion, seed, and where the picture goes.
+        config: Folds, pooling, seed, and where the picture goes.
 
     Raises:
         UsageError: options that do not fit together.
@@ -81,25 +81,25 @@ def run_compare(files: Sequence[Path], config: CompareConfig) -> CompareReport:
         LeakageError: a member was trained on what is graded.
         OutputExistsError: the picture or the JSON is there already.
     """
-    record_path, fusion = config.out.with_suffix(".json"), fusion_of(config)
+    record_path, pooling = config.out.with_suffix(".json"), pooling_from_options(config)
     _check_out(config, record_path)
     members = read_members(files)
-    fuser = build_fuser(members, fusion)
-    nest = build_nest(fuser, config.folds, config.seed)
+    pooler = build_pooler(members, pooling)
+    cv = build_nested_cv(pooler, config.folds, config.seed)
     plain = common_decision([member.meta.decision for member in members.predictions])
-    contenders = compare_methods(nest, plain, num_resamples=config.resamples)
+    contenders = compare_methods(cv, plain, num_resamples=config.resamples)
     patients = contenders[0].nested.patients
     report = CompareReport(
         picture=config.out,
         record=record_path,
         members=members.names,
-        target=fuser.members.target,
+        target=pooler.members.target,
         fuse=config.fuse,
-        folds=int(nest.fold.max()) + 1,
-        photographs=len(nest.truth),
+        folds=int(cv.fold.max()) + 1,
+        photographs=len(cv.truth),
         patients=patients,
         contenders=contenders,
-        remarks=(*members.remark_choices(nest.rows), *_remark_units(members, config.fuse)),
+        remarks=(*members.remark_choices(cv.rows), *_remark_units(members, config.fuse)),
         sentence=judge(contenders, patients),
     )
     _write(report, members.paths, config)

@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drkit.ensembling.blend import Blend
+from drkit.ensembling.blend import Blend, Vote
 from drkit.ensembling.combiner import Method
 from drkit.ensembling.config import EnsembleConfig
-from drkit.ensembling.fusing import Fuser, build_fuser, fusion_of
 from drkit.ensembling.members import Members, read_members
-from drkit.ensembling.nesting import common_decision
-from drkit.ensembling.outcome import Outcome, build_predictions, build_record, predict_nested, predict_unfitted
-from drkit.ensembling.saving import describe_method, name_method, record_path, write_ensemble
-from drkit.ensembling.vote import Vote
+from drkit.ensembling.nested_cv import common_decision
+from drkit.ensembling.pooling import PhotographPooler, build_pooler, pooling_from_options
+from drkit.ensembling.results import EnsembleResult, build_predictions, build_record, predict_nested, predict_unfitted
+from drkit.ensembling.serialization import describe_method, name_method, record_path, write_ensemble
 from drkit.errors import UsageError, first_few
 from drkit.evaluation.agreement import Agreement, measure_agreement, with_interval
 from drkit.grades import SPLITS, Target
@@ -78,7 +77,7 @@ class EnsembleReport:
     remarks: tuple[str, ...]
 
     def render(self) -> Iterator[str | Table]:
-        """The outcome, for people."""
+        """The result, for people."""
         yield f"{self.method} of {', '.join(self.members)}, for the {self.target}'s grade"
         if self.weights:
             rows = [(name, f"{weight:.3f}") for name, weight in self.weights.items()]
@@ -97,7 +96,7 @@ class EnsembleReport:
 
 
 def run_ensemble(files: Sequence[Path], method: Method, config: EnsembleConfig) -> EnsembleReport:
-    """Combine predictions files, and write the outcome as a predictions file and a JSON with all its numbers.
+    """Combine predictions files, and write the result as a predictions file and a JSON with all its numbers.
 
     Graded photographs of train and val get the answer of a fit without their outer fold, all others that of the fit
     on all graded photographs.
@@ -113,20 +112,20 @@ def run_ensemble(files: Sequence[Path], method: Method, config: EnsembleConfig) 
         LeakageError: a member was trained on what is graded.
         OutputExistsError: the ensemble is there already.
     """
-    out, fusion = _check_out(method, config), fusion_of(config)
+    out, pooling = _check_out(method, config), pooling_from_options(config)
     members = read_members(files)
     _check_not_read(out, members)
     if len(members.names) == 1 and config.fuse == "none":
         warn(f"{members.names[0]} is the only file: there is nothing to combine it with")
-    fuser = build_fuser(members, fusion)
-    outcome = _answer(fuser, method, _resolve_decision(method, members, config), config)
+    pooler = build_pooler(members, pooling)
+    result = _answer(pooler, method, _resolve_decision(method, members, config), config)
     options = _options(method, config)
-    predictions = build_predictions(fuser, outcome, name=out.stem, method=name_method(method), options=options)
+    predictions = build_predictions(pooler, result, name=out.stem, method=name_method(method), options=options)
     write_predictions(predictions, out, force=config.force)
     path = record_path(out)
-    report = _report(fuser, outcome, predictions, path, config)
+    report = _report(pooler, result, predictions, path, config)
     agreement = {"nested": report.nested, "naive": report.naive}
-    record = build_record(fuser, outcome, predictions.meta, path) | {"agreement": as_json(agreement)}
+    record = build_record(pooler, result, predictions.meta, path) | {"agreement": as_json(agreement)}
     write_ensemble(path, record, force=config.force)
     return report
 
@@ -152,11 +151,11 @@ def _resolve_decision(method: Method, members: Members, config: EnsembleConfig) 
     return wanted.replace("-", "_")
 
 
-def _answer(fuser: Fuser, method: Method, decision: str, config: EnsembleConfig) -> Outcome:
+def _answer(pooler: PhotographPooler, method: Method, decision: str, config: EnsembleConfig) -> EnsembleResult:
     is_plain = method.decision is not None or decision != "cut_points"
-    if isinstance(method, Vote) and is_plain and not fuser.fusion.is_learned:
-        return predict_unfitted(fuser, method, decision, config.folds, config.seed)
-    return predict_nested(fuser, method, decision, config.folds, config.seed)
+    if isinstance(method, Vote) and is_plain and not pooler.pooling.is_learned:
+        return predict_unfitted(pooler, method, decision, config.folds, config.seed)
+    return predict_nested(pooler, method, decision, config.folds, config.seed)
 
 
 def _options(method: Method, config: EnsembleConfig) -> dict[str, Any]:
@@ -165,33 +164,35 @@ def _options(method: Method, config: EnsembleConfig) -> dict[str, Any]:
 
 
 def _report(
-    fuser: Fuser, outcome: Outcome, predictions: Predictions, path: Path, config: EnsembleConfig
+    pooler: PhotographPooler, result: EnsembleResult, predictions: Predictions, path: Path, config: EnsembleConfig
 ) -> EnsembleReport:
-    members, rule, fitted = fuser.members, outcome.final.rule, outcome.final.fitted
+    members, rule, fitted = pooler.members, result.final.rule, result.final.combiner
     counts = members.rows["split"].value_counts()
     weights = fitted.weights if isinstance(fitted, Blend) else ()
-    nested, naive = (_measure(members, outcome, grades, config) for grades in (outcome.grades, outcome.naive))
+    nested, naive = (_measure(members, result, grades, config) for grades in (result.grades, result.naive))
     return EnsembleReport(
         ensemble=path,
         predictions=path.with_suffix(".parquet"),
-        method=name_method(outcome.final.method),
+        method=name_method(result.final.method),
         members=members.names,
         target=members.target,
-        fuse=fuser.fusion.over,
-        settings=describe_method(outcome.final.method),
+        fuse=pooler.pooling.over,
+        settings=describe_method(result.final.method),
         weights=dict(zip(members.names, weights, strict=True)) if len(weights) > 1 else None,
         decision=rule.decision,
         cut_points=rule.cut_points,
         photographs={split: int(counts[split]) for split in SPLITS if split in counts},
-        fitted_on=len(outcome.graded) if outcome.is_fitted else 0,
+        fitted_on=len(result.graded) if result.is_fitted else 0,
         nested=nested,
-        naive=naive if outcome.is_fitted else None,
-        remarks=tuple(_remarks(members, predictions, outcome)),
+        naive=naive if result.is_fitted else None,
+        remarks=tuple(_remarks(members, predictions, result)),
     )
 
 
-def _measure(members: Members, outcome: Outcome, grades: NDArray[np.int64], config: EnsembleConfig) -> Agreement | None:
-    rows = outcome.graded
+def _measure(
+    members: Members, result: EnsembleResult, grades: NDArray[np.int64], config: EnsembleConfig
+) -> Agreement | None:
+    rows = result.graded
     if not len(rows):
         return None
     reference = members.reference().iloc[rows].to_numpy(dtype=np.int64)
@@ -200,8 +201,8 @@ def _measure(members: Members, outcome: Outcome, grades: NDArray[np.int64], conf
     )
 
 
-def _remarks(members: Members, predictions: Predictions, outcome: Outcome) -> Iterator[str]:
-    yield from members.remark_choices(outcome.graded)
+def _remarks(members: Members, predictions: Predictions, result: EnsembleResult) -> Iterator[str]:
+    yield from members.remark_choices(result.graded)
     cut = [member for member in members.predictions if member.meta.decision == "cut_points"]
     is_cut = [member.name for member in cut if not member.meta.fold_cut_points]
     if is_cut and predictions.meta.unit != members.predictions[0].meta.unit:

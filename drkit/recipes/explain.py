@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from drkit.catalogue import EXPLAINERS, FILTERS, find
-from drkit.ensembling.saving import is_ensemble
+from drkit.ensembling.serialization import is_ensemble
 from drkit.errors import InputError, OutputExistsError, UsageError, first_few
 from drkit.explaining.candidates import add_graded, find_candidates, find_ungraded, resolve_ids
 from drkit.explaining.cohort import Cohort, check_references, gather_cohort

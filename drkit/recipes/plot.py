@@ -8,11 +8,11 @@ from drkit.errors import UsageError, did_you_mean
 from drkit.evaluation.agreement import measure_agreement, with_interval
 from drkit.plotting.calibration import QUESTIONS, measure_calibration
 from drkit.plotting.confusion import draw_confusion
-from drkit.plotting.courses import read_courses
 from drkit.plotting.curves import draw_curves
 from drkit.plotting.embeddings import Layout, draw_embeddings
 from drkit.plotting.epochs import draw_epochs
 from drkit.plotting.forest import ForestRow, draw_forest
+from drkit.plotting.histories import read_training_histories
 from drkit.plotting.pictures import MIN_RESAMPLES, PictureConfig, PictureReport, save
 from drkit.plotting.reliability import draw_reliability
 from drkit.plotting.roc import draw_screening
@@ -34,10 +34,10 @@ def run_curves(files: Sequence[Path], config: PictureConfig) -> PictureReport:
         OutputExistsError: the picture is there already.
     """
     config.check()
-    courses = read_courses(files)
-    figures = tuple({"run": name, "epochs": int(course.rows["epoch"].max())} for name, course in courses.items())
+    histories = read_training_histories(files)
+    figures = tuple({"run": name, "epochs": int(history.rows["epoch"].max())} for name, history in histories.items())
     sentences = tuple(f"{item['run']}: {item['epochs']} epochs" for item in figures)
-    return save(draw_curves(courses), config, PictureReport(config.out, tuple(courses), sentences, figures))
+    return save(draw_curves(histories), config, PictureReport(config.out, tuple(histories), sentences, figures))
 
 
 def run_scatter(
@@ -57,8 +57,8 @@ def run_scatter(
         raise UsageError(f"--by {config.by}: {what} are of photographs; scores and models can be joined")
     config.check()
     if what == "epochs":
-        courses = read_courses(files)
-        return save(draw_epochs(courses), config, PictureReport(config.out, tuple(courses)))
+        histories = read_training_histories(files)
+        return save(draw_epochs(histories), config, PictureReport(config.out, tuple(histories)))
     runs = _select(files, config)
     if what == "scores":
         figure = draw_scores(runs)

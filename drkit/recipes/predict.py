@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from drkit.ensembling.applying import predict_ensemble
-from drkit.ensembling.saving import is_ensemble, read_ensemble
+from drkit.ensembling.prediction import predict_ensemble
+from drkit.ensembling.serialization import is_ensemble, read_ensemble
 from drkit.errors import InputError, UnreadablePhotographsError
 from drkit.grades import NUM_GRADES, SPLITS, Split, Target
 from drkit.grading import grade_photographs

@@ -16,13 +16,13 @@ from sklearn.metrics import cohen_kappa_score
 
 from drkit.cut_points import fit_steady_cut_points
 from drkit.decisions import normal_probabilities
-from drkit.ensembling.comparing import compare_methods, measure_gains
+from drkit.ensembling.blend import Vote
+from drkit.ensembling.comparison import compare_methods, measure_gains
 from drkit.ensembling.folds import assign_folds
-from drkit.ensembling.fusing import Fusion, build_fuser
 from drkit.ensembling.members import read_members
-from drkit.ensembling.nesting import build_nest, nest_method
+from drkit.ensembling.nested_cv import build_nested_cv, cross_val_predict
+from drkit.ensembling.pooling import Pooling, build_pooler
 from drkit.ensembling.search import LEAST_GAIN, round_grades, search_simplex, select_greedily
-from drkit.ensembling.vote import Vote
 from drkit.ensembling.weight import Weight, mix_probabilities
 from drkit.evaluation.agreement import measure_agreement
 from drkit.records.labels import Labels, build_rows
@@ -58,11 +58,11 @@ def write_members(folder: Path, photographs: int, members: int) -> list[Path]:
 def timed(what: str, work: Callable[[], object]) -> object:
     """Do the work and print how long it took."""
     start, busy = time.perf_counter(), time.process_time()
-    outcome = work()
+    result = work()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     took, used = time.perf_counter() - start, time.process_time() - busy
     print(f"{took:8.2f} s  {used:8.2f} s of a core  {what}  (memory so far {memory:.2f} GiB)", flush=True)
-    return outcome
+    return result
 
 
 def loop_greedily(scores: np.ndarray, reference: np.ndarray, steps: int) -> np.ndarray:
@@ -91,10 +91,10 @@ def main() -> None:
         print(f"{members} members, {photographs} photographs")
         began, busy = time.perf_counter(), time.process_time()
         joined = timed("read and join", lambda: read_members(paths))
-        fuser = timed("no joining", lambda: build_fuser(joined, Fusion()))
-        timed("join by patient", lambda: build_fuser(joined, Fusion("patient")))
-        nest = timed("nested folds", lambda: build_nest(fuser, 5, 0))
-        features, truth = nest.whole.training, nest.truth
+        pooler = timed("no joining", lambda: build_pooler(joined, Pooling()))
+        timed("join by patient", lambda: build_pooler(joined, Pooling("patient")))
+        cv = timed("nested folds", lambda: build_nested_cv(pooler, 5, 0))
+        features, truth = cv.whole.training, cv.truth
         timed("folds", lambda: assign_folds(truth.reference, truth.patients, 5, 0))
         timed("weights for kappa", lambda: search_simplex(features.scores, truth.reference))
         timed("weights for log loss", lambda: mix_probabilities(features.probabilities, truth.reference))
@@ -112,7 +112,7 @@ def main() -> None:
             lambda: measure_gains(truth.reference, grades, truth.patients, 0, num_resamples=2000, seed=0),
         )
         for method in (Vote(), Weight("kappa"), Weight("log-loss"), Weight("greedy")):
-            timed(f"nested: {method}", lambda method=method: nest_method(nest, method, "cut_points"))
+            timed(f"nested: {method}", lambda method=method: cross_val_predict(cv, method, "cut_points"))
         took, used = time.perf_counter() - began, time.process_time() - busy
         print(f"{took:8.2f} s  {used:8.2f} s of a core  all of the above")
         few = np.arange(min(2000, len(truth)))
@@ -125,7 +125,7 @@ def main() -> None:
         print(f"greedy selection on {len(few)} photographs: {ratio:.0f} times as fast as a loop over scikit-learn;")
         print(f"  drkit takes {ours.tolist()}, the loop {theirs.tolist()}")
         if sys.argv[3:] == ["compare"]:
-            timed("compare, all of it", lambda: compare_methods(nest, "rounding", num_resamples=2000))
+            timed("compare, all of it", lambda: compare_methods(cv, "rounding", num_resamples=2000))
 
 
 if __name__ == "__main__":

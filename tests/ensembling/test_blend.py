@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 from sklearn.ensemble import VotingClassifier
 
 from drkit.decisions import decide
-from drkit.ensembling.blend import Blend
+from drkit.ensembling.blend import Blend, Vote
 from drkit.ensembling.combiner import Features, ReferenceGrades
-from drkit.ensembling.vote import Vote
 from drkit.ensembling.weight import Best, Weight
 
 NOBODY = ReferenceGrades(np.empty(0, dtype=int), np.empty(0))

@@ -16,15 +16,15 @@ from sklearn.tree import DecisionTreeRegressor
 
 from drkit.ensembling import ordinal
 from drkit.ensembling.bag import Bag
+from drkit.ensembling.blend import Vote
 from drkit.ensembling.boost import Boost, weigh_by_adaboost
 from drkit.ensembling.combiner import Features, ReferenceGrades, hold_out
 from drkit.ensembling.design import Scaling, build_columns
 from drkit.ensembling.folds import assign_folds
 from drkit.ensembling.ordinal import fit_ordinal
 from drkit.ensembling.ridge import fit_linear, fit_ridge
-from drkit.ensembling.saving import restore_fitted
+from drkit.ensembling.serialization import restore_combiner
 from drkit.ensembling.stack import Stack
-from drkit.ensembling.vote import Vote
 from drkit.ensembling.weight import Weight
 
 METHODS = [
@@ -195,7 +195,7 @@ def test_adaboost_counts_nobody_where_nobody_beats_chance() -> None:
 def test_what_is_saved_answers_the_same(make_features, method) -> None:
     features, truth = make_features(0.6, 0.9, 1.2, patients=20)
     fitted = method.fit(features, truth, 3)
-    again = restore_fitted(json.loads(json.dumps(fitted.to_json(), allow_nan=False)))
+    again = restore_combiner(json.loads(json.dumps(fitted.to_json(), allow_nan=False)))
     ours, theirs = fitted.predict(features), again.predict(features)
     assert theirs.score == pytest.approx(ours.score, abs=1e-12)
     assert theirs.probabilities == pytest.approx(ours.probabilities, abs=1e-12)

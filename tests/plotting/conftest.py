@@ -15,7 +15,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from drkit.decisions import normal_probabilities
-from drkit.plotting.curves import Course
+from drkit.plotting.curves import TrainingHistory
 from drkit.plotting.selection import Drawn, select
 from drkit.records.history import EpochFigures, write_history
 from drkit.records.labels import Labels
@@ -109,15 +109,15 @@ def build_history(
 
 
 @pytest.fixture(scope="session")
-def course() -> Callable[..., Course]:
+def history() -> Callable[..., TrainingHistory]:
     """A training that went as `build_history` says."""
 
     def build(
         epochs: int = 5, folds: int = 0, held_out: tuple[str, ...] = ("val",), seeds: tuple[int, ...] = ()
-    ) -> Course:
+    ) -> TrainingHistory:
         rows = pd.DataFrame([vars(item) for item in build_history(epochs, folds, held_out, seeds)])
         kept = dict.fromkeys(list_networks(folds, seeds), epochs - 1)
-        return Course(rows.astype({"fold": "Int16", "seed": "Int64"}), kept)
+        return TrainingHistory(rows.astype({"fold": "Int16", "seed": "Int64"}), kept)
 
     return build
 

@@ -7,8 +7,8 @@ from drkit.plotting.epochs import draw_epochs, pair_epochs
 from drkit.records.runs import list_networks
 
 
-def test_the_lines_are_the_histories(course) -> None:
-    run = course(epochs=4)
+def test_the_lines_are_the_histories(history) -> None:
+    run = history(epochs=4)
     figure = draw_curves({"a": run})
     assert [axes.get_title() for axes in figure.axes] == list(MEASURES.values())
     for axes, measure in zip(figure.axes[:4], MEASURES, strict=False):
@@ -17,8 +17,8 @@ def test_the_lines_are_the_histories(course) -> None:
             assert np.array_equal(line.get_xydata(), rows[["epoch", measure]].to_numpy(dtype=float))
 
 
-def test_the_kept_epoch_is_ringed_on_the_held_out_line(course) -> None:
-    run = course(epochs=4)
+def test_the_kept_epoch_is_ringed_on_the_held_out_line(history) -> None:
+    run = history(epochs=4)
     ring = draw_curves({"a": run}, ["loss"]).axes[0].lines[-1]
     expected = run.rows[(run.rows["split"] == "val") & (run.rows["epoch"] == 3)]["loss"].iloc[0]
     assert ring.get_fillstyle() == "none"
@@ -26,8 +26,8 @@ def test_the_kept_epoch_is_ringed_on_the_held_out_line(course) -> None:
 
 
 @pytest.mark.parametrize(("folds", "seeds"), [(3, ()), (0, (4, 5, 6))])
-def test_networks_are_thin_and_their_mean_is_thick(course, folds: int, seeds: tuple[int, ...]) -> None:
-    run = course(epochs=4, folds=folds, held_out=("inner",), seeds=seeds)
+def test_networks_are_thin_and_their_mean_is_thick(history, folds: int, seeds: tuple[int, ...]) -> None:
+    run = history(epochs=4, folds=folds, held_out=("inner",), seeds=seeds)
     lines = draw_curves({"a": run}, ["accuracy"]).axes[0].lines
     thick = [line for line in lines if line.get_linewidth() > 1 and len(line.get_xdata()) == 4]
     thin = [line for line in lines if line.get_linewidth() < 1]
@@ -38,8 +38,8 @@ def test_networks_are_thin_and_their_mean_is_thick(course, folds: int, seeds: tu
 
 
 @pytest.mark.parametrize("held_out", [("held-out",), ("inner", "held-out"), ("inner", "held-out", "val")])
-def test_a_run_of_folds_is_drawn_with_what_each_fold_holds_out(course, held_out: tuple[str, ...]) -> None:
-    run = course(epochs=4, folds=2, held_out=held_out)
+def test_a_run_of_folds_is_drawn_with_what_each_fold_holds_out(history, held_out: tuple[str, ...]) -> None:
+    run = history(epochs=4, folds=2, held_out=held_out)
     figure = draw_curves({"a": run}, ["accuracy"])
     rings = [line for line in figure.axes[0].lines if line.get_fillstyle() == "none" and len(line.get_xdata()) == 1]
     judged = run.rows[(run.rows["split"] == held_out[-1]) & (run.rows["epoch"] == 3)]["accuracy"]
@@ -49,13 +49,13 @@ def test_a_run_of_folds_is_drawn_with_what_each_fold_holds_out(course, held_out:
     assert len(draw_epochs({"a": run}, ["accuracy"]).axes[0].collections) == 2
 
 
-def test_the_learning_rate_has_one_line_a_run(course) -> None:
-    axes = draw_curves({"a": course(), "b": course(epochs=3)}, ["learning_rate"]).axes[0]
+def test_the_learning_rate_has_one_line_a_run(history) -> None:
+    axes = draw_curves({"a": history(), "b": history(epochs=3)}, ["learning_rate"]).axes[0]
     assert [len(line.get_xdata()) for line in axes.lines] == [5, 3]
 
 
-def test_each_run_has_its_entry_in_the_legend(course) -> None:
-    legend = draw_curves({"a": course(), "b": course(folds=2)}).legends[0]
+def test_each_run_has_its_entry_in_the_legend(history) -> None:
+    legend = draw_curves({"a": history(), "b": history(folds=2)}).legends[0]
     told = [text.get_text() for text in legend.get_texts()]
     assert told[:2] == ["a", "b"]
     assert {"val", "epoch kept", "a network (fold, seed); thick: their mean"} < set(told)
@@ -80,19 +80,19 @@ def test_kept_epochs_are_read_as_a_record_states_them(
     assert read_kept(record, list_networks(folds, seeds)) == kept
 
 
-def test_a_point_an_epoch_compares_training_with_held_out(course) -> None:
-    run = course(epochs=4, held_out=("inner", "val"))
+def test_a_point_an_epoch_compares_training_with_held_out(history) -> None:
+    run = history(epochs=4, held_out=("inner", "val"))
     points = draw_epochs({"a": run}, ["loss"]).axes[0].collections[0].get_offsets()
     by_split = run.rows.set_index("epoch").groupby("split")["loss"]
     assert np.allclose(points, np.stack([by_split.get_group("train"), by_split.get_group("val")], 1))
 
 
-def test_inner_stands_in_where_there_is_no_val(course) -> None:
-    rows = course(held_out=("inner",)).rows
+def test_inner_stands_in_where_there_is_no_val(history) -> None:
+    rows = history(held_out=("inner",)).rows
     expected = rows[rows["split"] == "inner"]["accuracy"].to_numpy()
     assert np.array_equal(pair_epochs(rows, "accuracy")["held_out"], expected)
 
 
-def test_a_training_without_held_out_patients_is_refused(course) -> None:
+def test_a_training_without_held_out_patients_is_refused(history) -> None:
     with pytest.raises(InputError, match="alone has no epochs on held-out patients"):
-        draw_epochs({"alone": course(held_out=())})
+        draw_epochs({"alone": history(held_out=())})

@@ -27,11 +27,11 @@ Check = Callable[[Figure], None]
 
 
 @ids
-def test_curves_and_epochs(names, course, check_texts: Check) -> None:
-    courses = {name: course(folds=3 * (name == "b"), held_out=("inner", "val")) for name in names}
-    check_texts(draw_curves(courses))
-    check_texts(draw_epochs(courses))
-    check_texts(draw_curves(courses, ["learning_rate"]))
+def test_curves_and_epochs(names, history, check_texts: Check) -> None:
+    histories = {name: history(folds=3 * (name == "b"), held_out=("inner", "val")) for name in names}
+    check_texts(draw_curves(histories))
+    check_texts(draw_epochs(histories))
+    check_texts(draw_curves(histories, ["learning_rate"]))
 
 
 @ids

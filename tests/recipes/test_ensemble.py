@@ -14,14 +14,14 @@ from typer.testing import CliRunner
 
 from drkit.cli.app import app
 from drkit.decisions import normal_probabilities
-from drkit.ensembling.applying import predict_ensemble
 from drkit.ensembling.bag import Bag
+from drkit.ensembling.blend import Vote
 from drkit.ensembling.boost import Boost
-from drkit.ensembling.comparing import METHODS as METHODS_COMPARED
+from drkit.ensembling.comparison import METHODS as METHODS_COMPARED
 from drkit.ensembling.config import CompareConfig, EnsembleConfig
-from drkit.ensembling.saving import is_ensemble, read_ensemble
+from drkit.ensembling.prediction import predict_ensemble
+from drkit.ensembling.serialization import is_ensemble, read_ensemble
 from drkit.ensembling.stack import Stack
-from drkit.ensembling.vote import Vote
 from drkit.ensembling.weight import Weight
 from drkit.errors import InputError, LeakageError, OutputExistsError, UsageError
 from drkit.recipes.compare import run_compare
@@ -306,7 +306,7 @@ def test_each_method_runs_from_the_shell(runs: Path, method: str) -> None:
 
 def test_compare_draws_and_tells(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     quick = {"stack": Stack("ridge", 1.0), "bag of stacks": Bag(Stack("ridge", 1.0), 2)}
-    monkeypatch.setattr("drkit.ensembling.comparing.METHODS", quick)
+    monkeypatch.setattr("drkit.ensembling.comparison.METHODS", quick)
     out = runs.parent / "compared.svg"
     arguments = ["ensemble", "compare", runs / "*.parquet", "--fuse", "patient", "--folds", 2, "--resamples", 100]
     result = _invoke(*arguments, "--out", out)
@@ -325,7 +325,7 @@ def test_compare_gives_each_method_the_figure_of_its_own_command(runs: Path, mon
     quick = {"stack": Stack("ridge", 1.0), "bag of stacks": Bag(Stack("ridge", 1.0))}
     assert METHODS_COMPARED["bag of stacks"] == Bag(Stack())  # as `drkit ensemble bag` does
     monkeypatch.setattr(
-        "drkit.ensembling.comparing.METHODS", {**METHODS_COMPARED, **quick, "boost, trees": Boost(rounds=5)}
+        "drkit.ensembling.comparison.METHODS", {**METHODS_COMPARED, **quick, "boost, trees": Boost(rounds=5)}
     )
     files, out = sorted(runs.glob("*.parquet")), runs / "compare.png"
     report = run_compare(files, CompareConfig(folds=3, resamples=100, out=out))

@@ -8,8 +8,8 @@ import pytest
 from reporters import Recorder
 from safetensors.torch import save_file
 
+from drkit.ensembling.blend import Vote
 from drkit.ensembling.config import EnsembleConfig
-from drkit.ensembling.vote import Vote
 from drkit.errors import InputError, OutputExistsError, UnreadablePhotographsError
 from drkit.grading import ELSEWHERE
 from drkit.images.files import encode_photograph, read_photograph

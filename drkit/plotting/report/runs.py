@@ -5,9 +5,9 @@ from dataclasses import asdict
 from typing import Any
 
 from drkit.catalogue import POLICIES
-from drkit.plotting.courses import read_course
-from drkit.plotting.curves import MEASURES, Course, draw_curves, held_out_split
+from drkit.plotting.curves import MEASURES, TrainingHistory, draw_curves, held_out_split
 from drkit.plotting.epochs import draw_epochs
+from drkit.plotting.histories import read_training_history
 from drkit.plotting.report.page import Block, Details, Grid, Paragraph, Picture, Pictures, Section, embed_figure
 from drkit.plotting.report.sources import Source
 from drkit.reporting import Table
@@ -38,14 +38,14 @@ def tell_runs(sources: Sequence[Source]) -> list[Section]:
     columns = ("run", "task", "network", "weights and options", "grades", "epoch kept", "epoch chosen on")
     table = Table("Trainings", columns, [_describe_run(run) for run in runs])
     listings = [Details(f"all options of {run.name}", list(_list_options(run.options))) for run in runs]
-    courses = {run.name: read_course(run.run) for run in runs}
+    histories = {run.name: read_training_history(run.run) for run in runs}
     remark = (
         "Figures on the training photographs are taken while learning, on augmented photographs. Losses of different"
         " kinds cannot be compared. The ring marks the epoch whose weights were kept."
     )
     return [
         Section("runs", "Runs", [Grid(table), *listings]),
-        Section("curves", "Curves", [Paragraph(remark, "quiet"), Pictures(_draw(courses))]),
+        Section("curves", "Curves", [Paragraph(remark, "quiet"), Pictures(_draw(histories))]),
     ]
 
 
@@ -64,7 +64,7 @@ def tell_ensembles(sources: Sequence[Source]) -> list[Section]:
 
 
 def infer_task(options: Mapping[str, Any]) -> str:
-    """The course's task that a training with these options answers."""
+    """The history's task that a training with these options answers."""
     if options.get("attention") not in (None, "", "none"):
         return "(c) attention"
     if options.get("steps") or str(options.get("weights", "imagenet")) not in _PLAIN_WEIGHTS:
@@ -103,11 +103,13 @@ def _list_options(options: Mapping[str, Any], before: str = "") -> Iterator[str]
             yield f"{before}{name}: {_word(value)}"
 
 
-def _draw(courses: Mapping[str, Course]) -> list[Picture]:
-    pictures = [embed_figure(draw_curves(courses, [key]), f"{told} over the epochs") for key, told in MEASURES.items()]
+def _draw(histories: Mapping[str, TrainingHistory]) -> list[Picture]:
+    pictures = [
+        embed_figure(draw_curves(histories, [key]), f"{told} over the epochs") for key, told in MEASURES.items()
+    ]
     compared = "quadratic weighted kappa on training against held-out patients, a point an epoch"
-    if all(held_out_split(course.rows) for course in courses.values()):
-        pictures.append(embed_figure(draw_epochs(courses, ["quadratic_weighted_kappa"]), compared))
+    if all(held_out_split(history.rows) for history in histories.values()):
+        pictures.append(embed_figure(draw_epochs(histories, ["quadratic_weighted_kappa"]), compared))
     return pictures
 
 

@@ -1,4 +1,4 @@
-"""Nested folds: whatever is fitted is scored on patients it was not fitted on."""
+"""Nested cross-validation: methods are tuned and fitted without the patients they are scored on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from drkit.cut_points import ENOUGH_PHOTOGRAPHS, fit_steady_cut_points
 from drkit.decisions import GradePredictions, decide
 from drkit.ensembling.combiner import Combiner, Features, Method, ReferenceGrades, Rows, hold_out
 from drkit.ensembling.folds import assign_folds
-from drkit.ensembling.fusing import Fuser, Joined
+from drkit.ensembling.pooling import PhotographPooler, Pooled
 from drkit.errors import InputError
 
 INNER_FOLDS = 5  # within what is fitted on, for settings and cut points; 2 where half is enough to fit to
@@ -36,50 +36,50 @@ class Rule:
 
 @dataclass(frozen=True)
 class Combination:
-    """A method that was fitted, with its rule.
+    """A fitted method with its decision rule.
 
     Args:
         method: With the settings that were chosen.
-        fitted: Its numbers.
+        combiner: The fitted method.
         rule: How it decides.
     """
 
     method: Method
-    fitted: Combiner
+    combiner: Combiner
     rule: Rule
 
 
 @dataclass(frozen=True)
-class Nest:
+class NestedCV:
     """Graded photographs in outer folds.
 
     Args:
-        fuser: Of all N photographs.
+        pooler: Of all N photographs.
         rows: (n,) the graded ones that are fitted on.
         truth: Of the same.
         fold: (n,) outer fold of each.
-        whole: Joined by all graded rows.
+        whole: All graded photographs, pooled with what was learned from all of them.
         seed: Of all draws.
     """
 
-    fuser: Fuser
+    pooler: PhotographPooler
     rows: Rows
     truth: ReferenceGrades
     fold: Rows
-    whole: Joined
+    whole: Pooled
     seed: int
 
     def part(self, number: int) -> tuple[Features, ReferenceGrades, Features]:
         """What outer fold `number` is fitted on, its truth, and what it is to answer."""
         held, others = self.rows[self.fold == number], self.rows[self.fold != number]
         truth = self.truth.take(self.fold != number)
-        joined = self.fuser.fit(others, truth, self.seed)
+        joined = self.pooler.fit(others, truth, self.seed)
         return joined.training, truth, joined.features.take(held)
 
 
 @dataclass(frozen=True)
-class Nested:
-    """A method on a nest.
+class NestedPredictions:
+    """Predictions of a method by nested cross-validation.
 
     Args:
         answers: To the n graded photographs, each by a fit without its patient.
@@ -96,13 +96,13 @@ class Nested:
     all_grades: Rows
 
 
-def build_nest(fuser: Fuser, num_folds: int, seed: int) -> Nest:
+def build_nested_cv(pooler: PhotographPooler, num_folds: int, seed: int) -> NestedCV:
     """Deal the graded patients into outer folds.
 
     Raises:
         InputError: no reference grade to fit on, or those of one patient only.
     """
-    members = fuser.members
+    members = pooler.members
     rows = members.graded_rows()
     reference = members.reference().iloc[rows].to_numpy(dtype=np.int64)
     names, patients = np.unique(members.patients[rows], return_inverse=True)
@@ -113,29 +113,31 @@ def build_nest(fuser: Fuser, num_folds: int, seed: int) -> Nest:
             f" {members.target}, at least 2 are needed to combine and to score: vote needs none"
         )
     fold = assign_folds(reference, truth.patients, num_folds, seed)
-    return Nest(fuser, rows, truth, fold, fuser.fit(rows, truth, seed), seed)
+    return NestedCV(pooler, rows, truth, fold, pooler.fit(rows, truth, seed), seed)
 
 
-def nest_method(nest: Nest, method: Method, decision: str) -> Nested:
+def cross_val_predict(cv: NestedCV, method: Method, decision: str) -> NestedPredictions:
     """Fit a method without each outer fold in turn and answer that fold; then fit it on all.
 
     Args:
-        nest: The graded photographs.
+        cv: The graded photographs.
         method: Not yet tuned.
         decision: As `combine`.
     """
-    probabilities, score = np.empty((len(nest.truth), 5)), np.empty(len(nest.truth))
-    grades = np.empty(len(nest.truth), dtype=np.int64)
-    for number in range(int(nest.fold.max()) + 1):
-        training, truth, held_features = nest.part(number)
-        combination = combine(method, training, truth, decision, nest.seed)
-        answers = combination.fitted.predict(held_features)
-        held = nest.fold == number
+    probabilities, score = np.empty((len(cv.truth), 5)), np.empty(len(cv.truth))
+    grades = np.empty(len(cv.truth), dtype=np.int64)
+    for number in range(int(cv.fold.max()) + 1):
+        training, truth, held_features = cv.part(number)
+        combination = combine(method, training, truth, decision, cv.seed)
+        answers = combination.combiner.predict(held_features)
+        held = cv.fold == number
         probabilities[held], score[held] = answers.probabilities, answers.score
         grades[held] = combination.rule.decide(answers)
-    final = combine(method, nest.whole.training, nest.truth, decision, nest.seed)
-    everything = final.fitted.predict(nest.whole.features)
-    return Nested(GradePredictions(probabilities, score), grades, final, everything, final.rule.decide(everything))
+    final = combine(method, cv.whole.training, cv.truth, decision, cv.seed)
+    everything = final.combiner.predict(cv.whole.features)
+    return NestedPredictions(
+        GradePredictions(probabilities, score), grades, final, everything, final.rule.decide(everything)
+    )
 
 
 def combine(method: Method, features: Features, truth: ReferenceGrades, decision: str, seed: int) -> Combination:

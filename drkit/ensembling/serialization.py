@@ -11,9 +11,9 @@ from drkit.ensembling.bag import Averaged
 from drkit.ensembling.blend import Blend
 from drkit.ensembling.boost import Trees
 from drkit.ensembling.combiner import Combiner, Method
-from drkit.ensembling.fusing import Fusion, fusion_from_json
-from drkit.ensembling.nesting import Rule
+from drkit.ensembling.nested_cv import Rule
 from drkit.ensembling.ordinal import Ordinal
+from drkit.ensembling.pooling import Pooling, pooling_from_json
 from drkit.ensembling.ridge import Linear, Ridge
 from drkit.errors import InputError
 from drkit.records.atomic import write_bytes
@@ -56,18 +56,18 @@ class Ensemble:
     Args:
         path: Its JSON.
         members: In the order of their weights.
-        fusion: How photographs are joined first.
+        pooling: How photographs are joined first.
         learned: What was learned for that, one a member or none.
-        fitted: How the members are combined.
+        combiner: How the members are combined.
         rule: How the answer becomes a grade.
         record: All that stands in the JSON.
     """
 
     path: Path
     members: tuple[SavedMember, ...]
-    fusion: Fusion
+    pooling: Pooling
     learned: tuple[Linear, ...]
-    fitted: Combiner
+    combiner: Combiner
     rule: Rule
     record: Mapping[str, Any]
 
@@ -143,10 +143,10 @@ def read_ensemble(path: Path) -> Ensemble:
     return ensemble
 
 
-def restore_fitted(record: Mapping[str, Any]) -> Combiner:
+def restore_combiner(record: Mapping[str, Any]) -> Combiner:
     """What the `to_json` of any fitted combination gave."""
     if record["kind"] == "averaged":
-        return Averaged(tuple(map(restore_fitted, record["parts"])))
+        return Averaged(tuple(map(restore_combiner, record["parts"])))
     return READERS[record["kind"]](record)
 
 
@@ -164,14 +164,14 @@ def describe_method(method: Any) -> dict[str, Any]:
 
 
 def _restore(path: Path, record: dict[str, Any]) -> Ensemble:
-    fusion, learned = fusion_from_json(record["fusion"])
+    pooling, learned = pooling_from_json(record["fusion"])
     cut_points = record["cut_points"]
     return Ensemble(
         path=path,
         members=tuple(SavedMember(**member) for member in record["members"]),
-        fusion=fusion,
+        pooling=pooling,
         learned=learned,
-        fitted=restore_fitted(record["fitted"]),
+        combiner=restore_combiner(record["fitted"]),
         rule=Rule(str(record["decision"]), None if cut_points is None else tuple(map(float, cut_points))),
         record=record,
     )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from drkit.decisions import decide
 from drkit.ensembling.combiner import Features, Figures, ReferenceGrades, Rows
-from drkit.ensembling.config import By, NestOptions, Over
+from drkit.ensembling.config import NestedCVOptions, PoolBy, PoolOver
 from drkit.ensembling.folds import assign_folds
 from drkit.ensembling.members import Members
 from drkit.ensembling.ridge import Linear, fit_linear
@@ -24,7 +24,7 @@ INNER_FOLDS = 5
 
 
 @dataclass(frozen=True)
-class Fusion:
+class Pooling:
     """What is joined, and how.
 
     Args:
@@ -34,8 +34,8 @@ class Fusion:
             by the worse eye, where `by` is mean.
     """
 
-    over: Over = "none"
-    by: By = "mean"
+    over: PoolOver = "none"
+    by: PoolBy = "mean"
 
     @property
     def is_learned(self) -> bool:
@@ -44,7 +44,7 @@ class Fusion:
 
 
 @dataclass(frozen=True)
-class Joined:
+class Pooled:
     """What the members say once their photographs are joined.
 
     Args:
@@ -59,22 +59,22 @@ class Joined:
 
 
 @dataclass(frozen=True)
-class Fuser:
+class PhotographPooler:
     """Joins the photographs of members.
 
     Args:
         members: Their target already that of what is joined.
-        fusion: What and how.
+        pooling: What and how.
         features: Of all photographs; joined unless that is to be learned.
         summaries: (N, M, 3) mean score of what is joined, and how far the highest and the lowest lie from it.
     """
 
     members: Members
-    fusion: Fusion
+    pooling: Pooling
     features: Features
     summaries: Figures
 
-    def fit(self, rows: Rows, truth: ReferenceGrades, seed: int) -> Joined:
+    def fit(self, rows: Rows, truth: ReferenceGrades, seed: int) -> Pooled:
         """Join, after learning it from some rows where it is to be learned.
 
         Args:
@@ -82,20 +82,20 @@ class Fuser:
             truth: Of the same.
             seed: Of the folds within them.
         """
-        if not self.fusion.is_learned:
-            return Joined(self.features, self.features.take(rows))
+        if not self.pooling.is_learned:
+            return Pooled(self.features, self.features.take(rows))
         learned = self._learn(rows, truth)
         folds = assign_folds(truth.reference, truth.patients, INNER_FOLDS, seed)
         features = self.apply(learned)
         if len(np.unique(folds)) < 2:
-            return Joined(features, features.take(rows), learned)
+            return Pooled(features, features.take(rows), learned)
         held = [rows[folds == number] for number in np.unique(folds)]
         parts = [
             self.apply(self._learn(rows[folds != number], truth.take(folds != number))).take(part)
             for number, part in enumerate(held)
         ]
         place = np.argsort(np.concatenate([np.flatnonzero(folds == number) for number in range(len(held))]))
-        return Joined(features, _concatenate(parts).take(place), learned)
+        return Pooled(features, _concatenate(parts).take(place), learned)
 
     def apply(self, learned: tuple[Linear, ...]) -> Features:
         """What the members say (N) by regressions that were learned; as it is where there are none."""
@@ -112,7 +112,7 @@ class Fuser:
         return tuple(fit_linear(self.summaries[rows, member], truth.reference, STRENGTH) for member in range(count))
 
 
-def fusion_of(options: NestOptions) -> Fusion:
+def pooling_from_options(options: NestedCVOptions) -> Pooling:
     """What options ask for.
 
     Raises:
@@ -120,45 +120,45 @@ def fusion_of(options: NestOptions) -> Fusion:
     """
     if options.fuse == "none" and options.fuse_by != "mean":
         raise UsageError(f"--fuse-by {options.fuse_by} needs --fuse eye or --fuse patient")
-    return Fusion(options.fuse, options.fuse_by)
+    return Pooling(options.fuse, options.fuse_by)
 
 
-def build_fuser(members: Members, fusion: Fusion) -> Fuser:
+def build_pooler(members: Members, pooling: Pooling) -> PhotographPooler:
     """Make ready to join.
 
     Raises:
         InputError: photographs whose eye is not known, where eyes are to be joined.
     """
     features = members.features()
-    if fusion.over == "none":
-        return Fuser(members, fusion, features, np.empty((len(members), 0, 3)))
+    if pooling.over == "none":
+        return PhotographPooler(members, pooling, features, np.empty((len(members), 0, 3)))
     first = members.predictions[0]
-    groups = _groups(first, fusion.over)
-    target: Target = "patient" if fusion.over == "patient" else members.target
+    groups = _groups(first, pooling.over)
+    target: Target = "patient" if pooling.over == "patient" else members.target
     summaries = _summarise(features.scores, groups)
-    if not fusion.is_learned:
+    if not pooling.is_learned:
         eyes = groups
-        if fusion.by == "mean" and target != members.target:
+        if pooling.by == "mean" and target != members.target:
             eyes = _groups(first, "eye")
-        features = _join_fixed(features, fusion.by, eyes, groups)
+        features = _pool_fixed(features, pooling.by, eyes, groups)
         features = replace(features, grades=_decide_each(features, members))
     else:
         embeddings = tuple(_mean(embedding, groups) for embedding in features.embeddings)
         features = replace(features, embeddings=embeddings)
-    return Fuser(replace(members, target=target), fusion, features, summaries)
+    return PhotographPooler(replace(members, target=target), pooling, features, summaries)
 
 
-def fusion_from_json(record: Mapping[str, Any]) -> tuple[Fusion, tuple[Linear, ...]]:
-    """What `fusion_to_json` gave."""
-    return Fusion(record["over"], record["by"]), tuple(map(Linear.from_json, record["learned"]))
+def pooling_from_json(record: Mapping[str, Any]) -> tuple[Pooling, tuple[Linear, ...]]:
+    """What `pooling_to_json` gave."""
+    return Pooling(record["over"], record["by"]), tuple(map(Linear.from_json, record["learned"]))
 
 
-def fusion_to_json(fusion: Fusion, learned: tuple[Linear, ...]) -> dict[str, Any]:
+def pooling_to_json(pooling: Pooling, learned: tuple[Linear, ...]) -> dict[str, Any]:
     """What is joined, how, and what was learned for it."""
-    return {"over": fusion.over, "by": fusion.by, "learned": [linear.to_json() for linear in learned]}
+    return {"over": pooling.over, "by": pooling.by, "learned": [linear.to_json() for linear in learned]}
 
 
-def _groups(member: Predictions, over: Over) -> NDArray[np.int64]:
+def _groups(member: Predictions, over: PoolOver) -> NDArray[np.int64]:
     """(N,) the number of what each photograph is joined to; never across splits."""
     advice = "use --fuse none, or --fuse patient --fuse-by max"
     keys = eye_keys(member, advice) if over == "eye" else member.patients()
@@ -166,7 +166,7 @@ def _groups(member: Predictions, over: Over) -> NDArray[np.int64]:
     return np.unique(with_split.to_numpy(dtype=str), return_inverse=True)[1]
 
 
-def _join_fixed(features: Features, by: By, eyes: NDArray[np.int64], groups: NDArray[np.int64]) -> Features:
+def _pool_fixed(features: Features, by: PoolBy, eyes: NDArray[np.int64], groups: NDArray[np.int64]) -> Features:
     """Join to `groups`; by the highest score straight away, else the means of `eyes`, of which the worse counts."""
     embeddings = tuple(_mean(embedding, groups) for embedding in features.embeddings)
     scores, shares = features.scores, features.probabilities

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from drkit.ensembling.combiner import ReferenceGrades
-from drkit.ensembling.fusing import Fusion, build_fuser, fusion_from_json, fusion_to_json
 from drkit.ensembling.members import join_members
+from drkit.ensembling.pooling import Pooling, build_pooler, pooling_from_json, pooling_to_json
 from drkit.errors import InputError
 
 
@@ -30,8 +30,8 @@ def _truth(members) -> tuple[np.ndarray, ReferenceGrades]:
 @pytest.mark.parametrize(("over", "size"), [("eye", 2), ("patient", 4)])
 @pytest.mark.parametrize("by", ["mean", "max", "learned"])
 def test_everybody_in_a_group_gets_the_same_answer(members, over: str, by: str, size: int) -> None:
-    fuser = build_fuser(members, Fusion(over, by))
-    joined = fuser.fit(*_truth(members), 0).features
+    pooler = build_pooler(members, Pooling(over, by))
+    joined = pooler.fit(*_truth(members), 0).features
     for values in (joined.scores, joined.probabilities, joined.grades):
         grouped = values.reshape(-1, size, *values.shape[1:])
         assert np.array_equal(grouped, np.broadcast_to(grouped[:, :1], grouped.shape))
@@ -39,24 +39,24 @@ def test_everybody_in_a_group_gets_the_same_answer(members, over: str, by: str, 
 
 def test_mean_and_max_are_what_they_say(members) -> None:
     scores = members.features().scores.reshape(-1, 4, 2)
-    mean, highest = (build_fuser(members, Fusion("patient", by)).features.scores[::4] for by in ("mean", "max"))
+    mean, highest = (build_pooler(members, Pooling("patient", by)).features.scores[::4] for by in ("mean", "max"))
     assert mean == pytest.approx(scores.mean(1))
     assert highest == pytest.approx(scores.max(1))
 
 
 def test_nothing_joined_is_nothing_changed(members) -> None:
-    fuser = build_fuser(members, Fusion("none"))
-    assert np.array_equal(fuser.features.scores, members.features().scores)
-    assert fuser.members is members
+    pooler = build_pooler(members, Pooling("none"))
+    assert np.array_equal(pooler.features.scores, members.features().scores)
+    assert pooler.members is members
 
 
 def test_eyes_make_a_patient_by_the_worse_eye(make_member) -> None:
     members = _members(make_member("a", target="eye"))
-    fuser = build_fuser(members, Fusion("patient"))
+    pooler = build_pooler(members, Pooling("patient"))
     by_eye = members.features().scores.reshape(-1, 2, 2).mean(2)
-    assert fuser.features.scores[::4, 0] == pytest.approx(by_eye.max(1))
-    assert fuser.members.target == "patient"
-    assert fuser.members.reference().equals(members.rows["patient_grade"])
+    assert pooler.features.scores[::4, 0] == pytest.approx(by_eye.max(1))
+    assert pooler.members.target == "patient"
+    assert pooler.members.reference().equals(members.rows["patient_grade"])
 
 
 def test_joined_rows_that_a_fold_held_out_are_decided_by_the_other_folds_cut_points(make_member) -> None:
@@ -64,41 +64,41 @@ def test_joined_rows_that_a_fold_held_out_are_decided_by_the_other_folds_cut_poi
     member = make_member(decision="cut_points", cut_points=rounding, fold_cut_points=(rounding, strict))
     fold = pd.Series(np.where(member.rows["split"] == "val", np.arange(96) // 4 % 2, -1))
     member = replace(member, rows=member.rows.assign(fold=fold.astype("Int16").where(fold >= 0)))
-    joined = build_fuser(_members(member), Fusion("patient")).features
+    joined = build_pooler(_members(member), Pooling("patient")).features
     expected = np.where(fold == 1, 0, np.floor(joined.scores[:, 0] + 0.5))
     assert joined.scores[fold == 1].max() > 3
     assert np.array_equal(joined.grades[:, 0], expected)
 
 
 def test_joining_twice_is_joining_once(members) -> None:
-    once = build_fuser(members, Fusion("patient")).features
+    once = build_pooler(members, Pooling("patient")).features
     rows = [
         replace(member, rows=member.rows.assign(score=once.scores[:, place].astype(np.float32)))
         for place, member in enumerate(members.predictions)
     ]
-    twice = build_fuser(replace(members, predictions=tuple(rows)), Fusion("patient")).features
+    twice = build_pooler(replace(members, predictions=tuple(rows)), Pooling("patient")).features
     assert twice.scores == pytest.approx(once.scores, abs=1e-6)
 
 
 def test_what_is_learned_is_not_learned_from_the_row_itself(members) -> None:
     """A patient's grade is turned upside down: what the others' fits say of that patient stays the same."""
-    fuser, (rows, truth) = build_fuser(members, Fusion("patient", "learned")), _truth(members)
-    honest = fuser.fit(rows, truth, 0)
+    pooler, (rows, truth) = build_pooler(members, Pooling("patient", "learned")), _truth(members)
+    honest = pooler.fit(rows, truth, 0)
     turned = truth.reference.copy()
     turned[:4] = 4 - turned[:4] if turned[0] != 2 else 0
-    changed = fuser.fit(rows, replace(truth, reference=turned), 0)
+    changed = pooler.fit(rows, replace(truth, reference=turned), 0)
     assert not np.allclose(changed.features.scores, honest.features.scores)
     same_folds = ReferenceGrades(truth.reference, truth.patients)
-    assert np.array_equal(fuser.fit(rows, same_folds, 0).training.scores, honest.training.scores)
+    assert np.array_equal(pooler.fit(rows, same_folds, 0).training.scores, honest.training.scores)
     assert not np.allclose(honest.training.scores, honest.features.take(rows).scores)
 
 
 def test_learned_joining_is_saved_and_read(members) -> None:
-    fuser = build_fuser(members, Fusion("eye", "learned"))
-    joined = fuser.fit(*_truth(members), 0)
-    fusion, learned = fusion_from_json(fusion_to_json(fuser.fusion, joined.learned))
-    assert fusion == fuser.fusion
-    assert np.array_equal(fuser.apply(learned).scores, joined.features.scores)
+    pooler = build_pooler(members, Pooling("eye", "learned"))
+    joined = pooler.fit(*_truth(members), 0)
+    pooling, learned = pooling_from_json(pooling_to_json(pooler.pooling, joined.learned))
+    assert pooling == pooler.pooling
+    assert np.array_equal(pooler.apply(learned).scores, joined.features.scores)
 
 
 def test_an_unknown_eye_cannot_be_joined(make_member) -> None:
@@ -107,5 +107,5 @@ def test_an_unknown_eye_cannot_be_joined(make_member) -> None:
     rows.loc[rows["image_id"] == "3_r2", "eye"] = None
     members = _members(replace(member, rows=rows))
     with pytest.raises(InputError, match="1 photographs whose eye is not known cannot be joined to eyes: 3_r2"):
-        build_fuser(members, Fusion("eye"))
-    assert build_fuser(members, Fusion("patient")).features.scores.shape == (96, 1)
+        build_pooler(members, Pooling("eye"))
+    assert build_pooler(members, Pooling("patient")).features.scores.shape == (96, 1)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 import drkit
 from drkit.decisions import GradePredictions
-from drkit.ensembling.fusing import build_fuser
 from drkit.ensembling.members import Members, join_members
-from drkit.ensembling.saving import Ensemble, SavedMember
+from drkit.ensembling.pooling import build_pooler
+from drkit.ensembling.serialization import Ensemble, SavedMember
 from drkit.errors import InputError
 from drkit.grades import SPLITS
 from drkit.progress import track, warn
@@ -43,10 +43,10 @@ def predict_ensemble(ensemble: Ensemble, grade: Grade) -> Predictions:
     tracked = track(ensemble.members, "members", len(ensemble.members))
     graded = [replace(_grade_member(ensemble, member, grade), name=member.name) for member in tracked]
     members = join_members(graded, [ensemble.path_of(member) for member in ensemble.members])
-    fuser = build_fuser(members, ensemble.fusion)
-    answers = ensemble.fitted.predict(fuser.apply(ensemble.learned))
+    pooler = build_pooler(members, ensemble.pooling)
+    answers = ensemble.combiner.predict(pooler.apply(ensemble.learned))
     seen = _was_seen(ensemble, members)
-    meta = _build_meta(ensemble, fuser.members, seen)
+    meta = _build_meta(ensemble, pooler.members, seen)
     return assemble(members, answers, ensemble.rule.decide(answers), meta, ensemble.name)
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from drkit.plotting.curves import Course, read_kept
+from drkit.plotting.curves import TrainingHistory, read_kept
 from drkit.records.history import read_history
 from drkit.records.patterns import expand_patterns
 from drkit.records.runs import Run, find_run, networks_in, read_run_record
 
 
-def read_courses(files: Sequence[Path]) -> dict[str, Course]:
+def read_training_histories(files: Sequence[Path]) -> dict[str, TrainingHistory]:
     """Run name to its training, each run once, patterns expanded; runs of one name are called by their paths.
 
     Raises:
@@ -17,14 +17,14 @@ def read_courses(files: Sequence[Path]) -> dict[str, Course]:
     """
     runs = list(dict.fromkeys(map(find_run, expand_patterns(files))))
     names = [run.name for run in runs]
-    return {run.name if names.count(run.name) == 1 else run.stem.as_posix(): read_course(run) for run in runs}
+    return {run.name if names.count(run.name) == 1 else run.stem.as_posix(): read_training_history(run) for run in runs}
 
 
-def read_course(run: Run) -> Course:
+def read_training_history(run: Run) -> TrainingHistory:
     """The training of a finished run.
 
     Raises:
         InputError: no history, or no record of the run.
     """
     record = read_run_record(run)
-    return Course(read_history(run.history), read_kept(record.get("epoch"), networks_in(record)))
+    return TrainingHistory(read_history(run.history), read_kept(record.get("epoch"), networks_in(record)))

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 import drkit
 from drkit.decisions import GradePredictions
-from drkit.ensembling.applying import assemble
 from drkit.ensembling.combiner import Method, ReferenceGrades
 from drkit.ensembling.folds import assign_folds
-from drkit.ensembling.fusing import Fuser, fusion_to_json
-from drkit.ensembling.nesting import Combination, Rule, build_nest, nest_method
+from drkit.ensembling.nested_cv import Combination, Rule, build_nested_cv, cross_val_predict
+from drkit.ensembling.pooling import PhotographPooler, pooling_to_json
+from drkit.ensembling.prediction import assemble
 from drkit.ensembling.ridge import Linear
-from drkit.ensembling.saving import SavedMember, describe_method
+from drkit.ensembling.serialization import SavedMember, describe_method
 from drkit.grades import SPLITS
 from drkit.records.predictions import Predictions, PredictionsMeta
 from drkit.records.provenance import sha256_file
@@ -27,12 +27,12 @@ UNKNOWN = "unknown"  # in place of hashes, where a member tells nothing of what 
 
 
 @dataclass(frozen=True)
-class Outcome:
+class EnsembleResult:
     """Predictions for N photographs.
 
     Args:
         final: Combiner on all graded photographs.
-        answers: Nested where graded, else by the final fit.
+        answers: (N,) out of fold where graded, else by the final fit.
         grades: (N,) likewise.
         fold: (N,) outer fold, -1 where not graded.
         naive: (N,) decided by the final fit.
@@ -54,67 +54,71 @@ class Outcome:
         return np.flatnonzero(self.fold >= 0)
 
 
-def predict_nested(fuser: Fuser, method: Method, decision: str, num_folds: int, seed: int) -> Outcome:
+def predict_nested(
+    pooler: PhotographPooler, method: Method, decision: str, num_folds: int, seed: int
+) -> EnsembleResult:
     """Answer graded photographs out of fold, all others by a fit on all graded ones.
 
     Raises:
-        InputError: as `build_nest`.
+        InputError: as `build_nested_cv`.
     """
-    nest = build_nest(fuser, num_folds, seed)
-    nested = nest_method(nest, method, decision)
+    cv = build_nested_cv(pooler, num_folds, seed)
+    nested = cross_val_predict(cv, method, decision)
     probabilities, score = nested.all_answers.probabilities.copy(), nested.all_answers.score.copy()
     grades, fold = nested.all_grades.copy(), np.full(len(score), -1)
-    probabilities[nest.rows], score[nest.rows] = nested.answers.probabilities, nested.answers.score
-    grades[nest.rows], fold[nest.rows] = nested.grades, nest.fold
-    return Outcome(
+    probabilities[cv.rows], score[cv.rows] = nested.answers.probabilities, nested.answers.score
+    grades[cv.rows], fold[cv.rows] = nested.grades, cv.fold
+    return EnsembleResult(
         final=nested.final,
         answers=GradePredictions(probabilities, score),
         grades=grades,
         fold=fold,
         naive=nested.all_grades,
-        learned=nest.whole.learned,
+        learned=cv.whole.learned,
         is_fitted=True,
     )
 
 
-def predict_unfitted(fuser: Fuser, method: Method, decision: str, num_folds: int, seed: int) -> Outcome:
+def predict_unfitted(
+    pooler: PhotographPooler, method: Method, decision: str, num_folds: int, seed: int
+) -> EnsembleResult:
     """Answer without reference grades: folds are given, but change nothing."""
-    rows, patients = fuser.members.graded_rows(), fuser.members.patients
+    rows, patients = pooler.members.graded_rows(), pooler.members.patients
     nobody = ReferenceGrades(np.empty(0, dtype=np.int64), np.empty(0, dtype=str))
     rule = Rule(method.decision or decision)
-    final = Combination(method, method.fit(fuser.features, nobody, seed), rule)
-    answers = final.fitted.predict(fuser.features)
+    final = Combination(method, method.fit(pooler.features, nobody, seed), rule)
+    answers = final.combiner.predict(pooler.features)
     grades, fold = rule.decide(answers), np.full(len(patients), -1)
     if len(rows):
-        reference = fuser.members.reference().iloc[rows].to_numpy(dtype=np.int64)
+        reference = pooler.members.reference().iloc[rows].to_numpy(dtype=np.int64)
         fold[rows] = assign_folds(reference, patients[rows], num_folds, seed)
-    return Outcome(final, answers, grades, fold, grades, (), is_fitted=False)
+    return EnsembleResult(final, answers, grades, fold, grades, (), is_fitted=False)
 
 
 def build_predictions(
-    fuser: Fuser, outcome: Outcome, *, name: str, method: str, options: Mapping[str, Any]
+    pooler: PhotographPooler, result: EnsembleResult, *, name: str, method: str, options: Mapping[str, Any]
 ) -> Predictions:
     """A predictions file like any other.
 
     Args:
-        fuser: Of the members.
-        outcome: Predictions for their photographs.
+        pooler: Of the members.
+        result: Predictions for their photographs.
         name: The ensemble's.
         method: stack, boost, ...
-        options: All that, with the members' files, determines the outcome.
+        options: All that, with the members' files, determines the result.
     """
-    members, fold = fuser.members, outcome.fold
+    members, fold = pooler.members, result.fold
     told = [member.meta for member in members.predictions]
-    whole, part = _trained_on(fuser, outcome)
+    whole, part = _trained_on(pooler, result)
     meta = PredictionsMeta(
         target=members.target,
-        unit=_unit(fuser),
-        decision=outcome.final.rule.decision,
-        cut_points=outcome.final.rule.cut_points,
+        unit=_unit(pooler),
+        decision=result.final.rule.decision,
+        cut_points=result.final.rule.cut_points,
         trained_on=whole,
         trained_on_images=part,
-        folds=int(fold.max()) + 1 if outcome.is_fitted else 0,
-        chosen_on=_chosen_on(fuser, outcome),
+        folds=int(fold.max()) + 1 if result.is_fitted else 0,
+        chosen_on=_chosen_on(pooler, result),
         model=f"{method} of {', '.join(members.names)}",
         checkpoint_sha256=None,
         labels_sha256=next((item.labels_sha256 for item in told if item.labels_sha256), None),
@@ -125,21 +129,21 @@ def build_predictions(
             "parents": [item.provenance for item in told],
         },
     )
-    predictions = assemble(members, outcome.answers, outcome.grades, meta, name)
-    predictions.rows["fold"] = _merge_folds(fuser, fold)
+    predictions = assemble(members, result.answers, result.grades, meta, name)
+    predictions.rows["fold"] = _merge_folds(pooler, fold)
     return predictions
 
 
-def build_record(fuser: Fuser, outcome: Outcome, meta: PredictionsMeta, path: Path) -> dict[str, Any]:
+def build_record(pooler: PhotographPooler, result: EnsembleResult, meta: PredictionsMeta, path: Path) -> dict[str, Any]:
     """All that an ensemble needs to grade new photographs, and what its members were trained on.
 
     Args:
-        fuser: Of the members.
-        outcome: What was fitted.
+        pooler: Of the members.
+        result: What was fitted.
         meta: Of the predictions.
         path: Where the JSON goes: members are named relative to it.
     """
-    members, final = fuser.members, outcome.final
+    members, final = pooler.members, result.final
     return {
         "target": meta.target,
         "unit": meta.unit,
@@ -149,9 +153,9 @@ def build_record(fuser: Fuser, outcome: Outcome, meta: PredictionsMeta, path: Pa
         "settings": describe_method(final.method),
         "decision": final.rule.decision,
         "cut_points": final.rule.cut_points,
-        "fusion": fusion_to_json(fuser.fusion, outcome.learned),
-        "fitted": final.fitted.to_json(),
-        "is_fitted": outcome.is_fitted,
+        "fusion": pooling_to_json(pooler.pooling, result.learned),
+        "fitted": final.combiner.to_json(),
+        "is_fitted": result.is_fitted,
         "members": [
             asdict(_save_member(name, source, member, path))
             for name, source, member in zip(members.names, members.paths, members.predictions, strict=True)
@@ -176,13 +180,13 @@ def _trained_on_of(paths: tuple[Path, ...]) -> dict[str, list[str]]:
     return {"trained_on_photographs": sorted(hashes | unknown), "descends_from": sorted(ancestors)}
 
 
-def _trained_on(fuser: Fuser, outcome: Outcome) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _trained_on(pooler: PhotographPooler, result: EnsembleResult) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Splits, and ids of splits only part of which was fitted on: the members' own, and those of this fit."""
-    told = [member.meta for member in fuser.members.predictions]
+    told = [member.meta for member in pooler.members.predictions]
     splits = {split for item in told for split in item.trained_on}
     images = {image for item in told for image in item.trained_on_images}
-    if outcome.is_fitted:
-        rows, fitted = fuser.members.rows, outcome.fold >= 0
+    if result.is_fitted:
+        rows, fitted = pooler.members.rows, result.fold >= 0
         for split in rows["split"][fitted].unique():
             in_split = (rows["split"] == split).to_numpy(dtype=bool)
             if fitted[in_split].all():
@@ -192,25 +196,25 @@ def _trained_on(fuser: Fuser, outcome: Outcome) -> tuple[tuple[str, ...], tuple[
     return tuple(split for split in SPLITS if split in splits), tuple(sorted(images))
 
 
-def _merge_folds(fuser: Fuser, fold: NDArray[np.int64]) -> Any:
+def _merge_folds(pooler: PhotographPooler, fold: NDArray[np.int64]) -> Any:
     """The outer fold, or the first member's fold where no grade is known and every member has held the row out."""
-    held_out = np.all([member.rows["fold"].notna() for member in fuser.members.predictions], axis=0)
-    own = fuser.members.rows["fold"].where(held_out)
+    held_out = np.all([member.rows["fold"].notna() for member in pooler.members.predictions], axis=0)
+    own = pooler.members.rows["fold"].where(held_out)
     return own.mask(fold >= 0, fold).astype("Int16")
 
 
-def _unit(fuser: Fuser) -> str:
-    units = {member.meta.unit for member in fuser.members.predictions}
-    if fuser.fusion.over != "none":
-        return fuser.fusion.over
+def _unit(pooler: PhotographPooler) -> str:
+    units = {member.meta.unit for member in pooler.members.predictions}
+    if pooler.pooling.over != "none":
+        return pooler.pooling.over
     return units.pop() if len(units) == 1 else "mixed"
 
 
-def _chosen_on(fuser: Fuser, outcome: Outcome) -> str:
+def _chosen_on(pooler: PhotographPooler, result: EnsembleResult) -> str:
     """A split that a member was selected on and that is scored here, where the scores are optimistic."""
-    chosen = {member.meta.chosen_on for member in fuser.members.predictions}
-    scored = set(fuser.members.rows["split"].iloc[outcome.graded])
+    chosen = {member.meta.chosen_on for member in pooler.members.predictions}
+    scored = set(pooler.members.rows["split"].iloc[result.graded])
     selected_on = sorted(chosen & scored)
     if selected_on:
         return selected_on[0]
-    return "nested folds" if outcome.is_fitted else "nothing"
+    return "nested folds" if result.is_fitted else "nothing"

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drkit.ensembling.bag import Bag
+from drkit.ensembling.blend import Vote
 from drkit.ensembling.boost import Boost
 from drkit.ensembling.combiner import Method
-from drkit.ensembling.nesting import Nest, Nested, nest_method
+from drkit.ensembling.nested_cv import NestedCV, NestedPredictions, cross_val_predict
 from drkit.ensembling.stack import Stack
-from drkit.ensembling.vote import Vote
 from drkit.ensembling.weight import Best, Weight
 from drkit.evaluation.agreement import Agreement, Interval, measure_agreement
 from drkit.metrics import PatientBootstrap, confusion, interval, quadratic_weighted_kappa
@@ -71,7 +71,7 @@ class Contender:
     gain_in_hindsight: Gain | None
 
 
-def compare_methods(nest: Nest, plain: str, *, num_resamples: int) -> tuple[Contender, ...]:
+def compare_methods(cv: NestedCV, plain: str, *, num_resamples: int) -> tuple[Contender, ...]:
     """Compare all methods, each member as it is, and the plain mean.
 
     The best member is chosen anew in each outer fold, on the other folds. It stands here twice, by its own grades
@@ -80,7 +80,7 @@ def compare_methods(nest: Nest, plain: str, *, num_resamples: int) -> tuple[Cont
     its luck there; so gains are also given over the member that turned out best, which nobody could have known.
 
     Args:
-        nest: The graded photographs.
+        cv: The graded photographs.
         plain: The decision of the plain mean, for which nothing is fitted.
         num_resamples: How often patients are drawn.
 
@@ -89,17 +89,17 @@ def compare_methods(nest: Nest, plain: str, *, num_resamples: int) -> tuple[Cont
     """
     jobs = [(name, method, "cut_points") for name, method in {**BASELINES, **METHODS}.items()]
     jobs.insert(len(BASELINES), (PLAIN_MEAN, Vote("soft"), plain))
-    nested = {name: nest_method(nest, method, rule) for name, method, rule in track(jobs, "methods", len(jobs))}
-    members = nest.whole.training.grades.T  # (M, n)
-    names = [*nested, *nest.fuser.members.names]
+    nested = {name: cross_val_predict(cv, method, rule) for name, method, rule in track(jobs, "methods", len(jobs))}
+    members = cv.whole.training.grades.T  # (M, n)
+    names = [*nested, *cv.pooler.members.names]
     predicted = np.stack([*(found.grades for found in nested.values()), *members])
-    truth, draws = nest.truth, {"num_resamples": num_resamples, "seed": nest.seed}
+    truth, draws = cv.truth, {"num_resamples": num_resamples, "seed": cv.seed}
     kappas = quadratic_weighted_kappa(confusion(truth.reference, predicted))
     chosen, best = int(kappas[: len(BASELINES)].argmax()), len(nested) + int(kappas[len(nested) :].argmax())
     gains, hindsight = (
         measure_gains(truth.reference, predicted, truth.patients, baseline, **draws) for baseline in (chosen, best)
     )
-    naive = [_naive_kappa(nest, found) for found in nested.values()] + [None] * len(members)
+    naive = [_naive_kappa(cv, found) for found in nested.values()] + [None] * len(members)
     return tuple(
         Contender(
             name=name,
@@ -185,5 +185,5 @@ def _tell(gain: Gain) -> str:
     return f"{gain.difference:+.3f} in quadratic kappa ({low:+.3f} to {high:+.3f})"
 
 
-def _naive_kappa(nest: Nest, found: Nested) -> float:
-    return float(quadratic_weighted_kappa(confusion(nest.truth.reference, found.all_grades[nest.rows])))
+def _naive_kappa(cv: NestedCV, found: NestedPredictions) -> float:
+    return float(quadratic_weighted_kappa(confusion(cv.truth.reference, found.all_grades[cv.rows])))

@@ -8,19 +8,19 @@ import pytest
 
 from drkit.ensembling.bag import Bag
 from drkit.ensembling.boost import Boost
-from drkit.ensembling.comparing import BASELINES, METHODS, best_members, compare_methods, judge, measure_gains
-from drkit.ensembling.fusing import Fusion, build_fuser
+from drkit.ensembling.comparison import BASELINES, METHODS, best_members, compare_methods, judge, measure_gains
 from drkit.ensembling.members import join_members
-from drkit.ensembling.nesting import build_nest, common_decision, nest_method
+from drkit.ensembling.nested_cv import build_nested_cv, common_decision, cross_val_predict
+from drkit.ensembling.pooling import Pooling, build_pooler
 from drkit.ensembling.stack import Stack
 from drkit.ensembling.weight import Best, Weight
 from drkit.errors import InputError
 from drkit.metrics import paired_difference
 
 
-def _nest(*predictions, fusion: Fusion | None = None, folds: int = 4):
+def _nest(*predictions, pooling: Pooling | None = None, folds: int = 4):
     members = join_members(predictions, [Path(f"{item.name}.parquet") for item in predictions])
-    return build_nest(build_fuser(members, fusion or Fusion()), folds, 0)
+    return build_nested_cv(build_pooler(members, pooling or Pooling()), folds, 0)
 
 
 @pytest.mark.parametrize(
@@ -29,13 +29,13 @@ def _nest(*predictions, fusion: Fusion | None = None, folds: int = 4):
      Bag(Stack("ridge", 0.1), 3), Best("soft")],
     ids=repr,
 )  # fmt: skip
-@pytest.mark.parametrize("fusion", [Fusion(), Fusion("patient", "learned")], ids=["alone", "joined"])
-def test_a_patients_own_grade_never_reaches_its_own_answer(make_member, method, fusion) -> None:
-    nest = _nest(make_member("a"), make_member("b", seed=1, noise=1.1), fusion=fusion)
-    before = nest_method(nest, method, "cut_points")
-    held = nest.fold == 0
-    turned = np.where(held, 4 - nest.truth.reference, nest.truth.reference)
-    after = nest_method(replace(nest, truth=replace(nest.truth, reference=turned)), method, "cut_points")
+@pytest.mark.parametrize("pooling", [Pooling(), Pooling("patient", "learned")], ids=["alone", "joined"])
+def test_a_patients_own_grade_never_reaches_its_own_answer(make_member, method, pooling) -> None:
+    cv = _nest(make_member("a"), make_member("b", seed=1, noise=1.1), pooling=pooling)
+    before = cross_val_predict(cv, method, "cut_points")
+    held = cv.fold == 0
+    turned = np.where(held, 4 - cv.truth.reference, cv.truth.reference)
+    after = cross_val_predict(replace(cv, truth=replace(cv.truth, reference=turned)), method, "cut_points")
     assert np.array_equal(after.answers.score[held], before.answers.score[held])
     assert np.array_equal(after.grades[held], before.grades[held])
     assert not np.array_equal(after.grades[~held], before.grades[~held])
@@ -44,11 +44,11 @@ def test_a_patients_own_grade_never_reaches_its_own_answer(make_member, method, 
 def test_noise_that_is_fitted_flatters_naively_and_not_nested(make_member) -> None:
     """Members that know nothing: the naive kappa is above zero all the same, the nested one is not."""
     noise = [make_member(name, seed=seed, noise=50, patients=45) for seed, name in enumerate("abcdef")]
-    nest = _nest(*noise)
-    found = nest_method(nest, Boost(rounds=160), "cut_points")
-    naive = _kappa(nest.truth.reference, found.all_grades[nest.rows])
+    cv = _nest(*noise)
+    found = cross_val_predict(cv, Boost(rounds=160), "cut_points")
+    naive = _kappa(cv.truth.reference, found.all_grades[cv.rows])
     assert naive > 0.25
-    assert _kappa(nest.truth.reference, found.grades) < 0.5 * naive
+    assert _kappa(cv.truth.reference, found.grades) < 0.5 * naive
 
 
 def _kappa(reference: np.ndarray, predicted: np.ndarray) -> float:
@@ -76,9 +76,9 @@ def test_a_mean_is_decided_as_its_members_are_where_they_agree(decisions: list[s
 
 def test_everything_is_compared_on_the_same_folds(make_member, monkeypatch: pytest.MonkeyPatch) -> None:
     quick = {"stack": Stack("ridge"), "bag of stacks": Bag(Stack("ridge", 1.0), 2)}
-    monkeypatch.setattr("drkit.ensembling.comparing.METHODS", METHODS | quick)
-    nest = _nest(make_member("a"), make_member("b", seed=1), make_member("c", seed=2, noise=1.5), folds=2)
-    contenders = compare_methods(nest, "rounding", num_resamples=100)
+    monkeypatch.setattr("drkit.ensembling.comparison.METHODS", METHODS | quick)
+    cv = _nest(make_member("a"), make_member("b", seed=1), make_member("c", seed=2, noise=1.5), folds=2)
+    contenders = compare_methods(cv, "rounding", num_resamples=100)
     names = [item.name for item in contenders]
     assert names[:2] == list(BASELINES)
     assert set(METHODS) < set(names)
@@ -90,8 +90,8 @@ def test_everything_is_compared_on_the_same_folds(make_member, monkeypatch: pyte
     assert found[chosen] == max(found[name] for name in BASELINES)
     assert found[hindsight] == max(found[name] for name in "abc")
     assert {item.nested.cases for item in contenders} == {64}
-    own = nest.whole.training.grades[:, 0]
-    assert contenders[-3].nested.quadratic_weighted_kappa == pytest.approx(_kappa(nest.truth.reference, own))
+    own = cv.whole.training.grades[:, 0]
+    assert contenders[-3].nested.quadratic_weighted_kappa == pytest.approx(_kappa(cv.truth.reference, own))
     assert "patients" in judge(contenders, 16)
 
 
@@ -125,7 +125,7 @@ def test_the_sentence_claims_no_more_than_the_interval() -> None:
 
 
 def _contenders(reference: np.ndarray, predicted: list[np.ndarray], patients: np.ndarray):
-    from drkit.ensembling.comparing import Contender
+    from drkit.ensembling.comparison import Contender
     from drkit.evaluation.agreement import measure_agreement
 
     draws = {"num_resamples": 300, "seed": 0}
