@@ -8,14 +8,15 @@ import pandas as pd
 from drkit.auditing.findings import Finding, make_finding
 from drkit.grades import MAX_GRADE
 from drkit.records.labels import image_stem
+from drkit.records.layouts.cells import is_table_file
 from drkit.records.layouts.tables import Table, open_table
 from drkit.records.submission import COLUMNS, Sample, is_written
 
 
 def is_submission(path: Path) -> bool:
-    """Whether a CSV has the columns ID and TARGET, or drkit wrote it as a submission."""
-    is_csv = path.suffix.lower() == ".csv" and path.is_file()
-    return is_csv and (is_written(path) or open_table(path).has("id", "target"))
+    """Whether a table has the columns ID and TARGET, or drkit wrote it as a submission."""
+    is_table = path.is_file() and is_table_file(path)
+    return is_table and (is_written(path) or open_table(path).has("id", "target"))
 
 
 def find_submission_faults(path: Path, sample: Sample | None) -> Iterator[Finding]:

@@ -36,6 +36,7 @@ from drkit.duplicates.stats import PhotographStats, measure_photographs
 from drkit.errors import InputError, UsageError
 from drkit.progress import warn
 from drkit.records.atomic import check_writable, write_bytes
+from drkit.records.layouts.cells import is_table_file
 from drkit.records.layouts.survey import Survey, survey_dataset
 from drkit.records.patterns import expand_patterns
 from drkit.records.runs import Run
@@ -174,12 +175,12 @@ def sort_inputs(paths: Sequence[Path], sample: Path | None) -> Inputs:
     comparisons: list[Path] = []
     submissions: list[Path] = []
     for path in paths:
-        if (sample and path.suffix.lower() == ".csv") or is_submission(path):
+        if (sample and is_table_file(path)) or is_submission(path):
             submissions.append(path)
         elif path.is_dir() and any(path.glob("*.parquet")):
             predictions += sorted(path.glob("*.parquet"))
             comparisons += sorted(path.glob("*.comparison.json"))
-        elif path.is_dir() or (path.suffix.lower() == ".csv" and not path.name.endswith(".history.csv")):
+        elif path.is_dir() or (is_table_file(path) and not path.name.endswith(".history.csv")):
             data_sets.append(path)
         else:
             compared = Run.of(path).comparison.is_file()

@@ -12,6 +12,7 @@ from typing import Any
 from drkit.errors import InputError, OutputExistsError, UsageError, first_few
 from drkit.records.atomic import check_writable, writing
 from drkit.records.labels import image_stem
+from drkit.records.layouts.cells import read_cells
 from drkit.records.provenance import sha256_bytes
 
 COLUMNS = ("ID", "TARGET")  # where no sample names others, as id_code,diagnosis or image,level
@@ -51,23 +52,23 @@ def sidecar_path(out: Path) -> Path:
 def read_sample(path: Path) -> Sample:
     """Read a sample submission: ids in its first column, grades, which are ignored, in its second and last.
 
+    However it was saved: see `read_cells`.
+
     Raises:
-        InputError: missing, not text, not two columns, an empty id, a row too short or long, an id twice.
+        InputError: missing, no table, not two columns, an empty id, an id twice.
     """
-    header, *rows = _read_cells(path)
+    (_, header), *rows = _read_rows(path)
     if len(header) != 2 or not all(header):
         raise InputError(
             f"{path}: columns are {', '.join(header)}, expected two, of ids and of grades, as {', '.join(COLUMNS)}"
         )
     columns = (header[0], header[1])
-    for number, cells in enumerate(rows, start=2):
-        if len(cells) != len(columns):
-            raise InputError(f"{path} row {number}: {len(cells)} cells, expected {' and '.join(columns)}")
+    for number, cells in rows:
         if not cells[0]:
             raise InputError(f"{path} row {number}: the {columns[0]} is empty")
     if not rows:
         raise InputError(f"{path}: no rows below the header, expected one a photograph")
-    sample = Sample(tuple(cells[0] for cells in rows), path, columns)
+    sample = Sample(tuple(cells[0] for _, cells in rows), path, columns)
     check_unique(sample.stems(), str(path))
     return sample
 
@@ -139,22 +140,12 @@ def write_submission(
         sidecar.write_bytes(record.encode())
 
 
-def _read_cells(path: Path) -> list[list[str]]:
-    """Cells without the blanks about them; empty lines are left out."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-        lines = list(csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True))
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist: expected the competition's sample_submission.csv") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} is no CSV in UTF-8: {error}") from None
-    cells = [[cell.strip() for cell in line] for line in lines]
-    filled = [line for line in cells if any(line)]
-    if not filled:
-        raise InputError(f"{path} is empty, expected the columns of ids and of grades, as {', '.join(COLUMNS)}")
-    return filled
+def _read_rows(path: Path) -> list[tuple[int, list[str]]]:
+    """The filled rows of a table, the header first, each with the number that an editor shows."""
+    if not path.exists():
+        raise InputError(f"{path} does not exist: expected the competition's sample_submission.csv")
+    cells = read_cells(path)
+    return [(int(row) + 2, line) for row, line in zip(cells.index, cells.to_numpy().tolist(), strict=True) if any(line)]
 
 
 def is_written(out: Path) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 from shutil import copy, copytree, ignore_patterns
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from drkit.auditing.findings import KINDS
@@ -121,6 +122,28 @@ def test_a_comparison_of_several_seeds_is_audited_by_its_name(name, tmp_path):
     assert inputs.comparisons == (tmp_path / "a.comparison.json",)
     if name:
         assert run_check([tmp_path / name], CheckConfig()).kinds == {"changed-file": 1}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".csv.gz", ".csv.zip", ".xlsx"])
+def test_tables_are_audited_however_they_were_saved(data, suffix):
+    rows = pd.read_csv(data / "train.csv")
+    tables = [data / f"part{number}{suffix}" for number in (1, 2)]
+    for path, part in zip(tables, (rows[:8], rows[8:]), strict=True):
+        if suffix == ".xlsx":
+            pytest.importorskip("openpyxl")
+            part.to_excel(path, index=False)
+        else:
+            part.to_csv(path, index=False, sep="\t" if suffix == ".tsv" else ",")
+    report = run_check(tables, CheckConfig())
+    assert (report.inputs.data_sets, report.photographs) == (tuple(tables), len(rows))
+    assert not report.severities["error"]
+
+
+def test_a_submission_may_be_held_against_a_sample_with_semicolons(tmp_path):
+    (tmp_path / "sample.csv").write_text("sep=;\nID;TARGET\na.jpg;0\nb.jpg;0\n", encoding="utf-8-sig")
+    (tmp_path / "s.csv").write_text("ID,TARGET\na.jpg,0\n")
+    report = run_check([tmp_path / "s.csv"], CheckConfig(tmp_path / "sample.csv"))
+    assert report.kinds == {"id-missing": 1}
 
 
 @pytest.mark.parametrize(

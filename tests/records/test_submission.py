@@ -1,3 +1,4 @@
+import gzip
 import json
 from pathlib import Path
 
@@ -36,6 +37,10 @@ def test_the_bytes_of_a_submission(tmp_path: Path) -> None:
         b"\xef\xbb\xbfID,TARGET\r\na.jpg,0\r\nb.jpg,1\r\n",
         b" ID , TARGET \n a.jpg , 0\n\nb.jpg,\n\n",
         b'"ID","TARGET"\n"a.jpg","0"\n"b.jpg", "1"',
+        b"\xef\xbb\xbfsep=;\r\nID;TARGET\r\na.jpg;0\r\nb.jpg;1\r\n",
+        b"# of the competition\nID\tTARGET\na.jpg\t0\nb.jpg\n",
+        "ID,TARGET\na.jpg,0\nb.jpg,0\n".encode("utf-16"),
+        gzip.compress(b"ID,TARGET\na.jpg,0\nb.jpg,0\n"),
     ],
 )
 def test_spellings_of_a_sample_that_are_read_rightly(tmp_path: Path, content: bytes) -> None:
@@ -47,16 +52,17 @@ def test_spellings_of_a_sample_that_are_read_rightly(tmp_path: Path, content: by
     ("content", "sentence"),
     [
         (b"ID,\na,0\n", "columns are ID, , expected two, of ids and of grades"),
-        (b"ID;TARGET\na;0\n", "columns are ID;TARGET, expected two"),
+        (b"ID;TARGET;extra\na;0;0\n", "columns are ID, TARGET, extra, expected two"),
         (b"ID,TARGET,extra\na,0,0\n", "columns are ID, TARGET, extra, expected"),
-        (b"ID,TARGET\na,0\nb\n", "row 3: 1 cells, expected ID and TARGET"),
+        (b"ID,TARGET\na,0\nb,0,0\n", "is no table: Expected 2 fields in line 3, saw 3"),
         (b"ID,TARGET\na,0\n,1\n", "row 3: the ID is empty"),
         (b"ID,TARGET\na.jpg,0\nb,0\na.png,0\n", "1 image ids stand twice: a"),
         (b"ID,TARGET\n", "no rows below the header"),
-        (b"\n\n", "is empty, expected the columns of ids and of grades"),
+        (b"sep=;\n\nID;TARGET\na;0\n;1\n", "row 5: the ID is empty"),
+        (b"\n\n", "is empty: a table with a header was expected"),
         (b"", "is empty"),
-        ("ID,TARGET\na,0\n".encode("utf-16"), "is no CSV in UTF-8"),
-        (b'ID,TARGET\n"a"x,0\n', "is no CSV in UTF-8"),
+        (b"ID,TARGET\n\xe9,0\n", "line 2 is not UTF-8 text"),
+        (b'ID,TARGET\n"a,0\n', "is no table"),
     ],
 )
 def test_a_sample_that_is_none_is_refused_in_one_line(tmp_path: Path, content: bytes, sentence: str) -> None:

@@ -12,8 +12,9 @@ from drkit.records.labels import build_rows, image_stem
 from drkit.records.layouts.grade_words import grade_of_word
 from drkit.records.layouts.layout import Layout
 from drkit.records.layouts.names import split_of_name
+from drkit.records.layouts.pairs import pair_key, read_pairs
 from drkit.records.layouts.patients import read_subjects, tell_apart, tell_patients
-from drkit.records.layouts.remarks import Remark
+from drkit.records.layouts.remarks import Remark, remark_on_scale
 
 FOLDER = Layout(
     title="a folder of photographs",
@@ -32,7 +33,7 @@ def list_photographs(root: Path, photographs: Sequence[Path]) -> tuple[str, pd.D
     """What the folders tell: of classes the grade and the split, else nothing, split test.
 
     The folders of one level are classes where all their names are grades (numbers from 0, or words), those of split
-    test may be flat. `347_l1` still tells patient, eye and view.
+    test may be flat. `347_l1` still tells patient, eye and view, and so does Messidor-2's pairs file.
 
     Returns:
         `class-folders` or `folder`; canonical rows, `path` absolute; and what is to be said of them.
@@ -43,15 +44,19 @@ def list_photographs(root: Path, photographs: Sequence[Path]) -> tuple[str, pd.D
     level, remarks = _find_level(below, splits)
     relative = [photograph.relative_to(root).as_posix() for photograph in photographs]
     grades = [grade_of_word(parts[level]) if level is not None and len(parts) > level else None for parts in below]
+    pairs = read_pairs(root)
+    named = [pairs.get(pair_key(path), (None, None)) for path in relative]
     rows = build_rows(
         image_id=tell_apart([image_stem(path) for path in relative], relative),
+        patient_id=[patient for patient, _ in named],
+        eye=[eye for _, eye in named],
         path=[str(photograph) for photograph in photographs],
         eye_grade=grades,
         split=[_split(*told) if level is not None else "test" for told in zip(splits, grades, strict=True)],
     )
     rows = read_subjects(rows, rows["path"].tolist())
     rows = tell_patients(rows.assign(path=relative)).assign(path=rows["path"])
-    return ("folder" if level is None else "class-folders"), rows, remarks
+    return ("folder" if level is None else "class-folders"), rows, [*remarks, *remark_on_scale(rows)]
 
 
 def _split_above(folders: Sequence[str]) -> Split | None:

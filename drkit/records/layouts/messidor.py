@@ -2,12 +2,10 @@
 
 import pandas as pd
 
-from drkit.errors import InputError
 from drkit.grades import Split
-from drkit.records.labels import image_stem
 from drkit.records.layouts.layout import Layout, photograph_rows
-from drkit.records.layouts.names import is_pairs_file
-from drkit.records.layouts.tables import Table, open_table
+from drkit.records.layouts.pairs import pair_key, read_pairs
+from drkit.records.layouts.tables import Table
 
 _IDS = ("id_code", "image_id", "image")
 _GRADES = ("diagnosis", "adjudicated_dr_grade")
@@ -18,8 +16,7 @@ _FOLDERS = ("messidor-2/preprocess", "messidor-2/messidor-2/preprocess", "prepro
 def _parse(table: Table) -> pd.DataFrame:
     ids = table.ids(table.first(_IDS) or "")
     gradable = table.flags("adjudicated_gradable", blank=True)
-    pairs = _read_pairs(table)
-    named = ids.map(_key).map(pairs)
+    named = ids.map(pair_key).map(read_pairs(table.path.parent))
     return photograph_rows(
         table,
         ids,
@@ -28,30 +25,6 @@ def _parse(table: Table) -> pd.DataFrame:
         eye_grade=table.grades(table.first(_GRADES)).where(gradable),
         gradable=gradable,
     )
-
-
-def _read_pairs(table: Table) -> dict[str, tuple[str, str]]:
-    """Patient and eye by `_key`, from the pairs file beside the table.
-
-    Raises:
-        InputError: a photograph stands in two pairs.
-    """
-    beside = [path for path in sorted(table.path.parent.glob("*.[cC][sS][vV]")) if is_pairs_file(path.name)]
-    tables = [pairs for pairs in map(open_table, beside) if pairs.has("left", "right")]
-    if not tables:
-        return {}
-    pairs = tables[0]
-    found: dict[str, tuple[str, str]] = {}
-    for index, names in zip(pairs.cells.index, pairs.cells[["left", "right"]].to_numpy(), strict=True):
-        patient = image_stem(next(filter(None, names), ""))
-        for eye, name in zip(("left", "right"), names, strict=True):
-            if name and found.setdefault(_key(name), (patient, eye)) != (patient, eye):
-                raise InputError(f"{pairs.where(int(index))}: {name} stands in a second pair: keep one")
-    return found
-
-
-def _key(name: str) -> str:
-    return image_stem(name).casefold()
 
 
 def _fits(table: Table) -> bool:

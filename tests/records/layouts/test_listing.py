@@ -56,6 +56,27 @@ def test_a_class_of_ungradable_photographs(tmp_path):
     assert "1 photographs cannot be graded" in reported.warnings[0]
 
 
+def test_classes_0_and_1_alone_are_doubted(tmp_path):
+    labels, _, reported = read(tmp_path, *(f"{name % 2}/p{name}.png" for name in range(6)))
+    assert labels.layout == "class-folders"
+    assert any("eye_grade holds only 0 and 1" in sentence for sentence in reported.warnings)
+    _, _, reported = read(tmp_path, "4/p7.png")
+    assert reported.warnings == []
+
+
+def test_messidors_pairs_tell_patients_without_grades(tmp_path):
+    (tmp_path / "messidor-2.csv").write_text(
+        "left;right\n20051020_43832_0100_PP.png;20051020_43808_0100_PP.png\nIM1.JPG;\n"
+    )
+    labels, _, _ = read(
+        tmp_path, "IMAGES/20051020_43832_0100_PP.png", "IMAGES/20051020_43808_0100_PP.png", "IMAGES/IM1.JPG"
+    )
+    rows = labels.rows.set_index("image_id")
+    assert labels.layout == "folder"
+    assert rows["patient_id"].tolist() == ["20051020_43832_0100_PP"] * 2 + ["IM1"]
+    assert rows["eye"].tolist() == ["right", "left", "left"]
+
+
 def test_truth_may_be_told_by_folders(tmp_path):
     read(tmp_path, "No_DR/a.png", "Severe/b.png")
     assert read_truth(tmp_path).grades_for("eye").to_dict() == {"a": 0, "b": 3}
