@@ -124,10 +124,36 @@ def _rows_asked_for(
     """Ids in their final spelling, and their predictions in the same order."""
     if sample is None:
         return _test_rows(predictions, source)
-    rows = predictions.rows.set_index(predictions.rows["image_id"].map(image_stem))
+    rows = _dataset_of_sample(predictions, sample)
     check_unique(rows.index.tolist(), str(source))
     _check_fit(sample, set(rows.index), rows.index[rows["split"] == "test"].tolist(), source)
     return sample.ids, rows.loc[list(sample.stems())]
+
+
+def _dataset_of_sample(predictions: Predictions, sample: Sample) -> pd.DataFrame:
+    """Predictions by image id; of several data sets, those of the one that the sample is of, under its own ids.
+
+    An id that stands in several data sets has its data set's name in front in predictions, and not in a sample.
+
+    Raises:
+        InputError: several data sets have all ids of the sample.
+    """
+    stems, rows = predictions.rows["image_id"].map(image_stem), predictions.rows
+    asked, whole = set(sample.stems()), rows.set_index(stems)
+    parts = {
+        name: rows[is_of].set_index(stems[is_of].str.removeprefix(f"{name}-"))
+        for name, is_of in predictions.rows_by_dataset().items()
+    }
+    holding = {name: part for name, part in parts.items() if asked <= set(part.index)}
+    fitting = [part for part in holding.values() if set(part.index[part["split"] == "test"]) == asked]
+    if len(holding) == 1 or len(fitting) == 1:
+        return (fitting or list(holding.values()))[0]
+    if holding and not asked <= set(whole.index):
+        raise InputError(
+            f"{sample.path}: its ids stand in several data sets of {predictions.name} ({', '.join(holding)}): predict"
+            " the one that is meant alone, with --data"
+        )
+    return max([whole, *parts.values()], key=lambda part: len(asked & set(part.index)))
 
 
 def _test_rows(predictions: Predictions, source: Path) -> tuple[tuple[str, ...], pd.DataFrame]:

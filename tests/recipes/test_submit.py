@@ -3,6 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from reporters import Recorder
 
@@ -64,6 +65,37 @@ def test_rows_are_the_samples_in_its_spelling_and_order(run: Path, tmp_path: Pat
 def test_without_a_sample_rows_are_those_of_split_test(run: Path, tmp_path: Path) -> None:
     run_submit(run, SubmitConfig(out=tmp_path / "s.csv"))
     assert (tmp_path / "s.csv").read_text() == "ID,TARGET\n4_l1.jpg,4\n5_l1.jpg,0\n6_l1.jpg,1\n7_l1.jpg,2\n"
+
+
+def _predict_several(folder: Path, splits: dict[str, str]) -> Path:
+    """Predictions of data sets that all have photographs 1 and 2, and one of their own."""
+    ids = [f"{name}-{number}" for name in splits for number in "12"] + [f"only{name}" for name in splits]
+    names = [name for name in splits for _ in "12"] + list(splits)
+    rows = build_rows(image_id=ids, path=ids, patient_id=ids, split=[splits[name] for name in names])
+    grades = np.arange(len(ids)) % 5
+    labels = Labels(rows.assign(dataset=pd.array(names, "string")), folder, "test", ("eye",))
+    told = build_predictions(labels, probabilities=np.eye(5)[grades], score=grades, meta=META, name="several")
+    write_predictions(told, folder / "several.parquet")
+    return folder / "several"
+
+
+@pytest.mark.parametrize("splits", [{"A": "val", "B": "test"}, {"A": "test", "B": "test"}])
+def test_a_data_sets_name_before_an_id_is_not_in_the_sample(tmp_path: Path, splits: dict[str, str]) -> None:
+    run = _predict_several(tmp_path, splits)  # graded 0 1 for A, 2 3 for B, and 4 0 for their own
+    run_submit(run, SubmitConfig(sample=_sample(tmp_path, "onlyB.jpg", "2.jpg", "1"), out=tmp_path / "s.csv"))
+    assert (tmp_path / "s.csv").read_text() == "ID,TARGET\nonlyB.jpg,0\n2.jpg,3\n1,2\n"
+
+
+def test_ids_that_several_data_sets_have_are_the_test_splits_or_refused(tmp_path: Path) -> None:
+    run = _predict_several(tmp_path, {"A": "val", "B": "val"})
+    with pytest.raises(
+        InputError, match=r"stand in several data sets of several \(A, B\): predict the one that is meant"
+    ):
+        run_submit(run, SubmitConfig(sample=_sample(tmp_path, "1", "2"), out=tmp_path / "s.csv"))
+    run_submit(run, SubmitConfig(sample=_sample(tmp_path, "A-1", "B-2"), out=tmp_path / "s.csv"))
+    assert (tmp_path / "s.csv").read_text() == "ID,TARGET\nA-1,0\nB-2,3\n"
+    with pytest.raises(InputError, match="1 of 2 ids have no prediction"):
+        run_submit(run, SubmitConfig(sample=_sample(tmp_path, "1", "9"), out=tmp_path / "t.csv"))
 
 
 def test_submitting_changes_no_prediction(run: Path, tmp_path: Path) -> None:
