@@ -158,7 +158,13 @@ def steps_to_apply(datasets: Sequence[Path], wanted: Sequence[str]) -> tuple[str
                 f"{dataset} went through {','.join(done)}, but the run learned from photographs {asked}:"
                 f" give the original photographs{then}"
             )
-    return () if read_shared_steps(datasets) else tuple(wanted)
+    finished = [dataset for dataset in datasets if read_steps(dataset)]
+    if finished and (raw := [dataset for dataset in datasets if dataset not in finished]):
+        raise InputError(
+            f"{raw[0]} has not been through {','.join(wanted)}, {finished[0]} has: give both as they were taken or both"
+            " preprocessed, or one after the other in commands of their own"
+        )
+    return () if finished else tuple(wanted)
 
 
 def read_source_hashes(datasets: Sequence[Path]) -> dict[Path, str]:

@@ -98,6 +98,19 @@ def test_steps_are_applied_to_raw_photographs_only(tmp_path: Path) -> None:
             records.steps_to_apply([tmp_path], other)
 
 
+def test_steps_are_not_applied_to_half_of_the_photographs(tmp_path: Path) -> None:
+    done, raw = tmp_path / "done", tmp_path / "raw"
+    done.mkdir()
+    raw.mkdir()
+    records.write_manifest(done, PLAN, [record_of(done, "b")])
+
+    for both in ([done, raw], [raw, done]):
+        with pytest.raises(
+            InputError, match=r"raw has not been through .*done has: give both .* commands of their own"
+        ):
+            records.steps_to_apply(both, STEPS)
+
+
 def test_an_unfinished_data_set_is_refused(tmp_path: Path) -> None:
     records.write_plan(tmp_path, PLAN)
 
