@@ -23,7 +23,7 @@ from drkit.records.provenance import sha256_bytes
 
 MEMORY_SHARE = 0.4  # of the allowed memory that a bank may take before it goes to disk
 ROOM_FOR_ZOOM = 1.15  # bank side / network input side, so that zooming in does not upsample
-VERSION = 3  # of the way photographs are decoded and squared: part of a cached bank's key
+VERSION = 4  # of the way photographs are decoded and squared: part of a cached bank's key
 
 _UNREADABLE = "unreadable: "  # before a reason, where a hash would stand
 
