@@ -30,7 +30,7 @@ from drkit.cli import (
     synth,
 )
 from drkit.cli.faults import as_refusal
-from drkit.cli.options import Json, Quiet, Verbose, with_parameters
+from drkit.cli.options import Json, Quiet, Verbose, split_paths, with_parameters
 from drkit.errors import DrkitError, InputError, Interrupted, first_few
 from drkit.progress import reporting_to
 from drkit.reporting import Report
@@ -181,6 +181,13 @@ def drkit_options(
     ] = False,
 ) -> None:
     """Grade diabetic retinopathy (ICDR 0-4) from fundus photographs by transfer learning."""
+    _drop_empty_paths()
+
+
+def _drop_empty_paths() -> None:
+    """Take separators at the ends of DRKIT_DATA for what they are: an empty path would be the current folder."""
+    if named := os.environ.get("DRKIT_DATA"):
+        os.environ["DRKIT_DATA"] = os.pathsep.join(map(str, split_paths(named)))
 
 
 for module in (synth, check, preprocess, finetune, attend, predict, score, explain, submit):

@@ -62,7 +62,8 @@ class DataOptions:
         _panel(
             "Data",
             "Share of a data set's training patients to keep for a final test, where it has no graded test"
-            " split: graded by the run, for drkit score --split test, and used for nothing else.",
+            " split, with or without a val split: graded by the run, for drkit score --split test, and used for nothing"
+            " else.",
             min=0.0,
             max=0.9,
         ),

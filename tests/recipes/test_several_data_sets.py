@@ -85,6 +85,10 @@ def test_the_plan_tells_a_row_a_data_set(config: TrainingConfig, tmp_path: Path)
     assert splits["APTOS"] == (24, 8, 8)
     assert splits["Resized"] == (12, 4, 4)
     assert splits["DeepDRiD"][1] == 8  # the author's val, whatever --val-share is
+    untested = plan_finetune(replace(config, test_share=0.0), RunPlace(tmp_path)).datasets["DeepDRiD"]
+    held_out = untested["train"] - splits["DeepDRiD"][0]  # its own test has no grades
+    assert 0 < held_out < untested["train"] / 2
+    assert splits["DeepDRiD"][1:] == (untested["val"], untested["test"] + held_out)
     sentences = [part for part in plan.render() if isinstance(part, str)]
     assert any(sentence.startswith("no graded val split in APTOS, Resized: 20%") for sentence in sentences)
     for split in plan.photographs:
@@ -114,7 +118,7 @@ def test_it_is_scored_for_each_data_set(run: Path) -> None:
 def test_predicting_names_the_data_sets_and_knows_what_was_trained_on(
     run: Path, config: TrainingConfig, tmp_path: Path
 ) -> None:
-    joined = os.pathsep.join(map(str, config.data))
+    joined = os.pathsep.join(map(str, ["", *config.data, ""]))  # a separator too many on each side
     out = tmp_path / "graded.parquet"
     assert _invoke("predict", run, "--out", out, "--device", "cpu", DRKIT_DATA=joined).exit_code == 0
     graded = read_predictions(out)
