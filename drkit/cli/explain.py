@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from drkit.catalogue import EXPLAINERS
-from drkit.cli.options import DEFAULT_DATA, Data, Force, Seed
+from drkit.cli.options import DEFAULT_DATA, Data, Force, KeepGoing, Seed
 from drkit.errors import UsageError
 from drkit.grades import Split
 from drkit.reporting import Report
@@ -76,6 +76,7 @@ def explain(
     device: Annotated[Device, typer.Option(help="auto: a GPU if there is one.")] = "auto",
     workers: Annotated[int | None, typer.Option(min=1, help="Threads that read photographs.")] = None,
     seed: Seed = 0,
+    keep_going: KeepGoing = False,
 ) -> Report:
     """Show what speaks for a grade (orange) and against it (blue), and prove it.
 
@@ -106,6 +107,7 @@ def explain(
         device=device,
         workers=workers,
         seed=seed,
+        keep_going=keep_going,
     )
     return run_explain(run, config)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from drkit.data.cache import name_array, open_cached
 from drkit.data.file_remarks import tell_of_files
+from drkit.data.unreadable import describe_unreadable
 from drkit.errors import DrkitError, UnreadablePhotographsError
 from drkit.images.decoders import Remark
 from drkit.images.disc import square_about_disc
@@ -141,11 +142,3 @@ def _fill(
         if place != index:
             pixels[place] = pixels[index]
     return tuple(each if isinstance(each, str) else f"{_UNREADABLE}{each}" for each in outcomes)
-
-
-def describe_unreadable(refused: Sequence[object], shown: int = 5) -> str:
-    """One sentence about photographs that cannot be read; how many, and the reasons of the first."""
-    if len(refused) == 1:
-        return str(refused[0])
-    more = f"; and {len(refused) - shown} more: drkit check names all" if len(refused) > shown else ""
-    return f"{len(refused)} photographs cannot be used: " + "; ".join(map(str, refused[:shown])) + more

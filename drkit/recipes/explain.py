@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 
 from drkit.catalogue import EXPLAINERS, FILTERS, find
+from drkit.data.unreadable import describe_unreadable, find_unreadable
 from drkit.ensembling.serialization import is_ensemble
-from drkit.errors import InputError, OutputExistsError, UsageError, first_few
+from drkit.errors import InputError, OutputExistsError, UnreadablePhotographsError, UsageError, first_few
 from drkit.explaining.candidates import add_graded, find_candidates, find_ungraded, resolve_ids
 from drkit.explaining.cohort import Cohort, check_references, gather_cohort
 from drkit.explaining.examining import Prover
@@ -59,6 +60,7 @@ class ExplainConfig:
         device: `auto`, `cpu`, `cuda` or `mps`.
         workers: Threads that read photographs; None: one a core.
         seed: Of the proof.
+        keep_going: Explain others where photographs cannot be read.
     """
 
     data: Sequence[Path]
@@ -78,6 +80,7 @@ class ExplainConfig:
     device: str = "auto"
     workers: int | None = None
     seed: int = 0
+    keep_going: bool = False
 
     def __post_init__(self) -> None:
         """Refuse names that do not exist.
@@ -106,6 +109,7 @@ class ExplainReport:
         alarms: Photographs whose evidence is denser outside the fundus disc than inside, by method.
         faithfulness: Figures of the proof, by method; empty where none was asked for.
         lesions: Figures of the lesions' masks, by method and kind; empty where none were given.
+        unreadable: Why photographs were left out that cannot be read, by id.
     """
 
     run: str
@@ -116,6 +120,7 @@ class ExplainReport:
     alarms: dict[str, tuple[str, ...]]
     faithfulness: dict[str, Means]
     lesions: dict[str, dict[str, Means]]
+    unreadable: dict[str, str]
 
     def render(self) -> Iterator[str | Table]:
         """The outcome, for people."""
@@ -153,9 +158,12 @@ def run_explain(run_path: Path, config: ExplainConfig) -> ExplainReport:
     labels, device = read_datasets(config.data), pick_device(config.device)
     asked = config.target_grade or default_question(opened.header.decision)
     config = _with_known_ids(opened, labels, config)
-    predictions = _grade_candidates(opened, labels, config, device, asked)
-    picked = pick_photographs(predictions, config.interest, config.split)
-    cohort = gather_cohort(labels, predictions, picked, opened.header.architecture)
+    try:
+        predictions, unreadable = _grade_candidates(opened, labels, config, device, asked)
+        chosen = _choose_readable(opened, labels, predictions, config, unreadable)
+    except UnreadablePhotographsError as error:
+        raise UnreadablePhotographsError(f"{error} (--keep-going explains others)") from None
+    predictions, picked, cohort = chosen
     if asked == "reference":
         check_references(cohort)
     _say_what(predictions, picked, cohort, config.fold)
@@ -167,6 +175,7 @@ def run_explain(run_path: Path, config: ExplainConfig) -> ExplainReport:
             picked,
             folder,
             config,
+            unreadable,
         )
         for method, folder in folders.items()
     }
@@ -192,8 +201,8 @@ def _read_graded(opened: OpenedRun, config: ExplainConfig) -> Predictions:
 
 def _grade_candidates(
     opened: OpenedRun, labels: Labels, config: ExplainConfig, device: torch.device, asked: str
-) -> Predictions:
-    """What the run has graded of a data set, and what it had not and may be picked, graded now.
+) -> tuple[Predictions, dict[str, str]]:
+    """What the run has graded of a data set, and what it had not and may be picked, graded now; and what is unreadable.
 
     Raises:
         InputError: reference grades are needed, and none is known.
@@ -203,17 +212,59 @@ def _grade_candidates(
     candidates = find_candidates(labels, graded, config.interest, config.split)
     ungraded = find_ungraded(labels, graded, candidates, opened.header.architecture)
     if not len(ungraded):
-        return graded
+        return graded, {}
     is_known = labels.grades(opened.header.target).notna().to_numpy()
     if config.interest.needs_references and not is_known[candidates].any():
         raise InputError(f"{labels.title}: no reference grade is known: {NO_REFERENCE}")
     if asked == "reference" and not is_known[candidates].any():
         raise InputError(f"--target-grade reference: {labels.title} has no reference grades: ask for another")
     notify(f"grading {len(ungraded)} photograph{'s' * (len(ungraded) != 1)} that {opened.run.name} has not graded")
-    return add_graded(graded, grade_photographs(opened, ungraded, device, workers=config.workers))
+    fresh = grade_photographs(opened, ungraded, device, workers=config.workers, keep_going=config.keep_going)
+    return add_graded(graded, fresh), dict(fresh.meta.provenance.get("unreadable", {}))
 
 
-def _explain(session: Session, picked: Picked, folder: Path, config: ExplainConfig) -> Explanations:
+def _choose_readable(
+    opened: OpenedRun,
+    labels: Labels,
+    predictions: Predictions,
+    config: ExplainConfig,
+    unreadable: dict[str, str],
+) -> tuple[Predictions, Picked, Cohort]:
+    """Pick photographs; with `keep_going` again, until all of them can be read.
+
+    Args:
+        opened: The run.
+        labels: The data set.
+        predictions: What the run has graded of it.
+        config: What is to be picked.
+        unreadable: Why photographs are left out, by id; those that are found here are added.
+
+    Raises:
+        UnreadablePhotographsError: some cannot be read, and are not to be left out, or none is left.
+    """
+    while True:
+        labels = replace(labels, rows=labels.rows[~labels.rows["image_id"].isin(unreadable)].reset_index(drop=True))
+        predictions = predictions.where(~predictions.rows["image_id"].isin(unreadable))
+        ids = tuple(image_id for image_id in config.interest.ids if image_id not in unreadable)
+        if not len(labels) or (config.interest.ids and not ids):
+            raise InputError(f"none of the photographs can be read: {describe_unreadable(list(unreadable.values()))}")
+        picked = pick_photographs(predictions, replace(config.interest, ids=ids), config.split)
+        cohort = gather_cohort(labels, predictions, picked, opened.header.architecture)
+        rows = cohort.explained
+        reasons = find_unreadable(map(Path, rows["path"]), config.workers)
+        if not reasons:
+            return predictions, picked, cohort
+        told = describe_unreadable(list(reasons.values()))
+        if not config.keep_going:
+            raise UnreadablePhotographsError(told)
+        warn(f"photographs that cannot be read are left out: {told}")
+        of_path = dict(zip(map(Path, rows["path"]), rows["image_id"], strict=True))
+        unreadable |= {of_path[path]: why for path, why in reasons.items()}
+
+
+def _explain(
+    session: Session, picked: Picked, folder: Path, config: ExplainConfig, unreadable: dict[str, str]
+) -> Explanations:
     """One method on all photographs, in batches."""
     cohort, header = session.cohort, session.opened.header
     steps = steps_to_apply(cohort.roots, header.steps)
@@ -228,7 +279,7 @@ def _explain(session: Session, picked: Picked, folder: Path, config: ExplainConf
         ledger.add(findings, views, rows)
         writer.add(findings, views)
     writer.finish()
-    explanations = _manifest(session, picked, writer, ledger)
+    explanations = replace(_manifest(session, picked, writer, ledger), unreadable=unreadable)
     write_explanations(explanations, folder, force=config.force)
     return explanations
 
@@ -278,6 +329,7 @@ def _report(found: Mapping[str, Explanations], folders: Mapping[str, Path], coho
         alarms=alarms,
         faithfulness={method: each.faithfulness for method, each in found.items() if each.faithfulness},
         lesions={method: each.lesions for method, each in found.items() if each.lesions},
+        unreadable=first.unreadable,
     )
 
 

@@ -1,7 +1,7 @@
 """manifest.json of explanations: what was asked, of which weights, and where the pictures and maps lie."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,7 @@ class Explanations:
         photographs: A row each.
         faithfulness: Figures of the proof, each a value with low and high; None where it was not asked for.
         lesions: Figures of the lesions' masks, likewise.
+        unreadable: Why photographs were left out that cannot be read, by id.
         schema_version: Of the manifest.
     """
 
@@ -98,6 +99,7 @@ class Explanations:
     photographs: tuple[ExplainedPhotograph, ...]
     faithfulness: dict[str, Any] | None = None
     lesions: dict[str, Any] | None = None
+    unreadable: dict[str, str] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
     def files(self) -> list[str]:
@@ -148,6 +150,7 @@ def read_explanations(folder: Path) -> Explanations:
         raise InputError(f"{path} is not a manifest of explanations") from None
     if version != SCHEMA_VERSION:
         raise InputError(f"{path}: schema version {version}, this drkit reads {SCHEMA_VERSION}: update drkit")
+    record = {"unreadable": {}, **record}  # those of older versions lack it
     try:
         rows = [{**row, "probabilities": tuple(row["probabilities"])} for row in record["photographs"]]
         photographs = tuple(ExplainedPhotograph(**row) for row in rows)

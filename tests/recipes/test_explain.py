@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from drkit.cli.app import app
 from drkit.cli.explain import ALL
-from drkit.errors import InputError, OutputExistsError, UsageError
+from drkit.errors import InputError, OutputExistsError, UnreadablePhotographsError, UsageError
 from drkit.explaining.picking import Interest
 from drkit.progress import reporting_to
 from drkit.recipes.explain import ExplainConfig, run_explain
@@ -317,3 +317,33 @@ def test_task_e_runs_on_synthetic_eyes(eyes: Path, tmp_path: Path) -> None:
     assert {"curves.png", "epochs.png", "errors.png", "worst", "proof", "lesions"} <= written
     assert "Faithfulness" in done.stdout
     assert "pointing game" in done.stdout
+
+
+@pytest.mark.parametrize("is_graded", [True, False])
+def test_unreadable_photographs_are_all_named_and_left_out_only_where_that_is_wanted(
+    run_stem: Path, eyes: Path, tmp_path: Path, is_graded: bool
+) -> None:
+    """Whether the run has graded them, before they were damaged, or has yet to."""
+    folder, graded = tmp_path / "mixed", tmp_path / "graded.parquet"
+    folder.mkdir()
+    for number, path in enumerate(sorted((eyes / "val").rglob("*.jpg"))[:4]):
+        (folder / f"{number}.jpg").write_bytes(path.read_bytes())
+    if is_graded:
+        run_predict(run_stem, PredictConfig([folder], out=graded, device="cpu"))
+    for number in (0, 2):
+        path = folder / f"{number}.jpg"
+        path.write_bytes(path.read_bytes()[:900])
+    config = ExplainConfig(
+        [folder],
+        interest=Interest(ids=("0", "1", "2")),
+        predictions=graded if is_graded else None,
+        out=tmp_path / "out",
+        device="cpu",
+    )
+    with pytest.raises(UnreadablePhotographsError, match=r"2 photographs .*0\.jpg .*2\.jpg .*--keep-going explains"):
+        run_explain(run_stem, config)
+    report = run_explain(run_stem, replace(config, keep_going=True))
+    assert (report.photographs, sorted(report.unreadable)) == (1, ["0", "2"])
+    explanations = read_explanations(tmp_path / "out")
+    assert [row.image_id for row in explanations.photographs] == ["1"]
+    assert explanations.unreadable == report.unreadable
