@@ -198,7 +198,7 @@ def test_trees_on_embeddings_need_embeddings(runs: Path) -> None:
         write_predictions(_member(name, seed, embedding=True), runs / f"{name}.parquet", force=True)
     report = _run(runs, Boost(rounds=10))
     ensemble = read_ensemble(report.ensemble)
-    assert len(ensemble.fitted.components) == 3
+    assert len(ensemble.combiner.components) == 3
     predict_ensemble(ensemble, read_predictions)
     with pytest.raises(InputError, match="fitted with embeddings"):
         predict_ensemble(ensemble, lambda path: _member(path.stem, "abc".index(path.stem)))
