@@ -18,7 +18,7 @@ FLOORS = [
     {"cli"},
     {"recipes"},
     {"plotting"},
-    {"ensembling", "explaining", "auditing"},
+    {"ensembling", "explaining", "auditing", "exporting"},
     {"grading"},
     {"training"},
     {"inference", "evaluation"},
@@ -112,7 +112,8 @@ def test_only_models_names_timm() -> None:
 
 
 def _command_lines() -> list[list[str]]:
-    commands = ["synth", "check", "preprocess", "finetune", "attend", "predict", "score", "explain", "submit", "plot"]
+    commands = ["synth", "check", "preprocess", "finetune", "attend", "predict", "score", "explain", "export"]
+    commands += ["submit", "info", "plot"]
     commands += [f"plot {name}" for name in plot.EXAMPLES]
     commands += ["ensemble", *(f"ensemble {name}" for name in ensemble.EXAMPLES)]
     return [["--help"], ["--version"], *([*command.split(), "--help"] for command in commands)]

@@ -21,7 +21,9 @@ from drkit.cli import (
     console,
     ensemble,
     explain,
+    export,
     finetune,
+    info,
     plot,
     predict,
     preprocess,
@@ -190,7 +192,7 @@ def _drop_empty_paths() -> None:
         os.environ["DRKIT_DATA"] = os.pathsep.join(map(str, split_paths(named)))
 
 
-for module in (synth, check, preprocess, finetune, attend, predict, score, explain, submit):
+for module in (synth, check, preprocess, finetune, attend, predict, score, explain, export, submit, info):
     register(app, module, module.__name__.rpartition(".")[2])
 
 plots = typer.Typer(help="Draw pictures of runs, and one report of all.", no_args_is_help=True)

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,10 +15,27 @@ from drkit.errors import InputError
 from drkit.records.atomic import write_bytes, writing
 from drkit.records.provenance import canonical_json, sha256_bytes
 
+CACHED_NAME = re.compile(r"[0-9a-f]{32}\.(npy|json)")  # of an array, and of the notes beside it
+
 
 def default_cache_dir() -> Path:
     """The user's cache folder for drkit."""
     return user_cache_path("drkit")
+
+
+def cached_files(cache_dir: Path) -> list[Path]:
+    """The files that `open_cached` has left in a folder; others are not drkit's."""
+    found = cache_dir.iterdir() if cache_dir.is_dir() else []
+    return sorted(path for path in found if CACHED_NAME.fullmatch(path.name) and path.is_file())
+
+
+def clear_cached(cache_dir: Path) -> int:
+    """Remove the files that `open_cached` has left in a folder, and how many bytes they took."""
+    files = cached_files(cache_dir)
+    size = sum(path.stat().st_size for path in files)
+    for path in sorted(files, key=lambda path: path.suffix):  # notes first: without them an array counts for nothing
+        path.unlink()
+    return size
 
 
 def open_cached(

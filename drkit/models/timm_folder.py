@@ -1,0 +1,147 @@
+"""A run's network as timm's own, in a folder that `timm.create_model("local-dir:...")` takes."""
+
+from collections.abc import Mapping
+from functools import singledispatch
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from timm.models import save_for_hf
+from torch import Tensor, nn
+
+from drkit.data.units import UnitIndex
+from drkit.errors import UsageError
+from drkit.grades import GRADE_NAMES
+from drkit.losses.ordinal import SeverityAndThresholds
+from drkit.models.fusion import Alone, AttentionFusion, Fusion, MeanMaxFusion
+from drkit.models.grader import Grader
+from drkit.models.networks import create_network
+from drkit.models.restoring import OpenedRun
+
+POOL = "catavgmax"  # timm's word for the mean and the maximum side by side
+TOLERANCE = 1e-3  # of logits
+
+
+def build_timm_network(opened: OpenedRun) -> nn.Module:
+    """A timm network that gives the run's logits for one photograph.
+
+    drkit's pool is timm's `catavgmax`, and for a single photograph every fusion is linear: a linear head takes it in.
+
+    Args:
+        opened: A run of a single network.
+
+    Raises:
+        UsageError: timm's network has no place for what the run is made of.
+    """
+    grader, architecture = opened.graders[0], opened.header.architecture
+    if len(opened.graders) > 1:
+        raise UsageError(
+            f"{opened.run.stem} has {len(opened.graders)} networks, timm's folder holds one: choose it with --fold or"
+            " --network-seed, or take their mean with --format onnx"
+        )
+    for lacks, what in ((architecture.attention, "attention blocks"), (architecture.unshared, "unshared backbones")):
+        if lacks:
+            raise UsageError(f"{opened.run.stem} has {what}, for which timm's network has no place: use --format onnx")
+    weight, bias = _linear(grader.head.output)
+    weight = fold_fusion(grader.fusion, weight)
+    try:
+        network = create_network(architecture.backbone, global_pool=POOL, num_classes=len(bias), **_img_size(opened))
+        network.load_state_dict({**network.state_dict(), **grader.backbone.network.state_dict()})
+        classifier = network.get_classifier()  # type: ignore[operator]
+        with torch.no_grad():
+            classifier.weight.copy_(weight)
+            classifier.bias.copy_(bias)
+        _check_same(grader, network.eval(), architecture.side)
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UsageError(
+            f"timm's {architecture.backbone} cannot be built with drkit's pool and head ({reason}): use --format onnx"
+        ) from error
+    return network
+
+
+def write_timm_folder(opened: OpenedRun, network: nn.Module, folder: Path, facts: Mapping[str, Any]) -> None:
+    """Write `config.json` and `model.safetensors`.
+
+    Args:
+        opened: The run.
+        network: From `build_timm_network`.
+        folder: Is made.
+        facts: Kept in config.json under `drkit`.
+    """
+    header = opened.header
+    num_outputs = network.num_classes
+    names = [name.replace(" ", "_") for name in GRADE_NAMES] if num_outputs == len(GRADE_NAMES) else None
+    save_for_hf(
+        network,
+        str(folder),
+        model_config={"num_classes": num_outputs, "drkit": dict(facts)} | ({"label_names": names} if names else {}),
+        model_args={"global_pool": POOL, **_img_size(opened)},
+        data_config={
+            "input_size": (3, header.architecture.side, header.architecture.side),
+            "mean": header.mean,
+            "std": header.std,
+            "interpolation": "bilinear",
+            "crop_pct": 1.0,
+        },
+        safe_serialization=True,
+    )
+
+
+def grade_with_folder(folder: Path, images: Tensor) -> Tensor:
+    """The logits of a network that timm opens from a folder, for normalised images (P, 3, S, S)."""
+    network = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
+    with torch.inference_mode():
+        return network(images)
+
+
+@singledispatch
+def fold_fusion(fusion: Fusion, weight: Tensor) -> Tensor:
+    """The weight (O, F) that does for a photograph what `weight` (O, F') does for a unit of that photograph alone.
+
+    Raises:
+        UsageError: the fusion wants all photographs of a unit.
+    """
+    raise UsageError("the run joins photographs by --fusion concat, which grades no single one: use --format onnx")
+
+
+@fold_fusion.register(Alone)
+@fold_fusion.register(AttentionFusion)
+def _(fusion: Fusion, weight: Tensor) -> Tensor:
+    return weight
+
+
+@fold_fusion.register
+def _(fusion: MeanMaxFusion, weight: Tensor) -> Tensor:
+    of_mean, of_highest = weight.chunk(2, 1)
+    return of_mean + of_highest
+
+
+def _linear(output: nn.Module) -> tuple[Tensor, Tensor]:
+    """Weight (O, F) and bias (O,) of a head's last layer."""
+    if isinstance(output, SeverityAndThresholds):
+        thresholds = output.thresholds().detach()
+        return output.severity.weight.detach().expand(len(thresholds), -1), -thresholds
+    return output.get_parameter("weight").detach(), output.get_parameter("bias").detach()
+
+
+def _img_size(opened: OpenedRun) -> dict[str, Any]:
+    """The option by which networks of a fixed side are told it."""
+    architecture = opened.header.architecture
+    config = timm.get_pretrained_cfg(architecture.backbone.partition(":")[0])
+    return {"img_size": architecture.side} if config and config.fixed_input_size else {}
+
+
+def _check_same(grader: Grader, network: nn.Module, side: int) -> None:
+    """Check that both give the same logits.
+
+    Raises:
+        ValueError: they do not.
+    """
+    images = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        ours, theirs = grader(images, UnitIndex.alone(2)), network(images)
+    difference = float((ours - theirs).abs().max())
+    if difference > TOLERANCE:
+        raise ValueError(f"its logits differ by {difference:.3g}")

@@ -1,0 +1,175 @@
+"""`info`: versions, devices, memory, caches and weights of this machine."""
+
+import platform
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+import torch
+
+import drkit
+from drkit.data.bank import MEMORY_SHARE
+from drkit.data.cache import cached_files, clear_cached, default_cache_dir
+from drkit.machine import allowed_cpus, allowed_memory
+from drkit.models.listing import list_backbones
+from drkit.reporting import Table
+
+PACKAGE_NAME = re.compile(r"[\w.-]+")
+
+
+@dataclass(frozen=True)
+class Device:
+    """What a training can run on.
+
+    Args:
+        name: As `--device` takes it.
+        model: What the machine calls it.
+        memory_bytes: Of its own; None: it shares the machine's.
+        precisions: As `--precision` takes them.
+    """
+
+    name: str
+    model: str
+    memory_bytes: int | None
+    precisions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CacheFolder:
+    """A folder in which files are kept between commands.
+
+    Args:
+        owner: Whose it is.
+        path: With ~ for the home folder.
+        files: How many.
+        size_bytes: All together.
+    """
+
+    owner: str
+    path: str
+    files: int
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class InfoReport:
+    """What a bug report should say.
+
+    Args:
+        versions: Of drkit, Python, the system and the packages drkit uses; `not installed` where one is optional.
+        devices: The CPU first.
+        memory_bytes: That this process may use: the machine's, or less where a container or job limits it.
+        bank_bytes: Memory that photographs may take before they go to the cache.
+        caches: drkit's own, and those of weights.
+        weights: Backbones whose ImageNet weights are at hand, and where: package or cache.
+        removed_bytes: What `--clear-cache` has freed; None: it was not asked.
+    """
+
+    versions: dict[str, str]
+    devices: tuple[Device, ...]
+    memory_bytes: int
+    bank_bytes: int
+    caches: tuple[CacheFolder, ...]
+    weights: dict[str, str]
+    removed_bytes: int | None
+
+    def render(self) -> Iterator[str | Table]:
+        """Tables that survive being pasted."""
+        if self.removed_bytes is not None:
+            yield f"removed {_amount(self.removed_bytes)} from drkit's cache"
+        yield Table("Versions", ("package", "version"), list(self.versions.items()))
+        devices = [
+            (each.name, each.model, _amount(each.memory_bytes), ", ".join(each.precisions)) for each in self.devices
+        ]
+        yield Table("Devices", ("--device", "model", "own memory", "--precision"), devices)
+        yield f"memory allowed: {_amount(self.memory_bytes)}, of which photographs may take {_amount(self.bank_bytes)}"
+        caches = [(each.owner, each.path, str(each.files), _amount(each.size_bytes)) for each in self.caches]
+        yield Table("Caches", ("of", "folder", "files", "size"), caches)
+        yield Table("ImageNet weights at hand", ("--backbone", "where"), list(self.weights.items()))
+
+
+def run_info(cache_dir: Path | None, *, clear_cache: bool) -> InfoReport:
+    """Describe this machine.
+
+    Args:
+        cache_dir: drkit's cache; None: the user's.
+        clear_cache: Empty it first.
+    """
+    own_cache = cache_dir or default_cache_dir()
+    removed = clear_cached(own_cache) if clear_cache else None
+    memory = allowed_memory()
+    return InfoReport(
+        versions=_versions(),
+        devices=tuple(_devices()),
+        memory_bytes=memory,
+        bank_bytes=int(MEMORY_SHARE * memory),
+        caches=tuple(_caches(own_cache)),
+        weights={entry.name: entry.weights for entry in list_backbones("*") if entry.weights},
+        removed_bytes=removed,
+    )
+
+
+def _versions() -> dict[str, str]:
+    """drkit, Python, the system, and every package that drkit names, optional ones of tests left out."""
+    asked = [line for line in _requirements() if not re.search(r"extra == .(test|dev|oracle)", line)]
+    names = [found[0] for line in asked if (found := PACKAGE_NAME.match(line))]
+    system = f"{platform.system()} {platform.release()} {platform.machine()}"
+    first = {"drkit": drkit.__version__, "Python": platform.python_version(), "system": system}
+    return first | {name: _version(name) for name in names if name != "drkit"}
+
+
+def _requirements() -> list[str]:
+    try:
+        return requires("drkit") or []
+    except PackageNotFoundError:  # drkit runs from a folder that is not installed
+        return []
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _devices() -> Iterator[Device]:
+    model = f"{platform.processor() or platform.machine()}, {allowed_cpus()} cores"
+    yield Device("cpu", model, None, ("32", "bf16"))
+    for number in range(torch.cuda.device_count()):
+        found = torch.cuda.get_device_properties(number)
+        halves = ("bf16", "fp16") if torch.cuda.is_bf16_supported(including_emulation=False) else ("fp16",)
+        capability = f"{found.name}, compute capability {found.major}.{found.minor}, CUDA {torch.version.cuda}"
+        yield Device("cuda", capability, found.total_memory, ("32", *halves))
+    if torch.backends.mps.is_available():
+        yield Device("mps", "Apple GPU", None, ("32", "fp16"))
+
+
+def _caches(own: Path) -> Iterator[CacheFolder]:
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    yield _describe("drkit: photographs, activations", own, cached_files(own))
+    for owner, folder in (
+        ("Hugging Face: weights", Path(HF_HUB_CACHE)),
+        ("torch: weights", Path(torch.hub.get_dir()) / "checkpoints"),
+    ):
+        yield _describe(owner, folder, [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()])
+
+
+def _describe(owner: str, folder: Path, files: list[Path]) -> CacheFolder:
+    return CacheFolder(owner, _without_home(folder), len(files), sum(path.stat().st_size for path in files))
+
+
+def _without_home(path: Path) -> str:
+    home, absolute = Path.home(), path.absolute()
+    return f"~/{absolute.relative_to(home).as_posix()}" if absolute.is_relative_to(home) else absolute.as_posix()
+
+
+def _amount(num_bytes: int | None) -> str:
+    if num_bytes is None:
+        return ""
+    for unit, name in ((2**30, "GiB"), (2**20, "MiB")):
+        if num_bytes >= unit:
+            return f"{num_bytes / unit:.1f} {name}"
+    return f"{num_bytes} bytes"
