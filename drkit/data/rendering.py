@@ -1,8 +1,9 @@
 """From the bank's photographs to a network's images: one warp and one colour product a batch."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from kornia.geometry.transform import warp_affine
 from torch import Tensor
 
 from drkit.data.augmentation import Changes
+from drkit.data.transfer import as_tensor, pack_to, pin, send
 from drkit.images.surround import surround_colour
 
 # Grey levels of a pixel's brightest channel: up to the first it is the black about the fundus, whatever JPEG made of
@@ -53,16 +55,36 @@ def render(
     Returns:
         float32 (B, 3, side, side), channels last in memory.
     """
-    pixels = torch.from_numpy(np.ascontiguousarray(photographs)).to(device, non_blocking=True)
-    pixels = pixels.permute(0, 3, 1, 2).float()  # (B, 3, S, S)
+    return prepare(photographs, wanted, device, changes)()
+
+
+def prepare(
+    photographs: np.ndarray,
+    wanted: InputFormat,
+    device: torch.device,
+    changes: Changes | None = None,
+    surround: np.ndarray | None = None,
+) -> Callable[[], Tensor]:
+    """Do what of `render` is done on the CPU, noise included; what is given back does the rest, on the device.
+
+    Args:
+        photographs: As `render`.
+        wanted: As `render`.
+        device: As `render`.
+        changes: As `render`.
+        surround: float32 (B, 3), from `surround_colours`, where it is known already.
+    """
+    pixels = pin(as_tensor(photographs), device)
     if changes is None:
-        scaled = F.interpolate(pixels, (wanted.side, wanted.side), mode="bilinear", align_corners=True)
-        images = _recolour(scaled, torch.eye(3, 4).expand(len(pixels), 3, 4), wanted)
-    else:
-        surround = _surround(photographs).to(device)
-        warped = _move(pixels.sub_(surround), wanted.side, changes).add_(surround)
-        images = _develop(warped, wanted, changes)
-    return images.contiguous(memory_format=torch.channels_last)
+        return partial(_render_plain, pixels, wanted, device)
+    colours = surround_colours(photographs) if surround is None else surround
+    edits = _plan_edits(changes, as_tensor(colours), wanted, photographs.shape[1])
+    return partial(_render_changed, pixels, edits, wanted, device)
+
+
+def surround_colours(photographs: np.ndarray) -> np.ndarray:
+    """float32 (B, 3): the colour of each photograph's corners, in grey levels."""
+    return np.stack([surround_colour(photograph) for photograph in photographs]).astype(np.float32)
 
 
 def dihedral_views(images: Tensor) -> Iterator[Tensor]:
@@ -81,61 +103,108 @@ def dihedral_views(images: Tensor) -> Iterator[Tensor]:
             yield torch.rot90(laid, quarters, (2, 3)).contiguous(memory_format=memory_format)
 
 
-def _move(pixels: Tensor, side: int, changes: Changes) -> Tensor:
-    """Warp, and cut off and erase to zero: (B, 3, side, side)."""
-    extent = pixels.shape[2]
+@dataclass(frozen=True)
+class _Edits:
+    """Changes as the device needs them, every decision taken.
+
+    Args:
+        tensors: By name. Of all B photographs `surround` (B, 3, 1, 1) in grey levels, `warp` (B, 2, 3) from the pixels
+            of a photograph to the image's, and `colour` (B, 3, 3) from grey levels to normalised channels. Where any
+            photograph needs it: `window` and `erased`, boxes (B, 4), and `offset` (B, 3, 1, 1) of what is lit. Of
+            some rows: `blurred` with their `sigma` (K, 2) in pixels, `noisy` with their `noise` (K, 3, side, side).
+        reach: Of the blur's kernel, in pixels.
+    """
+
+    tensors: Mapping[str, Tensor]
+    reach: int
+
+    def on(self, device: torch.device) -> Mapping[str, Tensor]:
+        """The tensors on a device."""
+        return dict(zip(self.tensors, pack_to(device, list(self.tensors.values())), strict=True))
+
+
+def _plan_edits(changes: Changes, surround: Tensor, wanted: InputFormat, extent: int) -> _Edits:
+    """What is done to photographs of `extent` pixels; those that nothing is done to cost nothing."""
+    scale = torch.diag(torch.tensor([(wanted.side - 1) / (extent - 1)] * 2 + [1.0]))
+    _, std = _columns(wanted, changes.colour.device)
+    tensors = {
+        "surround": surround[:, :, None, None],
+        "warp": (scale @ changes.geometry)[:, :2],
+        "colour": changes.colour[:, :, :3] / (255 * std[:, :, 0]),
+    }
     if (changes.window != torch.tensor([0.0, 0.0, 1.0, 1.0])).any():
-        pixels.mul_(_inside(changes.window, extent, pixels.device))
-    scale = torch.diag(torch.tensor([(side - 1) / (extent - 1)] * 2 + [1.0]))
-    warped = warp_affine(pixels, (scale @ changes.geometry)[:, :2].to(pixels.device), (side, side))
+        tensors["window"] = changes.window
     if (changes.erased[:, 2:] > changes.erased[:, :2]).any():
-        warped.mul_(~_inside(changes.erased, side, pixels.device))
+        tensors["erased"] = changes.erased
+    offset = changes.colour[:, :, 3:, None]  # (B, 3, 1, 1)
+    if offset.any():
+        tensors["offset"] = offset
+    if changes.blur.any():
+        sigma = (changes.blur[changes.blur > 0] * wanted.side).clamp(min=MIN_SIGMA)
+        tensors |= {"blurred": changes.blur.nonzero()[:, 0], "sigma": sigma[:, None].expand(-1, 2)}
+    if changes.noise.any():
+        rows = changes.noise.nonzero()[:, 0]
+        tensors |= {"noisy": rows, "noise": torch.stack([_draw_noise(changes, row, wanted.side) for row in rows])}
+    return _Edits(tensors, math.ceil(3 * changes.max_blur * wanted.side))
+
+
+def _draw_noise(changes: Changes, row: Tensor, side: int) -> Tensor:
+    """(3, side, side) Gaussian noise, made on the CPU so that every device gets the same."""
+    generator = np.random.Generator(np.random.Philox(key=[int(changes.noise_seeds[row]), 1]))
+    return torch.from_numpy(generator.standard_normal((3, side, side), np.float32)) * changes.noise[row]
+
+
+def _render_plain(photographs: Tensor, wanted: InputFormat, device: torch.device) -> Tensor:
+    pixels = send(photographs, device).permute(0, 3, 1, 2).float()  # (B, 3, S, S)
+    scaled = F.interpolate(pixels, (wanted.side, wanted.side), mode="bilinear", align_corners=True)
+    _, std = _columns(wanted, device)
+    colour = torch.eye(3, device=device).expand(len(pixels), 3, 3) / (255 * std[:, :, 0])
+    return _recolour(scaled, colour, wanted).contiguous(memory_format=torch.channels_last)
+
+
+def _render_changed(photographs: Tensor, edits: _Edits, wanted: InputFormat, device: torch.device) -> Tensor:
+    pixels = send(photographs, device).permute(0, 3, 1, 2).float()  # (B, 3, S, S)
+    tensors = edits.on(device)
+    surround = tensors["surround"]
+    warped = _warp(pixels.sub_(surround), wanted.side, tensors).add_(surround)
+    return _develop(warped, wanted, tensors, edits.reach).contiguous(memory_format=torch.channels_last)
+
+
+def _warp(pixels: Tensor, side: int, tensors: Mapping[str, Tensor]) -> Tensor:
+    """Warp, and cut off and erase to zero: (B, 3, side, side)."""
+    if "window" in tensors:
+        pixels.mul_(_inside(tensors["window"], pixels.shape[2]))
+    warped = warp_affine(pixels, tensors["warp"], (side, side))
+    if "erased" in tensors:
+        warped.mul_(~_inside(tensors["erased"], side))
     return warped
 
 
-def _develop(warped: Tensor, wanted: InputFormat, changes: Changes) -> Tensor:
+def _develop(warped: Tensor, wanted: InputFormat, tensors: Mapping[str, Tensor], reach: int) -> Tensor:
     """Colour, blur and noise: normalised images of warped photographs (B, 3, side, side) in grey levels."""
     mean, std = _columns(wanted, warped.device)
-    images = _recolour(warped, changes.colour, wanted)
-    offset, is_noisy = changes.colour[:, :, 3:, None], bool(changes.noise.any())  # (B, 3, 1, 1)
-    lit = _lit(warped) if is_noisy or offset.any() else None
-    if lit is not None and offset.any():
-        images.addcmul_(offset.to(warped.device) / std, lit)
-    if changes.blur.any():
-        _blur(images, changes)
-    if lit is not None and is_noisy:
-        _add_noise(images, lit / std, changes)
+    images = _recolour(warped, tensors["colour"], wanted)
+    lit = _lit(warped) if "offset" in tensors or "noise" in tensors else None
+    if lit is not None and "offset" in tensors:
+        images.addcmul_(tensors["offset"] / std, lit)
+    if "blurred" in tensors:
+        _blur(images, tensors["blurred"], tensors["sigma"], reach)
+    if lit is not None and "noise" in tensors:
+        rows = tensors["noisy"]
+        images[rows] = torch.addcmul(images[rows], tensors["noise"], lit[rows] / std)
     return images.clamp_(-mean / std, (1 - mean) / std)
 
 
+def _blur(images: Tensor, rows: Tensor, sigma: Tensor, reach: int) -> None:
+    """Blur some rows in place; the kernel reaches as far for each of them."""
+    images[rows] = gaussian_blur2d(images[rows], 2 * reach + 1, sigma)
+
+
 def _recolour(pixels: Tensor, colour: Tensor, wanted: InputFormat) -> Tensor:
-    """Grey levels (B, 3, h, w) through the first three columns of (B, 3, 4) and the network's normalisation."""
-    mean, std = _columns(wanted, colour.device)
-    product = (colour[:, :, :3] / (255 * std[:, :, 0])).to(pixels.device)
-    offset = (-mean / std)[:, :, 0].expand(len(pixels), 3, 1).to(pixels.device)
-    return torch.baddbmm(offset, product, pixels.flatten(2)).view_as(pixels)
-
-
-def _blur(images: Tensor, changes: Changes) -> None:
-    """Blur in place those that are to be; the kernel reaches as far for each of them."""
-    side, rows = images.shape[2], changes.blur.nonzero()[:, 0].to(images.device)
-    sigma = (changes.blur[changes.blur > 0] * side).clamp(min=MIN_SIGMA).to(images.device)
-    reach = math.ceil(3 * changes.max_blur * side)
-    images[rows] = gaussian_blur2d(images[rows], 2 * reach + 1, sigma[:, None].expand(-1, 2))
-
-
-def _add_noise(images: Tensor, strength: Tensor, changes: Changes) -> None:
-    """Add Gaussian noise in place, made on the CPU so that every device gets the same.
-
-    Args:
-        images: (B, 3, side, side).
-        strength: (B, 3, side, side), by which noise of standard deviation 1 is multiplied.
-        changes: Standard deviations and seeds.
-    """
-    for row in changes.noise.nonzero()[:, 0].tolist():
-        generator = np.random.Generator(np.random.Philox(key=[int(changes.noise_seeds[row]), 1]))
-        noise = torch.from_numpy(generator.standard_normal(tuple(images.shape[1:]), np.float32)) * changes.noise[row]
-        images[row].addcmul_(noise.to(images.device), strength[row])
+    """Grey levels (B, 3, h, w) to normalised channels by (B, 3, 3)."""
+    mean, std = _columns(wanted, pixels.device)
+    offset = (-mean / std)[:, :, 0].expand(len(pixels), 3, 1)
+    return torch.baddbmm(offset, colour, pixels.flatten(2)).view_as(pixels)
 
 
 def _lit(pixels: Tensor) -> Tensor:
@@ -143,22 +212,18 @@ def _lit(pixels: Tensor) -> Tensor:
     return pixels.amax(1, keepdim=True).sub_(BLACK).div_(LIT - BLACK).clamp_(0, 1)
 
 
-def _inside(boxes: Tensor, side: int, device: torch.device) -> Tensor:
+def _inside(boxes: Tensor, side: int) -> Tensor:
     """(B, 1, side, side) bool: pixels whose centre lies in boxes (B, 4) of left, top, right, bottom, as shares."""
-    centres = (torch.arange(side, device=device) + 0.5) / side
-    left, top, right, bottom = boxes.to(device)[:, :, None].unbind(1)  # each (B, 1)
+    centres = (torch.arange(side, device=boxes.device) + 0.5) / side
+    left, top, right, bottom = boxes[:, :, None].unbind(1)  # each (B, 1)
     columns = (centres >= left) & (centres < right)  # (B, side)
     rows = (centres >= top) & (centres < bottom)
     return rows[:, None, :, None] & columns[:, None, None, :]
 
 
-def _surround(photographs: np.ndarray) -> Tensor:
-    """(B, 3, 1, 1): the colour of each photograph's corners, in grey levels."""
-    colours = np.stack([surround_colour(photograph) for photograph in photographs])
-    return torch.from_numpy(colours).float()[:, :, None, None]
-
-
+@lru_cache
 def _columns(wanted: InputFormat, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation, each (1, 3, 1, 1)."""
-    mean, std = torch.tensor([wanted.mean, wanted.std], device=device)[:, None, :, None, None]
+    """Mean and standard deviation, each (1, 3, 1, 1); sent to a device once."""
+    with torch.inference_mode(False):  # for batches of either kind
+        mean, std = torch.tensor([wanted.mean, wanted.std], device=device)[:, None, :, None, None]
     return mean, std

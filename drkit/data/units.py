@@ -1,5 +1,6 @@
 """Units: what one forward pass sees: a photograph, an eye, or a patient."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,6 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from drkit.data.transfer import pack_to
 from drkit.errors import InputError, UsageError, first_few
 from drkit.grades import Target, grade_column
 from drkit.records.labels import Labels
@@ -40,9 +42,19 @@ class UnitIndex:
         numbers = torch.arange(num, device=device)
         return cls(numbers, torch.zeros_like(numbers), numbers, num, num)
 
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Unit, slot and eye."""
+        return self.unit, self.slot, self.eye
+
+    def with_tensors(self, tensors: Sequence[Tensor]) -> "UnitIndex":
+        """The same with other tensors in their place."""
+        unit, slot, eye = tensors
+        return UnitIndex(unit, slot, eye, self.num_units, self.num_eyes)
+
     def to(self, device: torch.device) -> "UnitIndex":
         """The same on another device."""
-        return UnitIndex(self.unit.to(device), self.slot.to(device), self.eye.to(device), self.num_units, self.num_eyes)
+        return self.with_tensors(pack_to(device, self.tensors))
 
 
 @dataclass(frozen=True)
@@ -70,7 +82,7 @@ class Units:
         slot_of: (N,) its place in the unit.
         eye_of: (N,) number of its eye; with kind image each photograph counts as an eye of its own.
         rows_of: The row numbers of each unit, by slot.
-        num_slots: Places in a whole unit; of a patient, as many for the right eye as for the left.
+        num_slots: UnitIndex in a whole unit; of a patient, as many for the right eye as for the left.
     """
 
     kind: Unit
@@ -113,7 +125,7 @@ def build_units(labels: Labels, kind: Unit, num_slots: int = 0) -> Units:
     Args:
         labels: N photographs, of any splits; a unit never spans two.
         kind: image: each photograph; eye: the views of the same eye; patient: all photographs of a patient.
-        num_slots: Places in a unit that a network knows, so that each photograph gets the place it would have had
+        num_slots: UnitIndex in a unit that a network knows, so that each photograph gets the place it would have had
             there, whichever are missing here.
 
     Raises:

@@ -1,6 +1,7 @@
 """What every loss offers: a layer that gives its logits, what they cost, and what they mean."""
 
 from abc import ABC, abstractmethod
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -81,6 +82,13 @@ def set_bias(output: nn.Module, bias: Tensor) -> None:
 def widen(logits: Tensor) -> Tensor:
     """Logits in float32 at least: exponents and logarithms of half precision are too coarse."""
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
+@lru_cache
+def on_device(table: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """A table of constants on a device, sent there once."""
+    with torch.inference_mode(False):  # for passes of either kind
+        return table.to(device, dtype)
 
 
 def as_tensor(logits: FloatArray) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from drkit.grades import MAX_GRADE, NUM_GRADES
-from drkit.losses.base import FloatArray, Loss, as_tensor, count_grades, set_bias, widen
+from drkit.losses.base import FloatArray, Loss, as_tensor, count_grades, on_device, set_bias, widen
 
 GRADES = torch.arange(NUM_GRADES)
 SQUARES = (GRADES[:, None] - GRADES).square()  # (5, 5)
@@ -35,10 +35,11 @@ class CrossEntropy(Loss):
     def __call__(self, logits: Tensor, grades: Tensor) -> Tensor:
         """Cross-entropy with the soft target, and the cost of the disagreement that the probabilities expect."""
         logarithms = widen(logits).log_softmax(1)  # (B, 5)
-        loss = -(self.targets.to(logarithms)[grades] * logarithms).sum(1)
+        targets = on_device(self.targets, logarithms.device, logarithms.dtype)
+        loss = -(targets[grades] * logarithms).sum(1)
         if not self.cost:
             return loss
-        squares = SQUARES.to(logarithms)[grades] / MAX_GRADE**2
+        squares = on_device(SQUARES, logarithms.device, logarithms.dtype)[grades] / MAX_GRADE**2
         return loss + self.cost * (logarithms.exp() * squares).sum(1)
 
     def start(self, output: nn.Module, grades: Tensor) -> None:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from drkit.grades import MAX_GRADE
-from drkit.losses.base import FloatArray, Loss, as_tensor, count_grades, set_bias, widen
+from drkit.losses.base import FloatArray, Loss, as_tensor, count_grades, on_device, set_bias, widen
 
 STEPS = torch.arange(MAX_GRADE)  # step k leads from grade k to k + 1
 MIN_GAP = 1e-6  # of neighbouring thresholds: a grade between equal ones would have no probability at all
@@ -29,7 +29,7 @@ class Corn(Loss):
 
     def __call__(self, logits: Tensor, grades: Tensor) -> Tensor:
         """Binary cross-entropies of the steps that a unit takes part in, summed."""
-        wide, steps = widen(logits), STEPS.to(grades.device)
+        wide, steps = widen(logits), on_device(STEPS, grades.device, STEPS.dtype)
         reached = (grades[:, None] > steps).to(wide)  # (B, 4)
         takes_part = grades[:, None] >= steps
         terms = F.binary_cross_entropy_with_logits(wide, reached, reduction="none")

@@ -112,4 +112,6 @@ def build_fusion(kind: str, num_features: int, num_slots: int) -> Fusion:
 def mean_of(activations: Tensor, group: Tensor, num_groups: int) -> Tensor:
     """Mean activations (G, F) of the photographs (P, F) in each group (P,)."""
     sums = activations.new_zeros(num_groups, activations.shape[1]).index_add(0, group, activations)
-    return sums / torch.bincount(group, minlength=num_groups)[:, None].to(activations.dtype)
+    ones = torch.ones_like(group)  # counted by adding: bincount would wait for the device
+    counts = torch.zeros(num_groups, dtype=group.dtype, device=group.device).index_add(0, group, ones)
+    return sums / counts[:, None].to(activations.dtype)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 
 from drkit import metrics
 from drkit.data.sampling import balance, even_out
@@ -19,7 +20,7 @@ from drkit.progress import track
 from drkit.records.history import EpochFigures
 from drkit.records.runs import NetworkId
 from drkit.training.config import LearningOptions
-from drkit.training.learner import Learner
+from drkit.training.learner import Learner, read_steps
 from drkit.training.optimisation import learning_rate, set_learning_rate
 from drkit.training.runtime import gather, seed_epoch
 
@@ -73,21 +74,26 @@ def train_epoch(learner: Learner, course: Course, epoch: int) -> EpochFigures:
     if config.keeps_statistics:
         keep_statistics(learner.grader)
     hold_back(learner.grader, config, epoch)
-    losses, logits, seen = [], [], []
-    for number, units in enumerate(track(steps, f"epoch {epoch}/{config.epochs}", len(steps))):
+    own = [_own_share(units, fabric) for units in steps]
+    figures = []
+    for number, units in enumerate(track(own, f"epoch {epoch}/{config.epochs}", len(steps))):
         done = (epoch - 1 + (number + 1) / len(steps)) / config.epochs
         set_learning_rate(learner.optimizer, learning_rate(done, config.lr))
-        share = np.resize(units, -(-len(units) // fabric.world_size) * fabric.world_size)
-        own = share[fabric.global_rank :: fabric.world_size]
-        step_loss, step_logits = learner.step(own, epoch)
-        losses.append(np.full(len(own), step_loss))
-        logits.append(step_logits)
-        seen.append(own)
+        figures.append(learner.step(units, epoch, own[number + 1] if number + 1 < len(own) else None))
+    losses, logits = read_steps(figures)
+    seen = np.concatenate(own)
+    units_losses = np.repeat(losses, [len(units) for units in own])
     rate = learning_rate(epoch / config.epochs, config.lr)
-    told, answers, numbers = (gather(fabric, np.concatenate(parts)) for parts in (losses, logits, seen))
+    told, answers, numbers = (gather(fabric, rows) for rows in (units_losses, logits, seen))
     _check_finite(told.mean(), epoch)
-    figures = describe(answers, task.grades[numbers], task.loss, told.mean())
-    return EpochFigures(epoch=epoch, split="train", **course.network._asdict(), learning_rate=rate, **figures)
+    agreement = describe(answers, task.grades[numbers], task.loss, told.mean())
+    return EpochFigures(epoch=epoch, split="train", **course.network._asdict(), learning_rate=rate, **agreement)
+
+
+def _own_share(units: np.ndarray, fabric: Fabric) -> np.ndarray:
+    """This process's units of a step; each has as many, so that some may stand twice."""
+    whole = np.resize(units, -(-len(units) // fabric.world_size) * fabric.world_size)
+    return whole[fabric.global_rank :: fabric.world_size]
 
 
 def evaluate(learner: Learner, units: np.ndarray, split: str, network: NetworkId, epoch: int) -> EpochFigures:

@@ -1,14 +1,17 @@
 """Who learns: a grader with its optimiser and its running average, one step at a time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from itertools import chain
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from drkit.data.units import UnitIndex, Units
+from drkit.data.transfer import pack_to
+from drkit.data.units import Batch, UnitIndex, Units
 from drkit.errors import UsageError
 from drkit.inference import in_batches
 from drkit.losses import FloatArray, Loss
@@ -16,7 +19,8 @@ from drkit.models.grader import Grader
 from drkit.progress import warn
 from drkit.training.batches import REMEDY, is_lone_value
 from drkit.training.config import TrainingConfig
-from drkit.training.optimisation import build_average, build_optimizer
+from drkit.training.feed import Feed, PreparedBatch
+from drkit.training.optimisation import RunningAverage, build_optimizer
 from drkit.training.runtime import is_out_of_memory
 from drkit.training.sources import Source
 
@@ -62,6 +66,36 @@ class Task:
     loss: Loss
 
 
+@dataclass(frozen=True)
+class StepFigures:
+    """What a step came to, still on the device.
+
+    Args:
+        losses: () mean loss of each of the step's batches.
+        shares: Of the step's units, that each batch is.
+        logits: (B, num_outputs) of each batch.
+    """
+
+    losses: tuple[Tensor, ...]
+    shares: tuple[float, ...]
+    logits: tuple[Tensor, ...]
+
+
+def read_steps(steps: Sequence[StepFigures]) -> tuple[list[float], FloatArray]:
+    """Each step's mean loss, and the logits of all their units, fetched at once."""
+    losses = iter(torch.stack([loss for step in steps for loss in step.losses]).cpu().tolist())
+    means = [sum(next(losses) * share for share in step.shares) for step in steps]
+    return means, torch.cat([logits for step in steps for logits in step.logits]).cpu().numpy()
+
+
+class Reference(NamedTuple):
+    """What a batch's logits should say: those with a grade, their grades, and what each counts; all (K,)."""
+
+    known: Tensor
+    grades: Tensor
+    weights: Tensor
+
+
 class Learner:
     """A grader that learns.
 
@@ -76,30 +110,34 @@ class Learner:
     def __init__(self, grader: Grader, task: Task, config: TrainingConfig, fabric: Fabric, num_steps: int) -> None:
         self.grader, self.task, self.config, self.fabric = grader, task, config, fabric
         self.batch_size = config.batch_size  # units that fit in memory at once
+        self.feed = Feed(task.source, task.units)
         self.optimizer: Any
         self.wrapped: Any
         self.wrapped, self.optimizer = fabric.setup(grader, build_optimizer(grader, config))
         for method in ("answer", "touch"):
             self.wrapped.mark_forward_method(method)
-        self.average = build_average(grader, num_steps) if config.ema else None
+        self.average = RunningAverage(grader, num_steps) if config.ema else None
 
     @property
     def judged(self) -> Grader:
         """The network that is judged and kept: the running average where there is one."""
         return cast(Grader, self.average.module) if self.average else self.grader
 
-    def step(self, units: np.ndarray, epoch: int) -> tuple[float, FloatArray]:
+    def step(self, units: np.ndarray, epoch: int, following: np.ndarray | None = None) -> StepFigures:
         """Take one step on the units with these numbers.
 
-        Batches that do not fit in memory are halved, once for all, and their gradients added up.
+        Batches that do not fit in memory are halved, once for all, and their gradients added up. On a GPU nothing is
+        waited for, but by an fp16 scaler.
 
-        Returns:
-            The units' mean loss, and their logits (B, num_outputs).
+        Args:
+            units: B numbers.
+            epoch: From 1.
+            following: The units of the next step, which are prepared meanwhile.
 
         Raises:
             UsageError: not even one unit fits in memory, or a batch norm learns nothing from one.
         """
-        while (found := self._try_gradients(units, epoch)) is None:
+        while (found := self._try_gradients(units, epoch, following)) is None:
             self._halve()
         if self.config.clip:  # an fp16 scaler tries scales that overflow, and skips those steps by itself
             self.fabric.clip_gradients(
@@ -107,7 +145,7 @@ class Learner:
             )
         self.optimizer.step()
         if self.average:
-            self.average.update_parameters(self.grader)
+            self.average.update(self.grader)
         return found
 
     def state(self) -> dict[str, Any]:
@@ -128,10 +166,10 @@ class Learner:
         if self.average:
             self.average.load_state_dict(state["average"])
 
-    def _try_gradients(self, units: np.ndarray, epoch: int) -> tuple[float, FloatArray] | None:
+    def _try_gradients(self, units: np.ndarray, epoch: int, following: np.ndarray | None) -> StepFigures | None:
         """What `_gather_gradients` gives; None without memory, when the error and all that it holds on to are gone."""
         try:
-            return self._gather_gradients(units, epoch)
+            return self._gather_gradients(units, epoch, following)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
@@ -141,7 +179,7 @@ class Learner:
                 raise
             raise UsageError(f"the network cannot learn from a batch of one {self.config.unit}: {REMEDY}") from None
 
-    def _gather_gradients(self, units: np.ndarray, epoch: int) -> tuple[float, FloatArray]:
+    def _gather_gradients(self, units: np.ndarray, epoch: int, following: np.ndarray | None) -> StepFigures:
         """Add up the gradients of a step's batches.
 
         Several processes meet but once, when each has added up its own: so one that runs out of memory may begin its
@@ -149,48 +187,66 @@ class Learner:
         """
         self.optimizer.zero_grad(set_to_none=True)
         is_shared = self.fabric.world_size > 1
-        total, logits = 0.0, []
-        for some in in_batches(units, self.batch_size):
+        batches = list(in_batches(units, self.batch_size))
+        prepared = [self.feed.take(some, epoch) for some in batches]
+        if following is not None:
+            self.feed.expect(in_batches(following, self.batch_size), epoch)
+        losses, logits, shares = [], [], tuple(len(some) / len(units) for some in batches)
+        for some, ready, share in zip(batches, prepared, shares, strict=True):
             with self.fabric.no_backward_sync(self.wrapped, enabled=is_shared):
-                loss, found = self._look(some, epoch)
-                self.fabric.backward(loss * (len(some) / len(units)))
-            total += loss.item() * len(some) / len(units)
-            logits.append(found.detach().float().cpu().numpy())
+                loss, found = self._look(some, ready)
+                self.fabric.backward(loss * share)
+            losses.append(loss.detach())
+            logits.append(found.detach().float())
         if is_shared:
             self.fabric.backward(self.wrapped.touch())
-        return total, np.concatenate(logits)
+        return StepFigures(tuple(losses), shares, tuple(logits))
 
-    def _look(self, units: np.ndarray, epoch: int) -> tuple[Tensor, Tensor]:
+    def _look(self, units: np.ndarray, prepared: PreparedBatch) -> tuple[Tensor, Tensor]:
         """The mean loss of some units, and their logits."""
-        task, batch = self.task, self.task.units.batch(units)
-        places = batch.places.to(self.fabric.device)
-        inputs = task.source.augmented(batch.rows, epoch)
-        mixture = draw_mixture(batch.places, self.config.mixup)
-        if mixture:
-            inputs = mix(inputs, mixture)
+        inputs = prepared.inputs()
+        mixture = draw_mixture(prepared.batch.places, self.config.mixup)
+        places, partners, references = self._send(units, prepared.batch, mixture)
+        share, num_asked = (mixture.share, 2) if mixture else (1.0, 1)
+        if partners is not None:
+            inputs = mix(inputs, partners, share)
         with self.fabric.autocast():  # Fabric itself thinks of it in `forward` alone
             logits, _, auxiliary = self.wrapped.answer(inputs, places)
-        partners, eyes, share = (mixture.units, mixture.eyes, mixture.share) if mixture else (None, None, 1.0)
-        loss = self._mixed_loss(logits, task.grades[units], partners, share)
+        loss = self._mixed_loss(logits, references[:num_asked], share)
         if auxiliary is not None:
-            loss = loss + AUXILIARY_WEIGHT * self._mixed_loss(auxiliary, task.eye_grades[batch.eyes], eyes, share)
+            loss = loss + AUXILIARY_WEIGHT * self._mixed_loss(auxiliary, references[num_asked:], share)
         return loss, logits
 
-    def _mixed_loss(self, logits: Tensor, grades: np.ndarray, partners: Tensor | None, share: float) -> Tensor:
-        """The mean loss against the grades (B,) and, by their share, against those of the partners (B,)."""
-        own = self._mean_loss(logits, grades)
-        if partners is None:
-            return own
-        return share * own + (1 - share) * self._mean_loss(logits, grades[partners.numpy()])
+    def _send(
+        self, units: np.ndarray, batch: Batch, mixture: Mixture | None
+    ) -> tuple[UnitIndex, Tensor | None, list[Reference]]:
+        """UnitIndex, the photographs' partners and what is asked of each head, in one copy to the device."""
+        heads = [(self.task.grades[units], mixture.units if mixture else None)]
+        if self.grader.auxiliary is not None:
+            heads += [(self.task.eye_grades[batch.eyes], mixture.eyes if mixture else None)]
+        asked = [reference for grades, partners in heads for reference in self._refer(grades, partners)]
+        photographs = [mixture.photographs] if mixture else []
+        everything = [*batch.places.tensors, *photographs, *chain.from_iterable(asked)]
+        moved = iter(pack_to(self.fabric.device, everything))
+        places = batch.places.with_tensors([next(moved) for _ in batch.places.tensors])
+        partners = next(moved) if mixture else None
+        return places, partners, [Reference(*(next(moved) for _ in reference)) for reference in asked]
 
-    def _mean_loss(self, logits: Tensor, grades: np.ndarray) -> Tensor:
+    def _refer(self, grades: np.ndarray, partners: Tensor | None) -> list[Reference]:
+        """What the grades (B,) ask of logits, and with mixing what those of the partners (B,) ask."""
+        asked = [grades] if partners is None else [grades, grades[partners.numpy()]]
+        return [refer(some, self.task.grade_weights) for some in asked]
+
+    def _mixed_loss(self, logits: Tensor, references: Sequence[Reference], share: float) -> Tensor:
+        """The mean loss against the units' own grades and, by their share, against those of their partners."""
+        own, *partners = (self._mean_loss(logits, reference) for reference in references)
+        return share * own + (1 - share) * partners[0] if partners else own
+
+    def _mean_loss(self, logits: Tensor, reference: Reference) -> Tensor:
         """Weighted mean loss of those with a grade."""
-        known = np.flatnonzero(grades >= 0)
-        if not len(known):
+        if not len(reference.known):
             return logits.sum() * 0
-        weights = torch.from_numpy(self.task.grade_weights[grades[known]]).to(logits.device, torch.float32)
-        wanted = torch.from_numpy(grades[known]).to(logits.device)
-        return (self.task.loss(logits[torch.from_numpy(known).to(logits.device)].float(), wanted) * weights).mean()
+        return (self.task.loss(logits[reference.known].float(), reference.grades) * reference.weights).mean()
 
     def _halve(self) -> None:
         if self.batch_size == 1:
@@ -200,6 +256,13 @@ class Learner:
         if self.fabric.device.type == "cuda":
             torch.cuda.empty_cache()
         warn(f"out of memory: batches of {self.batch_size} units from here on, with as many a step as before")
+
+
+def refer(grades: np.ndarray, grade_weights: np.ndarray) -> Reference:
+    """What grades (B,), -1 where unknown, ask of logits, each weighted as its grade is (5,)."""
+    known = np.flatnonzero(grades >= 0)
+    weights = torch.from_numpy(grade_weights[grades[known]]).float()
+    return Reference(torch.from_numpy(known), torch.from_numpy(grades[known]), weights)
 
 
 def draw_mixture(places: UnitIndex, alpha: float) -> Mixture | None:
@@ -230,7 +293,6 @@ def pair_up(places: UnitIndex, partners: Tensor, share: float) -> Mixture:
     return Mixture(partners, photographs, eyes, share)
 
 
-def mix(inputs: Tensor, mixture: Mixture) -> Tensor:
-    """Blend each of the inputs (P, ...) with its partner."""
-    others = inputs[mixture.photographs.to(inputs.device)]
-    return mixture.share * inputs + (1 - mixture.share) * others
+def mix(inputs: Tensor, partners: Tensor, share: float) -> Tensor:
+    """Blend each of the inputs (P, ...) with its partner (P,); `share` is its own."""
+    return share * inputs + (1 - share) * inputs[partners]

@@ -1,12 +1,12 @@
 """The optimiser, its learning rate, and the running average of the weights."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
-from torch.optim.swa_utils import AveragedModel
 
 from drkit.models.grader import Grader
 from drkit.training.config import LearningOptions
@@ -56,21 +56,47 @@ def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
         group["lr"] = rate * group["scale"]
 
 
-def build_average(module: nn.Module, steps_an_epoch: int) -> AveragedModel:
+class RunningAverage:
     """A running average of a module's weights and statistics that forgets within an epoch.
 
     The first steps count more, as 1 / (1 + steps), so that the average does not hang on where it started.
 
+    Args:
+        module: What is averaged; a copy of it holds the average.
+        steps_an_epoch: Steps after which a weight of 1 / e is left of what was averaged.
+
     Source: Tarvainen and Valpola 2017, Mean teachers, section 2.
     """
-    slowest = math.exp(-1 / steps_an_epoch)
 
-    def average(kept: Sequence[Tensor], new: Sequence[Tensor], num_averaged: Tensor | int) -> None:
-        decay = min(slowest, 1 - 1 / (1 + int(num_averaged)))
-        for ours, theirs in zip(kept, new, strict=True):
-            if ours.is_floating_point():
-                ours.lerp_(theirs, 1 - decay)
-            else:  # counts of batches
-                ours.copy_(theirs)
+    def __init__(self, module: nn.Module, steps_an_epoch: int) -> None:
+        self.module = deepcopy(module)
+        self.num_averaged = 0
+        self._slowest = math.exp(-1 / steps_an_epoch)
 
-    return AveragedModel(module, multi_avg_fn=torch.no_grad()(average), use_buffers=True)
+    @torch.no_grad()
+    def update(self, module: nn.Module) -> None:
+        """Take in the module's tensors of now."""
+        decay = min(self._slowest, 1 - 1 / (1 + self.num_averaged))
+        pairs = list(zip(_tensors(self.module), _tensors(module), strict=True))
+        moving = [pair for pair in pairs if self.num_averaged and pair[0].is_floating_point()]
+        copied = [pair for pair in pairs if not self.num_averaged or not pair[0].is_floating_point()]  # or counts
+        if moving:
+            torch._foreach_lerp_([ours for ours, _ in moving], [theirs for _, theirs in moving], 1 - decay)
+        if copied:
+            torch._foreach_copy_([ours for ours, _ in copied], [theirs for _, theirs in copied])
+        self.num_averaged += 1
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The average, and how many steps are in it."""
+        tensors = {f"module.{name}": tensor for name, tensor in self.module.state_dict().items()}
+        return {"n_averaged": torch.tensor(self.num_averaged), **tensors}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from a state."""
+        self.num_averaged = int(state["n_averaged"])
+        self.module.load_state_dict({name: state[f"module.{name}"] for name in self.module.state_dict()})
+
+
+def _tensors(module: nn.Module) -> Iterator[Tensor]:
+    yield from module.parameters()
+    yield from module.buffers()

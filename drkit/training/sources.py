@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,7 +13,8 @@ from torch import Tensor
 from drkit.data.augmentation import Policy, draw, policy_record
 from drkit.data.bank import PhotographBank
 from drkit.data.cache import open_cached
-from drkit.data.rendering import InputFormat, dihedral_views, render
+from drkit.data.rendering import InputFormat, dihedral_views, prepare, render, surround_colours
+from drkit.data.transfer import pin, send
 from drkit.inference import in_batches
 from drkit.models.freezing import frozen_tensors, run_frozen_part
 from drkit.models.grader import Grader
@@ -27,8 +28,8 @@ Fill = Callable[[np.ndarray], tuple[str, ...]]  # fills an array; what is to be 
 class Source(Protocol):
     """Inputs for a grader, by row number of the photographs."""
 
-    def augmented(self, rows: np.ndarray, epoch: int) -> Tensor:
-        """Inputs to train on."""
+    def prepare(self, rows: np.ndarray, epoch: int) -> Callable[[], Tensor]:
+        """Do the CPU's part of inputs to train on, in any thread; what is given back makes them on the device."""
 
     def plain(self, rows: np.ndarray) -> Tensor:
         """Inputs to be judged on: never augmented."""
@@ -54,11 +55,16 @@ class PhotographSource:
     seed: int
     device: torch.device
 
-    def augmented(self, rows: np.ndarray, epoch: int) -> Tensor:
+    def prepare(self, rows: np.ndarray, epoch: int) -> Callable[[], Tensor]:
         """Images (P, 3, S, S), changed as (seed, epoch, image_id) says."""
         names = [self.image_ids[row] for row in rows]
         changes = draw(self.policy, names, self.seed, epoch, self.bank.pixels.shape[1])
-        return render(self.bank.pixels[rows], self.wanted, self.device, changes)
+        photographs = self.bank.pixels[rows]
+        return prepare(photographs, self.wanted, self.device, changes, self._surrounds(rows, photographs))
+
+    def augmented(self, rows: np.ndarray, epoch: int) -> Tensor:
+        """What `prepare` prepares."""
+        return self.prepare(rows, epoch)()
 
     def plain(self, rows: np.ndarray) -> Tensor:
         """Images (P, 3, S, S) as they are."""
@@ -67,6 +73,17 @@ class PhotographSource:
     def views(self, rows: np.ndarray) -> Iterator[Tensor]:
         """The eight flips and quarter turns of the plain images."""
         return dihedral_views(self.plain(rows))
+
+    def _surrounds(self, rows: np.ndarray, photographs: np.ndarray) -> np.ndarray:
+        """float32 (P, 3): the photographs' surrounds, each measured once."""
+        unknown = np.isnan(self._known_surrounds[rows, 0])
+        if unknown.any():
+            self._known_surrounds[rows[unknown]] = surround_colours(photographs[unknown])
+        return self._known_surrounds[rows]
+
+    @cached_property
+    def _known_surrounds(self) -> np.ndarray:
+        return np.full((len(self.bank), 3), np.nan, np.float32)
 
 
 @dataclass(frozen=True)
@@ -85,21 +102,25 @@ class FrozenSource:
     copies: np.ndarray
     device: torch.device
 
-    def augmented(self, rows: np.ndarray, epoch: int) -> Tensor:
+    def prepare(self, rows: np.ndarray, epoch: int) -> Callable[[], Tensor]:
         """Features (P, ...) of the copy whose turn it is."""
         drawn = self.copies[epoch % len(self.copies)] if len(self.copies) else self.unchanged
-        return self._move(drawn[rows])
+        return partial(self._move, pin(torch.from_numpy(drawn[rows]), self.device))
+
+    def augmented(self, rows: np.ndarray, epoch: int) -> Tensor:
+        """What `prepare` prepares."""
+        return self.prepare(rows, epoch)()
 
     def plain(self, rows: np.ndarray) -> Tensor:
         """Features (P, ...) of the plain photographs."""
-        return self._move(self.unchanged[rows])
+        return self._move(torch.from_numpy(self.unchanged[rows]))
 
     def without_copies(self) -> "FrozenSource":
         """The plain features alone, which other copies may be added to."""
         return replace(self, copies=self.copies[:0].copy())
 
-    def _move(self, features: np.ndarray) -> Tensor:
-        return torch.from_numpy(features).to(self.device).float()
+    def _move(self, features: Tensor) -> Tensor:
+        return send(features, self.device).float()
 
 
 def count_copies(config: TrainingConfig, policy: Policy) -> int:

@@ -109,7 +109,7 @@ def test_every_tensor_of_a_rendering_is_on_the_device_that_was_asked_for(
 ) -> None:
     """Without a GPU: `meta` refuses to meet the CPU's tensors, as a GPU would."""
     blurred = []
-    monkeypatch.setattr("drkit.data.rendering._blur", lambda images, changes: blurred.append(images.device.type))
+    monkeypatch.setattr("drkit.data.rendering._blur", lambda images, *_: blurred.append(images.device.type))
     changes = draw(policy, NAMES, 0, 1, SIDE)
     images = render(photographs, IMAGENET, torch.device("meta"), changes)
     assert images.device.type == "meta"

@@ -1,6 +1,7 @@
 """One step: the same gradient however it is cut up, and nothing learned from what is unknown."""
 
 import weakref
+from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,23 @@ from torch import Tensor
 from drkit import progress
 from drkit.data.units import UnitIndex, Units, build_units
 from drkit.errors import UsageError
-from drkit.losses import build_loss
+from drkit.losses import FloatArray, build_loss
 from drkit.models.grader import build_grader
 from drkit.records.checkpoint import Architecture
 from drkit.records.labels import Labels, build_rows
 from drkit.training import learner as learning
 from drkit.training.config import TrainingConfig
-from drkit.training.learner import AUXILIARY_WEIGHT, Learner, Mixture, Task, draw_mixture, mix, pair_up
+from drkit.training.learner import (
+    AUXILIARY_WEIGHT,
+    Learner,
+    Mixture,
+    StepFigures,
+    Task,
+    draw_mixture,
+    mix,
+    pair_up,
+    read_steps,
+)
 from drkit.training.runtime import is_out_of_memory, start_fabric
 
 SIDE = 32
@@ -34,8 +45,8 @@ class Images:
     def __init__(self) -> None:
         self.images = torch.randn(NUM, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
 
-    def augmented(self, rows: np.ndarray, epoch: int) -> Tensor:
-        return self.images[rows]
+    def prepare(self, rows: np.ndarray, epoch: int) -> Callable[[], Tensor]:
+        return lambda: self.images[rows]
 
     def plain(self, rows: np.ndarray) -> Tensor:
         return self.images[rows]
@@ -90,6 +101,12 @@ def _gradients(learner: Learner) -> dict[str, Tensor]:
     return {name: parameter.grad for name, parameter in learner.grader.named_parameters() if parameter.grad is not None}
 
 
+def _read(step: StepFigures) -> tuple[float, FloatArray]:
+    """A step's mean loss and logits."""
+    (loss,), logits = read_steps([step])
+    return loss, logits
+
+
 def _assert_same(first: dict[str, Tensor], second: dict[str, Tensor], tolerance: float = 1e-4) -> None:
     assert set(first) == set(second)
     for name, gradient in first.items():
@@ -101,8 +118,8 @@ def test_batches_that_are_accumulated_give_the_gradient_of_one(kind: str) -> Non
     task = _task(kind, grade_weights=np.array([0.5, 1, 2, 1, 1]))
     whole, parts = (_learner(task, batch_size=size, auxiliary=True) for size in (8, 3))
     numbers = np.arange(len(task.units))
-    loss, logits = whole.step(numbers, 1)
-    again, others = parts.step(numbers, 1)
+    loss, logits = _read(whole.step(numbers, 1))
+    again, others = _read(parts.step(numbers, 1))
     assert again == pytest.approx(loss, rel=1e-4)
     assert np.allclose(logits, others, rtol=1e-3, atol=1e-4)
     _assert_same(_gradients(whole), _gradients(parts))
@@ -124,9 +141,9 @@ def test_without_memory_the_batch_is_halved_once_for_all_and_the_gradient_stays(
     task, numbers, reported = _task(), np.arange(NUM), Recorder()
     whole, cramped = _learner(task), _learner(task)
     _full_above(cramped, 2)
-    loss, _ = whole.step(numbers, 1)
+    loss, _ = _read(whole.step(numbers, 1))
     with progress.reporting_to(reported):
-        again, logits = cramped.step(numbers, 1)
+        again, logits = _read(cramped.step(numbers, 1))
         assert len(reported.warnings) == 3  # 16, 8, 4, 2
         assert "batches of 2 units from here on, with as many a step as before" in reported.warnings[-1]
         _assert_same(_gradients(whole), _gradients(cramped))
@@ -250,7 +267,7 @@ def test_the_average_is_judged_and_lies_behind_the_weights() -> None:
     assert torch.norm(now - kept) < torch.norm(now - start[name])
     assert learner.average is not None
     for _ in range(60):  # the weights rest: the average arrives
-        learner.average.update_parameters(learner.grader)
+        learner.average.update(learner.grader)
     assert torch.allclose(now, learner.judged.state_dict()[name], atol=1e-6)
 
 
@@ -259,7 +276,7 @@ def test_the_average_of_weights_that_rest_is_themselves() -> None:
     before = deepcopy(learner.grader.state_dict())
     assert learner.average is not None
     for _ in range(5):
-        learner.average.update_parameters(learner.grader)
+        learner.average.update(learner.grader)
     assert all(torch.equal(tensor, before[name]) for name, tensor in learner.judged.state_dict().items())
 
 
@@ -287,7 +304,7 @@ def test_a_clipped_gradient_is_short_and_points_the_same_way() -> None:
 def test_a_grade_without_weight_teaches_nothing() -> None:
     weights = np.array([0.0, 1, 1, 1, 1])
     learner = _learner(_task(grades=np.zeros(NUM, np.int64), grade_weights=weights))
-    loss, _ = learner.step(np.arange(4), 1)
+    loss, _ = _read(learner.step(np.arange(4), 1))
     assert loss == 0
     assert all(not gradient.any() for gradient in _gradients(learner).values())
 
@@ -295,8 +312,8 @@ def test_a_grade_without_weight_teaches_nothing() -> None:
 def test_class_weights_scale_the_loss_of_their_grade() -> None:
     grades = np.full(NUM, 2)
     plain, heavy = (_learner(_task(grades=grades, grade_weights=np.full(5, w))) for w in (1.0, 3.0))
-    loss, _ = plain.step(np.arange(4), 1)
-    assert heavy.step(np.arange(4), 1)[0] == pytest.approx(3 * loss, rel=1e-5)
+    loss, _ = _read(plain.step(np.arange(4), 1))
+    assert _read(heavy.step(np.arange(4), 1))[0] == pytest.approx(3 * loss, rel=1e-5)
 
 
 def test_the_other_target_teaches_only_where_it_is_known() -> None:
@@ -322,7 +339,7 @@ def test_the_other_targets_loss_is_added_by_its_weight() -> None:
     expected = [build_loss("cross-entropy")(found, torch.tensor(grades)).mean() for found, grades in (
         (logits, both.task.grades[:2]), (others, both.task.eye_grades[batch.eyes])
     )]  # fmt: skip
-    assert both.step(np.array([0, 1]), 1)[0] == pytest.approx(
+    assert _read(both.step(np.array([0, 1]), 1))[0] == pytest.approx(
         (expected[0] + AUXILIARY_WEIGHT * expected[1]).item(), rel=1e-4
     )
     assert alone.grader.auxiliary is None
@@ -353,9 +370,9 @@ def test_partners_are_in_the_same_slot_and_who_has_none_stays() -> None:
 def test_a_whole_share_changes_nothing_and_none_gives_the_partner() -> None:
     inputs = torch.randn(5, 3, 4, 4)
     partners = torch.tensor([1, 2, 0])
-    assert torch.equal(mix(inputs, pair_up(MISSING, partners, 1.0)), inputs)
+    assert torch.equal(mix(inputs, pair_up(MISSING, partners, 1.0).photographs, 1.0), inputs)
     nothing = pair_up(MISSING, partners, 0.0)
-    assert torch.equal(mix(inputs, nothing), inputs[nothing.photographs])
+    assert torch.equal(mix(inputs, nothing.photographs, nothing.share), inputs[nothing.photographs])
 
 
 def test_without_alpha_nothing_is_mixed_and_with_it_shares_are_drawn() -> None:
@@ -381,16 +398,16 @@ def test_the_loss_of_a_mixture_is_shared_between_both_grades(monkeypatch: pytest
         expected += share * loss(logits, torch.tensor(grades)).mean().item()
         expected += share * AUXILIARY_WEIGHT * loss(others, other_grades).mean().item()
     monkeypatch.setattr(learning, "draw_mixture", lambda *_: mixture)
-    assert learner.step(np.arange(2), 1)[0] == pytest.approx(expected, rel=1e-4)
+    assert _read(learner.step(np.arange(2), 1))[0] == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_mixture_with_oneself_is_no_mixture(monkeypatch: pytest.MonkeyPatch) -> None:
     plain, mixed = _learner(_task("eye")), _learner(_task("eye"), mixup=0.2)
     own = Mixture(torch.arange(4), torch.arange(NUM), torch.arange(4), 0.3)
     monkeypatch.setattr(learning, "draw_mixture", lambda *_: own)
-    loss, _ = mixed.step(np.arange(4), 1)
+    loss, _ = _read(mixed.step(np.arange(4), 1))
     monkeypatch.undo()
-    assert plain.step(np.arange(4), 1)[0] == pytest.approx(loss, rel=1e-4)
+    assert _read(plain.step(np.arange(4), 1))[0] == pytest.approx(loss, rel=1e-4)
     _assert_same(_gradients(plain), _gradients(mixed), 1e-3)
 
 
@@ -398,7 +415,7 @@ def test_sixteen_bits_on_the_cpu_follow_nearly_the_same_gradient() -> None:
     full, half = _learner(_task()), _learner(_task(), precision="bf16")
     kinds = set()
     half.grader.head.output.register_forward_hook(lambda _, __, output: kinds.add(output.dtype))
-    losses = [learner.step(np.arange(4), 1)[0] for learner in (full, half)]
+    losses = [_read(learner.step(np.arange(4), 1))[0] for learner in (full, half)]
     assert kinds == {torch.bfloat16}
     assert losses[0] == pytest.approx(losses[1], rel=0.05)
     gradients = _gradients(half)
@@ -415,5 +432,5 @@ def test_half_precision_that_only_a_gpu_has_is_refused_elsewhere() -> None:
 def test_plain_descent_and_adam_both_lower_the_loss() -> None:
     for optimizer in ("adamw", "sgd"):
         learner = _learner(_task(), optimizer=optimizer, lr=3e-3, ema=False)
-        losses = [learner.step(np.arange(NUM), 1)[0] for _ in range(8)]
+        losses = [_read(learner.step(np.arange(NUM), 1))[0] for _ in range(8)]
         assert losses[-1] < losses[0]

@@ -1,8 +1,11 @@
 """The learning rate over a training, and what is decayed."""
 
+import math
+
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from drkit.models.grader import Grader, build_grader
 from drkit.records.checkpoint import Architecture
@@ -10,7 +13,7 @@ from drkit.training.config import TrainingConfig
 from drkit.training.optimisation import (
     FLOOR,
     WARM_UP_SHARE,
-    build_average,
+    RunningAverage,
     build_optimizer,
     learning_rate,
     set_learning_rate,
@@ -48,15 +51,43 @@ def test_lower_stages_learn_more_slowly_and_all_keep_their_share() -> None:
 
 def test_the_average_of_what_stands_still_is_itself_and_follows_what_moves() -> None:
     module = nn.Linear(2, 1)
-    average = build_average(module, steps_an_epoch=10)
+    average = RunningAverage(module, steps_an_epoch=10)
     for _ in range(3):
-        average.update_parameters(module)
+        average.update(module)
     assert torch.allclose(average.module.weight, module.weight)
     with torch.no_grad():
         module.weight += 1
-    average.update_parameters(module)
+    average.update(module)
     moved = module.weight - average.module.weight
     assert ((moved > 0) & (moved < 1)).all()
+
+
+def test_the_average_is_torchs_own_with_the_same_decay() -> None:
+    """An oracle, buffers and counts included; and a state of it is a state of ours."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    slowest = math.exp(-1 / 5)
+
+    def average(kept: list[Tensor], new: list[Tensor], num_averaged: Tensor | int) -> None:
+        for ours, theirs in zip(kept, new, strict=True):
+            weight = 1 - min(slowest, 1 - 1 / (1 + int(num_averaged)))
+            ours.lerp_(theirs, weight) if ours.is_floating_point() else ours.copy_(theirs)
+
+    oracle = AveragedModel(module, multi_avg_fn=torch.no_grad()(average), use_buffers=True)
+    ours, resumed = RunningAverage(module, 5), RunningAverage(module, 5)
+    for _ in range(8):
+        module(torch.randn(6, 3))
+        with torch.no_grad():
+            for parameter in module.parameters():
+                parameter += torch.randn_like(parameter)
+        oracle.update_parameters(module)
+        ours.update(module)
+    expected = oracle.state_dict()
+    assert ours.state_dict().keys() == expected.keys()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in ours.state_dict().items())
+    resumed.load_state_dict(expected)
+    assert resumed.num_averaged == 8
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in resumed.state_dict().items())
 
 
 def _grader() -> Grader:

@@ -1,0 +1,132 @@
+"""A card that is none: real numbers behind another device label, CUDA's rules about mixing, and counts of copies.
+
+Inside `fake_card()` tensors on `CARD` compute as on the CPU. Where CUDA would refuse to mix devices, so does this; what
+CUDA would copy or wait for is counted.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
+from torch.utils._pytree import tree_leaves, tree_map
+
+CARD = torch.device("meta")
+aten = torch.ops.aten
+INDEXING = {aten.index.Tensor, aten.index_put.default, aten.index_put_.default, aten._index_put_impl_.default}
+WAITING = {  # for the size of what they give
+    aten.nonzero.default,
+    aten.masked_select.default,
+    aten.bincount.default,
+    aten._unique2.default,
+    aten.repeat_interleave.Tensor,
+}
+
+
+class MixedDevicesError(RuntimeError):
+    """Tensors of the card met the CPU's."""
+
+
+class OnCard(Tensor):
+    """A tensor on the card; what it holds lies on the CPU."""
+
+    @staticmethod
+    def __new__(cls, held: Tensor) -> "OnCard":
+        return Tensor._make_wrapper_subclass(
+            cls,
+            held.size(),
+            strides=held.stride(),
+            storage_offset=held.storage_offset(),
+            dtype=held.dtype,
+            layout=held.layout,
+            device=CARD,
+        )
+
+    def __init__(self, held: Tensor) -> None:
+        self.held = held
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        copied: Tensor = OnCard(self.held.detach().clone())
+        if isinstance(self, torch.nn.Parameter):
+            copied = torch.nn.Parameter(copied, self.requires_grad)
+        memo[id(self)] = copied
+        return copied
+
+    @classmethod
+    def __torch_dispatch__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        raise RuntimeError(f"{function} on the card outside of fake_card()")
+
+
+class _Card(TorchDispatchMode):
+    """Runs every operation, and counts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        here = [tensor for tensor in tensors if isinstance(tensor, OnCard)]
+        wanted = kwargs.get("device")
+        goes_here = bool(here) if wanted is None else torch.device(wanted).type == CARD.type
+        if not here and not goes_here:
+            return function(*args, **kwargs)
+        kwargs = {key: torch.device("cpu") if key == "device" else value for key, value in kwargs.items()}
+        if function is aten._to_copy.default:
+            self._count_copy(bool(here), goes_here)
+        elif function is aten.copy_.default and len(here) == 1:
+            self._count_copy(not isinstance(args[0], OnCard), isinstance(args[0], OnCard))
+            function(*tree_map(_held, args))
+            return args[0]
+        elif function is aten._local_scalar_dense.default:
+            self.counts["downloads"] += 1
+            return function(_held(args[0]))
+        else:
+            self._check(function, args, [tensor for tensor in tensors if not isinstance(tensor, OnCard)])
+        result = function(*tree_map(_held, args), **tree_map(_held, kwargs))
+        if not goes_here:
+            return result
+        moved = tree_map(lambda leaf: OnCard(leaf) if isinstance(leaf, Tensor) else leaf, result)
+        is_copy = function is aten._to_copy.default
+        return moved if is_copy or not here else return_and_correct_aliasing(function, args, kwargs, moved)
+
+    def _count_copy(self, from_here: bool, to_here: bool) -> None:
+        if from_here != to_here:
+            self.counts["uploads" if to_here else "downloads"] += 1
+
+    def _check(self, function: Any, args: Any, others: list[Tensor]) -> None:
+        if function in WAITING:
+            self.counts["waits"] += 1
+        if function in INDEXING:
+            indices = [leaf for leaf in tree_leaves(args[1]) if isinstance(leaf, Tensor)]
+            self.counts["waits"] += any(index.dtype == torch.bool for index in indices)
+            self.counts["uploads"] += any(not isinstance(index, OnCard) for index in indices)
+            others = [other for other in others if not any(other is index for index in indices)]
+        if mixed := [tuple(other.shape) for other in others if other.ndim]:
+            raise MixedDevicesError(f"{function} met {mixed} on the CPU")
+
+
+def _held(leaf: Any) -> Any:
+    return leaf.held if isinstance(leaf, OnCard) else leaf
+
+
+class _Literals(torch.overrides.TorchFunctionMode):
+    """`torch.tensor(values, device=CARD)` is made on the CPU and copied; torch would leave the values out of `meta`."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        is_literal = function in (torch.tensor, torch.as_tensor)
+        if is_literal and kwargs.get("device") is not None and torch.device(kwargs["device"]).type == CARD.type:
+            return function(*args, **{key: value for key, value in kwargs.items() if key != "device"}).to(CARD)
+        return function(*args, **kwargs)
+
+
+@contextmanager
+def fake_card() -> Iterator[Counter[str]]:
+    """Compute on the card; yields how many `uploads`, `downloads` and `waits` there were, to be cleared at will."""
+    with _Literals(), _Card() as card:
+        yield card.counts

@@ -1,0 +1,140 @@
+"""What a training step copies to a GPU, fetches from it and waits for, counted without one."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from fake_card import CARD, MixedDevicesError, OnCard, fake_card
+from torch import Tensor, nn
+
+from drkit.data.augmentation import load_policy
+from drkit.data.bank import build_bank
+from drkit.losses import build_loss
+from drkit.models.grader import build_grader
+from drkit.records.layouts import read_datasets
+from drkit.training.config import TrainingConfig
+from drkit.training.learner import Learner, Task, read_steps
+from drkit.training.plan import plan_training
+from drkit.training.sources import PhotographSource
+
+MOST_UPLOADS = 3  # photographs; how they are changed; where they belong and what is asked of them
+
+
+class OneDevice:
+    """Of Fabric what a learner on one device needs."""
+
+    world_size = 1
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+
+    def setup(self, module: Any, optimizer: Any) -> tuple[Any, Any]:
+        module.mark_forward_method = lambda _: None
+        return module, optimizer
+
+    def autocast(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def no_backward_sync(self, _: nn.Module, enabled: bool) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def backward(self, loss: Tensor) -> None:
+        loss.backward()
+
+
+def _learner(config: TrainingConfig, device: torch.device) -> Learner:
+    plan = plan_training(read_datasets(config.data), config)
+    bank = build_bank(plan.labels, plan.bank_side, Path(), workers=1)
+    names = plan.labels.rows["image_id"].tolist()
+    source = PhotographSource(bank, names, plan.wanted, load_policy(config.augment), config.seed, device)
+    torch.manual_seed(0)
+    grader = build_grader(plan.architecture)
+    if device == CARD:
+        for module in grader.modules():
+            _move(module)
+    task = Task(source, plan.units, plan.grades, plan.eye_grades, np.ones(5), build_loss(config.loss))
+    return Learner(grader, task, config, OneDevice(device), num_steps=4)  # type: ignore[arg-type]
+
+
+def _move(module: nn.Module) -> None:
+    """As `to` does, which knows no such tensors."""
+    for name, parameter in module._parameters.items():
+        if parameter is not None:
+            module._parameters[name] = nn.Parameter(OnCard(parameter.detach().clone()))
+    for name, buffer in module._buffers.items():
+        if buffer is not None:
+            module._buffers[name] = OnCard(buffer.clone())
+
+
+@pytest.fixture(autouse=True)
+def leave_no_tensors() -> Iterator[None]:
+    """Constants of a card that is gone must not be found by others."""
+    from drkit.data import rendering
+    from drkit.losses import base as losses
+
+    yield
+    rendering._columns.cache_clear()
+    losses.on_device.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"augment": "strong"},
+        {"augment": "template", "loss": "cumulative-link", "optimizer": "sgd"},
+        {"loss": "cross-entropy:smoothing=0.5:cost=1", "ema": False},
+        {"loss": "corn", "unit": "eye"},
+        {"unit": "patient", "auxiliary": True, "mixup": 0.4, "batch_size": 3},
+        {"unit": "patient", "fusion": "attention", "batch_size": 3},
+        {"unit": "eye", "fusion": "concat", "layer_decay": 0.7},
+    ],
+    ids=lambda options: " ".join(map(str, options.values())) or "default",
+)
+def test_a_step_copies_little_and_waits_for_nothing(small_config: TrainingConfig, options: dict[str, Any]) -> None:
+    config = replace(small_config, **options)
+    with fake_card() as counts:
+        learner = _learner(config, CARD)
+        units = np.arange(config.batch_size)
+        steps = [learner.step(units, 1, units)]
+        counts.clear()
+        torch.manual_seed(1)
+        steps.append(learner.step(units, 2))
+        assert counts["uploads"] <= MOST_UPLOADS
+        assert (counts["downloads"], counts["waits"]) == (0, 0)
+        (first, second), _ = read_steps(steps)
+        assert counts["downloads"] == 2  # of an epoch: losses and logits
+    assert np.isfinite([first, second]).all()
+
+
+def test_a_step_comes_to_the_same_on_a_card(small_config: TrainingConfig) -> None:
+    config = replace(small_config, augment="strong", dropout=0.0)
+    units = np.arange(8)
+    here = _learner(config, torch.device("cpu"))
+    expected = read_steps([here.step(units, 1, units), here.step(units, 2)])
+    with fake_card():
+        there = _learner(config, CARD)
+        found = read_steps([there.step(units, 1, units), there.step(units, 2)])
+    assert found[0] == pytest.approx(expected[0], rel=1e-5)
+    assert np.allclose(found[1], expected[1], rtol=1e-4, atol=1e-5)
+
+
+def test_the_card_refuses_and_counts_as_cuda_does() -> None:
+    """Lest the tests above pass for nothing."""
+    with fake_card() as counts:
+        here = torch.ones(3)
+        there = here.to(CARD)
+        assert counts == {"uploads": 1}
+        with pytest.raises(MixedDevicesError):
+            there + here
+        there.sum().item()
+        there.nonzero()
+        there[torch.tensor([0, 2])]
+        there[there > 0]
+        there.cpu()
+        assert counts == {"uploads": 2, "downloads": 2, "waits": 2}
