@@ -1,0 +1,80 @@
+"""DeepDRiD to checked submissions, fast and best."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drkit.recipes.synth import SynthConfig, run_synth
+from drkit.records.runs import Run, read_run_record
+
+SMALL = {"BACKBONE": "test_efficientnet", "INPUT": "64", "EPOCHS": "1", "FOLDS": "2", "SEEDS": "2"}
+
+
+def graded(submission: Path) -> list[str]:
+    return [line.split(",")[0] for line in submission.read_text().splitlines()]
+
+
+@pytest.fixture
+def other_eyes(tmp_path: Path) -> Path:
+    run_synth(SynthConfig(tmp_path / "other-eyes", patients=10, size=64, seed=5))
+    return tmp_path / "other-eyes"
+
+
+def test_fast_grades_patients_and_eyes_out_of_fold(script: Any, eyes: Path, tmp_path: Path) -> None:
+    settings = SMALL | {"WEIGHTS": "none", "FREEZE": "1", "COPIES": "1", "OUT": str(tmp_path / "out")}
+    told = script("deepdrid_fast.sh").run(eyes, **settings)
+    assert told.count("quadratic kappa") >= 2
+    for target in ("patient", "eye"):
+        record = read_run_record(Run(tmp_path / "out" / "runs" / target))
+        assert (record["target"], record["unit"], record["folds"], record["seeds"]) == (target, target, 2, [0, 1])
+        assert graded(tmp_path / "out" / f"submission_{target}.csv") == graded(eyes / "sample_submission.csv")
+
+
+def test_fast_starts_from_the_network_that_comes_with_drkit(script: Any, noting: Path, tmp_path: Path) -> None:
+    fast, out = script("deepdrid_fast.sh", noting), tmp_path / "out"
+    fast.run("data", OUT=str(out))
+    lines = [line for line in fast.noted() if line.startswith("finetune")]
+    assert ["--weights fundus --freeze 4" in line for line in lines] == [True, True]
+    assert all("--folds-over train+val --seeds 3" in line for line in lines)
+    (out / "runs" / "eye.json").rename(out / "runs" / "eye.fold0.seed0.resume.pt")
+    fast.run("data", OUT=str(out))
+    (again,) = [line for line in fast.noted() if line.startswith("finetune")]
+    assert "--name eye " in again
+    assert again.endswith("--resume")
+
+
+def test_best_trains_members_in_two_stages_and_combines_them(
+    script: Any, eyes: Path, other_eyes: Path, tmp_path: Path
+) -> None:
+    settings = SMALL | {"START": "none", "FIRST_EPOCHS": "1", "MEMBERS": "lite0 cost", "SEEDS": "1"}
+    out = tmp_path / "out"
+    told = script("deepdrid_best.sh").run(eyes, STAGE_ONE=str(other_eyes), OUT=str(out), **settings)
+    assert told.count("vote") >= 2
+    seen = set(read_run_record(Run(out / "stage-one" / "cost"))["trained_on_photographs"])
+    for target in ("patient", "eye"):
+        record = read_run_record(Run(out / target / "cost"))
+        assert seen < set(record["trained_on_photographs"])
+        assert record["options"]["loss"] == "cross-entropy:smoothing=0.7:cost=5"
+        assert graded(out / f"submission_{target}.csv") == graded(eyes / "sample_submission.csv")
+
+
+def test_best_joins_the_data_sets_of_stage_one(script: Any, noting: Path, tmp_path: Path) -> None:
+    best, out = script("deepdrid_best.sh", noting), tmp_path / "out"
+    best.run("data", OUT=str(out), STAGE_ONE="a b:c")
+    lines = best.noted()
+    first = [line for line in lines if "--runs-dir" in line and "/stage-one " in line]
+    assert len(first) == 3
+    assert all("--data a b --data c " in line for line in first)
+    assert "--backbone tf_efficientnet_lite1" in first[2]
+    second = [line for line in lines if line.startswith("finetune") and "/stage-one " not in line]
+    assert [line.count(f"--weights {out}/stage-one/") for line in second] == [1] * 6
+    assert [line.split()[1] for line in lines if line.startswith("ensemble")] == ["compare", "vote"] * 2
+
+
+def test_best_without_stage_one_starts_from_fundus(script: Any, noting: Path, tmp_path: Path) -> None:
+    best = script("deepdrid_best.sh", noting)
+    best.run("data", OUT=str(tmp_path / "out"), MEMBERS="lite0 cost")
+    lines = [line for line in best.noted() if line.startswith("finetune")]
+    assert len(lines) == 4
+    assert all("--weights fundus" in line and "--backbone" not in line for line in lines)
