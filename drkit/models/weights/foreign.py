@@ -12,11 +12,16 @@ from torch import Tensor
 
 from drkit.catalogue import SHORT_BACKBONES
 from drkit.models.networks import architecture_of
-from drkit.models.weights.finding import fetch_from_repository, find_in_repository, find_weights, run_of
+from drkit.models.weights.files import (
+    fetch_from_repository,
+    find_in_repository,
+    find_weights,
+    read_tensors,
+    run_of,
+    sha256_weights,
+)
 from drkit.models.weights.names import dialects, head_norm_name, timm_shapes
-from drkit.models.weights.reading import read_tensors
 from drkit.models.weights.repository import parse_address
-from drkit.models.weights.sharded import sha256_weights
 from drkit.records.checkpoint import CheckpointHeader, read_checkpoint
 from drkit.records.provenance import METADATA_KEY, sha256_file
 from drkit.records.runs import Run

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from drkit.errors import InputError
-from drkit.models.weights.finding import find_in_repository, find_weights, run_of
+from drkit.models.weights.files import find_in_repository, find_weights, run_of
 
 COURSE = [f"pretrained/{name}.pth" for name in ("resnet18", "resnet34", "vgg16", "efficientnet_b0", "densenet121")]
 

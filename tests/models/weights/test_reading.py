@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from drkit.errors import InputError
-from drkit.models.weights.reading import read_tensors
+from drkit.models.weights.files import read_tensors
 
 TENSORS = {"conv.weight": torch.ones(2, 3), "conv.bias": torch.zeros(2)}
 

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from drkit.errors import InputError
 from drkit.models.weights import read_foreign
-from drkit.models.weights.sharded import sha256_weights
+from drkit.models.weights.files import sha256_weights
 
 Hub = Any  # of conftest.py
 NAME = "test_resnet"
