@@ -12,10 +12,16 @@ from torch import Tensor, nn
 
 from drkit.errors import InputError
 from drkit.models.networks import timm_name
-from drkit.models.weights.foreign import ForeignWeights, find_networks
-from drkit.models.weights.names import TORCHVISION, dialects, head_norm_name, timm_shapes
 from drkit.models.weights.packaged import PACKAGED
 from drkit.models.weights.report import MisfitError, WeightsReport
+from drkit.models.weights.state_dict import (
+    TORCHVISION,
+    ForeignWeights,
+    dialects,
+    find_networks,
+    head_norm_name,
+    timm_shapes,
+)
 
 if TYPE_CHECKING:
     from drkit.models.backbones import Backbone  # which itself imports this package

@@ -11,8 +11,8 @@ from timm.models import PretrainedCfg
 from drkit.data.rendering import InputFormat
 from drkit.errors import InputError
 from drkit.models.networks import with_options
-from drkit.models.weights.names import timm_shapes
 from drkit.models.weights.repository import MissingFileError, Repository
+from drkit.models.weights.state_dict import timm_shapes
 
 CONFIG_FILE = "config.json"
 DECIDED_HERE = frozenset({"img_size", "num_classes", "in_chans", "drop_rate", "pretrained"})  # by drkit's own options

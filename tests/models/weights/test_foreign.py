@@ -17,7 +17,7 @@ from torch import Tensor
 from drkit.errors import InputError
 from drkit.models.backbones import build_backbone
 from drkit.models.weights import load_foreign, read_foreign
-from drkit.models.weights.foreign import find_networks
+from drkit.models.weights.state_dict import find_networks
 from drkit.records.provenance import sha256_file
 
 NAME = "test_resnet"

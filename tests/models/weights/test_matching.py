@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from drkit.errors import InputError
 from drkit.models.backbones import Backbone, build_backbone
 from drkit.models.weights import MisfitError, load_foreign, read_foreign
-from drkit.models.weights.foreign import ForeignWeights
 from drkit.models.weights.matching import recognise
+from drkit.models.weights.state_dict import ForeignWeights
 
 SHARED = Path(__file__).resolve().parents[4] / "shared"
 FAMILIES = {

@@ -5,7 +5,7 @@ import timm
 import torch
 import torchvision
 
-from drkit.models.weights.names import TORCHVISION, dialects, head_norm_name, timm_shapes
+from drkit.models.weights.state_dict import TORCHVISION, dialects, head_norm_name, timm_shapes
 
 NETWORKS = {name: {"mobilenetv2_100": "mobilenet_v2"}.get(name, name) for name in TORCHVISION}
 
