@@ -15,10 +15,13 @@ from drkit.errors import DrkitError, InputError, UsageError
 from drkit.models.networks import architecture_of, create_network, options_of, timm_name, with_options
 from drkit.models.stages import bypassed, find_stages
 from drkit.models.weights import (
+    ForeignWeights,
+    WeightsReport,
     advise,
     cached_weights,
     check_weights,
     fetch_weights,
+    load_foreign,
     load_packaged,
     packaged_weights,
 )
@@ -60,6 +63,12 @@ class Backbone(nn.Module):
         """Images (B, 3, S, S) to what the stage after the first `num_stages` is fed."""
         with bypassed(self, self.paths(num_stages, len(self.stages))):
             return self.network.forward_features(images)  # type: ignore[operator]
+
+    def load_foreign(self, foreign: ForeignWeights) -> WeightsReport:
+        """Set the tensors from a foreign file, see `drkit.models.weights.load_foreign`."""
+        network: Any = self.network
+        architecture = self.architecture or str(network.pretrained_cfg["architecture"])
+        return load_foreign(network, architecture, foreign, self.head_norm)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, 3, S, S) to a feature map (B, C, h, w)."""

@@ -10,7 +10,6 @@ from drkit.models.weights import (
     ForeignWeights,
     NoTimmConfigError,
     TimmConfig,
-    load_foreign,
     parse_address,
     read_foreign,
     read_timm_config,
@@ -66,11 +65,11 @@ class Start:
         """
         if self.foreign is None:
             return
-        report = load_foreign(backbones[0], self.foreign)
+        report = backbones[0].load_foreign(self.foreign)
         for line in report.render():
             notify(str(line))
         for other in backbones[1:]:
-            load_foreign(other, self.foreign.of_second())
+            other.load_foreign(self.foreign.of_second())
 
 
 def find_start(weights: str, backbone: str | None) -> Start:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from drkit.errors import InputError
 from drkit.models.backbones import build_backbone
-from drkit.models.weights import load_foreign, read_foreign
+from drkit.models.weights import read_foreign
 from drkit.models.weights.state_dict import find_networks
 from drkit.records.provenance import sha256_file
 
@@ -199,7 +199,7 @@ def test_a_foundation_models_file_is_read_from_a_repository_that_is_not_timms(
     monkeypatch.setenv("HF_TOKEN", "good")
     foreign = read_foreign("hf-hub:field/foundation", "vit_tiny_patch16_224")
     assert (str(foreign), foreign.place) == ("hf-hub:field/foundation:foundation.pth", "model: ")
-    report = load_foreign(build_backbone("vit_tiny_patch16_224", MAKERS_SIDE, pretrained=False), foreign)
+    report = build_backbone("vit_tiny_patch16_224", MAKERS_SIDE, pretrained=False).load_foreign(foreign)
     assert (report.share, report.missing, report.is_converted) == (1.0, (), True)  # positions for another side
     assert sorted(report.unexpected)[:2] == ["decoder_blocks.0.attn.qkv.weight", "decoder_blocks.1.attn.qkv.weight"]
 

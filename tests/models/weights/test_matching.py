@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from drkit.errors import InputError
 from drkit.models.backbones import Backbone, build_backbone
 from drkit.models.weights import MisfitError, load_foreign, read_foreign
-from drkit.models.weights.matching import recognise
+from drkit.models.weights.loading import recognise
 from drkit.models.weights.state_dict import ForeignWeights
 
 SHARED = Path(__file__).resolve().parents[4] / "shared"
@@ -46,7 +46,7 @@ def _snapshot(backbone: Backbone) -> dict[str, Tensor]:
 def test_each_family_takes_its_own_tensors_whole(name: str) -> None:
     side = FAMILIES[name]
     network, backbone = _whole(name, side), build_backbone(name, side, pretrained=False)
-    report = load_foreign(backbone, _foreign(network.state_dict(), name))
+    report = backbone.load_foreign(_foreign(network.state_dict(), name))
     assert (report.share, report.missing, report.unexpected, report.mismatched) == (1.0, (), (), ())
     assert report.left_out  # the classifier
     images = torch.randn(1, 3, side, side)
@@ -59,7 +59,7 @@ def test_torchvisions_file_without_its_head_is_whole(name: str, tmp_path: Path) 
     theirs = getattr(torchvision.models, name)().state_dict()
     tensors = {key: tensor for key, tensor in theirs.items() if not key.startswith(("fc.", "classifier."))}
     torch.save(tensors, tmp_path / f"{name}.pth")
-    report = load_foreign(build_backbone(name, 64, pretrained=False), read_foreign(tmp_path, name))
+    report = build_backbone(name, 64, pretrained=False).load_foreign(read_foreign(tmp_path, name))
     assert (report.share, report.missing, report.unexpected, report.left_out) == (1.0, (), (), ())
 
 
@@ -68,7 +68,7 @@ def test_vggs_fully_connected_layers_are_the_classifiers() -> None:
         shapes = {name: tensor.shape for name, tensor in torchvision.models.vgg16().state_dict().items()}
     tensors = {name: torch.zeros(1).expand(shape) for name, shape in shapes.items()}
     backbone = build_backbone("vgg16", 64, pretrained=False)
-    report = load_foreign(backbone, _foreign(tensors, "vgg16"))
+    report = backbone.load_foreign(_foreign(tensors, "vgg16"))
     assert (report.share, report.matched, report.unexpected) == (1.0, 26, ())
     assert set(report.left_out) == {name for name in shapes if name.startswith("classifier.")}
     assert sum(tensor.numel() for tensor in backbone.parameters()) == 14_714_688  # what the share is counted over
@@ -79,7 +79,7 @@ def test_the_real_mobilenet_gives_torchvisions_features() -> None:
     if not folder.is_dir():
         pytest.skip("../shared/weights is not on this machine")
     backbone = build_backbone("mobilenetv2_100", 96, pretrained=False).eval()
-    report = load_foreign(backbone, read_foreign(folder, "mobilenet_v2"))
+    report = backbone.load_foreign(read_foreign(folder, "mobilenet_v2"))
     assert (report.share, report.left_out) == (1.0, ("classifier.1.weight", "classifier.1.bias"))
     theirs = torchvision.models.mobilenet_v2().eval()
     theirs.load_state_dict(torch.load(report.source, weights_only=True))
@@ -94,13 +94,13 @@ def test_the_real_mobilenet_gives_torchvisions_features() -> None:
 def test_position_embeddings_of_another_side_are_resampled() -> None:
     network = timm.create_model("test_vit", img_size=96)
     backbone = build_backbone("test_vit", 64, pretrained=False)
-    report = load_foreign(backbone, _foreign(network.state_dict(), "test_vit"))
+    report = backbone.load_foreign(_foreign(network.state_dict(), "test_vit"))
     assert (report.share, report.is_converted) == (1.0, True)
     assert "matched (converted)" in " ".join(map(str, report.render()))
     smooth = torch.linspace(0, 1, network.pos_embed.shape[1] - 1).reshape(6, 6)[..., None].expand(6, 6, 64)
     with torch.no_grad():
         network.pos_embed[:, 1:] = smooth.reshape(1, 36, 64)
-    load_foreign(backbone, _foreign(network.state_dict(), "test_vit"))
+    backbone.load_foreign(_foreign(network.state_dict(), "test_vit"))
     found = backbone.network.pos_embed[0, 1:, 0].reshape(4, 4)
     assert (found.diff(dim=0) > 0).all()  # the slope is still there
 
@@ -109,7 +109,7 @@ def test_window_biases_of_another_side_are_resampled() -> None:
     name = "swin_tiny_patch4_window7_224"
     network = timm.create_model(name, img_size=64)
     backbone = build_backbone(name, 128, pretrained=False)
-    report = load_foreign(backbone, _foreign(network.state_dict(), name))
+    report = backbone.load_foreign(_foreign(network.state_dict(), name))
     assert (report.share, report.is_converted) == (1.0, True)
 
 
@@ -118,7 +118,7 @@ def test_a_norm_that_a_grader_took_is_set_there() -> None:
     nn.init.constant_(network.head.norm.weight, 3.0)
     backbone = build_backbone("test_convnext", 64, pretrained=False)
     norm, backbone.head_norm = backbone.head_norm, None
-    report = load_foreign(backbone, _foreign(network.state_dict(), "test_convnext"), norm)
+    report = load_foreign(backbone.network, "test_convnext", _foreign(network.state_dict(), "test_convnext"), norm)
     assert "head.norm.weight" not in report.left_out
     assert (norm.weight == 3).all()
 
@@ -128,7 +128,7 @@ def test_a_first_layer_for_grey_answers_the_same_to_grey() -> None:
         timm.create_model("test_resnet", in_chans=1),
         build_backbone("test_resnet", 64, pretrained=False),
     )
-    report = load_foreign(backbone, _foreign(network.state_dict(), "test_resnet"))
+    report = backbone.load_foreign(_foreign(network.state_dict(), "test_resnet"))
     assert (report.share, report.is_converted) == (1.0, True)
     grey = torch.randn(1, 1, 64, 64)
     with torch.inference_mode():
@@ -139,7 +139,7 @@ def test_a_first_layer_for_grey_answers_the_same_to_grey() -> None:
 def test_half_precision_comes_out_single() -> None:
     network = _whole("test_resnet", 64)
     backbone = build_backbone("test_resnet", 64, pretrained=False)
-    load_foreign(backbone, _foreign({n: t.half() for n, t in network.state_dict().items()}, "test_resnet"))
+    backbone.load_foreign(_foreign({n: t.half() for n, t in network.state_dict().items()}, "test_resnet"))
     found = backbone.network.layer1[0].conv1.weight
     assert found.dtype == torch.float32
     assert torch.allclose(found, network.layer1[0].conv1.weight, atol=1e-3)
@@ -151,7 +151,7 @@ def test_a_little_missing_is_told() -> None:
     tensors["bn1.weight"] = torch.ones(3)
     tensors["extra"] = torch.ones(1)
     backbone = build_backbone("test_resnet", 64, pretrained=False)
-    report = load_foreign(backbone, _foreign(tensors, "test_resnet", others=("fc.0.weight",)))
+    report = backbone.load_foreign(_foreign(tensors, "test_resnet", others=("fc.0.weight",)))
     assert 0.95 < report.share < 1
     assert report.missing == ("bn1.bias",)
     assert [name for name, *_ in report.mismatched] == ["bn1.weight"]
@@ -169,7 +169,7 @@ def test_under_95_percent_is_refused_with_a_table_and_nothing_is_set() -> None:
     with pytest.raises(
         MisfitError, match=r"a\.pth holds .*% of the parameters of test_resnet, 95% are.*layer4"
     ) as told:
-        load_foreign(backbone, _foreign(kept, "test_resnet"))
+        backbone.load_foreign(_foreign(kept, "test_resnet"))
     assert [row[0] for row in told.value.table.rows][:1] == [next(name for name in tensors if "layer4" in name)]
     assert all(torch.equal(tensor, before[name]) for name, tensor in backbone.state_dict().items())
 
@@ -178,7 +178,7 @@ def test_another_architecture_is_recognised() -> None:
     tensors = torchvision.models.resnet18().state_dict()
     backbone = build_backbone("efficientnet_b0", 64, pretrained=False)
     with pytest.raises(MisfitError, match="looks like resnet18: choose --backbone resnet18"):
-        load_foreign(backbone, _foreign(tensors, "efficientnet_b0"))
+        backbone.load_foreign(_foreign(tensors, "efficientnet_b0"))
     assert recognise({f"module.{name}": tensor for name, tensor in tensors.items()}) == "resnet18"
     assert recognise({"a.weight": torch.zeros(1)}) is None
 
@@ -188,13 +188,13 @@ def test_a_larger_network_that_holds_the_backbone_is_refused() -> None:
     tensors = torchvision.models.resnet34().state_dict()
     backbone = build_backbone("resnet18", 64, pretrained=False)
     with pytest.raises(MisfitError, match=r"larger network than resnet18: 10,\d+,\d+ .*--backbone resnet34"):
-        load_foreign(backbone, _foreign(tensors, "resnet18"))
+        backbone.load_foreign(_foreign(tensors, "resnet18"))
 
 
 def test_a_large_head_is_no_larger_network() -> None:
     tensors = _whole("test_resnet", 64).state_dict()
     head = {"fc.0.weight": torch.zeros(4096, 512), "classifier.9.weight": torch.zeros(4096, 512)}
-    report = load_foreign(build_backbone("test_resnet", 64, pretrained=False), _foreign(tensors | head, "test_resnet"))
+    report = build_backbone("test_resnet", 64, pretrained=False).load_foreign(_foreign(tensors | head, "test_resnet"))
     assert report.unexpected == tuple(head)
 
 
@@ -204,7 +204,7 @@ def test_values_that_are_not_finite_are_refused() -> None:
     backbone = build_backbone("test_resnet", 64, pretrained=False)
     before = _snapshot(backbone)
     with pytest.raises(InputError, match=r"layer1\.0\.conv1\.weight holds values that are not finite"):
-        load_foreign(backbone, _foreign(tensors, "test_resnet"))
+        backbone.load_foreign(_foreign(tensors, "test_resnet"))
     assert all(torch.equal(tensor, before[name]) for name, tensor in backbone.state_dict().items())
 
 
@@ -213,8 +213,8 @@ def test_two_stages(tmp_path: Path, write_own: Callable[..., dict]) -> None:
     own = write_own(tmp_path / "stage1.safetensors", "test_efficientnet")
     foreign = read_foreign(tmp_path / "stage1.safetensors", "test_efficientnet")
     backbone = build_backbone("test_efficientnet", 64, pretrained=False)
-    report = load_foreign(backbone, foreign)
+    report = backbone.load_foreign(foreign)
     assert (report.share, report.missing) == (1.0, ())
     assert torch.equal(backbone.network.conv_stem.weight, own["backbone.network.conv_stem.weight"])
     with pytest.raises(MisfitError, match=r"is a run of test_efficientnet, not of test_resnet.*--backbone test_eff"):
-        load_foreign(build_backbone("test_resnet", 64, pretrained=False), foreign)
+        build_backbone("test_resnet", 64, pretrained=False).load_foreign(foreign)

@@ -13,7 +13,7 @@ from timm.models import save_for_hf
 from drkit.errors import InputError, UsageError
 from drkit.models.backbones import Backbone, build_backbone
 from drkit.models.networks import create_network
-from drkit.models.weights import load_foreign, read_foreign
+from drkit.models.weights import read_foreign
 from drkit.models.weights.repository import HubRepository, LocalRepository
 from drkit.models.weights.timm_config import NoTimmConfigError, read_timm_config
 
@@ -49,7 +49,7 @@ def test_the_backbone_is_what_timm_makes_of_the_same_repository(
     config = read_timm_config(EYES)
     assert config.wanted.side == options.get("img_size", 160)
     backbone = build_backbone(config.backbone, SIDE, pretrained=False)
-    report = load_foreign(backbone, read_foreign(str(EYES), config.backbone))
+    report = backbone.load_foreign(read_foreign(str(EYES), config.backbone))
     assert (report.share, report.missing, report.mismatched) == (1.0, (), ())
     assert report.source == "hf-hub:some/eyes:model.safetensors"
     theirs = timm.create_model("hf-hub:some/eyes", pretrained=True, **({"img_size": SIDE} if "vit" in name else {}))
@@ -89,8 +89,8 @@ def test_a_grey_network_is_fed_three_channels(hub: Hub, tmp_path: Path) -> None:
     hub.add("some/eyes", files | {"config.json": json.dumps(content).encode()})
     config = read_timm_config(EYES)
     assert (config.backbone, config.wanted.mean) == ("test_resnet", (0.3, 0.3, 0.3))
-    report = load_foreign(
-        build_backbone(config.backbone, SIDE, pretrained=False), read_foreign(str(EYES), "test_resnet")
+    report = build_backbone(config.backbone, SIDE, pretrained=False).load_foreign(
+        read_foreign(str(EYES), "test_resnet")
     )
     assert (report.share, report.is_converted) == (1.0, True)
 
