@@ -1,8 +1,15 @@
 """Weights that a backbone starts from: those a package brings, and foreign files that load or say why not."""
 
-from drkit.models.weights.hub import advise, cached_weights, check_weights, fetch_weights
 from drkit.models.weights.loading import MisfitError, WeightsReport, load_foreign
-from drkit.models.weights.packaged import PACKAGED, load_packaged, packaged_weights
+from drkit.models.weights.pretrained import (
+    PACKAGED,
+    advise,
+    cached_weights,
+    check_weights,
+    fetch_weights,
+    load_packaged,
+    packaged_weights,
+)
 from drkit.models.weights.repository import parse_address
 from drkit.models.weights.state_dict import ForeignWeights, read_foreign
 from drkit.models.weights.timm_config import NoTimmConfigError, TimmConfig, read_timm_config

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from drkit.errors import InputError, first_few
 from drkit.models.networks import timm_name
-from drkit.models.weights.packaged import PACKAGED
+from drkit.models.weights.pretrained import PACKAGED
 from drkit.models.weights.state_dict import (
     TORCHVISION,
     ForeignWeights,

@@ -1,4 +1,4 @@
-"""timm's own weights: a hub that is not asked where they are at hand, and not for long where it is not there."""
+"""ImageNet weights: a package's reach their tensors; a hub is not asked where they are at hand, and not for long."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,47 @@ from timm.models import PretrainedCfg
 
 from drkit.errors import InputError
 from drkit.models.backbones import ask_for_weights, build_backbone, weights_at_hand
-from drkit.models.weights import cached_weights, check_weights, fetch_weights, hub, packaged, repository
+from drkit.models.weights import (
+    PACKAGED,
+    cached_weights,
+    check_weights,
+    fetch_weights,
+    load_packaged,
+    packaged_weights,
+    pretrained,
+    repository,
+)
+
+
+def test_every_layer_gets_the_tensor_of_its_own_kind() -> None:
+    path = packaged_weights("tf_efficientnet_lite0")
+    assert path is not None
+    foreign = torch.load(path, weights_only=True)
+    network = timm.create_model("tf_efficientnet_lite0")
+    load_packaged(network, path)
+    blocks = [block for stage in network.blocks for block in stage]
+    for number, block in enumerate(blocks):
+        prefix = f"_blocks.{number}."
+        assert torch.equal(block.conv_dw.weight, foreign[prefix + "_depthwise_conv.weight"])
+        expanding = prefix + "_expand_conv.weight" in foreign
+        last = block.conv_pwl if expanding else block.conv_pw
+        assert torch.equal(last.weight, foreign[prefix + "_project_conv.weight"])
+        norm = prefix + ("_bn1" if expanding else "_bn2")
+        assert torch.equal(block.bn2.running_mean, foreign[norm + ".running_mean"])
+    assert torch.equal(network.classifier.weight, foreign["_fc.weight"])
+    assert torch.equal(network.bn2.running_var, foreign["_bn1.running_var"])
+
+
+def test_a_pretrained_backbone_starts_from_them() -> None:
+    backbone = build_backbone("tf_efficientnet_lite0", 64, pretrained=True)
+    foreign = torch.load(packaged_weights("tf_efficientnet_lite0"), weights_only=True)
+    assert torch.equal(backbone.network.conv_stem.weight, foreign["_conv_stem.weight"])
+
+
+def test_a_model_without_a_package_has_no_path() -> None:
+    assert packaged_weights("resnet18") is None
+    assert "tf_efficientnet_lite0" in PACKAGED
+
 
 Hub = Any  # of conftest.py
 NEVER_PRETRAINED = next(name for name in timm.list_models() if not timm.is_model_pretrained(name))
@@ -111,7 +151,7 @@ def test_the_copy_of_an_earlier_download_is_taken_without_a_word_to_the_hub(
 ) -> None:
     tensors = timm.create_model("test_resnet").state_dict()
     save_file(tensors, tmp_path / "model.safetensors")
-    monkeypatch.setattr(hub, "cached_weights", lambda _: str(tmp_path / "model.safetensors"))
+    monkeypatch.setattr(pretrained, "cached_weights", lambda _: str(tmp_path / "model.safetensors"))
     backbone = build_backbone("test_resnet", 64, pretrained=True)
     for name, tensor in backbone.network.state_dict().items():
         assert torch.equal(tensor, tensors[name]), name
@@ -120,12 +160,12 @@ def test_the_copy_of_an_earlier_download_is_taken_without_a_word_to_the_hub(
 
 def test_the_advice_names_what_is_there(server: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     """A package that is not installed is no network at hand, but one to install."""
-    monkeypatch.setitem(packaged.PACKAGED, "tf_efficientnet_lite1", "not_installed_model:File")
+    monkeypatch.setitem(pretrained.PACKAGED, "tf_efficientnet_lite1", "not_installed_model:File")
     with pytest.raises(InputError, match=r"pip install not-installed-model, go online once") as told:
         ask_for_weights("tf_efficientnet_lite1")
     assert "on this machine (tf_efficientnet_lite0" in str(told.value)
     assert str(told.value).count("tf_efficientnet_lite1") == 2  # the network itself, and its repository
-    monkeypatch.setattr(hub, "packaged_weights", lambda _: None)
+    monkeypatch.setattr(pretrained, "packaged_weights", lambda _: None)
     with pytest.raises(InputError, match="cannot be had") as told:
         ask_for_weights("resnet18")
     assert "on this machine" not in str(told.value)
@@ -133,6 +173,6 @@ def test_the_advice_names_what_is_there(server: Hub, monkeypatch: pytest.MonkeyP
 
 def test_a_damaged_copy_is_no_traceback(server: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"half")
-    monkeypatch.setattr(hub, "cached_weights", lambda _: str(tmp_path / "model.safetensors"))
+    monkeypatch.setattr(pretrained, "cached_weights", lambda _: str(tmp_path / "model.safetensors"))
     with pytest.raises(InputError, match=r"ImageNet weights of test_resnet cannot be had \("):
         build_backbone("test_resnet", 64, pretrained=True)
