@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from drkit.errors import InputError
 from drkit.plotting.curves import TrainingHistory, read_kept
 from drkit.records.history import read_history
 from drkit.records.patterns import expand_patterns
@@ -26,5 +27,7 @@ def read_training_history(run: Run) -> TrainingHistory:
     Raises:
         InputError: no history, or no record of the run.
     """
+    if run.is_packaged:
+        raise InputError(f"{run.name} comes with drkit without the history of its training")
     record = read_run_record(run)
     return TrainingHistory(read_history(run.history), read_kept(record.get("epoch"), networks_in(record)))

@@ -86,6 +86,11 @@ def test_its_predictions_do_not_come_with_it(at_home: Run, command: list[str]) -
     )
 
 
+def test_its_history_does_not_come_with_it(at_home: Run) -> None:
+    told = invoke("plot", "curves", "fundus", code=2)
+    assert "fundus comes with drkit without the history of its training" in told
+
+
 def test_a_run_of_ones_own_of_that_name_is_named_by_its_path(at_home: Run, other_eyes: Path) -> None:
     Path("runs").mkdir()
     Path("runs/fundus.json").write_text("{}")
