@@ -54,7 +54,7 @@ class ForeignWeights:
         passed_over: What stood before the names of further networks of this make, which are not used.
         header: Of drkit's own checkpoint, else None.
         run: The run it belongs to; None where its JSON is not beside it, or for files of others.
-        address: Of a repository's file, as `hf-hub:OWNER/NAME:FILE`; empty for others.
+        address: Of a repository's file, as `hf-hub:OWNER/NAME:FILE`; of a run that comes with drkit its name; else "".
     """
 
     backbone: str
@@ -201,7 +201,9 @@ def _read_own(path: Path) -> ForeignWeights:
     tensors, header = read_checkpoint(path)
     architecture = architecture_of(header.architecture.backbone)
     prefixes = find_networks(tensors, architecture).prefixes or ("",)
-    foreign = ForeignWeights(architecture, path, sha256_file(path), {}, header=header, run=run_of(path))
+    run = run_of(path)
+    address = run.name if run and run.is_packaged else ""
+    foreign = ForeignWeights(architecture, path, sha256_file(path), {}, header=header, run=run, address=address)
     cut = _cut_out(tensors, "", prefixes, foreign)
     norm = {n: tensor for n, tensor in tensors.items() if n.startswith("pool.norm.")}
     name = head_norm_name(architecture)
