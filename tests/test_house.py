@@ -1,15 +1,20 @@
 """The house itself: which room may import which, what help pays for, and that the catalogue keeps its word."""
 
 import ast
+import inspect
 import subprocess
 import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
 import drkit
 from drkit import catalogue
-from drkit.cli import ensemble, plot
+from drkit.cli.app import app
 
 PACKAGE = Path(drkit.__file__).parent
 
@@ -106,17 +111,44 @@ def test_only_models_names_timm() -> None:
         path.relative_to(PACKAGE).parts[0]
         for path in PACKAGE.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Import) and any(alias.name.split(".")[0] == "timm" for alias in node.names)
+        for name in _imported(node)
+        if name.split(".")[0] == "timm"
     }
     assert users == {"models"}
 
 
+def _imported(node: ast.AST) -> list[str]:
+    """The modules that an import statement names."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    paths = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}
+    modules = {name.removesuffix(".__init__"): path for name, path in paths.items()}
+    graph = {
+        module: {
+            f"{node.module}.{alias.name}" if f"{node.module}.{alias.name}" in modules else node.module
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.ImportFrom) and node.module in modules
+            for alias in node.names
+        }
+        - {module}
+        for module, path in modules.items()
+    }
+    list(TopologicalSorter(graph).static_order())  # raises a CycleError that names the circle
+
+
+def _commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every command and group of commands, as typed after `drkit`."""
+    for name, command in group.commands.items():
+        yield (*path, name)
+        yield from _commands(command, (*path, name)) if hasattr(command, "commands") else ()
+
+
 def _command_lines() -> list[list[str]]:
-    commands = ["synth", "check", "preprocess", "finetune", "attend", "predict", "score", "explain", "export"]
-    commands += ["submit", "info", "plot"]
-    commands += [f"plot {name}" for name in plot.EXAMPLES]
-    commands += ["ensemble", *(f"ensemble {name}" for name in ensemble.EXAMPLES)]
-    return [["--help"], ["--version"], *([*command.split(), "--help"] for command in commands)]
+    return [["--help"], ["--version"], *([*command, "--help"] for command in _commands(get_command(app)))]
 
 
 @pytest.mark.parametrize("arguments", _command_lines(), ids=" ".join)
@@ -149,3 +181,14 @@ def test_every_entry_of_the_catalogue_can_be_loaded(kind: str, name: str) -> Non
     assert entry.load() is not None
     assert entry.summary
     assert not entry.summary.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind in ("FILTERS", "LOSSES") for name in getattr(catalogue, kind)]
+)
+def test_the_catalogue_lists_the_defaults_of_the_functions(kind: str, name: str) -> None:
+    entry = getattr(catalogue, kind)[name]
+    signature = inspect.signature(entry.load()).parameters
+    assert {key: signature[key].default for key in entry.parameters} == {
+        key: parameter.default for key, parameter in entry.parameters.items()
+    }

@@ -223,7 +223,7 @@ def test_a_broken_record_is_refused(runs: Path) -> None:
         ({"fitted": {"kind": "other"}}, "is broken .KeyError"),
         ({"schema_version": 9}, "schema version 9, this drkit reads 1"),
         ({"kind": "run"}, "is not an ensemble's record"),
-        ({"files": {"e.parquet": "0" * 64}}, "is not the file that"),
+        ({"files": {"e.parquet": "0" * 64}}, "does not match its SHA-256"),
     ):
         report.ensemble.write_text(json.dumps(content | change))
         with pytest.raises(InputError, match=told):
