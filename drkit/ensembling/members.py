@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from drkit.ensembling.combiner import Features
 from drkit.errors import InputError, LeakageError, first_few
 from drkit.grades import Target, grade_column
-from drkit.records.patterns import expand_patterns
-from drkit.records.predictions import Predictions, find_predictions, patient_keys, read_predictions
+from drkit.records.predictions import Predictions, name_predictions, patient_keys, read_predictions
 
 SHARED_COLUMNS = ("split", "patient_id", "eye", "eye_grade", "patient_grade")
 FITTED_SPLITS = ("train", "val")  # reference grades of test are never fitted on, even where they are known
@@ -91,13 +90,9 @@ def read_members(paths: Iterable[Path]) -> Members:
         InputError: as `read_predictions` and `join_members`.
         LeakageError: a member was trained on some of the photographs.
     """
-    found = list(dict.fromkeys(find_predictions(path) for path in expand_patterns(paths)))
-    stems = [path.stem for path in found]
-    read = [
-        replace(read_predictions(path), name=path.stem if stems.count(path.stem) == 1 else path.as_posix())
-        for path in found
-    ]
-    members = join_members(read, found)
+    named = name_predictions(paths)
+    read = [replace(read_predictions(path), name=name) for name, path in named.items()]
+    members = join_members(read, list(named.values()))
     refuse_leaks(members.predictions)
     return members
 

@@ -273,12 +273,18 @@ def read_all_predictions(paths: Iterable[Path]) -> list[Predictions]:
     Raises:
         InputError: as `read_predictions` and `expand_patterns`.
     """
+    return [replace(read_predictions(path), name=name) for name, path in name_predictions(paths).items()]
+
+
+def name_predictions(paths: Iterable[Path]) -> dict[str, Path]:
+    """The predictions files of runs and patterns, each once, by a unique name: the stem, or the path if stems repeat.
+
+    Raises:
+        InputError: as `expand_patterns` and `find_predictions`.
+    """
     found = list(dict.fromkeys(find_predictions(path) for path in expand_patterns(paths)))
     stems = [path.stem for path in found]
-    return [
-        replace(read_predictions(path), name=path.stem if stems.count(path.stem) == 1 else path.as_posix())
-        for path in found
-    ]
+    return {path.stem if stems.count(path.stem) == 1 else path.as_posix(): path for path in found}
 
 
 def check_predictions(predictions: Predictions, source: str) -> None:

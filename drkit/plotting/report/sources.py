@@ -12,8 +12,7 @@ from drkit.evaluation.aggregation import Level
 from drkit.grades import Split
 from drkit.plotting.selection import Drawn, select
 from drkit.progress import warn
-from drkit.records.patterns import expand_patterns
-from drkit.records.predictions import Predictions, find_predictions, read_predictions
+from drkit.records.predictions import Predictions, name_predictions, read_predictions
 from drkit.records.provenance import sha256_file
 from drkit.records.runs import FILE_SUFFIX, Run
 
@@ -74,9 +73,7 @@ def read_sources(files: Sequence[Path], split: Split | None, by: Level) -> list[
     Raises:
         InputError: a file that cannot be read, or none with reference grades.
     """
-    paths = list(dict.fromkeys(find_predictions(path) for path in expand_patterns(files)))
-    stems = [path.stem for path in paths]
-    sources = [_read(path, path.stem if stems.count(path.stem) == 1 else path.as_posix(), split, by) for path in paths]
+    sources = [_read(path, name, split, by) for name, path in name_predictions(files).items()]
     if not any(source.drawn for source in sources):
         raise InputError(f"nothing to report on: {sources[0].reason}")
     for source in sources:
