@@ -84,7 +84,7 @@ def test_options_that_contradict_are_refused(small_config: TrainingConfig) -> No
         ({"unit": "patient", "target": "eye"}, "--unit patient sees both eyes"),
         ({"decision": "cut-points:shrink=0.5"}, "add --folds 5"),
         ({"decision": "cutpoints"}, "unknown decision 'cutpoints': did you mean cut-points"),
-        ({"decision": "cut-points:shrink=2"}, "a number from 0 to 1 was expected"),
+        ({"decision": "cut-points:shrink=2"}, "expected a number from 0 to 1"),
         ({"folds_over": "train+val"}, "add --folds 5"),
         ({"folds": 2, "folds_over": "train+val", "choose": "val"}, "leaves no val split to choose on"),
         ({"balance": "dataset"}, "name another with --data, too"),
