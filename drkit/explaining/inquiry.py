@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from math import isqrt
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from drkit.data.units import UnitIndex
 from drkit.errors import UsageError, did_you_mean
 from drkit.explaining.questions import Question
+from drkit.models.backbones import NoFeatureMapError, as_map
 from drkit.models.grader import Grader
 
 MAX_VARIANTS = 32  # changed copies of a photograph in one batch
@@ -92,9 +92,12 @@ def expose(inquiry: Inquiry) -> Exposure:
         with torch.enable_grad():
             answer = inquiry.question.ask(logits).sum()
         (gradient,) = torch.autograd.grad(answer, leaf)
-    layer = inquiry.layer or "backbone"
-    prefix = num_prefix_tokens(inquiry.grader)
-    return Exposure(as_map(leaf.detach(), layer, prefix), as_map(gradient, layer, prefix), logits.detach())
+    num_prefix_tokens = getattr(inquiry.grader.backbone, "num_prefix_tokens", 0)
+    try:
+        activations, gradients = (as_map(values, num_prefix_tokens) for values in (leaf.detach(), gradient))
+    except NoFeatureMapError as error:
+        raise UsageError(f"--layer {inquiry.layer}: {error}: choose another") from None
+    return Exposure(activations, gradients, logits.detach())
 
 
 def activations_of(inquiry: Inquiry) -> Tensor:
@@ -127,34 +130,6 @@ def ask_variants(inquiry: Inquiry, maps: Tensor, photograph: int, variants: Tens
         changed[copies] = inquiry.grader.maps(variants, own_slot)
         logits = inquiry.grader.grade(changed, _repeated(places, rows, num))
         return inquiry.question.of(unit.cpu().expand(num)).ask(logits)
-
-
-def as_map(output: Tensor, layer: str, prefix: int = 0) -> Tensor:
-    """A layer's output as (P, C, h, w): maps as they are, channels-last maps and square tokens reordered.
-
-    Args:
-        output: (P, C, h, w), (P, h, w, C) or (P, N, C).
-        layer: Its name, for the message.
-        prefix: Class and register tokens that stand before the square ones.
-
-    Raises:
-        UsageError: none of these.
-    """
-    if output.ndim == 4:
-        return output if output.shape[2] == output.shape[3] else output.permute(0, 3, 1, 2)
-    if output.ndim == 3:
-        for skipped in (prefix, 0):
-            tokens = output[:, skipped:]
-            side = isqrt(tokens.shape[1])
-            if side**2 == tokens.shape[1]:
-                return tokens.transpose(1, 2).unflatten(2, (side, side))
-    raise UsageError(f"--layer {layer} gives no map but {tuple(output.shape)}: choose another")
-
-
-def num_prefix_tokens(grader: nn.Module) -> int:
-    """Class and register tokens of a transformer; 0 for other networks."""
-    network = getattr(getattr(grader, "backbone", None), "network", None)
-    return int(getattr(network, "num_prefix_tokens", 0))
 
 
 def find_layer(grader: nn.Module, name: str) -> nn.Module:

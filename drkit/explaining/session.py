@@ -17,7 +17,7 @@ from drkit.explaining.evidence import Evidence, mean_evidence, share_inside, uni
 from drkit.explaining.examining import Explainer, Proof, Prover
 from drkit.explaining.inquiry import Inquiry
 from drkit.explaining.photographs import View, blur_discs, render_views
-from drkit.explaining.questions import ContrastQuestion, GradeQuestion, Question, Reading, ScoreQuestion
+from drkit.explaining.questions import ContrastQuestion, GradeQuestion, Question, ScoreQuestion
 from drkit.grades import NUM_GRADES
 from drkit.inference import read_answers
 from drkit.losses import build_loss
@@ -143,7 +143,7 @@ def examine(session: Session, part: Part, views: Sequence[View]) -> Findings:
     return Findings(
         rows=part.batch.rows,
         unit=part.batch.places.unit.numpy(),
-        answers=_answers(session, inquiries, part),
+        answers=_answers(inquiries),
         asked_grades=question.grades.numpy() if isinstance(question, GradeQuestion) else None,
         raw=evidence,
         drawn_for=(drawn.speaking_for / scale).cpu().numpy(),
@@ -159,13 +159,13 @@ def examine(session: Session, part: Part, views: Sequence[View]) -> Findings:
 
 def _question(session: Session, places: UnitIndex, rows: pd.DataFrame) -> Question:
     header = session.opened.header
-    reading = Reading(header.architecture.loss, header.sigma)
+    loss = build_loss(header.architecture.loss)
     if session.asked == "score":
-        return ScoreQuestion(reading)
+        return ScoreQuestion(loss, header.sigma)
     if session.asked in ("predicted", "reference"):
         column = "predicted_grade" if session.asked == "predicted" else "reference"
-        return GradeQuestion(reading, _by_unit(rows[column], places))
-    return GradeQuestion(reading, torch.full((places.num_units,), int(session.asked)))
+        return GradeQuestion(loss, header.sigma, _by_unit(rows[column], places))
+    return GradeQuestion(loss, header.sigma, torch.full((places.num_units,), int(session.asked)))
 
 
 def _by_unit(column: pd.Series, places: UnitIndex) -> torch.Tensor:
@@ -186,17 +186,21 @@ def _inquire(session: Session, part: Part, views: Sequence[View], question: Ques
         replace(
             first,
             grader=grader.to(session.device),
-            question=replace(question, reading=replace(question.reading, sigma=each.sigma)),
+            question=replace(question, sigma=each.sigma),
         )
         for grader, each in chosen or [(session.opened.graders[0], header)]
     ]
 
 
-def _answers(session: Session, inquiries: Sequence[Inquiry], part: Part) -> GradePredictions:
-    loss = build_loss(session.opened.header.architecture.loss)
+def _answers(inquiries: Sequence[Inquiry]) -> GradePredictions:
+    """The run's, of each unit."""
     return GradePredictions.mean(
         [
-            read_answers(loss, inquiry.logits(inquiry.images).float().cpu().numpy(), inquiry.question.reading.sigma)
+            read_answers(
+                inquiry.question.loss,
+                inquiry.logits(inquiry.images).float().cpu().numpy(),
+                inquiry.question.sigma,
+            )
             for inquiry in inquiries
         ]
     )
@@ -214,9 +218,9 @@ def _contrast(
     parts = [_only(inquiry, torch.from_numpy(photographs)) for inquiry in inquiries]
     places = parts[0].places
     predicted, reference = (_by_unit(chosen[name], _on_cpu(places)) for name in ("predicted_grade", "reference"))
-    evidence = mean_evidence(
-        [session.explain(part.about(ContrastQuestion(part.question.reading, predicted, reference))) for part in parts]
-    ).enlarged(parts[0].side)
+    questions = [ContrastQuestion(part.question.loss, part.question.sigma, predicted, reference) for part in parts]
+    found = [session.explain(part.about(question)) for part, question in zip(parts, questions, strict=True)]
+    evidence = mean_evidence(found).enlarged(parts[0].side)
     scale = unit_scale(evidence, places)[:, None, None]
     drawn_for, against = (evidence.speaking_for / scale).cpu().numpy(), (evidence.against / scale).cpu().numpy()
     return {int(photograph): (drawn_for[at], against[at]) for at, photograph in enumerate(photographs)}

@@ -8,8 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from drkit.decisions import expected_grade
-from drkit.grades import NUM_GRADES
+from drkit.grades import MAX_GRADE, NUM_GRADES
 
 FloatArray = NDArray[np.floating]
 
@@ -54,18 +53,27 @@ class Loss(ABC):
             grades: int64 (T,) of the training units.
         """
 
-    def score(self, logits: FloatArray) -> FloatArray:
-        """Logits (N, num_outputs) to the continuous answer (N,) in [0, 4]: the expected grade."""
-        return expected_grade(self.probabilities(logits, 0.0))
-
     @abstractmethod
-    def probabilities(self, logits: FloatArray, sigma: float) -> FloatArray:
-        """Logits (N, num_outputs), finite, to float64 probabilities (N, 5) of the grades.
+    def log_probabilities(self, logits: Tensor, sigma: float) -> Tensor:
+        """Logits (N, num_outputs), finite, to log-probabilities (N, 5) of the grades, differentiable.
 
         Args:
             logits: Of the layer.
-            sigma: Residual on held-out photographs; plays no part unless `needs_sigma`.
+            sigma: Residual on held-out photographs, in grades; plays no part unless `needs_sigma`.
         """
+
+    def expected_grade(self, logits: Tensor) -> Tensor:
+        """Logits (N, num_outputs) to the mean grade (N,), differentiable; a regression's may be off the scale."""
+        grades = torch.arange(NUM_GRADES, dtype=logits.dtype, device=logits.device)
+        return self.log_probabilities(logits, 0.0).exp() @ grades
+
+    def probabilities(self, logits: FloatArray, sigma: float) -> FloatArray:
+        """`log_probabilities` as float64 probabilities (N, 5) of the grades."""
+        return self.log_probabilities(as_tensor(logits), sigma).exp().numpy()
+
+    def score(self, logits: FloatArray) -> FloatArray:
+        """`expected_grade` as a float64 score (N,), clipped to [0, 4]."""
+        return self.expected_grade(as_tensor(logits)).clamp(0, MAX_GRADE).numpy()
 
 
 def count_grades(grades: Tensor) -> Tensor:
@@ -89,6 +97,11 @@ def on_device(table: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor
     """A table of constants on a device, sent there once."""
     with torch.inference_mode(False):  # for passes of either kind
         return table.to(device, dtype)
+
+
+def log1mexp(distance: Tensor) -> Tensor:
+    """log(1 - exp(-d)) of distances d > 0."""
+    return torch.log(-torch.expm1(-distance))
 
 
 def as_tensor(logits: FloatArray) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from drkit.grades import MAX_GRADE, NUM_GRADES
-from drkit.losses.base import FloatArray, Loss, as_tensor, count_grades, on_device, set_bias, widen
+from drkit.losses.base import Loss, count_grades, on_device, set_bias, widen
 
 GRADES = torch.arange(NUM_GRADES)
 SQUARES = (GRADES[:, None] - GRADES).square()  # (5, 5)
@@ -47,9 +47,9 @@ class CrossEntropy(Loss):
         counts = count_grades(grades)
         set_bias(output, (counts / counts.sum() @ self.targets.to(counts)).log())
 
-    def probabilities(self, logits: FloatArray, sigma: float) -> FloatArray:
-        """Softmax."""
-        return as_tensor(logits).softmax(1).numpy()
+    def log_probabilities(self, logits: Tensor, sigma: float) -> Tensor:
+        """Log-softmax."""
+        return logits.log_softmax(1)
 
 
 def soft_targets(smoothing: float) -> Tensor:

@@ -1,12 +1,11 @@
 """Grades as steps that are reached one after the other."""
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from drkit.grades import MAX_GRADE
-from drkit.losses.base import FloatArray, Loss, as_tensor, count_grades, on_device, set_bias, widen
+from drkit.losses.base import Loss, count_grades, log1mexp, on_device, set_bias, widen
 
 STEPS = torch.arange(MAX_GRADE)  # step k leads from grade k to k + 1
 MIN_GAP = 1e-6  # of neighbouring thresholds: a grade between equal ones would have no probability at all
@@ -41,9 +40,10 @@ class Corn(Loss):
         at_least = counts.flip(0).cumsum(0).flip(0)  # (5,)
         set_bias(output, (at_least[1:] / counts[:-1]).log())
 
-    def probabilities(self, logits: FloatArray, sigma: float) -> FloatArray:
-        """Differences of the chance to get above each grade, which is the product of the steps' chances."""
-        return _between(as_tensor(logits).sigmoid().cumprod(1).numpy())
+    def log_probabilities(self, logits: Tensor, sigma: float) -> Tensor:
+        """The product of the steps' probabilities up to the grade, and of not going on from there."""
+        reached = F.pad(F.logsigmoid(logits).cumsum(1), (1, 0))  # (N, 5): at least grade k
+        return reached + F.pad(F.logsigmoid(-logits), (0, 1))
 
 
 class CumulativeLink(Loss):
@@ -70,7 +70,7 @@ class CumulativeLink(Loss):
         has_upper, has_lower = grades > 0, grades < MAX_GRADE
         gap = torch.where(has_upper & has_lower, upper - lower, 1.0).clamp(min=MIN_GAP)
         terms = torch.where(has_upper, F.softplus(-upper), 0.0) + torch.where(has_lower, F.softplus(lower), 0.0)
-        return terms - torch.where(has_upper & has_lower, torch.log(-torch.expm1(-gap)), 0.0)
+        return terms - torch.where(has_upper & has_lower, log1mexp(gap), 0.0)
 
     def build_output(self, num_features: int) -> nn.Module:
         """One linear severity, and the thresholds."""
@@ -85,9 +85,13 @@ class CumulativeLink(Loss):
             output.get_parameter("first").copy_(thresholds[:1])
             output.get_parameter("gaps").copy_(thresholds.diff().expm1().log())  # the inverse of softplus
 
-    def probabilities(self, logits: FloatArray, sigma: float) -> FloatArray:
+    def log_probabilities(self, logits: Tensor, sigma: float) -> Tensor:
         """Differences of the logistic functions; logits that rise, which the layer never gives, are held level."""
-        return _between(np.minimum.accumulate(as_tensor(logits).sigmoid().numpy(), axis=1))
+        falling = logits.cummin(1).values
+        above, below = falling[:, :-1], falling[:, 1:]
+        between = F.logsigmoid(above) + F.logsigmoid(-below) + log1mexp((above - below).clamp(min=MIN_GAP))
+        first, last = F.logsigmoid(-falling[:, :1]), F.logsigmoid(falling[:, -1:])
+        return torch.cat([first, between, last], 1).log_softmax(1)  # the least gap is more than the difference
 
 
 class SeverityAndThresholds(nn.Module):
@@ -110,8 +114,3 @@ class SeverityAndThresholds(nn.Module):
     def forward(self, activations: Tensor) -> Tensor:
         """(B, F) to falling logits (B, 4)."""
         return self.severity(activations) - self.thresholds()
-
-
-def _between(above: FloatArray) -> FloatArray:
-    """Falling chances of a grade above 0, 1, 2, 3, (N, 4), to probabilities of the grades (N, 5)."""
-    return -np.diff(above, axis=1, prepend=1.0, append=0.0)

@@ -1,12 +1,13 @@
 """The grade as a number."""
 
-import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.special import log_ndtr
 
-from drkit.decisions import normal_probabilities
+from drkit.decisions import MIN_SIGMA
 from drkit.grades import MAX_GRADE
-from drkit.losses.base import FloatArray, Loss, set_bias, widen
+from drkit.losses.base import Loss, log1mexp, set_bias, widen
 
 
 class Regression(Loss):
@@ -25,13 +26,23 @@ class Regression(Loss):
         """Start from the mean grade."""
         set_bias(output, grades.float().mean()[None])
 
-    def score(self, logits: FloatArray) -> FloatArray:
-        """The output, clipped to the scale."""
-        return np.clip(logits[:, 0], 0, MAX_GRADE)
+    def expected_grade(self, logits: Tensor) -> Tensor:
+        """The output, which may be off the scale."""
+        return logits[:, 0]
 
-    def probabilities(self, logits: FloatArray, sigma: float) -> FloatArray:
-        """The mass of a normal about the score, `sigma` wide."""
-        return normal_probabilities(self.score(logits), sigma)
+    def log_probabilities(self, logits: Tensor, sigma: float) -> Tensor:
+        """The mass of a normal about the score between k - 0.5 and k + 0.5, the ends open, as in `drkit.decisions`.
+
+        The score is clipped to the scale, and passes its gradient on as if it were not, lest the gradient vanish.
+        """
+        output = logits[:, :1]
+        score = output.detach().clamp(0, MAX_GRADE) + (output - output.detach())
+        edges = torch.arange(MAX_GRADE, dtype=logits.dtype, device=logits.device) + 0.5
+        deviations = (edges - score) / max(sigma, MIN_SIGMA)  # (N, 4)
+        low, high = deviations[:, :-1], deviations[:, 1:]
+        is_upper = low > 0  # the same mass in the other tail, where it is not lost in rounding
+        near, far = (log_ndtr(torch.where(is_upper, *pair)) for pair in ((-low, high), (-high, low)))
+        return torch.cat([log_ndtr(deviations[:, :1]), near + log1mexp(near - far), log_ndtr(-deviations[:, -1:])], 1)
 
 
 class MeanSquaredError(Regression):

@@ -55,6 +55,11 @@ class Backbone(nn.Module):
         found = find_stages(network, lambda: self(torch.zeros(1, 3, side, side)))
         self.stages = tuple(tuple(f"network.{path}" for path in stage) for stage in found)
 
+    @property
+    def num_prefix_tokens(self) -> int:
+        """Class and register tokens of a transformer; 0 for other networks."""
+        return int(getattr(self.network, "num_prefix_tokens", 0))
+
     def paths(self, first: int, last: int) -> list[str]:
         """Paths of the modules of stages `first` to `last` - 1, counted from 0 at the image."""
         return [path for stage in self.stages[first:last] for path in stage]
@@ -72,7 +77,8 @@ class Backbone(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, 3, S, S) to a feature map (B, C, h, w)."""
-        return _as_map(self.network.forward_features(images), self.network)  # type: ignore[operator]
+        features = self.network.forward_features(images)  # type: ignore[operator]
+        return as_map(features, self.num_prefix_tokens, self.network.num_features)  # type: ignore[arg-type]
 
 
 def resolve_backbone(name: str) -> str:
@@ -183,18 +189,30 @@ def _triple(channels: Sequence[float]) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def _as_map(features: Tensor, network: nn.Module) -> Tensor:
-    """Feature maps as they are, channels-last maps and tokens (B, N, C) as (B, C, h, w)."""
+def as_map(features: Tensor, num_prefix_tokens: int = 0, num_features: int | None = None) -> Tensor:
+    """A layer's output as (B, C, h, w): maps as they are, channels-last maps and tokens reordered.
+
+    Args:
+        features: (B, C, h, w), (B, h, w, C), or tokens (B, N, C) of a square image.
+        num_prefix_tokens: Class and register tokens that may stand before the others; they are dropped.
+        num_features: C; None: maps are square, and tell by that where their channels are.
+
+    Raises:
+        NoFeatureMapError: none of these.
+    """
     if not isinstance(features, Tensor) or features.ndim not in (3, 4):
         raise NoFeatureMapError("it gives no single feature map")
-    if features.ndim == 3:
-        patches = features[:, getattr(network, "num_prefix_tokens", 0) :]  # without class and register tokens
-        height = isqrt(patches.shape[1])
-        if height**2 != patches.shape[1]:
-            raise NoFeatureMapError(f"its {patches.shape[1]} tokens are no square map")
-        return patches.transpose(1, 2).unflatten(2, (height, -1))
-    channels_last = features.shape[1] != network.num_features and features.shape[-1] == network.num_features
-    return features.permute(0, 3, 1, 2) if channels_last else features
+    if features.ndim == 4:
+        if num_features is None:
+            is_channels_last = features.shape[2] != features.shape[3]
+        else:
+            is_channels_last = features.shape[1] != num_features and features.shape[-1] == num_features
+        return features.permute(0, 3, 1, 2) if is_channels_last else features
+    for patches in (features[:, num_prefix_tokens:], features):  # layers that merge tokens may have dropped them
+        side = isqrt(patches.shape[1])
+        if side**2 == patches.shape[1]:
+            return patches.transpose(1, 2).unflatten(2, (side, side))
+    raise NoFeatureMapError(f"its {features.shape[1] - num_prefix_tokens} tokens are no square map")
 
 
 def _strip_unreached(network: nn.Module, run: Callable[[], Tensor]) -> int:

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from drkit.data.units import UnitIndex
 from drkit.explaining.activation_maps import explain_gradcam
 from drkit.explaining.inquiry import Inquiry
-from drkit.explaining.questions import GradeQuestion, Reading
+from drkit.explaining.questions import GradeQuestion
+from drkit.losses import build_loss
 from drkit.models.grader import Grader, build_grader
 from drkit.records.checkpoint import Architecture
 from drkit.training.runtime import keep_freed_memory
@@ -65,7 +66,7 @@ def measure(name: str) -> dict[str, float]:
     grader = build(name)
     images = torch.randn(BATCH, 3, SIDE, SIDE).contiguous(memory_format=torch.channels_last)
     places = UnitIndex.alone(BATCH)
-    question = GradeQuestion(Reading("cross-entropy", 0.0), torch.full((BATCH,), 2))
+    question = GradeQuestion(build_loss("cross-entropy"), 0.0, torch.full((BATCH,), 2))
     inquiry = Inquiry(grader, images, images, torch.ones(BATCH, SIDE, SIDE, dtype=torch.bool), places, question)
     first = deepcopy(grader).to(memory_format=torch.contiguous_format)
     as_it_comes, at_its_best = (GradCAM(Plain(network), [network.backbone]) for network in (first, grader))

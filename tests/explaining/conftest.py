@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from drkit.data.units import UnitIndex
 from drkit.explaining.inquiry import Inquiry
-from drkit.explaining.questions import Question, Reading, ScoreQuestion
+from drkit.explaining.questions import Question, ScoreQuestion
+from drkit.losses import build_loss
 
 
 class SmallGrader(nn.Module):
@@ -54,7 +55,7 @@ def inquire() -> Callable[..., Inquiry]:
         discs = torch.zeros(len(images), side, side, dtype=torch.bool)
         discs[:, 1:-1, 1:-1] = True
         baseline = torch.where(discs[:, None], torch.zeros_like(images), images)
-        question = question or ScoreQuestion(Reading("cross-entropy", 0.0))
+        question = question or ScoreQuestion(build_loss("cross-entropy"), 0.0)
         return Inquiry(grader.eval(), images, baseline, discs, places, question, layer)
 
     return build

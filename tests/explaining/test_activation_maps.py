@@ -11,9 +11,10 @@ from drkit.catalogue import EXPLAINERS
 from drkit.data.units import UnitIndex
 from drkit.explaining import activation_maps as cams
 from drkit.explaining.inquiry import Inquiry, expose
-from drkit.explaining.questions import GradeQuestion, Reading, ScoreQuestion
+from drkit.explaining.questions import GradeQuestion, ScoreQuestion
+from drkit.losses import build_loss
 
-REGRESSION = ScoreQuestion(Reading("regression", 0.0))
+REGRESSION = ScoreQuestion(build_loss("regression"), 0.0)
 ON_ACTIVATIONS = ("gradcam", "gradcam++", "hirescam", "layercam", "eigencam")
 
 
@@ -119,7 +120,7 @@ def test_pytorch_grad_cam_draws_the_same(
     oracle = pytest.importorskip("pytorch_grad_cam", reason="grad-cam is not installed")
     grader = make_grader()
     places, grades = UnitIndex.alone(4), torch.tensor([0, 1, 2, 3])
-    question = GradeQuestion(Reading("cross-entropy", 0.0), grades)
+    question = GradeQuestion(build_loss("cross-entropy"), 0.0, grades)
 
     class Answering(nn.Module):
         def __init__(self) -> None:

@@ -10,7 +10,8 @@ from drkit.data.units import UnitIndex
 from drkit.errors import UsageError
 from drkit.explaining.attention_maps import attended_places, channel_gates, explain_attention
 from drkit.explaining.evidence import unit_shares
-from drkit.explaining.questions import Reading, ScoreQuestion
+from drkit.explaining.questions import ScoreQuestion
+from drkit.losses import build_loss
 from drkit.models.attention import Watched, watch
 from drkit.models.grader import Grader, build_grader
 from drkit.records.checkpoint import Architecture
@@ -30,7 +31,7 @@ def _grader(attention: str, fusion: str = "mean-max") -> Grader:
 
 def test_a_spatial_gate_is_shown_as_it_is(inquire, pairs: UnitIndex) -> None:
     grader = _grader("spatial")
-    inquiry = inquire(grader, ScoreQuestion(Reading("regression", 1.0)), pairs, side=64)
+    inquiry = inquire(grader, ScoreQuestion(build_loss("regression"), 1.0), pairs, side=64)
     maps = grader.maps(inquiry.images, pairs)
     gates = (grader.attention(maps) / maps)[:, 0]
     even = gates.mean((1, 2), keepdim=True)
@@ -40,7 +41,7 @@ def test_a_spatial_gate_is_shown_as_it_is(inquire, pairs: UnitIndex) -> None:
 
 def test_self_attention_shows_what_each_place_gives(inquire, pairs: UnitIndex) -> None:
     grader = _grader("self:heads=2")
-    inquiry = inquire(grader, ScoreQuestion(Reading("regression", 1.0)), pairs, side=64)
+    inquiry = inquire(grader, ScoreQuestion(build_loss("regression"), 1.0), pairs, side=64)
     (seen,) = watch(grader.attention, grader.maps(inquiry.images, pairs))
     signed = explain_attention(inquiry).signed
     assert signed.shape == (4, 2, 2)
@@ -60,7 +61,7 @@ def test_factors_are_worked_out_by_hand() -> None:
 @pytest.mark.parametrize("attention", ["", "se", "spatial"])
 def test_a_photographs_share_is_the_weight_it_got(inquire, pairs: UnitIndex, attention: str) -> None:
     grader = _grader(attention, "attention")
-    inquiry = inquire(grader, ScoreQuestion(Reading("regression", 1.0)), pairs, side=64)
+    inquiry = inquire(grader, ScoreQuestion(build_loss("regression"), 1.0), pairs, side=64)
     weights = grader.fusion.weights(grader.embed(inquiry.images, pairs), pairs)
     evidence = explain_attention(inquiry)
     assert (weights[0] - weights[1]).abs() > 1e-3
@@ -68,7 +69,7 @@ def test_a_photographs_share_is_the_weight_it_got(inquire, pairs: UnitIndex, att
 
 
 def test_a_run_without_such_attention_is_refused(inquire, pairs: UnitIndex) -> None:
-    question = ScoreQuestion(Reading("regression", 1.0))
+    question = ScoreQuestion(build_loss("regression"), 1.0)
     with pytest.raises(UsageError, match=r"\(se, eca\) looks at channels.*drkit plot attention"):
         explain_attention(inquire(_grader("se,eca"), question, pairs, side=64))
     with pytest.raises(UsageError, match="no attention to show"):
@@ -88,7 +89,7 @@ def test_channel_gates_are_what_the_channels_are_multiplied_with(pairs: UnitInde
 
 def test_weights_hang_on_the_photographs_and_not_on_their_order(inquire, pairs: UnitIndex) -> None:
     grader = _grader("", "attention")
-    inquiry = inquire(grader, ScoreQuestion(Reading("regression", 1.0)), pairs, side=64)
+    inquiry = inquire(grader, ScoreQuestion(build_loss("regression"), 1.0), pairs, side=64)
     turned = replace(inquiry, images=inquiry.images[[1, 0, 3, 2]])
     own, other = (unit_shares(explain_attention(asked), pairs) for asked in (inquiry, turned))
     assert torch.allclose(own[[1, 0, 3, 2]], other, atol=1e-5)

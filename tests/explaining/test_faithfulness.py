@@ -12,7 +12,8 @@ from drkit.data.units import UnitIndex
 from drkit.explaining.evidence import Evidence, random_evidence
 from drkit.explaining.faithfulness import measure_faithfulness, rank_pixels
 from drkit.explaining.inquiry import Inquiry
-from drkit.explaining.questions import Reading, ScoreQuestion
+from drkit.explaining.questions import ScoreQuestion
+from drkit.losses import build_loss
 
 SIDE = 16
 
@@ -39,7 +40,7 @@ class Counting(nn.Module):
 @pytest.fixture
 def counted(inquire: Callable[..., Inquiry]) -> Inquiry:
     """All white photographs, black baselines: the score is 2 of 4, and 0 without the square."""
-    inquiry = inquire(Counting(), ScoreQuestion(Reading("regression", 0.0)), UnitIndex.alone(2), SIDE)
+    inquiry = inquire(Counting(), ScoreQuestion(build_loss("regression"), 0.0), UnitIndex.alone(2), SIDE)
     images = 2 * torch.ones_like(inquiry.images)
     return replace(inquiry, images=images, baseline=torch.where(inquiry.discs[:, None], 0, images))
 

@@ -9,7 +9,7 @@ from torch import nn
 from drkit.data.units import UnitIndex
 from drkit.errors import UsageError
 from drkit.explaining.activation_maps import explain_hirescam
-from drkit.explaining.inquiry import Inquiry, as_map, ask_variants, expose, find_layer
+from drkit.explaining.inquiry import Inquiry, ask_variants, expose, find_layer
 
 
 def test_the_last_layer_by_name_is_the_last_map(make_grader: Callable, inquire: Callable[..., Inquiry]) -> None:
@@ -44,27 +44,11 @@ def test_a_layer_without_a_map_is_refused_and_its_hook_removed(
     make_grader: Callable, inquire: Callable[..., Inquiry]
 ) -> None:
     grader = make_grader()
-    with pytest.raises(UsageError, match="head gives no map"):
+    with pytest.raises(UsageError, match="--layer head: it gives no single feature map"):
         expose(inquire(grader, layer="head"))
     with pytest.raises(UsageError, match="run 2 times"):
         expose(inquire(grader, layer="1"))  # one ReLU, used twice
     assert not any(module._forward_hooks for module in grader.modules())
-
-
-@pytest.mark.parametrize(
-    ("shape", "prefix", "expected"),
-    [((2, 5, 4, 4), 0, (2, 5, 4, 4)), ((2, 4, 4, 5), 0, (2, 5, 4, 4)), ((2, 17, 5), 1, (2, 5, 4, 4)),
-     ((2, 16, 5), 0, (2, 5, 4, 4)), ((2, 16, 5), 1, (2, 5, 4, 4))],
-)  # fmt: skip
-def test_every_kind_of_output_becomes_a_map(shape: tuple, prefix: int, expected: tuple) -> None:
-    assert as_map(torch.zeros(shape), "x", prefix).shape == expected
-
-
-def test_tokens_keep_their_places() -> None:
-    tokens = torch.arange(18.0).reshape(1, 9, 2)
-    assert as_map(tokens, "x")[0, 0].tolist() == [[0, 2, 4], [6, 8, 10], [12, 14, 16]]
-    with pytest.raises(UsageError, match="gives no map"):
-        as_map(torch.zeros(1, 7, 2), "x")
 
 
 def test_changing_one_photograph_of_a_unit_equals_asking_the_whole_unit_again(

@@ -9,7 +9,8 @@ from drkit.data.units import UnitIndex
 from drkit.explaining.activation_maps import explain_gradcam
 from drkit.explaining.inquiry import Inquiry, expose
 from drkit.explaining.pixel_maps import explain_integrated_gradients
-from drkit.explaining.questions import GradeQuestion, Reading
+from drkit.explaining.questions import GradeQuestion
+from drkit.losses import build_loss
 from drkit.models.grader import build_grader
 from drkit.records.checkpoint import Architecture
 
@@ -22,7 +23,7 @@ def _inquire(name: str, fusion: str, layer: str | None = None, side: int = 64) -
     grader = build_grader(architecture, pretrained=False).eval()
     images = torch.randn(3, 3, side, side)
     discs = torch.ones(3, side, side, dtype=torch.bool)
-    question = GradeQuestion(Reading("cross-entropy", 0.0), torch.tensor([1, 3]))
+    question = GradeQuestion(build_loss("cross-entropy"), 0.0, torch.tensor([1, 3]))
     return Inquiry(grader, images, torch.zeros_like(images), discs, PLACES, question, layer)
 
 

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from drkit.data.units import UnitIndex
 from drkit.explaining.inquiry import Inquiry
 from drkit.explaining.pixel_maps import explain_integrated_gradients, explain_occlusion, explain_scorecam
-from drkit.explaining.questions import GradeQuestion, Reading, ScoreQuestion
+from drkit.explaining.questions import GradeQuestion, ScoreQuestion
+from drkit.losses import build_loss
 
 GRADES = torch.tensor([0, 1, 2, 3])
-QUESTION = GradeQuestion(Reading("cross-entropy", 0.0), GRADES)
+QUESTION = GradeQuestion(build_loss("cross-entropy"), 0.0, GRADES)
 
 
 class _Asked(nn.Module):
@@ -33,7 +34,7 @@ def test_integrated_gradients_sum_to_the_difference_of_the_answers(
     in_pairs: bool, make_grader: Callable, inquire: Callable[..., Inquiry], pairs: UnitIndex
 ) -> None:
     places = pairs if in_pairs else UnitIndex.alone(4)
-    inquiry = inquire(make_grader(), ScoreQuestion(Reading("cross-entropy", 0.0)), places)
+    inquiry = inquire(make_grader(), ScoreQuestion(build_loss("cross-entropy"), 0.0), places)
     ask = inquiry.question.ask
     expected = ask(inquiry.logits(inquiry.images)) - ask(inquiry.logits(inquiry.baseline))
     mass = explain_integrated_gradients(inquiry).signed.sum((1, 2))
@@ -82,7 +83,7 @@ def test_occlusion_finds_the_one_square_that_counts(inquire: Callable[..., Inqui
         def grade(self, maps: Tensor, places: UnitIndex) -> Tensor:
             return maps.mean((1, 2, 3))[:, None]
 
-    inquiry = inquire(grader, ScoreQuestion(Reading("regression", 0.0)))
+    inquiry = inquire(grader, ScoreQuestion(build_loss("regression"), 0.0))
     watched = Inquiry(**{**vars(inquiry), "grader": Watching(), "images": torch.ones_like(inquiry.images)})
     found = explain_occlusion(watched)
     assert (found.against <= 1e-9).all()

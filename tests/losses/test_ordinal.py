@@ -48,6 +48,16 @@ def test_corns_probabilities_are_the_chain_of_its_steps() -> None:
     np.testing.assert_allclose(Corn().probabilities(logits, 0)[0], expected)
 
 
+def test_cumulative_probabilities_are_differences_and_logits_that_rise_are_held_level() -> None:
+    logits = np.random.default_rng(0).normal(0, 3, (200, 4))
+    logits[:100] = -np.sort(-logits[:100], axis=1)
+    above = np.minimum.accumulate(1 / (1 + np.exp(-logits)), axis=1)
+    expected = -np.diff(above, axis=1, prepend=1.0, append=0.0)
+    found = CumulativeLink().probabilities(logits, 0)
+    np.testing.assert_allclose(found[:100], expected[:100], atol=1e-12)
+    np.testing.assert_allclose(found[100:], expected[100:], atol=1e-6)
+
+
 @pytest.mark.parametrize("loss", [Corn(), CumulativeLink()])
 def test_the_median_counts_the_steps_that_are_likelier_than_not(loss: Corn | CumulativeLink) -> None:
     logits = -np.sort(-np.random.default_rng(0).normal(0, 2, (200, 4)), axis=1)

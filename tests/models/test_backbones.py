@@ -6,7 +6,7 @@ from torch import nn
 
 from drkit.errors import InputError, UsageError
 from drkit.models import backbones
-from drkit.models.backbones import build_backbone, input_format, resolve_backbone
+from drkit.models.backbones import NoFeatureMapError, as_map, build_backbone, input_format, resolve_backbone
 
 FAMILIES = {
     "test_resnet": (96, 2),
@@ -50,6 +50,24 @@ def test_a_token_map_keeps_each_patch_in_its_place() -> None:
         tokens = backbone.network.forward_features(images)[0, backbone.network.num_prefix_tokens :]
         features = backbone(images)[0]
     assert torch.allclose(features[:, 1, 2], tokens[1 * 4 + 2])
+
+
+@pytest.mark.parametrize(
+    ("shape", "prefix", "expected"),
+    [((2, 5, 4, 4), 0, (2, 5, 4, 4)), ((2, 4, 4, 5), 0, (2, 5, 4, 4)), ((2, 17, 5), 1, (2, 5, 4, 4)),
+     ((2, 16, 5), 0, (2, 5, 4, 4)), ((2, 16, 5), 1, (2, 5, 4, 4))],
+)  # fmt: skip
+def test_every_kind_of_output_becomes_a_map(shape: tuple, prefix: int, expected: tuple) -> None:
+    assert as_map(torch.zeros(shape), prefix).shape == expected
+
+
+def test_tokens_keep_their_places() -> None:
+    tokens = torch.arange(18.0).reshape(1, 9, 2)
+    assert as_map(tokens)[0, 0].tolist() == [[0, 2, 4], [6, 8, 10], [12, 14, 16]]
+    with pytest.raises(NoFeatureMapError, match="7 tokens are no square map"):
+        as_map(torch.zeros(1, 7, 2))
+    with pytest.raises(NoFeatureMapError, match="no single feature map"):
+        as_map(torch.zeros(2, 7))
 
 
 def test_a_norm_after_the_pool_is_kept_and_no_classifier() -> None:
