@@ -186,37 +186,38 @@ FILTERS: Mapping[str, Filter] = {
 
 EXPLAINERS: Catalogue = {
     "gradcam": Entry(
-        "channels weighted by their mean gradient (Selvaraju 2017)", "drkit.explaining.activation_maps:explain_gradcam"
+        "channels weighted by their mean gradient (Selvaraju 2017)", "drkit.explaining.cam:explain_gradcam"
     ),
     "gradcam++": Entry(
         "gradients weighted place by place, for several small lesions (Chattopadhay 2018)",
-        "drkit.explaining.activation_maps:explain_gradcam_plus_plus",
+        "drkit.explaining.cam:explain_gradcam_plus_plus",
     ),
     "hirescam": Entry(
         "activation times gradient, place by place (Draelos 2020)",
-        "drkit.explaining.activation_maps:explain_hirescam",
+        "drkit.explaining.cam:explain_hirescam",
     ),
     "layercam": Entry(
         "positive gradients place by place, for earlier layers too (Jiang 2021)",
-        "drkit.explaining.activation_maps:explain_layercam",
+        "drkit.explaining.cam:explain_layercam",
     ),
     "eigencam": Entry(
         "the strongest pattern, whatever is asked (Muhammad 2020)",
-        "drkit.explaining.activation_maps:explain_eigencam",
+        "drkit.explaining.cam:explain_eigencam",
     ),
     "scorecam": Entry(
-        "channels weighted by what they show; slow (Wang 2020)", "drkit.explaining.pixel_maps:explain_scorecam"
+        "channels weighted by what they show; slow (Wang 2020)", "drkit.explaining.pixel_attribution:explain_scorecam"
     ),
     "integrated-gradients": Entry(
         "pixel by pixel, on the way from the blurred photograph (Sundararajan 2017)",
-        "drkit.explaining.pixel_maps:explain_integrated_gradients",
+        "drkit.explaining.pixel_attribution:explain_integrated_gradients",
     ),
     "occlusion": Entry(
-        "what is lost when a square is blurred; slow (Zeiler 2014)", "drkit.explaining.pixel_maps:explain_occlusion"
+        "what is lost when a square is blurred; slow (Zeiler 2014)",
+        "drkit.explaining.pixel_attribution:explain_occlusion",
     ),
     "attention": Entry(
         "where the network's own attention looks, of a run that has any; not among all",
-        "drkit.explaining.attention_maps:explain_attention",
+        "drkit.explaining.attention:explain_attention",
     ),
 }
 

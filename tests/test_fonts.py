@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from reporters import Recorder
 
 from drkit import fonts, progress
-from drkit.explaining.sheets import SheetRow, draw_sheet
+from drkit.explaining.pictures import SheetRow, draw_sheet
 from drkit.fonts import PLAIN_FONT, font_families, telling_missing_letters
 from drkit.plotting.style import styled, write_figure
 

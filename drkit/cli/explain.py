@@ -32,33 +32,42 @@ def explain(
         typer.Option(help="Only this split's photographs; without a further choice, all of them."),
     ] = None,
     ids: Annotated[str | None, typer.Option(help="These photographs, commas between.")] = None,
-    worst: Annotated[int | None, typer.Option(min=1, help="So many, furthest from their reference grade.")] = None,
-    best: Annotated[int | None, typer.Option(min=1, help="So many, nearest to their reference grade.")] = None,
-    between: Annotated[str | None, typer.Option(metavar="A,B", help="Those on the edge of two grades, as 2,3.")] = None,
-    per_grade: Annotated[int | None, typer.Option(min=1, help="So many typical ones of each reference grade.")] = None,
+    worst: Annotated[
+        int | None, typer.Option(min=1, help="This many photographs, scores furthest from the reference grade.")
+    ] = None,
+    best: Annotated[
+        int | None, typer.Option(min=1, help="This many photographs, scores nearest to the reference grade.")
+    ] = None,
+    between: Annotated[str | None, typer.Option(metavar="A,B", help="Borderline between two grades, e.g. 2,3.")] = None,
+    per_grade: Annotated[
+        int | None, typer.Option(min=1, help="This many typical photographs of each reference grade.")
+    ] = None,
     target_grade: Annotated[
         str | None,
         typer.Option(
             metavar="GRADE",
-            help="What is asked: predicted, reference, a grade 0-4, or score (orange then speaks for a worse grade)."
+            help="What is explained: predicted, reference, a grade 0-4, or score (orange then means a worse grade)."
             " Default: predicted for cross-entropy, else score.",
         ),
     ] = None,
     layer: Annotated[
-        str | None, typer.Option(help="Whose map is looked at, as layer3. Default: the backbone's last.")
+        str | None, typer.Option(help="Layer whose map is taken, e.g. layer3. Default: the backbone's last.")
     ] = None,
     fold: Annotated[
-        int | None, typer.Option(min=0, help="Ask only this fold's network. Default: those that did not see it.")
+        int | None, typer.Option(min=0, help="Only this fold's network. Default: those not trained on the photograph.")
     ] = None,
     network_seed: Annotated[
         int | None,
-        typer.Option(min=0, help="Ask only the networks trained with this seed. Default: the mean over all seeds."),
+        typer.Option(min=0, help="Only the networks trained with this seed. Default: the mean over all seeds."),
     ] = None,
     faithfulness: Annotated[
-        bool, typer.Option("--faithfulness", help="Prove it: deletion, insertion, noise, a randomised network.")
+        bool,
+        typer.Option(
+            "--faithfulness", help="Measure faithfulness: deletion, insertion, against noise and random weights."
+        ),
     ] = False,
     lesions: Annotated[
-        Path | None, typer.Option(help="Folder of masks (ID.png, ID_KIND.png or KIND/ID.png) to hold it against.")
+        Path | None, typer.Option(help="Folder of masks (ID.png, ID_KIND.png or KIND/ID.png) to compare with.")
     ] = None,
     lesion_kinds: Annotated[
         str | None,
@@ -78,7 +87,7 @@ def explain(
     seed: Seed = 0,
     keep_going: KeepGoing = False,
 ) -> Report:
-    """Show what speaks for a grade (orange) and against it (blue), and prove it.
+    """Show what speaks for a grade (orange) and against it (blue), and measure how faithful that is.
 
     Without a choice of photographs: one typical one of each reference grade and the worst error, or the six whose grade
     is least certain where no reference grade is known. The run grades photographs first that it has not graded yet.
@@ -86,13 +95,13 @@ def explain(
     Reads: a run and data sets. Writes: a folder with sheets, a picture and the raw maps (.npz) of
     each photograph, and manifest.json.
     """
-    from drkit.explaining.picking import Interest
+    from drkit.explaining.selection import SelectionCriteria
     from drkit.recipes.explain import ExplainConfig, run_explain
 
     config = ExplainConfig(
         data=data,
         methods=ALL if method == "all" else _words(method),
-        interest=Interest(_words(ids), worst, best, _parse_pair(between), per_grade),
+        criteria=SelectionCriteria(_words(ids), worst, best, _parse_pair(between), per_grade),
         split=split,
         target_grade=target_grade,
         layer=layer,

@@ -1,1 +1,1 @@
-"""WHY: where the evidence for and against a grade lies, drawn and put to the proof."""
+"""Attribution: maps of what speaks for and against a grade, their pictures, and how faithful they are."""

@@ -1,4 +1,4 @@
-"""Masks of lesions, and whether the evidence lies on them."""
+"""Masks of lesions, and how much of an attribution lies on them."""
 
 import re
 from collections.abc import Mapping, Sequence

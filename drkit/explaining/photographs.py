@@ -1,4 +1,4 @@
-"""Photographs as the network sees them, as people see them, and with their discs."""
+"""Photographs as the network sees them, as people see them, and without detail inside their discs."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from drkit.data.rendering import InputFormat, render
-from drkit.explaining.blurring import blur
 from drkit.images.disc import Box, NoDiscError, cut_square, find_disc, square_frame
 from drkit.images.files import Photograph, decode_photograph, read_content
 from drkit.images.filters import apply_steps
@@ -106,3 +106,13 @@ def blur_discs(images: Tensor, discs: Tensor) -> Tensor:
 
 def _blurred(images: Tensor, sigma: float) -> Tensor:
     return blur(images.flatten(0, 1), sigma).reshape(images.shape)
+
+
+def blur(planes: Tensor, sigma: float) -> Tensor:
+    """Blur planes (N, h, w) with a Gaussian of `sigma` pixels, cut at three of them; beyond the border all is zero."""
+    reach = round(3 * sigma)
+    places = torch.arange(-reach, reach + 1, dtype=planes.dtype, device=planes.device)
+    kernel = torch.exp(-(places**2) / (2 * sigma**2))
+    kernel = kernel / kernel.sum()
+    rows = F.conv2d(planes[:, None].contiguous(), kernel[None, None, None], padding=(0, reach))
+    return F.conv2d(rows, kernel[None, None, :, None], padding=(reach, 0))[:, 0]

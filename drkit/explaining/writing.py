@@ -1,4 +1,4 @@
-"""What was found becomes files: strips, contrasts, raw maps, sheets, and the rows of the manifest."""
+"""Write explanations: strips, contrasts, raw maps, sheets, and the rows of the manifest."""
 
 import re
 from collections.abc import Sequence
@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from drkit.explaining.overlays import AGAINST, FOR, paint, paint_both, strip
+from drkit.explaining.batch import TARGET_FREE_METHODS, BatchAttribution, ExplainSetup
 from drkit.explaining.photographs import View
-from drkit.explaining.session import WHATEVER_IS_ASKED, Findings, Session
-from drkit.explaining.sheets import ROWS_A_SHEET, SheetRow, draw_sheet
+from drkit.explaining.pictures import AGAINST, FOR, ROWS_A_SHEET, SheetRow, draw_sheet, paint, paint_both, strip
 from drkit.images.files import Photograph, encode_photograph
 from drkit.records.atomic import write_bytes
 from drkit.records.explanations import MANIFEST, ExplainedPhotograph, read_explanations
@@ -51,18 +50,18 @@ def clear_folder(folder: Path) -> None:
 
 @dataclass
 class Writer:
-    """Writes batch by batch, so that memory does not grow with the cohort.
+    """Writes batch by batch, so that memory does not grow with the number of photographs.
 
     Args:
-        session: Who was asked what.
-        folder: Where files go.
+        setup: What is explained, and how.
+        folder: The output folder.
         force: Overwrite what is there.
         names: File names by image id.
         photographs: Rows of the manifest so far.
         sheets: Names of the sheets so far.
     """
 
-    session: Session
+    setup: ExplainSetup
     folder: Path
     force: bool
     names: dict[str, str]
@@ -70,19 +69,19 @@ class Writer:
     sheets: list[str] = field(default_factory=list)
     _waiting: list[SheetRow] = field(default_factory=list)
 
-    def add(self, findings: Findings, views: Sequence[View]) -> None:
+    def add(self, result: BatchAttribution, views: Sequence[View]) -> None:
         """Write a batch's pictures and maps; the first takes the place of what an earlier run has written."""
         if self.force and not self.photographs:
             clear_folder(self.folder)
-        for place, view in enumerate(views):
-            row = self._describe(findings, place, view)
-            panels = _panels(self.session, findings, place, view, row)
-            self._write_maps(row, findings, place, view)
+        for index, view in enumerate(views):
+            row = self._describe(result, index, view)
+            panels = _panels(self.setup, result, index, view, row)
+            self._write_maps(row, result, index, view)
             self._write(row.picture, encode_photograph(strip([picture for _, picture in panels[:3]]), ".png"))
             if row.contrast:
                 self._write(row.contrast, encode_photograph(panels[-1][1], ".png"))
             self.photographs.append(row)
-            self._wait(_sheet_row(row, panels, self.session))
+            self._wait(_sheet_row(row, panels, self.setup))
 
     def finish(self) -> None:
         """Write the last sheet."""
@@ -96,20 +95,20 @@ class Writer:
             self._write_sheet()
 
     def _write_sheet(self) -> None:
-        session = self.session
+        setup = self.setup
         name = f"sheet-{len(self.sheets) + 1:02d}.png"
-        header = session.opened.header
-        title = f"{session.opened.run.name}: {session.method}, {header.target}'s grade"
-        self._write(name, draw_sheet(self._waiting, title, session.speaks))
+        header = setup.opened.header
+        title = f"{setup.opened.run.name}: {setup.method}, {header.target}'s grade"
+        self._write(name, draw_sheet(self._waiting, title, setup.meanings))
         self.sheets.append(name)
         self._waiting.clear()
 
-    def _write_maps(self, row: ExplainedPhotograph, findings: Findings, place: int, view: View) -> None:
+    def _write_maps(self, row: ExplainedPhotograph, result: BatchAttribution, index: int, view: View) -> None:
         buffer = BytesIO()
         np.savez_compressed(
             buffer,
-            speaking_for=findings.raw.speaking_for[place].float().cpu().numpy(),
-            against=findings.raw.against[place].float().cpu().numpy(),
+            speaking_for=result.raw.positive[index].float().cpu().numpy(),
+            against=result.raw.negative[index].float().cpu().numpy(),
             disc=view.disc,
         )
         self._write(row.maps, buffer.getvalue())
@@ -117,63 +116,63 @@ class Writer:
     def _write(self, name: str, content: bytes) -> None:
         write_bytes(self.folder / name, content, force=self.force)
 
-    def _describe(self, findings: Findings, place: int, view: View) -> ExplainedPhotograph:
-        row = self.session.cohort.rows.iloc[findings.rows[place]]
-        unit, name = int(findings.unit[place]), self.names[row["image_id"]]
-        outside, area = float(findings.outside[place]), float(1 - view.disc.mean())
+    def _describe(self, result: BatchAttribution, index: int, view: View) -> ExplainedPhotograph:
+        row = self.setup.explained.rows.iloc[result.rows[index]]
+        unit, name = int(result.unit[index]), self.names[row["image_id"]]
+        outside, area = float(result.outside[index]), float(1 - view.disc.mean())
         reference, predicted = _whole(row["reference"]), int(row["predicted_grade"])
         return ExplainedPhotograph(
             image_id=str(row["image_id"]),
-            path=_relative(row["path"], self.session.cohort.roots),
+            path=_relative(row["path"], self.setup.explained.roots),
             sha256=view.sha256,
-            unit=int(self.session.cohort.units.unit_of[findings.rows[place]]),
+            unit=int(self.setup.explained.units.unit_of[result.rows[index]]),
             patient_id=_text(row["patient_id"]),
             eye=_text(row["eye"]),
             split=str(row["split"]),
             picked=bool(row["picked"]),
             reference_grade=reference,
             predicted_grade=predicted,
-            score=float(findings.answers.score[unit]),
-            probabilities=tuple(float(share) for share in findings.answers.probabilities[unit]),
-            asked_grade=None if findings.asked_grades is None else int(findings.asked_grades[unit]),
-            share=float(findings.shares[place]),
+            score=float(result.answers.score[unit]),
+            probabilities=tuple(float(share) for share in result.answers.probabilities[unit]),
+            asked_grade=None if result.target_grades is None else int(result.target_grades[unit]),
+            share=float(result.shares[index]),
             outside_disc=None if np.isnan(outside) else outside,
             outside_area=area,
             alarm=bool(outside > area),
             picture=f"{name}.png",
             maps=f"{name}.npz",
-            contrast=f"{name}_contrast.png" if place in findings.contrast else None,
+            contrast=f"{name}_contrast.png" if index in result.contrast else None,
         )
 
 
 def _panels(
-    session: Session, findings: Findings, place: int, view: View, row: ExplainedPhotograph
+    setup: ExplainSetup, result: BatchAttribution, index: int, view: View, row: ExplainedPhotograph
 ) -> list[tuple[str, Photograph]]:
     """The photograph, for, against, and predicted against reference where they differ, each with its title."""
-    titles = list(session.speaks)
-    if row.asked_grade is not None and session.asked != "score" and session.method not in WHATEVER_IS_ASKED:
+    titles = list(setup.meanings)
+    if row.asked_grade is not None and setup.target_name != "score" and setup.method not in TARGET_FREE_METHODS:
         titles = [f"{words} grade {row.asked_grade}" for words in ("speaks for", "speaks against")]
     panels = [
         ("photograph", view.picture),
-        (titles[0], paint(view.picture, findings.drawn_for[place], FOR, view.disc)),
+        (titles[0], paint(view.picture, result.drawn_positive[index], FOR, view.disc)),
     ]
     if titles[1]:
-        panels.append((titles[1], paint(view.picture, findings.drawn_against[place], AGAINST, view.disc)))
-    if place in findings.contrast:
-        painted = paint_both(view.picture, *findings.contrast[place], view.disc)
+        panels.append((titles[1], paint(view.picture, result.drawn_negative[index], AGAINST, view.disc)))
+    if index in result.contrast:
+        painted = paint_both(view.picture, *result.contrast[index], view.disc)
         panels.append((f"rather {row.predicted_grade} (orange) than {row.reference_grade} (blue)", painted))
     return panels
 
 
-def _sheet_row(row: ExplainedPhotograph, panels: Sequence[tuple[str, Photograph]], session: Session) -> SheetRow:
+def _sheet_row(row: ExplainedPhotograph, panels: Sequence[tuple[str, Photograph]], setup: ExplainSetup) -> SheetRow:
     known = "unknown" if row.reference_grade is None else str(row.reference_grade)
     name = row.image_id if len(row.image_id) <= LONGEST_ID else f"{row.image_id[: LONGEST_ID - 3]}..."
-    told = f"{name}   reference {known}, predicted {row.predicted_grade}, score {row.score:.2f}"
-    shown = "attention" if session.method == "attention" else "evidence"
-    if session.cohort.units.kind != "image":
-        told += f"   {row.share:.0%} of the {session.cohort.units.kind}'s {shown}"
+    heading = f"{name}   reference {known}, predicted {row.predicted_grade}, score {row.score:.2f}"
+    shown = "attention" if setup.method == "attention" else "evidence"
+    if setup.explained.units.kind != "image":
+        heading += f"   {row.share:.0%} of the {setup.explained.units.kind}'s {shown}"
     warning = f"{row.outside_disc:.0%} of the {shown} outside the disc" if row.alarm else ""
-    return SheetRow(told, panels, row.probabilities, row.reference_grade, warning)
+    return SheetRow(heading, panels, row.probabilities, row.reference_grade, warning)
 
 
 def _whole(value: object) -> int | None:
@@ -186,8 +185,8 @@ def _text(value: object) -> str | None:
 
 def _relative(path: str, roots: Sequence[Path]) -> str:
     """Relative to the data set's folder; of several data sets, with its name in front."""
-    found = Path(path)
-    root = next((root for root in roots if found.is_relative_to(root)), None)
+    photograph = Path(path)
+    root = next((root for root in roots if photograph.is_relative_to(root)), None)
     if root is None:
-        return found.as_posix()
-    return found.relative_to(root if len(roots) == 1 else root.parent).as_posix()
+        return photograph.as_posix()
+    return photograph.relative_to(root if len(roots) == 1 else root.parent).as_posix()

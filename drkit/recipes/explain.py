@@ -1,4 +1,4 @@
-"""`explain`: where the evidence for and against a grade lies, and what that is worth."""
+"""`explain`: attribution maps for and against a grade, and how faithful they are."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,16 +10,23 @@ from drkit.catalogue import EXPLAINERS, FILTERS, find
 from drkit.data.unreadable import describe_unreadable, find_unreadable
 from drkit.ensembling.serialization import is_ensemble
 from drkit.errors import InputError, OutputExistsError, UnreadablePhotographsError, UsageError, first_few
-from drkit.explaining.candidates import add_graded, find_candidates, find_ungraded, resolve_ids
-from drkit.explaining.cohort import Cohort, check_references, gather_cohort
-from drkit.explaining.examining import Prover
-from drkit.explaining.ledger import Ledger
+from drkit.explaining.batch import ExplainSetup, check_target, default_target, explain_batch
+from drkit.explaining.faithfulness import FaithfulnessEvaluator
 from drkit.explaining.lesions import choose_lesions, find_masks
+from drkit.explaining.metrics import HOW_TO_READ, ExplanationMetrics, Means, faithfulness_table, lesion_table
 from drkit.explaining.photographs import read_views
-from drkit.explaining.picking import NO_REFERENCE, Interest, Picked, pick_photographs
-from drkit.explaining.session import Session, check_asked, default_question, examine
-from drkit.explaining.sheets import ROWS_A_SHEET
-from drkit.explaining.tables import HOW_TO_READ, Means, lesion_table, proof_table
+from drkit.explaining.pictures import ROWS_A_SHEET
+from drkit.explaining.selection import (
+    NO_REFERENCE,
+    Selection,
+    SelectionCriteria,
+    add_graded,
+    find_candidates,
+    find_ungraded,
+    resolve_ids,
+    select_photographs,
+)
+from drkit.explaining.units import ExplainedUnits, check_references, gather_units
 from drkit.explaining.writing import MOST_SHEETS, Writer, name_files
 from drkit.grades import Split
 from drkit.grading import grade_photographs, nothing_graded
@@ -45,13 +52,13 @@ class ExplainConfig:
     Args:
         data: The data sets, in any known layout.
         methods: Names in the catalogue, at least one.
-        interest: Which photographs are telling.
-        split: Only of this one; None: val where there is one.
+        criteria: Which photographs.
+        split: Only photographs of this split; None: val where there is one.
         target_grade: predicted, reference, score, or a grade 0-4; None: predicted for a classifier, else score.
-        layer: Whose map is looked at; None: the backbone's last.
-        fold: Ask only this fold's network; None: those that did not see the photograph, their maps averaged.
-        network_seed: Ask only the networks trained with this seed; None: those of all, their maps averaged.
-        faithfulness: Put the evidence to the proof.
+        layer: Name of the module whose map is taken; None: the backbone's last.
+        fold: Only this fold's network; None: those not trained on the photograph, their maps averaged.
+        network_seed: Only the networks trained with this seed; None: those of all seeds, their maps averaged.
+        faithfulness: Measure faithfulness.
         lesions: Folder of masks.
         lesion_kinds: Words in the names of the kinds of mask that count among all lesions; see `choose_lesions`.
         predictions: What the run has graded; None: the run's own predictions. Other photographs it grades now.
@@ -59,13 +66,13 @@ class ExplainConfig:
         force: Overwrite what is there.
         device: `auto`, `cpu`, `cuda` or `mps`.
         workers: Threads that read photographs; None: one a core.
-        seed: Of the proof.
+        seed: Of the noise and the random weights that faithfulness is measured with.
         keep_going: Explain others where photographs cannot be read.
     """
 
     data: Sequence[Path]
     methods: tuple[str, ...] = ("gradcam",)
-    interest: Interest = field(default_factory=Interest)
+    criteria: SelectionCriteria = field(default_factory=SelectionCriteria)
     split: Split | None = None
     target_grade: str | None = None
     layer: str | None = None
@@ -93,7 +100,7 @@ class ExplainConfig:
         for method in self.methods:
             find(EXPLAINERS, "method", method)
         if self.target_grade is not None:
-            check_asked(self.target_grade)
+            check_target(self.target_grade)
 
 
 @dataclass(frozen=True)
@@ -107,8 +114,8 @@ class ExplainReport:
         reason: Why these.
         folders: Where the pictures lie, by method.
         alarms: Photographs whose evidence is denser outside the fundus disc than inside, by method.
-        faithfulness: Figures of the proof, by method; empty where none was asked for.
-        lesions: Figures of the lesions' masks, by method and kind; empty where none were given.
+        faithfulness: Means by method; empty where it was not measured.
+        lesions: Means by method and kind of lesion; empty without masks.
         unreadable: Why photographs were left out that cannot be read, by id.
     """
 
@@ -127,7 +134,7 @@ class ExplainReport:
         photographs = f"{self.photographs} photograph{'s' * (self.photographs != 1)}"
         yield f"{self.run}: {photographs} explained ({self.reason}); asked: {self.asked}"
         if self.faithfulness:
-            yield proof_table(self.faithfulness)
+            yield faithfulness_table(self.faithfulness)
             yield HOW_TO_READ
         if self.lesions:
             yield lesion_table(self.lesions)
@@ -156,40 +163,40 @@ def run_explain(run_path: Path, config: ExplainConfig) -> ExplainReport:
     for folder in folders.values():
         _check_folder(folder, force=config.force)
     labels, device = read_datasets(config.data), pick_device(config.device)
-    asked = config.target_grade or default_question(opened.header.decision)
+    target_name = config.target_grade or default_target(opened.header.decision)
     config = _with_known_ids(opened, labels, config)
     try:
-        predictions, unreadable = _grade_candidates(opened, labels, config, device, asked)
-        chosen = _choose_readable(opened, labels, predictions, config, unreadable)
+        predictions, unreadable = _grade_candidates(opened, labels, config, device, target_name)
+        chosen = _select_readable(opened, labels, predictions, config, unreadable)
     except UnreadablePhotographsError as error:
         raise UnreadablePhotographsError(f"{error} (--keep-going explains others)") from None
-    predictions, picked, cohort = chosen
-    if asked == "reference":
-        check_references(cohort)
-    _say_what(predictions, picked, cohort, config.fold)
+    predictions, selection, explained = chosen
+    if target_name == "reference":
+        check_references(explained)
+    _report_selection(predictions, selection, explained, config.fold)
     keep_freed_memory()
-    prover = Prover(config.seed) if config.faithfulness else None
-    found = {
+    evaluator = FaithfulnessEvaluator(config.seed) if config.faithfulness else None
+    explanations = {
         method: _explain(
-            Session(opened, cohort, method, asked, config.layer, prover, device),
-            picked,
+            ExplainSetup(opened, explained, method, target_name, config.layer, evaluator, device),
+            selection,
             folder,
             config,
             unreadable,
         )
         for method, folder in folders.items()
     }
-    _warn_of_namesakes(next(iter(found.values())), cohort, opened, config)
-    return _report(found, folders, cohort)
+    _warn_of_namesakes(next(iter(explanations.values())), explained, opened, config)
+    return _report(explanations, folders, explained)
 
 
 def _with_known_ids(opened: OpenedRun, labels: Labels, config: ExplainConfig) -> ExplainConfig:
     """Ids as the data set spells them."""
-    if not config.interest.ids:
+    if not config.criteria.ids:
         return config
     graded = _read_graded(opened, config)
-    ids = resolve_ids(config.interest.ids, labels, graded)
-    return replace(config, interest=replace(config.interest, ids=ids))
+    ids = resolve_ids(config.criteria.ids, labels, graded)
+    return replace(config, criteria=replace(config.criteria, ids=ids))
 
 
 def _read_graded(opened: OpenedRun, config: ExplainConfig) -> Predictions:
@@ -200,7 +207,7 @@ def _read_graded(opened: OpenedRun, config: ExplainConfig) -> Predictions:
 
 
 def _grade_candidates(
-    opened: OpenedRun, labels: Labels, config: ExplainConfig, device: torch.device, asked: str
+    opened: OpenedRun, labels: Labels, config: ExplainConfig, device: torch.device, target_name: str
 ) -> tuple[Predictions, dict[str, str]]:
     """What the run has graded of a data set, and what it had not and may be picked, graded now; and what is unreadable.
 
@@ -209,35 +216,35 @@ def _grade_candidates(
     """
     graded = _read_graded(opened, config)
     graded = graded.where(graded.rows["image_id"].isin(labels.rows["image_id"]))
-    candidates = find_candidates(labels, graded, config.interest, config.split)
+    candidates = find_candidates(labels, graded, config.criteria, config.split)
     ungraded = find_ungraded(labels, graded, candidates, opened.header.architecture)
     if not len(ungraded):
         return graded, {}
     is_known = labels.grades(opened.header.target).notna().to_numpy()
-    if config.interest.needs_references and not is_known[candidates].any():
+    if config.criteria.needs_references and not is_known[candidates].any():
         raise InputError(f"{labels.title}: no reference grade is known: {NO_REFERENCE}")
-    if asked == "reference" and not is_known[candidates].any():
+    if target_name == "reference" and not is_known[candidates].any():
         raise InputError(f"--target-grade reference: {labels.title} has no reference grades: ask for another")
     notify(f"grading {len(ungraded)} photograph{'s' * (len(ungraded) != 1)} that {opened.run.name} has not graded")
     fresh = grade_photographs(opened, ungraded, device, workers=config.workers, keep_going=config.keep_going)
     return add_graded(graded, fresh), dict(fresh.meta.provenance.get("unreadable", {}))
 
 
-def _choose_readable(
+def _select_readable(
     opened: OpenedRun,
     labels: Labels,
     predictions: Predictions,
     config: ExplainConfig,
     unreadable: dict[str, str],
-) -> tuple[Predictions, Picked, Cohort]:
-    """Pick photographs; with `keep_going` again, until all of them can be read.
+) -> tuple[Predictions, Selection, ExplainedUnits]:
+    """Select photographs; with `keep_going` again, until all of them can be read.
 
     Args:
         opened: The run.
         labels: The data set.
         predictions: What the run has graded of it.
-        config: What is to be picked.
-        unreadable: Why photographs are left out, by id; those that are found here are added.
+        config: Says what to select.
+        unreadable: Why photographs are left out, by id; more may be added here.
 
     Raises:
         UnreadablePhotographsError: some cannot be read, and are not to be left out, or none is left.
@@ -245,70 +252,72 @@ def _choose_readable(
     while True:
         labels = replace(labels, rows=labels.rows[~labels.rows["image_id"].isin(unreadable)].reset_index(drop=True))
         predictions = predictions.where(~predictions.rows["image_id"].isin(unreadable))
-        ids = tuple(image_id for image_id in config.interest.ids if image_id not in unreadable)
-        if not len(labels) or (config.interest.ids and not ids):
+        ids = tuple(image_id for image_id in config.criteria.ids if image_id not in unreadable)
+        if not len(labels) or (config.criteria.ids and not ids):
             raise InputError(f"none of the photographs can be read: {describe_unreadable(list(unreadable.values()))}")
-        picked = pick_photographs(predictions, replace(config.interest, ids=ids), config.split)
-        cohort = gather_cohort(labels, predictions, picked, opened.header.architecture)
-        rows = cohort.explained
+        selection = select_photographs(predictions, replace(config.criteria, ids=ids), config.split)
+        explained = gather_units(labels, predictions, selection, opened.header.architecture)
+        rows = explained.photographs
         reasons = find_unreadable(map(Path, rows["path"]), config.workers)
         if not reasons:
-            return predictions, picked, cohort
-        told = describe_unreadable(list(reasons.values()))
+            return predictions, selection, explained
+        sentence = describe_unreadable(list(reasons.values()))
         if not config.keep_going:
-            raise UnreadablePhotographsError(told)
-        warn(f"photographs that cannot be read are left out: {told}")
+            raise UnreadablePhotographsError(sentence)
+        warn(f"photographs that cannot be read are left out: {sentence}")
         of_path = dict(zip(map(Path, rows["path"]), rows["image_id"], strict=True))
         unreadable |= {of_path[path]: why for path, why in reasons.items()}
 
 
 def _explain(
-    session: Session, picked: Picked, folder: Path, config: ExplainConfig, unreadable: dict[str, str]
+    setup: ExplainSetup, selection: Selection, folder: Path, config: ExplainConfig, unreadable: dict[str, str]
 ) -> Explanations:
-    """One method on all photographs, in batches."""
-    cohort, header = session.cohort, session.opened.header
-    steps = steps_to_apply(cohort.roots, header.steps)
-    masks = _masks(config.lesions, cohort, steps)
-    ledger = Ledger(masks, choose_lesions(masks, config.lesion_kinds))
-    writer = Writer(session, folder, config.force, name_files(cohort.rows["image_id"].tolist()))
-    for part in track(cohort.parts(), f"explaining by {session.method}", cohort.num_parts):
-        rows = cohort.rows.iloc[part.batch.rows]
+    """Explain all photographs by one method, and write the folder."""
+    explained, header = setup.explained, setup.opened.header
+    steps = steps_to_apply(explained.roots, header.steps)
+    masks = _masks(config.lesions, explained, steps)
+    metrics = ExplanationMetrics(masks, choose_lesions(masks, config.lesion_kinds))
+    writer = Writer(setup, folder, config.force, name_files(explained.rows["image_id"].tolist()))
+    for batch in track(explained.batches(), f"explaining by {setup.method}", explained.num_batches):
+        rows = explained.rows.iloc[batch.units.rows]
         paths = [Path(path) for path in rows["path"]]
         views = read_views(paths, header.bank_side, steps, config.workers, round_discs=header.round_discs)
-        findings = examine(session, part, views)
-        ledger.add(findings, views, rows)
-        writer.add(findings, views)
+        result = explain_batch(setup, batch, views)
+        metrics.update(result, views, rows)
+        writer.add(result, views)
     writer.finish()
-    explanations = replace(_manifest(session, picked, writer, ledger), unreadable=unreadable)
+    explanations = replace(_manifest(setup, selection, writer, metrics), unreadable=unreadable)
     write_explanations(explanations, folder, force=config.force)
     return explanations
 
 
-def _manifest(session: Session, picked: Picked, writer: Writer, ledger: Ledger) -> Explanations:
-    opened, (speaks_for, speaks_against) = session.opened, session.speaks
+def _manifest(setup: ExplainSetup, selection: Selection, writer: Writer, metrics: ExplanationMetrics) -> Explanations:
+    opened, (speaks_for, speaks_against) = setup.opened, setup.meanings
     return Explanations(
         run=opened.run.name,
         checkpoints={path.name: sha256_file(path) for path in opened.checkpoints},
-        method=session.method,
-        layer=session.layer,
+        method=setup.method,
+        layer=setup.layer,
         target=opened.header.target,
-        asked=session.asked,
+        asked=setup.target_name,
         unit=opened.header.architecture.unit,
-        reason=picked.reason,
+        reason=selection.reason,
         speaks_for=speaks_for,
         speaks_against=speaks_against,
         sheets=tuple(writer.sheets),
         photographs=tuple(writer.photographs),
-        faithfulness=ledger.proof(),
-        lesions=ledger.lesions(),
+        faithfulness=metrics.compute_faithfulness(),
+        lesions=metrics.compute_lesions(),
     )
 
 
-def _warn_of_namesakes(explanations: Explanations, cohort: Cohort, opened: OpenedRun, config: ExplainConfig) -> None:
+def _warn_of_namesakes(
+    explanations: Explanations, explained: ExplainedUnits, opened: OpenedRun, config: ExplainConfig
+) -> None:
     """Warn of photographs whose scores differ from those that the run gave photographs of the same names."""
     if opened.header.tta or config.fold is not None or config.network_seed is not None:
         return  # other views or networks than graded them
-    earlier = cohort.rows.set_index("image_id")["score"]
+    earlier = explained.rows.set_index("image_id")["score"]
     changed = [row.image_id for row in explanations.photographs if abs(row.score - earlier[row.image_id]) > SAME_SCORE]
     if changed:
         warn(
@@ -317,18 +326,22 @@ def _warn_of_namesakes(explanations: Explanations, cohort: Cohort, opened: Opene
         )
 
 
-def _report(found: Mapping[str, Explanations], folders: Mapping[str, Path], cohort: Cohort) -> ExplainReport:
-    first = next(iter(found.values()))
-    alarms = {method: tuple(row.image_id for row in each.photographs if row.alarm) for method, each in found.items()}
+def _report(
+    explanations: Mapping[str, Explanations], folders: Mapping[str, Path], explained: ExplainedUnits
+) -> ExplainReport:
+    first = next(iter(explanations.values()))
+    alarms = {
+        method: tuple(row.image_id for row in each.photographs if row.alarm) for method, each in explanations.items()
+    }
     return ExplainReport(
         run=first.run,
         asked=first.asked,
-        photographs=cohort.num_photographs,
+        photographs=explained.num_photographs,
         reason=first.reason,
         folders=dict(folders),
         alarms=alarms,
-        faithfulness={method: each.faithfulness for method, each in found.items() if each.faithfulness},
-        lesions={method: each.lesions for method, each in found.items() if each.lesions},
+        faithfulness={method: each.faithfulness for method, each in explanations.items() if each.faithfulness},
+        lesions={method: each.lesions for method, each in explanations.items() if each.lesions},
         unreadable=first.unreadable,
     )
 
@@ -340,14 +353,14 @@ def _folder(opened: OpenedRun, method: str, config: ExplainConfig) -> Path:
 
 
 def _check_folder(folder: Path, *, force: bool) -> None:
-    """Refuse early what would be refused late."""
+    """Check before any work that the folder can be written."""
     check_name(folder)
     if folder.is_dir() and any(folder.iterdir()) and not force:
         raise OutputExistsError(f"{folder} is there already: choose another --out, or overwrite it with --force")
     check_writable(folder / MANIFEST, force=force)
 
 
-def _masks(folder: Path | None, cohort: Cohort, steps: Sequence[str]) -> dict[str, dict[str, list[Path]]]:
+def _masks(folder: Path | None, explained: ExplainedUnits, steps: Sequence[str]) -> dict[str, dict[str, list[Path]]]:
     """Masks of the explained photographs.
 
     Raises:
@@ -361,26 +374,29 @@ def _masks(folder: Path | None, cohort: Cohort, steps: Sequence[str]) -> dict[st
             f"--lesions: the run still has to cut these photographs ({', '.join(cutting)}), and masks cannot follow:"
             " preprocess photographs and masks alike, and explain those"
         )
-    return find_masks(folder, cohort.explained["image_id"].tolist())
+    return find_masks(folder, explained.photographs["image_id"].tolist())
 
 
-def _say_what(predictions: Predictions, picked: Picked, cohort: Cohort, fold: int | None) -> None:
-    chosen = predictions.rows["image_id"].isin(picked.image_ids).to_numpy(dtype=bool)
-    seen = int((predictions.leaked_rows() & chosen).sum())
-    if seen:
-        warn(f"the run was trained on {seen} of these photographs: that shows what it learned, not how it generalises")
-    if fold is not None and (others := _num_seen_by(cohort, fold)):
-        warn(f"fold {fold} was trained on {others} of these photographs: leave --fold out to ask those that were not")
-    more = cohort.num_photographs - len(picked.image_ids)
-    together = f", and {more} of the same {cohort.units.kind}s" if more else ""
-    num = len(picked.image_ids)
-    notify(f"explaining {num} photograph{'s' if num != 1 else ''}{together}: {picked.reason}")
+def _report_selection(
+    predictions: Predictions, selection: Selection, explained: ExplainedUnits, fold: int | None
+) -> None:
+    chosen = predictions.rows["image_id"].isin(selection.image_ids).to_numpy(dtype=bool)
+    num_leaked = int((predictions.leaked_rows() & chosen).sum())
+    if num_leaked:
+        learned = "their maps show what it learned, not how it generalises"
+        warn(f"the run was trained on {num_leaked} of these photographs: {learned}")
+    if fold is not None and (num_others := _num_of_other_folds(explained, fold)):
+        warn(f"fold {fold} was trained on {num_others} of these photographs: leave --fold out to ask the others")
+    more = explained.num_photographs - len(selection.image_ids)
+    together = f", and {more} of the same {explained.units.kind}s" if more else ""
+    num = len(selection.image_ids)
+    notify(f"explaining {num} photograph{'s' if num != 1 else ''}{together}: {selection.reason}")
     most = MOST_SHEETS * ROWS_A_SHEET
-    if cohort.num_photographs > most:
+    if explained.num_photographs > most:
         notify(f"sheets show the first {most} photographs; each has its own picture")
 
 
-def _num_seen_by(cohort: Cohort, fold: int) -> int:
-    """How many picked photographs another fold held out, so that this one has seen them."""
-    folds = cohort.rows["fold"]
-    return int((cohort.rows["picked"] & (folds != fold).fillna(False)).sum())
+def _num_of_other_folds(explained: ExplainedUnits, fold: int) -> int:
+    """How many selected photographs another fold held out, so that this one was trained on them."""
+    folds = explained.rows["fold"]
+    return int((explained.rows["picked"] & (folds != fold).fillna(False)).sum())

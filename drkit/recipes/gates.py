@@ -9,7 +9,7 @@ import torch
 
 from drkit.data.units import UnitIndex
 from drkit.errors import InputError, UsageError, first_few
-from drkit.explaining.attention_maps import channel_gates
+from drkit.explaining.attention import channel_gates
 from drkit.explaining.photographs import read_views, render_views
 from drkit.inference import in_batches
 from drkit.models.restoring import OpenedRun, open_run

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from drkit.data.units import UnitIndex
-from drkit.explaining.activation_maps import explain_gradcam
-from drkit.explaining.inquiry import Inquiry
-from drkit.explaining.questions import GradeQuestion
+from drkit.explaining.activations import AttributionInput
+from drkit.explaining.cam import explain_gradcam
+from drkit.explaining.targets import GradeTarget
 from drkit.losses import build_loss
 from drkit.models.grader import Grader, build_grader
 from drkit.records.checkpoint import Architecture
@@ -66,20 +66,20 @@ def measure(name: str) -> dict[str, float]:
     grader = build(name)
     images = torch.randn(BATCH, 3, SIDE, SIDE).contiguous(memory_format=torch.channels_last)
     places = UnitIndex.alone(BATCH)
-    question = GradeQuestion(build_loss("cross-entropy"), 0.0, torch.full((BATCH,), 2))
-    inquiry = Inquiry(grader, images, images, torch.ones(BATCH, SIDE, SIDE, dtype=torch.bool), places, question)
+    target = GradeTarget(build_loss("cross-entropy"), 0.0, torch.full((BATCH,), 2))
+    inputs = AttributionInput(grader, images, images, torch.ones(BATCH, SIDE, SIDE, dtype=torch.bool), places, target)
     first = deepcopy(grader).to(memory_format=torch.contiguous_format)
     as_it_comes, at_its_best = (GradCAM(Plain(network), [network.backbone]) for network in (first, grader))
     channels_first = images.contiguous()
     targets = [ClassifierOutputTarget(2)] * BATCH
 
-    def bare() -> Tensor:
+    def layer() -> Tensor:
         with torch.inference_mode():
             return grader(images)
 
     jobs = {
-        "forward": bare,
-        "drkit": lambda: explain_gradcam(inquiry).enlarged(SIDE),
+        "forward": layer,
+        "drkit": lambda: explain_gradcam(inputs).upsampled(SIDE),
         "as it comes": lambda: as_it_comes(channels_first, targets),
         "at its best": lambda: at_its_best(images, targets),
     }

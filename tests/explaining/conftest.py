@@ -1,4 +1,4 @@
-"""Small networks with the grader's face, and questions put to them."""
+"""Small networks with the grader's face, and inputs for them."""
 
 from collections.abc import Callable
 
@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from drkit.data.units import UnitIndex
-from drkit.explaining.inquiry import Inquiry
-from drkit.explaining.questions import Question, ScoreQuestion
+from drkit.explaining.activations import AttributionInput
+from drkit.explaining.targets import AttributionTarget, ScoreTarget
 from drkit.losses import build_loss
 
 
@@ -39,24 +39,24 @@ PAIRS = UnitIndex(torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1]), torch.
 
 
 @pytest.fixture
-def inquire() -> Callable[..., Inquiry]:
-    """Build an inquiry about random images: `inquire(grader, question, places, side)`."""
+def make_inputs() -> Callable[..., AttributionInput]:
+    """Inputs of random images: `make_inputs(grader, target, places, side)`."""
 
     def build(
         grader: nn.Module,
-        question: Question | None = None,
+        target: AttributionTarget | None = None,
         places: UnitIndex | None = None,
         side: int = 16,
         layer: str | None = None,
-    ) -> Inquiry:
+    ) -> AttributionInput:
         places = places or UnitIndex.alone(4)
         torch.manual_seed(1)
         images = torch.randn(len(places.unit), 3, side, side)
         discs = torch.zeros(len(images), side, side, dtype=torch.bool)
         discs[:, 1:-1, 1:-1] = True
         baseline = torch.where(discs[:, None], torch.zeros_like(images), images)
-        question = question or ScoreQuestion(build_loss("cross-entropy"), 0.0)
-        return Inquiry(grader.eval(), images, baseline, discs, places, question, layer)
+        target = target or ScoreTarget(build_loss("cross-entropy"), 0.0)
+        return AttributionInput(grader.eval(), images, baseline, discs, places, target, layer)
 
     return build
 

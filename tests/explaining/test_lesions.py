@@ -25,7 +25,8 @@ def test_masks_are_found_under_all_their_names(tmp_path: Path) -> None:
     (tmp_path / "readme.txt").write_text("")
     found = find_masks(tmp_path, ["1_l1", "2_r1", "3_l1"])
     names = {
-        owner: {kind: [path.name for path in paths] for kind, paths in kinds.items()} for owner, kinds in found.items()
+        patient: {kind: [path.name for path in paths] for kind, paths in kinds.items()}
+        for patient, kinds in found.items()
     }
     assert names == {
         "1_l1": {"lesion": ["1_l1.png"], "EX": ["1_l1_EX.tif"], "haemorrhages": ["1_l1_HE.tif"]},

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
 from drkit.data.bank import build_bank
-from drkit.explaining.photographs import PICTURE_SIDE, blur_discs, read_views, shrink_mask
+from drkit.explaining.photographs import PICTURE_SIDE, blur, blur_discs, read_views, shrink_mask
 from drkit.records.layouts import read_dataset
 
 
@@ -43,3 +44,10 @@ def test_a_mask_shrinks_by_majority() -> None:
     mask[:2, :2] = True
     mask[0, 2] = True
     assert shrink_mask(mask, 2).tolist() == [[True, False], [False, False]]
+
+
+@pytest.mark.parametrize("sigma", [0.8, 2.0, 5.0])
+def test_blur_is_scipys(sigma: float) -> None:
+    planes = torch.rand(2, 20, 24, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    expected = [gaussian_filter(plane.numpy(), sigma, mode="constant", radius=round(3 * sigma)) for plane in planes]
+    assert np.allclose(blur(planes, sigma), expected)

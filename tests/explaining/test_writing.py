@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drkit.explaining.overlays import FOR, paint
-from drkit.explaining.sheets import SheetRow, draw_sheet
+from drkit.explaining.pictures import FOR, SheetRow, draw_sheet, paint
 from drkit.explaining.writing import name_files
 
 

@@ -9,8 +9,7 @@ import cv2
 import numpy as np
 
 from drkit.errors import InputError, first_few
-from drkit.explaining.intervals import Mean
-from drkit.explaining.tables import HOW_TO_READ, Means, lesion_table, proof_table
+from drkit.explaining.metrics import HOW_TO_READ, Mean, Means, faithfulness_table, lesion_table
 from drkit.images.files import Photograph, read_photograph
 from drkit.plotting.gallery import show_errors
 from drkit.plotting.report.page import Block, Grid, Paragraph, Picture, Pictures, Section, embed_photograph
@@ -101,7 +100,7 @@ def _tell_figures(explained: Collection[Explanations]) -> list[Block]:
             for found in members
             if found.lesions
         }
-        tables = [proof_table(proofs)] if proofs else []
+        tables = [faithfulness_table(proofs)] if proofs else []
         tables += [lesion_table(lesions)] if lesions else []
         blocks += [Grid(replace(table, title=f"{words}. {table.title}")) for table in tables]
     told = [Paragraph(f"How to read it: {HOW_TO_READ}.", "quiet")]

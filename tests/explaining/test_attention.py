@@ -8,9 +8,9 @@ from torch import nn
 
 from drkit.data.units import UnitIndex
 from drkit.errors import UsageError
-from drkit.explaining.attention_maps import attended_places, channel_gates, explain_attention
-from drkit.explaining.evidence import unit_shares
-from drkit.explaining.questions import ScoreQuestion
+from drkit.explaining.attention import attended_places, channel_gates, explain_attention
+from drkit.explaining.attribution import unit_shares
+from drkit.explaining.targets import ScoreTarget
 from drkit.losses import build_loss
 from drkit.models.attention import Watched, watch
 from drkit.models.grader import Grader, build_grader
@@ -29,21 +29,21 @@ def _grader(attention: str, fusion: str = "mean-max") -> Grader:
     return grader.eval()
 
 
-def test_a_spatial_gate_is_shown_as_it_is(inquire, pairs: UnitIndex) -> None:
+def test_a_spatial_gate_is_shown_as_it_is(make_inputs, pairs: UnitIndex) -> None:
     grader = _grader("spatial")
-    inquiry = inquire(grader, ScoreQuestion(build_loss("regression"), 1.0), pairs, side=64)
-    maps = grader.maps(inquiry.images, pairs)
+    inputs = make_inputs(grader, ScoreTarget(build_loss("regression"), 1.0), pairs, side=64)
+    maps = grader.maps(inputs.images, pairs)
     gates = (grader.attention(maps) / maps)[:, 0]
     even = gates.mean((1, 2), keepdim=True)
     assert (even - 1).abs().max() > 0.01  # what closes all places alike is no preference, and not shown
-    assert torch.allclose(explain_attention(inquiry).signed, gates / even - 1, atol=1e-3)
+    assert torch.allclose(explain_attention(inputs).signed, gates / even - 1, atol=1e-3)
 
 
-def test_self_attention_shows_what_each_place_gives(inquire, pairs: UnitIndex) -> None:
+def test_self_attention_shows_what_each_place_gives(make_inputs, pairs: UnitIndex) -> None:
     grader = _grader("self:heads=2")
-    inquiry = inquire(grader, ScoreQuestion(build_loss("regression"), 1.0), pairs, side=64)
-    (seen,) = watch(grader.attention, grader.maps(inquiry.images, pairs))
-    signed = explain_attention(inquiry).signed
+    inputs = make_inputs(grader, ScoreTarget(build_loss("regression"), 1.0), pairs, side=64)
+    (seen,) = watch(grader.attention, grader.maps(inputs.images, pairs))
+    signed = explain_attention(inputs).signed
     assert signed.shape == (4, 2, 2)
     assert torch.allclose(signed.sum((1, 2)), torch.zeros(4), atol=1e-5)  # what one gives more, others give less
     assert signed[1, 1, 0] == pytest.approx(4 * seen.values[1, :, :, 2].mean().item() - 1, abs=1e-5)
@@ -59,21 +59,21 @@ def test_factors_are_worked_out_by_hand() -> None:
 
 
 @pytest.mark.parametrize("attention", ["", "se", "spatial"])
-def test_a_photographs_share_is_the_weight_it_got(inquire, pairs: UnitIndex, attention: str) -> None:
+def test_a_photographs_share_is_the_weight_it_got(make_inputs, pairs: UnitIndex, attention: str) -> None:
     grader = _grader(attention, "attention")
-    inquiry = inquire(grader, ScoreQuestion(build_loss("regression"), 1.0), pairs, side=64)
-    weights = grader.fusion.weights(grader.embed(inquiry.images, pairs), pairs)
-    evidence = explain_attention(inquiry)
+    inputs = make_inputs(grader, ScoreTarget(build_loss("regression"), 1.0), pairs, side=64)
+    weights = grader.fusion.weights(grader.embed(inputs.images, pairs), pairs)
+    attribution = explain_attention(inputs)
     assert (weights[0] - weights[1]).abs() > 1e-3
-    assert torch.allclose(unit_shares(evidence, pairs), weights, atol=1e-5)
+    assert torch.allclose(unit_shares(attribution, pairs), weights, atol=1e-5)
 
 
-def test_a_run_without_such_attention_is_refused(inquire, pairs: UnitIndex) -> None:
-    question = ScoreQuestion(build_loss("regression"), 1.0)
+def test_a_run_without_such_attention_is_refused(make_inputs, pairs: UnitIndex) -> None:
+    target = ScoreTarget(build_loss("regression"), 1.0)
     with pytest.raises(UsageError, match=r"\(se, eca\) looks at channels.*drkit plot attention"):
-        explain_attention(inquire(_grader("se,eca"), question, pairs, side=64))
+        explain_attention(make_inputs(_grader("se,eca"), target, pairs, side=64))
     with pytest.raises(UsageError, match="no attention to show"):
-        explain_attention(inquire(_grader(""), question, pairs, side=64))
+        explain_attention(make_inputs(_grader(""), target, pairs, side=64))
 
 
 def test_channel_gates_are_what_the_channels_are_multiplied_with(pairs: UnitIndex) -> None:
@@ -87,9 +87,9 @@ def test_channel_gates_are_what_the_channels_are_multiplied_with(pairs: UnitInde
     assert channel_gates(_grader("spatial"), images, pairs) is None
 
 
-def test_weights_hang_on_the_photographs_and_not_on_their_order(inquire, pairs: UnitIndex) -> None:
+def test_weights_hang_on_the_photographs_and_not_on_their_order(make_inputs, pairs: UnitIndex) -> None:
     grader = _grader("", "attention")
-    inquiry = inquire(grader, ScoreQuestion(build_loss("regression"), 1.0), pairs, side=64)
-    turned = replace(inquiry, images=inquiry.images[[1, 0, 3, 2]])
-    own, other = (unit_shares(explain_attention(asked), pairs) for asked in (inquiry, turned))
+    inputs = make_inputs(grader, ScoreTarget(build_loss("regression"), 1.0), pairs, side=64)
+    turned = replace(inputs, images=inputs.images[[1, 0, 3, 2]])
+    own, other = (unit_shares(explain_attention(asked), pairs) for asked in (inputs, turned))
     assert torch.allclose(own[[1, 0, 3, 2]], other, atol=1e-5)

@@ -1,4 +1,4 @@
-"""The photographs that are explained, with those that were graded together with them."""
+"""The units that are explained: the selected photographs and those graded together with them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ import pandas as pd
 
 from drkit.data.units import Batch, Unit, Units, build_units
 from drkit.errors import InputError, first_few
-from drkit.explaining.picking import Picked
+from drkit.explaining.selection import Selection
 from drkit.grades import grade_column
 from drkit.records.checkpoint import Architecture
 from drkit.records.labels import Labels
@@ -20,21 +20,21 @@ BATCH_SIZE = 16  # photographs; see tests/benchmarks/explain.py
 
 
 @dataclass(frozen=True)
-class Part:
-    """Some units that the same networks are asked about.
+class ExplainBatch:
+    """Some units that the same networks explain.
 
     Args:
-        batch: Their photographs, by row number of the cohort.
-        fold: The fold that held them out; None where all folds may speak.
+        units: Their photographs, by row number among the explained.
+        fold: The fold that held them out; None: all folds explain them.
     """
 
-    batch: Batch
+    units: Batch
     fold: int | None
 
 
 @dataclass(frozen=True)
-class Cohort:
-    """The photographs of a data set, and which of its units are explained.
+class ExplainedUnits:
+    """The graded photographs of a data set, and which of its units are explained.
 
     Args:
         rows: A row a graded photograph: `image_id`, `path`, `patient_id`, `eye` and `view` of the data set; `split`,
@@ -51,57 +51,59 @@ class Cohort:
     roots: tuple[Path, ...]
 
     @property
-    def explained(self) -> pd.DataFrame:
+    def photographs(self) -> pd.DataFrame:
         """The rows of the photographs that are explained."""
         return self.rows.iloc[np.concatenate([self.units.rows_of[number] for number in self.numbers])]
 
     @property
     def num_photographs(self) -> int:
         """How many are explained."""
-        return len(self.explained)
+        return len(self.photographs)
 
-    def parts(self) -> Iterator[Part]:
-        """Batches in the order of showing, none of two folds."""
+    def batches(self) -> Iterator[ExplainBatch]:
+        """Batches in the order in which they are shown, each of one fold."""
         folds = self.rows["fold"].to_numpy(dtype=object, na_value=None)
         of_unit = [folds[self.units.rows_of[number][0]] for number in self.numbers]
         for fold in dict.fromkeys(of_unit):
-            chosen = self.numbers[[one == fold for one in of_unit]]
+            chosen = self.numbers[[each == fold for each in of_unit]]
             step = max(1, BATCH_SIZE // self.units.num_slots)
             for start in range(0, len(chosen), step):
-                yield Part(self.units.batch(chosen[start : start + step]), None if fold is None else int(fold))
+                yield ExplainBatch(self.units.batch(chosen[start : start + step]), None if fold is None else int(fold))
 
     @property
-    def num_parts(self) -> int:
+    def num_batches(self) -> int:
         """How many batches there are."""
-        return sum(1 for _ in self.parts())
+        return sum(1 for _ in self.batches())
 
 
-def gather_cohort(labels: Labels, predictions: Predictions, picked: Picked, architecture: Architecture) -> Cohort:
-    """The picked photographs, and the units in which the run graded them.
+def gather_units(
+    labels: Labels, predictions: Predictions, selection: Selection, architecture: Architecture
+) -> ExplainedUnits:
+    """The selected photographs, and the units in which the run graded them.
 
     Args:
         labels: The data sets.
-        predictions: Of photographs of them, whole units, the picked ones among them.
-        picked: What is explained.
+        predictions: Of photographs of them, whole units, the selected ones among them.
+        selection: The photographs to explain.
         architecture: Of the run's networks, which says what a unit is.
     """
     rows = _with_predictions(labels, predictions)
-    rows = rows.assign(picked=rows["image_id"].isin(picked.image_ids))
+    rows = rows.assign(picked=rows["image_id"].isin(selection.image_ids))
     graded = replace(labels, rows=rows.assign(patient_id=rows["graded_patient_id"]))
     units = build_units(graded, cast(Unit, architecture.unit), architecture.num_slots)
-    place = {image_id: number for number, image_id in enumerate(rows["image_id"])}
-    of_picked = units.unit_of[[place[image_id] for image_id in picked.image_ids]]
-    numbers = np.array(list(dict.fromkeys(of_picked.tolist())), dtype=np.int64)
-    return Cohort(rows, units, numbers, labels.roots)
+    row_of = {image_id: number for number, image_id in enumerate(rows["image_id"])}
+    selected = units.unit_of[[row_of[image_id] for image_id in selection.image_ids]]
+    numbers = np.array(list(dict.fromkeys(selected.tolist())), dtype=np.int64)
+    return ExplainedUnits(rows, units, numbers, labels.roots)
 
 
-def check_references(cohort: Cohort) -> None:
+def check_references(explained: ExplainedUnits) -> None:
     """Check that the reference grade of every explained photograph is known.
 
     Raises:
         InputError: some are not.
     """
-    unknown = cohort.explained["image_id"][cohort.explained["reference"].isna()].tolist()
+    unknown = explained.photographs["image_id"][explained.photographs["reference"].isna()].tolist()
     if unknown:
         raise InputError(f"--target-grade reference: the reference grade of {first_few(unknown)} is not known")
 

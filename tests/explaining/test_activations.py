@@ -8,22 +8,27 @@ from torch import nn
 
 from drkit.data.units import UnitIndex
 from drkit.errors import UsageError
-from drkit.explaining.activation_maps import explain_hirescam
-from drkit.explaining.inquiry import Inquiry, ask_variants, expose, find_layer
+from drkit.explaining.activations import AttributionInput, activations_and_gradients, find_layer, target_of_variants
+from drkit.explaining.cam import explain_hirescam
 
 
-def test_the_last_layer_by_name_is_the_last_map(make_grader: Callable, inquire: Callable[..., Inquiry]) -> None:
+def test_the_last_layer_by_name_is_the_last_map(
+    make_grader: Callable, make_inputs: Callable[..., AttributionInput]
+) -> None:
     grader = make_grader()
-    by_default, by_name = explain_hirescam(inquire(grader)), explain_hirescam(inquire(grader, layer="2"))
+    by_default, by_name = explain_hirescam(make_inputs(grader)), explain_hirescam(make_inputs(grader, layer="2"))
     # Layer 2 is the last convolution, before the ReLU: its gradient is nothing where the ReLU cuts.
     assert torch.allclose(by_default.signed, by_name.signed, atol=1e-6)
 
 
 def test_an_earlier_layer_has_its_own_size_and_the_same_answer(
-    make_grader: Callable, inquire: Callable[..., Inquiry]
+    make_grader: Callable, make_inputs: Callable[..., AttributionInput]
 ) -> None:
     grader = make_grader()
-    early, late = expose(inquire(grader, layer="0")), expose(inquire(grader))
+    early, late = (
+        activations_and_gradients(make_inputs(grader, layer="0")),
+        activations_and_gradients(make_inputs(grader)),
+    )
     assert early.activations.shape == (4, 6, 16, 16)
     assert late.activations.shape == (4, 8, 8, 8)
     assert torch.allclose(early.logits, late.logits)
@@ -41,24 +46,24 @@ def test_an_unknown_layer_names_near_ones(make_grader: Callable) -> None:
 
 
 def test_a_layer_without_a_map_is_refused_and_its_hook_removed(
-    make_grader: Callable, inquire: Callable[..., Inquiry]
+    make_grader: Callable, make_inputs: Callable[..., AttributionInput]
 ) -> None:
     grader = make_grader()
     with pytest.raises(UsageError, match="--layer head: it gives no single feature map"):
-        expose(inquire(grader, layer="head"))
+        activations_and_gradients(make_inputs(grader, layer="head"))
     with pytest.raises(UsageError, match="run 2 times"):
-        expose(inquire(grader, layer="1"))  # one ReLU, used twice
+        activations_and_gradients(make_inputs(grader, layer="1"))  # one ReLU, used twice
     assert not any(module._forward_hooks for module in grader.modules())
 
 
 def test_changing_one_photograph_of_a_unit_equals_asking_the_whole_unit_again(
-    make_grader: Callable, inquire: Callable[..., Inquiry], pairs: UnitIndex
+    make_grader: Callable, make_inputs: Callable[..., AttributionInput], pairs: UnitIndex
 ) -> None:
-    inquiry = inquire(make_grader(), places=pairs)
+    inputs = make_inputs(make_grader(), places=pairs)
     torch.manual_seed(5)
-    variants = torch.randn(3, *inquiry.images.shape[1:])
-    found = ask_variants(inquiry, inquiry.maps(), 3, variants)
+    variants = torch.randn(3, *inputs.images.shape[1:])
+    found = target_of_variants(inputs, inputs.maps(), 3, variants)
     for variant, answer in zip(variants, found, strict=True):
-        changed = inquiry.images.clone()
+        changed = inputs.images.clone()
         changed[3] = variant
-        assert torch.allclose(inquiry.question.ask(inquiry.logits(changed))[1], answer, atol=1e-6)
+        assert torch.allclose(inputs.target(inputs.logits(changed))[1], answer, atol=1e-6)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drkit.catalogue import LOSSES
-from drkit.explaining.questions import ContrastQuestion, GradeQuestion, ScoreQuestion
+from drkit.explaining.targets import ContrastTarget, GradeTarget, ScoreTarget
 from drkit.losses import build_loss
 
 
@@ -25,10 +25,10 @@ def test_what_is_measured_is_the_runs_own_score_and_probability(
 ) -> None:
     """Off the scale, too, where a regression's score is clipped."""
     logits, own = _logits(loss, spread, seed), build_loss(loss)
-    score = ScoreQuestion(own, sigma).value(logits).numpy()
+    score = ScoreTarget(own, sigma).normalised(logits).numpy()
     assert score == pytest.approx(own.score(logits.numpy()) / 4, abs=1e-12)
     grades = torch.arange(20) % 5
-    shares = GradeQuestion(own, sigma, grades).value(logits).numpy()
+    shares = GradeTarget(own, sigma, grades).normalised(logits).numpy()
     assert shares == pytest.approx(own.probabilities(logits.numpy(), sigma)[np.arange(20), grades], abs=1e-12)
 
 
@@ -37,11 +37,11 @@ def test_gradients_are_finite_and_not_nothing_even_far_out(loss: str) -> None:
     for spread in (1.0, 8.0):
         logits = _logits(loss, spread, 3).float().requires_grad_()
         grades = torch.arange(20) % 5
-        for question in (
-            GradeQuestion(build_loss(loss), 0.6, grades),
-            ContrastQuestion(build_loss(loss), 0.6, grades, (grades + 1) % 5),
+        for target in (
+            GradeTarget(build_loss(loss), 0.6, grades),
+            ContrastTarget(build_loss(loss), 0.6, grades, (grades + 1) % 5),
         ):
-            (gradient,) = torch.autograd.grad(question.ask(logits).sum(), logits)
+            (gradient,) = torch.autograd.grad(target(logits).sum(), logits)
             assert torch.isfinite(gradient).all()
             assert (gradient.abs().sum(1) > 0).all()
 
@@ -50,22 +50,22 @@ def test_log_odds_of_a_grade_and_of_two_grades_by_hand() -> None:
     logits = torch.tensor([[2.0, 0.0, 1.0, -1.0, 0.5]])
     loss = build_loss("cross-entropy")
     shares = logits.softmax(1)[0]
-    grade = GradeQuestion(loss, 0.0, torch.tensor([2]))
-    assert grade.ask(logits).item() == pytest.approx(float(torch.log(shares[2] / (1 - shares[2]))), abs=1e-5)
-    assert grade.value(logits).item() == pytest.approx(float(shares[2]), abs=1e-6)
-    contrast = ContrastQuestion(loss, 0.0, torch.tensor([0]), torch.tensor([2]))
-    assert contrast.ask(logits).item() == pytest.approx(1.0, abs=1e-5)
-    assert contrast.value(logits).item() == pytest.approx(float(shares[0] / (shares[0] + shares[2])), abs=1e-6)
+    grade = GradeTarget(loss, 0.0, torch.tensor([2]))
+    assert grade(logits).item() == pytest.approx(float(torch.log(shares[2] / (1 - shares[2]))), abs=1e-5)
+    assert grade.normalised(logits).item() == pytest.approx(float(shares[2]), abs=1e-6)
+    contrast = ContrastTarget(loss, 0.0, torch.tensor([0]), torch.tensor([2]))
+    assert contrast(logits).item() == pytest.approx(1.0, abs=1e-5)
+    assert contrast.normalised(logits).item() == pytest.approx(float(shares[0] / (shares[0] + shares[2])), abs=1e-6)
 
 
 def test_a_regressions_contrast_rises_with_the_score_whatever_the_score() -> None:
     """A single grade's log-odds turn at the grade, so two grades are told apart by their contrast."""
     logits = torch.linspace(-1, 5, 50)[:, None].requires_grad_()
-    question = ContrastQuestion(build_loss("regression"), 0.7, torch.full((50,), 3), torch.full((50,), 1))
-    (gradient,) = torch.autograd.grad(question.ask(logits).sum(), logits)
+    target = ContrastTarget(build_loss("regression"), 0.7, torch.full((50,), 3), torch.full((50,), 1))
+    (gradient,) = torch.autograd.grad(target(logits).sum(), logits)
     assert (gradient > 0).all()
 
 
-def test_questions_follow_their_units() -> None:
-    question = GradeQuestion(build_loss("cross-entropy"), 0.0, torch.tensor([0, 3]))
-    assert question.of(torch.tensor([1, 1, 0])).grades.tolist() == [3, 3, 0]
+def test_targets_follow_their_units() -> None:
+    target = GradeTarget(build_loss("cross-entropy"), 0.0, torch.tensor([0, 3]))
+    assert target.of(torch.tensor([1, 1, 0])).grades.tolist() == [3, 3, 0]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from drkit.explaining.overlays import AGAINST, FOR, colour_bar, paint, paint_both, strip
+from drkit.explaining.pictures import AGAINST, FOR, colour_bar, paint, paint_both, strip
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (40, 40, 3), dtype=np.uint8)
 DISC = np.zeros((40, 40), dtype=bool)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from drkit.explaining.intervals import patient_mean
+from drkit.explaining.metrics import Mean, faithfulness_table, patient_mean
 
 
 def test_the_mean_is_over_cases_and_the_interval_over_patients() -> None:
@@ -30,3 +30,27 @@ def test_unknown_values_are_left_out_and_nothing_gives_nothing() -> None:
     assert mean is not None
     assert (mean.value, mean.patients) == (2.0, 2)
     assert patient_mean([np.nan], ["a"]) is None
+
+
+FIGURES = ("deletion", "insertion", "drop", "increase")
+
+
+def faithfulness(own: float, noise: float) -> dict[str, Mean]:
+    values = dict.fromkeys((*FIGURES, "beyond_noise", "after_randomising"), own)
+    return {
+        name: Mean(value, value, value, 4, 2)
+        for name, value in {**values, **{f"noise_{name}": noise for name in FIGURES}}.items()
+    }
+
+
+def test_noise_of_each_grain_has_its_row() -> None:
+    one = faithfulness_table({"gradcam": faithfulness(0.1, 0.5), "hirescam": faithfulness(0.2, 0.5)}).rows
+    assert [row[0] for row in one] == ["gradcam", "hirescam", "noise of the same grain"]
+    two = faithfulness_table(
+        {"gradcam": faithfulness(0.1, 0.5), "hirescam": faithfulness(0.2, 0.5), "occlusion": faithfulness(0.3, 0.6)}
+    ).rows
+    assert [row[0] for row in two[3:]] == [
+        "noise of the same grain as gradcam, hirescam",
+        "noise of the same grain as occlusion",
+    ]
+    assert [row[1].split()[0] for row in two] == ["0.100", "0.200", "0.300", "0.500", "0.600"]

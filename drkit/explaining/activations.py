@@ -1,4 +1,4 @@
-"""A question put to a network about some photographs, and the network laid bare to answer it."""
+"""What is attributed, and the activations and gradients of a layer for it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from drkit.data.units import UnitIndex
 from drkit.errors import UsageError, did_you_mean
-from drkit.explaining.questions import Question
+from drkit.explaining.targets import AttributionTarget
 from drkit.models.backbones import NoFeatureMapError, as_map
 from drkit.models.grader import Grader
 
@@ -17,17 +17,17 @@ MAX_VARIANTS = 32  # changed copies of a photograph in one batch
 
 
 @dataclass(frozen=True)
-class Inquiry:
-    """What is asked of a network about the photographs of some units.
+class AttributionInput:
+    """What is attributed: the target of a network, for the photographs of B units.
 
     Args:
-        grader: In evaluation mode.
-        images: (P, 3, S, S), as the grader is fed.
-        baseline: (P, 3, S, S), the same without detail inside the disc: what "taken away" means.
+        grader: The network, in evaluation mode.
+        images: (P, 3, S, S), normalised.
+        baseline: (P, 3, S, S), the images blurred inside their discs: what is shown where detail is taken away.
         discs: (P, S, S) bool, the fundus discs.
-        places: Where each photograph belongs.
-        question: Asked of each unit.
-        layer: The module whose map is looked at; None: the backbone's last map.
+        places: Unit, slot and eye of each photograph.
+        target: Of each unit's logits.
+        layer: Name of the module whose map is taken; None: the backbone's last map.
     """
 
     grader: Grader
@@ -35,7 +35,7 @@ class Inquiry:
     baseline: Tensor
     discs: Tensor
     places: UnitIndex
-    question: Question
+    target: AttributionTarget
     layer: str | None = None
 
     @property
@@ -44,7 +44,7 @@ class Inquiry:
         return self.images.shape[-1]
 
     def logits(self, images: Tensor) -> Tensor:
-        """What the grader answers (B, num_outputs) for changed images (P, 3, S, S), without gradient."""
+        """Logits (B, num_outputs) of changed images (P, 3, S, S), without gradient."""
         with torch.no_grad():
             return self.grader(images, self.places)
 
@@ -53,26 +53,26 @@ class Inquiry:
         with torch.no_grad():
             return self.grader.maps(self.images, self.places)
 
-    def value(self, images: Tensor) -> Tensor:
-        """The question's value (B,) in [0, 1] for changed images (P, 3, S, S)."""
-        return self.question.value(self.logits(images))
+    def normalised(self, images: Tensor) -> Tensor:
+        """The target (B,), scaled to [0, 1], of changed images (P, 3, S, S)."""
+        return self.target.normalised(self.logits(images))
 
-    def about(self, question: Question) -> "Inquiry":
-        """The same photographs, asked something else."""
-        return replace(self, question=question)
+    def with_target(self, target: AttributionTarget) -> "AttributionInput":
+        """The same for another target."""
+        return replace(self, target=target)
 
-    def with_grader(self, grader: Grader) -> "Inquiry":
-        """The same question put to another grader."""
+    def with_grader(self, grader: Grader) -> "AttributionInput":
+        """The same for another network."""
         return replace(self, grader=grader)
 
 
 @dataclass(frozen=True)
-class Exposure:
-    """A layer's map and what the answer makes of it.
+class LayerActivations:
+    """Activations and gradients of a layer.
 
     Args:
         activations: (P, C, h, w).
-        gradients: (P, C, h, w) of the answer, summed over units, by the activations.
+        gradients: (P, C, h, w) of the target, summed over units, by the activations.
         logits: (B, num_outputs).
     """
 
@@ -81,45 +81,45 @@ class Exposure:
     logits: Tensor
 
 
-def expose(inquiry: Inquiry) -> Exposure:
+def activations_and_gradients(inputs: AttributionInput) -> LayerActivations:
     """Run the network without gradient up to the layer, and with it from there on.
 
     Raises:
         UsageError: no such layer, or one whose output is no map.
     """
-    with _without_parameter_gradients(inquiry.grader):
-        leaf, logits = _run_last(inquiry) if inquiry.layer is None else _run_named(inquiry, inquiry.layer)
+    with _without_parameter_gradients(inputs.grader):
+        leaf, logits = _run_last(inputs) if inputs.layer is None else _run_named(inputs, inputs.layer)
         with torch.enable_grad():
-            answer = inquiry.question.ask(logits).sum()
-        (gradient,) = torch.autograd.grad(answer, leaf)
-    num_prefix_tokens = getattr(inquiry.grader.backbone, "num_prefix_tokens", 0)
+            target = inputs.target(logits).sum()
+        (gradient,) = torch.autograd.grad(target, leaf)
+    num_prefix_tokens = getattr(inputs.grader.backbone, "num_prefix_tokens", 0)
     try:
         activations, gradients = (as_map(values, num_prefix_tokens) for values in (leaf.detach(), gradient))
     except NoFeatureMapError as error:
-        raise UsageError(f"--layer {inquiry.layer}: {error}: choose another") from None
-    return Exposure(activations, gradients, logits.detach())
+        raise UsageError(f"--layer {inputs.layer}: {error}: choose another") from None
+    return LayerActivations(activations, gradients, logits.detach())
 
 
-def activations_of(inquiry: Inquiry) -> Tensor:
+def layer_activations(inputs: AttributionInput) -> Tensor:
     """The layer's map (P, C, h, w) alone."""
-    if inquiry.layer is None:
-        return inquiry.maps()
-    return expose(inquiry).activations
+    if inputs.layer is None:
+        return inputs.maps()
+    return activations_and_gradients(inputs).activations
 
 
-def ask_variants(inquiry: Inquiry, maps: Tensor, photograph: int, variants: Tensor) -> Tensor:
-    """What the answer becomes when one photograph of a unit is changed and the others stay.
+def target_of_variants(inputs: AttributionInput, maps: Tensor, photograph: int, variants: Tensor) -> Tensor:
+    """The target where one photograph of a unit is changed and the others are not.
 
     Args:
-        inquiry: The unchanged photographs.
+        inputs: The unchanged photographs.
         maps: (P, C, h, w), the backbone's maps of them.
         photograph: Which of the P is changed.
         variants: (V, 3, S, S), what it is changed to.
 
     Returns:
-        (V,) of the question's answer.
+        (V,) of the target.
     """
-    places = inquiry.places
+    places = inputs.places
     unit = places.unit[photograph]
     rows = torch.nonzero(places.unit == unit)[:, 0]  # (R,) the unit's photographs
     num, size = len(variants), len(rows)
@@ -127,9 +127,9 @@ def ask_variants(inquiry: Inquiry, maps: Tensor, photograph: int, variants: Tens
     with torch.no_grad():
         changed = maps[rows].repeat(num, 1, 1, 1)  # (V * R, C, h, w)
         copies = torch.arange(num, device=maps.device) * size + int((rows == photograph).nonzero())
-        changed[copies] = inquiry.grader.maps(variants, own_slot)
-        logits = inquiry.grader.grade(changed, _repeated(places, rows, num))
-        return inquiry.question.of(unit.cpu().expand(num)).ask(logits)
+        changed[copies] = inputs.grader.maps(variants, own_slot)
+        logits = inputs.grader.grade(changed, _repeated(places, rows, num))
+        return inputs.target.of(unit.cpu().expand(num))(logits)
 
 
 def find_layer(grader: nn.Module, name: str) -> nn.Module:
@@ -150,29 +150,29 @@ def find_layer(grader: nn.Module, name: str) -> nn.Module:
 def _hint(name: str, known: list[str]) -> str:
     hint = did_you_mean(name, known)
     tops = [path for path in known if "." not in path]
-    return hint if hint.startswith("did") else f"its stations are {', '.join(tops)}"
+    return hint if hint.startswith("did") else f"its layers are {', '.join(tops)}"
 
 
-def _run_last(inquiry: Inquiry) -> tuple[Tensor, Tensor]:
-    leaf = inquiry.maps().detach().requires_grad_()
+def _run_last(inputs: AttributionInput) -> tuple[Tensor, Tensor]:
+    leaf = inputs.maps().detach().requires_grad_()
     with torch.enable_grad():
-        return leaf, inquiry.grader.grade(leaf, inquiry.places)
+        return leaf, inputs.grader.grade(leaf, inputs.places)
 
 
-def _run_named(inquiry: Inquiry, name: str) -> tuple[Tensor, Tensor]:
+def _run_named(inputs: AttributionInput, name: str) -> tuple[Tensor, Tensor]:
     """No parameter and no image needs a gradient, so the graph begins at the layer's output."""
     leaves: list[Tensor] = []
 
-    def begin_here(module: nn.Module, given: object, output: object) -> Tensor:
+    def cut_graph(module: nn.Module, given: object, output: object) -> Tensor:
         if not isinstance(output, Tensor):
-            raise UsageError(f"--layer {name} gives no map but a {type(output).__name__}: choose another")
+            raise UsageError(f"--layer {name} gives no feature map but a {type(output).__name__}: choose another")
         leaves.append(output.detach().requires_grad_())
         return leaves[-1].clone()  # what follows may work in place
 
-    hook = find_layer(inquiry.grader, name).register_forward_hook(begin_here)
+    hook = find_layer(inputs.grader, name).register_forward_hook(cut_graph)
     try:
         with torch.enable_grad():
-            logits = inquiry.grader(inquiry.images, inquiry.places)
+            logits = inputs.grader(inputs.images, inputs.places)
     finally:
         hook.remove()
     if len(leaves) != 1:
@@ -191,11 +191,11 @@ def _repeated(places: UnitIndex, rows: Tensor, num: int) -> UnitIndex:
 
 @contextmanager
 def _without_parameter_gradients(module: nn.Module) -> Iterator[None]:
-    asked = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    for parameter in asked:
+    trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    for parameter in trainable:
         parameter.requires_grad_(False)
     try:
         yield
     finally:
-        for parameter in asked:
+        for parameter in trainable:
             parameter.requires_grad_(True)

@@ -1,4 +1,4 @@
-"""What a network's own attention looks at: places, photographs of a unit, and channels."""
+"""A network's own attention: places, photographs of a unit, and channels."""
 
 from collections.abc import Sequence
 
@@ -7,49 +7,49 @@ from torch import Tensor
 
 from drkit.data.units import UnitIndex
 from drkit.errors import UsageError
-from drkit.explaining.evidence import Evidence
-from drkit.explaining.inquiry import Inquiry
+from drkit.explaining.activations import AttributionInput
+from drkit.explaining.attribution import Attribution
 from drkit.models.attention import Watched, watch
 from drkit.models.fusion import AttentionFusion
 from drkit.models.grader import Grader
 
 
-def explain_attention(inquiry: Inquiry) -> Evidence:
-    """Where attention gives more than evenly (for), and where less (against), whatever is asked.
+def explain_attention(inputs: AttributionInput) -> Attribution:
+    """Attention above its even share (positive) and below (negative), whatever the target.
 
-    Where the photographs of a unit are joined by attention, too, each photograph's share of the unit's evidence is
-    the weight it got, over the whole disc where no place is preferred to another.
+    Where the photographs of a unit are joined by attention, too, each photograph's share of the unit's attribution is
+    its weight, spread over the whole disc where no pixel of the map is preferred to another.
 
     Raises:
         UsageError: the network attends neither to places nor to photographs.
     """
-    grader, maps = inquiry.grader, inquiry.maps()
-    seen = watch(grader.attention, maps)
-    factors = attended_places(seen, maps)
-    weights = attended_photographs(grader, maps, inquiry.places)
+    grader, maps = inputs.grader, inputs.maps()
+    watched = watch(grader.attention, maps)
+    factors = attended_places(watched, maps)
+    weights = attended_photographs(grader, maps, inputs.places)
     if weights is not None:
-        places = factors - 1 if factors is not None and (factors != 1).any() else inquiry.discs.to(maps.dtype)
+        places = factors - 1 if factors is not None and (factors != 1).any() else inputs.discs.to(maps.dtype)
         return _share_out(places, weights)
     if factors is None:
-        raise UsageError(_refusal(seen))
-    return Evidence.of_signed(factors - 1)
+        raise UsageError(_refusal(watched))
+    return Attribution.from_signed(factors - 1)
 
 
-def attended_places(seen: Sequence[Watched], maps: Tensor) -> Tensor | None:
+def attended_places(watched: Sequence[Watched], maps: Tensor) -> Tensor | None:
     """How much each place counts, (P, h, w), never negative; 1 is its even share, the mean of a photograph.
 
     A gate of places counts as it is: what closes all places alike prefers none. Of self-attention it is what a place
     gives to all, over heads and receiving places. Several blocks are multiplied.
 
     Args:
-        seen: From `watch`.
+        watched: From `watch`.
         maps: (P, C, h, w) that were watched.
 
     Returns:
         None where no block looks at places.
     """
-    factors = [item.values for item in seen if item.kind == "places"]
-    given = [item.values.mean((1, 2)) for item in seen if item.kind == "pairs"]  # (P, h * w)
+    factors = [item.values for item in watched if item.kind == "places"]
+    given = [item.values.mean((1, 2)) for item in watched if item.kind == "pairs"]  # (P, h * w)
     factors += [shares.unflatten(1, maps.shape[2:]) for shares in given]
     if not factors:
         return None
@@ -71,19 +71,19 @@ def channel_gates(grader: Grader, images: Tensor, places: UnitIndex) -> Tensor |
     Several blocks are multiplied.
     """
     with torch.no_grad():
-        seen = watch(grader.attention, grader.maps(images, places))
-    gates = [item.values for item in seen if item.kind == "channels"]
+        watched = watch(grader.attention, grader.maps(images, places))
+    gates = [item.values for item in watched if item.kind == "channels"]
     return torch.stack(gates).prod(0) if gates else None
 
 
-def _share_out(signed: Tensor, weights: Tensor) -> Evidence:
-    """The signed evidence (P, h, w), scaled so that each photograph's mass is its weight (P,)."""
+def _share_out(signed: Tensor, weights: Tensor) -> Attribution:
+    """The signed attribution (P, h, w), scaled so that each photograph's sum is its weight (P,)."""
     mass = signed.abs().sum((1, 2)).clamp(min=torch.finfo(signed.dtype).tiny)
-    return Evidence.of_signed(signed * (weights / mass)[:, None, None])
+    return Attribution.from_signed(signed * (weights / mass)[:, None, None])
 
 
-def _refusal(seen: Sequence[Watched]) -> str:
-    blocks = ", ".join(dict.fromkeys(item.name for item in seen))
+def _refusal(watched: Sequence[Watched]) -> str:
+    blocks = ", ".join(dict.fromkeys(item.name for item in watched))
     if not blocks:
         return "this run has no attention to show: train one with drkit attend, or with --fusion attention"
     return (

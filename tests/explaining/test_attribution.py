@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drkit.data.units import UnitIndex
-from drkit.explaining.evidence import (
-    Evidence,
-    mean_evidence,
-    random_evidence,
+from drkit.explaining.attribution import (
+    Attribution,
+    mean_attribution,
+    random_attribution,
     share_inside,
     unit_scale,
     unit_shares,
@@ -22,17 +22,17 @@ UNEVEN = UnitIndex(torch.tensor([0, 0, 0, 1]), torch.tensor([0, 1, 2, 0]), torch
 @given(st.integers(0, 10_000), st.floats(1e-6, 1e6))
 def test_shares_of_a_unit_sum_to_one_and_its_strongest_place_is_one(seed: int, size: float) -> None:
     signed = size * torch.randn(4, 5, 5, generator=torch.Generator().manual_seed(seed))
-    evidence = Evidence.of_signed(signed)
-    shares = unit_shares(evidence, UNEVEN)
+    attribution = Attribution.from_signed(signed)
+    shares = unit_shares(attribution, UNEVEN)
     assert shares[:3].sum().item() == pytest.approx(1, abs=1e-5)
     assert shares[3].item() == pytest.approx(1, abs=1e-5)
-    drawn = signed.abs() / unit_scale(evidence, UNEVEN)[:, None, None]
+    drawn = signed.abs() / unit_scale(attribution, UNEVEN)[:, None, None]
     assert drawn[:3].max().item() == pytest.approx(1, abs=1e-5)
     assert drawn[3].max().item() == pytest.approx(1, abs=1e-5)
 
 
 def test_no_evidence_at_all_is_shared_equally_and_divided_by_one() -> None:
-    nothing = Evidence(torch.zeros(4, 3, 3), torch.zeros(4, 3, 3))
+    nothing = Attribution(torch.zeros(4, 3, 3), torch.zeros(4, 3, 3))
     assert unit_shares(nothing, UNEVEN).tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3, 1])
     assert unit_scale(nothing, UNEVEN).tolist() == [1, 1, 1, 1]
     assert share_inside(nothing.signed, torch.ones(4, 3, 3, dtype=torch.bool)).isnan().all()
@@ -45,35 +45,35 @@ def test_the_share_inside_a_mask_by_hand() -> None:
 
 
 def test_coarse_maps_are_interpolated_and_never_negative() -> None:
-    evidence = Evidence.of_signed(torch.randn(2, 7, 7, generator=torch.Generator().manual_seed(0)))
-    drawn = evidence.enlarged(56)
-    assert drawn.speaking_for.shape == (2, 56, 56)
-    assert drawn.speaking_for.min() >= 0
-    assert drawn.against.min() >= 0
-    flat = Evidence(torch.full((1, 7, 7), 0.3), torch.zeros(1, 7, 7)).enlarged(56)
-    assert torch.allclose(flat.speaking_for, torch.full((1, 56, 56), 0.3), atol=1e-5)
+    attribution = Attribution.from_signed(torch.randn(2, 7, 7, generator=torch.Generator().manual_seed(0)))
+    drawn = attribution.upsampled(56)
+    assert drawn.positive.shape == (2, 56, 56)
+    assert drawn.positive.min() >= 0
+    assert drawn.negative.min() >= 0
+    flat = Attribution(torch.full((1, 7, 7), 0.3), torch.zeros(1, 7, 7)).upsampled(56)
+    assert torch.allclose(flat.positive, torch.full((1, 56, 56), 0.3), atol=1e-5)
 
 
 def test_pixelwise_maps_are_smoothed_and_lose_no_evidence() -> None:
     """Grains of opposite sign next to each other cancel; what is alone keeps its mass."""
     signed = torch.zeros(1, 96, 96)
     signed[0, 40, 40] = 1.0
-    drawn = Evidence.of_signed(signed).enlarged(96)
+    drawn = Attribution.from_signed(signed).upsampled(96)
     assert drawn.signed.sum().item() == pytest.approx(1, abs=1e-3)
     assert drawn.signed.max() < 0.1
     checks = (torch.arange(96)[:, None] + torch.arange(96)) % 2 * 2.0 - 1
-    assert Evidence.of_signed(checks[None]).enlarged(96).signed[0, 20:-20, 20:-20].abs().max() < 1e-3
+    assert Attribution.from_signed(checks[None]).upsampled(96).signed[0, 20:-20, 20:-20].abs().max() < 1e-3
 
 
 def test_the_mean_of_networks_keeps_for_and_against_apart() -> None:
     first, second = torch.tensor([[[2.0]]]), torch.tensor([[[-4.0]]])
-    mean = mean_evidence([Evidence.of_signed(first), Evidence.of_signed(second)])
-    assert (mean.speaking_for.item(), mean.against.item()) == (1.0, 2.0)
+    mean = mean_attribution([Attribution.from_signed(first), Attribution.from_signed(second)])
+    assert (mean.positive.item(), mean.negative.item()) == (1.0, 2.0)
 
 
 def test_noise_is_the_same_each_time_and_of_the_same_grain() -> None:
-    like = Evidence.of_signed(torch.zeros(3, 7, 7))
-    one, again = (random_evidence(like, torch.Generator().manual_seed(5)) for _ in range(2))
+    like = Attribution.from_signed(torch.zeros(3, 7, 7))
+    one, again = (random_attribution(like, torch.Generator().manual_seed(5)) for _ in range(2))
     assert torch.equal(one.signed, again.signed)
     assert one.signed.shape == (3, 7, 7)
     assert one.signed.std() > 0.5

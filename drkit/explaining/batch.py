@@ -1,0 +1,237 @@
+"""Explain photographs batch by batch: predictions, attribution, faithfulness."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from drkit.catalogue import EXPLAINERS
+from drkit.data.units import UnitIndex
+from drkit.decisions import GradePredictions
+from drkit.errors import UsageError, did_you_mean
+from drkit.explaining.activations import AttributionInput
+from drkit.explaining.attribution import Attribution, mean_attribution, share_inside, unit_scale, unit_shares
+from drkit.explaining.faithfulness import AttributionMethod, Faithfulness, FaithfulnessEvaluator
+from drkit.explaining.photographs import View, blur_discs, render_views
+from drkit.explaining.targets import AttributionTarget, ContrastTarget, GradeTarget, ScoreTarget
+from drkit.explaining.units import ExplainBatch, ExplainedUnits
+from drkit.grades import NUM_GRADES
+from drkit.inference import read_answers
+from drkit.losses import build_loss
+from drkit.models.restoring import OpenedRun
+
+EXPLAIN_TARGETS: tuple[str, ...] = ("predicted", "reference", "score", *map(str, range(NUM_GRADES)))
+# Methods that do not depend on the target, and what positive and negative mean there.
+TARGET_FREE_METHODS: Mapping[str, tuple[str, str]] = {
+    "eigencam": ("the strongest pattern, whatever the grade", ""),
+    "attention": ("attended to", "attended to less than evenly"),
+}
+
+Strengths = NDArray[np.float32]  # (P, S, S) in [0, 1]
+
+
+@dataclass(frozen=True)
+class ExplainSetup:
+    """A run, the photographs, and how they are explained.
+
+    Args:
+        opened: The run.
+        explained: The photographs.
+        method: Name in the catalogue.
+        target_name: One of `EXPLAIN_TARGETS`.
+        layer: Name of the module whose map is taken; None: the backbone's last.
+        evaluator: Measures faithfulness; None: it is not measured.
+        device: Where the networks work.
+    """
+
+    opened: OpenedRun
+    explained: ExplainedUnits
+    method: str
+    target_name: str
+    layer: str | None
+    evaluator: FaithfulnessEvaluator | None
+    device: torch.device
+
+    @property
+    def attribute(self) -> AttributionMethod:
+        """The method."""
+        method: AttributionMethod = EXPLAINERS[self.method].load()
+        return method
+
+    @property
+    def meanings(self) -> tuple[str, str]:
+        """What positive and negative attribution mean, in words."""
+        if self.method in TARGET_FREE_METHODS:
+            return TARGET_FREE_METHODS[self.method]
+        if self.target_name == "score":
+            return "speaks for a worse grade", "speaks for a milder grade"
+        is_named = self.target_name in ("predicted", "reference")
+        grade = f"the {self.target_name} grade" if is_named else f"grade {self.target_name}"
+        return f"speaks for {grade}", f"speaks against {grade}"
+
+
+@dataclass(frozen=True)
+class BatchAttribution:
+    """The outcome for a batch of P photographs in B units.
+
+    Args:
+        rows: (P,) row numbers among the explained units.
+        unit: (P,) number of each photograph's unit in the batch.
+        answers: The run's predictions for each unit.
+        target_grades: (B,) grades of the target; None for the score.
+        raw: (P, h, w), as the method gives it.
+        drawn_positive: (P, S, S) in [0, 1], on one scale within a unit.
+        drawn_negative: Likewise.
+        contrast: For each photograph of a unit whose predicted grade is not the reference, by its number in the batch:
+            attribution (S, S) for the predicted and for the reference grade, on one scale.
+        shares: (P,) of the unit's attribution.
+        outside: (P,) share of the attribution outside the disc; NaN where there is no attribution or no disc.
+        faithfulness: Unit by unit; None where it is not measured.
+    """
+
+    rows: NDArray[np.int64]
+    unit: NDArray[np.int64]
+    answers: GradePredictions
+    target_grades: NDArray[np.int64] | None
+    raw: Attribution
+    drawn_positive: Strengths
+    drawn_negative: Strengths
+    contrast: Mapping[int, tuple[Strengths, Strengths]]
+    shares: NDArray[np.float64]
+    outside: NDArray[np.float64]
+    faithfulness: Faithfulness | None
+
+
+def default_target(decision: str) -> str:
+    """The predicted grade for a classifier, else the score, whose sign is unambiguous."""
+    return "predicted" if decision == "argmax" else "score"
+
+
+def check_target(name: str) -> None:
+    """Check the name of a target.
+
+    Raises:
+        UsageError: it is none of `EXPLAIN_TARGETS`.
+    """
+    if name not in EXPLAIN_TARGETS:
+        raise UsageError(f"--target-grade {name}: {did_you_mean(name, EXPLAIN_TARGETS)}")
+
+
+def explain_batch(setup: ExplainSetup, batch: ExplainBatch, views: Sequence[View]) -> BatchAttribution:
+    """Explain one batch.
+
+    Args:
+        setup: Run, method and target.
+        batch: Whole units, and the fold that held them out.
+        views: Its photographs, in the order of `batch.units.rows`.
+
+    Raises:
+        UsageError: the layer gives no feature map.
+    """
+    rows = setup.explained.rows.iloc[batch.units.rows]
+    target = _build_target(setup, batch.units.places, rows)
+    by_network = _build_inputs(setup, batch, views, target)
+    raws = [setup.attribute(inputs) for inputs in by_network]
+    first, raw = by_network[0], mean_attribution(raws)
+    drawn = raw.upsampled(first.side)
+    scale = unit_scale(drawn, first.places)[:, None, None]
+    evaluator = setup.evaluator
+    return BatchAttribution(
+        rows=batch.units.rows,
+        unit=batch.units.places.unit.numpy(),
+        answers=GradePredictions.mean([_predict(inputs) for inputs in by_network]),
+        target_grades=target.grades.numpy() if isinstance(target, GradeTarget) else None,
+        raw=raw,
+        drawn_positive=(drawn.positive / scale).cpu().numpy(),
+        drawn_negative=(drawn.negative / scale).cpu().numpy(),
+        contrast=_contrast(setup, by_network, rows),
+        shares=unit_shares(drawn, first.places).cpu().double().numpy(),
+        outside=_share_outside(setup.method, drawn, first.discs, views),
+        faithfulness=evaluator.evaluate(by_network, raws, setup.attribute, tuple(batch.units.rows))
+        if evaluator
+        else None,
+    )
+
+
+def _build_target(setup: ExplainSetup, places: UnitIndex, rows: pd.DataFrame) -> AttributionTarget:
+    header = setup.opened.header
+    loss = build_loss(header.architecture.loss)
+    if setup.target_name == "score":
+        return ScoreTarget(loss, header.sigma)
+    if setup.target_name in ("predicted", "reference"):
+        column = "predicted_grade" if setup.target_name == "predicted" else "reference"
+        return GradeTarget(loss, header.sigma, _of_units(rows[column], places))
+    return GradeTarget(loss, header.sigma, torch.full((places.num_units,), int(setup.target_name)))
+
+
+def _of_units(column: pd.Series, places: UnitIndex) -> torch.Tensor:
+    """The value (B,) of each unit's first photograph."""
+    first = np.unique(places.unit.cpu().numpy(), return_index=True)[1]
+    return torch.from_numpy(column.to_numpy(dtype=np.int64)[first])
+
+
+def _build_inputs(
+    setup: ExplainSetup, batch: ExplainBatch, views: Sequence[View], target: AttributionTarget
+) -> list[AttributionInput]:
+    """An input for each network that was not trained on the photographs, or for all where no fold held them out."""
+    opened, device = setup.opened, setup.device
+    images, discs = render_views(views, opened.input_format, device)
+    baseline, places = blur_discs(images, discs), batch.units.places.to(device)
+    first = AttributionInput(opened.graders[0], images, baseline, discs, places, target, setup.layer)
+    networks = list(zip(opened.graders, opened.headers, strict=True))
+    chosen = [network for network in networks if batch.fold is None or network[1].fold in (None, batch.fold)]
+    return [
+        replace(first, grader=grader.to(device), target=replace(target, sigma=header.sigma))
+        for grader, header in chosen or networks[:1]
+    ]
+
+
+def _predict(inputs: AttributionInput) -> GradePredictions:
+    """A network's predictions for the B units."""
+    logits = inputs.logits(inputs.images).float().cpu().numpy()
+    return read_answers(inputs.target.loss, logits, inputs.target.sigma)
+
+
+def _share_outside(method: str, drawn: Attribution, discs: torch.Tensor, views: Sequence[View]) -> NDArray[np.float64]:
+    """Share (P,) of the attribution outside the disc, of attention only where it is above its even share."""
+    weights = drawn.positive if method == "attention" else drawn.positive + drawn.negative
+    outside = share_inside(weights, ~discs).cpu().double().numpy()
+    return np.where([view.has_disc for view in views], outside, np.nan)
+
+
+def _contrast(
+    setup: ExplainSetup, by_network: Sequence[AttributionInput], rows: pd.DataFrame
+) -> dict[int, tuple[Strengths, Strengths]]:
+    """Predicted against reference grade, in units where both are known and differ, by number in the batch."""
+    differs = (rows["reference"] != rows["predicted_grade"]).fillna(False).to_numpy(dtype=bool)
+    if not differs.any() or setup.method in TARGET_FREE_METHODS:
+        return {}
+    numbers = np.flatnonzero(differs)
+    chosen = [_select_photographs(inputs, torch.from_numpy(numbers)) for inputs in by_network]
+    places = chosen[0].places
+    predicted, reference = (_of_units(rows.iloc[numbers][name], places) for name in ("predicted_grade", "reference"))
+    targets = [ContrastTarget(inputs.target.loss, inputs.target.sigma, predicted, reference) for inputs in chosen]
+    raws = [setup.attribute(inputs.with_target(target)) for inputs, target in zip(chosen, targets, strict=True)]
+    drawn = mean_attribution(raws).upsampled(chosen[0].side)
+    scale = unit_scale(drawn, places)[:, None, None]
+    both = zip((drawn.positive / scale).cpu().numpy(), (drawn.negative / scale).cpu().numpy(), strict=True)
+    return dict(zip(numbers.tolist(), both, strict=True))
+
+
+def _select_photographs(inputs: AttributionInput, numbers: torch.Tensor) -> AttributionInput:
+    """The same for some of the photographs, whole units."""
+    places = inputs.places
+    index = numbers.to(places.unit.device)
+    units, unit = places.unit[index].unique(return_inverse=True)
+    eyes, eye = places.eye[index].unique(return_inverse=True)
+    return replace(
+        inputs,
+        images=inputs.images[index],
+        baseline=inputs.baseline[index],
+        discs=inputs.discs[index],
+        places=UnitIndex(unit, places.slot[index], eye, len(units), len(eyes)),
+        target=inputs.target.of(units.cpu()),
+    )

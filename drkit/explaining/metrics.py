@@ -1,0 +1,173 @@
+"""Metrics of explanations: means over units with intervals over patients, and their tables."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from drkit.explaining.batch import BatchAttribution
+from drkit.explaining.faithfulness import Faithfulness
+from drkit.explaining.lesions import mass_inside, points_at, read_mask
+from drkit.explaining.photographs import View
+from drkit.metrics import interval
+from drkit.reporting import Table
+
+NUM_RESAMPLES = 2000
+PERTURBATION_SCORES = ("deletion", "insertion", "drop", "increase")  # of a method's attribution, and of noise
+LESION_SCORES = ("pointing", "mass", "area")
+ALL_KINDS = "all lesions"
+NOISE = "noise of the same grain"
+HOW_TO_READ = (
+    "deletion low, insertion high: the answer goes with the evidence; beyond noise above 0: more than with noise in its"
+    " place; after randomising near 0: the maps show what was learned, not edges"
+)
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean with its 95 % interval over patients.
+
+    Args:
+        value: Over all cases.
+        low: Lower end.
+        high: Upper end.
+        cases: Number of cases.
+        patients: Number of patients.
+    """
+
+    value: float
+    low: float
+    high: float
+    cases: int
+    patients: int
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f}\n{self.low:.3f} to {self.high:.3f}"
+
+
+Means = dict[str, Mean]
+
+
+def patient_mean(values: ArrayLike, patients: ArrayLike, seed: int = 0) -> Mean | None:
+    """The mean of (N,) values, patients drawn with replacement; values that are NaN are left out.
+
+    Returns:
+        None where no value is left.
+
+    Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13 (percentile interval).
+    """
+    figures, owners = np.asarray(values, dtype=np.float64), np.asarray(patients)
+    known = ~np.isnan(figures)
+    if not known.any():
+        return None
+    names, patient = np.unique(owners[known], return_inverse=True)
+    sums, counts = np.bincount(patient, figures[known]), np.bincount(patient).astype(np.float64)
+    shares = np.full(len(names), 1 / len(names))
+    drawn = np.random.default_rng(seed).multinomial(len(names), shares, size=NUM_RESAMPLES).astype(np.float64)
+    low, high = interval((drawn @ sums) / (drawn @ counts))
+    return Mean(float(sums.sum() / counts.sum()), low, high, int(known.sum()), len(names))
+
+
+def faithfulness_table(by_method: Mapping[str, Means]) -> Table:
+    """A row a method, and one for noise of each grain."""
+    columns = ("method", "deletion", "insertion", "beyond noise", "average drop", "increase", "after\nrandomising")
+    names = ("deletion", "insertion", "beyond_noise", "drop", "increase", "after_randomising")
+    rows = [[method, *(str(means[name]) for name in names)] for method, means in by_method.items()]
+    grains: dict[tuple[str, ...], list[str]] = {}
+    for method, means in by_method.items():
+        grains.setdefault(tuple(str(means[f"noise_{name}"]) for name in PERTURBATION_SCORES), []).append(method)
+    for noise, methods in grains.items():
+        name = NOISE if len(grains) == 1 else f"{NOISE} as {', '.join(methods)}"
+        rows.append([name, *noise[:2], "", *noise[2:], ""])
+    first = next(iter(by_method.values()))
+    title = f"Faithfulness, means over {first['deletion'].cases} cases of {first['deletion'].patients} patients (95 %)"
+    return Table(title, columns, rows)
+
+
+def lesion_table(by_method: Mapping[str, Mapping[str, Means]]) -> Table:
+    """A row a method and kind of lesion."""
+    columns = ("method", "lesion", "photographs", "pointing game", "mass inside", "area of the mask")
+    rows = [
+        [
+            method,
+            kind,
+            str(means["area"].cases),
+            *(str(means[name]) if name in means else "-" for name in LESION_SCORES),
+        ]
+        for method, kinds in by_method.items()
+        for kind, means in kinds.items()
+    ]
+    return Table("Evidence for, against masks of lesions, means with 95 % intervals over patients", columns, rows)
+
+
+@dataclass
+class ExplanationMetrics:
+    """Faithfulness by unit and overlap with lesions by photograph, collected batch by batch.
+
+    Args:
+        masks: Files of lesions' masks by image id and kind; empty: none were given.
+        lesion_kinds: Kinds of mask that count among all lesions.
+    """
+
+    masks: Mapping[str, Mapping[str, Sequence[Path]]]
+    lesion_kinds: frozenset[str] = frozenset()
+    _faithfulness: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    _patients: list[np.ndarray] = field(default_factory=list)
+    _of_lesions: dict[str, list[tuple[float, float, float, str]]] = field(default_factory=dict)
+
+    def update(self, result: BatchAttribution, views: Sequence[View], rows: pd.DataFrame) -> None:
+        """Add a batch; `rows` are its photographs among the explained."""
+        if result.faithfulness is not None:
+            first = np.unique(result.unit, return_index=True)[1]
+            self._patients.append(rows["patient"].to_numpy(dtype=str)[first])
+            for name, values in _figures(result.faithfulness).items():
+                self._faithfulness.setdefault(name, []).append(values)
+        for index, view in enumerate(views):
+            self._update_lesions(result, index, view, rows.iloc[index])
+
+    def compute_faithfulness(self) -> Means | None:
+        """Means of faithfulness; None where it was not measured."""
+        if not self._patients:
+            return None
+        patients = np.concatenate(self._patients)
+        means = {name: patient_mean(np.concatenate(values), patients) for name, values in self._faithfulness.items()}
+        return {name: mean for name, mean in means.items() if mean is not None}
+
+    def compute_lesions(self) -> dict[str, Means] | None:
+        """Means by kind of lesion; None where no photograph has a mask."""
+        return {kind: _lesion_means(rows) for kind, rows in sorted(self._of_lesions.items())} or None
+
+    def _update_lesions(self, result: BatchAttribution, index: int, view: View, row: pd.Series) -> None:
+        """Compare positive attribution with each kind's mask, and with all lesions; empty masks are left out."""
+        weights = result.drawn_positive[index]
+        of_kind = self.masks.get(str(row["image_id"]), {})
+        masks = {kind: read_mask(paths, view.shape, view.frame, len(weights)) for kind, paths in of_kind.items()}
+        lesions = [mask for kind, mask in masks.items() if kind in self.lesion_kinds]
+        for kind, mask in masks.items():
+            self._add_mask(kind, weights, mask, str(row["patient"]))
+        if len(lesions) > 1:
+            self._add_mask(ALL_KINDS, weights, np.logical_or.reduce(lesions), str(row["patient"]))
+
+    def _add_mask(self, kind: str, weights: np.ndarray, mask: np.ndarray, patient: str) -> None:
+        if mask.any():
+            figures = points_at(weights, mask), mass_inside(weights, mask), float(mask.mean())
+            self._of_lesions.setdefault(kind, []).append((*figures, patient))
+
+
+def _lesion_means(rows: Sequence[tuple[float, float, float, str]]) -> Means:
+    *columns, patients = zip(*rows, strict=True)
+    means = {name: patient_mean(column, patients) for name, column in zip(LESION_SCORES, columns, strict=True)}
+    return {name: mean for name, mean in means.items() if mean is not None}
+
+
+def _figures(faithfulness: Faithfulness) -> dict[str, np.ndarray]:
+    own, noise = faithfulness.own, faithfulness.noise
+    return {
+        **{name: getattr(own, name) for name in PERTURBATION_SCORES},
+        **{f"noise_{name}": getattr(noise, name) for name in PERTURBATION_SCORES},
+        "beyond_noise": (own.insertion - own.deletion) - (noise.insertion - noise.deletion),
+        "after_randomising": faithfulness.after_randomising,
+    }

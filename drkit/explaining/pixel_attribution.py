@@ -1,0 +1,102 @@
+"""Attribution by changed pixels: integrated gradients, occlusion, ScoreCAM."""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from drkit.explaining.activations import MAX_VARIANTS, AttributionInput, layer_activations, target_of_variants
+from drkit.explaining.attribution import Attribution
+
+PATH_POINTS = 24  # of the Gauss-Legendre rule along the path
+PATCHES_A_SIDE = 8  # an occluded square is this part of the side, and moves by half of itself
+SCORED_CHANNELS = 128  # of a layer: those that vary most over the photograph
+
+
+def explain_integrated_gradients(inputs: AttributionInput) -> Attribution:
+    """Integrated gradients: pixel gradients, integrated along the straight path from the baseline, times its length.
+
+    The baseline is the photograph blurred inside its disc, so details are what is explained. The attributions of all
+    photographs of a unit sum to the target minus the baseline's target.
+
+    Source: Sundararajan et al. 2017, ICML, eq. 1.
+    """
+    path = inputs.images - inputs.baseline
+    total = torch.zeros_like(path)
+    nodes, weights = np.polynomial.legendre.leggauss(PATH_POINTS)
+    for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
+        total += weight * _pixel_gradient(inputs, inputs.baseline + float(node) * path)
+    return Attribution.from_signed((path * total).sum(1))
+
+
+def explain_occlusion(inputs: AttributionInput) -> Attribution:
+    """Occlusion: how far the target falls when a square is blurred, averaged over the squares that cover a pixel.
+
+    Source: Zeiler and Fergus 2014, ECCV, section 4.2; the square shows the blurred photograph in place of grey.
+    """
+    maps = inputs.maps()
+    squares = _squares(inputs.images.shape[-1], inputs.images.device)  # (V, S, S)
+    return Attribution.from_signed(
+        torch.stack([_occlude(inputs, maps, photograph, squares) for photograph in range(len(inputs.images))])
+    )
+
+
+def explain_scorecam(inputs: AttributionInput) -> Attribution:
+    """ScoreCAM: channels weighted by how far the regions they activate on raise the target above the baseline's.
+
+    Only the channels that vary most over a photograph are tried; elsewhere the blurred photograph is shown.
+
+    Source: Wang et al. 2020, CVPR Workshops, definition 1 and eq. 5; the increases are not put through a softmax,
+    so that they keep their sign.
+    """
+    activations, maps = layer_activations(inputs), inputs.maps()
+    signed = [
+        _score_channels(inputs, maps, photograph, activations[photograph]) for photograph in range(len(activations))
+    ]
+    return Attribution.from_signed(torch.stack(signed))
+
+
+def _pixel_gradient(inputs: AttributionInput, images: Tensor) -> Tensor:
+    leaf = images.detach().requires_grad_()
+    with torch.enable_grad():
+        target = inputs.target(inputs.grader(leaf, inputs.places)).sum()
+    return torch.autograd.grad(target, leaf)[0]
+
+
+def _squares(side: int, device: torch.device) -> Tensor:
+    """(V, S, S) bool: squares that cover the image, each overlapping the next by a half."""
+    length = max(2, round(side / PATCHES_A_SIDE))
+    stride = max(1, length // 2)
+    starts = sorted({*range(0, side - length, stride), side - length})
+    along = torch.zeros(len(starts), side, dtype=torch.bool, device=device)
+    for number, start in enumerate(starts):
+        along[number, start : start + length] = True
+    return (along[:, None, :, None] & along[None, :, None, :]).flatten(0, 1)
+
+
+def _occlude(inputs: AttributionInput, maps: Tensor, photograph: int, squares: Tensor) -> Tensor:
+    """(S, S) mean fall of the target; 0 where no square that meets the disc lies."""
+    used = squares[(squares & inputs.discs[photograph]).any((1, 2))]
+    image, baseline = inputs.images[photograph], inputs.baseline[photograph]
+    whole = target_of_variants(inputs, maps, photograph, image[None])
+    fall, count = torch.zeros_like(image[0]), torch.zeros_like(image[0])
+    for part in used.split(MAX_VARIANTS):
+        targets = target_of_variants(inputs, maps, photograph, torch.where(part[:, None], baseline, image))
+        fall += torch.einsum("v,vhw->hw", whole - targets, part.to(image.dtype))
+        count += part.sum(0)
+    return fall / count.clamp(min=1)
+
+
+def _score_channels(inputs: AttributionInput, maps: Tensor, photograph: int, activations: Tensor) -> Tensor:
+    """(h, w) of activations (C, h, w)."""
+    image, baseline = inputs.images[photograph], inputs.baseline[photograph]
+    varied = activations.flatten(1).std(1).topk(min(SCORED_CHANNELS, len(activations))).indices
+    chosen = activations[varied]
+    lowest, highest = chosen.amin((1, 2), keepdim=True), chosen.amax((1, 2), keepdim=True)
+    masks = (chosen - lowest) / (highest - lowest).clamp(min=1e-12)
+    nothing = target_of_variants(inputs, maps, photograph, baseline[None])
+    rises = []
+    for part in masks.split(MAX_VARIANTS):
+        shown = F.interpolate(part[:, None], image.shape[1:], mode="bilinear", align_corners=False)
+        rises.append(target_of_variants(inputs, maps, photograph, baseline + shown * (image - baseline)) - nothing)
+    return torch.einsum("c,chw->hw", torch.cat(rises), chosen)
