@@ -88,7 +88,7 @@ def activations_and_gradients(inputs: AttributionInput) -> LayerActivations:
         UsageError: no such layer, or one whose output is no map.
     """
     with _without_parameter_gradients(inputs.grader):
-        leaf, logits = _run_last(inputs) if inputs.layer is None else _run_named(inputs, inputs.layer)
+        leaf, logits = _run_from_backbone(inputs) if inputs.layer is None else _run_from_layer(inputs, inputs.layer)
         with torch.enable_grad():
             target = inputs.target(logits).sum()
         (gradient,) = torch.autograd.grad(target, leaf)
@@ -144,22 +144,19 @@ def find_layer(grader: nn.Module, name: str) -> nn.Module:
             return modules[prefix + name]
     own = [path.removeprefix("backbone.network.") for path in modules if path.startswith("backbone.network.")]
     near = [path for path in own if path.count(".") <= max(1, name.count("."))]
-    raise UsageError(f"--layer {name}: the network has no such layer: {_hint(name, near)}")
+    hint = did_you_mean(name, near)
+    if not hint.startswith("did"):
+        hint = f"its layers are {', '.join(path for path in near if '.' not in path)}"
+    raise UsageError(f"--layer {name}: the network has no such layer: {hint}")
 
 
-def _hint(name: str, known: list[str]) -> str:
-    hint = did_you_mean(name, known)
-    tops = [path for path in known if "." not in path]
-    return hint if hint.startswith("did") else f"its layers are {', '.join(tops)}"
-
-
-def _run_last(inputs: AttributionInput) -> tuple[Tensor, Tensor]:
+def _run_from_backbone(inputs: AttributionInput) -> tuple[Tensor, Tensor]:
     leaf = inputs.maps().detach().requires_grad_()
     with torch.enable_grad():
         return leaf, inputs.grader.grade(leaf, inputs.places)
 
 
-def _run_named(inputs: AttributionInput, name: str) -> tuple[Tensor, Tensor]:
+def _run_from_layer(inputs: AttributionInput, name: str) -> tuple[Tensor, Tensor]:
     """No parameter and no image needs a gradient, so the graph begins at the layer's output."""
     leaves: list[Tensor] = []
 

@@ -43,13 +43,13 @@ class Attribution:
         return Attribution(*both)
 
 
-def mean_attribution(found: list[Attribution]) -> Attribution:
+def mean_attribution(parts: list[Attribution]) -> Attribution:
     """The mean of several networks' attributions of the same photographs."""
-    if len(found) == 1:
-        return found[0]
+    if len(parts) == 1:
+        return parts[0]
     return Attribution(
-        torch.stack([item.positive for item in found]).mean(0),
-        torch.stack([item.negative for item in found]).mean(0),
+        torch.stack([part.positive for part in parts]).mean(0),
+        torch.stack([part.negative for part in parts]).mean(0),
     )
 
 

@@ -34,18 +34,20 @@ def find_masks(folder: Path, image_ids: Sequence[str]) -> dict[str, dict[str, li
     if not folder.is_dir():
         raise InputError(f"--lesions {folder} is no folder")
     files = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in PHOTOGRAPH_SUFFIXES]
-    found: dict[str, dict[str, list[Path]]] = {}
+    masks: dict[str, dict[str, list[Path]]] = {}
     known = set(image_ids)
     for path in files:
         owner = _owner(path.stem, known)
         if owner is not None:
-            found.setdefault(owner, {}).setdefault(_kind(path, owner, folder), []).append(path)
-    if not found:
+            named = path.stem[len(owner) :].strip("_") or ANY
+            kind = named if path.parent == folder else path.parent.name
+            masks.setdefault(owner, {}).setdefault(kind, []).append(path)
+    if not masks:
         raise InputError(
             f"--lesions {folder} has no mask of any of the {len(known)} photographs: expected names such as"
             f" {image_ids[0]}.png, {image_ids[0]}_haemorrhages.png, or haemorrhages/{image_ids[0]}.png"
         )
-    return found
+    return masks
 
 
 def choose_lesions(masks: Mapping[str, Mapping[str, Sequence[Path]]], wanted: Sequence[str] = ()) -> frozenset[str]:
@@ -97,7 +99,7 @@ def read_mask(paths: Sequence[Path], shape: tuple[int, int], frame: Box, side: i
 
 
 def points_at(weights: NDArray[np.floating], mask: Mask) -> float:
-    """The pointing game: 1 where the strongest evidence (S, S) lies in the mask, 0 elsewhere, NaN without evidence.
+    """The pointing game: 1 where the strongest attribution (S, S) lies in the mask, 0 elsewhere, NaN where it is 0.
 
     Source: Zhang et al. 2018, IJCV 126, section 4.2, without their tolerance of 15 pixels.
     """
@@ -107,7 +109,7 @@ def points_at(weights: NDArray[np.floating], mask: Mask) -> float:
 
 
 def mass_inside(weights: NDArray[np.floating], mask: Mask) -> float:
-    """Share of the evidence (S, S) in the mask; NaN without evidence."""
+    """Share of the attribution (S, S) in the mask; NaN where it is 0 everywhere."""
     total = weights.sum()
     return float((weights * mask).sum() / total) if total > 0 else float("nan")
 
@@ -121,10 +123,3 @@ def _owner(stem: str, known: set[str]) -> str | None:
         if not sign:
             return None
     return None
-
-
-def _kind(path: Path, owner: str, folder: Path) -> str:
-    named = path.stem[len(owner) :].strip("_")
-    if path.parent != folder:
-        return path.parent.name
-    return named or ANY

@@ -37,7 +37,8 @@ def paint(picture: Photograph, strength: Strength, colours: Anchors, disc: NDArr
         disc: (H, H) bool.
     """
     shown = _enlarge(strength, len(picture)) * disc
-    return _blend(_grey(picture), _colour(shown, colours), _opacity(shown))
+    grey = np.repeat(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+    return _blend((grey * DIM).astype(np.uint8), _colour(shown, colours), _opacity(shown))
 
 
 def paint_both(picture: Photograph, positive: Strength, negative: Strength, disc: NDArray[np.bool_]) -> Photograph:
@@ -63,11 +64,6 @@ def strip(pictures: Sequence[Photograph], gap: int = 6) -> Photograph:
 def _enlarge(strength: Strength, side: int) -> NDArray[np.float32]:
     resized = cv2.resize(strength.astype(np.float32), (side, side), interpolation=cv2.INTER_LINEAR)
     return np.clip(resized, 0, 1).astype(np.float32)
-
-
-def _grey(picture: Photograph) -> Photograph:
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    return (np.repeat(grey[..., None], 3, axis=2) * DIM).astype(np.uint8)
 
 
 def _colour(strength: Strength, colours: Anchors) -> NDArray[np.float64]:

@@ -97,7 +97,7 @@ def select_photographs(predictions: Predictions, criteria: SelectionCriteria, sp
     rows = _one_a_unit(rows.assign(reference=rows[grade_column(predictions.meta.target)]), predictions.meta.unit)
     graded = rows[rows["reference"].notna()]
     if criteria.is_any and graded.empty:
-        chosen = _least_certain(rows, WITHOUT_GRADES)
+        chosen = _first(rows, rows[list(PROBABILITY_COLUMNS)].max(axis=1), WITHOUT_GRADES)
         return Selection(chosen, f"of {where}, the {len(chosen)} whose grade is least certain")
     if graded.empty:
         raise InputError(f"{predictions.name}: no reference grade in {where}: {NO_REFERENCE}")
@@ -169,11 +169,6 @@ def _typical(rows: pd.DataFrame, num: int) -> tuple[str, ...]:
     return tuple(chosen)
 
 
-def _least_certain(rows: pd.DataFrame, num: int) -> tuple[str, ...]:
-    """The ids of the lowest probabilities of the likeliest grade."""
-    return _first(rows, rows[list(PROBABILITY_COLUMNS)].max(axis=1), num)
-
-
 def resolve_ids(names: Sequence[str], labels: Labels, graded: Predictions) -> tuple[str, ...]:
     """Ids as the data set spells them.
 
@@ -187,14 +182,17 @@ def resolve_ids(names: Sequence[str], labels: Labels, graded: Predictions) -> tu
     """
     ids = labels.rows["image_id"].tolist()
     known = {image_stem(image_id): image_id for image_id in ids} | {image_id: image_id for image_id in ids}
-    found = {name: known.get(name, known.get(image_stem(name))) for name in names}
-    missing = [name for name, image_id in found.items() if image_id is None]
+    resolved = {name: known.get(name, known.get(image_stem(name))) for name in names}
+    missing = [name for name, image_id in resolved.items() if image_id is None]
     elsewhere = {image_stem(image_id) for image_id in graded.rows["image_id"]}
     if missing:
         stem = image_stem(missing[0])
-        hint = "name the data set it was graded from with --data, too" if stem in elsewhere else _hint(stem, ids)
+        near = did_you_mean(stem, ids)
+        hint = near if near.startswith("did") else f"its ids are such as {ids[0]}"
+        if stem in elsewhere:
+            hint = "name the data set it was graded from with --data, too"
         raise InputError(f"--ids: {labels.title} has no photograph {first_few(missing)}: {hint}")
-    return tuple(dict.fromkeys(image_id for image_id in found.values() if image_id is not None))
+    return tuple(dict.fromkeys(image_id for image_id in resolved.values() if image_id is not None))
 
 
 def find_candidates(
@@ -262,8 +260,3 @@ def add_graded(earlier: Predictions, fresh: Predictions) -> Predictions:
     return Predictions(
         pd.concat([kept.rows[SCHEMA.names], fresh.rows[SCHEMA.names]], ignore_index=True), meta, kept.name
     )
-
-
-def _hint(stem: str, ids: Sequence[str]) -> str:
-    hint = did_you_mean(stem, ids)
-    return hint if hint.startswith("did") else f"its ids are such as {ids[0]}"

@@ -41,7 +41,7 @@ def test_an_unknown_layer_names_near_ones(make_grader: Callable) -> None:
     assert find_layer(named, "layer3") is named.backbone.network["layer3"]
     with pytest.raises(UsageError, match="did you mean layer3"):
         find_layer(named, "layer33")
-    with pytest.raises(UsageError, match="its stations are layer3, stem"):
+    with pytest.raises(UsageError, match="its layers are layer3, stem"):
         find_layer(named, "zzz")
 
 

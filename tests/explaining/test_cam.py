@@ -134,7 +134,7 @@ def test_pytorch_grad_cam_draws_the_same(
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return self.grader(images, places)
 
-    targets = [lambda logits, grade=grade: GradeTarget(target.reading, grade[None])(logits[None])[0]
+    targets = [lambda logits, grade=grade: GradeTarget(target.loss, target.sigma, grade[None])(logits[None])[0]
                for grade in grades]  # fmt: skip
     inputs = make_inputs(grader, target)
     with getattr(oracle, library_name)(Answering(), [grader.backbone]) as drawing:

@@ -51,8 +51,8 @@ def test_every_fusion_is_explained_with_each_photograph_having_its_part(fusion: 
 def test_integrated_gradients_of_a_real_network_sum_to_the_difference() -> None:
     inputs = _make_inputs("test_convnext", "mean-max")
     inputs = replace(inputs, baseline=inputs.images + 0.5 * torch.randn(inputs.images.shape))
-    ask = inputs.target.ask
-    expected = ask(inputs.logits(inputs.images)) - ask(inputs.logits(inputs.baseline))
+    target = inputs.target
+    expected = target(inputs.logits(inputs.images)) - target(inputs.logits(inputs.baseline))
     mass = explain_integrated_gradients(inputs).signed.sum((1, 2))
     sums = torch.zeros(2).index_add(0, PLACES.unit, mass)
     assert torch.allclose(sums, expected, atol=0.05 * expected.abs().max().item())

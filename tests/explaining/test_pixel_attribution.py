@@ -25,7 +25,7 @@ class _Asked(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         copies = len(images) // 4
-        target = GradeTarget(TARGET.reading, GRADES.repeat(copies))
+        target = GradeTarget(TARGET.loss, TARGET.sigma, GRADES.repeat(copies))
         return target(self.inputs.grader(images, UnitIndex.alone(len(images))))
 
 
@@ -35,8 +35,8 @@ def test_integrated_gradients_sum_to_the_difference_of_the_answers(
 ) -> None:
     places = pairs if in_pairs else UnitIndex.alone(4)
     inputs = make_inputs(make_grader(), ScoreTarget(build_loss("cross-entropy"), 0.0), places)
-    ask = inputs.target.ask
-    expected = ask(inputs.logits(inputs.images)) - ask(inputs.logits(inputs.baseline))
+    target = inputs.target
+    expected = target(inputs.logits(inputs.images)) - target(inputs.logits(inputs.baseline))
     mass = explain_integrated_gradients(inputs).signed.sum((1, 2))
     sums = torch.zeros(places.num_units).index_add(0, places.unit, mass)
     assert torch.allclose(sums, expected, atol=0.02 * expected.abs().max().item())  # ReLUs bend between the points

@@ -71,7 +71,7 @@ def test_a_split_alone_is_all_of_it_and_an_absent_one_refused() -> None:
         select_photographs(GRADED, SelectionCriteria(), "test")
 
 
-def test_without_reference_grades_the_least_certain_come_first_and_interests_are_refused() -> None:
+def test_without_reference_grades_the_least_certain_come_first_and_criteria_that_need_them_are_refused() -> None:
     rows = _predictions([2.0] * 20, [None] * 20, "test")
     selection = select_photographs(rows, SelectionCriteria(), None)
     assert selection.image_ids == tuple(f"{number}_l1" for number in range(19, 13, -1))
@@ -80,8 +80,8 @@ def test_without_reference_grades_the_least_certain_come_first_and_interests_are
         select_photographs(rows, SelectionCriteria(worst=3), None)
 
 
-def test_one_interest_at_a_time_and_grades_that_rise() -> None:
-    with pytest.raises(UsageError, match="--worst and --best: one interest"):
+def test_one_criterion_at_a_time_and_grades_that_rise() -> None:
+    with pytest.raises(UsageError, match="--worst and --best: one criterion"):
         SelectionCriteria(worst=1, best=2)
     for pair in ((3, 2), (2, 2), (4, 5)):
         with pytest.raises(UsageError, match="two rising grades"):
