@@ -80,3 +80,29 @@ def test_the_readmes_chain_runs_as_it_stands(tmp_path: Path) -> None:
 def test_every_layout_is_described() -> None:
     page = (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8")
     assert [name for name, layout in LAYOUTS.items() if layout.title not in page and name not in page] == []
+
+
+def test_the_courses_figures_stand_in_results_or_experiments() -> None:
+    course, *sources = (_flat(ROOT / "docs" / f"{page}.md") for page in ("course", "results", "experiments"))
+    number = r"[-+]?\d\.\d{3}"
+    figures = re.findall(rf"{number} \({number} to {number}\)", course)
+    assert len(figures) > 20
+    assert [figure for figure in figures if not any(figure in source for source in sources)] == []
+
+
+def test_the_courses_kappa_is_what_the_page_says(capsys: pytest.CaptureFixture[str]) -> None:
+    block = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "course.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert block
+    exec(block[1], {})
+    assert capsys.readouterr().out.strip() == block[1].rpartition("# ")[2].strip() == "0.5947 0.5947"
+
+
+def test_the_courses_page_describes_the_grades_as_the_pictures_do() -> None:
+    from drkit.plotting.criteria import CRITERIA
+
+    page = (ROOT / "docs" / "course.md").read_text(encoding="utf-8")
+    assert [criterion for criterion in CRITERIA if f"| {criterion} |" not in page] == []
+
+
+def _flat(page: Path) -> str:
+    return " ".join(page.read_text(encoding="utf-8").split())
