@@ -6,6 +6,7 @@ DrkitError            shown as one line; the program ends with exit code 2
 │   ├── UnreadablePhotographsError
 │   └── DiskFullError a file for which there was no room
 ├── OutputExistsError a file that would be overwritten
+├── BusyError         an output that another process is writing
 ├── LeakageError      photographs a model was trained on, where it must not have seen them
 └── Interrupted       stopped by the user; exit code 130
 """
@@ -45,6 +46,10 @@ class DiskFullError(InputError):
 
 class OutputExistsError(DrkitError):
     """An output that is already there and was not to be overwritten."""
+
+
+class BusyError(DrkitError):
+    """An output that another process is writing."""
 
 
 class LeakageError(DrkitError):

@@ -12,8 +12,10 @@ import numpy as np
 from platformdirs import user_cache_path
 
 from drkit.errors import InputError
+from drkit.progress import notify
 from drkit.records.atomic import write_bytes, writing
-from drkit.records.provenance import canonical_json, sha256_bytes
+from drkit.records.locks import locking
+from drkit.records.provenance import canonical_json, sha256_bytes, sha256_file
 
 CACHED_NAME = re.compile(r"[0-9a-f]{32}\.(npy|json)")  # of an array, and of the notes beside it
 
@@ -45,7 +47,9 @@ def open_cached(
     fill: Callable[[np.ndarray], tuple[str, ...]],
     dtype: type[np.generic] = np.uint8,
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Open the array called `key`, made by `fill` when it is not there yet.
+    """Open the array called `key`, made by `fill` when it is not there yet, or is not as it was written.
+
+    Where another process is making it, that is waited for.
 
     Args:
         cache_dir: Folder of the cache; made when missing.
@@ -60,17 +64,48 @@ def open_cached(
     Raises:
         InputError: not enough room on the disk.
     """
-    array_path, notes_path = cache_dir / f"{key}.npy", cache_dir / f"{key}.json"
-    if not notes_path.exists():  # written last, so that if it exists the array is complete
-        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        _check_room(cache_dir, size)
-        with writing(array_path, force=True, size=size) as draft:
-            array = np.lib.format.open_memmap(draft, mode="w+", dtype=dtype, shape=shape)
-            _reserve(draft)
-            notes = fill(array)
-            array.flush()
-        write_bytes(notes_path, json.dumps(notes).encode(), force=True)
-    return np.load(array_path, mmap_mode="r"), tuple(json.loads(notes_path.read_text()))
+    array_path = cache_dir / f"{key}.npy"
+    with locking(array_path, wait=True):
+        kept = _open(array_path, shape, dtype)
+        if kept is None:
+            _make(array_path, shape, fill, dtype)
+            kept = _open(array_path, shape, dtype)
+    if kept is None:
+        raise InputError(f"{array_path} was changed while it was written: choose another --cache-dir")
+    return kept
+
+
+def _open(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> tuple[np.ndarray, tuple[str, ...]] | None:
+    """An array and its notes as they were kept; None where they are not there, or not what was written."""
+    try:
+        record = json.loads(path.with_suffix(".json").read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError):
+        record = None
+    try:
+        if isinstance(record, dict) and record["array_sha256"] == sha256_file(path):
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+            if array.shape == shape and array.dtype == dtype:
+                return array, tuple(map(str, record["notes"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    notify(f"{path} is damaged, or of an older drkit: it is made anew")
+    return None
+
+
+def _make(
+    path: Path, shape: tuple[int, ...], fill: Callable[[np.ndarray], tuple[str, ...]], dtype: type[np.generic]
+) -> None:
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    _check_room(path.parent, size)
+    with writing(path, force=True, size=size) as draft:
+        array = np.lib.format.open_memmap(draft, mode="w+", dtype=dtype, shape=shape)
+        _reserve(draft)
+        notes = fill(array)
+        array.flush()
+    record = {"array_sha256": sha256_file(path), "notes": notes}
+    write_bytes(path.with_suffix(".json"), json.dumps(record).encode(), force=True)  # last: it vouches for the array
 
 
 def name_array(paths: Sequence[Path], **made_by: object) -> str:

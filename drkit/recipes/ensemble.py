@@ -21,6 +21,7 @@ from drkit.evaluation.agreement import Agreement, measure_agreement, with_interv
 from drkit.grades import SPLITS, Target
 from drkit.progress import warn
 from drkit.records.atomic import check_writable
+from drkit.records.locks import locking
 from drkit.records.predictions import Predictions, write_predictions
 from drkit.reporting import Table, as_json
 
@@ -121,12 +122,13 @@ def run_ensemble(files: Sequence[Path], method: Method, config: EnsembleConfig) 
     result = _answer(pooler, method, _resolve_decision(method, members, config), config)
     options = _options(method, config)
     predictions = build_predictions(pooler, result, name=out.stem, method=name_method(method), options=options)
-    write_predictions(predictions, out, force=config.force)
     path = record_path(out)
     report = _report(pooler, result, predictions, path, config)
     agreement = {"nested": report.nested, "naive": report.naive}
     record = build_record(pooler, result, predictions.meta, path) | {"agreement": as_json(agreement)}
-    write_ensemble(path, record, force=config.force)
+    with locking(out):
+        write_predictions(predictions, out, force=config.force)
+        write_ensemble(path, record, force=config.force)
     return report
 
 

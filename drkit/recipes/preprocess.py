@@ -19,6 +19,7 @@ from drkit.records import manifest as records
 from drkit.records.atomic import check_name, check_writable, needing_room, write_bytes
 from drkit.records.labels import Labels
 from drkit.records.layouts import read_dataset, read_each
+from drkit.records.locks import locking
 from drkit.records.manifest import Manifest, PhotographRecord, Plan
 from drkit.reporting import Table
 
@@ -183,6 +184,7 @@ def run_preprocess(config: PreprocessConfig) -> PreprocessReport:
         UsageError: unknown steps or parameters, or options that do not fit together.
         InputError: no data set, no room, no cluster.
         OutputExistsError: `out` holds something else, or the outcome of another plan.
+        BusyError: another process writes into `out`.
         Interrupted: stopped by the user.
     """
     return _carry_out(_prepare(config, read_dataset(config.data)))
@@ -251,10 +253,16 @@ def _describe(name: str, job: _Job) -> PlannedSet:
 
 
 def _carry_out(job: _Job) -> PreprocessReport:
+    with locking(job.config.out):
+        return _process(job)
+
+
+def _process(job: _Job) -> PreprocessReport:
     config, labels, earlier, plan = job.config, job.labels, job.earlier, job.plan
-    if job.finished:
+    finished = find_finished(config.out, plan, force=config.force)  # meanwhile, by another process
+    if finished:
         records.drop_plan(config.out)
-        return _report(config, job.finished, done_before=len(job.finished.photographs))
+        return _report(config, finished, done_before=len(finished.photographs))
     if config.force and config.out.is_dir():
         records.clear(config.out)
     done = begin(config.out, plan)

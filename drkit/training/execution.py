@@ -11,6 +11,7 @@ from drkit.evaluation import SeedAgreement, measure_seeds
 from drkit.evaluation.agreement import Agreement, measure_agreement, with_interval
 from drkit.grades import Target
 from drkit.records.layouts import read_datasets
+from drkit.records.locks import locking
 from drkit.records.predictions import Predictions
 from drkit.records.runs import Run, new_run
 from drkit.reporting import Table
@@ -18,7 +19,7 @@ from drkit.training.config import TrainingConfig
 from drkit.training.outcome import write_outcome
 from drkit.training.plan import TrainingPlan, plan_training
 from drkit.training.resume import load_state
-from drkit.training.runtime import check_machine, leave_helpers
+from drkit.training.runtime import check_machine, is_helper, leave_helpers
 from drkit.training.workbench import Fitted, prepare, train
 
 
@@ -118,8 +119,19 @@ def execute(plan: TrainingPlan, run: Run, place: RunPlace) -> TrainingReport:
     Raises:
         InputError: a photograph or the weights cannot be used.
         LeakageError: weights that were trained on photographs to be scored.
+        BusyError: another process trains a run of this name.
         Interrupted: stopped by the user; finished epochs are kept.
     """
+    if is_helper():
+        return _execute(plan, run, place)
+    with locking(run.stem):
+        new_run(  # once more: another process may have trained it meanwhile
+            run.stem.parent, run.name, run.name, networks=plan.networks, resume=place.resume, force=place.force
+        )
+        return _execute(plan, run, place)
+
+
+def _execute(plan: TrainingPlan, run: Run, place: RunPlace) -> TrainingReport:
     try:
         bench = prepare(plan)
         fitted = train(bench, run, resume=place.resume)

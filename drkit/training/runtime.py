@@ -106,11 +106,16 @@ def check_compiler(device: torch.device) -> None:
         ) from None
 
 
+def is_helper() -> bool:
+    """Whether this process only helps with a training that another one has begun."""
+    return bool(rank_zero_only.rank)  # type: ignore[attr-defined]
+
+
 @contextmanager
 def first_alone_talks() -> Iterator[None]:
     """Let the processes that only help with a training work, and fail, in silence."""
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+    if not is_helper():
         yield
         return
     with reporting_to(SilentReporter()):

@@ -3,6 +3,9 @@
 import errno
 import hashlib
 import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -10,6 +13,7 @@ import numpy as np
 import pytest
 from reporters import Recorder
 
+from drkit import progress
 from drkit.data import bank
 from drkit.data.bank import build_bank
 from drkit.data.cache import open_cached
@@ -160,3 +164,47 @@ def test_a_disk_that_cannot_set_room_aside_will_do(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(os, "posix_fallocate", unable)
     array, notes = open_cached(tmp_path, "key", (2, 2), lambda array: (str(array.sum()),))
     assert (array.tolist(), notes) == ([[0, 0], [0, 0]], ("0",))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda array, notes: array.unlink(),
+        lambda array, notes: array.write_bytes(array.read_bytes()[:-1]),
+        lambda array, notes: array.write_bytes(array.read_bytes()[:-1] + b"x"),
+        lambda array, notes: array.write_bytes(b""),
+        lambda array, notes: notes.write_bytes(b""),
+        lambda array, notes: notes.write_text("[]"),
+        lambda array, notes: notes.write_text('{"array_sha256": 3}'),
+        lambda array, notes: notes.write_text('{"array_sha256": "' + "0" * 64 + '", "notes": []}'),
+        lambda array, notes: notes.write_bytes(b"\xff\xfe"),
+        lambda array, notes: notes.write_text("[" * 100_000),
+    ],
+)
+def test_a_damaged_cache_is_made_anew_and_says_so(tmp_path: Path, damage: Callable[[Path, Path], object]) -> None:
+    def fill(array: np.ndarray) -> tuple[str, ...]:
+        array[:] = 7
+        return ("note",)
+
+    open_cached(tmp_path, "key", (2, 3), fill)
+    damage(tmp_path / "key.npy", tmp_path / "key.json")
+    reported = Recorder()
+    with progress.reporting_to(reported):
+        array, notes = open_cached(tmp_path, "key", (2, 3), fill)
+    assert (array.tolist(), notes) == ([[7] * 3] * 2, ("note",))
+    assert reported.notices == [f"{tmp_path / 'key.npy'} is damaged, or of an older drkit: it is made anew"]
+    open_cached(tmp_path, "key", (2, 3), lambda _: pytest.fail("was filled again"))
+
+
+def test_two_that_build_one_cache_build_it_once(tmp_path: Path) -> None:
+    filled = []
+
+    def fill(array: np.ndarray) -> tuple[str, ...]:
+        filled.append(True)
+        time.sleep(0.5)
+        array[:] = 1
+        return ()
+
+    with ThreadPoolExecutor(2) as pool:
+        arrays = list(pool.map(lambda _: open_cached(tmp_path, "key", (3,), fill)[0], range(2)))
+    assert (len(filled), [array.tolist() for array in arrays]) == (1, [[1] * 3] * 2)

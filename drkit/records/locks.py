@@ -1,0 +1,56 @@
+"""One process at a time on what two at once would spoil."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from platformdirs import user_cache_path
+
+from drkit.errors import BusyError
+from drkit.progress import notify
+from drkit.records.provenance import sha256_bytes
+
+PATIENCE = 3  # seconds before a refusal: a command that has been killed takes a moment to end
+
+
+@contextmanager
+def locking(path: Path, *, wait: bool = False) -> Iterator[None]:
+    """Keep other processes of the user from writing a file, a folder or a run while the block runs.
+
+    The lock is the operating system's and ends with the process, however that ends. Its file lies in the user's cache
+    folder; nothing is left beside `path`.
+
+    Args:
+        path: What is written; it need not be there.
+        wait: Wait for the other process instead of refusing.
+
+    Raises:
+        BusyError: another process writes it, and `wait` is off.
+    """
+    lock = FileLock(_lock_path(path))
+    try:
+        lock.acquire(timeout=PATIENCE)
+    except Timeout:
+        if not wait:
+            raise BusyError(
+                f"{path} is being written by another drkit: wait until it has ended, or choose another name"
+            ) from None
+        notify(f"waiting for another drkit, which writes {path}")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _lock_path(path: Path) -> Path:
+    name = f"{sha256_bytes(os.fsencode(os.path.realpath(path)))[:32]}.lock"
+    folder = user_cache_path("drkit") / "locks"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:  # a home that cannot be written to
+        folder = Path(tempfile.gettempdir())
+    return folder / name if os.access(folder, os.W_OK) else Path(tempfile.gettempdir(), name)
