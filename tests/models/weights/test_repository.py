@@ -148,7 +148,7 @@ def test_a_file_that_is_not_there_is_refused(eyes: Hub) -> None:
 @pytest.mark.parametrize("place", ["/api/", "/resolve/"])
 def test_a_hub_that_hangs_is_refused_within_five_seconds(eyes: Hub, place: str) -> None:
     eyes.hangs_at, begun = place, time.monotonic()
-    with pytest.raises(InputError, match=r"does not answer when asked for hf-hub:some/eyes: (no answer within|timed out)"):
+    with pytest.raises(InputError, match=r"does not answer when asked for hf-hub:some/eyes: (no answer|timed out)"):
         EYES.files() if place == "/api/" else EYES.fetch("config.json")
     assert repository.PATIENCE < 5
     assert time.monotonic() - begun < repository.PATIENCE + 3  # this machine may have other things to do
