@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 TOLERANCE = 0.012  # of the radius: how near to the curve a point lies on it
 WIDE_TO_NARROW = (0.1, 0.03, TOLERANCE, TOLERANCE)
 CLEAR_SHARE = 0.85  # of the points on a curve fitted to all of them: no samples have to be drawn
+HOPELESS_SHARE = 0.5  # of the points that a circle should have: with fewer it is not fitted again
 MIN_POINTS, MIN_ON = 12, 8  # points that there must be, and that must lie on the curve
-NUM_DRAWS = 64  # of as few points as make a curve; half of the points may be wrong
+NUM_DRAWS = 40  # of as few points as make a curve; half of the points may be wrong
 ELLIPSE_GAIN = 1.05  # more points than on the circle must lie on an ellipse, for it to be the answer
 MAX_ASPECT = 1.6  # of an ellipse: a 3:2 photograph squashed to a square, not a curve through nothing
-RIDGE = 1e-9 * np.eye(4)  # lets a curve through too few points be solved for
+RIDGE = {num_known: 1e-9 * np.eye(num_known) for num_known in (3, 4)}  # lets too few points be solved for
 
 Points = NDArray[np.float64]  # (P, 2)
 Flags = NDArray[np.bool_]
@@ -120,7 +121,8 @@ def _narrow(
             break
         off = np.abs(_solve(ellipse, near_ellipse) @ ellipse)
         on_ellipse, near_ellipse = off < TOLERANCE, off < tolerance
-        if step and np.count_nonzero(on_ellipse) >= enough:  # the circle is given a second chance
+        gets_another_chance = not step and np.count_nonzero(on_circle) > HOPELESS_SHARE * enough
+        if np.count_nonzero(on_ellipse) >= enough and not gets_another_chance:
             break
     return on_circle, on_ellipse
 
@@ -129,9 +131,9 @@ def _solve(terms: Terms, on: Flags) -> Curve:
     """The least-squares curve through the points (P,) that are `on`, scaled as `_scale` says; NaN for none."""
     products = (terms * on) @ terms.T
     num_known = len(terms) - 1
-    known = products[:-1, :-1] + RIDGE[:num_known, :num_known]
-    factors = np.append(cv2.solve(known, -products[:-1, -1:])[1], 1.0)
-    return factors * _scale(*[1.0, *factors.tolist()][-5:-1])
+    curve = np.ones((len(terms), 1))
+    cv2.solve(products[:-1, :-1] + RIDGE[num_known], -products[:-1, -1:], curve[:-1])
+    return (curve * _scale(*[1.0, *curve[:, 0].tolist()][-5:-1]))[:, 0]
 
 
 def _scale(b: float, c: float, d: float, e: float) -> float:
@@ -155,7 +157,7 @@ def _draw(terms: Terms) -> Flags:
     chosen = (_DRAWS[:, :num_known] * terms.shape[1]).astype(int)
     drawn = terms.T[chosen]  # (D, K - 1, K)
     curves = np.ones((NUM_DRAWS, len(terms)))
-    known = drawn[..., :-1] + RIDGE[:num_known, :num_known]
+    known = drawn[..., :-1] + RIDGE[num_known]
     curves[:, :-1] = np.linalg.solve(known, -drawn[..., -1:])[..., 0]
     curves *= np.array([_scale(*[1.0, *curve][-5:-1]) for curve in curves.tolist()])[:, None]
     on = np.abs(curves @ terms) < TOLERANCE  # (D, P)
