@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A submission in about ten minutes on two cores, from the network that comes with drkit: examples/deepdrid_fast.sh DATA
+# Two submissions in a few minutes on two cores, from the network that comes with drkit: examples/deepdrid_fast.sh DATA
 #
 #   DATA  the course's DeepDRiD, or another data set with the grades of patients and eyes
 #

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from drkit.ensembling.bag import Averaged
 from drkit.ensembling.blend import Blend
@@ -17,6 +17,7 @@ from drkit.ensembling.pooling import Pooling, pooling_from_json
 from drkit.ensembling.ridge import Linear, Ridge
 from drkit.errors import InputError
 from drkit.records.atomic import write_bytes
+from drkit.records.decoding import decode
 from drkit.records.provenance import circumstances, sha256_file
 from drkit.records.runs import FILE_SUFFIX
 
@@ -47,6 +48,21 @@ class SavedMember:
     sha256: str
     checkpoint_sha256: str | None
     model: str
+
+
+class _EnsembleRecord(TypedDict):
+    """What is read of an ensemble's JSON, but for the fitted numbers of its method."""
+
+    files: dict[str, str]
+    members: list[SavedMember]
+    unit: str
+    model: str
+    chosen_on: str
+    decision: str
+    cut_points: tuple[float, float, float, float] | None
+    fusion: dict[str, Any]
+    fitted: dict[str, Any]
+    is_fitted: bool
 
 
 @dataclass(frozen=True)
@@ -135,9 +151,10 @@ def read_ensemble(path: Path) -> Ensemble:
         raise InputError(f"{found} is not an ensemble's record")
     if record.get("schema_version") != SCHEMA_VERSION:
         raise InputError(f"{found}: schema version {record.get('schema_version')}, this drkit reads {SCHEMA_VERSION}")
+    decode(record, _EnsembleRecord, found, "combine again")
     try:
         ensemble = _restore(found, record)
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, AttributeError, TypeError, ValueError) as error:
         raise InputError(f"{found} is broken ({type(error).__name__}: {error}): combine again") from None
     _check_files(ensemble)
     return ensemble

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from drkit.errors import InputError
 from drkit.grades import Target
 from drkit.records.atomic import writing
+from drkit.records.decoding import decode
 from drkit.records.filenames import check_spelling
 from drkit.records.provenance import METADATA_KEY, canonical_json
 
@@ -132,16 +133,8 @@ def _parse_header(text: str, path: Path) -> CheckpointHeader:
         version = record["schema_version"]
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{path}: its header is not what drkit writes") from None
-    expected = {item.name for item in fields(CheckpointHeader)}
-    record = {**{item.name: item.default for item in fields(CheckpointHeader) if item.default is not MISSING}, **record}
     if version != SCHEMA_VERSION:
         raise InputError(f"{path}: schema version {version}, this drkit reads {SCHEMA_VERSION}: update drkit")
-    if set(record) != expected:
-        raise InputError(f"{path}: its header is not what drkit writes: {', '.join(sorted(set(record) ^ expected))}")
-    lists = {key: tuple(record[key]) for key in ("steps", "mean", "std")}
-    cut_points = None if record["cut_points"] is None else tuple(record["cut_points"])
-    try:
-        architecture = Architecture(**record["architecture"])
-    except TypeError as error:
-        raise InputError(f"{path}: its header is not what drkit writes: {error}") from None
-    return CheckpointHeader(**{**record, **lists, "cut_points": cut_points, "architecture": architecture})
+    if unknown := sorted(set(record) - {item.name for item in fields(CheckpointHeader)}):
+        raise InputError(f"{path}: its header is not what drkit writes: {', '.join(unknown)}")
+    return decode(record, CheckpointHeader, f"{path}: its header", "train again, or restore the file")

@@ -1,12 +1,13 @@
 """manifest.json of explanations: what was asked, of which weights, and where the pictures and maps lie."""
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from drkit.errors import InputError
 from drkit.records.atomic import write_bytes
+from drkit.records.decoding import decode
 from drkit.records.provenance import circumstances
 
 SCHEMA_VERSION = 1
@@ -150,11 +151,4 @@ def read_explanations(folder: Path) -> Explanations:
         raise InputError(f"{path} is not a manifest of explanations") from None
     if version != SCHEMA_VERSION:
         raise InputError(f"{path}: schema version {version}, this drkit reads {SCHEMA_VERSION}: update drkit")
-    record = {"unreadable": {}, **record}  # those of older versions lack it
-    try:
-        rows = [{**row, "probabilities": tuple(row["probabilities"])} for row in record["photographs"]]
-        photographs = tuple(ExplainedPhotograph(**row) for row in rows)
-        known = {item.name: record[item.name] for item in fields(Explanations)}
-        return Explanations(**{**known, "photographs": photographs, "sheets": tuple(record["sheets"])})
-    except (KeyError, TypeError):
-        raise InputError(f"{path}: its keys are not those that drkit explain writes: run it again") from None
+    return decode(record, Explanations, path, "run drkit explain again")

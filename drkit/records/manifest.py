@@ -3,23 +3,24 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, TextIO, TypeVar
+from typing import Any, Literal, TextIO
 
 import drkit
 from drkit.errors import InputError, OutputExistsError, first_few
 from drkit.records.atomic import write_bytes
+from drkit.records.decoding import decode
 from drkit.records.filenames import shorten_name
 from drkit.records.provenance import canonical_json, sha256_bytes, sha256_file
 
 MAKER = "drkit preprocess"
 SCHEMA_VERSION = 1
 MANIFEST, PLAN, LEDGER, LABELS, IMAGES = "manifest.json", "plan.json", "ledger.jsonl", "labels.csv", "images"
+AGAIN = "preprocess again with --force"
 OWN_ENTRIES = frozenset({MANIFEST, PLAN, LEDGER, LABELS, IMAGES})
 
 Status = Literal["ok", "fallback", "failed"]
-R = TypeVar("R", "Plan", "PhotographRecord")
 
 
 @dataclass(frozen=True)
@@ -188,13 +189,7 @@ def read_manifest(folder: Path) -> Manifest | None:
         InputError: broken, or of a later drkit.
     """
     content = _read_own(folder / MANIFEST)
-    if content is None:
-        return None
-    try:
-        records = tuple(_rebuild(PhotographRecord, record) for record in content["photographs"])
-        return Manifest(tuple(content["steps"]), content["plan_sha256"], content["suffix"], records)
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{folder / MANIFEST} is broken ({error}): preprocess again with --force") from None
+    return decode(content, Manifest, folder / MANIFEST, AGAIN) if content else None
 
 
 def write_manifest(folder: Path, plan: Plan, records: Sequence[PhotographRecord]) -> Manifest:
@@ -212,7 +207,7 @@ def read_plan(folder: Path) -> Plan | None:
         InputError: broken, or of a later drkit.
     """
     content = _read_own(folder / PLAN)
-    return _rebuild(Plan, content) if content else None
+    return decode(content, Plan, folder / PLAN, AGAIN) if content else None
 
 
 def write_plan(folder: Path, plan: Plan) -> None:
@@ -238,7 +233,11 @@ def read_ledger(folder: Path) -> dict[str, PhotographRecord]:
     whole = content[: content.rfind(b"\n") + 1]
     if len(whole) < len(content):
         write_bytes(path, whole, force=True)
-    records = [_rebuild(PhotographRecord, json.loads(line)) for line in whole.splitlines()]
+    try:
+        lines = [json.loads(line) for line in whole.splitlines()]
+    except ValueError:
+        raise InputError(f"{path} is broken: a line is no JSON: {AGAIN}") from None
+    records = [decode(line, PhotographRecord, path, AGAIN) for line in lines]
     return {record.image_id: record for record in records if _is_intact(folder, record)}
 
 
@@ -330,7 +329,7 @@ def _read_own(path: Path) -> dict[str, Any] | None:
         return None
     try:
         content = json.loads(path.read_bytes())
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InputError(f"{path} is no JSON: was it edited?") from None
     if not isinstance(content, dict) or content.get("made_by") != MAKER:
         return None
@@ -344,12 +343,3 @@ def _read_own(path: Path) -> dict[str, Any] | None:
 def _write(path: Path, content: Mapping[str, Any]) -> None:
     record = {"made_by": MAKER, "schema_version": SCHEMA_VERSION, **content}
     write_bytes(path, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode(), force=True)
-
-
-def _rebuild(kind: type[R], content: Mapping[str, Any]) -> R:
-    """A dataclass from its JSON: lists become tuples again, other keys are left aside."""
-    names = [field.name for field in fields(kind)]
-    given: dict[str, Any] = {name: content[name] for name in names if name in content}
-    for name, value in given.items():
-        given[name] = tuple(value) if isinstance(value, list) else value
-    return kind(**given)

@@ -11,6 +11,7 @@ import numpy as np
 from drkit.decisions import DECISIONS, decide
 from drkit.errors import InputError, UsageError, first_few
 from drkit.grades import NUM_GRADES, SPLITS, TARGETS, Target
+from drkit.records.decoding import decode
 from drkit.records.provenance import METADATA_KEY
 
 SCHEMA_VERSION = 1
@@ -98,18 +99,6 @@ def check_meta(meta: PredictionsMeta, source: str) -> None:
 
 
 def _parse_meta(record: dict[str, Any], path: Path) -> PredictionsMeta:
-    expected = {item.name for item in fields(PredictionsMeta)}
-    record.setdefault("fold_cut_points", [])  # files without folds may lack it
-    record.setdefault("seeds", [])  # files of older versions lack it
-    if expected != set(record):
-        odd = sorted(expected ^ set(record))
-        raise InputError(f"{path}: metadata keys missing or not known: {first_few(odd)}")
-    try:
-        cut_points = None if record["cut_points"] is None else tuple(map(float, record["cut_points"]))
-        lists = {key: tuple(map(str, record[key])) for key in ("trained_on", "trained_on_images")}
-        fold_cut_points = tuple(tuple(map(float, points)) for points in record["fold_cut_points"])
-        seeds = tuple(map(int, record["seeds"]))
-    except (TypeError, ValueError):
-        raise InputError(f"{path}: metadata cut_points, trained_on and seeds must be lists") from None
-    thresholds = {"cut_points": cut_points, "fold_cut_points": fold_cut_points}
-    return PredictionsMeta(**{**record, **thresholds, **lists, "seeds": seeds})
+    if unknown := sorted(set(record) - {item.name for item in fields(PredictionsMeta)}):
+        raise InputError(f"{path}: metadata keys not known: {first_few(unknown)}")
+    return decode(record, PredictionsMeta, f"{path}: metadata", "make the predictions again")

@@ -5,10 +5,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from drkit.errors import InputError, OutputExistsError, UsageError
 from drkit.records.atomic import check_writable, write_bytes
+from drkit.records.decoding import decode
 from drkit.records.provenance import circumstances, sha256_file
 
 SCHEMA_VERSION = 1
@@ -17,6 +18,17 @@ PACKAGED_RUNS = {"fundus": Path(__file__).parents[1] / "models" / "fundus" / "fu
 UNKNOWN_PHOTOGRAPHS = "unknown"  # among the photographs that foreign weights were trained on
 NETWORK_INFIX = r"(\.fold\d+)?(\.seed\d+)?"
 FILE_SUFFIX = re.compile(NETWORK_INFIX + r"\.(safetensors|parquet|history\.csv|resume\.pt|comparison\.json|json)$")
+
+
+class _RunRecord(TypedDict):
+    """What is read of a run's JSON, which holds more."""
+
+    files: dict[str, str]
+    folds: int
+    seeds: list[int]
+    trained_on_photographs: list[str]
+    chosen_by_photographs: list[str]
+    descends_from: list[str]
 
 
 class NetworkId(NamedTuple):
@@ -247,15 +259,19 @@ def read_run_record(run: Run) -> dict[str, Any]:
     """
     try:
         record = json.loads(run.record.read_text(encoding="utf-8"))
-        version, photographs = record["schema_version"], record["trained_on_photographs"]
-        record.setdefault("folds", 0)
-        record.setdefault("seeds", [])
-        record.setdefault("chosen_by_photographs", [])
-        record.setdefault("descends_from", [])
-    except (ValueError, KeyError, TypeError, OSError):
+        version = record["schema_version"]
+    except (ValueError, LookupError, TypeError, OSError, RecursionError):
         raise InputError(f"{run.record} is not a run's record: train again, or restore the file") from None
-    if version != SCHEMA_VERSION or not isinstance(photographs, Sequence):
+    if version != SCHEMA_VERSION:
         raise InputError(f"{run.record}: schema version {version}, this drkit reads {SCHEMA_VERSION}: update drkit")
+    for key, absent_in_older_ones in (
+        ("folds", 0),
+        ("seeds", []),
+        ("chosen_by_photographs", []),
+        ("descends_from", []),
+    ):
+        record.setdefault(key, absent_in_older_ones)
+    decode(record, _RunRecord, run.record, "train again, or restore the file")
     return record
 
 

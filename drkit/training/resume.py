@@ -1,7 +1,7 @@
 """The state of a training between two epochs: on disk after each, so that nothing is lost to an interruption."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,8 @@ def load_state(path: Path, identity: Mapping[str, Any]) -> FitState:
             f"{path}: schema version {version}, this drkit reads {SCHEMA_VERSION}: start again with --force"
         )
     _check_same(known, dict(identity), path)
+    if set(content) != {item.name for item in fields(FitState)} - {"history"}:
+        raise InputError(f"{path} is no state of a training: start again with --force")
     return FitState(**content, history=history)
 
 
