@@ -264,13 +264,8 @@ def read_run_record(run: Run) -> dict[str, Any]:
         raise InputError(f"{run.record} is not a run's record: train again, or restore the file") from None
     if version != SCHEMA_VERSION:
         raise InputError(f"{run.record}: schema version {version}, this drkit reads {SCHEMA_VERSION}: update drkit")
-    for key, absent_in_older_ones in (
-        ("folds", 0),
-        ("seeds", []),
-        ("chosen_by_photographs", []),
-        ("descends_from", []),
-    ):
-        record.setdefault(key, absent_in_older_ones)
+    absent: dict[str, Any] = {"files": {}, "folds": 0, "seeds": [], "chosen_by_photographs": [], "descends_from": []}
+    record = absent | record  # of older versions
     decode(record, _RunRecord, run.record, "train again, or restore the file")
     return record
 

@@ -35,7 +35,7 @@ def test_fast_starts_from_the_network_that_comes_with_drkit(script: Any, noting:
     fast, out = script("deepdrid_fast.sh", noting), tmp_path / "out"
     fast.run("data", OUT=str(out))
     lines = [line for line in fast.noted() if line.startswith("finetune")]
-    assert ["--weights fundus --freeze 4" in line for line in lines] == [True, True]
+    assert ["--weights fundus --freeze backbone" in line for line in lines] == [True, True]
     assert all("--folds-over train+val --seeds 3" in line for line in lines)
     (out / "runs" / "eye.json").rename(out / "runs" / "eye.fold0.seed0.resume.pt")
     fast.run("data", OUT=str(out))
