@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from mutations import check_reader
 
 from drkit.errors import InputError, OutputExistsError
 from drkit.records.explanations import (
@@ -57,3 +58,8 @@ def test_what_is_no_manifest_is_refused(tmp_path: Path) -> None:
     path.write_text(json.dumps(record))
     with pytest.raises(InputError, match=r"missing required field `score` - at `\$.photographs\[0\]`"):
         read_explanations(tmp_path)
+
+
+def test_an_edited_manifest_is_taken_or_refused_in_one_line(tmp_path: Path) -> None:
+    path = write_explanations(WHOLE, tmp_path, force=False)
+    check_reader(path, json.loads(path.read_text()), lambda: read_explanations(path), path.write_text)
