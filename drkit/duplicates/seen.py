@@ -1,6 +1,5 @@
 """Photographs that weights were trained on, recognised by content, by appearance, and by name."""
 
-import os
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +12,7 @@ from drkit.duplicates.stats import DECODED_SIDE, is_blank
 from drkit.errors import InputError
 from drkit.images.files import read_content
 from drkit.images.reduced import decode_reduced
+from drkit.machine import allowed_cpus
 from drkit.progress import track
 from drkit.records.runs import find_packaged_run
 from drkit.records.seen import SeenPhotographs, read_seen
@@ -57,7 +57,7 @@ def hash_all(paths: Sequence[Path], workers: int | None = None) -> list[Hashes |
     Returns:
         uint64 (3, 4) each; None for photographs that cannot be read or are blank.
     """
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(workers or allowed_cpus()) as pool:
         return list(track(pool.map(_hash, paths), "recognising photographs", len(paths)))
 
 

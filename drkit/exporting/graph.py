@@ -10,8 +10,6 @@ from drkit.data.rendering import InputFormat, dihedral_views
 from drkit.decisions import MIN_SIGMA
 from drkit.grades import MAX_GRADE, NUM_GRADES
 from drkit.losses import Loss, build_loss
-from drkit.losses.classification import CrossEntropy
-from drkit.losses.ordinal import Corn, CumulativeLink
 from drkit.losses.regression import Regression
 from drkit.models.fusion import Alone, AttentionFusion, Concatenation, Fusion, MeanMaxFusion
 from drkit.models.grader import Grader
@@ -137,32 +135,14 @@ def _(fusion: Concatenation, activations: Tensor, mask: Tensor) -> Tensor:
 
 @singledispatch
 def grade_probabilities(loss: Loss, logits: Tensor, sigma: float) -> Tensor:
-    """Logits (U, num_outputs) to probabilities (U, 5) as `loss.probabilities` reads them, in operators of ONNX."""
-    raise NotImplementedError(type(loss).__name__)
-
-
-@grade_probabilities.register
-def _(loss: CrossEntropy, logits: Tensor, sigma: float) -> Tensor:
-    return logits.softmax(1)
+    """Logits (U, num_outputs) to probabilities (U, 5), as the loss defines them."""
+    return loss.log_probabilities(logits, sigma).exp()
 
 
 @grade_probabilities.register
 def _(loss: Regression, logits: Tensor, sigma: float) -> Tensor:
+    """The same with the error function, as ONNX has no logarithm of the normal distribution function."""
     edges = torch.arange(MAX_GRADE) + 0.5
     deviations = (logits.clamp(0, MAX_GRADE) - edges) / max(sigma, MIN_SIGMA)
-    return _between((1 + torch.erf(deviations / 2**0.5)) / 2)
-
-
-@grade_probabilities.register
-def _(loss: Corn, logits: Tensor, sigma: float) -> Tensor:
-    return _between(torch.exp(F.logsigmoid(logits).cumsum(1)))
-
-
-@grade_probabilities.register
-def _(loss: CumulativeLink, logits: Tensor, sigma: float) -> Tensor:
-    return _between(logits.sigmoid())
-
-
-def _between(above: Tensor) -> Tensor:
-    """Falling chances of a grade above 0, 1, 2, 3, (U, 4), to probabilities of the grades (U, 5)."""
+    above = (1 + torch.erf(deviations / 2**0.5)) / 2
     return F.pad(above, (1, 0), value=1.0) - F.pad(above, (0, 1))
