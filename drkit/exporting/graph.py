@@ -10,6 +10,7 @@ from drkit.data.rendering import InputFormat, dihedral_views
 from drkit.decisions import MIN_SIGMA
 from drkit.grades import MAX_GRADE, NUM_GRADES
 from drkit.losses import Loss, build_loss
+from drkit.losses.ordinal import CumulativeLink
 from drkit.losses.regression import Regression
 from drkit.models.fusion import Alone, AttentionFusion, Concatenation, Fusion, MeanMaxFusion
 from drkit.models.grader import Grader
@@ -141,8 +142,18 @@ def grade_probabilities(loss: Loss, logits: Tensor, sigma: float) -> Tensor:
 
 @grade_probabilities.register
 def _(loss: Regression, logits: Tensor, sigma: float) -> Tensor:
-    """The same with the error function, as ONNX has no logarithm of the normal distribution function."""
+    """By the error function: ONNX has no logarithm of the normal distribution function."""
     edges = torch.arange(MAX_GRADE) + 0.5
     deviations = (logits.clamp(0, MAX_GRADE) - edges) / max(sigma, MIN_SIGMA)
-    above = (1 + torch.erf(deviations / 2**0.5)) / 2
+    return _between((1 + torch.erf(deviations / 2**0.5)) / 2)
+
+
+@grade_probabilities.register
+def _(loss: CumulativeLink, logits: Tensor, sigma: float) -> Tensor:
+    """By differences of logistic functions: ONNX has no cumulative minimum."""
+    return _between(logits.sigmoid())
+
+
+def _between(above: Tensor) -> Tensor:
+    """Probabilities of a grade above 0, 1, 2, 3, (U, 4), to those of each grade (U, 5)."""
     return F.pad(above, (1, 0), value=1.0) - F.pad(above, (0, 1))

@@ -11,7 +11,7 @@ from drkit.data.units import UnitIndex
 from drkit.exporting.graph import RunGraph, grade_probabilities, join
 from drkit.exporting.inputs import build_inputs
 from drkit.grading import grade_photographs
-from drkit.losses import build_loss
+from drkit.losses import Loss, build_loss
 from drkit.models.fusion import AttentionFusion, Concatenation, Fusion, MeanMaxFusion
 from drkit.models.restoring import open_run
 from drkit.recipes.finetune import RunPlace, run_finetune
@@ -39,6 +39,29 @@ def test_logits_are_read_as_the_loss_reads_them(name: str) -> None:
     logits = logits.sort(1, descending=True).values  # as those of cumulative links are
     read = grade_probabilities(loss, logits, 0.7)
     assert np.allclose(read.numpy(), loss.probabilities(logits.numpy().astype(float), 0.7), atol=1e-6)
+
+
+class GradeProbabilities(torch.nn.Module):
+    """A loss's reading of its logits, as a graph of its own."""
+
+    def __init__(self, loss: Loss) -> None:
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, logits: torch.Tensor) -> torch.Tensor:
+        return grade_probabilities(self.loss, logits, 0.7)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_onnx_has_the_operators_of_every_loss(name: str, tmp_path: Path) -> None:
+    for package in ("onnx", "onnxscript"):
+        pytest.importorskip(package, reason="the extra export is not installed")
+    runtime = pytest.importorskip("onnxruntime", reason="the extra export is not installed")
+    graph = GradeProbabilities(build_loss(name)).eval()
+    logits = torch.linspace(2, -2, graph.loss.num_outputs).expand(3, -1)
+    torch.onnx.export(graph, (logits,), tmp_path / "loss.onnx", input_names=["logits"], dynamo=True, verbose=False)
+    (found,) = runtime.InferenceSession(tmp_path / "loss.onnx").run(None, {"logits": logits.numpy()})
+    assert np.allclose(found, graph(logits).numpy(), atol=1e-6)
 
 
 @pytest.fixture(scope="module")
