@@ -48,8 +48,8 @@ class TrainingReport:
         run: Its stem.
         target: Whose grade was learned.
         chosen_on: What picked the epoch.
-        flattered: The split that selected the epoch of this training, or of the weights it started from: its scores are
-            optimistic.
+        weights_chosen_on: What selected the epoch of this training or of the weights that it started from; if it is a
+            split, scores on it are optimistic.
         epochs: Which was picked, of how many were trained, of each network.
         agreements: On the graded photographs of val, and on those that were held out of fold.
         seeds: Of each seed's networks alone, on the same; empty for a run of one seed.
@@ -59,7 +59,7 @@ class TrainingReport:
     run: Path
     target: Target
     chosen_on: str
-    flattered: str
+    weights_chosen_on: str
     epochs: tuple[tuple[int, int], ...]
     agreements: Mapping[str, Agreement]
     seeds: Mapping[str, SeedAgreement]
@@ -84,7 +84,7 @@ class TrainingReport:
     def _choice(self, which: str) -> str:
         if which == self.chosen_on:
             return ", which chose the epoch"
-        return ", which chose the epoch of the weights it started from" if which == self.flattered else ""
+        return ", which chose the epoch of the weights it started from" if which == self.weights_chosen_on else ""
 
 
 def plan_run(config: TrainingConfig, place: RunPlace, suffix: str = "") -> tuple[TrainingPlan, Run]:
@@ -155,7 +155,7 @@ def _report(predictions: Predictions, fitted: Sequence[Fitted], run: Run) -> Tra
         run=run.stem,
         target=meta.target,
         chosen_on=meta.provenance["choose"],
-        flattered=meta.chosen_on,
+        weights_chosen_on=meta.chosen_on,
         epochs=tuple((part.best_epoch, part.num_epochs) for part in fitted),
         agreements={name: _measure(part) for name, part in parts.items() if len(part)},
         seeds={name: seeds for name, part in parts.items() if len(part) and (seeds := _measure_seeds(part))},

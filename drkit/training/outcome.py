@@ -23,7 +23,7 @@ from drkit.records.provenance import sha256_file
 from drkit.records.runs import Run, write_run_record
 from drkit.training.plan import TrainingPlan
 from drkit.training.runtime import describe_machine
-from drkit.training.workbench import Fitted, Workbench, flattered, leaked
+from drkit.training.workbench import Fitted, Workbench, leaked, optimistically_scored
 
 NO_FOLD = -1
 
@@ -223,7 +223,7 @@ def _meta(bench: Workbench, run: Run, verdict: Verdict) -> PredictionsMeta:
 def _chosen_on(bench: Workbench) -> str:
     """What picked the epoch: `val`, too, where val picked that of the weights it began from."""
     is_val = (bench.plan.labels.rows["split"] == "val").to_numpy()
-    return "val" if flattered(bench.plan, bench.bank)[is_val].any() else bench.plan.config.chooses
+    return "val" if optimistically_scored(bench.plan, bench.bank)[is_val].any() else bench.plan.config.chooses
 
 
 def _header(bench: Workbench, part: Fitted, sigma: float, cut_points: tuple[float, ...] | None) -> CheckpointHeader:

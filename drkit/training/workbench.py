@@ -164,8 +164,8 @@ def leaked(plan: TrainingPlan, bank: PhotographBank, seen: np.ndarray) -> np.nda
     return leaks
 
 
-def flattered(plan: TrainingPlan, bank: PhotographBank) -> np.ndarray:
-    """(N,) bool: photographs to be scored that picked an epoch of the weights to start from, whoever picks this one."""
+def optimistically_scored(plan: TrainingPlan, bank: PhotographBank) -> np.ndarray:
+    """(N,) bool: photographs to be scored that selected the epoch of the weights that this training starts from."""
     hit = np.zeros(len(plan.labels), bool)
     scored = _scored(plan)
     hit[scored] = np.isin(np.array(bank.hashes)[scored], list(plan.start.chosen_by))
@@ -325,9 +325,9 @@ def _check_seen(plan: TrainingPlan, bank: PhotographBank, seen: np.ndarray) -> N
     num_leaked = int(leaked(plan, bank, seen).sum())
     if num_leaked:
         warn(f"{num_leaked} photographs to be scored are trained on, as copies: they will not be scored")
-    num_flattered = int(flattered(plan, bank).sum())
-    if num_flattered:
+    num_optimistic = int(optimistically_scored(plan, bank).sum())
+    if num_optimistic:
         warn(
-            f"{num_flattered} photographs to be scored picked the epoch of the weights this training starts from: their"
-            " figures are optimistic; weights trained with --choose inner or last avoid that"
+            f"{num_optimistic} photographs to be scored selected the epoch of the weights this training starts from:"
+            " their figures are optimistic; weights trained with --choose inner or last avoid that"
         )

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -87,5 +88,6 @@ def test_whoever_waits_says_so_and_goes_on(tmp_path: Path, hold: Callable[[Path]
 def test_a_home_that_cannot_be_written_to_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with locking(tmp_path / "out"):
-        pass
+        assert list(tmp_path.glob("*.lock"))
