@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from drkit.catalogue import FILTERS
 from drkit.errors import InputError, UsageError
 from drkit.images.disc import Box, cut_square
 from drkit.images.files import Photograph, read_photograph
@@ -19,7 +20,7 @@ ANATOMY = re.compile(r"optic|dis[ck]\b|\bod\b|macula|fovea|vessel", re.IGNORECAS
 Mask = NDArray[np.bool_]  # (S, S)
 
 
-def find_masks(folder: Path, image_ids: Sequence[str]) -> dict[str, dict[str, list[Path]]]:
+def find_masks(folder: Path, image_ids: Sequence[str], steps: Sequence[str] = ()) -> dict[str, dict[str, list[Path]]]:
     """The files with masks of each photograph, by kind of lesion.
 
     `FOLDER/ID.png`, `FOLDER/ID_KIND.png` and `FOLDER/KIND/ID*.png` are understood, in any photographic format.
@@ -27,10 +28,17 @@ def find_masks(folder: Path, image_ids: Sequence[str]) -> dict[str, dict[str, li
     Args:
         folder: Of the masks.
         image_ids: Whose masks are looked for.
+        steps: Preprocessing that the run still applies to the photographs, and not to their masks.
 
     Raises:
+        UsageError: a step cuts the photographs, so that masks no longer fit.
         InputError: no such folder, or no mask of any of the photographs.
     """
+    if cutting := [step for step in steps if FILTERS[step.partition(":")[0]].changes_frame]:
+        raise UsageError(
+            f"--lesions: the run still has to cut these photographs ({', '.join(cutting)}), and masks cannot follow:"
+            " preprocess photographs and masks alike, and explain those"
+        )
     if not folder.is_dir():
         raise InputError(f"--lesions {folder} is no folder")
     files = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in PHOTOGRAPH_SUFFIXES]

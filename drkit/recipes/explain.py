@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from drkit.catalogue import EXPLAINERS, FILTERS, find
+from drkit.catalogue import EXPLAINERS, find
 from drkit.data.unreadable import describe_unreadable, find_unreadable
 from drkit.ensembling.serialization import is_ensemble
 from drkit.errors import InputError, OutputExistsError, UnreadablePhotographsError, UsageError, first_few
@@ -275,7 +275,7 @@ def _explain(
     """Explain all photographs by one method, and write the folder."""
     explained, header = setup.explained, setup.opened.header
     steps = steps_to_apply(explained.roots, header.steps)
-    masks = _masks(config.lesions, explained, steps)
+    masks = find_masks(config.lesions, explained.photographs["image_id"].tolist(), steps) if config.lesions else {}
     metrics = ExplanationMetrics(masks, choose_lesions(masks, config.lesion_kinds))
     writer = Writer(setup, folder, config.force, name_files(explained.rows["image_id"].tolist()))
     for batch in track(explained.batches(), f"explaining by {setup.method}", explained.num_batches):
@@ -358,23 +358,6 @@ def _check_folder(folder: Path, *, force: bool) -> None:
     if folder.is_dir() and any(folder.iterdir()) and not force:
         raise OutputExistsError(f"{folder} is there already: choose another --out, or overwrite it with --force")
     check_writable(folder / MANIFEST, force=force)
-
-
-def _masks(folder: Path | None, explained: ExplainedUnits, steps: Sequence[str]) -> dict[str, dict[str, list[Path]]]:
-    """Masks of the explained photographs.
-
-    Raises:
-        UsageError: the run cuts its photographs in a way that masks cannot follow.
-    """
-    if folder is None:
-        return {}
-    cutting = [step for step in steps if FILTERS[step.partition(":")[0]].changes_frame]
-    if cutting:
-        raise UsageError(
-            f"--lesions: the run still has to cut these photographs ({', '.join(cutting)}), and masks cannot follow:"
-            " preprocess photographs and masks alike, and explain those"
-        )
-    return find_masks(folder, explained.photographs["image_id"].tolist())
 
 
 def _report_selection(
