@@ -16,7 +16,7 @@ _LOOSE_PHOTOGRAPHS = tuple(
 )
 _EYE_ALONE = re.compile(r"(left|right|os|od|le|re|l|r)(?:[_\-. ]?eye)?[_\-. ]?([0-9]{0,3})", re.IGNORECASE)
 _PAIRS = re.compile(r"messidor[-_ ]?2\.csv|.*\bpairs?\b.*\.csv", re.IGNORECASE)
-_NO_PHOTOGRAPHS = re.compile(r"mask|lesion|ground.?truth|annotation|label|vessel", re.IGNORECASE)
+_NO_PHOTOGRAPHS = re.compile(r"mask|lesion|ground.?truth|annotation|vessel|(?<![a-z])labels?(?![a-z])", re.IGNORECASE)
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _EYES: dict[str, Eye] = {
     "left": "left", "l": "left", "os": "left", "le": "left", "lefteye": "left",

@@ -54,14 +54,18 @@ class PhotographFolder:
         return self._anywhere(spelled, split, where)
 
     def photographs(self) -> list[Path]:
-        """Every photograph below the root, sorted; hidden files and folders are skipped.
+        """Every photograph below the root, sorted; hidden files and folders, and folders of masks, are skipped.
 
         Raises:
             InputError: names that are not UTF-8.
         """
-        found = [path for paths in self._all().values() for path in paths]
-        check_spelling([os.path.relpath(path, self.root) for path in sorted(found)])
-        return sorted(map(Path, found))
+        found = sorted(path for path in self._pictures() if not self._is_mask(path))
+        check_spelling([os.path.relpath(path, self.root) for path in found])
+        return [Path(path) for path in found]
+
+    def masks(self) -> list[str]:
+        """Every picture below the root that lies in a folder of masks, sorted."""
+        return sorted(filter(self._is_mask, self._pictures()))
 
     def others(self) -> list[str]:
         """Every other file below the root, hidden ones skipped, in the order of the folders."""
@@ -111,6 +115,9 @@ class PhotographFolder:
         same = [path for path in self._all().get(_key(spelled), []) if in_any_case(path) or not self._is_mask(path)]
         tests = (in_any_case, lambda path: not self._is_mask(path), lambda path: split in self._splits_above(path))
         return _only(_narrow(same, *tests, *as_spelled), where)
+
+    def _pictures(self) -> list[str]:
+        return [path for paths in self._all().values() for path in paths]
 
     def _is_mask(self, path: str) -> bool:
         """A lesion's mask may be called as the photograph, mostly but for its suffix."""

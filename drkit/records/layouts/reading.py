@@ -94,7 +94,7 @@ def open_dataset(path: Path) -> tuple[str, list[Table], Path]:
 def _read_folder(root: Path, path: Path) -> Labels:
     folder = PhotographFolder(root)
     photographs = folder.photographs()
-    skipped = list(remark_on_skipped(folder.others()))
+    skipped = list(remark_on_skipped(folder.others(), folder.masks()))
     if not photographs:
         told = "".join(f" ({remark.sentence})" for remark in skipped)
         raise InputError(f"{root} holds neither photographs nor a table of labels{told}: give a data set's own folder")

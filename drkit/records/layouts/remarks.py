@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
@@ -48,11 +49,23 @@ def remark_on_scale(rows: pd.DataFrame, columns: Iterable[str] = tuple(map(grade
             yield Remark("doubtful-scale", f"{column} holds {doubt}")
 
 
-def remark_on_skipped(paths: Iterable[str]) -> Iterator[Remark]:
-    """Files in a folder of photographs that may show eyes, too, and are not read."""
-    sentence = describe_skipped(paths)
+def remark_on_skipped(others: Iterable[str], masks: Sequence[str]) -> Iterator[Remark]:
+    """Files in a folder of photographs that are not read.
+
+    Args:
+        others: Files that are no photographs by their names; those that may show eyes are named.
+        masks: Pictures in folders of masks.
+    """
+    sentence = describe_skipped(others)
     if sentence:
         yield Remark("files-skipped", sentence)
+    if masks:
+        names = list(dict.fromkeys(Path(path).parent.name for path in masks))
+        yield Remark(
+            "files-skipped",
+            f"{len(masks)} picture{'s' * (len(masks) != 1)} in folders of masks are not read as photographs:"
+            f" {first_few(names)}: give these folders themselves as --data if they show photographs",
+        )
 
 
 def speak(remarks: Iterable[Remark], source: str) -> None:

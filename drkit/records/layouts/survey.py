@@ -93,7 +93,7 @@ def _survey_folder(root: Path, path: Path) -> Survey:
     folder = PhotographFolder(root)
     photographs = folder.photographs()
     layout, rows, remarks = list_photographs(root, photographs)
-    remarks += remark_on_skipped(folder.others())
+    remarks += remark_on_skipped(folder.others(), folder.masks())
     rows[WHERE] = [photograph.relative_to(root).as_posix() for photograph in photographs]
     return _whole(rows, root, layout, [], remarks, path)
 

@@ -81,3 +81,17 @@ def test_a_table_that_names_other_files_is_told_what_they_are(tmp_path: Path) ->
 @pytest.mark.parametrize("name", ["a.jfif", "a.JPE", "a.dcm", "a.heic", "a.ppm"])
 def test_ids_lose_every_photographic_suffix(name: str) -> None:
     assert image_stem(name) == "a"
+
+
+def test_masks_beside_photographs_are_no_photographs(tmp_path: Path) -> None:
+    for name in ("Original Images/a.png", "All Groundtruths/EX/a_EX.png", "labelled/b.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(PHOTOGRAPH)
+    recorder = Recorder()
+    with reporting_to(recorder):
+        labels = read_dataset(tmp_path)
+    assert labels.rows["image_id"].tolist() == ["a", "b"]
+    (warning,) = [warning for warning in recorder.warnings if "masks" in warning]
+    assert "1 picture in folders of masks are not read as photographs: EX" in warning
+    assert "files-skipped" in [remark.kind for remark in survey_dataset(tmp_path).remarks]
+    assert read_dataset(tmp_path / "All Groundtruths" / "EX").rows["image_id"].tolist() == ["a_EX"]
