@@ -40,7 +40,7 @@ def test_the_bytes_of_a_submission(tmp_path: Path) -> None:
         b"\xef\xbb\xbfsep=;\r\nID;TARGET\r\na.jpg;0\r\nb.jpg;1\r\n",
         b"# of the competition\nID\tTARGET\na.jpg\t0\nb.jpg\n",
         "ID,TARGET\na.jpg,0\nb.jpg,0\n".encode("utf-16"),
-        gzip.compress(b"ID,TARGET\na.jpg,0\nb.jpg,0\n"),
+        gzip.compress(b"ID,TARGET\na.jpg,0\nb.jpg,0\n", mtime=0),
     ],
 )
 def test_spellings_of_a_sample_that_are_read_rightly(tmp_path: Path, content: bytes) -> None:
