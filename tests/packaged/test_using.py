@@ -97,6 +97,8 @@ def test_a_run_of_ones_own_of_that_name_is_named_by_its_path(at_home: Run, other
     told = invoke("predict", "fundus", "--data", other_eyes, code=2)
     assert "fundus.json does not exist: expected a finished run" in told
     assert "such as runs/fundus" in told
+    told = invoke("finetune", "--data", other_eyes, "--weights", "fundus", code=2)
+    assert "write runs/fundus to start from that run" in told
 
 
 def test_an_installation_without_it_says_so(

@@ -98,6 +98,8 @@ def find_weights(path: Path, architecture: str) -> Path:
         return _checkpoint_of(find_run(path), path)
     if path.is_file():  # whatever it is called
         return path
+    if (own := Run(Path("runs") / path)).record.is_file():
+        raise InputError(f"{path} is not a path: write {own.stem} to start from that run")
     raise InputError(f"{path} does not exist: {EXPECTED} is expected{_beside(path)}")
 
 
