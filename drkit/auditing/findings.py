@@ -73,6 +73,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "patients-from-names": Kind("note", "patients that no table states are told by the photographs' names"),
         "columns-guessed": Kind("note", "which columns, or folders, were taken for what"),
         "columns-unread": Kind("note", "columns that are not read"),
+        "graded-twice": Kind("note", "agreement between the grades of photographs that were graded under several ids"),
         "ungradable": Kind("note", "grade 5, cannot be graded: never trained on"),
         "views-saved-twice": Kind("note", "two views of one eye are one photograph saved twice"),
         "views-alike": Kind("note", "two views of one eye that hardly differ: saved anew, or taken within seconds"),

@@ -30,6 +30,7 @@ from drkit.auditing.leaks import (
     read_graded,
 )
 from drkit.auditing.photographs import find_poor_photographs
+from drkit.auditing.regrading import find_regraded
 from drkit.auditing.rows import concat_surveys
 from drkit.auditing.submissions import find_submission_faults, is_submission
 from drkit.duplicates.stats import PhotographStats, measure_photographs
@@ -227,6 +228,7 @@ def _audit_photographs(audit: _Audit, rows: pd.DataFrame, stats: dict[str, Photo
     audit.findings += find_poor_photographs(rows, stats)
     audit.copies = find_copies(rows, stats)
     audit.findings += find_copy_findings(audit.copies)
+    audit.findings += find_regraded(audit.copies)
     originals = hash_originals(rows, stats) if audit.graded else {}
     for graded in audit.graded:
         audit.findings += find_trained_photographs(rows, originals, graded)
