@@ -42,8 +42,8 @@ def check_batches(plan: TrainingPlan, grader: Grader) -> None:
         if not is_lone_value(error):
             raise
         raise UsageError(
-            f"{plan.start.backbone} at {side} px cannot learn from a batch of one {config.unit}, which --batch-size"
-            f" {config.batch_size} makes: {REMEDY}"
+            f"{plan.initial_weights.backbone} at {side} px cannot learn from a batch of one {config.unit}, which"
+            f" --batch-size {config.batch_size} makes: {REMEDY}"
         ) from None
 
 

@@ -107,7 +107,7 @@ def describe_plan(plan: TrainingPlan, run: Run) -> PlanReport:
     num_bytes = bank_bytes(len(labels), plan.bank_side)
     return PlanReport(
         options=plan.identity(),
-        start=str(plan.start),
+        start=str(plan.initial_weights),
         augmentation=config.augment,
         photographs={**{split: _count(labels.of_split(split), plan.target) for split in SPLITS}, **_count_epoch(plan)},
         datasets={name: _count_splits(part, plan.target) for name, part in parts.items()} if labels.datasets else {},
@@ -123,10 +123,10 @@ def describe_plan(plan: TrainingPlan, run: Run) -> PlanReport:
 def _cache_bytes(plan: TrainingPlan) -> int:
     """Memory of a frozen part's features; building the network shows, too, whether side and weights fit."""
     stages, side = plan.config.frozen_stages, plan.wanted.side
-    is_ready = plan.start.is_pretrained and weights_at_hand(plan.start.backbone) is not None
-    if plan.start.is_pretrained and not is_ready:
-        ask_for_weights(plan.start.backbone)
-    grader = build_grader(plan.architecture, pretrained=is_ready, load=plan.start.load).eval()
+    is_ready = plan.initial_weights.is_pretrained and weights_at_hand(plan.initial_weights.backbone) is not None
+    if plan.initial_weights.is_pretrained and not is_ready:
+        ask_for_weights(plan.initial_weights.backbone)
+    grader = build_grader(plan.architecture, pretrained=is_ready, load=plan.initial_weights.load).eval()
     check_cut(grader, stages, side)
     check_batches(plan, grader)
     if stages == 0:

@@ -10,26 +10,28 @@ from drkit.models.grader import Grader
 from drkit.progress import notify
 from drkit.records.checkpoint import Architecture, read_checkpoint
 from drkit.specs import parse_spec
-from drkit.training.start import Start
+from drkit.training.initial_weights import InitialWeights
 
 UPPER_PARTS = ("attention.", "fusion.", "head.", "auxiliary.")  # of a grader: all but the backbone and its norm
 WIDENED = "mean-max"  # the fusion that a head of single photographs is widened for
 
 
-def check_head(start: Start, target: Target, architecture: Architecture) -> None:
+def check_head(initial_weights: InitialWeights, target: Target, architecture: Architecture) -> None:
     """Check that the head of the weights to start from means here what it meant there.
 
     Args:
-        start: Where the weights are from.
+        initial_weights: Where the weights are from.
         target: Whose grade is to be learned.
         architecture: Of the new network.
 
     Raises:
         UsageError: the weights are not drkit's, or target, loss, attention or fusion do not fit.
     """
-    parent = start.parent
+    parent = initial_weights.parent
     if parent is None:
-        raise UsageError(f"--keep-head needs the head of a drkit run, and --weights {start} is none: leave it out")
+        raise UsageError(
+            f"--keep-head needs the head of a drkit run, and --weights {initial_weights} is none: leave it out"
+        )
     before, now = parent.architecture, architecture
     compared = (
         ("--target", parent.target, target, parent.target == target),
@@ -39,10 +41,12 @@ def check_head(start: Start, target: Target, architecture: Architecture) -> None
     )
     wrong = [f"{what} {old}, not {new}" for what, old, new, fits in compared if not fits]
     if wrong:
-        raise UsageError(f"--keep-head: {start} was trained with {'; '.join(wrong)}: make them alike, or leave it out")
+        raise UsageError(
+            f"--keep-head: {initial_weights} was trained with {'; '.join(wrong)}: make them alike, or leave it out"
+        )
 
 
-def load_head(grader: Grader, start: Start) -> None:
+def load_head(grader: Grader, initial_weights: InitialWeights) -> None:
     """Put everything above the backbone into a grader: head, thresholds of the loss, fusion and attention.
 
     A head of single photographs goes half to the mean and half to the maximum over a unit's photographs, so that a unit
@@ -50,13 +54,13 @@ def load_head(grader: Grader, start: Start) -> None:
 
     Args:
         grader: Fits, by `check_head`.
-        start: Whose head it is.
+        initial_weights: Whose head it is.
     """
-    assert start.foreign is not None
-    tensors, own = read_checkpoint(start.foreign.path)[0], grader.state_dict()
+    assert initial_weights.foreign is not None
+    tensors, own = read_checkpoint(initial_weights.foreign.path)[0], grader.state_dict()
     upper = {name: tensor for name, tensor in tensors.items() if name.startswith(UPPER_PARTS) and name in own}
     grader.load_state_dict({name: _widened(tensor, own[name]) for name, tensor in upper.items()}, strict=False)
-    notify(f"{start}: its head is kept")
+    notify(f"{initial_weights}: its head is kept")
 
 
 def _widened(tensor: Tensor, own: Tensor) -> Tensor:

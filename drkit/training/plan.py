@@ -27,9 +27,9 @@ from drkit.records.labels import Labels
 from drkit.records.manifest import read_shared_steps, steps_to_apply
 from drkit.records.runs import NetworkId, list_networks
 from drkit.training.config import CIRCUMSTANTIAL, TrainingConfig
+from drkit.training.initial_weights import InitialWeights, find_initial_weights
 from drkit.training.kept_head import check_head
 from drkit.training.staging import check_stages
-from drkit.training.start import Start, find_start
 
 INNER_SHARE = 0.15  # of the training patients, to pick the epoch with --choose inner
 
@@ -64,7 +64,7 @@ class TrainingPlan:
 
     Args:
         config: The options.
-        start: What the backbone starts from.
+        initial_weights: What the backbone starts from.
         labels: The N photographs that take part: graded ones of train, all of val and test.
         target: Whose grade is learned.
         units: What one forward pass sees.
@@ -79,7 +79,7 @@ class TrainingPlan:
     """
 
     config: TrainingConfig
-    start: Start
+    initial_weights: InitialWeights
     labels: Labels
     target: Target
     units: Units
@@ -114,7 +114,7 @@ class TrainingPlan:
     @property
     def default_name(self) -> str:
         """What the run is called unless named."""
-        typed = (self.config.backbone or self.start.backbone).rstrip("/")
+        typed = (self.config.backbone or self.initial_weights.backbone).rstrip("/")
         backbone = re.sub(r"[^A-Za-z0-9_]+", "-", typed.rpartition("/")[2]).strip("-")
         return f"{backbone}-{self.config.unit}-{self.target}"
 
@@ -140,7 +140,7 @@ class TrainingPlan:
         """What the network is made of."""
         config = self.config
         return Architecture(
-            backbone=self.start.backbone,
+            backbone=self.initial_weights.backbone,
             side=self.wanted.side,
             unit=config.unit,
             num_slots=self.units.num_slots,
@@ -165,13 +165,13 @@ class TrainingPlan:
     def identity(self) -> dict[str, Any]:
         """What makes this training this one: equal identities give equal weights on one kind of machine."""
         options = {key: value for key, value in asdict(self.config).items() if key not in CIRCUMSTANTIAL}
-        resolved = {"target": self.target, "backbone": self.start.backbone, "size": self.wanted.side}
+        resolved = {"target": self.target, "backbone": self.initial_weights.backbone, "size": self.wanted.side}
         return {
             **options,
             **resolved,
             "choose": self.config.chooses,
             "norms": "kept" if self.config.keeps_statistics else "batch",
-            "weights": self.start.sha256 or self.config.weights,
+            "weights": self.initial_weights.sha256 or self.config.weights,
             "augment": policy_record(load_policy(self.config.augment)),
             "bank_size": self.bank_side,
             "round_discs": self.round_discs,
@@ -206,13 +206,13 @@ def plan_training(labels: Labels, config: TrainingConfig) -> TrainingPlan:
     prepared, held_out = hold_out_splits(whole, target, config.shares, config.seed)
     taking_part = _leave_out_ungraded(prepared, target, trained)
     _check_auxiliary(taking_part, target, config)
-    start = find_start(config.weights, config.backbone)
-    check_stages(labels, start)
-    wanted, steps = _inputs(labels, start, config)
-    parent_rounds = start.parent is not None and start.parent.round_discs
+    initial_weights = find_initial_weights(config.weights, config.backbone)
+    check_stages(labels, initial_weights)
+    wanted, steps = _inputs(labels, initial_weights, config)
+    parent_rounds = initial_weights.parent is not None and initial_weights.parent.round_discs
     plan = TrainingPlan(
         config=replace(config, target=target),
-        start=start,
+        initial_weights=initial_weights,
         labels=taking_part,
         target=target,
         units=build_units(taking_part, config.unit),
@@ -225,7 +225,7 @@ def plan_training(labels: Labels, config: TrainingConfig) -> TrainingPlan:
         held_out=held_out,
     )
     if config.keep_head:
-        check_head(start, target, plan.architecture)
+        check_head(initial_weights, target, plan.architecture)
     return plan
 
 
@@ -254,14 +254,16 @@ def without_ungradable(labels: Labels) -> Labels:
     return replace(labels, rows=rows)
 
 
-def _inputs(labels: Labels, start: Start, config: TrainingConfig) -> tuple[InputFormat, tuple[str, ...]]:
+def _inputs(
+    labels: Labels, initial_weights: InitialWeights, config: TrainingConfig
+) -> tuple[InputFormat, tuple[str, ...]]:
     """What the network is fed: as the run was whose weights it starts from, else as the backbone was."""
-    if start.parent is None:
-        wanted = input_format(start.backbone, config.size)
-        if start.wanted:
-            wanted = replace(start.wanted, side=config.size or start.wanted.side)
+    if initial_weights.parent is None:
+        wanted = input_format(initial_weights.backbone, config.size)
+        if initial_weights.wanted:
+            wanted = replace(initial_weights.wanted, side=config.size or initial_weights.wanted.side)
         return wanted, read_shared_steps(labels.roots)
-    parent = start.parent
+    parent = initial_weights.parent
     side = config.size or parent.architecture.side
     return InputFormat(side, parent.mean, parent.std), parent.steps
 

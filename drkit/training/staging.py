@@ -9,13 +9,13 @@ from drkit.errors import InputError
 from drkit.records.labels import Labels
 from drkit.records.manifest import read_shared_steps
 from drkit.records.runs import read_run_record
-from drkit.training.start import Start
+from drkit.training.initial_weights import InitialWeights
 
 REPLACED = ("--data", "--name")  # options of the first stage's command that its successor types anew
 DROPPED = ("--force", "--resume", "--dry-run")
 
 
-def check_stages(labels: Labels, start: Start) -> None:
+def check_stages(labels: Labels, initial_weights: InitialWeights) -> None:
     """Check that a run on photographs as they were taken is not gone on with on preprocessed ones.
 
     What was trained on preprocessed photographs needs no such care: its steps are applied to others.
@@ -23,15 +23,15 @@ def check_stages(labels: Labels, start: Start) -> None:
     Raises:
         InputError: it is; the sentence tells the commands that prepare and train the first stage like the second.
     """
-    if start.parent is None or start.parent.steps or not (steps := read_shared_steps(labels.roots)):
+    if initial_weights.parent is None or initial_weights.parent.steps or not (steps := read_shared_steps(labels.roots)):
         return
-    run = start.foreign.run if start.foreign else None
+    run = initial_weights.foreign.run if initial_weights.foreign else None
     record = read_run_record(run) if run else {}
     commands = _prepare_and_train(record, steps)
     raise InputError(
-        f"{labels.title} went through {','.join(steps)}, but {start} learned from photographs as they were taken:"
-        f" prepare and train both stages alike, {' and '.join(f'`{command}`' for command in commands)}, then start from"
-        " that run; or give the second stage its photographs as they were taken"
+        f"{labels.title} went through {','.join(steps)}, but {initial_weights} learned from photographs as they were"
+        f" taken: prepare and train both stages alike, {' and '.join(f'`{command}`' for command in commands)}, then"
+        " start from that run; or give the second stage its photographs as they were taken"
     )
 
 

@@ -147,9 +147,11 @@ def prepare(plan: TrainingPlan) -> Workbench:
 def _draw_grader(plan: TrainingPlan) -> Grader:
     """The network before the first step, what it does not start from drawn from the seed."""
     seed_epoch(plan.config.seed, 0)
-    grader = build_grader(plan.architecture, pretrained=plan.start.is_pretrained, load=plan.start.load)
+    grader = build_grader(
+        plan.architecture, pretrained=plan.initial_weights.is_pretrained, load=plan.initial_weights.load
+    )
     if plan.config.keep_head:
-        load_head(grader, plan.start)
+        load_head(grader, plan.initial_weights)
     return grader
 
 
@@ -168,7 +170,7 @@ def optimistically_scored(plan: TrainingPlan, bank: PhotographBank) -> np.ndarra
     """(N,) bool: photographs to be scored that selected the epoch of the weights that this training starts from."""
     hit = np.zeros(len(plan.labels), bool)
     scored = _scored(plan)
-    hit[scored] = np.isin(np.array(bank.hashes)[scored], list(plan.start.chosen_by))
+    hit[scored] = np.isin(np.array(bank.hashes)[scored], list(plan.initial_weights.chosen_by))
     return hit
 
 
@@ -301,11 +303,11 @@ def _scored(plan: TrainingPlan) -> np.ndarray:
 
 def _find_seen(plan: TrainingPlan, bank: PhotographBank) -> np.ndarray:
     """(N,) bool: photographs to be scored that the weights to start from were trained on."""
-    start, scored, paths = plan.start, _scored(plan), plan.labels.paths()
+    initial_weights, scored, paths = plan.initial_weights, _scored(plan), plan.labels.paths()
     seen = np.zeros(len(paths), bool)
     contents = [bank.hashes[row] for row in scored]
     chosen = [paths[row] for row in scored]
-    seen[scored] = find_seen(chosen, contents, start.seen, start.descends_from, plan.config.workers)
+    seen[scored] = find_seen(chosen, contents, initial_weights.seen, initial_weights.descends_from, plan.config.workers)
     return seen
 
 

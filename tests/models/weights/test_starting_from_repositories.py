@@ -20,8 +20,8 @@ from drkit.recipes.finetune import RunPlace, plan_finetune, run_finetune
 from drkit.records.layouts import read_datasets
 from drkit.records.runs import UNKNOWN_PHOTOGRAPHS
 from drkit.training.config import TrainingConfig
+from drkit.training.initial_weights import find_initial_weights
 from drkit.training.plan import TrainingPlan, plan_training
-from drkit.training.start import find_start
 
 Hub = Any  # of conftest.py
 TINY = "hf-hub:some/FundusDRGrading-tiny"
@@ -70,9 +70,9 @@ def test_a_repository_brings_backbone_side_normalisation_and_weights(
     plan = _plan(small_config, **named)
     assert plan.architecture.backbone == "test_resnet"
     assert (plan.wanted.side, plan.wanted.mean, plan.wanted.std) == (96, MEAN, STD)
-    assert str(plan.start).startswith("hf-hub:some/FundusDRGrading-tiny:")
-    assert plan.start.seen == {UNKNOWN_PHOTOGRAPHS}
-    assert plan.identity()["weights"] == plan.start.sha256
+    assert str(plan.initial_weights).startswith("hf-hub:some/FundusDRGrading-tiny:")
+    assert plan.initial_weights.seen == {UNKNOWN_PHOTOGRAPHS}
+    assert plan.identity()["weights"] == plan.initial_weights.sha256
     assert plan.config.keeps_statistics
     assert _plan(small_config, **named, size=64).wanted.side == 64
 
@@ -85,9 +85,9 @@ def test_a_runs_default_name_is_the_repositorys(server: Hub, small_config: Train
 def test_weights_alone_leave_the_backbones_own_input(server: Hub, small_config: TrainingConfig) -> None:
     plan = _plan(small_config, backbone="test_resnet", weights=TINY)
     assert (plan.wanted.side, plan.wanted.mean) == (160, (0.5, 0.5, 0.5))
-    assert plan.start.sha256
+    assert plan.initial_weights.sha256
     alone = _plan(small_config, backbone="test_resnet", weights="hf-hub:field/foundation")
-    assert alone.start.seen == {UNKNOWN_PHOTOGRAPHS}
+    assert alone.initial_weights.seen == {UNKNOWN_PHOTOGRAPHS}
 
 
 def test_a_repositorys_network_can_be_trained_from_nothing_or_from_other_weights(
@@ -95,9 +95,13 @@ def test_a_repositorys_network_can_be_trained_from_nothing_or_from_other_weights
 ) -> None:
     named = {"backbone": TINY}
     nothing = _plan(small_config, **named, weights="none")
-    assert (nothing.start.foreign, nothing.start.is_pretrained, nothing.wanted.side) == (None, False, 96)
+    assert (nothing.initial_weights.foreign, nothing.initial_weights.is_pretrained, nothing.wanted.side) == (
+        None,
+        False,
+        96,
+    )
     other = _plan(small_config, **named, weights="hf-hub:field/foundation")
-    assert (str(other.start), other.wanted.mean) == ("hf-hub:field/foundation:foundation.pth", MEAN)
+    assert (str(other.initial_weights), other.wanted.mean) == ("hf-hub:field/foundation:foundation.pth", MEAN)
 
 
 def test_a_folder_of_that_make_is_a_backbone_too(
@@ -106,23 +110,27 @@ def test_a_folder_of_that_make_is_a_backbone_too(
     for name, content in grader.items():
         (tmp_path / name).write_bytes(content)
     plan = _plan(small_config, backbone=f"local-dir:{tmp_path}", weights="imagenet")
-    assert (plan.architecture.backbone, plan.wanted.side, plan.start.seen) == ("test_resnet", 96, {UNKNOWN_PHOTOGRAPHS})
+    assert (plan.architecture.backbone, plan.wanted.side, plan.initial_weights.seen) == (
+        "test_resnet",
+        96,
+        {UNKNOWN_PHOTOGRAPHS},
+    )
 
 
 def test_a_backbone_is_no_file(server: Hub) -> None:
     with pytest.raises(UsageError, match=r"name the file with --weights hf-hub:field/foundation:a\.pth"):
-        find_start("imagenet", "hf-hub:field/foundation:a.pth")
+        find_initial_weights("imagenet", "hf-hub:field/foundation:a.pth")
 
 
 def test_a_repository_without_a_configuration_says_how_its_weights_are_used(server: Hub) -> None:
     with pytest.raises(InputError, match=r"has no config\.json.*--weights hf-hub:field/foundation"):
-        find_start("imagenet", "hf-hub:field/foundation")
+        find_initial_weights("imagenet", "hf-hub:field/foundation")
 
 
 def test_the_weights_of_one_network_are_no_other(server: Hub, small_config: TrainingConfig) -> None:
     plan = _plan(small_config, backbone="test_efficientnet", weights="hf-hub:field/foundation")
     with pytest.raises(InputError, match=r"^hf-hub:field/foundation:foundation\.pth holds .* of test_efficientnet"):
-        build_grader(plan.architecture, load=plan.start.load)
+        build_grader(plan.architecture, load=plan.initial_weights.load)
 
 
 def test_a_dry_run_refuses_the_weights_that_the_run_would(

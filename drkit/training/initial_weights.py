@@ -1,4 +1,4 @@
-"""What a training starts from: ImageNet, nothing, foreign weights, or a finished run."""
+"""The weights that a training starts from: ImageNet, random, those of a file, or of a finished run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ DEFAULT_BACKBONE = "tf_efficientnet_lite0"
 
 
 @dataclass(frozen=True)
-class Start:
+class InitialWeights:
     """What a training starts from.
 
     Args:
@@ -72,7 +72,7 @@ class Start:
             other.load_foreign(self.foreign.of_second())
 
 
-def find_start(weights: str, backbone: str | None) -> Start:
+def find_initial_weights(weights: str, backbone: str | None) -> InitialWeights:
     """Read what `--weights` and `--backbone` name.
 
     Raises:
@@ -83,15 +83,15 @@ def find_start(weights: str, backbone: str | None) -> Start:
     name = config.backbone if config else resolve_backbone(backbone or DEFAULT_BACKBONE)
     wanted = config.wanted if config else None
     if weights == "none" or (weights == "imagenet" and not repository):
-        return Start(name, None, weights == "imagenet", wanted=wanted)
+        return InitialWeights(name, None, weights == "imagenet", wanted=wanted)
     foreign = read_foreign(repository if weights == "imagenet" else weights, name)
     if foreign.header and not backbone:
         name = foreign.header.architecture.backbone
     if foreign.run is None or not foreign.run.record.is_file():
-        return Start(name, foreign, False, frozenset([UNKNOWN_PHOTOGRAPHS]), wanted=wanted)
+        return InitialWeights(name, foreign, False, frozenset([UNKNOWN_PHOTOGRAPHS]), wanted=wanted)
     record = read_run_record(foreign.run)
     verify_checksums(foreign.run, record, foreign.path)
-    return Start(
+    return InitialWeights(
         name,
         foreign,
         is_pretrained=False,

@@ -23,8 +23,8 @@ from drkit.records.predictions import read_predictions
 from drkit.records.provenance import sha256_file
 from drkit.records.runs import UNKNOWN_PHOTOGRAPHS, Run, read_run_record, write_run_record
 from drkit.training.config import TrainingConfig
+from drkit.training.initial_weights import find_initial_weights
 from drkit.training.plan import TrainingPlan, plan_training
-from drkit.training.start import find_start
 from drkit.training.workbench import prepare
 
 
@@ -61,10 +61,10 @@ def _plan(config: TrainingConfig) -> TrainingPlan:
 
 def test_a_run_brings_backbone_side_normalisation_and_preprocessing(second_stage: TrainingConfig) -> None:
     plan = _plan(second_stage)
-    assert plan.start.backbone == "test_efficientnet"
+    assert plan.initial_weights.backbone == "test_efficientnet"
     assert (plan.wanted.side, plan.wanted.mean, plan.wanted.std) == (48, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
     assert plan.steps == plan.pending_steps == ("circle-crop", "clahe:clip=2:tiles=8")
-    assert not plan.start.is_pretrained
+    assert not plan.initial_weights.is_pretrained
     larger = _plan(replace(second_stage, size=64))
     assert (larger.wanted.side, larger.wanted.mean) == (64, (0.1, 0.2, 0.3))
     assert larger.identity() != plan.identity()
@@ -264,10 +264,10 @@ def test_foreign_weights_may_have_seen_anything(small_config: TrainingConfig, tm
 def test_a_checkpoint_without_its_record_may_have_seen_anything(run_stem: Path, tmp_path: Path) -> None:
     alone = tmp_path / "small.safetensors"
     alone.write_bytes(Run(run_stem).checkpoint().read_bytes())
-    start = find_start(str(alone), None)
-    assert start.seen == {UNKNOWN_PHOTOGRAPHS}
-    assert start.backbone == "test_efficientnet"
-    assert UNKNOWN_PHOTOGRAPHS not in find_start(str(run_stem), None).seen
+    weights = find_initial_weights(str(alone), None)
+    assert weights.seen == {UNKNOWN_PHOTOGRAPHS}
+    assert weights.backbone == "test_efficientnet"
+    assert UNKNOWN_PHOTOGRAPHS not in find_initial_weights(str(run_stem), None).seen
 
 
 def test_a_checkpoint_that_its_record_does_not_match_is_refused(run_stem: Path, tmp_path: Path) -> None:
@@ -279,7 +279,7 @@ def test_a_checkpoint_that_its_record_does_not_match_is_refused(run_stem: Path, 
     tensors["head.output.bias"] += 1
     write_checkpoint(run.checkpoint(), tensors, header, force=True)
     with pytest.raises(InputError, match="does not match its SHA-256"):
-        find_start(str(run.stem), None)
+        find_initial_weights(str(run.stem), None)
 
 
 def test_the_dual_template_fills_both_backbones_in_their_order(small_config: TrainingConfig, tmp_path: Path) -> None:
