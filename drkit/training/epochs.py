@@ -99,7 +99,7 @@ def _own_share(units: np.ndarray, fabric: Fabric) -> np.ndarray:
 def evaluate(learner: Learner, units: np.ndarray, split: str, network: NetworkId, epoch: int) -> EpochFigures:
     """Judge the network on the graded units of a split, never augmented."""
     task, rate = learner.task, learning_rate(epoch / learner.config.epochs, learner.config.lr)
-    logits = run_units(learner.judged, lambda rows: [task.source.plain(rows)], task.units, units).logits[0]
+    logits = run_units(learner.judged, lambda rows: [task.inputs.eval_batch(rows)], task.units, units).logits[0]
     loss = task.loss(torch.from_numpy(logits), torch.from_numpy(task.grades[units])).mean().item()
     figures = describe(logits, task.grades[units], task.loss, loss)
     return EpochFigures(epoch=epoch, split=split, **network._asdict(), learning_rate=rate, **figures)

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from drkit.data.units import Batch, Units
-from drkit.training.sources import Source
+from drkit.training.inputs import Inputs
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class Feed:
     draws from, too; so it does not matter when it is prepared.
 
     Args:
-        source: Of the inputs.
+        inputs: Of the inputs.
         units: All units.
     """
 
-    def __init__(self, source: Source, units: Units) -> None:
-        self.source, self.units = source, units
+    def __init__(self, inputs: Inputs, units: Units) -> None:
+        self.inputs, self.units = inputs, units
         self._thread = ThreadPoolExecutor(1, "feed")
         self._ahead: dict[tuple[int, bytes], Future[PreparedBatch]] = {}
 
@@ -51,4 +51,4 @@ class Feed:
 
     def _prepare(self, units: np.ndarray, epoch: int) -> PreparedBatch:
         batch = self.units.batch(units)
-        return PreparedBatch(batch, self.source.prepare(batch.rows, epoch))
+        return PreparedBatch(batch, self.inputs.prepare(batch.rows, epoch))

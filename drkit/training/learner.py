@@ -20,9 +20,9 @@ from drkit.progress import warn
 from drkit.training.batches import REMEDY, is_lone_value
 from drkit.training.config import TrainingConfig
 from drkit.training.feed import Feed, PreparedBatch
+from drkit.training.inputs import Inputs
 from drkit.training.optimisation import RunningAverage, build_optimizer
 from drkit.training.runtime import is_out_of_memory
-from drkit.training.sources import Source
 
 AUXILIARY_WEIGHT = 0.5  # of the other target's loss
 
@@ -50,7 +50,7 @@ class Task:
     """What is learned.
 
     Args:
-        source: Inputs for the grader.
+        inputs: Inputs for the grader.
         units: Which photographs are seen together.
         grades: int64 (U,) reference grades of the units; -1 where unknown.
         eye_grades: int64, the other target's grade of each eye, for the auxiliary head; -1 where unknown.
@@ -58,7 +58,7 @@ class Task:
         loss: To minimise, and to read logits by.
     """
 
-    source: Source
+    inputs: Inputs
     units: Units
     grades: np.ndarray
     eye_grades: np.ndarray
@@ -100,7 +100,7 @@ class Learner:
     """A grader that learns.
 
     Args:
-        grader: Its inputs are those of the task's source.
+        grader: Its inputs are those of the task.
         task: What is learned.
         config: How.
         fabric: Devices, precision and processes.
@@ -110,7 +110,7 @@ class Learner:
     def __init__(self, grader: Grader, task: Task, config: TrainingConfig, fabric: Fabric, num_steps: int) -> None:
         self.grader, self.task, self.config, self.fabric = grader, task, config, fabric
         self.batch_size = config.batch_size  # units that fit in memory at once
-        self.feed = Feed(task.source, task.units)
+        self.feed = Feed(task.inputs, task.units)
         self.optimizer: Any
         self.wrapped: Any
         self.wrapped, self.optimizer = fabric.setup(grader, build_optimizer(grader, config))

@@ -30,12 +30,12 @@ from drkit.resampling import bootstrap
 from drkit.training.batches import check_batches
 from drkit.training.epochs import Course
 from drkit.training.fitting import fit
+from drkit.training.inputs import FrozenInputs, Inputs, PhotographInputs, freeze_inputs
 from drkit.training.kept_head import load_head
 from drkit.training.learner import Learner, Task
 from drkit.training.plan import Parts, TrainingPlan
 from drkit.training.resume import FitState, load_state, save_state
 from drkit.training.runtime import check_compiler, keep_freed_memory, seed_epoch, start_fabric
-from drkit.training.sources import FrozenSource, PhotographSource, Source, freeze_source
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Workbench:
     plan: TrainingPlan
     fabric: Fabric
     grader: Grader
-    photographs: PhotographSource
+    photographs: PhotographInputs
     seen: np.ndarray
 
     @property
@@ -71,7 +71,7 @@ class Workbench:
         photographs = replace(self.photographs, seed=seed)
         return replace(self, plan=plan, grader=grader.to(self.fabric.device), photographs=photographs)
 
-    def make_source(self, earlier: FrozenSource | None) -> PhotographSource | FrozenSource:
+    def make_inputs(self, earlier: FrozenInputs | None) -> PhotographInputs | FrozenInputs:
         """What the part that learns is fed: frozen stages are run here.
 
         Args:
@@ -80,7 +80,7 @@ class Workbench:
         config = self.plan.config
         if config.frozen_stages == 0:
             return self.photographs
-        return freeze_source(self.grader, self.photographs, self.plan.fitted, config, earlier)
+        return freeze_inputs(self.grader, self.photographs, self.plan.fitted, config, earlier)
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def prepare(plan: TrainingPlan) -> Workbench:
     seen = _find_seen(plan, bank)
     _check_seen(plan, bank, seen)
     names, policy = plan.labels.rows["image_id"].tolist(), load_policy(config.augment)
-    photographs = PhotographSource(bank, names, plan.wanted, policy, config.seed, fabric.device)
+    photographs = PhotographInputs(bank, names, plan.wanted, policy, config.seed, fabric.device)
     return Workbench(plan, fabric, grader.to(fabric.device), photographs, seen)
 
 
@@ -187,7 +187,7 @@ def train(bench: Workbench, run: Run, *, resume: bool) -> list[Fitted]:
             state.unlink(missing_ok=True)  # each of several processes comes by
     identity = {**bench.plan.identity(), "photographs_sha256": sha256_bytes("".join(bench.bank.hashes).encode())}
     fitted: list[Fitted] = []
-    frozen: FrozenSource | None = None
+    frozen: FrozenInputs | None = None
     for seed in bench.plan.seeds or (bench.plan.config.seed,):
         told, frozen = _train_seed(
             bench.of_seed(seed), frozen, lambda network: _Keeper(run.resume(network), identity, resume)
@@ -197,16 +197,16 @@ def train(bench: Workbench, run: Run, *, resume: bool) -> list[Fitted]:
 
 
 def _train_seed(
-    bench: Workbench, earlier: FrozenSource | None, keeper_of: Callable[[NetworkId], "_Keeper"]
-) -> tuple[list[Fitted], FrozenSource | None]:
+    bench: Workbench, earlier: FrozenInputs | None, keeper_of: Callable[[NetworkId], "_Keeper"]
+) -> tuple[list[Fitted], FrozenInputs | None]:
     """Every fold's network of the bench's seed, and what is frozen for the next one; its copies are not kept."""
-    plan, source = bench.plan, bench.make_source(earlier)
+    plan, inputs = bench.plan, bench.make_inputs(earlier)
     networks = [NetworkId(parts.fold, plan.config.seed if plan.config.seeds > 1 else None) for parts in plan.parts]
     fitted = [
-        _train_network(bench, source, parts, network, keeper_of(network))
+        _train_network(bench, inputs, parts, network, keeper_of(network))
         for parts, network in zip(plan.parts, networks, strict=True)
     ]
-    return fitted, source.without_copies() if isinstance(source, FrozenSource) else None
+    return fitted, inputs.without_copies() if isinstance(inputs, FrozenInputs) else None
 
 
 @dataclass(frozen=True)
@@ -237,23 +237,23 @@ class _Keeper:
         save_state(self.path, state, identity=self.identity)
 
 
-def _train_network(bench: Workbench, source: Source, parts: Parts, network: NetworkId, keeper: _Keeper) -> Fitted:
+def _train_network(bench: Workbench, inputs: Inputs, parts: Parts, network: NetworkId, keeper: _Keeper) -> Fitted:
     plan, config = bench.plan, bench.plan.config
     course = plan_course(plan, parts, network)
     watched = {split: plan.units.of_rows(rows) for split, rows in parts.watched().items()}
     grader = deepcopy(bench.grader)
     with without_frozen_part(grader, config.frozen_stages):
-        learner = _build_learner(bench, source, grader, course)
+        learner = _build_learner(bench, inputs, grader, course)
         state = keeper.begin(learner)
         keep = keeper.keep if bench.fabric.is_global_zero else None
         fit(learner, course, watched, state, choose=config.chooses, patience=config.patience, keep=keep)
-        answered = None if config.tta else _answer(bench, grader, parts, lambda rows: [source.plain(rows)])
+        answered = None if config.tta else _answer(bench, grader, parts, lambda rows: [inputs.eval_batch(rows)])
     held_out, others = answered or _answer(bench, grader, parts, bench.photographs.views)
     tensors = {name: tensor.cpu() for name, tensor in grader.state_dict().items()}
     return Fitted(network, parts, state.history, state.best_epoch, tensors, held_out, others)
 
 
-def _build_learner(bench: Workbench, source: Source, grader: Grader, course: Course) -> Learner:
+def _build_learner(bench: Workbench, inputs: Inputs, grader: Grader, course: Course) -> Learner:
     plan, config = bench.plan, bench.plan.config
     loss, grades = plan.build_loss(), plan.grades[course.units]
     seed_epoch(config.seed, 0)
@@ -261,7 +261,7 @@ def _build_learner(bench: Workbench, source: Source, grader: Grader, course: Cou
         loss.start(grader.head.output, torch.from_numpy(grades))
     counts = np.bincount(grades, minlength=NUM_GRADES)
     weights = grade_weights(counts) if config.class_weights else np.ones(NUM_GRADES)
-    task = Task(source, plan.units, plan.grades, plan.eye_grades, weights, loss)
+    task = Task(inputs, plan.units, plan.grades, plan.eye_grades, weights, loss)
     steps = -(-len(grades) // (config.batch_size * config.accumulate * bench.fabric.world_size))
     for backbone in (grader.backbone, *grader.others) if config.compile else ():
         backbone.compile()

@@ -29,29 +29,29 @@ from drkit.records.checkpoint import Architecture
 from drkit.records.labels import Labels, build_rows
 from drkit.training.config import TrainingConfig
 from drkit.training.feed import Feed
+from drkit.training.inputs import PhotographInputs
 from drkit.training.learner import Learner, Task, read_steps
 from drkit.training.runtime import keep_freed_memory
-from drkit.training.sources import PhotographSource
 
 CPU = torch.device("cpu")
 STEPS = 4  # a round
 
 
-def build_source(num: int, side: int, policy: str) -> PhotographSource:
+def build_inputs(num: int, side: int, policy: str) -> PhotographInputs:
     """Random photographs in a bank."""
     extent = bank_side(side)
     pixels = np.random.default_rng(0).integers(0, 256, (num, extent, extent, 3), np.uint8)
     names = [f"eye{number}" for number in range(num)]
     wanted = InputFormat(side, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-    return PhotographSource(PhotographBank(pixels, tuple(names)), names, wanted, load_policy(policy), 0, CPU)
+    return PhotographInputs(PhotographBank(pixels, tuple(names)), names, wanted, load_policy(policy), 0, CPU)
 
 
-def build_task(source: PhotographSource) -> Task:
+def build_task(inputs: PhotographInputs) -> Task:
     """Grades of single photographs."""
-    names = list(source.image_ids)
+    names = list(inputs.image_ids)
     labels = Labels(build_rows(image_id=names, path=names, split=["train"] * len(names)), Path(), "made up", ("eye",))
     grades = np.arange(len(names)) % 5
-    return Task(source, build_units(labels, "image"), grades, grades, np.ones(5), build_loss("regression"))
+    return Task(inputs, build_units(labels, "image"), grades, grades, np.ones(5), build_loss("regression"))
 
 
 def build_network(backbone: str, side: int) -> Grader:
@@ -70,13 +70,13 @@ def cpu_time(work: Callable[[], None]) -> float:
 
 def compare_steps(backbone: str, side: int, batch_size: int, policy: str, rounds: int) -> None:
     """Print milliseconds of both steps, and their ratio."""
-    source = build_source(2 * batch_size, side, policy)
-    task, config = build_task(source), TrainingConfig(batch_size=batch_size, augment=policy)
+    inputs = build_inputs(2 * batch_size, side, policy)
+    task, config = build_task(inputs), TrainingConfig(batch_size=batch_size, augment=policy)
     learner = Learner(build_network(backbone, side), task, config, Fabric(accelerator="cpu", devices=1), STEPS)
     halves = np.arange(2 * batch_size).reshape(2, -1)
     bare = build_network(backbone, side)
     optimizer = torch.optim.AdamW(bare.parameters(), lr=3e-4)
-    images, grades = source.plain(halves[0]), torch.from_numpy(task.grades[halves[0]])
+    images, grades = inputs.eval_batch(halves[0]), torch.from_numpy(task.grades[halves[0]])
 
     def step_bare() -> None:
         for _ in range(STEPS):
@@ -97,8 +97,8 @@ def compare_steps(backbone: str, side: int, batch_size: int, policy: str, rounds
 
 def measure_feed(side: int, batch_size: int, policy: str, rounds: int) -> None:
     """Print milliseconds of this thread's CPU for a batch, and photographs a second."""
-    source = build_source(4 * batch_size, side, policy)
-    feed, times = Feed(source, build_task(source).units), []
+    inputs = build_inputs(4 * batch_size, side, policy)
+    feed, times = Feed(inputs, build_task(inputs).units), []
     for number in range(rounds + 1):
         numbers = np.random.default_rng(number).permutation(4 * batch_size)[:batch_size]
         start = time.thread_time()

@@ -18,9 +18,9 @@ from drkit.losses import build_loss
 from drkit.models.grader import build_grader
 from drkit.records.layouts import read_datasets
 from drkit.training.config import TrainingConfig
+from drkit.training.inputs import PhotographInputs
 from drkit.training.learner import Learner, Task, read_steps
 from drkit.training.plan import plan_training
-from drkit.training.sources import PhotographSource
 
 MOST_UPLOADS = 3  # photographs; how they are changed; where they belong and what is asked of them
 
@@ -51,13 +51,13 @@ def _learner(config: TrainingConfig, device: torch.device) -> Learner:
     plan = plan_training(read_datasets(config.data), config)
     bank = build_bank(plan.labels, plan.bank_side, Path(), workers=1)
     names = plan.labels.rows["image_id"].tolist()
-    source = PhotographSource(bank, names, plan.wanted, load_policy(config.augment), config.seed, device)
+    inputs = PhotographInputs(bank, names, plan.wanted, load_policy(config.augment), config.seed, device)
     torch.manual_seed(0)
     grader = build_grader(plan.architecture)
     if device == CARD:
         for module in grader.modules():
             _move(module)
-    task = Task(source, plan.units, plan.grades, plan.eye_grades, np.ones(5), build_loss(config.loss))
+    task = Task(inputs, plan.units, plan.grades, plan.eye_grades, np.ones(5), build_loss(config.loss))
     return Learner(grader, task, config, OneDevice(device), num_steps=4)  # type: ignore[arg-type]
 
 

@@ -48,7 +48,7 @@ class Images:
     def prepare(self, rows: np.ndarray, epoch: int) -> Callable[[], Tensor]:
         return lambda: self.images[rows]
 
-    def plain(self, rows: np.ndarray) -> Tensor:
+    def eval_batch(self, rows: np.ndarray) -> Tensor:
         return self.images[rows]
 
 
@@ -334,7 +334,7 @@ def test_the_other_target_teaches_only_where_it_is_known() -> None:
 def test_the_other_targets_loss_is_added_by_its_weight() -> None:
     alone, both = _learner(_task("patient")), _learner(_task("patient"), auxiliary=True)
     batch = both.task.units.batch(np.array([0, 1]))
-    logits, _, others = both.grader.answer(both.task.source.plain(batch.rows), batch.places)
+    logits, _, others = both.grader.answer(both.task.inputs.eval_batch(batch.rows), batch.places)
     assert others is not None
     expected = [build_loss("cross-entropy")(found, torch.tensor(grades)).mean() for found, grades in (
         (logits, both.task.grades[:2]), (others, both.task.eye_grades[batch.eyes])
@@ -389,7 +389,7 @@ def test_the_loss_of_a_mixture_is_shared_between_both_grades(monkeypatch: pytest
     assert mixture.eyes.tolist() == [2, 3, 0, 1]
     learner = _learner(_task("patient"), auxiliary=True, mixup=0.2)
     task, batch = learner.task, learner.task.units.batch(np.arange(2))
-    images = task.source.plain(batch.rows)
+    images = task.inputs.eval_batch(batch.rows)
     blended = 0.25 * images + 0.75 * images[[4, 5, 6, 7, 0, 1, 2, 3]]
     logits, _, others = learner.grader.answer(blended, batch.places)
     loss, expected = build_loss("cross-entropy"), 0.0

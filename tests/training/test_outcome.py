@@ -25,7 +25,7 @@ def test_each_row_keeps_the_activations_of_its_own_photograph(small_config: Trai
     predictions = read_predictions(run)
     plan = plan_training(read_datasets(config.data), config)
     photographs, grader = prepare(plan).photographs, open_run(run).graders[0]
-    told = run_units(grader, lambda rows: [photographs.plain(rows)], plan.units, np.arange(len(plan.units)))
+    told = run_units(grader, lambda rows: [photographs.eval_batch(rows)], plan.units, np.arange(len(plan.units)))
     names = plan.labels.rows["image_id"].to_numpy()[told.rows]
     expected = dict(zip(names, told.activations, strict=True))
     kept = dict(zip(predictions.rows["image_id"], predictions.embeddings(), strict=True))

@@ -21,7 +21,7 @@ from drkit.records.history import read_history
 from drkit.records.layouts import read_datasets
 from drkit.records.predictions import PROBABILITY_COLUMNS, Predictions, read_predictions
 from drkit.records.runs import NetworkId, Run, list_networks, read_run_record
-from drkit.training import sources, workbench
+from drkit.training import inputs, workbench
 from drkit.training.config import TrainingConfig
 from drkit.training.outcome import decide_units
 from drkit.training.plan import TrainingPlan, plan_training
@@ -183,13 +183,13 @@ def test_frozen_stages_see_the_plain_photographs_once_and_copies_once_a_seed(
 ) -> None:
     """Where their weights are the same for all seeds; weights drawn from the seed give other features."""
     seen: list[int] = []
-    run = sources.run_frozen_part
+    run = inputs.run_frozen_part
 
     def count(grader: object, images: torch.Tensor, stages: object) -> torch.Tensor:
         seen.append(len(images))
         return run(grader, images, stages)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(sources, "run_frozen_part", count)
+    monkeypatch.setattr(inputs, "run_frozen_part", count)
     options = replace(config, epochs=1, freeze="2", copies=3, weights=str(_weights(config, tmp_path)), allow_seen=True)
     run_finetune(options, RunPlace(tmp_path, "shared"))
     plan = _plan(options)

@@ -20,10 +20,10 @@ from drkit.recipes.predict import PredictConfig, grade_dataset
 from drkit.records.checkpoint import Architecture
 from drkit.records.layouts import read_datasets
 from drkit.records.predictions import read_predictions
-from drkit.training import sources
+from drkit.training import inputs
 from drkit.training.config import TrainingConfig
+from drkit.training.inputs import FrozenInputs, PhotographInputs, freeze_inputs
 from drkit.training.plan import plan_training
-from drkit.training.sources import FrozenSource, PhotographSource, freeze_source
 from drkit.training.workbench import prepare
 
 
@@ -34,13 +34,13 @@ def test_only_photographs_that_are_trained_on_are_ever_changed(
     small_config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, object]
 ) -> None:
     changed: set[str] = set()
-    draw = sources.draw
+    draw = inputs.draw
 
     def spy(policy: object, image_ids: list[str], *others: object) -> object:
         changed.update(image_ids)
         return draw(policy, image_ids, *others)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(sources, "draw", spy)
+    monkeypatch.setattr(inputs, "draw", spy)
     config = replace(small_config, epochs=1, **options)  # type: ignore[arg-type]
     run_finetune(config, RunPlace(tmp_path))
     plan = plan_training(read_datasets(config.data), config)
@@ -69,8 +69,8 @@ def test_eight_views_do_not_care_how_a_photograph_is_laid(small_config: Training
 
     def grade(lay: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         bank = replace(bench.bank, pixels=lay(bench.bank.pixels))
-        source = replace(bench.photographs, bank=bank)
-        outputs = inference.run_units(bench.grader, source.views, plan.units, np.arange(4))
+        photographs = replace(bench.photographs, bank=bank)
+        outputs = inference.run_units(bench.grader, photographs.views, plan.units, np.arange(4))
         assert outputs.logits.shape[0] == 8
         return outputs.logits.mean(0)  # before scores are clipped to the scale
 
@@ -86,11 +86,11 @@ SIDE = 32
 
 
 @pytest.fixture
-def source() -> PhotographSource:
+def photographs() -> PhotographInputs:
     pixels = np.random.default_rng(0).integers(0, 255, (6, 40, 40, 3), np.uint8)
     bank = PhotographBank(pixels, tuple(f"hash {number}" for number in range(6)))
     names, wanted = [f"p{number}" for number in range(6)], InputFormat(SIDE, (0.5,) * 3, (0.5,) * 3)  # type: ignore[arg-type]
-    return PhotographSource(bank, names, wanted, load_policy("medium"), 0, torch.device("cpu"))
+    return PhotographInputs(bank, names, wanted, load_policy("medium"), 0, torch.device("cpu"))
 
 
 def _grader(seed: int = 0) -> Grader:
@@ -112,13 +112,13 @@ class Spy:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.photographs = 0
-        run = sources.run_frozen_part
+        run = inputs.run_frozen_part
 
         def counted(grader: Grader, images: Tensor, stages: int | None) -> Tensor:
             self.photographs += len(images)
             return run(grader, images, stages)
 
-        monkeypatch.setattr(sources, "run_frozen_part", counted)
+        monkeypatch.setattr(inputs, "run_frozen_part", counted)
 
     def told(self) -> int:
         """Photographs since it was asked last, without the one that tells the shape."""
@@ -126,40 +126,40 @@ class Spy:
         return seen
 
 
-def _same(first: FrozenSource, second: FrozenSource) -> bool:
-    return np.array_equal(first.unchanged, second.unchanged) and np.array_equal(first.copies, second.copies)
+def _same(first: FrozenInputs, second: FrozenInputs) -> bool:
+    return np.array_equal(first.eval_features, second.eval_features) and np.array_equal(first.copies, second.copies)
 
 
-def test_frozen_features_are_what_the_lower_stages_give(source: PhotographSource) -> None:
+def test_frozen_features_are_what_the_lower_stages_give(photographs: PhotographInputs) -> None:
     grader = _grader().eval()
-    frozen = freeze_source(grader, source, TRAINED, _config(None))
+    frozen = freeze_inputs(grader, photographs, TRAINED, _config(None))
     with torch.inference_mode():
-        plain = grader.backbone.lower(source.plain(np.arange(6)), 2)
-        second = grader.backbone.lower(source.augmented(TRAINED, 1), 2)
-    assert torch.allclose(frozen.plain(np.arange(6)), plain, rtol=1e-2, atol=1e-2)
-    assert torch.allclose(frozen.augmented(TRAINED, 1), second, rtol=1e-2, atol=1e-2)
-    assert torch.equal(frozen.augmented(TRAINED, 3), frozen.augmented(TRAINED, 1))  # two copies take turns
-    assert not torch.equal(frozen.augmented(TRAINED, 2), frozen.augmented(TRAINED, 1))
+        plain = grader.backbone.lower(photographs.eval_batch(np.arange(6)), 2)
+        second = grader.backbone.lower(photographs.train_batch(TRAINED, 1), 2)
+    assert torch.allclose(frozen.eval_batch(np.arange(6)), plain, rtol=1e-2, atol=1e-2)
+    assert torch.allclose(frozen.train_batch(TRAINED, 1), second, rtol=1e-2, atol=1e-2)
+    assert torch.equal(frozen.train_batch(TRAINED, 3), frozen.train_batch(TRAINED, 1))  # two copies take turns
+    assert not torch.equal(frozen.train_batch(TRAINED, 2), frozen.train_batch(TRAINED, 1))
     assert not frozen.copies[:, [1, 4, 5]].any()
 
 
-def test_without_copies_the_plain_photographs_are_trained_on(source: PhotographSource) -> None:
-    frozen = freeze_source(_grader(), source, TRAINED, replace(_config(None), copies=0))
-    assert torch.equal(frozen.augmented(TRAINED, 1), frozen.plain(TRAINED))
-    plain = replace(source, policy=load_policy("none"))
-    assert len(freeze_source(_grader(), plain, TRAINED, _config(None)).copies) == 0
+def test_without_copies_the_plain_photographs_are_trained_on(photographs: PhotographInputs) -> None:
+    frozen = freeze_inputs(_grader(), photographs, TRAINED, replace(_config(None), copies=0))
+    assert torch.equal(frozen.train_batch(TRAINED, 1), frozen.eval_batch(TRAINED))
+    plain = replace(photographs, policy=load_policy("none"))
+    assert len(freeze_inputs(_grader(), plain, TRAINED, _config(None)).copies) == 0
 
 
 def test_a_named_cache_gives_the_same_features_without_running_the_network(
-    source: PhotographSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    photographs: PhotographInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spy = Spy(monkeypatch)
-    first = freeze_source(_grader(), source, TRAINED, _config(tmp_path))
+    first = freeze_inputs(_grader(), photographs, TRAINED, _config(tmp_path))
     assert spy.told() == 6 + 2 * 3
-    again = freeze_source(_grader(), source, TRAINED, _config(tmp_path))
+    again = freeze_inputs(_grader(), photographs, TRAINED, _config(tmp_path))
     assert spy.told() == 0
     assert _same(first, again)
-    assert _same(first, freeze_source(_grader(), source, TRAINED, _config(None)))
+    assert _same(first, freeze_inputs(_grader(), photographs, TRAINED, _config(None)))
     assert spy.told() == 12  # without a name nothing is kept
 
 
@@ -174,29 +174,33 @@ def test_a_named_cache_gives_the_same_features_without_running_the_network(
     ids=["seed", "policy", "normalisation", "names"],
 )
 def test_other_ingredients_are_another_cache(
-    source: PhotographSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: dict[str, object], runs: int
+    photographs: PhotographInputs,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    changed: dict[str, object],
+    runs: int,
 ) -> None:
-    freeze_source(_grader(), source, TRAINED, _config(tmp_path))
-    spy, other = Spy(monkeypatch), replace(source, **changed)  # type: ignore[arg-type]
-    found = freeze_source(_grader(), other, TRAINED, _config(tmp_path))
+    freeze_inputs(_grader(), photographs, TRAINED, _config(tmp_path))
+    spy, other = Spy(monkeypatch), replace(photographs, **changed)  # type: ignore[arg-type]
+    found = freeze_inputs(_grader(), other, TRAINED, _config(tmp_path))
     assert spy.told() == runs
-    assert _same(found, freeze_source(_grader(), other, TRAINED, _config(None)))
+    assert _same(found, freeze_inputs(_grader(), other, TRAINED, _config(None)))
 
 
 def test_other_weights_stages_rows_and_pixels_are_another_cache(
-    source: PhotographSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    photographs: PhotographInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The pixels, too: a preprocessed data set has the source photographs' hashes."""
-    freeze_source(_grader(), source, TRAINED, _config(tmp_path))
+    freeze_inputs(_grader(), photographs, TRAINED, _config(tmp_path))
     spy = Spy(monkeypatch)
-    freeze_source(_grader(1), source, TRAINED, _config(tmp_path))
+    freeze_inputs(_grader(1), photographs, TRAINED, _config(tmp_path))
     assert spy.told() == 12
-    freeze_source(_grader(), source, TRAINED, replace(_config(tmp_path), freeze="3"))
+    freeze_inputs(_grader(), photographs, TRAINED, replace(_config(tmp_path), freeze="3"))
     assert spy.told() == 12
-    freeze_source(_grader(), source, np.array([0, 1]), _config(tmp_path))
+    freeze_inputs(_grader(), photographs, np.array([0, 1]), _config(tmp_path))
     assert spy.told() == 4
-    filtered = replace(source, bank=replace(source.bank, pixels=255 - source.bank.pixels))
-    freeze_source(_grader(), filtered, TRAINED, _config(tmp_path))
+    filtered = replace(photographs, bank=replace(photographs.bank, pixels=255 - photographs.bank.pixels))
+    freeze_inputs(_grader(), filtered, TRAINED, _config(tmp_path))
     assert spy.told() == 12
 
 

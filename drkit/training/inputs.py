@@ -25,18 +25,18 @@ from drkit.training.config import TrainingConfig
 Fill = Callable[[np.ndarray], tuple[str, ...]]  # fills an array; what is to be kept beside it
 
 
-class Source(Protocol):
+class Inputs(Protocol):
     """Inputs for a grader, by row number of the photographs."""
 
     def prepare(self, rows: np.ndarray, epoch: int) -> Callable[[], Tensor]:
         """Do the CPU's part of inputs to train on, in any thread; what is given back makes them on the device."""
 
-    def plain(self, rows: np.ndarray) -> Tensor:
+    def eval_batch(self, rows: np.ndarray) -> Tensor:
         """Inputs to be judged on: never augmented."""
 
 
 @dataclass(frozen=True)
-class PhotographSource:
+class PhotographInputs:
     """Images for the whole grader.
 
     Args:
@@ -62,17 +62,17 @@ class PhotographSource:
         photographs = self.bank.pixels[rows]
         return prepare(photographs, self.wanted, self.device, changes, self._surrounds(rows, photographs))
 
-    def augmented(self, rows: np.ndarray, epoch: int) -> Tensor:
+    def train_batch(self, rows: np.ndarray, epoch: int) -> Tensor:
         """What `prepare` prepares."""
         return self.prepare(rows, epoch)()
 
-    def plain(self, rows: np.ndarray) -> Tensor:
+    def eval_batch(self, rows: np.ndarray) -> Tensor:
         """Images (P, 3, S, S) as they are."""
         return render(self.bank.pixels[rows], self.wanted, self.device)
 
     def views(self, rows: np.ndarray) -> Iterator[Tensor]:
         """The eight flips and quarter turns of the plain images."""
-        return dihedral_views(self.plain(rows))
+        return dihedral_views(self.eval_batch(rows))
 
     def _surrounds(self, rows: np.ndarray, photographs: np.ndarray) -> np.ndarray:
         """float32 (P, 3): the photographs' surrounds, each measured once."""
@@ -87,35 +87,35 @@ class PhotographSource:
 
 
 @dataclass(frozen=True)
-class FrozenSource:
+class FrozenInputs:
     """What the frozen part of a grader made of the photographs.
 
     Args:
         made_of: A key of what the plain features are made of: the photographs and the frozen part's weights.
-        unchanged: float16 (N, ...), of the plain photographs.
+        eval_features: float16 (N, ...), of the plain photographs.
         copies: float16 (K, N, ...), of augmented ones; rows that are not trained on stay zero. K = 0: none.
         device: Of the part that learns.
     """
 
     made_of: str
-    unchanged: np.ndarray
+    eval_features: np.ndarray
     copies: np.ndarray
     device: torch.device
 
     def prepare(self, rows: np.ndarray, epoch: int) -> Callable[[], Tensor]:
         """Features (P, ...) of the copy whose turn it is."""
-        drawn = self.copies[epoch % len(self.copies)] if len(self.copies) else self.unchanged
+        drawn = self.copies[epoch % len(self.copies)] if len(self.copies) else self.eval_features
         return partial(self._move, pin(torch.from_numpy(drawn[rows]), self.device))
 
-    def augmented(self, rows: np.ndarray, epoch: int) -> Tensor:
+    def train_batch(self, rows: np.ndarray, epoch: int) -> Tensor:
         """What `prepare` prepares."""
         return self.prepare(rows, epoch)()
 
-    def plain(self, rows: np.ndarray) -> Tensor:
+    def eval_batch(self, rows: np.ndarray) -> Tensor:
         """Features (P, ...) of the plain photographs."""
-        return self._move(torch.from_numpy(self.unchanged[rows]))
+        return self._move(torch.from_numpy(self.eval_features[rows]))
 
-    def without_copies(self) -> "FrozenSource":
+    def without_copies(self) -> "FrozenInputs":
         """The plain features alone, which other copies may be added to."""
         return replace(self, copies=self.copies[:0].copy())
 
@@ -128,44 +128,44 @@ def count_copies(config: TrainingConfig, policy: Policy) -> int:
     return config.copies if policy != Policy() else 0
 
 
-def freeze_source(
+def freeze_inputs(
     grader: Grader,
-    source: PhotographSource,
+    photographs: PhotographInputs,
     trained_rows: np.ndarray,
     config: TrainingConfig,
-    earlier: FrozenSource | None = None,
-) -> FrozenSource:
+    earlier: FrozenInputs | None = None,
+) -> FrozenInputs:
     """Run the frozen part of a grader over every plain photograph, and over copies of those that are trained on.
 
     Args:
         grader: Whole.
-        source: N photographs.
+        photographs: N photographs.
         trained_rows: Which of them are trained on.
         config: How many stages are frozen and how many copies are made; where it names a cache, what was made there
             before by the same stages of the same photographs and copies is taken again.
         earlier: Of another seed, whose plain features are taken where they are the same.
     """
     grader.eval()
-    stages, every_row = config.frozen_stages, np.arange(len(source.bank))
-    made_of = _ingredients(grader, source, stages)
+    stages, every_row = config.frozen_stages, np.arange(len(photographs.bank))
+    made_of = _ingredients(grader, photographs, stages)
     key = sha256_bytes(canonical_json(made_of).encode())
-    plain = partial(_fill, grader, stages, lambda rows, _: source.plain(rows), every_row)
-    copies = partial(_fill, grader, stages, source.augmented, trained_rows)
-    num_copies = count_copies(config, source.policy)
-    drawn = {"trained": trained_rows.tolist(), "policy": policy_record(source.policy), "seed": source.seed}
+    plain = partial(_fill, grader, stages, lambda rows, _: photographs.eval_batch(rows), every_row)
+    copies = partial(_fill, grader, stages, photographs.train_batch, trained_rows)
+    num_copies = count_copies(config, photographs.policy)
+    drawn = {"trained": trained_rows.tolist(), "policy": policy_record(photographs.policy), "seed": photographs.seed}
     with torch.inference_mode():
-        shape = run_frozen_part(grader, source.plain(every_row[:1]), stages).shape[1:]
+        shape = run_frozen_part(grader, photographs.eval_batch(every_row[:1]), stages).shape[1:]
         if earlier and earlier.made_of == key:
-            unchanged = earlier.unchanged
+            eval_features = earlier.eval_features
         else:
-            unchanged = _keep(config.cache_dir, made_of, (1, len(every_row), *shape), plain)[0]
+            eval_features = _keep(config.cache_dir, made_of, (1, len(every_row), *shape), plain)[0]
         changed = _keep(
             config.cache_dir,
             {**made_of, **drawn},
             (num_copies, len(every_row), *shape),
             copies,
         )
-    return FrozenSource(key, unchanged, changed, source.device)
+    return FrozenInputs(key, eval_features, changed, photographs.device)
 
 
 def _keep(cache_dir: Path | None, made_of: dict[str, Any], shape: tuple[int, ...], fill: Fill) -> np.ndarray:
@@ -192,12 +192,12 @@ def _fill(
     return ()
 
 
-def _ingredients(grader: Grader, source: PhotographSource, stages: int | None) -> dict[str, Any]:
+def _ingredients(grader: Grader, photographs: PhotographInputs, stages: int | None) -> dict[str, Any]:
     """What the features of plain photographs are made of."""
     return {
         "weights": [sha256_bytes(tensor.cpu().numpy().tobytes()) for tensor in frozen_tensors(grader, stages)],
         "stages": stages,
-        "pixels": [sha256_bytes(photograph.tobytes()) for photograph in source.bank.pixels],
-        "image_ids": list(source.image_ids),
-        "input": asdict(source.wanted),
+        "pixels": [sha256_bytes(photograph.tobytes()) for photograph in photographs.bank.pixels],
+        "image_ids": list(photographs.image_ids),
+        "input": asdict(photographs.wanted),
     }
