@@ -220,8 +220,8 @@ def _check_same(options: dict[str, Any], plan: TrainingPlan, run: Run) -> None:
 
 def _check_baseline(before: Predictions, plan: TrainingPlan) -> None:
     """Check that a baseline is comparable before any work is done."""
-    parts = [part.held_out if plan.folds else part.val for part in plan.parts]
-    rows = plan.labels.rows.iloc[np.concatenate(parts)]
+    splits = [split.held_out if plan.folds else split.val for split in plan.fold_splits]
+    rows = plan.labels.rows.iloc[np.concatenate(splits)]
     reference: pd.Series = rows.set_index("image_id")[grade_column(plan.target)]
     check_pair(before, plan.target, plan.architecture.unit, plan.folds, reference)
 
@@ -232,7 +232,7 @@ def _compare(before: Predictions, after: Predictions) -> Comparison:
 
 
 def _measure(plan: TrainingPlan) -> Cost:
-    return measure_cost(build_grader(plan.architecture), plan.wanted.side)
+    return measure_cost(build_grader(plan.architecture), plan.input_format.side)
 
 
 def _suffix(config: AttendConfig) -> str:

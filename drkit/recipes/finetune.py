@@ -73,7 +73,7 @@ def preview_augmentation(config: TrainingConfig, path: Path, *, force: bool) -> 
     """
     check_writable(path, force=force)
     plan = plan_training(read_datasets(config.data), config)
-    shown = plan.parts[0].train[:: max(len(plan.parts[0].train) // PREVIEWED, 1)][:PREVIEWED]
+    shown = plan.fold_splits[0].train[:: max(len(plan.fold_splits[0].train) // PREVIEWED, 1)][:PREVIEWED]
     labels = replace(plan.labels, rows=plan.labels.rows.iloc[shown].reset_index(drop=True))
     bank = build_bank(
         labels,
@@ -84,6 +84,6 @@ def preview_augmentation(config: TrainingConfig, path: Path, *, force: bool) -> 
     )
     names = labels.rows["image_id"].tolist()
     policy = load_policy(config.augment)
-    sheet = preview_policy(bank.pixels, policy, plan.wanted, config.seed, title=config.augment, image_ids=names)
+    sheet = preview_policy(bank.pixels, policy, plan.input_format, config.seed, title=config.augment, image_ids=names)
     write_preview(path, sheet, force=force)
     return PreviewReport(path, config.augment, len(names))

@@ -25,7 +25,7 @@ def check_batches(plan: TrainingPlan, grader: Grader) -> None:
         UsageError: it cannot.
     """
     config = plan.config
-    trained = [plan.units.of_rows(parts.train) for parts in plan.parts]
+    trained = [plan.units.of_rows(fold_split.train) for fold_split in plan.fold_splits]
     smallest = min(len(batch) for units in trained for batch in in_batches(units, config.batch_size))
     if smallest > 1 or config.frozen_stages != 0:
         return
@@ -34,7 +34,7 @@ def check_batches(plan: TrainingPlan, grader: Grader) -> None:
     trial = deepcopy(grader).train()
     if config.keeps_statistics:
         keep_statistics(trial)
-    device, side = next(trial.parameters()).device, plan.wanted.side
+    device, side = next(trial.parameters()).device, plan.input_format.side
     try:
         with torch.no_grad():
             trial(torch.zeros(len(batch.rows), 3, side, side, device=device), batch.places.to(device))

@@ -122,7 +122,7 @@ def describe_plan(plan: TrainingPlan, run: Run) -> PlanReport:
 
 def _cache_bytes(plan: TrainingPlan) -> int:
     """Memory of a frozen part's features; building the network shows, too, whether side and weights fit."""
-    stages, side = plan.config.frozen_stages, plan.wanted.side
+    stages, side = plan.config.frozen_stages, plan.input_format.side
     is_ready = plan.initial_weights.is_pretrained and weights_at_hand(plan.initial_weights.backbone) is not None
     if plan.initial_weights.is_pretrained and not is_ready:
         ask_for_weights(plan.initial_weights.backbone)
@@ -169,7 +169,7 @@ def _count_epoch(plan: TrainingPlan) -> dict[str, dict[str, int | str]]:
     config = plan.config
     if config.oversample == "none" and config.balance == "none" and config.bootstrap_patients is None:
         return {}
-    course = plan_course(plan, plan.parts[0], plan.networks[0])
+    course = plan_course(plan, plan.fold_splits[0], plan.networks[0])
     units = course.order(plan.grades, seed_epoch(config.seed, 1))
     rows = plan.labels.rows.iloc[np.concatenate([plan.units.rows_of[unit] for unit in units])]
     seen = replace(plan.labels, rows=rows.reset_index(drop=True))

@@ -32,7 +32,7 @@ class InitialWeights:
         seen: SHA-256 of the photographs that the weights were trained on; "unknown" for those of foreign weights.
         chosen_by: SHA-256 of photographs that were not trained on, but picked an epoch: of val, with `--choose val`.
         descends_from: Names of the runs that come with drkit among the weights and what these started from.
-        wanted: What the repository that names the backbone says it is fed; None where timm's own word holds.
+        input_format: Of the repository that names the backbone; None where timm knows it.
     """
 
     backbone: str
@@ -41,7 +41,7 @@ class InitialWeights:
     seen: frozenset[str] = frozenset()
     chosen_by: frozenset[str] = frozenset()
     descends_from: tuple[str, ...] = ()
-    wanted: InputFormat | None = None
+    input_format: InputFormat | None = None
 
     def __str__(self) -> str:
         """Where the weights are from."""
@@ -81,14 +81,14 @@ def find_initial_weights(weights: str, backbone: str | None) -> InitialWeights:
     """
     repository, config = _find_config(weights, backbone)
     name = config.backbone if config else resolve_backbone(backbone or DEFAULT_BACKBONE)
-    wanted = config.wanted if config else None
+    input_format = config.wanted if config else None
     if weights == "none" or (weights == "imagenet" and not repository):
-        return InitialWeights(name, None, weights == "imagenet", wanted=wanted)
+        return InitialWeights(name, None, weights == "imagenet", input_format=input_format)
     foreign = read_foreign(repository if weights == "imagenet" else weights, name)
     if foreign.header and not backbone:
         name = foreign.header.architecture.backbone
     if foreign.run is None or not foreign.run.record.is_file():
-        return InitialWeights(name, foreign, False, frozenset([UNKNOWN_PHOTOGRAPHS]), wanted=wanted)
+        return InitialWeights(name, foreign, False, frozenset([UNKNOWN_PHOTOGRAPHS]), input_format=input_format)
     record = read_run_record(foreign.run)
     verify_checksums(foreign.run, record, foreign.path)
     return InitialWeights(
@@ -98,7 +98,7 @@ def find_initial_weights(weights: str, backbone: str | None) -> InitialWeights:
         seen=frozenset(record["trained_on_photographs"]),
         chosen_by=frozenset(record["chosen_by_photographs"]),
         descends_from=tuple(record["descends_from"]),
-        wanted=wanted,
+        input_format=input_format,
     )
 
 

@@ -42,7 +42,7 @@ class PhotographInputs:
     Args:
         bank: N photographs.
         image_ids: Their names, N.
-        wanted: Side and normalisation of the images.
+        input_format: Side and normalisation of the images.
         policy: How training images are changed.
         seed: Of the changes.
         device: Where images are made.
@@ -50,7 +50,7 @@ class PhotographInputs:
 
     bank: PhotographBank
     image_ids: Sequence[str]
-    wanted: InputFormat
+    input_format: InputFormat
     policy: Policy
     seed: int
     device: torch.device
@@ -60,7 +60,7 @@ class PhotographInputs:
         names = [self.image_ids[row] for row in rows]
         changes = draw(self.policy, names, self.seed, epoch, self.bank.pixels.shape[1])
         photographs = self.bank.pixels[rows]
-        return prepare(photographs, self.wanted, self.device, changes, self._surrounds(rows, photographs))
+        return prepare(photographs, self.input_format, self.device, changes, self._surrounds(rows, photographs))
 
     def train_batch(self, rows: np.ndarray, epoch: int) -> Tensor:
         """What `prepare` prepares."""
@@ -68,7 +68,7 @@ class PhotographInputs:
 
     def eval_batch(self, rows: np.ndarray) -> Tensor:
         """Images (P, 3, S, S) as they are."""
-        return render(self.bank.pixels[rows], self.wanted, self.device)
+        return render(self.bank.pixels[rows], self.input_format, self.device)
 
     def views(self, rows: np.ndarray) -> Iterator[Tensor]:
         """The eight flips and quarter turns of the plain images."""
@@ -199,5 +199,5 @@ def _ingredients(grader: Grader, photographs: PhotographInputs, stages: int | No
         "stages": stages,
         "pixels": [sha256_bytes(photograph.tobytes()) for photograph in photographs.bank.pixels],
         "image_ids": list(photographs.image_ids),
-        "input": asdict(photographs.wanted),
+        "input": asdict(photographs.input_format),
     }

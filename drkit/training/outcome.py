@@ -233,8 +233,8 @@ def _header(bench: Workbench, part: Fitted, sigma: float, cut_points: tuple[floa
         bank_side=plan.bank_side,
         steps=plan.steps,
         round_discs=plan.round_discs,
-        mean=plan.wanted.mean,
-        std=plan.wanted.std,
+        mean=plan.input_format.mean,
+        std=plan.input_format.std,
         sigma=sigma,
         decision=plan.decision,
         cut_points=cut_points,
@@ -255,7 +255,9 @@ def _record(bench: Workbench, fitted: Sequence[Fitted]) -> dict[str, Any]:
     plan = bench.plan
     own = {bench.bank.hashes[row] for row in plan.fitted}
     picked = (
-        {bench.bank.hashes[row] for part in plan.parts for row in part.val} if plan.config.chooses == "val" else set()
+        {bench.bank.hashes[row] for fold_split in plan.fold_splits for row in fold_split.val}
+        if plan.config.chooses == "val"
+        else set()
     )
     return {
         "options": plan.identity(),

@@ -20,7 +20,7 @@ from drkit.data.units import Units, build_units, unit_grades
 from drkit.errors import InputError, LeakageError, UsageError, first_few
 from drkit.grades import TARGETS, Split, Target, grade_column
 from drkit.losses import Loss, build_loss
-from drkit.models.backbones import input_format
+from drkit.models.backbones import input_format as backbone_format
 from drkit.progress import warn
 from drkit.records.checkpoint import Architecture
 from drkit.records.labels import Labels
@@ -35,8 +35,8 @@ INNER_SHARE = 0.15  # of the training patients, to pick the epoch with --choose 
 
 
 @dataclass(frozen=True)
-class Parts:
-    """Who plays which part, as row numbers of graded photographs.
+class FoldSplit:
+    """Row numbers of the training, inner, val and held-out photographs of a fold.
 
     Args:
         fold: Whose patients are held out; None without folds.
@@ -52,10 +52,10 @@ class Parts:
     val: np.ndarray
     held_out: np.ndarray
 
-    def watched(self) -> dict[str, np.ndarray]:
-        """The parts that are judged after every epoch."""
-        parts = {"inner": self.inner, "val": self.val, "held-out": self.held_out}
-        return {name: rows for name, rows in parts.items() if len(rows)}
+    def monitored(self) -> dict[str, np.ndarray]:
+        """The row numbers of the splits that are evaluated after every epoch, by name."""
+        splits = {"inner": self.inner, "val": self.val, "held-out": self.held_out}
+        return {name: rows for name, rows in splits.items() if len(rows)}
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,13 @@ class TrainingPlan:
         labels: The N photographs that take part: graded ones of train, all of val and test.
         target: Whose grade is learned.
         units: What one forward pass sees.
-        wanted: What the backbone is fed.
+        input_format: Side and normalisation of the images that the backbone is fed.
         bank_side: Side of the photographs in the bank, in pixels.
         round_discs: Whether the bank undoes the squashing of photographs whose discs are ellipses.
         steps: Preprocessing of the photographs that the network sees.
         pending_steps: Those of them that the data set has not been through.
-        parts: Who trains, who picks, who validates, once a fold.
+        fold_splits: Row numbers of training, inner, val and held-out photographs, one entry a fold; one entry without
+            folds.
         held_out: For val (and test, with `--test-share`) the names of the data sets without such a graded split of
             their own, a share of whose training patients it was given.
     """
@@ -83,12 +84,12 @@ class TrainingPlan:
     labels: Labels
     target: Target
     units: Units
-    wanted: InputFormat
+    input_format: InputFormat
     bank_side: int
     round_discs: bool
     steps: tuple[str, ...]
     pending_steps: tuple[str, ...]
-    parts: tuple[Parts, ...]
+    fold_splits: tuple[FoldSplit, ...]
     held_out: Mapping[Split, tuple[str, ...]]
 
     @property
@@ -133,7 +134,9 @@ class TrainingPlan:
     @property
     def fitted(self) -> np.ndarray:
         """Row numbers of the photographs that weights are fitted on, in whichever fold, or that pick an epoch."""
-        return np.unique(np.concatenate([rows for part in self.parts for rows in (part.train, part.inner)]))
+        return np.unique(
+            np.concatenate([rows for fold_split in self.fold_splits for rows in (fold_split.train, fold_split.inner)])
+        )
 
     @property
     def architecture(self) -> Architecture:
@@ -141,7 +144,7 @@ class TrainingPlan:
         config = self.config
         return Architecture(
             backbone=self.initial_weights.backbone,
-            side=self.wanted.side,
+            side=self.input_format.side,
             unit=config.unit,
             num_slots=self.units.num_slots,
             fusion=config.fusion,
@@ -165,7 +168,7 @@ class TrainingPlan:
     def identity(self) -> dict[str, Any]:
         """What makes this training this one: equal identities give equal weights on one kind of machine."""
         options = {key: value for key, value in asdict(self.config).items() if key not in CIRCUMSTANTIAL}
-        resolved = {"target": self.target, "backbone": self.initial_weights.backbone, "size": self.wanted.side}
+        resolved = {"target": self.target, "backbone": self.initial_weights.backbone, "size": self.input_format.side}
         return {
             **options,
             **resolved,
@@ -208,7 +211,7 @@ def plan_training(labels: Labels, config: TrainingConfig) -> TrainingPlan:
     _check_auxiliary(taking_part, target, config)
     initial_weights = find_initial_weights(config.weights, config.backbone)
     check_stages(labels, initial_weights)
-    wanted, steps = _inputs(labels, initial_weights, config)
+    input_format, steps = _find_inputs(labels, initial_weights, config)
     parent_rounds = initial_weights.parent is not None and initial_weights.parent.round_discs
     plan = TrainingPlan(
         config=replace(config, target=target),
@@ -216,12 +219,12 @@ def plan_training(labels: Labels, config: TrainingConfig) -> TrainingPlan:
         labels=taking_part,
         target=target,
         units=build_units(taking_part, config.unit),
-        wanted=wanted,
-        bank_side=config.bank_size or bank_side(wanted.side),
+        input_format=input_format,
+        bank_side=config.bank_size or bank_side(input_format.side),
         round_discs=parent_rounds if config.round_discs is None else config.round_discs,
         steps=steps,
         pending_steps=steps_to_apply(labels.roots, steps),
-        parts=_assign_parts(taking_part, target, config),
+        fold_splits=_assign_splits(taking_part, target, config),
         held_out=held_out,
     )
     if config.keep_head:
@@ -229,16 +232,16 @@ def plan_training(labels: Labels, config: TrainingConfig) -> TrainingPlan:
     return plan
 
 
-def pick_target(labels: Labels, wanted: Target | None) -> Target:
-    """Whose grade is learned: as wanted, else the patient's where every data set states it.
+def pick_target(labels: Labels, asked: Target | None) -> Target:
+    """Whose grade is learned: as asked, else the patient's where every data set states it.
 
     Raises:
-        InputError: a data set does not state the wanted grade, or none states any.
+        InputError: a data set does not state the grade asked for, or none states any.
     """
     graded = {name: part for name, part in (labels.datasets or {labels.title: labels}).items() if part.targets}
     if not graded:
         raise InputError(f"{labels.title} ({labels.layout}) has no grades: only drkit predict can use it")
-    target: Target = wanted or ("patient" if "patient" in labels.targets else "eye")
+    target: Target = asked or ("patient" if "patient" in labels.targets else "eye")
     for name, part in graded.items():
         if target not in part.targets:
             other = part.targets[0]
@@ -254,15 +257,15 @@ def without_ungradable(labels: Labels) -> Labels:
     return replace(labels, rows=rows)
 
 
-def _inputs(
+def _find_inputs(
     labels: Labels, initial_weights: InitialWeights, config: TrainingConfig
 ) -> tuple[InputFormat, tuple[str, ...]]:
     """What the network is fed: as the run was whose weights it starts from, else as the backbone was."""
     if initial_weights.parent is None:
-        wanted = input_format(initial_weights.backbone, config.size)
-        if initial_weights.wanted:
-            wanted = replace(initial_weights.wanted, side=config.size or initial_weights.wanted.side)
-        return wanted, read_shared_steps(labels.roots)
+        default = backbone_format(initial_weights.backbone, config.size)
+        if initial_weights.input_format:
+            default = replace(initial_weights.input_format, side=config.size or initial_weights.input_format.side)
+        return default, read_shared_steps(labels.roots)
     parent = initial_weights.parent
     side = config.size or parent.architecture.side
     return InputFormat(side, parent.mean, parent.std), parent.steps
@@ -304,28 +307,30 @@ def _leave_out_ungraded(labels: Labels, target: Target, trained: Sequence[str]) 
     return replace(labels, rows=labels.rows[~in_training | graded].reset_index(drop=True))
 
 
-def _assign_parts(labels: Labels, target: Target, config: TrainingConfig) -> tuple[Parts, ...]:
+def _assign_splits(labels: Labels, target: Target, config: TrainingConfig) -> tuple[FoldSplit, ...]:
     graded = (labels.rows[grade_column(target)].notna() & labels.rows["gradable"]).to_numpy()
     splits = labels.rows["split"].to_numpy(dtype=str)
     train, val = np.flatnonzero(splits == "train"), np.flatnonzero((splits == "val") & graded)
     nobody = np.empty(0, np.int64)
     if config.folds is None:
-        return (_with_inner(labels, target, config, Parts(None, train, nobody, val, nobody)),)
+        return (_with_inner(labels, target, config, FoldSplit(None, train, nobody, val, nobody)),)
     if config.folds_over == "train+val":
         train, val = np.sort(np.concatenate([train, val])), nobody
     fold = assign_folds(_rows_of(labels, train), target, config.folds, config.seed)
     return tuple(
-        _with_inner(labels, target, config, Parts(number, train[fold != number], nobody, val, train[fold == number]))
+        _with_inner(
+            labels, target, config, FoldSplit(number, train[fold != number], nobody, val, train[fold == number])
+        )
         for number in range(config.folds)
     )
 
 
-def _with_inner(labels: Labels, target: Target, config: TrainingConfig, parts: Parts) -> Parts:
+def _with_inner(labels: Labels, target: Target, config: TrainingConfig, fold_split: FoldSplit) -> FoldSplit:
     """Hold back some of the training patients where they pick the epoch."""
     if config.chooses != "inner":
-        return parts
-    held_back = hold_out_patients(_rows_of(labels, parts.train), target, INNER_SHARE, config.seed)
-    return replace(parts, train=parts.train[~held_back], inner=parts.train[held_back])
+        return fold_split
+    held_back = hold_out_patients(_rows_of(labels, fold_split.train), target, INNER_SHARE, config.seed)
+    return replace(fold_split, train=fold_split.train[~held_back], inner=fold_split.train[held_back])
 
 
 def _rows_of(labels: Labels, rows: np.ndarray) -> Labels:

@@ -94,11 +94,11 @@ def _num_bytes(content: Any) -> int:
     return sum(map(_num_bytes, items))
 
 
-def _check_same(known: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
+def _check_same(known: dict[str, Any], identity: dict[str, Any], path: Path) -> None:
     differing = [
-        f"{name} was {known.get(name)}, is now {wanted.get(name)}"
-        for name in sorted(wanted.keys() - EXCHANGEABLE)
-        if known.get(name) != wanted.get(name)
+        f"{name} was {known.get(name)}, is now {identity.get(name)}"
+        for name in sorted(identity.keys() - EXCHANGEABLE)
+        if known.get(name) != identity.get(name)
     ]
     if differing:
         raise UsageError(f"{path} is of another training: {'; '.join(differing)}. Use the same options, or --force")

@@ -42,7 +42,7 @@ def pick_device(name: str) -> torch.device:
 
 
 def check_machine(config: MachineOptions) -> None:
-    """Check that the device, as many of it as wanted, and the precision are there, before any work.
+    """Check that the device, as many of it as asked for, and the precision are there, before any work.
 
     Raises:
         UsageError: they are not.

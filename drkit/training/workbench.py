@@ -33,7 +33,7 @@ from drkit.training.fitting import fit
 from drkit.training.inputs import FrozenInputs, Inputs, PhotographInputs, freeze_inputs
 from drkit.training.kept_head import load_head
 from drkit.training.learner import Learner, Task
-from drkit.training.plan import Parts, TrainingPlan
+from drkit.training.plan import FoldSplit, TrainingPlan
 from drkit.training.resume import FitState, load_state, save_state
 from drkit.training.runtime import check_compiler, keep_freed_memory, seed_epoch, start_fabric
 
@@ -89,7 +89,7 @@ class Fitted:
 
     Args:
         network: Which it is.
-        parts: Who played which part.
+        fold_split: Its training, inner, val and held-out photographs.
         history: Figures of all its epochs.
         best_epoch: The chosen one, from 1.
         tensors: The network after that, whole, on the CPU.
@@ -99,7 +99,7 @@ class Fitted:
     """
 
     network: NetworkId
-    parts: Parts
+    fold_split: FoldSplit
     history: Sequence[EpochFigures]
     best_epoch: int
     tensors: Mapping[str, Tensor]
@@ -126,7 +126,7 @@ def prepare(plan: TrainingPlan) -> Workbench:
     if config.compile:
         check_compiler(fabric.device)
     grader = _draw_grader(plan)
-    check_cut(grader, config.frozen_stages, plan.wanted.side)
+    check_cut(grader, config.frozen_stages, plan.input_format.side)
     check_batches(plan, grader)
     cache_dir = config.cache_dir or default_cache_dir()
     bank = build_bank(
@@ -140,7 +140,7 @@ def prepare(plan: TrainingPlan) -> Workbench:
     seen = _find_seen(plan, bank)
     _check_seen(plan, bank, seen)
     names, policy = plan.labels.rows["image_id"].tolist(), load_policy(config.augment)
-    photographs = PhotographInputs(bank, names, plan.wanted, policy, config.seed, fabric.device)
+    photographs = PhotographInputs(bank, names, plan.input_format, policy, config.seed, fabric.device)
     return Workbench(plan, fabric, grader.to(fabric.device), photographs, seen)
 
 
@@ -159,9 +159,9 @@ def leaked(plan: TrainingPlan, bank: PhotographBank, seen: np.ndarray) -> np.nda
     """(N,) bool: photographs that the network that grades them was trained on, or its parents (`seen`)."""
     hashes = np.array(bank.hashes)
     leaks = np.zeros(len(hashes), bool)
-    for parts in plan.parts:
-        fitted = np.isin(hashes, hashes[np.concatenate([parts.train, parts.inner])])
-        graded = np.concatenate([parts.held_out, _unfitted(plan)])
+    for fold_split in plan.fold_splits:
+        fitted = np.isin(hashes, hashes[np.concatenate([fold_split.train, fold_split.inner])])
+        graded = np.concatenate([fold_split.held_out, _unfitted(plan)])
         leaks[graded] |= (seen | fitted)[graded]
     return leaks
 
@@ -201,10 +201,13 @@ def _train_seed(
 ) -> tuple[list[Fitted], FrozenInputs | None]:
     """Every fold's network of the bench's seed, and what is frozen for the next one; its copies are not kept."""
     plan, inputs = bench.plan, bench.make_inputs(earlier)
-    networks = [NetworkId(parts.fold, plan.config.seed if plan.config.seeds > 1 else None) for parts in plan.parts]
+    networks = [
+        NetworkId(fold_split.fold, plan.config.seed if plan.config.seeds > 1 else None)
+        for fold_split in plan.fold_splits
+    ]
     fitted = [
-        _train_network(bench, inputs, parts, network, keeper_of(network))
-        for parts, network in zip(plan.parts, networks, strict=True)
+        _train_network(bench, inputs, fold_split, network, keeper_of(network))
+        for fold_split, network in zip(plan.fold_splits, networks, strict=True)
     ]
     return fitted, inputs.without_copies() if isinstance(inputs, FrozenInputs) else None
 
@@ -237,20 +240,22 @@ class _Keeper:
         save_state(self.path, state, identity=self.identity)
 
 
-def _train_network(bench: Workbench, inputs: Inputs, parts: Parts, network: NetworkId, keeper: _Keeper) -> Fitted:
+def _train_network(
+    bench: Workbench, inputs: Inputs, fold_split: FoldSplit, network: NetworkId, keeper: _Keeper
+) -> Fitted:
     plan, config = bench.plan, bench.plan.config
-    course = plan_course(plan, parts, network)
-    watched = {split: plan.units.of_rows(rows) for split, rows in parts.watched().items()}
+    course = plan_course(plan, fold_split, network)
+    watched = {split: plan.units.of_rows(rows) for split, rows in fold_split.monitored().items()}
     grader = deepcopy(bench.grader)
     with without_frozen_part(grader, config.frozen_stages):
         learner = _build_learner(bench, inputs, grader, course)
         state = keeper.begin(learner)
         keep = keeper.keep if bench.fabric.is_global_zero else None
         fit(learner, course, watched, state, choose=config.chooses, patience=config.patience, keep=keep)
-        answered = None if config.tta else _answer(bench, grader, parts, lambda rows: [inputs.eval_batch(rows)])
-    held_out, others = answered or _answer(bench, grader, parts, bench.photographs.views)
+        answered = None if config.tta else _answer(bench, grader, fold_split, lambda rows: [inputs.eval_batch(rows)])
+    held_out, others = answered or _answer(bench, grader, fold_split, bench.photographs.views)
     tensors = {name: tensor.cpu() for name, tensor in grader.state_dict().items()}
-    return Fitted(network, parts, state.history, state.best_epoch, tensors, held_out, others)
+    return Fitted(network, fold_split, state.history, state.best_epoch, tensors, held_out, others)
 
 
 def _build_learner(bench: Workbench, inputs: Inputs, grader: Grader, course: Course) -> Learner:
@@ -268,9 +273,9 @@ def _build_learner(bench: Workbench, inputs: Inputs, grader: Grader, course: Cou
     return Learner(grader, task, config, bench.fabric, steps)
 
 
-def plan_course(plan: TrainingPlan, parts: Parts, network: NetworkId) -> Course:
+def plan_course(plan: TrainingPlan, fold_split: FoldSplit, network: NetworkId) -> Course:
     """What the epochs of one network go over."""
-    units = plan.units.of_rows(parts.train)
+    units = plan.units.of_rows(fold_split.train)
     patients = patient_keys(plan.labels.rows)[plan.units.first_rows]
     if plan.config.bootstrap_patients is not None:
         units = units[bootstrap(patients[units], plan.config.bootstrap_patients)]
@@ -279,10 +284,10 @@ def plan_course(plan: TrainingPlan, parts: Parts, network: NetworkId) -> Course:
     return Course(units, patients[units], plan.config.oversample == "patient", network, datasets)
 
 
-def _answer(bench: Workbench, grader: Grader, parts: Parts, views: Views) -> tuple[Outputs, Outputs | None]:
+def _answer(bench: Workbench, grader: Grader, fold_split: FoldSplit, views: Views) -> tuple[Outputs, Outputs | None]:
     """Outputs for those who tell the residuals, and for all that stand in no fold."""
     units = bench.plan.units
-    judges = next(rows for rows in (parts.held_out, parts.inner, parts.val) if len(rows))
+    judges = next(rows for rows in (fold_split.held_out, fold_split.inner, fold_split.val) if len(rows))
     others = units.of_rows(_unfitted(bench.plan))
     told = run_units(grader, views, units, units.of_rows(judges))
     return told, run_units(grader, views, units, others) if len(others) else None
@@ -291,8 +296,8 @@ def _answer(bench: Workbench, grader: Grader, parts: Parts, views: Views) -> tup
 def _unfitted(plan: TrainingPlan) -> np.ndarray:
     """Row numbers of val and test photographs whose patients stand in no fold."""
     folded = np.zeros(len(plan.labels), bool)
-    for parts in plan.parts:
-        folded[parts.held_out] = True
+    for fold_split in plan.fold_splits:
+        folded[fold_split.held_out] = True
     return np.flatnonzero((plan.labels.rows["split"] != "train").to_numpy() & ~folded)
 
 

@@ -51,7 +51,7 @@ def _learner(config: TrainingConfig, device: torch.device) -> Learner:
     plan = plan_training(read_datasets(config.data), config)
     bank = build_bank(plan.labels, plan.bank_side, Path(), workers=1)
     names = plan.labels.rows["image_id"].tolist()
-    inputs = PhotographInputs(bank, names, plan.wanted, load_policy(config.augment), config.seed, device)
+    inputs = PhotographInputs(bank, names, plan.input_format, load_policy(config.augment), config.seed, device)
     torch.manual_seed(0)
     grader = build_grader(plan.architecture)
     if device == CARD:

@@ -49,14 +49,16 @@ def test_every_photograph_is_held_out_once_and_no_patient_is_torn(
     plan = plan_training(read_datasets(small_config.data), options)
     rows = plan.labels.rows
     wanted = np.flatnonzero(rows["split"].isin(over.split("+")))
-    assert sorted(np.concatenate([parts.held_out for parts in plan.parts])) == wanted.tolist()
-    for parts in plan.parts:
-        patients = [set(rows["patient_id"].iloc[part]) for part in (parts.train, parts.inner, parts.held_out)]
+    assert sorted(np.concatenate([fold_split.held_out for fold_split in plan.fold_splits])) == wanted.tolist()
+    for fold_split in plan.fold_splits:
+        patients = [
+            set(rows["patient_id"].iloc[part]) for part in (fold_split.train, fold_split.inner, fold_split.held_out)
+        ]
         assert sum(map(len, patients)) == len(set.union(*patients))
-        assert sorted(np.concatenate([parts.train, parts.inner, parts.held_out])) == wanted.tolist()
-        assert (len(parts.inner) > 0) == (choose == "inner")
-        assert set(parts.watched()) >= {"held-out"} - ({"val"} if over == "train+val" else set())
-        assert len(parts.val) == (0 if over == "train+val" else (rows["split"] == "val").sum())
+        assert sorted(np.concatenate([fold_split.train, fold_split.inner, fold_split.held_out])) == wanted.tolist()
+        assert (len(fold_split.inner) > 0) == (choose == "inner")
+        assert set(fold_split.monitored()) >= {"held-out"} - ({"val"} if over == "train+val" else set())
+        assert len(fold_split.val) == (0 if over == "train+val" else (rows["split"] == "val").sum())
 
 
 def test_folds_have_their_share_of_every_grade() -> None:
@@ -74,9 +76,9 @@ def test_folds_have_their_share_of_every_grade() -> None:
 def test_the_runs_rows_say_who_held_them_out(folded: Run, config: TrainingConfig) -> None:
     plan, rows = plan_training(read_datasets(config.data), config), read_predictions(folded.stem).rows
     fold = rows.set_index("image_id")["fold"]
-    for parts in plan.parts:
-        held_out = plan.labels.rows["image_id"].iloc[parts.held_out]
-        assert (fold[held_out] == parts.fold).all()
+    for fold_split in plan.fold_splits:
+        held_out = plan.labels.rows["image_id"].iloc[fold_split.held_out]
+        assert (fold[held_out] == fold_split.fold).all()
     assert rows.loc[rows["split"] == "train", "fold"].notna().all()
     assert rows.loc[rows["split"] != "train", "fold"].isna().all()
     assert set(rows["split"]) == {"train", "val", "test"}
@@ -139,8 +141,8 @@ def _made_up(plan: TrainingPlan, seed: int = 0) -> list[Fitted]:
 
     test = np.flatnonzero(plan.labels.rows["split"] == "test")
     return [
-        Fitted(NetworkId(number), parts, [], 1, {}, outputs(parts.held_out, number), outputs(test, number))
-        for number, parts in enumerate(plan.parts)
+        Fitted(NetworkId(number), fold_split, [], 1, {}, outputs(fold_split.held_out, number), outputs(test, number))
+        for number, fold_split in enumerate(plan.fold_splits)
     ]
 
 
@@ -164,7 +166,7 @@ def _said_of(verdict: Verdict, fold: int) -> tuple[np.ndarray, GradePredictions]
 def test_what_is_said_of_a_fold_does_not_hang_on_its_grades(plan: TrainingPlan, fold: int) -> None:
     """Not by the cut points, and not by the width of the residuals; what is said of others may."""
     fitted = _made_up(plan)
-    own = plan.units.of_rows(plan.parts[fold].held_out)
+    own = plan.units.of_rows(plan.fold_splits[fold].held_out)
     altered = plan.grades.copy()
     altered[own] = 4 - altered[own]
     before, after = decide_units(plan, fitted), decide_units(_with_grades(plan, altered), fitted)

@@ -62,11 +62,15 @@ def _plan(config: TrainingConfig) -> TrainingPlan:
 def test_a_run_brings_backbone_side_normalisation_and_preprocessing(second_stage: TrainingConfig) -> None:
     plan = _plan(second_stage)
     assert plan.initial_weights.backbone == "test_efficientnet"
-    assert (plan.wanted.side, plan.wanted.mean, plan.wanted.std) == (48, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    assert (plan.input_format.side, plan.input_format.mean, plan.input_format.std) == (
+        48,
+        (0.1, 0.2, 0.3),
+        (0.4, 0.5, 0.6),
+    )
     assert plan.steps == plan.pending_steps == ("circle-crop", "clahe:clip=2:tiles=8")
     assert not plan.initial_weights.is_pretrained
     larger = _plan(replace(second_stage, size=64))
-    assert (larger.wanted.side, larger.wanted.mean) == (64, (0.1, 0.2, 0.3))
+    assert (larger.input_format.side, larger.input_format.mean) == (64, (0.1, 0.2, 0.3))
     assert larger.identity() != plan.identity()
 
 

@@ -45,7 +45,7 @@ def test_only_photographs_that_are_trained_on_are_ever_changed(
     run_finetune(config, RunPlace(tmp_path))
     plan = plan_training(read_datasets(config.data), config)
     names = plan.labels.rows["image_id"]
-    trained = set(names.iloc[np.concatenate([parts.train for parts in plan.parts])])
+    trained = set(names.iloc[np.concatenate([fold_split.train for fold_split in plan.fold_splits])])
     assert changed == (trained if not options.get("freeze") else set(names.iloc[plan.fitted]))
     assert not changed & set(names[plan.labels.rows["split"] != "train"])
 
@@ -89,8 +89,8 @@ SIDE = 32
 def photographs() -> PhotographInputs:
     pixels = np.random.default_rng(0).integers(0, 255, (6, 40, 40, 3), np.uint8)
     bank = PhotographBank(pixels, tuple(f"hash {number}" for number in range(6)))
-    names, wanted = [f"p{number}" for number in range(6)], InputFormat(SIDE, (0.5,) * 3, (0.5,) * 3)  # type: ignore[arg-type]
-    return PhotographInputs(bank, names, wanted, load_policy("medium"), 0, torch.device("cpu"))
+    names, input_format = [f"p{number}" for number in range(6)], InputFormat(SIDE, (0.5,) * 3, (0.5,) * 3)  # type: ignore[arg-type]
+    return PhotographInputs(bank, names, input_format, load_policy("medium"), 0, torch.device("cpu"))
 
 
 def _grader(seed: int = 0) -> Grader:
@@ -168,7 +168,7 @@ def test_a_named_cache_gives_the_same_features_without_running_the_network(
     [
         ({"seed": 1}, 6),  # the copies alone
         ({"policy": load_policy("strong")}, 6),
-        ({"wanted": InputFormat(SIDE, (0.4, 0.5, 0.5), (0.5, 0.5, 0.5))}, 12),
+        ({"input_format": InputFormat(SIDE, (0.4, 0.5, 0.5), (0.5, 0.5, 0.5))}, 12),
         ({"image_ids": ["q0", "q1", "q2", "q3", "q4", "q5"]}, 12),
     ],
     ids=["seed", "policy", "normalisation", "names"],

@@ -19,8 +19,8 @@ from drkit.training.plan import plan_training
 def test_parts_never_share_a_patient(small_config: TrainingConfig) -> None:
     plan = plan_training(read_datasets(small_config.data), replace(small_config, choose="inner"))
     patients = plan.labels.rows["patient_id"]
-    (parts,) = plan.parts
-    train, inner, val = (set(patients.iloc[rows]) for rows in (parts.train, parts.inner, parts.val))
+    (fold_split,) = plan.fold_splits
+    train, inner, val = (set(patients.iloc[rows]) for rows in (fold_split.train, fold_split.inner, fold_split.val))
     assert len(train | inner | val) == len(train) + len(inner) + len(val)
     assert min(len(train), len(inner), len(val)) > 0
 
@@ -70,7 +70,7 @@ def test_without_a_validation_split_patients_are_held_out_and_named(
     )
     plan = plan_training(Labels(rows, tmp_path, "test", ("eye",)), small_config)
     assert plan.held_out == {"val": (tmp_path.name,)}
-    assert len(plan.parts[0].val) == 4
+    assert len(plan.fold_splits[0].val) == 4
 
 
 def test_options_that_contradict_are_refused(small_config: TrainingConfig) -> None:
@@ -130,8 +130,10 @@ def test_copies_stand_on_one_side_of_every_split_and_fold(
             plan = plan_training(labels, replace(config, seed=seed, dedupe=dedupe))
             names = plan.labels.rows["image_id"]
             copies = [row for row in range(len(names)) if names[row] in ("a3", "a7", "b3")]
-            held = [{row for row in copies if row in set(parts.held_out)} for parts in plan.parts]
-            is_whole = all(len(part) in (0, 3) for part in (*held, {row for row in copies if row in plan.parts[0].val}))
+            held = [{row for row in copies if row in set(fold_split.held_out)} for fold_split in plan.fold_splits]
+            is_whole = all(
+                len(part) in (0, 3) for part in (*held, {row for row in copies if row in plan.fold_splits[0].val})
+            )
             torn += not is_whole and dedupe
             apart += not is_whole and not dedupe
     assert torn == 0

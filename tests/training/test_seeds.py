@@ -96,7 +96,7 @@ def test_who_is_held_out_does_not_hang_on_the_seed(config: TrainingConfig, choos
     assert plan.networks == list_networks(2, SEEDS)
     other = plan.of_seed(4)
     assert other.config.seed == 4
-    assert other.parts is plan.parts
+    assert other.fold_splits is plan.fold_splits
     assert other.labels is plan.labels
 
 
@@ -222,9 +222,11 @@ def test_seeds_are_read_each_for_itself_and_cut_points_fitted_to_their_mean(conf
 
     test = np.flatnonzero(plan.labels.rows["split"] == "test")
     fitted = [
-        Fitted(NetworkId(fold, seed), parts, [], 1, {}, outputs(parts.held_out, spread), outputs(test, spread))
+        Fitted(
+            NetworkId(fold, seed), fold_split, [], 1, {}, outputs(fold_split.held_out, spread), outputs(test, spread)
+        )
         for seed, spread in zip(SEEDS, (0.3, 1.2), strict=True)
-        for fold, parts in enumerate(plan.parts)
+        for fold, fold_split in enumerate(plan.fold_splits)
     ]
     both = decide_units(plan, fitted)
     for place in (0, 1):

@@ -69,12 +69,12 @@ def test_a_repository_brings_backbone_side_normalisation_and_weights(
 ) -> None:
     plan = _plan(small_config, **named)
     assert plan.architecture.backbone == "test_resnet"
-    assert (plan.wanted.side, plan.wanted.mean, plan.wanted.std) == (96, MEAN, STD)
+    assert (plan.input_format.side, plan.input_format.mean, plan.input_format.std) == (96, MEAN, STD)
     assert str(plan.initial_weights).startswith("hf-hub:some/FundusDRGrading-tiny:")
     assert plan.initial_weights.seen == {UNKNOWN_PHOTOGRAPHS}
     assert plan.identity()["weights"] == plan.initial_weights.sha256
     assert plan.config.keeps_statistics
-    assert _plan(small_config, **named, size=64).wanted.side == 64
+    assert _plan(small_config, **named, size=64).input_format.side == 64
 
 
 def test_a_runs_default_name_is_the_repositorys(server: Hub, small_config: TrainingConfig) -> None:
@@ -84,7 +84,7 @@ def test_a_runs_default_name_is_the_repositorys(server: Hub, small_config: Train
 
 def test_weights_alone_leave_the_backbones_own_input(server: Hub, small_config: TrainingConfig) -> None:
     plan = _plan(small_config, backbone="test_resnet", weights=TINY)
-    assert (plan.wanted.side, plan.wanted.mean) == (160, (0.5, 0.5, 0.5))
+    assert (plan.input_format.side, plan.input_format.mean) == (160, (0.5, 0.5, 0.5))
     assert plan.initial_weights.sha256
     alone = _plan(small_config, backbone="test_resnet", weights="hf-hub:field/foundation")
     assert alone.initial_weights.seen == {UNKNOWN_PHOTOGRAPHS}
@@ -95,13 +95,13 @@ def test_a_repositorys_network_can_be_trained_from_nothing_or_from_other_weights
 ) -> None:
     named = {"backbone": TINY}
     nothing = _plan(small_config, **named, weights="none")
-    assert (nothing.initial_weights.foreign, nothing.initial_weights.is_pretrained, nothing.wanted.side) == (
+    assert (nothing.initial_weights.foreign, nothing.initial_weights.is_pretrained, nothing.input_format.side) == (
         None,
         False,
         96,
     )
     other = _plan(small_config, **named, weights="hf-hub:field/foundation")
-    assert (str(other.initial_weights), other.wanted.mean) == ("hf-hub:field/foundation:foundation.pth", MEAN)
+    assert (str(other.initial_weights), other.input_format.mean) == ("hf-hub:field/foundation:foundation.pth", MEAN)
 
 
 def test_a_folder_of_that_make_is_a_backbone_too(
@@ -110,7 +110,7 @@ def test_a_folder_of_that_make_is_a_backbone_too(
     for name, content in grader.items():
         (tmp_path / name).write_bytes(content)
     plan = _plan(small_config, backbone=f"local-dir:{tmp_path}", weights="imagenet")
-    assert (plan.architecture.backbone, plan.wanted.side, plan.initial_weights.seen) == (
+    assert (plan.architecture.backbone, plan.input_format.side, plan.initial_weights.seen) == (
         "test_resnet",
         96,
         {UNKNOWN_PHOTOGRAPHS},
