@@ -22,7 +22,7 @@ from drkit.training.batches import check_batches
 from drkit.training.inputs import count_copies
 from drkit.training.plan import TrainingPlan
 from drkit.training.runtime import seed_epoch
-from drkit.training.workbench import plan_course
+from drkit.training.workbench import build_sampler
 
 
 @dataclass(frozen=True)
@@ -169,11 +169,11 @@ def _count_epoch(plan: TrainingPlan) -> dict[str, dict[str, int | str]]:
     config = plan.config
     if config.oversample == "none" and config.balance == "none" and config.bootstrap_patients is None:
         return {}
-    course = plan_course(plan, plan.fold_splits[0], plan.networks[0])
-    units = course.order(plan.grades, seed_epoch(config.seed, 1))
+    sampler = build_sampler(plan, plan.fold_splits[0], plan.networks[0])
+    units = sampler.draw_epoch(plan.grades, seed_epoch(config.seed, 1))
     rows = plan.labels.rows.iloc[np.concatenate([plan.units.rows_of[unit] for unit in units])]
     seen = replace(plan.labels, rows=rows.reset_index(drop=True))
-    return {f"epoch 1 of {course.network}" if plan.folds else "epoch 1": _count(seen, plan.target)}
+    return {f"epoch 1 of {sampler.network}" if plan.folds else "epoch 1": _count(seen, plan.target)}
 
 
 def _count_splits(labels: Labels, target: Target) -> dict[str, int | str]:

@@ -26,7 +26,7 @@ from drkit.training.runtime import gather, seed_epoch
 
 
 @dataclass(frozen=True)
-class Course:
+class TrainSampler:
     """What an epoch goes over.
 
     Args:
@@ -43,7 +43,7 @@ class Course:
     network: NetworkId
     datasets: np.ndarray | None = None
 
-    def order(self, grades: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    def draw_epoch(self, grades: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         """The units of an epoch, in the order they are seen; `grades` (U,) of all units."""
         chosen = np.arange(len(self.units))
         if self.oversample:
@@ -53,12 +53,12 @@ class Course:
         return generator.permutation(self.units[chosen])
 
 
-def train_epoch(learner: Learner, course: Course, epoch: int) -> EpochFigures:
+def train_epoch(learner: Learner, sampler: TrainSampler, epoch: int) -> EpochFigures:
     """Take one step a batch over all training units.
 
     Args:
         learner: Who learns.
-        course: The training units.
+        sampler: The training units.
         epoch: From 1.
 
     Returns:
@@ -67,13 +67,13 @@ def train_epoch(learner: Learner, course: Course, epoch: int) -> EpochFigures:
     Raises:
         UsageError: the loss is no number any more.
     """
-    config, task, fabric = learner.config, learner.task, learner.fabric
-    order = course.order(task.grades, seed_epoch(config.seed, epoch))
+    config, data, fabric = learner.config, learner.data, learner.fabric
+    order = sampler.draw_epoch(data.grades, seed_epoch(config.seed, epoch))
     steps = list(in_batches(order, config.batch_size * config.accumulate * fabric.world_size))
     learner.grader.train()
     if config.keeps_statistics:
         keep_statistics(learner.grader)
-    hold_back(learner.grader, config, epoch)
+    unfreeze_gradually(learner.grader, config, epoch)
     own = [_own_share(units, fabric) for units in steps]
     figures = []
     for number, units in enumerate(track(own, f"epoch {epoch}/{config.epochs}", len(steps))):
@@ -86,8 +86,8 @@ def train_epoch(learner: Learner, course: Course, epoch: int) -> EpochFigures:
     rate = learning_rate(epoch / config.epochs, config.lr)
     told, answers, numbers = (gather(fabric, rows) for rows in (units_losses, logits, seen))
     _check_finite(told.mean(), epoch)
-    agreement = describe(answers, task.grades[numbers], task.loss, told.mean())
-    return EpochFigures(epoch=epoch, split="train", **course.network._asdict(), learning_rate=rate, **agreement)
+    agreement = describe(answers, data.grades[numbers], data.loss, told.mean())
+    return EpochFigures(epoch=epoch, split="train", **sampler.network._asdict(), learning_rate=rate, **agreement)
 
 
 def _own_share(units: np.ndarray, fabric: Fabric) -> np.ndarray:
@@ -98,14 +98,14 @@ def _own_share(units: np.ndarray, fabric: Fabric) -> np.ndarray:
 
 def evaluate(learner: Learner, units: np.ndarray, split: str, network: NetworkId, epoch: int) -> EpochFigures:
     """Judge the network on the graded units of a split, never augmented."""
-    task, rate = learner.task, learning_rate(epoch / learner.config.epochs, learner.config.lr)
-    logits = run_units(learner.judged, lambda rows: [task.inputs.eval_batch(rows)], task.units, units).logits[0]
-    loss = task.loss(torch.from_numpy(logits), torch.from_numpy(task.grades[units])).mean().item()
-    figures = describe(logits, task.grades[units], task.loss, loss)
+    data, rate = learner.data, learning_rate(epoch / learner.config.epochs, learner.config.lr)
+    logits = run_units(learner.judged, lambda rows: [data.inputs.eval_batch(rows)], data.units, units).logits[0]
+    loss = data.loss(torch.from_numpy(logits), torch.from_numpy(data.grades[units])).mean().item()
+    figures = describe(logits, data.grades[units], data.loss, loss)
     return EpochFigures(epoch=epoch, split=split, **network._asdict(), learning_rate=rate, **figures)
 
 
-def hold_back(grader: Grader, config: LearningOptions, epoch: int) -> None:
+def unfreeze_gradually(grader: Grader, config: LearningOptions, epoch: int) -> None:
     """Freeze the stages that do not learn yet: with `--unfreeze-every N`, one fewer after every N epochs."""
     if config.unfreeze_every is None:
         return

@@ -9,14 +9,14 @@ import torch
 
 from drkit.progress import notify
 from drkit.records.history import EpochFigures
-from drkit.training.epochs import Course, evaluate, train_epoch
+from drkit.training.epochs import TrainSampler, evaluate, train_epoch
 from drkit.training.learner import Learner
 from drkit.training.resume import FitState
 
 
 def fit(
     learner: Learner,
-    course: Course,
+    sampler: TrainSampler,
     watched: dict[str, np.ndarray],
     state: FitState,
     *,
@@ -28,7 +28,7 @@ def fit(
 
     Args:
         learner: Who learns, in the state's state.
-        course: On which units.
+        sampler: On which units.
         watched: Numbers of the units that are judged after every epoch, by split.
         state: Where to go on; changed in place.
         choose: What picks the epoch: `val`, `inner` or `last`.
@@ -41,11 +41,11 @@ def fit(
     num_epochs = learner.config.epochs
     while state.epoch < num_epochs and not _is_stuck(state, patience):
         epoch = state.epoch + 1
-        figures = [train_epoch(learner, course, epoch)]
-        figures += [evaluate(learner, units, split, course.network, epoch) for split, units in watched.items()]
+        figures = [train_epoch(learner, sampler, epoch)]
+        figures += [evaluate(learner, units, split, sampler.network, epoch) for split, units in watched.items()]
         figures = learner.fabric.broadcast(figures)  # each process judges by its own batch norms: one must decide
         _advance(state, learner, figures, choose)
-        notify(_describe(course, figures, num_epochs, is_best=state.best_epoch == epoch and choose != "last"))
+        notify(_describe(sampler, figures, num_epochs, is_best=state.best_epoch == epoch and choose != "last"))
         if keep:
             keep(state)
     learner.grader.load_state_dict(state.best)
@@ -80,12 +80,12 @@ def _copy(content: Any) -> Any:
     return [_copy(value) for value in content] if isinstance(content, list) else deepcopy(content)
 
 
-def _describe(course: Course, figures: list[EpochFigures], num_epochs: int, *, is_best: bool) -> str:
+def _describe(sampler: TrainSampler, figures: list[EpochFigures], num_epochs: int, *, is_best: bool) -> str:
     told = [
         f"{item.split}: loss {item.loss:.4f}, quadratic kappa {item.quadratic_weighted_kappa:.3f},"
         f" plain {item.plain_kappa:.3f}, accuracy {item.accuracy:.3f}"
         for item in figures
     ]
-    network = f"{course.network}  ".lstrip()
+    network = f"{sampler.network}  ".lstrip()
     mark = "  (best so far)" if is_best else ""
     return f"{network}epoch {figures[0].epoch}/{num_epochs}  " + "  |  ".join(told) + mark

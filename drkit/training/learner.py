@@ -46,7 +46,7 @@ class Mixture:
 
 
 @dataclass(frozen=True)
-class Task:
+class TrainingData:
     """What is learned.
 
     Args:
@@ -100,17 +100,19 @@ class Learner:
     """A grader that learns.
 
     Args:
-        grader: Its inputs are those of the task.
-        task: What is learned.
+        grader: Its inputs are those of `data`.
+        data: What is learned.
         config: How.
         fabric: Devices, precision and processes.
         num_steps: Steps an epoch.
     """
 
-    def __init__(self, grader: Grader, task: Task, config: TrainingConfig, fabric: Fabric, num_steps: int) -> None:
-        self.grader, self.task, self.config, self.fabric = grader, task, config, fabric
+    def __init__(
+        self, grader: Grader, data: TrainingData, config: TrainingConfig, fabric: Fabric, num_steps: int
+    ) -> None:
+        self.grader, self.data, self.config, self.fabric = grader, data, config, fabric
         self.batch_size = config.batch_size  # units that fit in memory at once
-        self.feed = Feed(task.inputs, task.units)
+        self.feed = Feed(data.inputs, data.units)
         self.optimizer: Any
         self.wrapped: Any
         self.wrapped, self.optimizer = fabric.setup(grader, build_optimizer(grader, config))
@@ -221,9 +223,9 @@ class Learner:
         self, units: np.ndarray, batch: Batch, mixture: Mixture | None
     ) -> tuple[UnitIndex, Tensor | None, list[Reference]]:
         """UnitIndex, the photographs' partners and what is asked of each head, in one copy to the device."""
-        heads = [(self.task.grades[units], mixture.units if mixture else None)]
+        heads = [(self.data.grades[units], mixture.units if mixture else None)]
         if self.grader.auxiliary is not None:
-            heads += [(self.task.eye_grades[batch.eyes], mixture.eyes if mixture else None)]
+            heads += [(self.data.eye_grades[batch.eyes], mixture.eyes if mixture else None)]
         asked = [reference for grades, partners in heads for reference in self._refer(grades, partners)]
         photographs = [mixture.photographs] if mixture else []
         everything = [*batch.places.tensors, *photographs, *chain.from_iterable(asked)]
@@ -235,7 +237,7 @@ class Learner:
     def _refer(self, grades: np.ndarray, partners: Tensor | None) -> list[Reference]:
         """What the grades (B,) ask of logits, and with mixing what those of the partners (B,) ask."""
         asked = [grades] if partners is None else [grades, grades[partners.numpy()]]
-        return [refer(some, self.task.grade_weights) for some in asked]
+        return [refer(some, self.data.grade_weights) for some in asked]
 
     def _mixed_loss(self, logits: Tensor, references: Sequence[Reference], share: float) -> Tensor:
         """The mean loss against the units' own grades and, by their share, against those of their partners."""
@@ -246,7 +248,7 @@ class Learner:
         """Weighted mean loss of those with a grade."""
         if not len(reference.known):
             return logits.sum() * 0
-        return (self.task.loss(logits[reference.known].float(), reference.grades) * reference.weights).mean()
+        return (self.data.loss(logits[reference.known].float(), reference.grades) * reference.weights).mean()
 
     def _halve(self) -> None:
         if self.batch_size == 1:

@@ -28,11 +28,11 @@ from drkit.records.provenance import sha256_bytes
 from drkit.records.runs import NetworkId, Run
 from drkit.resampling import bootstrap
 from drkit.training.batches import check_batches
-from drkit.training.epochs import Course
+from drkit.training.epochs import TrainSampler
 from drkit.training.fitting import fit
 from drkit.training.inputs import FrozenInputs, Inputs, PhotographInputs, freeze_inputs
 from drkit.training.kept_head import load_head
-from drkit.training.learner import Learner, Task
+from drkit.training.learner import Learner, TrainingData
 from drkit.training.plan import FoldSplit, TrainingPlan
 from drkit.training.resume import FitState, load_state, save_state
 from drkit.training.runtime import check_compiler, keep_freed_memory, seed_epoch, start_fabric
@@ -244,36 +244,36 @@ def _train_network(
     bench: Workbench, inputs: Inputs, fold_split: FoldSplit, network: NetworkId, keeper: _Keeper
 ) -> Fitted:
     plan, config = bench.plan, bench.plan.config
-    course = plan_course(plan, fold_split, network)
+    sampler = build_sampler(plan, fold_split, network)
     watched = {split: plan.units.of_rows(rows) for split, rows in fold_split.monitored().items()}
     grader = deepcopy(bench.grader)
     with without_frozen_part(grader, config.frozen_stages):
-        learner = _build_learner(bench, inputs, grader, course)
+        learner = _build_learner(bench, inputs, grader, sampler)
         state = keeper.begin(learner)
         keep = keeper.keep if bench.fabric.is_global_zero else None
-        fit(learner, course, watched, state, choose=config.chooses, patience=config.patience, keep=keep)
+        fit(learner, sampler, watched, state, choose=config.chooses, patience=config.patience, keep=keep)
         answered = None if config.tta else _answer(bench, grader, fold_split, lambda rows: [inputs.eval_batch(rows)])
     held_out, others = answered or _answer(bench, grader, fold_split, bench.photographs.views)
     tensors = {name: tensor.cpu() for name, tensor in grader.state_dict().items()}
     return Fitted(network, fold_split, state.history, state.best_epoch, tensors, held_out, others)
 
 
-def _build_learner(bench: Workbench, inputs: Inputs, grader: Grader, course: Course) -> Learner:
+def _build_learner(bench: Workbench, inputs: Inputs, grader: Grader, sampler: TrainSampler) -> Learner:
     plan, config = bench.plan, bench.plan.config
-    loss, grades = plan.build_loss(), plan.grades[course.units]
+    loss, grades = plan.build_loss(), plan.grades[sampler.units]
     seed_epoch(config.seed, 0)
     if not config.keep_head:
         loss.start(grader.head.output, torch.from_numpy(grades))
     counts = np.bincount(grades, minlength=NUM_GRADES)
     weights = grade_weights(counts) if config.class_weights else np.ones(NUM_GRADES)
-    task = Task(inputs, plan.units, plan.grades, plan.eye_grades, weights, loss)
+    data = TrainingData(inputs, plan.units, plan.grades, plan.eye_grades, weights, loss)
     steps = -(-len(grades) // (config.batch_size * config.accumulate * bench.fabric.world_size))
     for backbone in (grader.backbone, *grader.others) if config.compile else ():
         backbone.compile()
-    return Learner(grader, task, config, bench.fabric, steps)
+    return Learner(grader, data, config, bench.fabric, steps)
 
 
-def plan_course(plan: TrainingPlan, fold_split: FoldSplit, network: NetworkId) -> Course:
+def build_sampler(plan: TrainingPlan, fold_split: FoldSplit, network: NetworkId) -> TrainSampler:
     """What the epochs of one network go over."""
     units = plan.units.of_rows(fold_split.train)
     patients = patient_keys(plan.labels.rows)[plan.units.first_rows]
@@ -281,7 +281,7 @@ def plan_course(plan: TrainingPlan, fold_split: FoldSplit, network: NetworkId) -
         units = units[bootstrap(patients[units], plan.config.bootstrap_patients)]
     names = plan.labels.dataset_names().to_numpy()[plan.units.first_rows]
     datasets = names[units] if plan.config.balance == "dataset" else None
-    return Course(units, patients[units], plan.config.oversample == "patient", network, datasets)
+    return TrainSampler(units, patients[units], plan.config.oversample == "patient", network, datasets)
 
 
 def _answer(bench: Workbench, grader: Grader, fold_split: FoldSplit, views: Views) -> tuple[Outputs, Outputs | None]:

@@ -30,7 +30,7 @@ from drkit.records.labels import Labels, build_rows
 from drkit.training.config import TrainingConfig
 from drkit.training.feed import Feed
 from drkit.training.inputs import PhotographInputs
-from drkit.training.learner import Learner, Task, read_steps
+from drkit.training.learner import Learner, TrainingData, read_steps
 from drkit.training.runtime import keep_freed_memory
 
 CPU = torch.device("cpu")
@@ -46,12 +46,12 @@ def build_inputs(num: int, side: int, policy: str) -> PhotographInputs:
     return PhotographInputs(PhotographBank(pixels, tuple(names)), names, wanted, load_policy(policy), 0, CPU)
 
 
-def build_task(inputs: PhotographInputs) -> Task:
+def build_data(inputs: PhotographInputs) -> TrainingData:
     """Grades of single photographs."""
     names = list(inputs.image_ids)
     labels = Labels(build_rows(image_id=names, path=names, split=["train"] * len(names)), Path(), "made up", ("eye",))
     grades = np.arange(len(names)) % 5
-    return Task(inputs, build_units(labels, "image"), grades, grades, np.ones(5), build_loss("regression"))
+    return TrainingData(inputs, build_units(labels, "image"), grades, grades, np.ones(5), build_loss("regression"))
 
 
 def build_network(backbone: str, side: int) -> Grader:
@@ -71,17 +71,17 @@ def cpu_time(work: Callable[[], None]) -> float:
 def compare_steps(backbone: str, side: int, batch_size: int, policy: str, rounds: int) -> None:
     """Print milliseconds of both steps, and their ratio."""
     inputs = build_inputs(2 * batch_size, side, policy)
-    task, config = build_task(inputs), TrainingConfig(batch_size=batch_size, augment=policy)
-    learner = Learner(build_network(backbone, side), task, config, Fabric(accelerator="cpu", devices=1), STEPS)
+    data, config = build_data(inputs), TrainingConfig(batch_size=batch_size, augment=policy)
+    learner = Learner(build_network(backbone, side), data, config, Fabric(accelerator="cpu", devices=1), STEPS)
     halves = np.arange(2 * batch_size).reshape(2, -1)
     bare = build_network(backbone, side)
     optimizer = torch.optim.AdamW(bare.parameters(), lr=3e-4)
-    images, grades = inputs.eval_batch(halves[0]), torch.from_numpy(task.grades[halves[0]])
+    images, grades = inputs.eval_batch(halves[0]), torch.from_numpy(data.grades[halves[0]])
 
     def step_bare() -> None:
         for _ in range(STEPS):
             optimizer.zero_grad(set_to_none=True)
-            task.loss(bare(images), grades).mean().backward()
+            data.loss(bare(images), grades).mean().backward()
             optimizer.step()
 
     def step_drkit() -> None:
@@ -98,7 +98,7 @@ def compare_steps(backbone: str, side: int, batch_size: int, policy: str, rounds
 def measure_feed(side: int, batch_size: int, policy: str, rounds: int) -> None:
     """Print milliseconds of this thread's CPU for a batch, and photographs a second."""
     inputs = build_inputs(4 * batch_size, side, policy)
-    feed, times = Feed(inputs, build_task(inputs).units), []
+    feed, times = Feed(inputs, build_data(inputs).units), []
     for number in range(rounds + 1):
         numbers = np.random.default_rng(number).permutation(4 * batch_size)[:batch_size]
         start = time.thread_time()

@@ -6,17 +6,19 @@ from drkit.models.grader import build_grader
 from drkit.records.checkpoint import Architecture
 from drkit.records.runs import ONLY_NETWORK
 from drkit.training.config import TrainingConfig
-from drkit.training.epochs import Course, hold_back
+from drkit.training.epochs import TrainSampler, unfreeze_gradually
 
 GRADES = np.array([0, 0, 0, 0, 3, 1])
 PATIENTS = np.array(["a", "a", "b", "c", "d", "e"])
 
 
 def _order(seed: int, *, oversample: bool, units: np.ndarray) -> np.ndarray:
-    return Course(units, PATIENTS[units], oversample, ONLY_NETWORK).order(GRADES, np.random.default_rng(seed))
+    return TrainSampler(units, PATIENTS[units], oversample, ONLY_NETWORK).draw_epoch(
+        GRADES, np.random.default_rng(seed)
+    )
 
 
-def test_every_unit_is_seen_as_often_as_it_stands_in_the_course() -> None:
+def test_every_unit_is_seen_as_often_as_it_stands_in_the_sampler() -> None:
     units = np.array([5, 0, 1, 1])
     assert sorted(_order(0, oversample=False, units=units)) == [0, 1, 1, 5]
     orders = {tuple(_order(seed, oversample=False, units=units)) for seed in range(20)}
@@ -31,8 +33,8 @@ def test_oversampled_each_grade_has_as_many_patients_whole_ones() -> None:
 
 def test_balanced_each_data_set_is_seen_as_often() -> None:
     units, names = np.array([0, 1, 3, 5]), np.array(["big", "big", "big", "small"])
-    course = Course(units, PATIENTS[units], oversample=False, network=ONLY_NETWORK, datasets=names)
-    seen = [course.order(GRADES, np.random.default_rng(seed)) for seed in range(20)]
+    sampler = TrainSampler(units, PATIENTS[units], oversample=False, network=ONLY_NETWORK, datasets=names)
+    seen = [sampler.draw_epoch(GRADES, np.random.default_rng(seed)) for seed in range(20)]
     assert all((order == 5).sum() == 2 for order in seen)
     assert all(len(order) == len(set(order)) + 1 == 4 for order in seen)
     assert set(np.concatenate(seen)) == set(units)
@@ -43,7 +45,7 @@ def test_a_stage_more_learns_after_every_so_many_epochs() -> None:
     config = TrainingConfig(unfreeze_every=2)
     learning = []
     for epoch in range(1, 12):
-        hold_back(grader, config, epoch)
+        unfreeze_gradually(grader, config, epoch)
         stages = [[grader.backbone.get_submodule(path) for path in stage] for stage in grader.backbone.stages]
         learning.append(sum(any(p.requires_grad for part in stage for p in part.parameters()) for stage in stages))
     total = len(grader.backbone.stages)

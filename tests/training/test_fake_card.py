@@ -19,7 +19,7 @@ from drkit.models.grader import build_grader
 from drkit.records.layouts import read_datasets
 from drkit.training.config import TrainingConfig
 from drkit.training.inputs import PhotographInputs
-from drkit.training.learner import Learner, Task, read_steps
+from drkit.training.learner import Learner, TrainingData, read_steps
 from drkit.training.plan import plan_training
 
 MOST_UPLOADS = 3  # photographs; how they are changed; where they belong and what is asked of them
@@ -57,8 +57,8 @@ def _learner(config: TrainingConfig, device: torch.device) -> Learner:
     if device == CARD:
         for module in grader.modules():
             _move(module)
-    task = Task(inputs, plan.units, plan.grades, plan.eye_grades, np.ones(5), build_loss(config.loss))
-    return Learner(grader, task, config, OneDevice(device), num_steps=4)  # type: ignore[arg-type]
+    data = TrainingData(inputs, plan.units, plan.grades, plan.eye_grades, np.ones(5), build_loss(config.loss))
+    return Learner(grader, data, config, OneDevice(device), num_steps=4)  # type: ignore[arg-type]
 
 
 def _move(module: nn.Module) -> None:

@@ -27,7 +27,7 @@ from drkit.training.learner import (
     Learner,
     Mixture,
     StepFigures,
-    Task,
+    TrainingData,
     draw_mixture,
     mix,
     pair_up,
@@ -65,7 +65,7 @@ def _units(kind: str = "image") -> Units:
     return build_units(Labels(rows, Path(), "test", ("patient", "eye")), kind)  # type: ignore[arg-type]
 
 
-def _task(kind: str = "image", **others: Any) -> Task:
+def _data(kind: str = "image", **others: Any) -> TrainingData:
     units = _units(kind)
     num_eyes = int(units.eye_of.max()) + 1
     made_of = {
@@ -74,17 +74,17 @@ def _task(kind: str = "image", **others: Any) -> Task:
         "grade_weights": np.ones(5),
         "loss": build_loss("cross-entropy"),
     }
-    return Task(Images(), units, **{**made_of, **others})
+    return TrainingData(Images(), units, **{**made_of, **others})
 
 
-def _learner(task: Task, *, auxiliary: bool = False, precision: str = "32", **options: Any) -> Learner:
+def _learner(data: TrainingData, *, auxiliary: bool = False, precision: str = "32", **options: Any) -> Learner:
     """Who learns: a network without batch norm or dropout, the same each time."""
     torch.manual_seed(0)
     made_of = Architecture(
         "test_convnext",
         SIDE,
-        task.units.kind,
-        task.units.num_slots,
+        data.units.kind,
+        data.units.num_slots,
         "mean-max",
         False,
         "",
@@ -93,7 +93,7 @@ def _learner(task: Task, *, auxiliary: bool = False, precision: str = "32", **op
         0,
     )
     config = TrainingConfig(device="cpu", precision=precision, **options)  # type: ignore[arg-type]
-    return Learner(build_grader(made_of), task, config, start_fabric(config), num_steps=4)
+    return Learner(build_grader(made_of), data, config, start_fabric(config), num_steps=4)
 
 
 def _gradients(learner: Learner) -> dict[str, Tensor]:
@@ -115,9 +115,9 @@ def _assert_same(first: dict[str, Tensor], second: dict[str, Tensor], tolerance:
 
 @pytest.mark.parametrize("kind", ["image", "eye"])
 def test_batches_that_are_accumulated_give_the_gradient_of_one(kind: str) -> None:
-    task = _task(kind, grade_weights=np.array([0.5, 1, 2, 1, 1]))
-    whole, parts = (_learner(task, batch_size=size, auxiliary=True) for size in (8, 3))
-    numbers = np.arange(len(task.units))
+    data = _data(kind, grade_weights=np.array([0.5, 1, 2, 1, 1]))
+    whole, parts = (_learner(data, batch_size=size, auxiliary=True) for size in (8, 3))
+    numbers = np.arange(len(data.units))
     loss, logits = _read(whole.step(numbers, 1))
     again, others = _read(parts.step(numbers, 1))
     assert again == pytest.approx(loss, rel=1e-4)
@@ -138,8 +138,8 @@ def _full_above(learner: Learner, num_units: int) -> None:
 
 
 def test_without_memory_the_batch_is_halved_once_for_all_and_the_gradient_stays() -> None:
-    task, numbers, reported = _task(), np.arange(NUM), Recorder()
-    whole, cramped = _learner(task), _learner(task)
+    data, numbers, reported = _data(), np.arange(NUM), Recorder()
+    whole, cramped = _learner(data), _learner(data)
     _full_above(cramped, 2)
     loss, _ = _read(whole.step(numbers, 1))
     with progress.reporting_to(reported):
@@ -154,7 +154,7 @@ def test_without_memory_the_batch_is_halved_once_for_all_and_the_gradient_stays(
 
 
 def test_going_back_from_a_touch_changes_no_gradient_and_makes_none() -> None:
-    learner = _learner(_task())
+    learner = _learner(_data())
     learner.step(np.arange(NUM), 1)
     learner.grader.head.output.bias.grad = None
     before = {name: gradient.clone() for name, gradient in _gradients(learner).items()}
@@ -172,7 +172,7 @@ class Scaled(MixedPrecision):
 
 
 def test_what_fp16s_gradients_are_scaled_by_is_kept() -> None:
-    first, second = _learner(_task()), _learner(_task())
+    first, second = _learner(_data()), _learner(_data())
     first.fabric.strategy.precision, second.fabric.strategy.precision = Scaled(64.0), Scaled(2.0)
     second.restore(deepcopy(first.state()))
     assert second.fabric.strategy.precision.scaler.get_scale() == 64.0
@@ -180,7 +180,7 @@ def test_what_fp16s_gradients_are_scaled_by_is_kept() -> None:
 
 def test_what_was_begun_without_fp16_goes_on_with_it() -> None:
     """The state has no scale then, and the scaler begins its search anew."""
-    first, second = _learner(_task()), _learner(_task())
+    first, second = _learner(_data()), _learner(_data())
     second.fabric.strategy.precision = Scaled(2.0)
     second.restore(deepcopy(first.state()))
     assert second.fabric.strategy.precision.scaler.get_scale() == 2.0
@@ -188,7 +188,7 @@ def test_what_was_begun_without_fp16_goes_on_with_it() -> None:
 
 
 def test_fp16_that_clips_skips_a_step_whose_gradients_overflow() -> None:
-    learner = _learner(_task(), clip=1.0)
+    learner = _learner(_data(), clip=1.0)
     learner.fabric.strategy.precision = learner.fabric._precision = precision = Scaled(2.0**40)
     before = deepcopy(learner.grader.state_dict())
     learner.step(np.arange(NUM), 1)
@@ -217,7 +217,7 @@ def test_every_library_s_way_to_be_out_of_memory_is_known(words: str) -> None:
 
 def test_halving_holds_on_to_nothing_of_the_step_that_failed() -> None:
     """Least of all by the traceback of its error, whose frames hold the activations."""
-    learner, held = _learner(_task(), batch_size=2), []
+    learner, held = _learner(_data(), batch_size=2), []
     answer = learner.grader.answer
 
     def run_out(images: Tensor, places: UnitIndex) -> Any:
@@ -236,14 +236,14 @@ def test_halving_holds_on_to_nothing_of_the_step_that_failed() -> None:
 
 
 def test_no_memory_for_a_single_unit_is_refused() -> None:
-    learner = _learner(_task(), batch_size=2)
+    learner = _learner(_data(), batch_size=2)
     _full_above(learner, 0)
     with pytest.raises(UsageError, match="not even one unit fits in memory: choose a smaller --size or --backbone"):
         learner.step(np.arange(4), 1)
 
 
 def test_another_error_is_not_taken_for_want_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    learner = _learner(_task())
+    learner = _learner(_data())
 
     def broken(*_: object) -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
@@ -254,8 +254,8 @@ def test_another_error_is_not_taken_for_want_of_memory(monkeypatch: pytest.Monke
 
 
 def test_the_average_is_judged_and_lies_behind_the_weights() -> None:
-    learner = _learner(_task(), lr=0.01)
-    plain = _learner(_task(), lr=0.01, ema=False)
+    learner = _learner(_data(), lr=0.01)
+    plain = _learner(_data(), lr=0.01, ema=False)
     assert plain.judged is plain.grader
     assert learner.judged is not learner.grader
     start = deepcopy(learner.grader.state_dict())
@@ -272,7 +272,7 @@ def test_the_average_is_judged_and_lies_behind_the_weights() -> None:
 
 
 def test_the_average_of_weights_that_rest_is_themselves() -> None:
-    learner = _learner(_task())
+    learner = _learner(_data())
     before = deepcopy(learner.grader.state_dict())
     assert learner.average is not None
     for _ in range(5):
@@ -281,7 +281,7 @@ def test_the_average_of_weights_that_rest_is_themselves() -> None:
 
 
 def test_a_restored_learner_takes_the_same_next_step() -> None:
-    first, second = _learner(_task()), _learner(_task())
+    first, second = _learner(_data()), _learner(_data())
     first.step(np.arange(4), 1)
     second.restore(deepcopy(first.state()))
     for learner in (first, second):
@@ -292,7 +292,7 @@ def test_a_restored_learner_takes_the_same_next_step() -> None:
 
 
 def test_a_clipped_gradient_is_short_and_points_the_same_way() -> None:
-    free, clipped = _learner(_task()), _learner(_task(), clip=1e-3)
+    free, clipped = _learner(_data()), _learner(_data(), clip=1e-3)
     for learner in (free, clipped):
         learner.step(np.arange(NUM), 1)
     long, short = (torch.cat([part.flatten() for part in _gradients(each).values()]) for each in (free, clipped))
@@ -303,7 +303,7 @@ def test_a_clipped_gradient_is_short_and_points_the_same_way() -> None:
 
 def test_a_grade_without_weight_teaches_nothing() -> None:
     weights = np.array([0.0, 1, 1, 1, 1])
-    learner = _learner(_task(grades=np.zeros(NUM, np.int64), grade_weights=weights))
+    learner = _learner(_data(grades=np.zeros(NUM, np.int64), grade_weights=weights))
     loss, _ = _read(learner.step(np.arange(4), 1))
     assert loss == 0
     assert all(not gradient.any() for gradient in _gradients(learner).values())
@@ -311,7 +311,7 @@ def test_a_grade_without_weight_teaches_nothing() -> None:
 
 def test_class_weights_scale_the_loss_of_their_grade() -> None:
     grades = np.full(NUM, 2)
-    plain, heavy = (_learner(_task(grades=grades, grade_weights=np.full(5, w))) for w in (1.0, 3.0))
+    plain, heavy = (_learner(_data(grades=grades, grade_weights=np.full(5, w))) for w in (1.0, 3.0))
     loss, _ = _read(plain.step(np.arange(4), 1))
     assert _read(heavy.step(np.arange(4), 1))[0] == pytest.approx(3 * loss, rel=1e-5)
 
@@ -319,25 +319,25 @@ def test_class_weights_scale_the_loss_of_their_grade() -> None:
 def test_the_other_target_teaches_only_where_it_is_known() -> None:
     """An unknown grade counts for nothing, not for grade -1 and not for 0."""
     known = np.array([0, 4, -1, -1])  # of the eyes of two patients
-    task = _task("patient", eye_grades=known)
-    learner = _learner(task, auxiliary=True)
+    data = _data("patient", eye_grades=known)
+    learner = _learner(data, auxiliary=True)
     learner.step(np.array([0]), 1)
     partly = learner.grader.auxiliary.output.weight.grad.clone()
     assert partly.any()
     learner.step(np.array([1]), 1)
     assert not learner.grader.auxiliary.output.weight.grad.any()
-    learner = _learner(task, auxiliary=True)
+    learner = _learner(data, auxiliary=True)
     learner.step(np.array([0, 1]), 1)
     _assert_same({"w": learner.grader.auxiliary.output.weight.grad}, {"w": partly})
 
 
 def test_the_other_targets_loss_is_added_by_its_weight() -> None:
-    alone, both = _learner(_task("patient")), _learner(_task("patient"), auxiliary=True)
-    batch = both.task.units.batch(np.array([0, 1]))
-    logits, _, others = both.grader.answer(both.task.inputs.eval_batch(batch.rows), batch.places)
+    alone, both = _learner(_data("patient")), _learner(_data("patient"), auxiliary=True)
+    batch = both.data.units.batch(np.array([0, 1]))
+    logits, _, others = both.grader.answer(both.data.inputs.eval_batch(batch.rows), batch.places)
     assert others is not None
     expected = [build_loss("cross-entropy")(found, torch.tensor(grades)).mean() for found, grades in (
-        (logits, both.task.grades[:2]), (others, both.task.eye_grades[batch.eyes])
+        (logits, both.data.grades[:2]), (others, both.data.eye_grades[batch.eyes])
     )]  # fmt: skip
     assert _read(both.step(np.array([0, 1]), 1))[0] == pytest.approx(
         (expected[0] + AUXILIARY_WEIGHT * expected[1]).item(), rel=1e-4
@@ -387,14 +387,14 @@ def test_the_loss_of_a_mixture_is_shared_between_both_grades(monkeypatch: pytest
     """Of both heads: where photographs are blended, so are the grades that they are asked for."""
     mixture = pair_up(PATIENTS.batch(np.arange(2)).places, torch.tensor([1, 0]), 0.25)
     assert mixture.eyes.tolist() == [2, 3, 0, 1]
-    learner = _learner(_task("patient"), auxiliary=True, mixup=0.2)
-    task, batch = learner.task, learner.task.units.batch(np.arange(2))
-    images = task.inputs.eval_batch(batch.rows)
+    learner = _learner(_data("patient"), auxiliary=True, mixup=0.2)
+    data, batch = learner.data, learner.data.units.batch(np.arange(2))
+    images = data.inputs.eval_batch(batch.rows)
     blended = 0.25 * images + 0.75 * images[[4, 5, 6, 7, 0, 1, 2, 3]]
     logits, _, others = learner.grader.answer(blended, batch.places)
     loss, expected = build_loss("cross-entropy"), 0.0
     for share, grades, eyes in ((0.25, [0, 1], [0, 1, 2, 3]), (0.75, [1, 0], [2, 3, 0, 1])):
-        other_grades = torch.tensor(task.eye_grades[batch.eyes][eyes])
+        other_grades = torch.tensor(data.eye_grades[batch.eyes][eyes])
         expected += share * loss(logits, torch.tensor(grades)).mean().item()
         expected += share * AUXILIARY_WEIGHT * loss(others, other_grades).mean().item()
     monkeypatch.setattr(learning, "draw_mixture", lambda *_: mixture)
@@ -402,7 +402,7 @@ def test_the_loss_of_a_mixture_is_shared_between_both_grades(monkeypatch: pytest
 
 
 def test_a_mixture_with_oneself_is_no_mixture(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain, mixed = _learner(_task("eye")), _learner(_task("eye"), mixup=0.2)
+    plain, mixed = _learner(_data("eye")), _learner(_data("eye"), mixup=0.2)
     own = Mixture(torch.arange(4), torch.arange(NUM), torch.arange(4), 0.3)
     monkeypatch.setattr(learning, "draw_mixture", lambda *_: own)
     loss, _ = _read(mixed.step(np.arange(4), 1))
@@ -412,7 +412,7 @@ def test_a_mixture_with_oneself_is_no_mixture(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_sixteen_bits_on_the_cpu_follow_nearly_the_same_gradient() -> None:
-    full, half = _learner(_task()), _learner(_task(), precision="bf16")
+    full, half = _learner(_data()), _learner(_data(), precision="bf16")
     kinds = set()
     half.grader.head.output.register_forward_hook(lambda _, __, output: kinds.add(output.dtype))
     losses = [_read(learner.step(np.arange(4), 1))[0] for learner in (full, half)]
@@ -431,6 +431,6 @@ def test_half_precision_that_only_a_gpu_has_is_refused_elsewhere() -> None:
 
 def test_plain_descent_and_adam_both_lower_the_loss() -> None:
     for optimizer in ("adamw", "sgd"):
-        learner = _learner(_task(), optimizer=optimizer, lr=3e-3, ema=False)
+        learner = _learner(_data(), optimizer=optimizer, lr=3e-3, ema=False)
         losses = [_read(learner.step(np.arange(NUM), 1))[0] for _ in range(8)]
         assert losses[-1] < losses[0]
