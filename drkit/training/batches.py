@@ -39,7 +39,7 @@ def check_batches(plan: TrainingPlan, grader: Grader) -> None:
         with torch.no_grad():
             trial(torch.zeros(len(batch.rows), 3, side, side, device=device), batch.places.to(device))
     except ValueError as error:
-        if not is_lone_value(error):
+        if not is_single_value(error):
             raise
         raise UsageError(
             f"{plan.initial_weights.backbone} at {side} px cannot learn from a batch of one {config.unit}, which"
@@ -47,6 +47,6 @@ def check_batches(plan: TrainingPlan, grader: Grader) -> None:
         ) from None
 
 
-def is_lone_value(error: ValueError) -> bool:
+def is_single_value(error: ValueError) -> bool:
     """Whether a batch norm, in torch's words, was given a single value a channel."""
     return "more than 1 value per channel" in str(error)

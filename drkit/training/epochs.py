@@ -99,7 +99,7 @@ def _own_share(units: np.ndarray, fabric: Fabric) -> np.ndarray:
 def evaluate(learner: Learner, units: np.ndarray, split: str, network: NetworkId, epoch: int) -> EpochFigures:
     """Judge the network on the graded units of a split, never augmented."""
     data, rate = learner.data, learning_rate(epoch / learner.config.epochs, learner.config.lr)
-    logits = run_units(learner.judged, lambda rows: [data.inputs.eval_batch(rows)], data.units, units).logits[0]
+    logits = run_units(learner.eval_model, lambda rows: [data.inputs.eval_batch(rows)], data.units, units).logits[0]
     loss = data.loss(torch.from_numpy(logits), torch.from_numpy(data.grades[units])).mean().item()
     figures = describe(logits, data.grades[units], data.loss, loss)
     return EpochFigures(epoch=epoch, split=split, **network._asdict(), learning_rate=rate, **figures)

@@ -60,7 +60,7 @@ def _advance(state: FitState, learner: Learner, figures: list[EpochFigures], cho
     epoch = figures[0].epoch
     best = epoch if choose == "last" else max(watched, key=_quality).epoch  # the first of equals
     if best == epoch:
-        state.best_epoch, state.best = best, _copy(learner.judged.state_dict())
+        state.best_epoch, state.best = best, _copy(learner.eval_model.state_dict())
 
 
 def _quality(figures: EpochFigures) -> float:

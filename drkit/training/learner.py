@@ -17,7 +17,7 @@ from drkit.inference import in_batches
 from drkit.losses import FloatArray, Loss
 from drkit.models.grader import Grader
 from drkit.progress import warn
-from drkit.training.batches import REMEDY, is_lone_value
+from drkit.training.batches import REMEDY, is_single_value
 from drkit.training.config import TrainingConfig
 from drkit.training.feed import Feed, PreparedBatch
 from drkit.training.inputs import Inputs
@@ -116,12 +116,12 @@ class Learner:
         self.optimizer: Any
         self.wrapped: Any
         self.wrapped, self.optimizer = fabric.setup(grader, build_optimizer(grader, config))
-        for method in ("answer", "touch"):
+        for method in ("answer", "sync_loss"):
             self.wrapped.mark_forward_method(method)
         self.average = RunningAverage(grader, num_steps) if config.ema else None
 
     @property
-    def judged(self) -> Grader:
+    def eval_model(self) -> Grader:
         """The network that is judged and kept: the running average where there is one."""
         return cast(Grader, self.average.module) if self.average else self.grader
 
@@ -177,7 +177,7 @@ class Learner:
                 raise
             return None
         except ValueError as error:
-            if not is_lone_value(error):
+            if not is_single_value(error):
                 raise
             raise UsageError(f"the network cannot learn from a batch of one {self.config.unit}: {REMEDY}") from None
 
@@ -196,15 +196,15 @@ class Learner:
         losses, logits, shares = [], [], tuple(len(some) / len(units) for some in batches)
         for some, ready, share in zip(batches, prepared, shares, strict=True):
             with self.fabric.no_backward_sync(self.wrapped, enabled=is_shared):
-                loss, found = self._look(some, ready)
+                loss, found = self._forward_loss(some, ready)
                 self.fabric.backward(loss * share)
             losses.append(loss.detach())
             logits.append(found.detach().float())
         if is_shared:
-            self.fabric.backward(self.wrapped.touch())
+            self.fabric.backward(self.wrapped.sync_loss())
         return StepFigures(tuple(losses), shares, tuple(logits))
 
-    def _look(self, units: np.ndarray, prepared: PreparedBatch) -> tuple[Tensor, Tensor]:
+    def _forward_loss(self, units: np.ndarray, prepared: PreparedBatch) -> tuple[Tensor, Tensor]:
         """The mean loss of some units, and their logits."""
         inputs = prepared.inputs()
         mixture = draw_mixture(prepared.batch.places, self.config.mixup)

@@ -87,7 +87,7 @@ from drkit.cli.app import main
 from drkit.training.learner import Learner
 
 fits = 2 if os.environ.get("LOCAL_RANK") == "1" else 100
-look, backward, seen = Learner._look, Fabric.backward, []
+look, backward, seen = Learner._forward_loss, Fabric.backward, []
 
 def remember(self, units, epoch):
     seen[:] = [len(units)]
@@ -98,7 +98,7 @@ def fail_late(self, *given, **options):
     if seen and seen.pop() > fits:
         raise torch.OutOfMemoryError("out of memory")
 
-Learner._look, Fabric.backward = remember, fail_late
+Learner._forward_loss, Fabric.backward = remember, fail_late
 main()
 """
 

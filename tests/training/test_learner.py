@@ -158,7 +158,7 @@ def test_going_back_from_a_touch_changes_no_gradient_and_makes_none() -> None:
     learner.step(np.arange(NUM), 1)
     learner.grader.head.output.bias.grad = None
     before = {name: gradient.clone() for name, gradient in _gradients(learner).items()}
-    learner.grader.touch().backward()
+    learner.grader.sync_loss().backward()
     after = _gradients(learner)
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert set(after) == set(before) == {name for name, _ in learner.grader.named_parameters()} - {"head.output.bias"}
@@ -257,18 +257,18 @@ def test_the_average_is_judged_and_lies_behind_the_weights() -> None:
     learner = _learner(_data(), lr=0.01)
     plain = _learner(_data(), lr=0.01, ema=False)
     assert plain.judged is plain.grader
-    assert learner.judged is not learner.grader
+    assert learner.eval_model is not learner.grader
     start = deepcopy(learner.grader.state_dict())
     for _ in range(3):
         learner.step(np.arange(NUM), 1)
     name = "head.output.weight"
-    now, kept = learner.grader.state_dict()[name], learner.judged.state_dict()[name]
+    now, kept = learner.grader.state_dict()[name], learner.eval_model.state_dict()[name]
     assert not torch.equal(now, kept)
     assert torch.norm(now - kept) < torch.norm(now - start[name])
     assert learner.average is not None
     for _ in range(60):  # the weights rest: the average arrives
         learner.average.update(learner.grader)
-    assert torch.allclose(now, learner.judged.state_dict()[name], atol=1e-6)
+    assert torch.allclose(now, learner.eval_model.state_dict()[name], atol=1e-6)
 
 
 def test_the_average_of_weights_that_rest_is_themselves() -> None:
@@ -277,7 +277,7 @@ def test_the_average_of_weights_that_rest_is_themselves() -> None:
     assert learner.average is not None
     for _ in range(5):
         learner.average.update(learner.grader)
-    assert all(torch.equal(tensor, before[name]) for name, tensor in learner.judged.state_dict().items())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in learner.eval_model.state_dict().items())
 
 
 def test_a_restored_learner_takes_the_same_next_step() -> None:
