@@ -106,7 +106,7 @@ class Grader(nn.Module):
         return logits, activations, self.auxiliary(mean_of(activations, places.eye, places.num_eyes))
 
     def sync_loss(self) -> Tensor:
-        """A loss of zero (scalar) over every parameter that has a gradient; its backward pass leaves gradients as they are."""
+        """A loss of 0 over every parameter that has a gradient; its backward pass leaves the gradients as they are."""
         return torch.stack([parameter.sum() for parameter in self.parameters() if parameter.grad is not None]).sum() * 0
 
     def depth_below_head(self, name: str) -> int:

@@ -19,10 +19,10 @@ from drkit.records.labels import Labels
 from drkit.records.runs import Run
 from drkit.reporting import Table
 from drkit.training.batches import check_batches
+from drkit.training.epochs import build_sampler
 from drkit.training.inputs import count_copies
 from drkit.training.plan import TrainingPlan
 from drkit.training.runtime import seed_epoch
-from drkit.training.workbench import build_sampler
 
 
 @dataclass(frozen=True)

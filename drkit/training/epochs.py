@@ -18,10 +18,13 @@ from drkit.models.freezing import hold_stages, keep_statistics
 from drkit.models.grader import Grader
 from drkit.progress import track
 from drkit.records.history import EpochFigures
+from drkit.records.predictions import patient_keys
 from drkit.records.runs import NetworkId
+from drkit.resampling import bootstrap
 from drkit.training.config import LearningOptions
 from drkit.training.learner import Learner, read_steps
 from drkit.training.optimisation import learning_rate, set_learning_rate
+from drkit.training.plan import FoldSplit, TrainingPlan
 from drkit.training.runtime import gather, seed_epoch
 
 
@@ -51,6 +54,17 @@ class TrainSampler:
         if self.datasets is not None:
             chosen = chosen[balance(self.datasets[chosen], generator)]
         return generator.permutation(self.units[chosen])
+
+
+def build_sampler(plan: TrainingPlan, fold_split: FoldSplit, network: NetworkId) -> TrainSampler:
+    """The sampler of one network's training units."""
+    units = plan.units.of_rows(fold_split.train)
+    patients = patient_keys(plan.labels.rows)[plan.units.first_rows]
+    if plan.config.bootstrap_patients is not None:
+        units = units[bootstrap(patients[units], plan.config.bootstrap_patients)]
+    names = plan.labels.dataset_names().to_numpy()[plan.units.first_rows]
+    datasets = names[units] if plan.config.balance == "dataset" else None
+    return TrainSampler(units, patients[units], plan.config.oversample == "patient", network, datasets)
 
 
 def train_epoch(learner: Learner, sampler: TrainSampler, epoch: int) -> EpochFigures:

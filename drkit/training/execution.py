@@ -16,11 +16,12 @@ from drkit.records.predictions import Predictions
 from drkit.records.runs import Run, new_run
 from drkit.reporting import Table
 from drkit.training.config import TrainingConfig
-from drkit.training.outcome import write_outcome
+from drkit.training.fitting import FittedNetwork, fit_networks
 from drkit.training.plan import TrainingPlan, plan_training
 from drkit.training.resume import load_state
+from drkit.training.run_writer import write_run
 from drkit.training.runtime import check_machine, is_helper, leave_helpers
-from drkit.training.workbench import Fitted, prepare, train
+from drkit.training.setup import set_up
 
 
 @dataclass(frozen=True)
@@ -133,10 +134,10 @@ def execute(plan: TrainingPlan, run: Run, place: RunPlace) -> TrainingReport:
 
 def _execute(plan: TrainingPlan, run: Run, place: RunPlace) -> TrainingReport:
     try:
-        bench = prepare(plan)
-        fitted = train(bench, run, resume=place.resume)
-        leave_helpers(bench.fabric)
-        predictions = write_outcome(bench, run, fitted, force=place.force or place.resume)
+        setup = set_up(plan)
+        fitted = fit_networks(setup, run, resume=place.resume)
+        leave_helpers(setup.fabric)
+        predictions = write_run(setup, run, fitted, force=place.force or place.resume)
     except KeyboardInterrupt:
         raise _interrupted(run) from None
     except DiskFullError as error:
@@ -146,7 +147,7 @@ def _execute(plan: TrainingPlan, run: Run, place: RunPlace) -> TrainingReport:
     return _report(predictions, fitted, run)
 
 
-def _report(predictions: Predictions, fitted: Sequence[Fitted], run: Run) -> TrainingReport:
+def _report(predictions: Predictions, fitted: Sequence[FittedNetwork], run: Run) -> TrainingReport:
     meta = predictions.meta
     clean = predictions.where(predictions.reference().notna() & ~predictions.leaked_rows())
     in_fold = clean.rows["fold"].notna()

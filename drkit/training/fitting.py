@@ -1,74 +1,167 @@
-"""Fitting: epochs until the last or until nothing gets better, and the choice of one of them."""
+"""Fitting: every fold's network of every seed, epoch by epoch, and the choice of one epoch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from drkit.grades import NUM_GRADES
+from drkit.inference import Outputs, Views, run_units
+from drkit.losses import grade_weights
+from drkit.models.freezing import without_frozen_part
+from drkit.models.grader import Grader
 from drkit.progress import notify
 from drkit.records.history import EpochFigures
-from drkit.training.epochs import TrainSampler, evaluate, train_epoch
-from drkit.training.learner import Learner
-from drkit.training.resume import FitState
+from drkit.records.provenance import sha256_bytes
+from drkit.records.runs import NetworkId, Run
+from drkit.training.epochs import TrainSampler, build_sampler, evaluate, train_epoch
+from drkit.training.inputs import FrozenInputs, Inputs
+from drkit.training.learner import Learner, TrainingData
+from drkit.training.plan import FoldSplit
+from drkit.training.resume import FitState, StateFile
+from drkit.training.runtime import seed_epoch
+from drkit.training.setup import TrainingSetup
+
+Save = Callable[[FitState], None]
 
 
-def fit(
-    learner: Learner,
-    sampler: TrainSampler,
-    watched: dict[str, np.ndarray],
-    state: FitState,
-    *,
-    choose: str,
-    patience: int | None,
-    keep: Callable[[FitState], None] | None,
-) -> FitState:
-    """Train on from `state`.
+@dataclass(frozen=True)
+class FittedNetwork:
+    """A trained network.
 
     Args:
-        learner: Who learns, in the state's state.
-        sampler: On which units.
-        watched: Numbers of the units that are judged after every epoch, by split.
-        state: Where to go on; changed in place.
-        choose: What picks the epoch: `val`, `inner` or `last`.
-        patience: Stop after so many epochs that were not the best; None: never.
-        keep: Called with the state after every epoch; None in processes that only help.
-
-    Returns:
-        The state after the last epoch; the grader holds the chosen epoch's tensors.
+        network: Its fold and seed.
+        history: Figures of all its epochs.
+        best_epoch: The one that was kept, from 1.
+        tensors: Of the whole network after that epoch, on the CPU.
+        held_out: Outputs for the units that the width of residuals is measured on: the fold's own, else inner, else
+            val.
+        others: Outputs for all units of val and test that are in no fold; None where there are none.
     """
-    num_epochs = learner.config.epochs
-    while state.epoch < num_epochs and not _is_stuck(state, patience):
+
+    network: NetworkId
+    history: Sequence[EpochFigures]
+    best_epoch: int
+    tensors: Mapping[str, Tensor]
+    held_out: Outputs
+    others: Outputs | None
+
+    @property
+    def num_epochs(self) -> int:
+        """How many were trained."""
+        return max((figures.epoch for figures in self.history), default=0)
+
+
+def fit_networks(setup: TrainingSetup, run: Run, *, resume: bool) -> list[FittedNetwork]:
+    """Train every network of a run, and save its state after every epoch.
+
+    Args:
+        setup: What the training works with.
+        run: Where the states are saved.
+        resume: Go on from saved states; else they are deleted.
+    """
+    if not resume:
+        for state_path in run.unfinished():
+            state_path.unlink(missing_ok=True)  # every process does
+    plan, photographs = setup.plan, "".join(setup.bank.hashes)
+    identity = {**plan.identity(), "photographs_sha256": sha256_bytes(photographs.encode())}
+    fitted: list[FittedNetwork] = []
+    frozen: FrozenInputs | None = None
+    for seed in plan.seeds or (plan.config.seed,):
+        of_seed = setup.of_seed(seed)
+        inputs = of_seed.make_inputs(frozen)
+        for fold_split in plan.fold_splits:
+            network = NetworkId(fold_split.fold, seed if plan.seeds else None)
+            states = StateFile(run.resume(network), identity)
+            fitted.append(_fit_network(of_seed, inputs, fold_split, network, states))
+        frozen = inputs.without_copies() if isinstance(inputs, FrozenInputs) else None
+        del inputs  # the copies, before those of the next seed are made
+    return fitted
+
+
+def _fit_network(
+    setup: TrainingSetup, inputs: Inputs, fold_split: FoldSplit, network: NetworkId, states: StateFile
+) -> FittedNetwork:
+    plan, config = setup.plan, setup.plan.config
+    sampler = build_sampler(plan, fold_split, network)
+    monitored = {split: plan.units.of_rows(rows) for split, rows in fold_split.monitored().items()}
+    grader = deepcopy(setup.grader)
+    with without_frozen_part(grader, config.frozen_stages):
+        learner = _build_learner(setup, inputs, grader, sampler)
+        state = states.restore(learner)
+        _fit_epochs(learner, sampler, monitored, state, states.save if setup.fabric.is_global_zero else None)
+        outputs = None if config.tta else _predict(setup, grader, fold_split, lambda rows: [inputs.eval_batch(rows)])
+    held_out, others = outputs or _predict(setup, grader, fold_split, setup.photographs.views)
+    tensors = {name: tensor.cpu() for name, tensor in grader.state_dict().items()}
+    return FittedNetwork(network, state.history, state.best_epoch, tensors, held_out, others)
+
+
+def _build_learner(setup: TrainingSetup, inputs: Inputs, grader: Grader, sampler: TrainSampler) -> Learner:
+    plan, config = setup.plan, setup.plan.config
+    loss, grades = plan.build_loss(), plan.grades[sampler.units]
+    seed_epoch(config.seed, 0)
+    if not config.keep_head:
+        loss.start(grader.head.output, torch.from_numpy(grades))
+    counts = np.bincount(grades, minlength=NUM_GRADES)
+    weights = grade_weights(counts) if config.class_weights else np.ones(NUM_GRADES)
+    data = TrainingData(inputs, plan.units, plan.grades, plan.eye_grades, weights, loss)
+    steps = -(-len(grades) // (config.batch_size * config.accumulate * setup.fabric.world_size))
+    for backbone in (grader.backbone, *grader.others) if config.compile else ():
+        backbone.compile()
+    return Learner(grader, data, config, setup.fabric, steps)
+
+
+def _predict(
+    setup: TrainingSetup, grader: Grader, fold_split: FoldSplit, views: Views
+) -> tuple[Outputs, Outputs | None]:
+    """Outputs for the units that the width of residuals is measured on, and for those that are in no fold."""
+    units = setup.plan.units
+    held_out = next(rows for rows in (fold_split.held_out, fold_split.inner, fold_split.val) if len(rows))
+    others = units.of_rows(setup.plan.unfitted_rows)
+    outputs = run_units(grader, views, units, units.of_rows(held_out))
+    return outputs, run_units(grader, views, units, others) if len(others) else None
+
+
+def _fit_epochs(
+    learner: Learner, sampler: TrainSampler, monitored: Mapping[str, np.ndarray], state: FitState, save: Save | None
+) -> None:
+    """Train to the last epoch, or until `--patience` ends it; the grader then holds the chosen epoch's tensors.
+
+    Args:
+        learner: In the state's state.
+        sampler: Of the training units.
+        monitored: Numbers of the units that are evaluated after every epoch, by split.
+        state: Where to go on; changed in place.
+        save: Called with the state after every epoch; None in all processes but the first.
+    """
+    num_epochs, choose, patience = learner.config.epochs, learner.config.chooses, learner.config.patience
+    while state.epoch < num_epochs and (patience is None or state.epoch - state.best_epoch < patience):
         epoch = state.epoch + 1
         figures = [train_epoch(learner, sampler, epoch)]
-        figures += [evaluate(learner, units, split, sampler.network, epoch) for split, units in watched.items()]
-        figures = learner.fabric.broadcast(figures)  # each process judges by its own batch norms: one must decide
+        figures += [evaluate(learner, units, split, sampler.network, epoch) for split, units in monitored.items()]
+        figures = learner.fabric.broadcast(figures)  # each process evaluates with its own batch norms: one must decide
         _advance(state, learner, figures, choose)
         notify(_describe(sampler, figures, num_epochs, is_best=state.best_epoch == epoch and choose != "last"))
-        if keep:
-            keep(state)
+        if save:
+            save(state)
     learner.grader.load_state_dict(state.best)
-    return state
 
 
 def _advance(state: FitState, learner: Learner, figures: list[EpochFigures], choose: str) -> None:
-    """Note an epoch's figures and tensors, and whether it is the best so far."""
-    watched = [item for item in state.history + figures if item.split == choose]
+    """Add an epoch's figures and tensors to the state, also as the best ones if they are."""
+    deciding = [item for item in state.history + figures if item.split == choose]
     state.history += figures
     state.learner = _copy(learner.state())
     epoch = figures[0].epoch
-    best = epoch if choose == "last" else max(watched, key=_quality).epoch  # the first of equals
+    best = (  # the first of equals
+        epoch if choose == "last" else max(deciding, key=lambda item: item.quadratic_weighted_kappa).epoch
+    )
     if best == epoch:
         state.best_epoch, state.best = best, _copy(learner.eval_model.state_dict())
-
-
-def _quality(figures: EpochFigures) -> float:
-    return figures.quadratic_weighted_kappa
-
-
-def _is_stuck(state: FitState, patience: int | None) -> bool:
-    return patience is not None and state.epoch - state.best_epoch >= patience
 
 
 def _copy(content: Any) -> Any:
@@ -81,11 +174,11 @@ def _copy(content: Any) -> Any:
 
 
 def _describe(sampler: TrainSampler, figures: list[EpochFigures], num_epochs: int, *, is_best: bool) -> str:
-    told = [
+    splits = [
         f"{item.split}: loss {item.loss:.4f}, quadratic kappa {item.quadratic_weighted_kappa:.3f},"
         f" plain {item.plain_kappa:.3f}, accuracy {item.accuracy:.3f}"
         for item in figures
     ]
     network = f"{sampler.network}  ".lstrip()
     mark = "  (best so far)" if is_best else ""
-    return f"{network}epoch {figures[0].epoch}/{num_epochs}  " + "  |  ".join(told) + mark
+    return f"{network}epoch {figures[0].epoch}/{num_epochs}  " + "  |  ".join(splits) + mark

@@ -132,11 +132,20 @@ class TrainingPlan:
         return grades[self.units.first_rows_of_eyes]
 
     @property
-    def fitted(self) -> np.ndarray:
-        """Row numbers of the photographs that weights are fitted on, in whichever fold, or that pick an epoch."""
-        return np.unique(
-            np.concatenate([rows for fold_split in self.fold_splits for rows in (fold_split.train, fold_split.inner)])
-        )
+    def fitted_rows(self) -> np.ndarray:
+        """Row numbers of the photographs that weights are fitted on, in whichever fold, or that select an epoch."""
+        return np.unique(np.concatenate([rows for split in self.fold_splits for rows in (split.train, split.inner)]))
+
+    @property
+    def unfitted_rows(self) -> np.ndarray:
+        """Row numbers of val and test photographs whose patients are in no fold."""
+        folded = np.concatenate([split.held_out for split in self.fold_splits])
+        return np.setdiff1d(np.flatnonzero(self.labels.rows["split"] != "train"), folded)
+
+    @property
+    def scored_rows(self) -> np.ndarray:
+        """Row numbers of the photographs that the run is scored on: with folds all of them."""
+        return np.arange(len(self.labels)) if self.folds else self.unfitted_rows
 
     @property
     def architecture(self) -> Architecture:

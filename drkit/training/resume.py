@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from drkit.errors import InputError, UsageError
+from drkit.progress import notify
 from drkit.records.atomic import writing
 from drkit.records.history import EpochFigures
 from drkit.training.config import EXCHANGEABLE
+from drkit.training.learner import Learner
 
 SCHEMA_VERSION = 1
 
@@ -36,6 +38,37 @@ class FitState:
     def epoch(self) -> int:
         """Epochs that are done."""
         return max((figures.epoch for figures in self.history), default=0)
+
+
+@dataclass(frozen=True)
+class StateFile:
+    """The file of a network's state.
+
+    Args:
+        path: `NAME.resume.pt`; need not exist yet.
+        identity: What the training is.
+    """
+
+    path: Path
+    identity: Mapping[str, Any]
+
+    def restore(self, learner: Learner) -> FitState:
+        """The state to go on from, which the learner is brought to; an empty one where none was saved.
+
+        Raises:
+            InputError: the file is not a drkit resume state.
+            UsageError: the state is of another training.
+        """
+        if not self.path.exists():
+            return FitState()
+        state = load_state(self.path, self.identity)
+        learner.restore(state.learner)
+        notify(f"going on after epoch {state.epoch} of {learner.config.epochs}")
+        return state
+
+    def save(self, state: FitState) -> None:
+        """Write the state over the last one."""
+        save_state(self.path, state, identity=self.identity)
 
 
 def save_state(path: Path, state: FitState, identity: Mapping[str, Any]) -> None:

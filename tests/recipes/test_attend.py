@@ -20,7 +20,7 @@ from drkit.records.predictions import read_predictions
 from drkit.records.provenance import sha256_file
 from drkit.records.runs import Run
 from drkit.reporting import Table
-from drkit.training import execution, workbench
+from drkit.training import execution, resume
 from drkit.training.config import AttendConfig, TrainingConfig
 from drkit.training.execution import RunPlace
 
@@ -94,7 +94,7 @@ def test_attention_learns_on_frozen_stages(attending: AttendConfig, tmp_path: Pa
 def test_a_baseline_of_another_kind_is_refused_before_any_work(
     attending: AttendConfig, baseline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(execution, "prepare", lambda plan: pytest.fail("work was begun"))
+    monkeypatch.setattr(execution, "set_up", lambda plan: pytest.fail("work was begun"))
     with pytest.raises(InputError, match="gives the patient's grade, not the eye's"):
         run_attend(replace(attending, target="eye"), RunPlace(tmp_path, "a"), baseline)
     with pytest.raises(InputError, match="has no folds, not 2"):
@@ -124,9 +124,9 @@ def test_a_baseline_is_trained_first_with_the_same_seeds_and_resumed(
             if path.name == ending:
                 raise KeyboardInterrupt
 
-        monkeypatch.setattr(workbench, "save_state", stop)
+        monkeypatch.setattr(resume, "save_state", stop)
 
-    save = workbench.save_state
+    save = resume.save_state
     stop_at("a-baseline.seed5.resume.pt")
     with pytest.raises(Interrupted) as interrupted:
         run_attend(config, RunPlace(tmp_path, "a"), train_baseline=True)

@@ -22,7 +22,7 @@ from drkit.records.layouts import read_dataset
 from drkit.records.predictions import read_predictions
 from drkit.records.provenance import sha256_file
 from drkit.records.runs import Run, read_run_record
-from drkit.training import execution, workbench
+from drkit.training import execution, resume
 from drkit.training.config import TrainingConfig
 from drkit.training.resume import FitState
 
@@ -75,8 +75,8 @@ def test_an_interrupted_training_ends_in_the_same_bytes(
         if state.epoch == 2:
             raise KeyboardInterrupt
 
-    save = workbench.save_state
-    monkeypatch.setattr(workbench, "save_state", stop_after_two)
+    save = resume.save_state
+    monkeypatch.setattr(resume, "save_state", stop_after_two)
     with pytest.raises(Interrupted, match="interrupted: the finished epochs") as interrupted:
         run_finetune(config, RunPlace(tmp_path / "parts", "a"))
     assert interrupted.value.resume_options == ("--name", "a", "--resume")
@@ -178,11 +178,11 @@ def test_another_trainings_state_is_refused_before_any_work(
         save(path, state, identity=identity)
         raise KeyboardInterrupt
 
-    save = workbench.save_state
-    monkeypatch.setattr(workbench, "save_state", stop)
+    save = resume.save_state
+    monkeypatch.setattr(resume, "save_state", stop)
     with pytest.raises(Interrupted):
         run_finetune(small_config, RunPlace(tmp_path, "a"))
-    monkeypatch.setattr(execution, "prepare", lambda plan: pytest.fail("work was begun"))
+    monkeypatch.setattr(execution, "set_up", lambda plan: pytest.fail("work was begun"))
     with pytest.raises(UsageError, match="seed was 0, is now 1"):
         run_finetune(replace(small_config, seed=1), RunPlace(tmp_path, "a", resume=True))
 
@@ -211,7 +211,7 @@ def test_a_plan_tells_all_and_writes_nothing(small_config: TrainingConfig, tmp_p
 def test_a_taken_name_is_refused_before_any_work(
     run_stem: Path, small_config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(execution, "prepare", lambda plan: pytest.fail("work was begun"))
+    monkeypatch.setattr(execution, "set_up", lambda plan: pytest.fail("work was begun"))
     with pytest.raises(OutputExistsError, match="--force"):
         run_finetune(small_config, RunPlace(run_stem.parent, run_stem.name))
 

@@ -21,12 +21,12 @@ from drkit.records.history import read_history
 from drkit.records.layouts import read_datasets
 from drkit.records.predictions import Predictions, read_predictions
 from drkit.records.runs import NetworkId, Run, list_networks
-from drkit.training import workbench
+from drkit.training import resume
 from drkit.training.config import TrainingConfig
-from drkit.training.outcome import NO_FOLD, Verdict, decide_units
+from drkit.training.fitting import FittedNetwork
 from drkit.training.plan import TrainingPlan, plan_training
 from drkit.training.resume import FitState
-from drkit.training.workbench import Fitted
+from drkit.training.run_writer import NO_FOLD, UnitPredictions, predict_units
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_every_folds_checkpoint_names_it_and_keeps_the_cut_points(folded: Run) -
 # Honesty, on answers that were made up.
 
 
-def _made_up(plan: TrainingPlan, seed: int = 0) -> list[Fitted]:
+def _made_up(plan: TrainingPlan, seed: int = 0) -> list[FittedNetwork]:
     """What networks might have answered: the grade, off by something that each fold has of its own."""
     rng = np.random.default_rng(seed)
 
@@ -141,7 +141,7 @@ def _made_up(plan: TrainingPlan, seed: int = 0) -> list[Fitted]:
 
     test = np.flatnonzero(plan.labels.rows["split"] == "test")
     return [
-        Fitted(NetworkId(number), fold_split, [], 1, {}, outputs(fold_split.held_out, number), outputs(test, number))
+        FittedNetwork(NetworkId(number), [], 1, {}, outputs(fold_split.held_out, number), outputs(test, number))
         for number, fold_split in enumerate(plan.fold_splits)
     ]
 
@@ -158,7 +158,7 @@ def _with_grades(plan: TrainingPlan, grades: np.ndarray) -> TrainingPlan:
     return altered
 
 
-def _said_of(verdict: Verdict, fold: int) -> tuple[np.ndarray, GradePredictions]:
+def _said_of(verdict: UnitPredictions, fold: int) -> tuple[np.ndarray, GradePredictions]:
     return verdict.grades[verdict.fold == fold], verdict.answers.take(verdict.fold == fold)
 
 
@@ -169,7 +169,7 @@ def test_what_is_said_of_a_fold_does_not_hang_on_its_grades(plan: TrainingPlan, 
     own = plan.units.of_rows(plan.fold_splits[fold].held_out)
     altered = plan.grades.copy()
     altered[own] = 4 - altered[own]
-    before, after = decide_units(plan, fitted), decide_units(_with_grades(plan, altered), fitted)
+    before, after = predict_units(plan, fitted), predict_units(_with_grades(plan, altered), fitted)
     (grades, answers), (again, others) = _said_of(before, fold), _said_of(after, fold)
     assert grades.tolist() == again.tolist()
     assert np.array_equal(answers.probabilities, others.probabilities)
@@ -181,7 +181,7 @@ def test_what_is_said_of_a_fold_does_not_hang_on_its_grades(plan: TrainingPlan, 
 
 
 def test_no_fold_has_a_say_in_its_own_width(plan: TrainingPlan) -> None:
-    verdict = decide_units(plan, fitted := _made_up(plan))
+    verdict = predict_units(plan, fitted := _made_up(plan))
     loss = plan.build_loss()
     squares = [
         (part.held_out.read(loss, 1.0).score - plan.grades[plan.units.of_rows(part.held_out.rows)]) ** 2
@@ -194,7 +194,7 @@ def test_no_fold_has_a_say_in_its_own_width(plan: TrainingPlan) -> None:
 
 def test_units_outside_the_folds_get_the_mean_and_all_folds_cut_points(plan: TrainingPlan) -> None:
     fitted = _made_up(plan)
-    verdict, loss = decide_units(plan, fitted), plan.build_loss()
+    verdict, loss = predict_units(plan, fitted), plan.build_loss()
     grades, answers = _said_of(verdict, NO_FOLD)
     scores = [part.others.read(loss, 1.0).score for part in fitted if part.others is not None]
     assert np.allclose(answers.score, np.mean(scores, 0))
@@ -206,9 +206,9 @@ def test_units_outside_the_folds_get_the_mean_and_all_folds_cut_points(plan: Tra
 def test_cut_points_are_drawn_towards_rounding(plan: TrainingPlan) -> None:
     fitted = _made_up(plan)
 
-    def verdict(decision: str) -> Verdict:
+    def verdict(decision: str) -> UnitPredictions:
         altered = replace(plan, config=replace(plan.config, decision=decision))
-        return decide_units(altered, fitted)
+        return predict_units(altered, fitted)
 
     plain, half, all_the_way = (verdict(f"cut-points:shrink={weight}") for weight in (0, 0.5, 1))
     assert plain.cut_points == verdict("cut-points").cut_points
@@ -229,7 +229,7 @@ def test_rounding_is_the_least_expected_quadratic_cost(plan: TrainingPlan) -> No
         replace(part, held_out=_five_logits(part.held_out, rng), others=_five_logits(part.others, rng))
         for part in _made_up(plan)
     ]
-    verdict = decide_units(rounding, fitted)
+    verdict = predict_units(rounding, fitted)
     costs = verdict.answers.probabilities @ (np.arange(5)[:, None] - np.arange(5)) ** 2
     assert verdict.grades.tolist() == costs.argmin(1).tolist() != verdict.answers.probabilities.argmax(1).tolist()
     assert (rounding.decision, verdict.cut_points) == ("rounding", None)
@@ -300,8 +300,8 @@ def test_a_training_stopped_in_its_second_fold_ends_in_the_same_bytes(
         if ".fold1." in path.name and state.epoch == 1:
             raise KeyboardInterrupt
 
-    save, place = workbench.save_state, RunPlace(tmp_path, "folded")
-    monkeypatch.setattr(workbench, "save_state", stop_in_the_second_fold)
+    save, place = resume.save_state, RunPlace(tmp_path, "folded")
+    monkeypatch.setattr(resume, "save_state", stop_in_the_second_fold)
     with pytest.raises(Interrupted, match=r"folded\.fold1\.resume\.pt"):
         run_finetune(config, place)
     monkeypatch.undo()

@@ -25,7 +25,7 @@ from drkit.records.runs import UNKNOWN_PHOTOGRAPHS, Run, read_run_record, write_
 from drkit.training.config import TrainingConfig
 from drkit.training.initial_weights import find_initial_weights
 from drkit.training.plan import TrainingPlan, plan_training
-from drkit.training.workbench import prepare
+from drkit.training.setup import set_up
 
 
 @pytest.fixture(scope="module")
@@ -90,12 +90,12 @@ def test_a_run_says_whether_discs_are_made_round_unless_the_option_does(
 
 
 def test_the_runs_backbone_is_where_the_training_starts(second_stage: TrainingConfig, stage_one: Path) -> None:
-    bench = prepare(_plan(second_stage))
+    setup = set_up(_plan(second_stage))
     tensors, _ = read_checkpoint(stage_one)
-    found = bench.grader.backbone.state_dict()
+    found = setup.grader.backbone.state_dict()
     assert found
     assert all(torch.equal(tensor, tensors[f"backbone.{name}"]) for name, tensor in found.items())
-    assert not torch.equal(bench.grader.head.output.weight, tensors["head.output.weight"])
+    assert not torch.equal(setup.grader.head.output.weight, tensors["head.output.weight"])
 
 
 def test_what_was_carried_along_stands_in_the_new_run(
@@ -289,7 +289,7 @@ def test_a_checkpoint_that_its_record_does_not_match_is_refused(run_stem: Path, 
 def test_the_dual_template_fills_both_backbones_in_their_order(small_config: TrainingConfig, tmp_path: Path) -> None:
     path = _template(tmp_path / "dual.pth", seeds=(1, 2))
     config = replace(small_config, weights=str(path), unit="eye", unshared=True, fusion="concat")
-    grader = prepare(_plan(config)).grader
+    grader = set_up(_plan(config)).grader
     tensors = torch.load(path, weights_only=True)
     assert len(grader.others) == 1
     for backbone, prefix in ((grader.backbone, "backbone1"), (grader.others[0], "backbone2")):
@@ -305,7 +305,7 @@ def test_an_unshared_run_is_carried_on_backbone_by_backbone(
     )
     run = run_finetune(config, RunPlace(tmp_path, "dual")).run
     tensors, _ = read_checkpoint(Run(run).checkpoint())
-    grader = prepare(_plan(replace(config, data=small_config.data, weights=str(run)))).grader
+    grader = set_up(_plan(replace(config, data=small_config.data, weights=str(run)))).grader
     for name in ("backbone.network.conv_stem.weight", "others.0.network.conv_stem.weight"):
         assert torch.equal(grader.state_dict()[name], tensors[name])
     assert not torch.equal(*(tensors[f"{start}.network.conv_stem.weight"] for start in ("backbone", "others.0")))

@@ -24,7 +24,7 @@ from drkit.training import inputs
 from drkit.training.config import TrainingConfig
 from drkit.training.inputs import FrozenInputs, PhotographInputs, freeze_inputs
 from drkit.training.plan import plan_training
-from drkit.training.workbench import prepare
+from drkit.training.setup import set_up
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_only_photographs_that_are_trained_on_are_ever_changed(
     plan = plan_training(read_datasets(config.data), config)
     names = plan.labels.rows["image_id"]
     trained = set(names.iloc[np.concatenate([fold_split.train for fold_split in plan.fold_splits])])
-    assert changed == (trained if not options.get("freeze") else set(names.iloc[plan.fitted]))
+    assert changed == (trained if not options.get("freeze") else set(names.iloc[plan.fitted_rows]))
     assert not changed & set(names[plan.labels.rows["split"] != "train"])
 
 
@@ -65,12 +65,12 @@ def test_eight_views_do_not_care_how_a_photograph_is_laid(small_config: Training
     """With --tta the answer is the same for the mirror image and for each quarter turn."""
     config = replace(small_config, unit=unit, loss="cross-entropy")  # type: ignore[arg-type]
     plan = plan_training(read_datasets(config.data), config)
-    bench = prepare(plan)
+    setup = set_up(plan)
 
     def grade(lay: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        bank = replace(bench.bank, pixels=lay(bench.bank.pixels))
-        photographs = replace(bench.photographs, bank=bank)
-        outputs = inference.run_units(bench.grader, photographs.views, plan.units, np.arange(4))
+        bank = replace(setup.bank, pixels=lay(setup.bank.pixels))
+        photographs = replace(setup.photographs, bank=bank)
+        outputs = inference.run_units(setup.grader, photographs.views, plan.units, np.arange(4))
         assert outputs.logits.shape[0] == 8
         return outputs.logits.mean(0)  # before scores are clipped to the scale
 

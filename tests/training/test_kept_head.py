@@ -16,11 +16,11 @@ from drkit.models.grader import Grader
 from drkit.models.restoring import open_run
 from drkit.recipes.finetune import RunPlace, plan_finetune, run_finetune
 from drkit.records.layouts import read_datasets
-from drkit.training import workbench
+from drkit.training import fitting
 from drkit.training.config import AttendConfig, TrainingConfig
 from drkit.training.learner import Learner
 from drkit.training.plan import plan_training
-from drkit.training.workbench import prepare
+from drkit.training.setup import set_up
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def _next(config: TrainingConfig, run: Path, **options: Any) -> TrainingConfig:
 
 def _drawn(config: TrainingConfig) -> Grader:
     """The network before the first step."""
-    return prepare(plan_training(read_datasets(config.data), config)).grader.eval()
+    return set_up(plan_training(read_datasets(config.data), config)).grader.eval()
 
 
 def _answer(grader: Grader, images: Tensor, unit: list[int]) -> Tensor:
@@ -93,7 +93,7 @@ def test_the_first_step_starts_from_the_kept_bias(
             begun.append(grader.head.output.bias.detach().clone())
             super().__init__(grader, *others)
 
-    monkeypatch.setattr(workbench, "Learner", Watched)
+    monkeypatch.setattr(fitting, "Learner", Watched)
     config = replace(_next(small_config, run, epochs=1), keep_head=keep_head)
     run_finetune(config, RunPlace(run.parent, f"child-{keep_head}", force=True))
     kept = open_run(run).graders[0].head.output.bias

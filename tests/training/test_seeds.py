@@ -21,11 +21,11 @@ from drkit.records.history import read_history
 from drkit.records.layouts import read_datasets
 from drkit.records.predictions import PROBABILITY_COLUMNS, Predictions, read_predictions
 from drkit.records.runs import NetworkId, Run, list_networks, read_run_record
-from drkit.training import inputs, workbench
+from drkit.training import inputs, resume
 from drkit.training.config import TrainingConfig
-from drkit.training.outcome import decide_units
+from drkit.training.fitting import FittedNetwork
 from drkit.training.plan import TrainingPlan, plan_training
-from drkit.training.workbench import Fitted
+from drkit.training.run_writer import predict_units
 
 SEEDS = (3, 4)
 ANSWERS = [*PROBABILITY_COLUMNS, "score"]
@@ -144,14 +144,14 @@ def test_a_training_stopped_at_any_seed_ends_in_the_same_bytes(
 ) -> None:
     trained: list[tuple[str, int]] = []
 
-    def keep(path: Path, state: workbench.FitState, *, identity: dict[str, object]) -> None:
+    def keep(path: Path, state: resume.FitState, *, identity: dict[str, object]) -> None:
         save(path, state, identity=identity)
         trained.append((path.name, state.epoch))
         if path.name == stopped and state.epoch == 1 and len(trained) == len(set(trained)) and not resumed:
             raise KeyboardInterrupt
 
-    save, place, resumed = workbench.save_state, RunPlace(tmp_path, "seeded"), []
-    monkeypatch.setattr(workbench, "save_state", keep)
+    save, place, resumed = resume.save_state, RunPlace(tmp_path, "seeded"), []
+    monkeypatch.setattr(resume, "save_state", keep)
     with pytest.raises(Interrupted, match=stopped):
         run_finetune(config, place)
     resumed.append(True)
@@ -172,7 +172,7 @@ def _begin_and_resume_otherwise(
         keep(*given, **options)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(workbench, "save_state", stop)
+    monkeypatch.setattr(resume, "save_state", stop)
     with pytest.raises(Interrupted):
         run_finetune(config, RunPlace(tmp_path, "other"))
     run_finetune(replace(config, seeds=3), RunPlace(tmp_path, "other", resume=True))
@@ -193,7 +193,7 @@ def test_frozen_stages_see_the_plain_photographs_once_and_copies_once_a_seed(
     options = replace(config, epochs=1, freeze="2", copies=3, weights=str(_weights(config, tmp_path)), allow_seen=True)
     run_finetune(options, RunPlace(tmp_path, "shared"))
     plan = _plan(options)
-    once_a_seed = 1 + 3 * len(plan.fitted)  # a photograph to see the features' shape
+    once_a_seed = 1 + 3 * len(plan.fitted_rows)  # a photograph to see the features' shape
     assert sum(seen) == len(plan.labels) + 2 * once_a_seed
     seen.clear()
     run_finetune(replace(options, weights="none"), RunPlace(tmp_path, "drawn"))
@@ -222,15 +222,13 @@ def test_seeds_are_read_each_for_itself_and_cut_points_fitted_to_their_mean(conf
 
     test = np.flatnonzero(plan.labels.rows["split"] == "test")
     fitted = [
-        Fitted(
-            NetworkId(fold, seed), fold_split, [], 1, {}, outputs(fold_split.held_out, spread), outputs(test, spread)
-        )
+        FittedNetwork(NetworkId(fold, seed), [], 1, {}, outputs(fold_split.held_out, spread), outputs(test, spread))
         for seed, spread in zip(SEEDS, (0.3, 1.2), strict=True)
         for fold, fold_split in enumerate(plan.fold_splits)
     ]
-    both = decide_units(plan, fitted)
+    both = predict_units(plan, fitted)
     for place in (0, 1):
-        alone = decide_units(plan, fitted[3 * place : 3 * place + 3])
+        alone = predict_units(plan, fitted[3 * place : 3 * place + 3])
         assert alone.sigmas == both.sigmas[3 * place : 3 * place + 3]
         assert np.array_equal(alone.answers.probabilities, both.alone[place].probabilities)
         assert np.array_equal(alone.answers.score, both.alone[place].score)

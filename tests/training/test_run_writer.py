@@ -12,7 +12,7 @@ from drkit.records.layouts import read_datasets
 from drkit.records.predictions import read_predictions
 from drkit.training.config import TrainingConfig
 from drkit.training.plan import plan_training
-from drkit.training.workbench import prepare
+from drkit.training.setup import set_up
 
 
 def test_each_row_keeps_the_activations_of_its_own_photograph(small_config: TrainingConfig, tmp_path: Path) -> None:
@@ -24,7 +24,7 @@ def test_each_row_keeps_the_activations_of_its_own_photograph(small_config: Trai
     run = run_finetune(config, RunPlace(tmp_path, "all")).run
     predictions = read_predictions(run)
     plan = plan_training(read_datasets(config.data), config)
-    photographs, grader = prepare(plan).photographs, open_run(run).graders[0]
+    photographs, grader = set_up(plan).photographs, open_run(run).graders[0]
     told = run_units(grader, lambda rows: [photographs.eval_batch(rows)], plan.units, np.arange(len(plan.units)))
     names = plan.labels.rows["image_id"].to_numpy()[told.rows]
     expected = dict(zip(names, told.activations, strict=True))

@@ -21,15 +21,16 @@ from drkit.records.predictions import (
 )
 from drkit.records.provenance import sha256_file
 from drkit.records.runs import Run, write_run_record
+from drkit.training.fitting import FittedNetwork
 from drkit.training.plan import TrainingPlan
 from drkit.training.runtime import describe_machine
-from drkit.training.workbench import Fitted, Workbench, leaked, optimistically_scored
+from drkit.training.setup import TrainingSetup
 
 NO_FOLD = -1
 
 
 @dataclass(frozen=True)
-class Verdict:
+class UnitPredictions:
     """What is said of the units that a run's predictions are about.
 
     Args:
@@ -37,7 +38,7 @@ class Verdict:
         answers: B probabilities and scores.
         fold: (B,) the fold that held a unit out, -1 for units that stand in none.
         grades: (B,) predicted, cut points fitted without the unit's own fold.
-        cut_points: Fitted over all folds; None where the loss decides.
+        cut_points: FittedNetwork over all folds; None where the loss decides.
         fold_cut_points: For each fold fitted on the others; empty where the loss decides.
         sigmas: The width of a regression's residuals, as each network's checkpoint keeps it.
         alone: B answers of each seed's networks without the others, in the order of the seeds; one for a single seed.
@@ -53,11 +54,11 @@ class Verdict:
     alone: tuple[GradePredictions, ...]
 
 
-def write_outcome(bench: Workbench, run: Run, fitted: Sequence[Fitted], *, force: bool) -> Predictions:
+def write_run(setup: TrainingSetup, run: Run, fitted: Sequence[FittedNetwork], *, force: bool) -> Predictions:
     """Decide, and write the run.
 
     Args:
-        bench: Of the training.
+        setup: Of the training.
         run: Where the files go.
         fitted: What came of each network.
         force: Overwrite files that are there.
@@ -65,20 +66,20 @@ def write_outcome(bench: Workbench, run: Run, fitted: Sequence[Fitted], *, force
     Returns:
         The predictions that were written.
     """
-    plan = bench.plan
-    verdict = decide_units(plan, fitted)
+    plan = setup.plan
+    verdict = predict_units(plan, fitted)
     run.record.unlink(missing_ok=True)  # it vouches for an earlier run's files, which are now replaced
     for part, sigma in zip(fitted, verdict.sigmas, strict=True):
-        header = _header(bench, part, sigma, verdict.cut_points)
+        header = _header(setup, part, sigma, verdict.cut_points)
         write_checkpoint(run.checkpoint(part.network), part.tensors, header, force=force)
     write_history([figures for part in fitted for figures in part.history], run.history, force=force)
-    predictions = _gather(bench, run, fitted, verdict)
+    predictions = _gather(setup, run, fitted, verdict)
     write_predictions(predictions, run.predictions, force=force)
-    write_run_record(run, _record(bench, fitted), force=force)
+    write_run_record(run, _record(setup, fitted), force=force)
     return predictions
 
 
-def decide_units(plan: TrainingPlan, fitted: Sequence[Fitted]) -> Verdict:
+def predict_units(plan: TrainingPlan, fitted: Sequence[FittedNetwork]) -> UnitPredictions:
     """What the networks say of the units that none of them, or only the others, were trained on.
 
     Nothing that is fitted here to answers, the width of residuals or cut points, is fitted on a unit's own fold.
@@ -90,7 +91,7 @@ def decide_units(plan: TrainingPlan, fitted: Sequence[Fitted]) -> Verdict:
     alone = tuple(each.answers for each in told)
     answers = GradePredictions.mean(alone)
     sigmas = tuple(sigma for each in told for sigma in each.sigmas)
-    return Verdict(units, answers, fold, *_grade(plan, units, answers, fold), sigmas, alone)
+    return UnitPredictions(units, answers, fold, *_grade(plan, units, answers, fold), sigmas, alone)
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class _SeedAnswers:
     sigmas: tuple[float, ...]
 
 
-def _read_seed(plan: TrainingPlan, fitted: Sequence[Fitted]) -> _SeedAnswers:
+def _read_seed(plan: TrainingPlan, fitted: Sequence[FittedNetwork]) -> _SeedAnswers:
     loss = plan.build_loss()
     told = [part.held_out.read(loss, 1.0).score for part in fitted]  # scores do not depend on sigma
     grades = [plan.grades[_units_of(plan, part.held_out)] for part in fitted]
@@ -126,7 +127,7 @@ def _read_seed(plan: TrainingPlan, fitted: Sequence[Fitted]) -> _SeedAnswers:
 
 
 def _together(
-    plan: TrainingPlan, fitted: Sequence[Fitted], sigmas: Sequence[float]
+    plan: TrainingPlan, fitted: Sequence[FittedNetwork], sigmas: Sequence[float]
 ) -> tuple[np.ndarray, GradePredictions]:
     """The units that stand in no fold, and what all networks say of them together."""
     outputs = [part.others for part in fitted if part.others is not None]
@@ -164,9 +165,9 @@ def _width(squares: Sequence[np.ndarray]) -> float:
     return float(np.sqrt(np.mean(np.concatenate(squares))))
 
 
-def _gather(bench: Workbench, run: Run, fitted: Sequence[Fitted], verdict: Verdict) -> Predictions:
+def _gather(setup: TrainingSetup, run: Run, fitted: Sequence[FittedNetwork], verdict: UnitPredictions) -> Predictions:
     """The verdict photograph by photograph, in the order of the labels."""
-    plan = bench.plan
+    plan = setup.plan
     place = np.full(len(plan.units), -1)
     place[verdict.units] = np.arange(len(verdict.units))
     position = place[plan.units.unit_of]
@@ -179,7 +180,7 @@ def _gather(bench: Workbench, run: Run, fitted: Sequence[Fitted], verdict: Verdi
         replace(plan.labels, rows=plan.labels.rows.iloc[rows].reset_index(drop=True)),
         probabilities=answers.probabilities,
         score=answers.score,
-        meta=_meta(bench, run, verdict),
+        meta=_meta(setup, run, verdict),
         name=run.name,
         fold=pd.array(fold, dtype="Int16"),
         predicted_grade=verdict.grades[position],
@@ -189,7 +190,7 @@ def _gather(bench: Workbench, run: Run, fitted: Sequence[Fitted], verdict: Verdi
     )
 
 
-def _embeddings(fitted: Sequence[Fitted], num_rows: int) -> np.ndarray:
+def _embeddings(fitted: Sequence[FittedNetwork], num_rows: int) -> np.ndarray:
     """float16 (N, F) activations of the first seed: of the fold that held a photograph out, else the first fold's."""
     first = [part for part in fitted if part.network.seed == fitted[0].network.seed]
     outputs = [part.held_out for part in first] + [fitted[0].others] * (fitted[0].others is not None)
@@ -200,8 +201,8 @@ def _embeddings(fitted: Sequence[Fitted], num_rows: int) -> np.ndarray:
     return kept
 
 
-def _meta(bench: Workbench, run: Run, verdict: Verdict) -> PredictionsMeta:
-    plan = bench.plan
+def _meta(setup: TrainingSetup, run: Run, verdict: UnitPredictions) -> PredictionsMeta:
+    plan = setup.plan
     return PredictionsMeta(
         target=plan.target,
         unit=plan.config.unit,
@@ -209,10 +210,10 @@ def _meta(bench: Workbench, run: Run, verdict: Verdict) -> PredictionsMeta:
         cut_points=verdict.cut_points,
         fold_cut_points=verdict.fold_cut_points,
         trained_on=tuple(plan.config.folds_over.split("+")),
-        trained_on_images=tuple(sorted(plan.labels.rows["image_id"][leaked(plan, bench.bank, bench.seen)])),
+        trained_on_images=tuple(sorted(plan.labels.rows["image_id"][setup.leakage.leaked])),
         folds=plan.folds,
         seeds=plan.seeds,
-        chosen_on=_chosen_on(bench),
+        chosen_on=_chosen_on(setup),
         model=plan.initial_weights.backbone,
         checkpoint_sha256=sha256_file(run.checkpoint(plan.networks[0])),
         labels_sha256=plan.labels.sha256,
@@ -220,14 +221,16 @@ def _meta(bench: Workbench, run: Run, verdict: Verdict) -> PredictionsMeta:
     )
 
 
-def _chosen_on(bench: Workbench) -> str:
+def _chosen_on(setup: TrainingSetup) -> str:
     """What picked the epoch: `val`, too, where val picked that of the weights it began from."""
-    is_val = (bench.plan.labels.rows["split"] == "val").to_numpy()
-    return "val" if optimistically_scored(bench.plan, bench.bank)[is_val].any() else bench.plan.config.chooses
+    is_val = (setup.plan.labels.rows["split"] == "val").to_numpy()
+    return "val" if setup.leakage.optimistic[is_val].any() else setup.plan.config.chooses
 
 
-def _header(bench: Workbench, part: Fitted, sigma: float, cut_points: tuple[float, ...] | None) -> CheckpointHeader:
-    plan = bench.plan
+def _header(
+    setup: TrainingSetup, part: FittedNetwork, sigma: float, cut_points: tuple[float, ...] | None
+) -> CheckpointHeader:
+    plan = setup.plan
     return CheckpointHeader(
         architecture=plan.architecture,
         bank_side=plan.bank_side,
@@ -243,19 +246,19 @@ def _header(bench: Workbench, part: Fitted, sigma: float, cut_points: tuple[floa
         folds=plan.folds,
         seed=part.network.seed,
         tta=plan.config.tta,
-        chosen_on=_chosen_on(bench),
+        chosen_on=_chosen_on(setup),
         epoch=part.best_epoch,
         labels_sha256=plan.labels.sha256,
         provenance=plan.identity(),
     )
 
 
-def _record(bench: Workbench, fitted: Sequence[Fitted]) -> dict[str, Any]:
+def _record(setup: TrainingSetup, fitted: Sequence[FittedNetwork]) -> dict[str, Any]:
     """What the run's JSON says beside its files: the photographs that picked the epoch count as trained on."""
-    plan = bench.plan
-    own = {bench.bank.hashes[row] for row in plan.fitted}
+    plan = setup.plan
+    own = {setup.bank.hashes[row] for row in plan.fitted_rows}
     picked = (
-        {bench.bank.hashes[row] for fold_split in plan.fold_splits for row in fold_split.val}
+        {setup.bank.hashes[row] for fold_split in plan.fold_splits for row in fold_split.val}
         if plan.config.chooses == "val"
         else set()
     )
@@ -265,11 +268,11 @@ def _record(bench: Workbench, fitted: Sequence[Fitted]) -> dict[str, Any]:
         "unit": plan.config.unit,
         "folds": plan.folds,
         "seeds": list(plan.seeds),
-        "chosen_on": _chosen_on(bench),
+        "chosen_on": _chosen_on(setup),
         "epoch": [part.best_epoch for part in fitted],
         "data": [str(path) for path in plan.config.data],
         "weights": str(plan.initial_weights),
-        "computed_on": describe_machine(bench.fabric),
+        "computed_on": describe_machine(setup.fabric),
         "trained_on_photographs": sorted(own | plan.initial_weights.seen),
         "chosen_by_photographs": sorted(picked | plan.initial_weights.chosen_by),
         "descends_from": list(plan.initial_weights.descends_from),

@@ -1,0 +1,105 @@
+"""What a training works with: device, network, photographs, and what the initial weights know of them."""
+
+from dataclasses import dataclass, replace
+
+from lightning_fabric import Fabric
+
+from drkit.data.augmentation import load_policy
+from drkit.data.bank import PhotographBank, build_bank
+from drkit.data.cache import default_cache_dir
+from drkit.models.freezing import check_cut
+from drkit.models.grader import Grader, build_grader
+from drkit.progress import SilentReporter, reporting_to
+from drkit.training.batches import check_batches
+from drkit.training.inputs import FrozenInputs, PhotographInputs, freeze_inputs
+from drkit.training.kept_head import load_head
+from drkit.training.leakage import Leakage, check_leakage
+from drkit.training.plan import TrainingPlan
+from drkit.training.runtime import check_compiler, keep_freed_memory, seed_epoch, start_fabric
+
+
+@dataclass(frozen=True)
+class TrainingSetup:
+    """What a training works with.
+
+    Args:
+        plan: The training.
+        fabric: Device, precision and processes.
+        grader: The network before the first step, on the device.
+        photographs: In the order of the plan's labels.
+        leakage: Which of them the weights already know.
+    """
+
+    plan: TrainingPlan
+    fabric: Fabric
+    grader: Grader
+    photographs: PhotographInputs
+    leakage: Leakage
+
+    @property
+    def bank(self) -> PhotographBank:
+        """The decoded photographs."""
+        return self.photographs.bank
+
+    def of_seed(self, seed: int) -> "TrainingSetup":
+        """The same with the network and the augmentation of another seed."""
+        if seed == self.plan.config.seed:
+            return self
+        plan = self.plan.of_seed(seed)
+        with reporting_to(SilentReporter()):  # the weights were reported for the first seed
+            grader = _build_initial_grader(plan)
+        photographs = replace(self.photographs, seed=seed)
+        return replace(self, plan=plan, grader=grader.to(self.fabric.device), photographs=photographs)
+
+    def make_inputs(self, earlier: FrozenInputs | None) -> PhotographInputs | FrozenInputs:
+        """Inputs of the part that learns; frozen stages are run here.
+
+        Args:
+            earlier: Those of another seed; its features of plain photographs are used again where they are the same.
+        """
+        config = self.plan.config
+        if config.frozen_stages == 0:
+            return self.photographs
+        return freeze_inputs(self.grader, self.photographs, self.plan.fitted_rows, config, earlier)
+
+
+def set_up(plan: TrainingPlan) -> TrainingSetup:
+    """Start the processes, build the network, decode the photographs and check them for leakage.
+
+    Raises:
+        UsageError: a device, a precision or a compiler that is not there.
+        InputError: photographs that cannot be read, or weights that cannot be had.
+        LeakageError: weights that were trained on photographs to be scored.
+    """
+    config = plan.config
+    leaves_out = config.unfreeze_every is not None or config.unshared or config.freeze != "none"
+    fabric = start_fabric(config, leaves_out=leaves_out)
+    keep_freed_memory()
+    if config.compile:
+        check_compiler(fabric.device)
+    grader = _build_initial_grader(plan)
+    check_cut(grader, config.frozen_stages, plan.input_format.side)
+    check_batches(plan, grader)
+    bank = build_bank(
+        plan.labels,
+        plan.bank_side,
+        config.cache_dir or default_cache_dir(),
+        workers=config.workers,
+        steps=plan.pending_steps,
+        round_discs=plan.round_discs,
+    )
+    leakage = check_leakage(plan, bank)
+    names, policy = plan.labels.rows["image_id"].tolist(), load_policy(config.augment)
+    photographs = PhotographInputs(bank, names, plan.input_format, policy, config.seed, fabric.device)
+    return TrainingSetup(plan, fabric, grader.to(fabric.device), photographs, leakage)
+
+
+def _build_initial_grader(plan: TrainingPlan) -> Grader:
+    """The network before the first step; whatever the initial weights lack is drawn from the seed."""
+    seed_epoch(plan.config.seed, 0)
+    grader = build_grader(
+        plan.architecture, pretrained=plan.initial_weights.is_pretrained, load=plan.initial_weights.load
+    )
+    if plan.config.keep_head:
+        load_head(grader, plan.initial_weights)
+    return grader
