@@ -50,9 +50,9 @@ def small_config(eyes: Path) -> "TrainingConfig":
 @pytest.fixture(scope="session")
 def run_stem(small_config: "TrainingConfig", tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The stem of a finished run that all tests share and none may change."""
-    from drkit.recipes.finetune import RunPlace, run_finetune
+    from drkit.recipes.finetune import RunOptions, run_finetune
 
-    return run_finetune(small_config, RunPlace(tmp_path_factory.mktemp("shared") / "runs", "small")).run
+    return run_finetune(small_config, RunOptions(tmp_path_factory.mktemp("shared") / "runs", "small")).run
 
 
 def draw(seed: int, side: int = 320) -> "np.ndarray":

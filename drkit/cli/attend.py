@@ -46,11 +46,11 @@ def attend(
     """
     from drkit.recipes.attend import plan_attend, run_attend
     from drkit.recipes.finetune import preview_augmentation as preview
-    from drkit.training.execution import RunPlace
+    from drkit.training.execution import RunOptions
 
-    place = RunPlace(runs_dir, name, resume, force)
+    options = RunOptions(runs_dir, name, resume, force)
     if preview_augmentation is not None:
         return preview(config, preview_augmentation, force=force)
     if dry_run:
-        return plan_attend(config, place, train_baseline=train_baseline)
-    return run_attend(config, place, baseline, train_baseline=train_baseline)
+        return plan_attend(config, options, train_baseline=train_baseline)
+    return run_attend(config, options, baseline, train_baseline=train_baseline)

@@ -30,9 +30,9 @@ def finetune(
     """
     from drkit.recipes.finetune import plan_finetune, run_finetune
     from drkit.recipes.finetune import preview_augmentation as preview
-    from drkit.training.execution import RunPlace
+    from drkit.training.execution import RunOptions
 
-    place = RunPlace(runs_dir, name, resume, force)
+    options = RunOptions(runs_dir, name, resume, force)
     if preview_augmentation is not None:
         return preview(config, preview_augmentation, force=force)
-    return plan_finetune(config, place) if dry_run else run_finetune(config, place)
+    return plan_finetune(config, options) if dry_run else run_finetune(config, options)

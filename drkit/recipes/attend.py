@@ -31,7 +31,7 @@ from drkit.records.runs import Run, read_run_record
 from drkit.reporting import Table, as_json
 from drkit.training.config import AttendConfig, TrainingConfig
 from drkit.training.description import PlanReport, describe_plan
-from drkit.training.execution import RunPlace, TrainingReport, execute, plan_run
+from drkit.training.execution import RunOptions, TrainingReport, execute, plan_run
 from drkit.training.plan import TrainingPlan
 from drkit.training.runtime import first_alone_talks
 
@@ -107,29 +107,29 @@ class _Job:
 
     plan: TrainingPlan
     run: Run
-    place: RunPlace
+    options: RunOptions
     is_done: bool
 
 
-def plan_attend(config: AttendConfig, place: RunPlace, *, train_baseline: bool = False) -> AttendPlan:
+def plan_attend(config: AttendConfig, options: RunOptions, *, train_baseline: bool = False) -> AttendPlan:
     """Say what `run_attend` would do, without doing it.
 
     Raises:
         DrkitError: a data set, options, a device or a name that would be refused.
     """
-    jobs = _plan_jobs(config, place, train_baseline=train_baseline)
+    jobs = _plan_jobs(config, options, train_baseline=train_baseline)
     *others, told = [describe_plan(job.plan, job.run) for job in jobs]
     return AttendPlan(told, _measure(jobs[-1].plan), next(iter(others), None))
 
 
 def run_attend(
-    config: AttendConfig, place: RunPlace, baseline: Path | None = None, *, train_baseline: bool = False
+    config: AttendConfig, options: RunOptions, baseline: Path | None = None, *, train_baseline: bool = False
 ) -> AttendReport:
     """Train with attention, and compare with a run without.
 
     Args:
         config: What is trained, on what, and how.
-        place: Where the run goes.
+        options: Where the run goes.
         baseline: A run or its predictions to compare with; None: none.
         train_baseline: First train the same without attention, as NAME-baseline, to compare with. With `resume` it is
             kept where it is finished.
@@ -143,8 +143,8 @@ def run_attend(
     if train_baseline and baseline is not None:
         raise UsageError("--train-baseline trains the run that --baseline would name: leave one of them out")
     with first_alone_talks():
-        *others, job = _plan_jobs(config, place, train_baseline=train_baseline)  # all, before any work
-        force, record, cost = place.force or place.resume, job.run.comparison, _measure(job.plan)
+        *others, job = _plan_jobs(config, options, train_baseline=train_baseline)  # all, before any work
+        force, record, cost = options.force or options.resume, job.run.comparison, _measure(job.plan)
         compared = others[0].run.stem if others else baseline
         if compared is not None:
             check_writable(record, force=force)
@@ -152,7 +152,7 @@ def run_attend(
             _check_baseline(read_predictions(baseline), job.plan)
         notify(str(cost))
         trained = [_train(other, job.run) for other in others]
-        training = execute(job.plan, job.run, job.place)
+        training = execute(job.plan, job.run, job.options)
         if compared is None:
             return AttendReport(training, cost, None, None, (), ())
         before, after = read_predictions(compared), read_predictions(job.run.stem)
@@ -162,37 +162,37 @@ def run_attend(
         return AttendReport(training, cost, next(iter(trained), None), comparison, remarks, (record,))
 
 
-def _plan_jobs(config: AttendConfig, place: RunPlace, *, train_baseline: bool) -> list[_Job]:
+def _plan_jobs(config: AttendConfig, options: RunOptions, *, train_baseline: bool) -> list[_Job]:
     """The training without attention, where it is wanted, and the one with it."""
     if not train_baseline:
-        return [_Job(*plan_run(config, place, _suffix(config)), place, is_done=False)]
+        return [_Job(*plan_run(config, options, _suffix(config)), options, is_done=False)]
     if config.devices * config.nodes > 1:
         raise UsageError(
             "--train-baseline trains one run after another in one process: leave --devices and --nodes at 1, or train"
             " the baseline with drkit finetune and name it with --baseline"
         )
-    name = _name_run(config, place)
+    name = _name_run(config, options)
     jobs = [
-        _plan_job(config.without_attention(), f"{name}-baseline", place),
-        _plan_job(config, name, place),
+        _plan_job(config.without_attention(), f"{name}-baseline", options),
+        _plan_job(config, name, options),
     ]
-    if place.resume and (jobs[-1].is_done or not any(job.is_done or job.place.resume for job in jobs)):
+    if options.resume and (jobs[-1].is_done or not any(job.is_done or job.options.resume for job in jobs)):
         state = "is finished" if jobs[-1].is_done else "was never begun"
         raise InputError(f"{jobs[-1].run.stem} {state}: there is nothing to resume")
     return jobs
 
 
-def _name_run(config: AttendConfig, place: RunPlace) -> str:
+def _name_run(config: AttendConfig, options: RunOptions) -> str:
     """What the run is called: as typed, else made of what is trained."""
-    anew = replace(place, resume=False, force=place.force or place.resume)
-    return place.name or plan_run(config, anew, _suffix(config))[1].name
+    anew = replace(options, resume=False, force=options.force or options.resume)
+    return options.name or plan_run(config, anew, _suffix(config))[1].name
 
 
-def _plan_job(config: TrainingConfig, name: str, place: RunPlace) -> _Job:
+def _plan_job(config: TrainingConfig, name: str, options: RunOptions) -> _Job:
     """A training of this name; with `resume` it goes on, begins or is done, as it stands."""
-    run = Run(place.runs_dir / name)
-    is_done = place.resume and run.record.is_file() and not run.unfinished()
-    own = RunPlace(place.runs_dir, name, place.resume and bool(run.unfinished()), place.force or is_done)
+    run = Run(options.runs_dir / name)
+    is_done = options.resume and run.record.is_file() and not run.unfinished()
+    own = RunOptions(options.runs_dir, name, options.resume and bool(run.unfinished()), options.force or is_done)
     plan, _ = plan_run(config, own)
     if is_done:
         _check_same(read_run_record(run)["options"], plan, run)
@@ -205,7 +205,7 @@ def _train(job: _Job, last: Run) -> TrainingReport | None:
         notify(f"{job.run.stem} is finished")
         return None
     try:
-        return execute(job.plan, job.run, job.place)
+        return execute(job.plan, job.run, job.options)
     except Interrupted as stop:
         raise Interrupted(str(stop), ("--name", last.name, "--resume")) from None
 

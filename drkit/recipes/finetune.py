@@ -13,7 +13,7 @@ from drkit.records.layouts import read_datasets
 from drkit.reporting import Table
 from drkit.training.config import TrainingConfig
 from drkit.training.description import PlanReport, describe_plan
-from drkit.training.execution import RunPlace, TrainingReport, execute, plan_run
+from drkit.training.execution import RunOptions, TrainingReport, execute, plan_run
 from drkit.training.plan import plan_training
 from drkit.training.runtime import first_alone_talks
 
@@ -39,21 +39,21 @@ class PreviewReport:
         yield f"drew {self.photographs} training photographs under augmentation {self.augmentation} in {self.sheet}"
 
 
-def plan_finetune(config: TrainingConfig, place: RunPlace) -> PlanReport:
+def plan_finetune(config: TrainingConfig, options: RunOptions) -> PlanReport:
     """Say what `run_finetune` would do, without doing it; of the photographs, few are read.
 
     Raises:
         DrkitError: a data set, options, a device or a name that would be refused.
     """
-    return describe_plan(*plan_run(config, place))
+    return describe_plan(*plan_run(config, options))
 
 
-def run_finetune(config: TrainingConfig, place: RunPlace) -> TrainingReport:
+def run_finetune(config: TrainingConfig, options: RunOptions) -> TrainingReport:
     """Fine-tune a backbone on a data set and write the run.
 
     Args:
         config: What is trained, on what, and how.
-        place: Where the run goes.
+        options: Where the run goes.
 
     Raises:
         InputError: the data set, a photograph or the weights cannot be used.
@@ -62,7 +62,7 @@ def run_finetune(config: TrainingConfig, place: RunPlace) -> TrainingReport:
         Interrupted: stopped by the user; finished epochs are kept.
     """
     with first_alone_talks():
-        return execute(*plan_run(config, place), place)
+        return execute(*plan_run(config, options), options)
 
 
 def preview_augmentation(config: TrainingConfig, path: Path, *, force: bool) -> PreviewReport:

@@ -25,7 +25,7 @@ from drkit.training.setup import set_up
 
 
 @dataclass(frozen=True)
-class RunPlace:
+class RunOptions:
     """Where a run goes.
 
     Args:
@@ -88,12 +88,12 @@ class TrainingReport:
         return ", which chose the epoch of the weights it started from" if which == self.weights_chosen_on else ""
 
 
-def plan_run(config: TrainingConfig, place: RunPlace, suffix: str = "") -> tuple[TrainingPlan, Run]:
+def plan_run(config: TrainingConfig, options: RunOptions, suffix: str = "") -> tuple[TrainingPlan, Run]:
     """Decide what is trained and where the run goes.
 
     Args:
         config: The options.
-        place: Where the run goes.
+        options: Where the run goes.
         suffix: Added to the name of a run that is not named.
 
     Raises:
@@ -102,19 +102,19 @@ def plan_run(config: TrainingConfig, place: RunPlace, suffix: str = "") -> tuple
     check_machine(config)
     plan = plan_training(read_datasets(config.data), config)
     run = new_run(
-        place.runs_dir,
-        place.name,
+        options.runs_dir,
+        options.name,
         plan.default_name + suffix,
         networks=plan.networks,
-        resume=place.resume,
-        force=place.force,
+        resume=options.resume,
+        force=options.force,
     )
-    if place.resume:
+    if options.resume:
         load_state(run.unfinished()[0], plan.identity())  # refuse another training's state before any work
     return plan, run
 
 
-def execute(plan: TrainingPlan, run: Run, place: RunPlace) -> TrainingReport:
+def execute(plan: TrainingPlan, run: Run, options: RunOptions) -> TrainingReport:
     """Train, and write the run.
 
     Raises:
@@ -124,20 +124,20 @@ def execute(plan: TrainingPlan, run: Run, place: RunPlace) -> TrainingReport:
         Interrupted: stopped by the user; finished epochs are kept.
     """
     if is_helper():
-        return _execute(plan, run, place)
+        return _execute(plan, run, options)
     with locking(run.stem):
         new_run(  # once more: another process may have trained it meanwhile
-            run.stem.parent, run.name, run.name, networks=plan.networks, resume=place.resume, force=place.force
+            run.stem.parent, run.name, run.name, networks=plan.networks, resume=options.resume, force=options.force
         )
-        return _execute(plan, run, place)
+        return _execute(plan, run, options)
 
 
-def _execute(plan: TrainingPlan, run: Run, place: RunPlace) -> TrainingReport:
+def _execute(plan: TrainingPlan, run: Run, options: RunOptions) -> TrainingReport:
     try:
         setup = set_up(plan)
-        fitted = fit_networks(setup, run, resume=place.resume)
+        fitted = fit_networks(setup, run, resume=options.resume)
         leave_helpers(setup.fabric)
-        predictions = write_run(setup, run, fitted, force=place.force or place.resume)
+        predictions = write_run(setup, run, fitted, force=options.force or options.resume)
     except KeyboardInterrupt:
         raise _interrupted(run) from None
     except DiskFullError as error:

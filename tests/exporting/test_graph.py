@@ -14,7 +14,7 @@ from drkit.grading import grade_photographs
 from drkit.losses import Loss, build_loss
 from drkit.models.fusion import AttentionFusion, Concatenation, Fusion, MeanMaxFusion
 from drkit.models.restoring import open_run
-from drkit.recipes.finetune import RunPlace, run_finetune
+from drkit.recipes.finetune import RunOptions, run_finetune
 from drkit.records.layouts import read_datasets
 from drkit.training.config import TrainingConfig
 
@@ -72,7 +72,7 @@ def patient_run(small_config: TrainingConfig, tmp_path_factory: pytest.TempPathF
     config = replace(
         small_config, unit="patient", fusion="attention", folds=2, choose="inner", tta=True, epochs=1, batch_size=2
     )
-    return run_finetune(config, RunPlace(tmp_path_factory.mktemp("runs"), "patients")).run
+    return run_finetune(config, RunOptions(tmp_path_factory.mktemp("runs"), "patients")).run
 
 
 def test_folds_views_and_masks_give_what_predict_gives(patient_run: Path, eyes: Path) -> None:

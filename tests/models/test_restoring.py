@@ -8,7 +8,7 @@ import torch
 
 from drkit.errors import InputError, UsageError
 from drkit.models.restoring import open_run
-from drkit.recipes.finetune import RunPlace, run_finetune
+from drkit.recipes.finetune import RunOptions, run_finetune
 from drkit.records.checkpoint import read_checkpoint
 from drkit.records.runs import Run
 from drkit.training.config import TrainingConfig
@@ -17,7 +17,7 @@ from drkit.training.config import TrainingConfig
 @pytest.fixture(scope="module")
 def folded(small_config: TrainingConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = replace(small_config, folds=2, unit="patient", fusion="attention", choose="last", epochs=1)
-    return run_finetune(config, RunPlace(tmp_path_factory.mktemp("folds"), "folded")).run
+    return run_finetune(config, RunOptions(tmp_path_factory.mktemp("folds"), "folded")).run
 
 
 def test_a_runs_network_comes_back_ready_to_grade(run_stem: Path) -> None:

@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 from drkit.images.files import read_photograph
-from drkit.recipes.finetune import RunPlace, run_finetune
+from drkit.recipes.finetune import RunOptions, run_finetune
 from drkit.recipes.synth import SynthConfig, run_synth
 from drkit.records import runs
 from drkit.records.layouts import read_dataset
@@ -44,7 +44,7 @@ def trained(known_eyes: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
         data=[known_eyes], backbone="test_efficientnet", weights="none", size=64, epochs=1, choose="last",
         target="eye", round_discs=True, device="cpu",
     )  # fmt: skip
-    return Run(run_finetune(config, RunPlace(tmp_path_factory.mktemp("trained") / "runs", "stand-in")).run)
+    return Run(run_finetune(config, RunOptions(tmp_path_factory.mktemp("trained") / "runs", "stand-in")).run)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from drkit.cli.app import app
 from drkit.errors import LeakageError
-from drkit.recipes.finetune import RunPlace, run_finetune
+from drkit.recipes.finetune import RunOptions, run_finetune
 from drkit.records import runs
 from drkit.records.predictions import read_predictions
 from drkit.records.runs import Run, read_run_record
@@ -41,11 +41,11 @@ def test_predict_marks_no_photograph_of_other_eyes(at_home: Run, other_eyes: Pat
 
 def test_copies_to_be_scored_are_refused(at_home: Run, copies: Path) -> None:
     with pytest.raises(LeakageError, match="the weights were trained on 28 photographs"):
-        run_finetune(going_on(copies, folds=2, folds_over="train+val"), RunPlace(Path("runs"), "a"))
+        run_finetune(going_on(copies, folds=2, folds_over="train+val"), RunOptions(Path("runs"), "a"))
 
 
 def test_what_descends_from_it_knows_copies_too(at_home: Run, other_eyes: Path, copies: Path) -> None:
-    run_finetune(going_on(other_eyes), RunPlace(Path("runs"), "child"))
+    run_finetune(going_on(other_eyes), RunOptions(Path("runs"), "child"))
     record = read_run_record(Run(Path("runs/child")))
     assert record["descends_from"] == ["fundus"]
     assert set(read_run_record(at_home)["trained_on_photographs"]) < set(record["trained_on_photographs"])
@@ -60,7 +60,7 @@ def test_what_descends_from_it_knows_copies_too(at_home: Run, other_eyes: Path, 
 
 def test_allowed_copies_are_marked_and_not_scored(at_home: Run, copies: Path) -> None:
     config = going_on(copies, folds=2, folds_over="train+val", allow_seen=True)
-    report = run_finetune(config, RunPlace(Path("runs"), "allowed"))
+    report = run_finetune(config, RunOptions(Path("runs"), "allowed"))
     assert read_predictions(report.run).leaked_rows().all()
     assert report.agreements == {}
 

@@ -22,7 +22,7 @@ from drkit.records.runs import Run
 from drkit.reporting import Table
 from drkit.training import execution, resume
 from drkit.training.config import AttendConfig, TrainingConfig
-from drkit.training.execution import RunPlace
+from drkit.training.execution import RunOptions
 
 
 @pytest.fixture(scope="session")
@@ -35,14 +35,14 @@ def attending(small_config: TrainingConfig) -> AttendConfig:
 @pytest.fixture(scope="session")
 def baseline(attending: AttendConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same training without."""
-    place = RunPlace(tmp_path_factory.mktemp("baseline") / "runs", "plain")
+    place = RunOptions(tmp_path_factory.mktemp("baseline") / "runs", "plain")
     return run_finetune(attending.without_attention(), place).run
 
 
 def test_a_run_with_attention_is_compared_and_can_be_opened_again(
     attending: AttendConfig, baseline: Path, tmp_path: Path
 ) -> None:
-    report = run_attend(attending, RunPlace(tmp_path), baseline)
+    report = run_attend(attending, RunOptions(tmp_path), baseline)
     run = report.training.run
     assert run.name == "test_efficientnet-image-patient-se-spatial"
     assert report.cost.added_parameters == sum(
@@ -64,7 +64,7 @@ def test_a_run_with_attention_is_compared_and_can_be_opened_again(
 
 def test_a_restored_run_grades_as_it_did(attending: AttendConfig, eyes: Path, tmp_path: Path) -> None:
     config = replace(attending, attention_blocks="cbam,self:heads=2", epochs=1)
-    run = run_attend(config, RunPlace(tmp_path, "a")).training.run
+    run = run_attend(config, RunOptions(tmp_path, "a")).training.run
     opened = open_run(run)
     assert isinstance(opened.graders[0].attention, AttentionChain)
     assert opened.header.architecture.attention == "cbam:reduction=16:kernel=7,self:heads=2:reduction=4"
@@ -77,8 +77,8 @@ def test_a_restored_run_grades_as_it_did(attending: AttendConfig, eyes: Path, tm
 def test_attention_that_learns_nothing_changes_nothing(attending: AttendConfig, baseline: Path, tmp_path: Path) -> None:
     """Head, order, augmentation and dropout are the baseline's: only what attention learns can differ."""
     still = {"lr": 0.0, "epochs": 1, "ema": False}
-    plain = run_finetune(replace(attending.without_attention(), **still), RunPlace(tmp_path, "plain")).run
-    report = run_attend(replace(attending, **still), RunPlace(tmp_path, "attending"), plain)
+    plain = run_finetune(replace(attending.without_attention(), **still), RunOptions(tmp_path, "plain")).run
+    report = run_attend(replace(attending, **still), RunOptions(tmp_path, "attending"), plain)
     first, second = (read_predictions(tmp_path / name).probabilities() for name in ("plain", "attending"))
     assert np.array_equal(first, second)
     assert report.comparison.difference == 0
@@ -87,7 +87,7 @@ def test_attention_that_learns_nothing_changes_nothing(attending: AttendConfig, 
 @pytest.mark.parametrize("freeze", ["1", "backbone"])
 def test_attention_learns_on_frozen_stages(attending: AttendConfig, tmp_path: Path, freeze: str) -> None:
     config = replace(attending, freeze=freeze, copies=1, attention_blocks="self:heads=2", lr=1e-2)
-    run = run_attend(config, RunPlace(tmp_path, "a")).training.run
+    run = run_attend(config, RunOptions(tmp_path, "a")).training.run
     assert open_run(run).graders[0].attention[0].output.weight.abs().max() > 0
 
 
@@ -96,19 +96,19 @@ def test_a_baseline_of_another_kind_is_refused_before_any_work(
 ) -> None:
     monkeypatch.setattr(execution, "set_up", lambda plan: pytest.fail("work was begun"))
     with pytest.raises(InputError, match="gives the patient's grade, not the eye's"):
-        run_attend(replace(attending, target="eye"), RunPlace(tmp_path, "a"), baseline)
+        run_attend(replace(attending, target="eye"), RunOptions(tmp_path, "a"), baseline)
     with pytest.raises(InputError, match="has no folds, not 2"):
-        run_attend(replace(attending, folds=2), RunPlace(tmp_path, "a"), baseline)
+        run_attend(replace(attending, folds=2), RunOptions(tmp_path, "a"), baseline)
     with pytest.raises(InputError, match=r"nothing\.parquet does not exist"):
-        run_attend(attending, RunPlace(tmp_path, "a"), tmp_path / "nothing")
+        run_attend(attending, RunOptions(tmp_path, "a"), tmp_path / "nothing")
     (tmp_path / "a.comparison.json").write_text("mine")
     with pytest.raises(OutputExistsError, match="--force"):
-        run_attend(attending, RunPlace(tmp_path, "a"), baseline)
+        run_attend(attending, RunOptions(tmp_path, "a"), baseline)
 
 
 def test_what_else_differs_is_said(attending: AttendConfig, baseline: Path, tmp_path: Path) -> None:
     other = replace(attending, epochs=1, choose="val")
-    remarks = run_attend(other, RunPlace(tmp_path, "a"), baseline).remarks
+    remarks = run_attend(other, RunOptions(tmp_path, "a"), baseline).remarks
     assert "epochs (2, here 1)" in remarks[0]
     assert "the epoch of a was chosen on the photographs that are compared" in remarks[1]
 
@@ -129,14 +129,14 @@ def test_a_baseline_is_trained_first_with_the_same_seeds_and_resumed(
     save = resume.save_state
     stop_at("a-baseline.seed5.resume.pt")
     with pytest.raises(Interrupted) as interrupted:
-        run_attend(config, RunPlace(tmp_path, "a"), train_baseline=True)
+        run_attend(config, RunOptions(tmp_path, "a"), train_baseline=True)
     assert interrupted.value.resume_options == ("--name", "a", "--resume")
     stop_at("a.seed4.resume.pt")
     with pytest.raises(Interrupted):
-        run_attend(config, RunPlace(tmp_path, "a", resume=True), train_baseline=True)
+        run_attend(config, RunOptions(tmp_path, "a", resume=True), train_baseline=True)
     monkeypatch.undo()
     first = (tmp_path / "a-baseline.json").read_bytes()
-    report = run_attend(config, RunPlace(tmp_path, "a", resume=True), train_baseline=True)
+    report = run_attend(config, RunOptions(tmp_path, "a", resume=True), train_baseline=True)
     assert (tmp_path / "a-baseline.json").read_bytes() == first
     assert report.baseline is None
     assert report.training.run == tmp_path / "a"
@@ -150,17 +150,17 @@ def test_a_baseline_is_trained_first_with_the_same_seeds_and_resumed(
     told = list(report.render())
     assert [part.title for part in told if isinstance(part, Table)] == ["The same 8 photographs of 2 patients"]
     with pytest.raises(InputError, match="is finished: there is nothing to resume"):
-        run_attend(config, RunPlace(tmp_path, "a", resume=True), train_baseline=True)
+        run_attend(config, RunOptions(tmp_path, "a", resume=True), train_baseline=True)
     with pytest.raises(OutputExistsError):
-        run_attend(config, RunPlace(tmp_path, "a"), train_baseline=True)
+        run_attend(config, RunOptions(tmp_path, "a"), train_baseline=True)
     (tmp_path / "a.json").unlink()
     with pytest.raises(UsageError, match="finished with other options: lr"):
-        run_attend(replace(config, lr=1e-5), RunPlace(tmp_path, "a", resume=True, force=True), train_baseline=True)
+        run_attend(replace(config, lr=1e-5), RunOptions(tmp_path, "a", resume=True, force=True), train_baseline=True)
 
 
 def test_a_plan_tells_what_attention_adds(attending: AttendConfig, tmp_path: Path) -> None:
     config = replace(attending, seeds=3)
-    told = [str(part) for part in plan_attend(config, RunPlace(tmp_path / "runs", "a"), train_baseline=True).render()]
+    told = [str(part) for part in plan_attend(config, RunOptions(tmp_path / "runs", "a"), train_baseline=True).render()]
     assert "2 epochs for each of 3 seeds, 3 networks, in batches" in told[1]
     assert "attention: se,spatial:kernel=3; attention adds " in told[-2]
     assert told[-1].startswith("first the same without attention: writes ")

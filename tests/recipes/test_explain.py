@@ -22,7 +22,7 @@ from drkit.errors import InputError, OutputExistsError, UnreadablePhotographsErr
 from drkit.explaining.selection import SelectionCriteria
 from drkit.progress import reporting_to
 from drkit.recipes.explain import ExplainConfig, run_explain
-from drkit.recipes.finetune import RunPlace, run_finetune
+from drkit.recipes.finetune import RunOptions, run_finetune
 from drkit.recipes.predict import PredictConfig, run_predict
 from drkit.records.explanations import read_explanations
 from drkit.records.predictions import read_predictions, write_predictions
@@ -38,7 +38,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def patient_run(small_config: "TrainingConfig", tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that sees all photographs of a patient at once, in two folds."""
     config = replace(small_config, unit="patient", folds=2, epochs=1, loss="cross-entropy", choose="last")
-    return run_finetune(config, RunPlace(tmp_path_factory.mktemp("folds") / "runs", "whole")).run
+    return run_finetune(config, RunOptions(tmp_path_factory.mktemp("folds") / "runs", "whole")).run
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import pytest
 
 from drkit import metrics
 from drkit.errors import InputError, Interrupted, LeakageError, OutputExistsError, UsageError
-from drkit.recipes.finetune import RunPlace, plan_finetune, run_finetune
+from drkit.recipes.finetune import RunOptions, plan_finetune, run_finetune
 from drkit.records.checkpoint import read_checkpoint
 from drkit.records.history import read_history
 from drkit.records.layouts import read_dataset
@@ -57,9 +57,9 @@ def test_the_best_epoch_of_the_history_is_the_one_that_was_kept(run_stem: Path) 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(
     run_stem: Path, small_config: TrainingConfig, tmp_path: Path
 ) -> None:
-    again = run_finetune(small_config, RunPlace(tmp_path, "small")).run
+    again = run_finetune(small_config, RunOptions(tmp_path, "small")).run
     assert _files(Run(again)) == _files(Run(run_stem))
-    other = run_finetune(replace(small_config, seed=1, epochs=1), RunPlace(tmp_path, "other")).run
+    other = run_finetune(replace(small_config, seed=1, epochs=1), RunOptions(tmp_path, "other")).run
     assert not np.array_equal(read_predictions(other).probabilities(), read_predictions(again).probabilities())
 
 
@@ -68,7 +68,7 @@ def test_an_interrupted_training_ends_in_the_same_bytes(
     small_config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, freeze: str
 ) -> None:
     config = replace(small_config, freeze=freeze, copies=2)
-    whole = Run(run_finetune(config, RunPlace(tmp_path / "whole", "a")).run)
+    whole = Run(run_finetune(config, RunOptions(tmp_path / "whole", "a")).run)
 
     def stop_after_two(path: Path, state: FitState, *, identity: dict[str, object]) -> None:
         save(path, state, identity=identity)
@@ -78,10 +78,10 @@ def test_an_interrupted_training_ends_in_the_same_bytes(
     save = resume.save_state
     monkeypatch.setattr(resume, "save_state", stop_after_two)
     with pytest.raises(Interrupted, match="interrupted: the finished epochs") as interrupted:
-        run_finetune(config, RunPlace(tmp_path / "parts", "a"))
+        run_finetune(config, RunOptions(tmp_path / "parts", "a"))
     assert interrupted.value.resume_options == ("--name", "a", "--resume")
     monkeypatch.undo()
-    parts = Run(run_finetune(config, RunPlace(tmp_path / "parts", "a", resume=True)).run)
+    parts = Run(run_finetune(config, RunOptions(tmp_path / "parts", "a", resume=True)).run)
     assert _files(parts) == _files(whole)
 
 
@@ -130,7 +130,7 @@ def test_ctrl_c_says_how_to_go_on(small_config: TrainingConfig, tmp_path: Path, 
 
 def test_cross_entropy_on_eyes_with_an_inner_choice(small_config: TrainingConfig, tmp_path: Path) -> None:
     config = replace(small_config, loss="cross-entropy", target="eye", choose="inner", epochs=2, patience=1)
-    report = run_finetune(config, RunPlace(tmp_path))
+    report = run_finetune(config, RunOptions(tmp_path))
     assert report.run.name == "test_efficientnet-image-eye"
     assert report.target == "eye"
     predictions = read_predictions(report.run)
@@ -149,7 +149,7 @@ def test_a_val_photograph_that_is_trained_on_is_marked_and_not_scored(
     data = _copy(small_config.data[0], tmp_path / "data")
     trained, judged = (sorted((data / split).rglob("*.jpg"))[0] for split in ("train", "val"))
     judged.write_bytes(trained.read_bytes())
-    run = run_finetune(replace(small_config, data=[data], epochs=1), RunPlace(tmp_path / "runs")).run
+    run = run_finetune(replace(small_config, data=[data], epochs=1), RunOptions(tmp_path / "runs")).run
     predictions = read_predictions(run)
     assert predictions.rows["image_id"][predictions.leaked_rows()].tolist() == [judged.stem]
 
@@ -161,12 +161,12 @@ def test_a_patient_in_two_splits_is_refused(small_config: TrainingConfig, tmp_pa
     first = rows[1].split(",")
     (data / "val.csv").write_text("\n".join([rows[0], ",".join([patient, *first[1:]]), *rows[2:]]) + "\n")
     with pytest.raises(LeakageError, match=f"1 patients stand in train and in val or test: {patient}"):
-        plan_finetune(replace(small_config, data=[data]), RunPlace(tmp_path / "runs"))
+        plan_finetune(replace(small_config, data=[data]), RunOptions(tmp_path / "runs"))
 
 
 def test_a_diverging_training_stops_and_keeps_what_was_good(small_config: TrainingConfig, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="lower --lr"):
-        run_finetune(replace(small_config, lr=1e30), RunPlace(tmp_path, "a"))
+        run_finetune(replace(small_config, lr=1e30), RunOptions(tmp_path, "a"))
     assert not Run(tmp_path / "a").record.exists()
     assert not Run(tmp_path / "a").checkpoint().exists()
 
@@ -181,27 +181,27 @@ def test_another_trainings_state_is_refused_before_any_work(
     save = resume.save_state
     monkeypatch.setattr(resume, "save_state", stop)
     with pytest.raises(Interrupted):
-        run_finetune(small_config, RunPlace(tmp_path, "a"))
+        run_finetune(small_config, RunOptions(tmp_path, "a"))
     monkeypatch.setattr(execution, "set_up", lambda plan: pytest.fail("work was begun"))
     with pytest.raises(UsageError, match="seed was 0, is now 1"):
-        run_finetune(replace(small_config, seed=1), RunPlace(tmp_path, "a", resume=True))
+        run_finetune(replace(small_config, seed=1), RunOptions(tmp_path, "a", resume=True))
 
 
 def test_a_frozen_plan_tells_the_caches_size(small_config: TrainingConfig, tmp_path: Path) -> None:
-    report = plan_finetune(replace(small_config, freeze="backbone", copies=2), RunPlace(tmp_path))
+    report = plan_finetune(replace(small_config, freeze="backbone", copies=2), RunOptions(tmp_path))
     assert report.cache_mebibytes == pytest.approx(48 * 3 * 512 * 2 / 2**20)
 
 
 def test_early_stopping_waits_as_long_as_it_is_told(small_config: TrainingConfig, tmp_path: Path) -> None:
     config = replace(small_config, lr=1e-9, epochs=9, patience=2)  # nothing is learned, so nothing gets better for long
-    report = run_finetune(config, RunPlace(tmp_path))
+    report = run_finetune(config, RunOptions(tmp_path))
     ((epoch, trained),) = report.epochs
     assert trained < 9
     assert trained == epoch + 2
 
 
 def test_a_plan_tells_all_and_writes_nothing(small_config: TrainingConfig, tmp_path: Path) -> None:
-    report = plan_finetune(small_config, RunPlace(tmp_path / "runs"))
+    report = plan_finetune(small_config, RunOptions(tmp_path / "runs"))
     assert report.photographs["train"]["photographs"] == 32
     assert sum(report.photographs["val"][f"grade_{grade}"] for grade in range(5)) == 8
     assert not (tmp_path / "runs").exists()
@@ -213,7 +213,7 @@ def test_a_taken_name_is_refused_before_any_work(
 ) -> None:
     monkeypatch.setattr(execution, "set_up", lambda plan: pytest.fail("work was begun"))
     with pytest.raises(OutputExistsError, match="--force"):
-        run_finetune(small_config, RunPlace(run_stem.parent, run_stem.name))
+        run_finetune(small_config, RunOptions(run_stem.parent, run_stem.name))
 
 
 def test_unreadable_photographs_are_refused_and_nothing_is_written(
@@ -228,7 +228,7 @@ def test_unreadable_photographs_are_refused_and_nothing_is_written(
     for path in cut:
         path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(InputError, match="2 photographs cannot be used"):
-        run_finetune(replace(small_config, data=[tmp_path / "data"]), RunPlace(tmp_path / "runs"))
+        run_finetune(replace(small_config, data=[tmp_path / "data"]), RunOptions(tmp_path / "runs"))
     assert not (tmp_path / "runs").exists()
 
 

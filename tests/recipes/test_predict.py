@@ -15,7 +15,7 @@ from drkit.grading import ELSEWHERE
 from drkit.images.files import encode_photograph, read_photograph
 from drkit.progress import reporting_to
 from drkit.recipes.ensemble import run_ensemble
-from drkit.recipes.finetune import RunPlace, run_finetune
+from drkit.recipes.finetune import RunOptions, run_finetune
 from drkit.recipes.predict import PredictConfig, run_predict
 from drkit.recipes.preprocess import PreprocessConfig, run_preprocess
 from drkit.recipes.score import ScoreConfig, run_score
@@ -108,7 +108,7 @@ def test_another_data_sets_val_did_not_choose_the_epoch(run_stem: Path, eyes: Pa
 def test_a_checkpoint_that_the_record_does_not_match_is_refused(
     run_stem: Path, small_config: TrainingConfig, eyes: Path, tmp_path: Path
 ) -> None:
-    other = run_finetune(replace(small_config, seed=5, epochs=1), RunPlace(tmp_path, "small")).run
+    other = run_finetune(replace(small_config, seed=5, epochs=1), RunOptions(tmp_path, "small")).run
     Run(other).record.write_bytes(Run(run_stem).record.read_bytes())
     with pytest.raises(InputError, match="does not match its SHA-256"):
         run_predict(other, PredictConfig([eyes], out=tmp_path / "a.parquet"))
@@ -151,7 +151,7 @@ def test_a_run_applies_its_preprocessing_to_raw_photographs_and_to_no_other(
     cropped, greened = tmp_path / "cropped", tmp_path / "greened"
     for out, steps in ((cropped, "circle-crop,gamma"), (greened, "green")):
         run_preprocess(PreprocessConfig(eyes, out, steps, 64, "png", workers=1))
-    run = run_finetune(replace(small_config, data=[cropped], epochs=1), RunPlace(tmp_path / "runs")).run
+    run = run_finetune(replace(small_config, data=[cropped], epochs=1), RunOptions(tmp_path / "runs")).run
     answers = []
     for data in (eyes, cropped):
         out = tmp_path / f"{data.name}.parquet"

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from drkit.cli.app import app
 from drkit.errors import InputError, Interrupted
-from drkit.recipes.finetune import RunPlace, plan_finetune, run_finetune
+from drkit.recipes.finetune import RunOptions, plan_finetune, run_finetune
 from drkit.recipes.synth import SynthConfig, run_synth
 from drkit.records.layouts import read_dataset
 from drkit.records.predictions import read_predictions
@@ -67,7 +67,7 @@ def config(small_config: TrainingConfig, aptos: Path, eyepacs: Path) -> Training
 
 @pytest.fixture(scope="module")
 def run(config: TrainingConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return run_finetune(config, RunPlace(tmp_path_factory.mktemp("several"), "run")).run
+    return run_finetune(config, RunOptions(tmp_path_factory.mktemp("several"), "run")).run
 
 
 def _invoke(*words: object, **environment: str) -> Result:
@@ -75,7 +75,7 @@ def _invoke(*words: object, **environment: str) -> Result:
 
 
 def test_the_plan_tells_a_row_a_data_set(config: TrainingConfig, tmp_path: Path) -> None:
-    plan = plan_finetune(config, RunPlace(tmp_path))
+    plan = plan_finetune(config, RunOptions(tmp_path))
     assert plan.options["target"] == "eye"  # which alone all three state
     told = {name: (row["layout"], row["photographs"], row["patients"]) for name, row in plan.datasets.items()}
     assert told == {
@@ -85,7 +85,7 @@ def test_the_plan_tells_a_row_a_data_set(config: TrainingConfig, tmp_path: Path)
     assert splits["APTOS"] == (24, 8, 8)
     assert splits["Resized"] == (12, 4, 4)
     assert splits["DeepDRiD"][1] == 8  # the author's val, whatever --val-share is
-    untested = plan_finetune(replace(config, test_share=0.0), RunPlace(tmp_path)).datasets["DeepDRiD"]
+    untested = plan_finetune(replace(config, test_share=0.0), RunOptions(tmp_path)).datasets["DeepDRiD"]
     held_out = untested["train"] - splits["DeepDRiD"][0]  # its own test has no grades
     assert 0 < held_out < untested["train"] / 2
     assert splits["DeepDRiD"][1:] == (untested["val"], untested["test"] + held_out)
@@ -153,16 +153,16 @@ def test_an_interrupted_training_on_several_goes_on_to_the_same_bytes(
 
     monkeypatch.setattr(fitting, "train_epoch", stop)
     with pytest.raises(Interrupted):
-        run_finetune(config, RunPlace(tmp_path, "run"))
+        run_finetune(config, RunOptions(tmp_path, "run"))
     monkeypatch.undo()
-    run_finetune(config, RunPlace(tmp_path, "run", resume=True))
+    run_finetune(config, RunOptions(tmp_path, "run", resume=True))
     for suffix in (".safetensors", ".parquet", ".history.csv"):
         assert (tmp_path / f"run{suffix}").read_bytes() == run.with_name(f"run{suffix}").read_bytes()
 
 
 def test_folds_over_several_hold_out_each_photograph_once(config: TrainingConfig, tmp_path: Path) -> None:
     folded = replace(config, folds=2, test_share=0.0, balance="dataset", unit="eye", epochs=1)
-    rows = read_predictions(run_finetune(folded, RunPlace(tmp_path, "folds")).run).rows
+    rows = read_predictions(run_finetune(folded, RunOptions(tmp_path, "folds")).run).rows
     assert rows[rows["fold"].notna()].groupby("dataset").size()["APTOS"] == 32
     assert rows["image_id"].is_unique
 
@@ -215,11 +215,11 @@ def test_a_data_set_without_train_gives_what_it_has(small_config: TrainingConfig
     ungraded.mkdir()
     shutil.copy(aptos / "train_images" / "0000.jpg", ungraded / "new.jpg")
     (ungraded / "new.jpg").write_bytes((ungraded / "new.jpg").read_bytes() + b" saved again")
-    plan = plan_finetune(replace(small_config, data=[aptos, only_val, ungraded]), RunPlace(tmp_path))
+    plan = plan_finetune(replace(small_config, data=[aptos, only_val, ungraded]), RunOptions(tmp_path))
     splits = {name: tuple(row[split] for split in ("train", "val", "test")) for name, row in plan.datasets.items()}
     assert splits == {"APTOS": (32, 8, 0), "only": (0, 8, 0), "ungraded": (0, 0, 1)}
     with pytest.raises(InputError, match="has no training photographs"):
-        plan_finetune(replace(small_config, data=[only_val, ungraded]), RunPlace(tmp_path))
+        plan_finetune(replace(small_config, data=[only_val, ungraded]), RunOptions(tmp_path))
 
 
 def test_the_real_data_sets_are_planned_together(
@@ -227,7 +227,7 @@ def test_the_real_data_sets_are_planned_together(
 ) -> None:
     names = ["APTOS2019", "Messidor-2", "KaggleDRResized", "IDRiD", "DeepDRiD"]
     config = replace(small_config, data=[shared_data / name for name in names], val_share=0.1, test_share=0.1)
-    plan = plan_finetune(config, RunPlace(tmp_path))
+    plan = plan_finetune(config, RunOptions(tmp_path))
     assert [row["photographs"] for row in plan.datasets.values()] == [3662, 1744, 2308, 413, 2000]
     for name, row in plan.datasets.items():
         graded = row["photographs"] - (800 if name == "DeepDRiD" else 0)  # its own val and test

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from drkit.errors import UsageError
-from drkit.recipes.finetune import RunPlace, plan_finetune, run_finetune
+from drkit.recipes.finetune import RunOptions, plan_finetune, run_finetune
 from drkit.training.config import TrainingConfig
 from drkit.training.learner import Learner
 
@@ -23,7 +23,7 @@ def test_one_photograph_a_norm_is_refused_before_any_work(
     config = replace(small_config, **ONE, **more)
     told = rf"resnet18 at 32 px cannot learn from a batch of one {config.unit}, which --batch-size 1 makes: use"
     with pytest.raises(UsageError, match=told):
-        start(config, RunPlace(tmp_path / "runs", "a"))
+        start(config, RunOptions(tmp_path / "runs", "a"))
     assert not (tmp_path / "runs").exists()
 
 
@@ -33,14 +33,14 @@ def test_one_photograph_a_norm_is_refused_before_any_work(
     ids=["photographs of a patient", "kept statistics", "a larger map", "a larger batch"],
 )
 def test_what_a_norm_can_learn_from_is_planned(small_config: TrainingConfig, tmp_path: Path, more: dict) -> None:
-    assert plan_finetune(replace(small_config, **ONE | more), RunPlace(tmp_path, "a")).outputs
+    assert plan_finetune(replace(small_config, **ONE | more), RunOptions(tmp_path, "a")).outputs
 
 
 def test_it_is_refused_where_only_the_training_shows_it(small_config: TrainingConfig, tmp_path: Path) -> None:
     """Frozen stages are not tried before."""
     config = replace(small_config, **ONE, freeze="3", copies=0)
     with pytest.raises(UsageError, match="the network cannot learn from a batch of one image: use a larger"):
-        run_finetune(config, RunPlace(tmp_path, "a"))
+        run_finetune(config, RunOptions(tmp_path, "a"))
 
 
 def test_another_value_error_is_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:

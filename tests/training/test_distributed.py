@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from drkit.recipes.finetune import RunPlace, run_finetune
+from drkit.recipes.finetune import RunOptions, run_finetune
 from drkit.records.checkpoint import read_checkpoint
 from drkit.records.history import read_history
 from drkit.records.predictions import read_predictions
@@ -56,7 +56,7 @@ def test_two_processes_learn_what_one_with_their_batches_does(
     config = replace(
         small_config, backbone="test_convnext", epochs=2, batch_size=8, choose="last", augment="none", dropout=0.0
     )
-    alone = Run(run_finetune(config, RunPlace(tmp_path, "one")).run)
+    alone = Run(run_finetune(config, RunOptions(tmp_path, "one")).run)
     together, _ = finished
     histories = [read_history(run.history).set_index(["epoch", "split"])["loss"] for run in (alone, together)]
     assert histories[0].index.tolist() == histories[1].index.tolist()

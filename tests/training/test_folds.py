@@ -14,7 +14,7 @@ from drkit.errors import Interrupted, LeakageError
 from drkit.evaluation.aggregation import aggregate
 from drkit.inference import Outputs
 from drkit.models.restoring import OpenedRun, open_run
-from drkit.recipes.finetune import RunPlace, run_finetune
+from drkit.recipes.finetune import RunOptions, run_finetune
 from drkit.recipes.predict import PredictConfig, grade_dataset
 from drkit.records.checkpoint import read_checkpoint
 from drkit.records.history import read_history
@@ -36,7 +36,7 @@ def config(small_config: TrainingConfig) -> TrainingConfig:
 
 @pytest.fixture(scope="module")
 def folded(config: TrainingConfig, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return Run(run_finetune(config, RunPlace(tmp_path_factory.mktemp("folded"), "folded")).run)
+    return Run(run_finetune(config, RunOptions(tmp_path_factory.mktemp("folded"), "folded")).run)
 
 
 @pytest.mark.parametrize("folds", [2, 3, 5])
@@ -245,7 +245,7 @@ def _five_logits(outputs: Outputs | None, rng: np.random.Generator) -> Outputs:
 
 def test_folds_over_train_and_val_hold_both_out(config: TrainingConfig, tmp_path: Path) -> None:
     options = replace(config, folds_over="train+val", epochs=1, choose="inner", unit="patient", decision="own")
-    report = run_finetune(options, RunPlace(tmp_path, "both"))
+    report = run_finetune(options, RunOptions(tmp_path, "both"))
     predictions = read_predictions(report.run)
     rows = predictions.rows
     assert predictions.meta.trained_on == ("train", "val")
@@ -269,7 +269,7 @@ def test_a_test_photograph_that_a_fold_was_trained_on_is_marked(config: Training
     data = _copy(config.data[0], tmp_path / "data")
     trained, judged = (sorted((data / split).rglob("*.jpg"))[0] for split in ("train", "test"))
     judged.write_bytes(trained.read_bytes())
-    report = run_finetune(replace(config, data=[data], epochs=1), RunPlace(tmp_path / "runs"))
+    report = run_finetune(replace(config, data=[data], epochs=1), RunOptions(tmp_path / "runs"))
     assert _leaked(read_predictions(report.run)) == {judged.stem}
 
 
@@ -300,7 +300,7 @@ def test_a_training_stopped_in_its_second_fold_ends_in_the_same_bytes(
         if ".fold1." in path.name and state.epoch == 1:
             raise KeyboardInterrupt
 
-    save, place = resume.save_state, RunPlace(tmp_path, "folded")
+    save, place = resume.save_state, RunOptions(tmp_path, "folded")
     monkeypatch.setattr(resume, "save_state", stop_in_the_second_fold)
     with pytest.raises(Interrupted, match=r"folded\.fold1\.resume\.pt"):
         run_finetune(config, place)

@@ -13,7 +13,7 @@ from reporters import Recorder
 from drkit import progress
 from drkit.errors import InputError, LeakageError
 from drkit.models.backbones import build_backbone
-from drkit.recipes.finetune import RunPlace, plan_finetune, run_finetune
+from drkit.recipes.finetune import RunOptions, plan_finetune, run_finetune
 from drkit.recipes.preprocess import PreprocessConfig, run_preprocess
 from drkit.recipes.synth import SynthConfig, run_synth
 from drkit.records.atomic import write_bytes
@@ -39,7 +39,7 @@ def second_eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def stage_one(small_config: TrainingConfig, second_eyes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run on the other patients, of another side and normalisation."""
-    place = RunPlace(tmp_path_factory.mktemp("runs"), "one")
+    place = RunOptions(tmp_path_factory.mktemp("runs"), "one")
     run = Run(run_finetune(replace(small_config, data=[second_eyes], size=48, epochs=1, choose="last"), place).run)
     tensors, header = read_checkpoint(run.checkpoint())
     steps = ("circle-crop", "clahe:clip=2:tiles=8")
@@ -103,7 +103,7 @@ def test_what_was_carried_along_stands_in_the_new_run(
 ) -> None:
     reported = Recorder()
     with progress.reporting_to(reported):
-        run = Run(run_finetune(second_stage, RunPlace(tmp_path, "two")).run)
+        run = Run(run_finetune(second_stage, RunOptions(tmp_path, "two")).run)
     assert reported.warnings == []
     _, header = read_checkpoint(run.checkpoint())
     assert (header.architecture.side, header.mean, header.steps[0]) == (48, (0.1, 0.2, 0.3), "circle-crop")
@@ -132,10 +132,10 @@ def test_stages_that_are_not_prepared_alike_are_told_how_to_be(
     """The commands of the refusal, typed as they stand, lead to the second stage."""
     done = tmp_path / "done"
     run_preprocess(PreprocessConfig(small_config.data[0], done, steps="circle-crop", size=64, workers=1))
-    first = run_finetune(replace(small_config, data=(second_eyes,), epochs=1), RunPlace(tmp_path, "one")).run
+    first = run_finetune(replace(small_config, data=(second_eyes,), epochs=1), RunOptions(tmp_path, "one")).run
     config = replace(small_config, data=(done,), weights=str(first), backbone=None, size=None, epochs=1)
     with pytest.raises(InputError, match=r"prepare and train both stages alike") as refused:
-        plan_finetune(config, RunPlace(tmp_path, "two"))
+        plan_finetune(config, RunOptions(tmp_path, "two"))
     prepare, train = re.findall(r"`([^`]+)`", str(refused.value))
     assert prepare == f"drkit preprocess eyes-prepared --data {second_eyes} --steps circle-crop:margin=0,resize:size=64"
     assert train == "drkit finetune --data=eyes-prepared --name one-prepared"
@@ -143,7 +143,7 @@ def test_stages_that_are_not_prepared_alike_are_told_how_to_be(
     made = {**record["made"], "command": f"drkit finetune --data {second_eyes} --epochs 1 --name=one --lr 1e-3 --force"}
     write_bytes(Run(first).record, json.dumps({**record, "made": made}).encode(), force=True)
     with pytest.raises(InputError, match=r"`drkit finetune --epochs 1 --lr 1e-3 --data=eyes-prepared --name one-prep"):
-        plan_finetune(config, RunPlace(tmp_path, "two"))
+        plan_finetune(config, RunOptions(tmp_path, "two"))
 
 
 # What weights have seen.
@@ -181,7 +181,7 @@ def test_weights_that_saw_the_photographs_to_be_scored_are_refused(
     with pytest.raises(
         LeakageError, match="the weights were trained on 32 photographs that this training would be scored"
     ):
-        run_finetune(config, RunPlace(tmp_path, "a"))
+        run_finetune(config, RunOptions(tmp_path, "a"))
     assert not list(tmp_path.iterdir())
 
 
@@ -191,7 +191,7 @@ def test_with_leave_they_are_marked_and_not_scored(
     config = replace(small_config, data=[swapped], weights=str(run_stem), epochs=1, allow_seen=True)
     reported = Recorder()
     with progress.reporting_to(reported):
-        report = run_finetune(config, RunPlace(tmp_path, "a"))
+        report = run_finetune(config, RunOptions(tmp_path, "a"))
     assert "32 photographs to be scored are trained on" in reported.warnings[0]
     assert report.agreements == {}
     predictions = read_predictions(report.run)
@@ -204,9 +204,9 @@ def test_grandparents_count(
 ) -> None:
     """A run on other patients that itself started from one on these is no clean start."""
     middle = replace(second_stage, data=[second_eyes], weights=str(run_stem))
-    child = run_finetune(middle, RunPlace(tmp_path, "middle")).run
+    child = run_finetune(middle, RunOptions(tmp_path, "middle")).run
     with pytest.raises(LeakageError, match="the weights were trained on 32 photographs"):
-        run_finetune(replace(second_stage, data=[swapped], weights=str(child)), RunPlace(tmp_path, "last"))
+        run_finetune(replace(second_stage, data=[swapped], weights=str(child)), RunOptions(tmp_path, "last"))
 
 
 def test_with_folds_the_training_photographs_are_scored_too(
@@ -214,13 +214,13 @@ def test_with_folds_the_training_photographs_are_scored_too(
 ) -> None:
     config = replace(small_config, weights=str(run_stem), folds=2, epochs=1)
     with pytest.raises(LeakageError, match="trained on 32 photographs"):
-        run_finetune(config, RunPlace(tmp_path, "a"))
+        run_finetune(config, RunOptions(tmp_path, "a"))
 
 
 def test_training_on_with_the_same_photographs_is_no_leak(
     run_stem: Path, small_config: TrainingConfig, tmp_path: Path
 ) -> None:
-    report = run_finetune(replace(small_config, weights=str(run_stem), epochs=1), RunPlace(tmp_path, "a"))
+    report = run_finetune(replace(small_config, weights=str(run_stem), epochs=1), RunOptions(tmp_path, "a"))
     assert not read_predictions(report.run).leaked_rows().any()
     assert report.agreements["val"].cases == 8
 
@@ -234,7 +234,7 @@ def test_a_parents_choice_on_the_same_photographs_is_said_and_carried_on(
     reported = Recorder()
     config = replace(small_config, weights=str(run_stem), epochs=1, choose="last")
     with progress.reporting_to(reported):
-        report = run_finetune(config, RunPlace(tmp_path, "a"))
+        report = run_finetune(config, RunOptions(tmp_path, "a"))
     assert "8 photographs to be scored selected the epoch of the weights" in reported.warnings[0]
     assert (report.chosen_on, report.weights_chosen_on) == ("last", "val")
     assert any("val, which chose the epoch of the weights it started from, " in str(line) for line in report.render())
@@ -260,7 +260,7 @@ def _template(path: Path, *, seeds: tuple[int, ...]) -> Path:
 
 def test_foreign_weights_may_have_seen_anything(small_config: TrainingConfig, tmp_path: Path) -> None:
     path = _template(tmp_path / "model.pth", seeds=(1,))
-    run = run_finetune(replace(small_config, weights=str(path), epochs=1), RunPlace(tmp_path / "runs", "a")).run
+    run = run_finetune(replace(small_config, weights=str(path), epochs=1), RunOptions(tmp_path / "runs", "a")).run
     assert UNKNOWN_PHOTOGRAPHS in read_run_record(Run(run))["trained_on_photographs"]
     assert not read_predictions(run).leaked_rows().any()
 
@@ -303,7 +303,7 @@ def test_an_unshared_run_is_carried_on_backbone_by_backbone(
     config = replace(
         small_config, data=[second_eyes], unit="eye", unshared=True, fusion="concat", epochs=1, choose="last"
     )
-    run = run_finetune(config, RunPlace(tmp_path, "dual")).run
+    run = run_finetune(config, RunOptions(tmp_path, "dual")).run
     tensors, _ = read_checkpoint(Run(run).checkpoint())
     grader = set_up(_plan(replace(config, data=small_config.data, weights=str(run)))).grader
     for name in ("backbone.network.conv_stem.weight", "others.0.network.conv_stem.weight"):
@@ -314,11 +314,11 @@ def test_an_unshared_run_is_carried_on_backbone_by_backbone(
 def test_a_run_of_another_backbone_is_refused(run_stem: Path, small_config: TrainingConfig, tmp_path: Path) -> None:
     config = replace(small_config, backbone="test_resnet", weights=str(run_stem))
     with pytest.raises(InputError):
-        run_finetune(config, RunPlace(tmp_path, "a"))
+        run_finetune(config, RunOptions(tmp_path, "a"))
     assert not list(tmp_path.iterdir())
 
 
 def test_a_dry_run_reads_the_weights_name_and_tells_the_backbone(second_stage: TrainingConfig, tmp_path: Path) -> None:
-    report = plan_finetune(second_stage, RunPlace(tmp_path))
+    report = plan_finetune(second_stage, RunOptions(tmp_path))
     assert report.options["backbone"] == "test_efficientnet"
     assert report.options["size"] == 48

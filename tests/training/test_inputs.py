@@ -15,7 +15,7 @@ from drkit.data.bank import PhotographBank
 from drkit.data.rendering import InputFormat
 from drkit.models.grader import Grader, build_grader
 from drkit.models.restoring import open_run
-from drkit.recipes.finetune import RunPlace, run_finetune
+from drkit.recipes.finetune import RunOptions, run_finetune
 from drkit.recipes.predict import PredictConfig, grade_dataset
 from drkit.records.checkpoint import Architecture
 from drkit.records.layouts import read_datasets
@@ -42,7 +42,7 @@ def test_only_photographs_that_are_trained_on_are_ever_changed(
 
     monkeypatch.setattr(inputs, "draw", spy)
     config = replace(small_config, epochs=1, **options)  # type: ignore[arg-type]
-    run_finetune(config, RunPlace(tmp_path))
+    run_finetune(config, RunOptions(tmp_path))
     plan = plan_training(read_datasets(config.data), config)
     names = plan.labels.rows["image_id"]
     trained = set(names.iloc[np.concatenate([fold_split.train for fold_split in plan.fold_splits])])
@@ -208,7 +208,9 @@ def test_a_run_with_a_full_cache_is_the_run_without(small_config: TrainingConfig
     config = replace(small_config, freeze="3", copies=1, epochs=1)
     caches = {"first": tmp_path / "cache", "again": tmp_path / "cache", "without": None}
     tables = {
-        name: read_predictions(run_finetune(replace(config, cache_dir=cache), RunPlace(tmp_path / name, "a")).run).rows
+        name: read_predictions(
+            run_finetune(replace(config, cache_dir=cache), RunOptions(tmp_path / name, "a")).run
+        ).rows
         for name, cache in caches.items()
     }
     assert tables["again"].equals(tables["first"])

@@ -14,7 +14,7 @@ from drkit.data.units import UnitIndex
 from drkit.errors import UsageError
 from drkit.models.grader import Grader
 from drkit.models.restoring import open_run
-from drkit.recipes.finetune import RunPlace, plan_finetune, run_finetune
+from drkit.recipes.finetune import RunOptions, plan_finetune, run_finetune
 from drkit.records.layouts import read_datasets
 from drkit.training import fitting
 from drkit.training.config import AttendConfig, TrainingConfig
@@ -31,7 +31,7 @@ def finished(small_config: TrainingConfig, tmp_path_factory: pytest.TempPathFact
     def train(name: str, **options: Any) -> Path:
         if not (folder / f"{name}.json").exists():
             config = replace(small_config, epochs=1, choose="last", **options)
-            run_finetune(config, RunPlace(folder, name))
+            run_finetune(config, RunOptions(folder, name))
         return folder / name
 
     return train
@@ -95,7 +95,7 @@ def test_the_first_step_starts_from_the_kept_bias(
 
     monkeypatch.setattr(fitting, "Learner", Watched)
     config = replace(_next(small_config, run, epochs=1), keep_head=keep_head)
-    run_finetune(config, RunPlace(run.parent, f"child-{keep_head}", force=True))
+    run_finetune(config, RunOptions(run.parent, f"child-{keep_head}", force=True))
     kept = open_run(run).graders[0].head.output.bias
     assert torch.equal(begun[0], kept) == keep_head
 
@@ -114,12 +114,12 @@ def test_a_head_that_means_something_else_is_refused(
 ) -> None:
     run = finished("image-regression", loss="regression")
     with pytest.raises(UsageError, match=rf"was trained with {told}: make them alike, or leave it out"):
-        plan_finetune(_next(small_config, run, **options), RunPlace(run.parent))
+        plan_finetune(_next(small_config, run, **options), RunOptions(run.parent))
 
 
 def test_there_must_be_a_head(small_config: TrainingConfig, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--keep-head needs the head of a drkit run, and --weights none is none"):
-        plan_finetune(replace(small_config, keep_head=True), RunPlace(tmp_path))
+        plan_finetune(replace(small_config, keep_head=True), RunOptions(tmp_path))
 
 
 def test_attention_is_kept_with_the_head_that_learned_behind_it(
@@ -128,16 +128,16 @@ def test_attention_is_kept_with_the_head_that_learned_behind_it(
     options = {name: getattr(small_config, name) for name in small_config.__dataclass_fields__}
     attending = AttendConfig(**{**options, "epochs": 1, "choose": "last"}, attention_blocks="se:reduction=4")
     run = finished("image-regression", loss="regression").parent / "attending"
-    run_finetune(attending, RunPlace(run.parent, "attending", force=True))
+    run_finetune(attending, RunOptions(run.parent, "attending", force=True))
     child = _drawn(_next(attending, run))
     tensors = open_run(run).graders[0].attention.state_dict()
     assert any(np.any(tensor.numpy()) for tensor in tensors.values())
     assert all(torch.equal(tensor, child.attention.state_dict()[name]) for name, tensor in tensors.items())
     with pytest.raises(UsageError, match="--attention se:reduction=4, not none"):
-        plan_finetune(_next(small_config, run), RunPlace(run.parent))
+        plan_finetune(_next(small_config, run), RunOptions(run.parent))
 
 
 def test_the_plan_says_where_the_head_is_from(finished: Callable[..., Path], small_config: TrainingConfig) -> None:
     run = finished("image-regression", loss="regression")
-    report = plan_finetune(_next(small_config, run), RunPlace(run.parent))
+    report = plan_finetune(_next(small_config, run), RunOptions(run.parent))
     assert next(iter(report.render())).startswith(f"test_efficientnet and its head from {run}.safetensors weights")

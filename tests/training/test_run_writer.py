@@ -7,7 +7,7 @@ import numpy as np
 
 from drkit.inference import run_units
 from drkit.models.restoring import open_run
-from drkit.recipes.finetune import RunPlace, run_finetune
+from drkit.recipes.finetune import RunOptions, run_finetune
 from drkit.records.layouts import read_datasets
 from drkit.records.predictions import read_predictions
 from drkit.training.config import TrainingConfig
@@ -21,7 +21,7 @@ def test_each_row_keeps_the_activations_of_its_own_photograph(small_config: Trai
         oversample="patient", bootstrap_patients=1, mixup=0.2, unfreeze_every=1, layer_decay=0.7, optimizer="sgd",
         clip=1.0, accumulate=2, epochs=2, choose="last", embeddings=True,
     )  # fmt: skip
-    run = run_finetune(config, RunPlace(tmp_path, "all")).run
+    run = run_finetune(config, RunOptions(tmp_path, "all")).run
     predictions = read_predictions(run)
     plan = plan_training(read_datasets(config.data), config)
     photographs, grader = set_up(plan).photographs, open_run(run).graders[0]

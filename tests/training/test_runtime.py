@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from drkit.errors import UsageError
-from drkit.recipes.finetune import RunPlace, plan_finetune, run_finetune
+from drkit.recipes.finetune import RunOptions, plan_finetune, run_finetune
 from drkit.records.runs import Run, read_run_record
 from drkit.training import runtime
 from drkit.training.config import TrainingConfig
@@ -41,7 +41,7 @@ def test_more_gpus_than_there_are_are_refused_before_any_work(
 ) -> None:
     config = TrainingConfig(**{**vars(small_config), "device": "auto", "devices": 2})
     with pytest.raises(UsageError, match="--devices 2 needs as many GPUs, and this machine has 1: choose --devices 1"):
-        plan_finetune(config, RunPlace(tmp_path))
+        plan_finetune(config, RunOptions(tmp_path))
     check_machine(TrainingConfig(**{**vars(config), "devices": 1, "precision": "bf16"}))
 
 
@@ -73,5 +73,5 @@ def test_without_a_compiler_compiling_is_refused(
     monkeypatch.setattr(torch, "compile", lambda _: missing)
     config = TrainingConfig(**{**vars(small_config), "compile": True})
     with pytest.raises(UsageError, match=r"--compile: .*\(InvalidCxxCompiler: No working C\+\+ compiler found\)"):
-        run_finetune(config, RunPlace(tmp_path, "a"))
+        run_finetune(config, RunOptions(tmp_path, "a"))
     assert not list(tmp_path.iterdir())

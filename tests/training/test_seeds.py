@@ -14,7 +14,7 @@ from drkit.decisions import GradePredictions
 from drkit.errors import InputError, Interrupted, UsageError
 from drkit.inference import Outputs
 from drkit.models.restoring import OpenedRun, open_run
-from drkit.recipes.finetune import RunPlace, plan_finetune, run_finetune
+from drkit.recipes.finetune import RunOptions, plan_finetune, run_finetune
 from drkit.recipes.predict import PredictConfig, grade_dataset
 from drkit.records.checkpoint import read_checkpoint
 from drkit.records.history import read_history
@@ -38,14 +38,14 @@ def config(small_config: TrainingConfig) -> TrainingConfig:
 
 @pytest.fixture(scope="module")
 def seeded(config: TrainingConfig, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return Run(run_finetune(config, RunPlace(tmp_path_factory.mktemp("seeded"), "seeded")).run)
+    return Run(run_finetune(config, RunOptions(tmp_path_factory.mktemp("seeded"), "seeded")).run)
 
 
 @pytest.fixture(scope="module")
 def folded(config: TrainingConfig, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Two folds, two seeds, cut points."""
     options = replace(config, folds=2, decision="cut-points")
-    return Run(run_finetune(options, RunPlace(tmp_path_factory.mktemp("folded"), "folded")).run)
+    return Run(run_finetune(options, RunOptions(tmp_path_factory.mktemp("folded"), "folded")).run)
 
 
 def test_a_run_is_a_network_a_fold_and_seed_and_one_of_each_other_file(folded: Run) -> None:
@@ -67,11 +67,11 @@ def test_each_network_is_that_of_a_training_with_its_seed_alone(
     """Initialisation, order, dropout and augmentation are those of the seed; nothing is shared but the photographs."""
     several = seeded
     if options:
-        several = Run(run_finetune(replace(config, **options), RunPlace(tmp_path, "several")).run)  # type: ignore[arg-type]
+        several = Run(run_finetune(replace(config, **options), RunOptions(tmp_path, "several")).run)  # type: ignore[arg-type]
     run = read_predictions(several.stem)
     for seed in SEEDS:
         options_alone = replace(config, seed=seed, seeds=1, **options)  # type: ignore[arg-type]
-        alone = Run(run_finetune(options_alone, RunPlace(tmp_path, f"alone-{seed}")).run)
+        alone = Run(run_finetune(options_alone, RunOptions(tmp_path, f"alone-{seed}")).run)
         tensors, own = (
             read_checkpoint(path)[0] for path in (alone.checkpoint(), several.checkpoint(NetworkId(seed=seed)))
         )
@@ -132,9 +132,9 @@ def test_a_seed_that_the_run_has_not_is_refused(folded: Run, run_stem: Path) -> 
 def test_as_weights_one_network_is_named(folded: Run, config: TrainingConfig, tmp_path: Path) -> None:
     second = replace(config, epochs=1, seeds=1, allow_seen=True)
     with pytest.raises(InputError, match=r"a run of 4 networks: .*name one of them: .*folded\.fold0\.seed3"):
-        run_finetune(replace(second, weights=str(folded.stem)), RunPlace(tmp_path))
+        run_finetune(replace(second, weights=str(folded.stem)), RunOptions(tmp_path))
     one = folded.checkpoint(NetworkId(1, 4))
-    report = run_finetune(replace(second, weights=str(one), folds=2, choose="last"), RunPlace(tmp_path))
+    report = run_finetune(replace(second, weights=str(one), folds=2, choose="last"), RunOptions(tmp_path))
     assert read_run_record(Run(report.run))["trained_on_photographs"]
 
 
@@ -150,7 +150,7 @@ def test_a_training_stopped_at_any_seed_ends_in_the_same_bytes(
         if path.name == stopped and state.epoch == 1 and len(trained) == len(set(trained)) and not resumed:
             raise KeyboardInterrupt
 
-    save, place, resumed = resume.save_state, RunPlace(tmp_path, "seeded"), []
+    save, place, resumed = resume.save_state, RunOptions(tmp_path, "seeded"), []
     monkeypatch.setattr(resume, "save_state", keep)
     with pytest.raises(Interrupted, match=stopped):
         run_finetune(config, place)
@@ -174,8 +174,8 @@ def _begin_and_resume_otherwise(
 
     monkeypatch.setattr(resume, "save_state", stop)
     with pytest.raises(Interrupted):
-        run_finetune(config, RunPlace(tmp_path, "other"))
-    run_finetune(replace(config, seeds=3), RunPlace(tmp_path, "other", resume=True))
+        run_finetune(config, RunOptions(tmp_path, "other"))
+    run_finetune(replace(config, seeds=3), RunOptions(tmp_path, "other", resume=True))
 
 
 def test_frozen_stages_see_the_plain_photographs_once_and_copies_once_a_seed(
@@ -191,17 +191,17 @@ def test_frozen_stages_see_the_plain_photographs_once_and_copies_once_a_seed(
 
     monkeypatch.setattr(inputs, "run_frozen_part", count)
     options = replace(config, epochs=1, freeze="2", copies=3, weights=str(_weights(config, tmp_path)), allow_seen=True)
-    run_finetune(options, RunPlace(tmp_path, "shared"))
+    run_finetune(options, RunOptions(tmp_path, "shared"))
     plan = _plan(options)
     once_a_seed = 1 + 3 * len(plan.fitted_rows)  # a photograph to see the features' shape
     assert sum(seen) == len(plan.labels) + 2 * once_a_seed
     seen.clear()
-    run_finetune(replace(options, weights="none"), RunPlace(tmp_path, "drawn"))
+    run_finetune(replace(options, weights="none"), RunOptions(tmp_path, "drawn"))
     assert sum(seen) == 2 * (len(plan.labels) + once_a_seed)
 
 
 def _weights(config: TrainingConfig, folder: Path) -> Path:
-    report = run_finetune(replace(config, epochs=1, seeds=1), RunPlace(folder, "weights"))
+    report = run_finetune(replace(config, epochs=1, seeds=1), RunOptions(folder, "weights"))
     return Run(report.run).checkpoint()
 
 
@@ -238,10 +238,10 @@ def test_seeds_are_read_each_for_itself_and_cut_points_fitted_to_their_mean(conf
 
 def test_the_plan_and_the_report_tell_of_seeds(config: TrainingConfig, tmp_path: Path) -> None:
     options = replace(config, folds=2, epochs=1)
-    told = [str(part) for part in plan_finetune(options, RunPlace(tmp_path, "a")).render()]
+    told = [str(part) for part in plan_finetune(options, RunOptions(tmp_path, "a")).render()]
     assert "1 epochs for each of 2 folds and 2 seeds, 4 networks, in batches" in told[1]
     assert "a.fold1.seed4.safetensors" in told[-1]
-    report = run_finetune(options, RunPlace(tmp_path, "a"))
+    report = run_finetune(options, RunOptions(tmp_path, "a"))
     assert set(report.seeds) == set(report.agreements) == {"val", "out of fold"}
     assert report.seeds["out of fold"].seeds == SEEDS
     assert len(report.epochs) == 4

@@ -16,7 +16,7 @@ from timm.models import save_for_hf
 
 from drkit.errors import InputError, UsageError
 from drkit.models.grader import build_grader
-from drkit.recipes.finetune import RunPlace, plan_finetune, run_finetune
+from drkit.recipes.finetune import RunOptions, plan_finetune, run_finetune
 from drkit.records.layouts import read_datasets
 from drkit.records.runs import UNKNOWN_PHOTOGRAPHS
 from drkit.training.config import TrainingConfig
@@ -140,7 +140,7 @@ def test_a_dry_run_refuses_the_weights_that_the_run_would(
     config = replace(small_config, backbone="hf-hub:some/eyes", weights="imagenet", epochs=1)
     for start in (plan_finetune, run_finetune):
         with pytest.raises(InputError, match=r"some/eyes:model\.safetensors holds 0\.0% of the parameters"):
-            start(config, RunPlace(tmp_path / "runs"))
+            start(config, RunOptions(tmp_path / "runs"))
     assert not (tmp_path / "runs").exists()
 
 
@@ -149,9 +149,9 @@ def test_a_dry_run_asks_whether_timms_weights_can_be_had(
 ) -> None:
     config = replace(small_config, backbone="test_resnet", weights="imagenet")
     with pytest.raises(InputError, match=r"ImageNet weights of test_resnet cannot be had .*go online once"):
-        plan_finetune(config, RunPlace(tmp_path / "runs"))
+        plan_finetune(config, RunOptions(tmp_path / "runs"))
     server.add("timm/test_resnet.r160_in1k", {"model.safetensors": b"a network"})
-    assert plan_finetune(config, RunPlace(tmp_path / "runs")).start == "imagenet"
+    assert plan_finetune(config, RunOptions(tmp_path / "runs")).start == "imagenet"
     assert {method for method, _, _ in server.asked} == {"HEAD"}  # nothing was fetched
 
 
