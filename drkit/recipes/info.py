@@ -14,6 +14,7 @@ from drkit.data.bank import MEMORY_SHARE
 from drkit.data.cache import cached_files, clear_cached, default_cache_dir
 from drkit.machine import allowed_cpus, allowed_memory
 from drkit.models.listing import list_backbones
+from drkit.records.runs import PACKAGED_RUNS, Run
 from drkit.reporting import Table
 
 PACKAGE_NAME = re.compile(r"[\w.-]+")
@@ -64,6 +65,7 @@ class InfoReport:
         bank_bytes: Memory that photographs may take before they go to the cache.
         caches: drkit's own, and those of weights.
         weights: Backbones whose ImageNet weights are at hand, and where: package or cache.
+        networks: Trained networks that come with drkit, as `drkit predict` takes them.
         removed_bytes: What `--clear-cache` has freed; None: it was not asked.
     """
 
@@ -73,6 +75,7 @@ class InfoReport:
     bank_bytes: int
     caches: tuple[CacheFolder, ...]
     weights: dict[str, str]
+    networks: tuple[str, ...]
     removed_bytes: int | None
 
     def render(self) -> Iterator[str | Table]:
@@ -88,6 +91,7 @@ class InfoReport:
         caches = [(each.owner, each.path, str(each.files), _amount(each.size_bytes)) for each in self.caches]
         yield Table("Caches", ("of", "folder", "files", "size"), caches)
         yield Table("ImageNet weights at hand", ("--backbone", "where"), list(self.weights.items()))
+        yield f"trained networks at hand: {', '.join(self.networks) or 'none'}"
 
 
 def run_info(cache_dir: Path | None, *, clear_cache: bool) -> InfoReport:
@@ -107,6 +111,7 @@ def run_info(cache_dir: Path | None, *, clear_cache: bool) -> InfoReport:
         bank_bytes=int(MEMORY_SHARE * memory),
         caches=tuple(_caches(own_cache)),
         weights={entry.name: entry.weights for entry in list_backbones("*") if entry.weights},
+        networks=tuple(name for name, stem in PACKAGED_RUNS.items() if Run(stem).record.is_file()),
         removed_bytes=removed,
     )
 
@@ -135,7 +140,8 @@ def _version(package: str) -> str:
 
 
 def _devices() -> Iterator[Device]:
-    model = f"{platform.processor() or platform.machine()}, {allowed_cpus()} cores"
+    instructions = torch.backends.cpu.get_cpu_capability()
+    model = f"{platform.processor() or platform.machine()}, {allowed_cpus()} cores, {instructions}"
     yield Device("cpu", model, None, ("32", "bf16"))
     for number in range(torch.cuda.device_count()):
         found = torch.cuda.get_device_properties(number)

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from drkit.cli.app import app
 from drkit.data.cache import open_cached
 from drkit.recipes.info import run_info
+from drkit.records.runs import PACKAGED_RUNS
 
 
 def _fill(array: np.ndarray) -> tuple[str, ...]:
@@ -39,3 +40,12 @@ def test_the_answer_can_be_pasted_anywhere(tmp_path: Path, monkeypatch: pytest.M
     assert answer["weights"]["tf_efficientnet_lite0"] == "package"
     assert 0 < answer["bank_bytes"] < answer["memory_bytes"]
     assert answer["devices"][0]["name"] == "cpu"
+
+
+def test_the_packaged_network_is_named_where_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("present", "absent"):
+        monkeypatch.setitem(PACKAGED_RUNS, name, tmp_path / name)
+    (tmp_path / "present.json").touch()
+    report = run_info(tmp_path, clear_cache=False)
+    assert "present" in report.networks
+    assert "absent" not in report.networks
