@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from drkit.grades import NUM_GRADES, REFERABLE_FROM
 
 Counts = NDArray[np.int64]
-Figures = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 
 CELLS_A_CHUNK = 4_000_000  # numbers drawn at once: 32 MB, whatever the number of patients
 SEEDS_STREAM = 0x5EED  # of the random numbers that draw seeds, apart from those that draw patients
@@ -46,7 +46,7 @@ def confusion(reference: ArrayLike, predicted: ArrayLike, weights: ArrayLike | N
     return np.rint(binned).astype(np.int64).reshape(*leading, NUM_GRADES, NUM_GRADES)
 
 
-def quadratic_weighted_kappa(confusion: ArrayLike) -> Figures:
+def quadratic_weighted_kappa(confusion: ArrayLike) -> FloatArray:
     """Cohen's kappa where being k grades apart disagrees k squared times.
 
     Args:
@@ -62,7 +62,7 @@ def quadratic_weighted_kappa(confusion: ArrayLike) -> Figures:
     return _kappa(table, (grades[:, None] - grades) ** 2)
 
 
-def plain_kappa(confusion: ArrayLike) -> Figures:
+def plain_kappa(confusion: ArrayLike) -> FloatArray:
     """Cohen's kappa where all disagreements are the same: the one the course's text explains.
 
     Args:
@@ -90,25 +90,25 @@ def is_degenerate(confusion: ArrayLike) -> NDArray[np.bool_]:
     return _expected(table, 1 - np.eye(table.shape[-1], dtype=np.int64)) == 0
 
 
-def accuracy(confusion: ArrayLike) -> Figures:
+def accuracy(confusion: ArrayLike) -> FloatArray:
     """Share of photographs with the very grade, (...) in [0, 1]; NaN without photographs."""
     table = np.asarray(confusion)
     return _share(np.trace(table, axis1=-2, axis2=-1), table.sum((-2, -1)))
 
 
-def recalls(confusion: ArrayLike) -> Figures:
+def recalls(confusion: ArrayLike) -> FloatArray:
     """Share of each reference grade that was found, (..., K) in [0, 1]; NaN where a grade is absent."""
     table = np.asarray(confusion)
     return _share(np.diagonal(table, axis1=-2, axis2=-1), table.sum(-1))
 
 
-def referable_sensitivity(confusion: ArrayLike) -> Figures:
+def referable_sensitivity(confusion: ArrayLike) -> FloatArray:
     """Share of the referable (grade 2 and worse) that was graded 2 or worse; NaN where none is referable."""
     referable = np.asarray(confusion)[..., REFERABLE_FROM:, :]
     return _share(referable[..., REFERABLE_FROM:].sum((-2, -1)), referable.sum((-2, -1)))
 
 
-def referable_specificity(confusion: ArrayLike) -> Figures:
+def referable_specificity(confusion: ArrayLike) -> FloatArray:
     """Share of the non-referable that was graded 0 or 1; NaN where all are referable."""
     others = np.asarray(confusion)[..., :REFERABLE_FROM, :]
     return _share(others[..., :REFERABLE_FROM].sum((-2, -1)), others.sum((-2, -1)))
@@ -226,7 +226,7 @@ def mean_over_seeds(
     reference: ArrayLike,
     predicted: ArrayLike,
     patients: ArrayLike,
-    kappa: Callable[[Counts], Figures],
+    kappa: Callable[[Counts], FloatArray],
     *,
     num_resamples: int = 2000,
     seed: int = 0,
@@ -250,7 +250,7 @@ def mean_over_seeds(
     return SeedMean(tuple(values.tolist()), float(values.mean()), low, high)
 
 
-def mean_of_drawn_seeds(figures: Figures, generator: np.random.Generator) -> Figures:
+def mean_of_drawn_seeds(figures: FloatArray, generator: np.random.Generator) -> FloatArray:
     """Draw seeds with replacement, anew in each resample, and average what their trainings came to.
 
     Of S seeds S - 1 are drawn, so that the variance of the mean drawn is s^2 / S, with s the standard deviation over
@@ -345,7 +345,7 @@ def _on_scale(grades: ArrayLike) -> Counts:
     return whole
 
 
-def _kappa(table: NDArray, disagreement: Counts) -> Figures:
+def _kappa(table: NDArray, disagreement: Counts) -> FloatArray:
     """1 - observed / expected disagreement, in whole numbers until the one division."""
     observed = (table * disagreement).sum((-2, -1)) * table.sum((-2, -1))
     expected = _expected(table, disagreement)
@@ -358,5 +358,5 @@ def _expected(table: NDArray, disagreement: Counts) -> NDArray:
     return np.einsum("...i,ij,...j->...", table.sum(-1), disagreement, table.sum(-2))
 
 
-def _share(part: NDArray, whole: NDArray) -> Figures:
+def _share(part: NDArray, whole: NDArray) -> FloatArray:
     return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) != 0)

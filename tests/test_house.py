@@ -140,6 +140,15 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     assert set(TopologicalSorter(graph).static_order()) == set(graph)  # else a CycleError names the circle
 
 
+def test_no_two_classes_share_a_name() -> None:
+    files: dict[str, list[str]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                files.setdefault(node.name, []).append(str(path.relative_to(PACKAGE)))
+    assert {name: places for name, places in files.items() if len(places) > 1} == {}
+
+
 def _commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Every command and group of commands, as typed after `drkit`."""
     for name, command in group.commands.items():

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from drkit.auditing.duplicates import Copies
+from drkit.auditing.duplicates import DuplicateGroup
 from drkit.grades import TARGETS, grade_column
 from drkit.images.disc import square_about_disc
 from drkit.images.files import Photograph, encode_photograph, read_content
@@ -20,7 +20,7 @@ _CAPTION, _LINE, _GAP = 64, 18, 12  # pixels
 _WHITE, _BLACK = 255, (0, 0, 0)
 
 
-def draw_contact_sheet(copies: Sequence[Copies]) -> bytes:
+def draw_contact_sheet(copies: Sequence[DuplicateGroup]) -> bytes:
     """A PNG of the pairs, three a row, each with ids, splits, grades, kind and correlation.
 
     Args:
@@ -33,7 +33,7 @@ def draw_contact_sheet(copies: Sequence[Copies]) -> bytes:
     return encode_photograph(np.vstack(rows), ".png")
 
 
-def _draw_pair(pair: Copies) -> Photograph:
+def _draw_pair(pair: DuplicateGroup) -> Photograph:
     """uint8 (SIDE + captions, 2 SIDE + gap, 3)."""
     photographs = np.hstack([_fetch(path) for path in pair.shown])
     alike = "identical files" if pair.is_identical else f"correlation {pair.correlation:.3f}"
@@ -46,7 +46,7 @@ def _fetch(path: str) -> Photograph:
     return square_about_disc(decode_reduced(read_content(Path(path)), path, SIDE)[0].pixels, SIDE)
 
 
-def _name(pair: Copies, path: str) -> str:
+def _name(pair: DuplicateGroup, path: str) -> str:
     """`410_l1, val, eye grade 2, patient grade 3`."""
     row = pair.rows[pair.rows["path"] == path].iloc[0]
     grades = [f"{target} grade {row[grade_column(target)]}" for target in TARGETS if row.notna()[grade_column(target)]]

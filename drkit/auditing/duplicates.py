@@ -8,13 +8,13 @@ import pandas as pd
 from drkit.auditing.contradictions import find_contradicting_grades
 from drkit.auditing.findings import Finding, finding_about
 from drkit.auditing.rows import describe
-from drkit.duplicates.registration import Likeness
+from drkit.duplicates.registration import Similarity
 from drkit.duplicates.search import ONE_EXPOSURE, find_near_copies
 from drkit.duplicates.stats import PhotographStats
 
 
 @dataclass(frozen=True)
-class Copies:
+class DuplicateGroup:
     """Rows that show one photograph.
 
     Args:
@@ -38,7 +38,7 @@ class Copies:
         return f"{describe(self.rows)}: {alike}"
 
 
-def find_copies(rows: pd.DataFrame, stats: dict[str, PhotographStats]) -> list[Copies]:
+def find_copies(rows: pd.DataFrame, stats: dict[str, PhotographStats]) -> list[DuplicateGroup]:
     """Groups of identical files, then pairs of near duplicates.
 
     Identical files are one in the search for near duplicates, so that a photograph saved a hundred times is a
@@ -54,28 +54,28 @@ def find_copies(rows: pd.DataFrame, stats: dict[str, PhotographStats]) -> list[C
     return [*_identical(files), *_near(files, stats)]
 
 
-def find_copy_findings(copies: Sequence[Copies]) -> Iterator[Finding]:
+def find_copy_findings(copies: Sequence[DuplicateGroup]) -> Iterator[Finding]:
     """Each group or pair as a finding, and another where its grades contradict."""
     for group in copies:
         yield finding_about(group.kind, group.sentence, group.rows)
         yield from find_contradicting_grades(group.rows, group.sentence)
 
 
-def _identical(files: Sequence[pd.DataFrame]) -> Iterator[Copies]:
+def _identical(files: Sequence[pd.DataFrame]) -> Iterator[DuplicateGroup]:
     for rows in files:
         if len(rows) > 1:
             shown = (rows["path"].iloc[0], rows["path"].iloc[1])
-            yield Copies(rows, shown, 1.0, True, _kind(rows, None))
+            yield DuplicateGroup(rows, shown, 1.0, True, _kind(rows, None))
 
 
-def _near(files: Sequence[pd.DataFrame], stats: dict[str, PhotographStats]) -> Iterator[Copies]:
+def _near(files: Sequence[pd.DataFrame], stats: dict[str, PhotographStats]) -> Iterator[DuplicateGroup]:
     paths = [rows["path"].iloc[0] for rows in files]
     for first, second, likeness in find_near_copies([stats[path] for path in paths]):
         rows = pd.concat([files[first], files[second]])
-        yield Copies(rows, (paths[first], paths[second]), likeness.structure, False, _kind(rows, likeness))
+        yield DuplicateGroup(rows, (paths[first], paths[second]), likeness.structure, False, _kind(rows, likeness))
 
 
-def _kind(rows: pd.DataFrame, likeness: Likeness | None) -> str:
+def _kind(rows: pd.DataFrame, likeness: Similarity | None) -> str:
     """The kind of finding that copies are; `likeness` is None for identical files."""
     same = "near-duplicate" if likeness else "identical"
     if rows["split"].nunique() > 1:

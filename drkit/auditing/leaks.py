@@ -20,7 +20,7 @@ _SAME_DATA = 0.9  # of a file's ids that a data set must hold, for their grades 
 
 
 @dataclass(frozen=True)
-class Graded:
+class AuditedPredictions:
     """Predictions and, where they are a run's, what the run was trained on.
 
     Args:
@@ -39,7 +39,7 @@ class Graded:
     descends_from: tuple[str, ...]
 
 
-def read_graded(path: Path) -> Graded:
+def read_graded(path: Path) -> AuditedPredictions:
     """Read predictions, and the record of the run they belong to where there is one.
 
     Args:
@@ -53,10 +53,10 @@ def read_graded(path: Path) -> Graded:
     record = run.record if run.record.is_file() else None
     content = read_run_record(run) if record else {"trained_on_photographs": (), "descends_from": ()}
     trained_on, ancestors = frozenset(content["trained_on_photographs"]), tuple(content["descends_from"])
-    return Graded(parquet, read_predictions(parquet), record, trained_on, ancestors)
+    return AuditedPredictions(parquet, read_predictions(parquet), record, trained_on, ancestors)
 
 
-def find_trained_rows(graded: Graded) -> Iterator[Finding]:
+def find_trained_rows(graded: AuditedPredictions) -> Iterator[Finding]:
     """Rows of a split that was trained on, and that no fold held out."""
     predictions = graded.predictions
     for row in predictions.where(predictions.leaked_rows()).rows.itertuples():
@@ -81,7 +81,9 @@ def hash_originals(rows: pd.DataFrame, stats: Mapping[str, PhotographStats]) -> 
     return hashes | {str(path): sha256 for path, sha256 in originals.items()}
 
 
-def find_trained_photographs(rows: pd.DataFrame, originals: Mapping[str, str], graded: Graded) -> Iterator[Finding]:
+def find_trained_photographs(
+    rows: pd.DataFrame, originals: Mapping[str, str], graded: AuditedPredictions
+) -> Iterator[Finding]:
     """Photographs of val and test that the run was trained on, unless a fold held them out.
 
     Args:
@@ -102,7 +104,7 @@ def find_trained_photographs(rows: pd.DataFrame, originals: Mapping[str, str], g
         yield _with_source(finding_about("trained-on-photograph", sentence, row), graded)
 
 
-def find_contradicting_files(files: Sequence[Graded], rows: pd.DataFrame | None) -> Iterator[Finding]:
+def find_contradicting_files(files: Sequence[AuditedPredictions], rows: pd.DataFrame | None) -> Iterator[Finding]:
     """Photographs whose grades or splits differ between predictions, or between predictions and a data set.
 
     Args:
@@ -164,6 +166,6 @@ def _statements(rows: pd.DataFrame, source: str) -> pd.DataFrame:
     return pd.concat(parts).dropna(subset=["says"]).assign(source=source)
 
 
-def _with_source(finding: Finding, graded: Graded) -> Finding:
+def _with_source(finding: Finding, graded: AuditedPredictions) -> Finding:
     sources = (*finding.sources, str(graded.path))
     return make_finding(finding.kind, finding.sentence, finding.ids, finding.paths, sources)

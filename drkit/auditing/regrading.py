@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
-from drkit.auditing.duplicates import Copies
+from drkit.auditing.duplicates import DuplicateGroup
 from drkit.auditing.findings import Finding, make_finding
 from drkit.evaluation.agreement import measure_agreement, with_interval
 from drkit.grades import TARGETS, grade_column
@@ -12,7 +12,7 @@ FEWEST_PAIRS = 20  # of fewer, a kappa says nothing
 _VIEWS = ("views-alike", "views-saved-twice")  # one eye, graded once
 
 
-def find_regraded(copies: Sequence[Copies]) -> Iterator[Finding]:
+def find_regraded(copies: Sequence[DuplicateGroup]) -> Iterator[Finding]:
     """Cohen's kappa between the grades that copies of one photograph were given, where there are enough.
 
     Each pair of ids counts once in each order, so that neither grade is the reference; intervals are over photographs.
@@ -36,7 +36,7 @@ def find_regraded(copies: Sequence[Copies]) -> Iterator[Finding]:
         yield make_finding("graded-twice", sentence, (), (), sources)
 
 
-def _pair_up(group: Copies, column: str) -> Iterator[tuple[int, int]]:
+def _pair_up(group: DuplicateGroup, column: str) -> Iterator[tuple[int, int]]:
     """The two grades of each pair of ids; pairs with the same file are left to the finding about identical files."""
     graded = group.rows[group.rows[column].notna()]
     for (_, one), (_, other) in combinations(graded.iterrows(), 2):

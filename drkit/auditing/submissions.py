@@ -9,7 +9,7 @@ from drkit.auditing.findings import Finding, make_finding
 from drkit.grades import MAX_GRADE
 from drkit.records.labels import image_stem
 from drkit.records.layouts.cells import is_table_file
-from drkit.records.layouts.tables import Table, open_table
+from drkit.records.layouts.tables import RawTable, open_table
 from drkit.records.submission import COLUMNS, Sample, is_written
 
 
@@ -42,7 +42,7 @@ def find_submission_faults(path: Path, sample: Sample | None) -> Iterator[Findin
         yield from _find_grades_off(path, ids, grades.rename(expected[1]))
 
 
-def _columns(path: Path, table: Table, sample: Sample | None) -> tuple[str, ...]:
+def _columns(path: Path, table: RawTable, sample: Sample | None) -> tuple[str, ...]:
     """Those of the sample; without one, the two of a submission that drkit wrote, else ID and TARGET."""
     if sample is not None:
         return sample.columns

@@ -12,7 +12,7 @@ from drkit.data.cache import name_array, open_cached
 from drkit.data.file_remarks import tell_of_files
 from drkit.data.unreadable import describe_unreadable
 from drkit.errors import DrkitError, UnreadablePhotographsError
-from drkit.images.decoders import Remark
+from drkit.images.decoders import FileRemark
 from drkit.images.disc import square_about_disc
 from drkit.images.files import Photograph, decode_with_remarks, read_content
 from drkit.images.filters import apply_steps
@@ -119,7 +119,7 @@ def _fill(
     keep_going: bool,
 ) -> tuple[str, ...]:
     """Decode into `pixels` (N, S, S, 3), readable photographs first; the files' hashes, or why one is unreadable."""
-    remarks: dict[str, tuple[Remark, ...]] = {}
+    remarks: dict[str, tuple[FileRemark, ...]] = {}
 
     def decode(index: int) -> str | DrkitError:
         try:

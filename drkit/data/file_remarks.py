@@ -4,18 +4,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from drkit.errors import first_few
-from drkit.images.decoders import Kind, Remark
+from drkit.images.decoders import FileRemark, FileRemarkKind
 from drkit.progress import notify, warn
 
 _SHOWN = 3
-_DOUBTS: dict[Kind, str] = {
+_DOUBTS: dict[FileRemarkKind, str] = {
     "decoder-warning": "{} may be damaged",
     "depth-inferred": "the bit depth of {} was guessed from the largest value",
     "first-of-several": "{} are the first of several in their files",
 }
 
 
-def tell_of_files(remarks: Mapping[str, Sequence[Remark]]) -> None:
+def tell_of_files(remarks: Mapping[str, Sequence[FileRemark]]) -> None:
     """Say, once a kind, how many photographs there is a doubt about, and name a few.
 
     Args:

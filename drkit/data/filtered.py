@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from drkit.data.filtering import Task
+from drkit.data.filtering import FilterTask
 from drkit.errors import OutputExistsError, first_few
 from drkit.images.filters.steps import Step
 from drkit.progress import notify, track
@@ -107,14 +107,14 @@ def begin(out: Path, plan: Plan) -> dict[str, PhotographRecord]:
     return done
 
 
-def list_tasks(labels: Labels, plan: Plan, earlier: Manifest | None, out: Path) -> Iterator[Task]:
+def list_tasks(labels: Labels, plan: Plan, earlier: Manifest | None, out: Path) -> Iterator[FilterTask]:
     """A task a photograph, in the order of the labels; arguments as for `make_plan` and `find_finished`."""
     known = {record.image_id: record for record in earlier.photographs} if earlier else {}
     for image_id, path in zip(labels.rows["image_id"], labels.rows["path"], strict=True):
         sha256 = plan.inputs[image_id]
         source = os.path.relpath(path, labels.root)
         before = known.get(image_id) or PhotographRecord(image_id, "ok", "", Path(source).as_posix(), sha256)
-        yield Task(
+        yield FilterTask(
             image_id=image_id,
             path=Path(path),
             sha256=sha256,

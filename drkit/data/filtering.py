@@ -27,7 +27,7 @@ PATIENCE = 10  # seconds for a scheduler to answer
 
 
 @dataclass(frozen=True)
-class Task:
+class FilterTask:
     """One photograph, as it is sent to a process.
 
     Args:
@@ -52,7 +52,7 @@ class Task:
 
 
 def process_photographs(
-    tasks: Sequence[Task], workers: int | None, scheduler: str | None
+    tasks: Sequence[FilterTask], workers: int | None, scheduler: str | None
 ) -> Generator[PhotographRecord, None, None]:
     """Process the tasks, giving each record as it comes, in any order.
 
@@ -74,7 +74,7 @@ def process_photographs(
         yield from _in_processes(tasks, useful) if useful > 1 else map(process_photograph, tasks)
 
 
-def process_photograph(task: Task) -> PhotographRecord:
+def process_photograph(task: FilterTask) -> PhotographRecord:
     """Read, filter and write one photograph; what goes wrong with it is told in its record.
 
     Raises:
@@ -99,7 +99,7 @@ def process_photograph(task: Task) -> PhotographRecord:
     return replace(record, source_size=_size(fundus), source_disc=_as_record(fundus.disc)) if task.is_raw else record
 
 
-def _frame(photograph: Photograph, task: Task) -> tuple[Fundus, str]:
+def _frame(photograph: Photograph, task: FilterTask) -> tuple[Fundus, str]:
     """The photograph with its disc: as an earlier preprocess left it, else as it is found."""
     if task.is_raw:
         return frame_photograph(photograph)
@@ -122,14 +122,14 @@ def _as_disc(record: dict[str, Any] | None) -> Disc | None:
     return Disc(**{**record, "box": Box(**record["box"])}) if record else None
 
 
-def _in_processes(tasks: Sequence[Task], workers: int) -> Generator[PhotographRecord, None, None]:
+def _in_processes(tasks: Sequence[FilterTask], workers: int) -> Generator[PhotographRecord, None, None]:
     pool = Parallel(workers, backend="loky", return_as="generator_unordered", batch_size=TASKS_A_BATCH)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*still being processed")  # where a full disk stops the work
         yield from pool(delayed(process_photograph)(task) for task in tasks)
 
 
-def _on_cluster(tasks: Sequence[Task], scheduler: str) -> Generator[PhotographRecord, None, None]:
+def _on_cluster(tasks: Sequence[FilterTask], scheduler: str) -> Generator[PhotographRecord, None, None]:
     """In chunks, because joblib's Dask backend gives no result before all are there."""
     with _connect(scheduler) as client:
         waiting = iter(tasks)

@@ -20,7 +20,7 @@ _FAINTEST = 0.01  # spread of an evened disc below which there is only rounding
 
 
 @dataclass(frozen=True)
-class _Evening:
+class _Smoothing:
     """How a disc is smoothed (pixels: JPEG's noise is finer), and freed of lighting (`even_contrast`)."""
 
     smoothing: float
@@ -36,12 +36,12 @@ class _Disc:
     mask: Plane
 
 
-_STRUCTURE = _Evening(smoothing=1.5, blur=6.0, floor=6.0)  # vessels, lesions, the optic disc: one eye's own
-_WITH_LIGHT = _Evening(smoothing=2.0, blur=12.0, floor=10.0)  # and reflections: one exposure's own
+_STRUCTURE = _Smoothing(smoothing=1.5, blur=6.0, floor=6.0)  # vessels, lesions, the optic disc: one eye's own
+_WITH_LIGHT = _Smoothing(smoothing=2.0, blur=12.0, floor=10.0)  # and reflections: one exposure's own
 
 
 @dataclass(frozen=True)
-class Likeness:
+class Similarity:
     """How alike two discs are, laid upon each other: Pearson correlations, 1 of a photograph with itself.
 
     Args:
@@ -59,7 +59,7 @@ def prepare(photograph: Photograph) -> NDArray[np.uint8]:
     return np.stack([square[..., 1], mask_retina(square).astype(np.uint8)], axis=2)
 
 
-def compare(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Likeness:
+def compare(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Similarity:
     """Lay one disc upon the other by an affine map, and correlate their contrast-evened green channels.
 
     Args:
@@ -69,7 +69,7 @@ def compare(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Likeness:
     Source: the registration is ECC, Evangelidis and Psarakis, IEEE TPAMI 30(10), 2008.
     """
     structure, warp = _lay(_even(first, _STRUCTURE), _even(second, _STRUCTURE))
-    return Likeness(structure, _correlation(_even(first, _WITH_LIGHT), _even(second, _WITH_LIGHT), warp))
+    return Similarity(structure, _correlation(_even(first, _WITH_LIGHT), _even(second, _WITH_LIGHT), warp))
 
 
 def _lay(fixed: _Disc, moving: _Disc) -> tuple[float, Plane]:
@@ -86,7 +86,7 @@ def _lay(fixed: _Disc, moving: _Disc) -> tuple[float, Plane]:
     return best, best_warp
 
 
-def _even(prepared: NDArray[np.uint8], evening: _Evening) -> _Disc:
+def _even(prepared: NDArray[np.uint8], evening: _Smoothing) -> _Disc:
     channel, mask = np.ascontiguousarray(prepared[..., 0]), prepared[..., 1].astype(np.float32)
     smooth = cv2.GaussianBlur(channel, (0, 0), evening.smoothing).astype(np.uint8, copy=False)
     return _Disc(even_contrast(smooth, mask, blur=evening.blur, floor=evening.floor), mask)

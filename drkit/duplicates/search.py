@@ -10,7 +10,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from drkit.duplicates.hashing import find_candidates
-from drkit.duplicates.registration import Likeness, compare, prepare
+from drkit.duplicates.registration import Similarity, compare, prepare
 from drkit.duplicates.stats import DECODED_SIDE, PhotographStats, measure_photographs
 from drkit.images.reduced import decode_reduced
 from drkit.progress import track
@@ -23,12 +23,12 @@ VERSION = 1  # of the search: part of a cached outcome's key
 _KEPT = 2048  # photographs that wait for their next comparison, 32 KiB each
 
 
-def are_copies(likeness: Likeness) -> bool:
+def are_copies(likeness: Similarity) -> bool:
     """Whether two photographs so alike are one, or two exposures within seconds."""
     return likeness.structure >= SAME or likeness.light >= SAME_LIGHT
 
 
-def find_near_copies(stats: Sequence[PhotographStats]) -> Iterator[tuple[int, int, Likeness]]:
+def find_near_copies(stats: Sequence[PhotographStats]) -> Iterator[tuple[int, int, Similarity]]:
     """Pairs of photographs that are one, saved anew or taken again at once, and how alike they are.
 
     Args:

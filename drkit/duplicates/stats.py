@@ -8,7 +8,7 @@ import numpy as np
 
 from drkit.duplicates.hashing import Hashes, hash_photograph
 from drkit.errors import InputError
-from drkit.images.decoders import Remark
+from drkit.images.decoders import FileRemark
 from drkit.images.files import Photograph
 from drkit.images.reduced import decode_reduced
 from drkit.images.surround import surround_colour
@@ -41,7 +41,7 @@ class PhotographStats:
     bits: Hashes | None = None
     is_light: bool = False
     refusal: str | None = None
-    remarks: tuple[Remark, ...] = ()
+    remarks: tuple[FileRemark, ...] = ()
 
 
 def measure_photographs(paths: Sequence[str], workers: int | None = None) -> dict[str, PhotographStats]:

@@ -9,7 +9,7 @@ from drkit.resampling import draw_bags
 
 
 @dataclass(frozen=True)
-class Averaged:
+class BaggedCombiner:
     """The mean of several combinations.
 
     Args:
@@ -54,8 +54,8 @@ class Bag:
         """Choose the method's settings once, for all bags."""
         return replace(self, of=self.of.tune(features, truth, folds, seed))
 
-    def fit(self, features: Features, truth: ReferenceGrades, seed: int) -> Averaged:
+    def fit(self, features: Features, truth: ReferenceGrades, seed: int) -> BaggedCombiner:
         """Fit the method to each bag."""
         bags = draw_bags(truth.patients, self.bags, seed)
         taken = ((features.take(rows), truth.take(rows)) for rows in bags)
-        return Averaged(tuple(self.of.fit(*bag, seed + number) for number, bag in enumerate(taken, 1)))
+        return BaggedCombiner(tuple(self.of.fit(*bag, seed + number) for number, bag in enumerate(taken, 1)))

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from drkit.decisions import GradePredictions
-from drkit.ensembling.combiner import Features, Figures, ReferenceGrades, Rows
+from drkit.ensembling.combiner import Features, FloatArray, ReferenceGrades, Rows
 from drkit.grades import MAX_GRADE, NUM_GRADES
 
 Voting = Literal["hard", "soft", "median"]
@@ -81,7 +81,7 @@ class Vote:
         return Blend((1 / count,) * count, self.how)
 
 
-def count_votes(features: Features, weights: Figures) -> Figures:
+def count_votes(features: Features, weights: FloatArray) -> FloatArray:
     """(N, 5) share of the votes for each grade."""
     votes = np.zeros((len(features), NUM_GRADES))
     for member, weight in enumerate(weights):
@@ -89,7 +89,7 @@ def count_votes(features: Features, weights: Figures) -> Figures:
     return votes
 
 
-def _clip_to_middle(votes: Figures, score: Figures) -> Figures:
+def _clip_to_middle(votes: FloatArray, score: FloatArray) -> FloatArray:
     """The middle grade where there is one; else the score, kept between the two middle grades."""
     below = np.cumsum(votes, 1)
     lower = (below >= 0.5 - 1e-9).argmax(1)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from drkit.decisions import GradePredictions, normal_probabilities
 from drkit.ensembling.blend import Blend
-from drkit.ensembling.combiner import Combiner, Features, Figures, ReferenceGrades, Rows
+from drkit.ensembling.combiner import Combiner, Features, FloatArray, ReferenceGrades, Rows
 from drkit.errors import InputError
 from drkit.grades import MAX_GRADE, NUM_GRADES
 
@@ -158,7 +158,7 @@ class Boost:
         others: NDArray[np.bool_],
         candidates: tuple[int, ...],
         seed: int,
-    ) -> Figures:
+    ) -> FloatArray:
         """Summed squared error of the held-out scores after each number of rounds: one growth serves all."""
         seen, unseen = features.take(others), features.take(held)
         components = self._components(seen, seed)
@@ -215,7 +215,7 @@ def weigh_by_adaboost(grades: Rows, truth: ReferenceGrades, *, rounds: int) -> t
     return tuple(weights.tolist())
 
 
-def _grow(columns: Figures, residual: Figures, rounds: int, seed: int) -> "lightgbm.Booster | None":
+def _grow(columns: FloatArray, residual: FloatArray, rounds: int, seed: int) -> "lightgbm.Booster | None":
     import lightgbm  # seconds, which no other method should pay
 
     if not rounds:
@@ -226,16 +226,16 @@ def _grow(columns: Figures, residual: Figures, rounds: int, seed: int) -> "light
     )
 
 
-def _num_threads(columns: Figures) -> int:
+def _num_threads(columns: FloatArray) -> int:
     """Threads cost more than they bring where there is little to do."""
     return 2 if columns.size > MANY_CELLS else 1
 
 
-def _residual(features: Features, truth: ReferenceGrades) -> Figures:
+def _residual(features: Features, truth: ReferenceGrades) -> FloatArray:
     return truth.reference - features.scores.mean(1)
 
 
-def _columns(features: Features, components: tuple[Components, ...]) -> Figures:
+def _columns(features: Features, components: tuple[Components, ...]) -> FloatArray:
     """(N, P): mean score, scores, probabilities, and the embeddings' components."""
     reduced = [part.apply(embedding) for part, embedding in zip(components, features.embeddings, strict=False)]
     shares = features.probabilities.reshape(len(features), -1)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from drkit.decisions import GradePredictions
 
 Rows = NDArray[np.int64]
-Figures = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 Grades = NDArray[np.int64]
 Chosen = NDArray[np.int64] | NDArray[np.bool_]  # row numbers, which may be repeated, or which rows to keep
 
@@ -26,8 +26,8 @@ class Features:
         embeddings: Of each member (N, D), or none at all.
     """
 
-    scores: Figures
-    probabilities: Figures
+    scores: FloatArray
+    probabilities: FloatArray
     grades: Grades
     embeddings: tuple[NDArray[np.float32], ...] = ()
 

@@ -51,7 +51,7 @@ class Gain:
 
 
 @dataclass(frozen=True)
-class Contender:
+class ComparedMethod:
     """One that was compared.
 
     Args:
@@ -71,7 +71,7 @@ class Contender:
     gain_in_hindsight: Gain | None
 
 
-def compare_methods(cv: NestedCV, plain: str, *, num_resamples: int) -> tuple[Contender, ...]:
+def compare_methods(cv: NestedCV, plain: str, *, num_resamples: int) -> tuple[ComparedMethod, ...]:
     """Compare all methods, each member as it is, and the plain mean.
 
     The best member is chosen anew in each outer fold, on the other folds. It stands here twice, by its own grades
@@ -101,7 +101,7 @@ def compare_methods(cv: NestedCV, plain: str, *, num_resamples: int) -> tuple[Co
     )
     naive = [_naive_kappa(cv, found) for found in nested.values()] + [None] * len(members)
     return tuple(
-        Contender(
+        ComparedMethod(
             name=name,
             kind="baseline" if name in BASELINES else "method" if place < len(nested) else "member",
             nested=measure_agreement(truth.reference, predicted[place], truth.patients, **draws),
@@ -156,7 +156,7 @@ def measure_gains(
     ]
 
 
-def judge(contenders: Sequence[Contender], num_patients: int) -> str:
+def judge(contenders: Sequence[ComparedMethod], num_patients: int) -> str:
     """What the comparison carries, in a sentence."""
     chosen, hindsight = best_members(contenders)
     top = max(
@@ -174,7 +174,7 @@ def judge(contenders: Sequence[Contender], num_patients: int) -> str:
     return f"Whether combining pays cannot be told: {top.name} is highest, {told}."
 
 
-def best_members(contenders: Sequence[Contender]) -> tuple[str, str]:
+def best_members(contenders: Sequence[ComparedMethod]) -> tuple[str, str]:
     """Names of what gains are over: the stronger baseline, and the member that turned out best."""
     chosen = next(item.name for item in contenders if item.gain is None)
     return chosen, next(item.name for item in contenders if item.gain_in_hindsight is None)

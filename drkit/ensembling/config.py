@@ -8,7 +8,7 @@ from typer import Option
 
 PoolOver = Literal["none", "eye", "patient"]
 PoolBy = Literal["mean", "max", "learned"]
-Decision = Literal["members", "rounding", "cut-points"]
+EnsembleDecision = Literal["members", "rounding", "cut-points"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class EnsembleConfig(NestedCVOptions):
     """How an ensemble is made and where it goes."""
 
     decision: Annotated[
-        Decision | None,
+        EnsembleDecision | None,
         Option(
             help="How the answer becomes a grade: as the members do, by rounding the score, or by cut points fitted to"
             " held-out scores, averaged over bags of patients. Default: members for vote, cut-points for the others."

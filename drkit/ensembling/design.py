@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from drkit.ensembling.combiner import Features, Figures
+from drkit.ensembling.combiner import Features, FloatArray
 
 
 @dataclass(frozen=True)
@@ -18,16 +18,16 @@ class Scaling:
         deviation: (P,), 1 where a column does not vary.
     """
 
-    mean: Figures
-    deviation: Figures
+    mean: FloatArray
+    deviation: FloatArray
 
     @classmethod
-    def of(cls, columns: Figures) -> "Scaling":
+    def of(cls, columns: FloatArray) -> "Scaling":
         """That of the columns (n, P)."""
         deviation = columns.std(0)
         return cls(columns.mean(0), np.where(deviation > 1e-9, deviation, 1.0))
 
-    def apply(self, columns: Figures) -> Figures:
+    def apply(self, columns: FloatArray) -> FloatArray:
         """The columns (N, P), scaled."""
         return (columns - self.mean) / self.deviation
 
@@ -41,7 +41,7 @@ class Scaling:
         return cls(np.asarray(record["mean"], float), np.asarray(record["deviation"], float))
 
 
-def build_columns(features: Features) -> Figures:
+def build_columns(features: Features) -> FloatArray:
     """Lay the members' answers out for a linear meta-learner.
 
     Args:

@@ -17,7 +17,7 @@ INNER_FOLDS = 5  # within what is fitted on, for settings and cut points; 2 wher
 
 
 @dataclass(frozen=True)
-class Rule:
+class DecisionRule:
     """How answers become grades.
 
     Args:
@@ -46,7 +46,7 @@ class Combination:
 
     method: Method
     combiner: Combiner
-    rule: Rule
+    rule: DecisionRule
 
 
 @dataclass(frozen=True)
@@ -159,13 +159,13 @@ def combine(method: Method, features: Features, truth: ReferenceGrades, decision
 
 def _find_rule(
     method: Method, features: Features, truth: ReferenceGrades, folds: Rows, decision: str, seed: int
-) -> Rule:
+) -> DecisionRule:
     if method.decision is not None:
-        return Rule(method.decision)
+        return DecisionRule(method.decision)
     if decision != "cut_points" or len(np.unique(folds)) < 2:
-        return Rule("rounding" if decision == "cut_points" else decision)
+        return DecisionRule("rounding" if decision == "cut_points" else decision)
     score = hold_out(method, features, truth, folds, seed).score.astype(np.float32)
-    return Rule("cut_points", fit_steady_cut_points(score, truth.reference, truth.patients, seed))
+    return DecisionRule("cut_points", fit_steady_cut_points(score, truth.reference, truth.patients, seed))
 
 
 def common_decision(decisions: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from drkit.decisions import GradePredictions, expected_grade
-from drkit.ensembling.combiner import Features, Figures, ReferenceGrades
+from drkit.ensembling.combiner import Features, FloatArray, ReferenceGrades
 from drkit.ensembling.design import Scaling, build_columns
 from drkit.grades import MAX_GRADE, NUM_GRADES
 
@@ -30,8 +30,8 @@ class Ordinal:
     """
 
     scaling: Scaling
-    coefficients: Figures
-    thresholds: Figures
+    coefficients: FloatArray
+    thresholds: FloatArray
 
     def predict(self, features: Features) -> GradePredictions:
         """Combine; the score is the expected grade."""
@@ -79,7 +79,7 @@ def fit_ordinal(features: Features, truth: ReferenceGrades, strength: float) -> 
     return Ordinal(scaling, coefficients, thresholds)
 
 
-def _start(num_columns: int, truth: ReferenceGrades) -> Figures:
+def _start(num_columns: int, truth: ReferenceGrades) -> FloatArray:
     """The thresholds of the grades' frequencies, and the mean score alone."""
     counts = np.bincount(truth.reference, minlength=NUM_GRADES) + 0.5
     below = np.cumsum(counts)[:-1] / counts.sum()
@@ -90,14 +90,16 @@ def _start(num_columns: int, truth: ReferenceGrades) -> Figures:
     return start
 
 
-def _unpack(parameters: Figures) -> tuple[Figures, Figures, Figures]:
+def _unpack(parameters: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Thresholds (4,), coefficients (P,), and the gaps (3,) whose logarithms are fitted."""
     gaps = np.exp(np.clip(parameters[1:MAX_GRADE], -20, 20))
     thresholds = parameters[0] + np.concatenate([[0.0], np.cumsum(gaps)])
     return thresholds, parameters[MAX_GRADE:], gaps
 
 
-def _objective(parameters: Figures, scaled: Figures, reference: np.ndarray, penalty: Figures) -> tuple[float, Figures]:
+def _objective(
+    parameters: FloatArray, scaled: FloatArray, reference: np.ndarray, penalty: FloatArray
+) -> tuple[float, FloatArray]:
     """Mean log loss with penalties, and its gradient.
 
     With a and b the shares below the upper and the lower threshold, the log of a - b changes with the latent value
@@ -121,12 +123,12 @@ def _objective(parameters: Figures, scaled: Figures, reference: np.ndarray, pena
     return float(value), np.concatenate([first, by_latent]) + held
 
 
-def _below(latent: Figures, thresholds: Figures) -> Figures:
+def _below(latent: FloatArray, thresholds: FloatArray) -> FloatArray:
     """(N, 6) share below each threshold, the open ends included."""
     inner = expit(thresholds - latent[:, None])
     ends = np.zeros((len(latent), 1)), np.ones((len(latent), 1))
     return np.hstack([ends[0], inner, ends[1]])
 
 
-def _masses(latent: Figures, thresholds: Figures) -> Figures:
+def _masses(latent: FloatArray, thresholds: FloatArray) -> FloatArray:
     return np.diff(_below(latent, thresholds), axis=1)

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from drkit.decisions import decide
-from drkit.ensembling.combiner import Features, Figures, ReferenceGrades, Rows
+from drkit.ensembling.combiner import Features, FloatArray, ReferenceGrades, Rows
 from drkit.ensembling.config import NestedCVOptions, PoolBy, PoolOver
 from drkit.ensembling.folds import assign_folds
 from drkit.ensembling.members import Members
@@ -72,7 +72,7 @@ class PhotographPooler:
     members: Members
     pooling: Pooling
     features: Features
-    summaries: Figures
+    summaries: FloatArray
 
     def fit(self, rows: Rows, truth: ReferenceGrades, seed: int) -> Pooled:
         """Join, after learning it from some rows where it is to be learned.
@@ -187,7 +187,7 @@ def _mean(values: NDArray, groups: NDArray[np.int64]) -> NDArray:
     return means[groups].reshape(values.shape).astype(values.dtype)
 
 
-def _highest(scores: Figures, groups: NDArray[np.int64]) -> NDArray[np.int64]:
+def _highest(scores: FloatArray, groups: NDArray[np.int64]) -> NDArray[np.int64]:
     """(N, M) the row with the highest score of each row's group; the first of equal ones."""
     found = np.empty(scores.shape, dtype=np.int64)
     for member, column in enumerate(scores.T):
@@ -197,7 +197,7 @@ def _highest(scores: Figures, groups: NDArray[np.int64]) -> NDArray[np.int64]:
     return found
 
 
-def _summarise(scores: Figures, groups: NDArray[np.int64]) -> Figures:
+def _summarise(scores: FloatArray, groups: NDArray[np.int64]) -> FloatArray:
     members = np.arange(scores.shape[1])
     mean = _mean(scores, groups)
     highest, lowest = (sign * (sign * scores)[_highest(sign * scores, groups), members] for sign in (1, -1))

@@ -13,7 +13,7 @@ import drkit
 from drkit.decisions import GradePredictions
 from drkit.ensembling.combiner import Method, ReferenceGrades
 from drkit.ensembling.folds import assign_folds
-from drkit.ensembling.nested_cv import Combination, Rule, build_nested_cv, cross_val_predict
+from drkit.ensembling.nested_cv import Combination, DecisionRule, build_nested_cv, cross_val_predict
 from drkit.ensembling.pooling import PhotographPooler, pooling_to_json
 from drkit.ensembling.prediction import assemble
 from drkit.ensembling.ridge import Linear
@@ -85,7 +85,7 @@ def predict_unfitted(
     """Answer without reference grades: folds are given, but change nothing."""
     rows, patients = pooler.members.graded_rows(), pooler.members.patients
     nobody = ReferenceGrades(np.empty(0, dtype=np.int64), np.empty(0, dtype=str))
-    rule = Rule(method.decision or decision)
+    rule = DecisionRule(method.decision or decision)
     final = Combination(method, method.fit(pooler.features, nobody, seed), rule)
     answers = final.combiner.predict(pooler.features)
     grades, fold = rule.decide(answers), np.full(len(patients), -1)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from drkit.decisions import GradePredictions, normal_probabilities
-from drkit.ensembling.combiner import Features, Figures, ReferenceGrades
+from drkit.ensembling.combiner import Features, FloatArray, ReferenceGrades
 from drkit.ensembling.design import Scaling, build_columns
 from drkit.grades import MAX_GRADE
 
@@ -26,11 +26,11 @@ class Linear:
     """
 
     scaling: Scaling
-    coefficients: Figures
+    coefficients: FloatArray
     intercept: float
     sigma: float
 
-    def predict(self, columns: Figures) -> GradePredictions:
+    def predict(self, columns: FloatArray) -> GradePredictions:
         """Predictions for the rows of the columns (N, P), the score within [0, 4]."""
         linear = self.scaling.apply(columns) @ self.coefficients
         score = np.clip(linear + self.intercept, 0, MAX_GRADE)
@@ -85,7 +85,7 @@ def fit_ridge(features: Features, truth: ReferenceGrades, strength: float, sigma
     return Ridge(fit_linear(build_columns(features), truth.reference, strength, sigma))
 
 
-def fit_linear(columns: Figures, reference: np.ndarray, strength: float, sigma: float | None = None) -> Linear:
+def fit_linear(columns: FloatArray, reference: np.ndarray, strength: float, sigma: float | None = None) -> Linear:
     """Fit by least squares; all but the first column's coefficient are held small.
 
     Args:

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from drkit.grades import MAX_GRADE
 
-Figures = NDArray[np.floating]
+FloatArray = NDArray[np.floating]
 
-EDGES: Figures = np.arange(MAX_GRADE, dtype=np.float64) + 0.5  # between the grades that a score is rounded to
+EDGES: FloatArray = np.arange(MAX_GRADE, dtype=np.float64) + 0.5  # between the grades that a score is rounded to
 MAX_SWEEPS = 20
 LEAST_GAIN = 1e-12
 EXACT_UP_TO = 500_000  # photographs; whole sums stay below 2**24, which float32 holds up to here
@@ -18,7 +18,7 @@ CELLS_AT_ONCE = 1_000_000  # photographs times members times bags: 8 MB
 
 
 @dataclass(frozen=True)
-class Sums:
+class KappaSums:
     """What the quadratic kappa of any prediction needs of the reference grades.
 
     Args:
@@ -26,8 +26,8 @@ class Sums:
         weights: (n,) how often each photograph counts.
     """
 
-    reference: Figures
-    weights: Figures
+    reference: FloatArray
+    weights: FloatArray
 
     @cached_property
     def moments(self) -> tuple[float, float, float]:
@@ -36,11 +36,11 @@ class Sums:
         return float(self.weights.sum()), float(weighted.sum()), float(weighted @ self.reference)
 
     @cached_property
-    def weighted(self) -> Figures:
+    def weighted(self) -> FloatArray:
         """(2, n) weights, and weights times reference."""
         return np.stack([self.weights, self.weights * self.reference])
 
-    def kappa(self, predicted: Figures) -> Figures:
+    def kappa(self, predicted: FloatArray) -> FloatArray:
         """Quadratic weighted kappa of M predictions, (M,), of grades (n, M).
 
         With P_k the sum of w times predicted^k, R_k that of the reference and C that of their product, the observed
@@ -51,7 +51,7 @@ class Sums:
         second = (self.weights @ (predicted * predicted)).astype(np.float64)
         return self.ratio(first, second, products)
 
-    def ratio(self, first: Figures, second: Figures, products: Figures) -> Figures:
+    def ratio(self, first: FloatArray, second: FloatArray, products: FloatArray) -> FloatArray:
         """Kappa from P_1, P_2 and C; 0 where no disagreement is expected."""
         total, mean, square = self.moments
         observed = (second - 2 * products + square) * total
@@ -59,14 +59,14 @@ class Sums:
         return 1 - np.divide(observed, expected, out=np.ones_like(expected), where=expected > 0)
 
 
-def round_grades(score: Figures) -> Figures:
+def round_grades(score: FloatArray) -> FloatArray:
     """The nearest grade, half up, as `decide("rounding", ...)` but as floats."""
     nearest = score + 0.5
     np.floor(nearest, out=nearest)
     return np.clip(nearest, 0, MAX_GRADE, out=nearest)
 
 
-def search_simplex(scores: Figures, reference: NDArray[np.int64]) -> Figures:
+def search_simplex(scores: FloatArray, reference: NDArray[np.int64]) -> FloatArray:
     """Weights that are not negative and sum to one, whose rounded weighted score agrees best.
 
     From equal weights (from the best single member, where that agrees better than what is reached), the weight of one
@@ -81,7 +81,7 @@ def search_simplex(scores: Figures, reference: NDArray[np.int64]) -> Figures:
         (M,); equal weights where nothing is better.
     """
     count = scores.shape[1]
-    sums = Sums(reference.astype(np.float64), np.ones(len(scores)))
+    sums = KappaSums(reference.astype(np.float64), np.ones(len(scores)))
     found = _climb(scores, np.full(count, 1 / count), sums)
     alone = sums.kappa(round_grades(scores))
     if alone.max() > _kappa_of(scores, found, sums):
@@ -90,7 +90,7 @@ def search_simplex(scores: Figures, reference: NDArray[np.int64]) -> Figures:
 
 
 def select_greedily(
-    scores: Figures, reference: NDArray[np.int64], weights: NDArray[np.int64], *, steps: int
+    scores: FloatArray, reference: NDArray[np.int64], weights: NDArray[np.int64], *, steps: int
 ) -> NDArray[np.int64]:
     """Add, with replacement, whichever member makes the rounded mean score agree best, in several bags at once.
 
@@ -110,9 +110,11 @@ def select_greedily(
     return np.concatenate([_select(scores, reference, chunk, steps) for chunk in chunks])
 
 
-def _select(scores: Figures, reference: NDArray[np.int64], weights: NDArray[np.int64], steps: int) -> NDArray[np.int64]:
+def _select(
+    scores: FloatArray, reference: NDArray[np.int64], weights: NDArray[np.int64], steps: int
+) -> NDArray[np.int64]:
     exact = np.float32 if len(scores) < EXACT_UP_TO else np.float64
-    pool, sums = scores.astype(exact), [Sums(reference.astype(exact), bag.astype(exact)) for bag in weights.T]
+    pool, sums = scores.astype(exact), [KappaSums(reference.astype(exact), bag.astype(exact)) for bag in weights.T]
     count, bags = scores.shape[1], np.arange(weights.shape[1])
     total, taken = np.zeros((len(bags), len(scores)), exact), np.zeros((len(bags), count), dtype=np.int64)
     best, highest = taken.copy(), np.full(len(bags), -np.inf)
@@ -127,11 +129,11 @@ def _select(scores: Figures, reference: NDArray[np.int64], weights: NDArray[np.i
     return best
 
 
-def _kappa_of(scores: Figures, weights: Figures, sums: Sums) -> float:
+def _kappa_of(scores: FloatArray, weights: FloatArray, sums: KappaSums) -> float:
     return float(sums.kappa(round_grades(scores @ weights)[:, None])[0])
 
 
-def _climb(scores: Figures, weights: Figures, sums: Sums) -> Figures:
+def _climb(scores: FloatArray, weights: FloatArray, sums: KappaSums) -> FloatArray:
     kappa = _kappa_of(scores, weights, sums)
     for _ in range(MAX_SWEEPS):
         before = kappa
@@ -145,7 +147,7 @@ def _climb(scores: Figures, weights: Figures, sums: Sums) -> Figures:
     return weights
 
 
-def _move(scores: Figures, weights: Figures, member: int, sums: Sums) -> Figures:
+def _move(scores: FloatArray, weights: FloatArray, member: int, sums: KappaSums) -> FloatArray:
     """Weights (M,) with the member's share at its best, the others' in their old proportion."""
     blended = scores @ weights
     share = weights[member]
@@ -157,7 +159,7 @@ def _move(scores: Figures, weights: Figures, member: int, sums: Sums) -> Figures
     return moved / moved.sum()
 
 
-def best_step(start: Figures, direction: Figures, limits: tuple[float, float], sums: Sums) -> float:
+def best_step(start: FloatArray, direction: FloatArray, limits: tuple[float, float], sums: KappaSums) -> float:
     """The step at which the rounded `start + step * direction` agrees best with the reference.
 
     Each photograph changes its grade at no more than four steps; between them kappa is constant, so that one pass
@@ -189,15 +191,15 @@ def best_step(start: Figures, direction: Figures, limits: tuple[float, float], s
     return float((bounds[widest] + bounds[widest + 1]) / 2)
 
 
-def _grades_after(score: Figures, direction: Figures) -> Figures:
+def _grades_after(score: FloatArray, direction: FloatArray) -> FloatArray:
     """The rounded score as soon as it moves: one that lies on an edge and falls has left the grade above."""
     nearest = np.where(direction < 0, np.ceil(score - 0.5), np.floor(score + 0.5))
     return np.clip(nearest, 0, MAX_GRADE)
 
 
 def _crossings(
-    start: Figures, direction: Figures, low: float, high: float
-) -> tuple[Figures, Figures, NDArray[np.int64], Figures]:
+    start: FloatArray, direction: FloatArray, low: float, high: float
+) -> tuple[FloatArray, FloatArray, NDArray[np.int64], FloatArray]:
     """Where (steps), which way (+1, -1), of which photograph (rows) and over which edge a grade changes: (K,) each."""
     with np.errstate(divide="ignore", invalid="ignore"):
         steps = (EDGES - start[:, None]) / direction[:, None]  # (n, 4)

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
-from drkit.ensembling.bag import Averaged
+from drkit.ensembling.bag import BaggedCombiner
 from drkit.ensembling.blend import Blend
 from drkit.ensembling.boost import Trees
 from drkit.ensembling.combiner import Combiner, Method
-from drkit.ensembling.nested_cv import Rule
+from drkit.ensembling.nested_cv import DecisionRule
 from drkit.ensembling.ordinal import Ordinal
 from drkit.ensembling.pooling import Pooling, pooling_from_json
 from drkit.ensembling.ridge import Linear, Ridge
@@ -84,7 +84,7 @@ class Ensemble:
     pooling: Pooling
     learned: tuple[Linear, ...]
     combiner: Combiner
-    rule: Rule
+    rule: DecisionRule
     record: Mapping[str, Any]
 
     @property
@@ -163,7 +163,7 @@ def read_ensemble(path: Path) -> Ensemble:
 def restore_combiner(record: Mapping[str, Any]) -> Combiner:
     """What the `to_json` of any fitted combination gave."""
     if record["kind"] == "averaged":
-        return Averaged(tuple(map(restore_combiner, record["parts"])))
+        return BaggedCombiner(tuple(map(restore_combiner, record["parts"])))
     return READERS[record["kind"]](record)
 
 
@@ -189,7 +189,7 @@ def _restore(path: Path, record: dict[str, Any]) -> Ensemble:
         pooling=pooling,
         learned=learned,
         combiner=restore_combiner(record["fitted"]),
-        rule=Rule(str(record["decision"]), None if cut_points is None else tuple(map(float, cut_points))),
+        rule=DecisionRule(str(record["decision"]), None if cut_points is None else tuple(map(float, cut_points))),
         record=record,
     )
 

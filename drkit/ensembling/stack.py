@@ -9,7 +9,7 @@ from drkit.ensembling.combiner import Combiner, Features, ReferenceGrades, Rows,
 from drkit.ensembling.ordinal import fit_ordinal
 from drkit.ensembling.ridge import fit_ridge
 
-Learner = Literal["auto", "ridge", "ordinal"]
+StackLearner = Literal["auto", "ridge", "ordinal"]
 
 STRENGTHS = (30.0, 3.0, 1.0, 0.3, 0.1, 0.01)  # strongest first: ties go to it
 CAUTIOUS = 10.0  # where there are too few patients to choose by
@@ -25,7 +25,7 @@ class Stack:
         sigma: Of the ridge's probabilities; set by `tune`.
     """
 
-    learner: Learner = "auto"
+    learner: StackLearner = "auto"
     strength: float | None = None
     sigma: float | None = None
 
@@ -57,6 +57,6 @@ class Stack:
         return fit_ridge(features, truth, strength, self.sigma)
 
     def _candidates(self) -> list["Stack"]:
-        learners: tuple[Learner, ...] = ("ridge", "ordinal") if self.learner == "auto" else (self.learner,)
+        learners: tuple[StackLearner, ...] = ("ridge", "ordinal") if self.learner == "auto" else (self.learner,)
         strengths = STRENGTHS if self.strength is None else (self.strength,)
         return [Stack(learner, strength) for learner in learners for strength in strengths]

@@ -7,8 +7,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from drkit.ensembling.blend import Blend
-from drkit.ensembling.combiner import Features, Figures, ReferenceGrades, Rows
-from drkit.ensembling.search import Sums, search_simplex, select_greedily
+from drkit.ensembling.combiner import Features, FloatArray, ReferenceGrades, Rows
+from drkit.ensembling.search import KappaSums, search_simplex, select_greedily
 from drkit.resampling import draw_bags
 
 Objective = Literal["greedy", "kappa", "log-loss"]
@@ -53,7 +53,7 @@ class Weight:
             weights = self._select(features, truth, seed)
         return Blend(tuple(weights.tolist()))
 
-    def _select(self, features: Features, truth: ReferenceGrades, seed: int) -> Figures:
+    def _select(self, features: Features, truth: ReferenceGrades, seed: int) -> FloatArray:
         """Mean weights (M,) over bags of patients drawn with replacement."""
         drawn = [np.bincount(rows, minlength=len(truth)) for rows in draw_bags(truth.patients, self.bags, seed)]
         taken = select_greedily(features.scores, truth.reference, np.stack(drawn, 1), steps=self.steps)
@@ -82,12 +82,12 @@ class Best:
 
     def fit(self, features: Features, truth: ReferenceGrades, seed: int) -> Blend:
         """Choose the member."""
-        sums = Sums(truth.reference.astype(np.float64), np.ones(len(truth)))
+        sums = KappaSums(truth.reference.astype(np.float64), np.ones(len(truth)))
         chosen = int(sums.kappa(features.grades.astype(np.float64)).argmax())
         return Blend(tuple(np.eye(features.scores.shape[1])[chosen].tolist()), self.how)
 
 
-def mix_probabilities(probabilities: Figures, reference: Rows) -> Figures:
+def mix_probabilities(probabilities: FloatArray, reference: Rows) -> FloatArray:
     """Weights (M,) of the mixture under which the reference grades are likeliest.
 
     The likelihood is concave in the weights, so that the solver ends at its one maximum.
@@ -102,7 +102,7 @@ def mix_probabilities(probabilities: Figures, reference: Rows) -> Figures:
     given = np.clip(probabilities[np.arange(len(reference)), :, reference], LEAST_PROBABILITY, None)  # (n, M)
     count = given.shape[1]
 
-    def loss(weights: Figures) -> tuple[float, Figures]:
+    def loss(weights: FloatArray) -> tuple[float, FloatArray]:
         mixed = given @ weights
         return -float(np.log(mixed).mean()), -(given / mixed[:, None]).mean(0)
 

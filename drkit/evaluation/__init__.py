@@ -3,12 +3,12 @@
 from drkit.evaluation.differences import Comparison, compare_cases, tabulate_comparisons, tabulate_seeds
 from drkit.evaluation.pairs import check_pair, differing_options, judged, pair_cases, remark_pair
 from drkit.evaluation.seeds import SeedAgreement, measure_seeds
-from drkit.evaluation.selection import Selection, select_scorable
+from drkit.evaluation.selection import EvaluationSet, select_scorable
 
 __all__ = [
     "Comparison",
+    "EvaluationSet",
     "SeedAgreement",
-    "Selection",
     "check_pair",
     "compare_cases",
     "differing_options",

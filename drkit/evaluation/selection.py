@@ -12,11 +12,11 @@ from drkit.evaluation.aggregation import Index, Level
 from drkit.grades import SPLITS, Split, Target, grade_column
 from drkit.records.labels import image_stem
 from drkit.records.predictions import Predictions
-from drkit.records.truth import Truth
+from drkit.records.truth import GroundTruth
 
 
 @dataclass(frozen=True)
-class Selection:
+class EvaluationSet:
     """The photographs of a run that are scored.
 
     Args:
@@ -36,12 +36,12 @@ class Selection:
         """Theirs, in the order train, val, test."""
         return _in_order(self.predictions.rows["split"].unique())
 
-    def shared_with(self, image_ids: pd.Index) -> "Selection":
+    def shared_with(self, image_ids: pd.Index) -> "EvaluationSet":
         """Those among `image_ids`."""
         keep = self.predictions.rows["image_id"].isin(image_ids).to_numpy(dtype=bool)
         return self._where(keep)
 
-    def by_dataset(self) -> dict[str, "Selection"]:
+    def by_dataset(self) -> dict[str, "EvaluationSet"]:
         """Those of each data set, by name, where there are several; called `RUN on NAME`."""
         parts = {name: self._where(rows) for name, rows in self.predictions.rows_by_dataset().items()}
         return {
@@ -49,11 +49,13 @@ class Selection:
             for name, part in parts.items()
         }
 
-    def _where(self, keep: NDArray[np.bool_]) -> "Selection":
-        return Selection(self.predictions.where(keep), self.reference[keep], 0, 0)
+    def _where(self, keep: NDArray[np.bool_]) -> "EvaluationSet":
+        return EvaluationSet(self.predictions.where(keep), self.reference[keep], 0, 0)
 
 
-def select_scorable(predictions: Predictions, truth: Truth | None, *, split: Split | None, by: Level) -> Selection:
+def select_scorable(
+    predictions: Predictions, truth: GroundTruth | None, *, split: Split | None, by: Level
+) -> EvaluationSet:
     """Choose the photographs that a run may be scored on: of the split, graded, and not trained on.
 
     Args:
@@ -77,7 +79,7 @@ def select_scorable(predictions: Predictions, truth: Truth | None, *, split: Spl
     _check_scorable(chosen, leaked, graded, target)
     keep = graded & ~leaked
     reference = grades[keep].to_numpy(dtype=np.int64)
-    return Selection(chosen.where(keep), reference, int((leaked & graded).sum()), int((~graded & ~leaked).sum()))
+    return EvaluationSet(chosen.where(keep), reference, int((leaked & graded).sum()), int((~graded & ~leaked).sum()))
 
 
 def _check_scorable(chosen: Predictions, leaked: NDArray[np.bool_], graded: NDArray[np.bool_], target: Target) -> None:
@@ -100,7 +102,9 @@ def _check_scorable(chosen: Predictions, leaked: NDArray[np.bool_], graded: NDAr
         )
 
 
-def _splits(predictions: Predictions, truth: Truth | None, target: Target, split: Split | None) -> tuple[Split, ...]:
+def _splits(
+    predictions: Predictions, truth: GroundTruth | None, target: Target, split: Split | None
+) -> tuple[Split, ...]:
     """The splits to score, in the order train, val, test."""
     rows = predictions.rows
     if split is not None:
@@ -124,7 +128,7 @@ def _in_order(splits: Iterable[str]) -> tuple[Split, ...]:
 
 
 def _check_match(
-    chosen: Predictions, predictions: Predictions, truth: Truth, target: Target, splits: Sequence[Split]
+    chosen: Predictions, predictions: Predictions, truth: GroundTruth, target: Target, splits: Sequence[Split]
 ) -> None:
     """Check that photographs and reference grades fit one to one.
 
@@ -148,7 +152,7 @@ def _check_match(
         )
 
 
-def _reference(chosen: Predictions, truth: Truth | None, target: Target) -> pd.Series:
+def _reference(chosen: Predictions, truth: GroundTruth | None, target: Target) -> pd.Series:
     """(N,) Int8, null where unknown."""
     if truth is None:
         return chosen.rows[grade_column(target)]

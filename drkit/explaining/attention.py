@@ -9,7 +9,7 @@ from drkit.data.units import UnitIndex
 from drkit.errors import UsageError
 from drkit.explaining.activations import AttributionInput
 from drkit.explaining.attribution import Attribution
-from drkit.models.attention import Watched, watch
+from drkit.models.attention import BlockAttention, watch
 from drkit.models.fusion import AttentionFusion
 from drkit.models.grader import Grader
 
@@ -35,7 +35,7 @@ def explain_attention(inputs: AttributionInput) -> Attribution:
     return Attribution.from_signed(factors - 1)
 
 
-def attended_places(watched: Sequence[Watched], maps: Tensor) -> Tensor | None:
+def attended_places(watched: Sequence[BlockAttention], maps: Tensor) -> Tensor | None:
     """How much each place counts, (P, h, w), never negative; 1 is its even share, the mean of a photograph.
 
     A gate of places counts as it is: what closes all places alike prefers none. Of self-attention it is what a place
@@ -82,7 +82,7 @@ def _share_out(signed: Tensor, weights: Tensor) -> Attribution:
     return Attribution.from_signed(signed * (weights / mass)[:, None, None])
 
 
-def _refusal(watched: Sequence[Watched]) -> str:
+def _refusal(watched: Sequence[BlockAttention]) -> str:
     blocks = ", ".join(dict.fromkeys(item.name for item in watched))
     if not blocks:
         return "this run has no attention to show: train one with drkit attend, or with --fusion attention"

@@ -19,7 +19,7 @@ NUM_STEPS = 16  # in which the discs' pixels are blurred or restored
 CELLS = 14  # a side, on which two maps are compared
 MIN_INSIDE = 0.5  # of a cell that must lie in the disc
 
-Figures = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 AttributionMethod = Callable[[AttributionInput], Attribution]
 
 
@@ -34,10 +34,10 @@ class PerturbationScores:
         increase: 1 where the target is higher then, else 0.
     """
 
-    deletion: Figures
-    insertion: Figures
-    drop: Figures
-    increase: Figures
+    deletion: FloatArray
+    insertion: FloatArray
+    drop: FloatArray
+    increase: FloatArray
 
 
 def perturbation_scores(inputs: AttributionInput, attribution: Attribution) -> PerturbationScores:
@@ -93,13 +93,13 @@ def _show_positive(inputs: AttributionInput, attribution: Attribution) -> Tensor
     return inputs.baseline + weight * (inputs.images - inputs.baseline)
 
 
-def _area(values: list[Tensor]) -> Figures:
+def _area(values: list[Tensor]) -> FloatArray:
     """Under the curve of NUM_STEPS + 1 values (B,), by trapezoids."""
     curve = np.stack([_figures(value) for value in values])
     return (curve[1:] + curve[:-1]).mean(0) / 2
 
 
-def _figures(values: Tensor) -> Figures:
+def _figures(values: Tensor) -> FloatArray:
     return values.detach().cpu().numpy().astype(np.float64)
 
 
@@ -169,7 +169,7 @@ class Faithfulness:
 
     own: PerturbationScores
     noise: PerturbationScores
-    after_randomising: Figures
+    after_randomising: FloatArray
 
 
 @dataclass
@@ -215,7 +215,7 @@ class FaithfulnessEvaluator:
 
 def _compare_with_randomised(
     inputs: AttributionInput, raw: Attribution, attribute: AttributionMethod, seed: int
-) -> Figures:
+) -> FloatArray:
     """(B,) rank correlation with the attribution of a network with random weights."""
     randomised = inputs.with_grader(randomise(inputs.grader, inputs.images, inputs.places, seed))
     own, other = (each.upsampled(inputs.side).signed for each in (raw, attribute(randomised)))

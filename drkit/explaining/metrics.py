@@ -27,7 +27,7 @@ HOW_TO_READ = (
 
 
 @dataclass(frozen=True)
-class Mean:
+class MeanWithInterval:
     """A mean with its 95 % interval over patients.
 
     Args:
@@ -48,10 +48,10 @@ class Mean:
         return f"{self.value:.3f}\n{self.low:.3f} to {self.high:.3f}"
 
 
-Means = dict[str, Mean]
+Means = dict[str, MeanWithInterval]
 
 
-def patient_mean(values: ArrayLike, patients: ArrayLike, seed: int = 0) -> Mean | None:
+def patient_mean(values: ArrayLike, patients: ArrayLike, seed: int = 0) -> MeanWithInterval | None:
     """The mean of (N,) values, patients drawn with replacement; values that are NaN are left out.
 
     Returns:
@@ -68,7 +68,7 @@ def patient_mean(values: ArrayLike, patients: ArrayLike, seed: int = 0) -> Mean 
     shares = np.full(len(names), 1 / len(names))
     drawn = np.random.default_rng(seed).multinomial(len(names), shares, size=NUM_RESAMPLES).astype(np.float64)
     low, high = interval((drawn @ sums) / (drawn @ counts))
-    return Mean(float(sums.sum() / counts.sum()), low, high, int(known.sum()), len(names))
+    return MeanWithInterval(float(sums.sum() / counts.sum()), low, high, int(known.sum()), len(names))
 
 
 def faithfulness_table(by_method: Mapping[str, Means]) -> Table:

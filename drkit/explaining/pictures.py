@@ -121,7 +121,7 @@ def draw_sheet(rows: Sequence[SheetRow], title: str, scale: tuple[str, str]) -> 
     """
     num_panels = max(len(row.panels) for row in rows)
     width = 2 * _EDGE + num_panels * (_PANEL + _GAP) + _ROOM + NUM_GRADES * (_BAR + _BETWEEN)
-    paper = _Paper.randomised(_TITLE + len(rows) * (_PANEL + _HEAD) + _FOOT, width)
+    paper = _SheetCanvas.randomised(_TITLE + len(rows) * (_PANEL + _HEAD) + _FOOT, width)
     paper.write(title, _EDGE, 16, fontsize=10, weight="bold")
     for number, row in enumerate(rows):
         top = _TITLE + number * (_PANEL + _HEAD)
@@ -132,14 +132,14 @@ def draw_sheet(rows: Sequence[SheetRow], title: str, scale: tuple[str, str]) -> 
 
 
 @dataclass
-class _Paper:
+class _SheetCanvas:
     """Pixels, and text that is set on them at the end; places in pixels from the upper left corner."""
 
     pixels: Photograph
     texts: list[tuple[str, int, int, dict[str, Any]]] = field(default_factory=list)
 
     @classmethod
-    def randomised(cls, height: int, width: int) -> "_Paper":
+    def randomised(cls, height: int, width: int) -> "_SheetCanvas":
         return cls(np.full((height, width, 3), 255, np.uint8))
 
     def paste(self, picture: Photograph, left: int, top: int) -> None:
@@ -171,7 +171,7 @@ class _Paper:
         return encode_photograph(np.asarray(canvas.buffer_rgba())[..., :3].copy(), ".png")
 
 
-def _draw_row(paper: _Paper, row: SheetRow, top: int) -> None:
+def _draw_row(paper: _SheetCanvas, row: SheetRow, top: int) -> None:
     paper.write(row.heading, _EDGE, top + 22, fontsize=8.5)
     if row.warning:
         paper.write(row.warning, _EDGE, top + 42, color=_ALARM)
@@ -187,7 +187,7 @@ def _fitted(picture: Photograph) -> Photograph:
     return resized.astype(np.uint8, copy=False)
 
 
-def _draw_bars(paper: _Paper, row: SheetRow, left: int, top: int) -> None:
+def _draw_bars(paper: _SheetCanvas, row: SheetRow, left: int, top: int) -> None:
     """The probability of each grade, the reference grade's green."""
     ground = top + 34 + _TALL
     middle = left + (NUM_GRADES * (_BAR + _BETWEEN) - _BETWEEN) // 2
@@ -202,7 +202,7 @@ def _draw_bars(paper: _Paper, row: SheetRow, left: int, top: int) -> None:
     paper.write(known, middle, ground + 28, ha="center")
 
 
-def _draw_legend(paper: _Paper, scale: tuple[str, str]) -> None:
+def _draw_legend(paper: _SheetCanvas, scale: tuple[str, str]) -> None:
     top = len(paper.pixels) - _FOOT + 18
     for number, (words, colours) in enumerate(zip(scale, (FOR, AGAINST), strict=True)):
         if words:

@@ -12,7 +12,7 @@ from drkit.grades import MAX_GRADE, NUM_GRADES
 from drkit.losses import Loss, build_loss
 from drkit.losses.ordinal import CumulativeLink
 from drkit.losses.regression import Regression
-from drkit.models.fusion import Alone, AttentionFusion, Concatenation, Fusion, MeanMaxFusion
+from drkit.models.fusion import AttentionFusion, Concatenation, Fusion, MeanMaxFusion, SinglePhotograph
 from drkit.models.grader import Grader
 from drkit.models.restoring import OpenedRun
 
@@ -111,7 +111,7 @@ def join(fusion: Fusion, activations: Tensor, mask: Tensor) -> Tensor:
 
 
 @join.register
-def _(fusion: Alone, activations: Tensor, mask: Tensor) -> Tensor:
+def _(fusion: SinglePhotograph, activations: Tensor, mask: Tensor) -> Tensor:
     return activations[:, 0]
 
 

@@ -21,7 +21,7 @@ RIDGE = {num_known: 1e-9 * np.eye(num_known) for num_known in (3, 4)}  # lets to
 Points = NDArray[np.float64]  # (P, 2)
 Flags = NDArray[np.bool_]
 Terms = NDArray[np.float64]  # (K, P) of points: u, v, 1, u^2 + v^2 for a circle; v^2, u, v, 1, u^2 for an ellipse
-Curve = NDArray[np.float64]  # (K,) factors of the terms, whose sum is 0 on the curve
+Conic = NDArray[np.float64]  # (K,) factors of the terms, whose sum is 0 on the curve
 
 _DRAWS = np.random.default_rng(0).random((NUM_DRAWS, 4))
 
@@ -127,7 +127,7 @@ def _narrow(
     return on_circle, on_ellipse
 
 
-def _solve(terms: Terms, on: Flags) -> Curve:
+def _solve(terms: Terms, on: Flags) -> Conic:
     """The least-squares curve through the points (P,) that are `on`, scaled as `_scale` says; NaN for none."""
     products = (terms * on) @ terms.T
     num_known = len(terms) - 1

@@ -18,7 +18,7 @@ class Fusion(nn.Module):
         self.num_features = num_features
 
 
-class Alone(Fusion):
+class SinglePhotograph(Fusion):
     """For units of a single photograph: nothing is to be joined."""
 
     def forward(self, activations: Tensor, places: UnitIndex) -> Tensor:
@@ -103,7 +103,7 @@ def build_fusion(kind: str, num_features: int, num_slots: int) -> Fusion:
         num_slots: With a single one nothing is joined, whatever the kind.
     """
     if num_slots == 1:
-        return Alone(num_features)
+        return SinglePhotograph(num_features)
     if kind == "concat":
         return Concatenation(num_features, num_slots)
     return MeanMaxFusion(num_features) if kind == "mean-max" else AttentionFusion(num_features)

@@ -14,7 +14,7 @@ from drkit.data.units import UnitIndex
 from drkit.errors import UsageError
 from drkit.grades import GRADE_NAMES
 from drkit.losses.ordinal import SeverityAndThresholds
-from drkit.models.fusion import Alone, AttentionFusion, Fusion, MeanMaxFusion
+from drkit.models.fusion import AttentionFusion, Fusion, MeanMaxFusion, SinglePhotograph
 from drkit.models.grader import Grader
 from drkit.models.networks import create_network
 from drkit.models.restoring import OpenedRun
@@ -106,7 +106,7 @@ def fold_fusion(fusion: Fusion, weight: Tensor) -> Tensor:
     raise UsageError("the run joins photographs by --fusion concat, which grades no single one: use --format onnx")
 
 
-@fold_fusion.register(Alone)
+@fold_fusion.register(SinglePhotograph)
 @fold_fusion.register(AttentionFusion)
 def _(fusion: Fusion, weight: Tensor) -> Tensor:
     return weight

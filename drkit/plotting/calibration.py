@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drkit.grades import NUM_GRADES, REFERABLE_FROM
-from drkit.plotting.selection import Drawn, resample_patients
+from drkit.plotting.selection import PlottedPredictions, resample_patients
 
-Figures = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 Question = Literal["referable", "grade"]
 
 QUESTIONS: tuple[Question, ...] = ("referable", "grade")
@@ -33,14 +33,16 @@ class Calibration:
 
     run: str
     question: Question
-    stated: Figures
-    observed: Figures
-    band: Figures
+    stated: FloatArray
+    observed: FloatArray
+    band: FloatArray
     counts: NDArray[np.int64]
     error: float
 
 
-def measure_calibration(run: Drawn, question: Question, num_resamples: int = 500, seed: int = 0) -> Calibration:
+def measure_calibration(
+    run: PlottedPredictions, question: Question, num_resamples: int = 500, seed: int = 0
+) -> Calibration:
     """Measure one question's calibration, in at most `NUM_BINS` bins of about `MIN_CASES` cases or more.
 
     Source: Naeini, Cooper and Hauskrecht 2015, AAAI, for the expected calibration error; Guo et al. 2017, ICML, for
@@ -62,13 +64,13 @@ def measure_calibration(run: Drawn, question: Question, num_resamples: int = 500
     return Calibration(run.name, question, means, shares, band, counts.astype(np.int64), error)
 
 
-def assign_bins(stated: Figures, num_bins: int = NUM_BINS) -> NDArray[np.int64]:
+def assign_bins(stated: FloatArray, num_bins: int = NUM_BINS) -> NDArray[np.int64]:
     """(C,) bins 0, 1, ... of about equally many cases, equal probabilities together; none is empty."""
     edges = np.unique(np.quantile(stated, np.linspace(0, 1, num_bins + 1)[1:-1]))
     return np.unique(np.searchsorted(edges, stated, side="right"), return_inverse=True)[1]
 
 
-def _ask(run: Drawn, question: Question) -> tuple[Figures, Figures]:
+def _ask(run: PlottedPredictions, question: Question) -> tuple[FloatArray, FloatArray]:
     """(C,) stated probability, (C,) 1 where it is so."""
     if question == "referable":
         return run.referable(), (run.cases.reference >= REFERABLE_FROM).astype(np.float64)

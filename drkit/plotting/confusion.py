@@ -12,13 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from drkit import metrics
 from drkit.grades import GRADE_NAMES, NUM_GRADES
-from drkit.plotting.selection import Drawn, panel_title, shared_title
+from drkit.plotting.selection import PlottedPredictions, panel_title, shared_title
 from drkit.plotting.style import COLOURS, break_name, open_panels, styled
 
 Shares = NDArray[np.float64]
-Kind = Literal["counts", "cost"]
+MatrixKind = Literal["counts", "cost"]
 
-KINDS: tuple[Kind, ...] = ("counts", "cost")
+KINDS: tuple[MatrixKind, ...] = ("counts", "cost")
 _SHADES = {
     "counts": LinearSegmentedColormap.from_list("counts", ["#FFFFFF", COLOURS[0]]),
     "cost": LinearSegmentedColormap.from_list("cost", ["#FFFFFF", COLOURS[1]]),
@@ -28,7 +28,7 @@ _TITLE = 28  # characters of a line
 _LINE = 0.16  # inches
 
 
-def draw_confusion(runs: Sequence[Drawn], tables: Sequence[Kind] = KINDS) -> Figure:
+def draw_confusion(runs: Sequence[PlottedPredictions], tables: Sequence[MatrixKind] = KINDS) -> Figure:
     """Draw counts with shares of their row, and shares of the quadratic disagreement, a row of tables a run.
 
     The tables' rows are the reference grades. The cost of a confusion is its weight in the quadratic kappa: its count
@@ -86,7 +86,7 @@ def _draw_costs(axes: Axes, table: NDArray[np.int64]) -> None:
     axes.set_title(break_name(f"where kappa {kappa:.3f} is lost: share of the disagreement", _TITLE))
 
 
-def _draw_table(axes: Axes, shade: Shares, texts: Sequence[Sequence[str]], kind: Kind) -> None:
+def _draw_table(axes: Axes, shade: Shares, texts: Sequence[Sequence[str]], kind: MatrixKind) -> None:
     axes.imshow(np.ma.masked_equal(shade, 0), cmap=_SHADES[kind], vmin=0, vmax=1)  # masked: no colour on any page
     for (row, column), value in np.ndenumerate(shade):
         colour = "white" if _luminance(_SHADES[kind](value)) < _DARK else "black"

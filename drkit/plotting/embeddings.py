@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from drkit.errors import InputError
 from drkit.plotting.scores import MOST_POINTS, grade_handles
-from drkit.plotting.selection import Drawn, panel_title, shared_title
+from drkit.plotting.selection import PlottedPredictions, panel_title, shared_title
 from drkit.plotting.style import GRADE_COLOURS, GRADE_MARKERS, break_name, open_panels, place_legend, styled
 from drkit.progress import notify
 
-Layout = Literal["pca", "tsne"]
+Projection = Literal["pca", "tsne"]
 Plane = NDArray[np.float64]
 
 MOST_LAID_OUT = 5000  # photographs; t-SNE takes minutes beyond
@@ -23,7 +23,7 @@ _BEFORE_TSNE = 50  # principal components that t-SNE is given
 _AXES = {"pca": "principal component", "tsne": "t-SNE"}
 
 
-def draw_embeddings(runs: Sequence[Drawn], layout: Layout = "pca", seed: int = 0) -> Figure:
+def draw_embeddings(runs: Sequence[PlottedPredictions], layout: Projection = "pca", seed: int = 0) -> Figure:
     """Draw each photograph's features as a point, coloured by reference grade, a panel a run.
 
     Args:
@@ -44,7 +44,7 @@ def draw_embeddings(runs: Sequence[Drawn], layout: Layout = "pca", seed: int = 0
     return figure
 
 
-def lay_out(features: NDArray[np.float32], layout: Layout, seed: int = 0) -> Plane:
+def lay_out(features: NDArray[np.float32], layout: Projection, seed: int = 0) -> Plane:
     """(N, 2) places of features (N, D), N at least 3; with signs that do not change from run to run.
 
     Source: van der Maaten and Hinton 2008, Journal of Machine Learning Research 9, for t-SNE.
@@ -61,7 +61,7 @@ def lay_out(features: NDArray[np.float32], layout: Layout, seed: int = 0) -> Pla
     return np.asarray(placed, dtype=np.float64)
 
 
-def _draw_run(axes: Axes, run: Drawn, layout: Layout, seed: int) -> None:
+def _draw_run(axes: Axes, run: PlottedPredictions, layout: Projection, seed: int) -> None:
     features = run.predictions.embeddings()
     if features is None:
         raise InputError(

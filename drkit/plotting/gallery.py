@@ -15,7 +15,7 @@ from drkit.images.disc import square_about_disc
 from drkit.images.files import Photograph, read_content, read_photograph
 from drkit.images.reduced import decode_reduced
 from drkit.plotting.criteria import CRITERIA
-from drkit.plotting.selection import Drawn
+from drkit.plotting.selection import PlottedPredictions
 from drkit.plotting.style import break_name, styled
 from drkit.progress import notify
 from drkit.records.explanations import MANIFEST, find_explanations, read_explanations
@@ -31,7 +31,7 @@ _WORDS = 1.9  # inches of the column of criteria
 
 
 @dataclass(frozen=True)
-class Shown:
+class GalleryItem:
     """A photograph with what is written below it.
 
     Args:
@@ -57,8 +57,8 @@ def fetch_thumbnail(path: Path, side: int = SIDE) -> Photograph:
 
 
 def show_errors(
-    run: Drawn, labels: Labels, num: int, explanations: Path | None = None, side: int = SIDE
-) -> list[Shown]:
+    run: PlottedPredictions, labels: Labels, num: int, explanations: Path | None = None, side: int = SIDE
+) -> list[GalleryItem]:
     """The `num` photographs whose score is farthest from the reference grade, worst first.
 
     Args:
@@ -82,11 +82,11 @@ def show_errors(
         record = rows.iloc[row]
         lines = (image_id, f"is {run.reference[row]}, graded {record['predicted_grade']} ({record['score']:.1f})")
         overlay = _read_overlay(overlays[image_id]) if image_id in overlays else None
-        shown.append(Shown(image_id, fetch_thumbnail(path, side), lines, overlay))
+        shown.append(GalleryItem(image_id, fetch_thumbnail(path, side), lines, overlay))
     return shown
 
 
-def show_examples(labels: Labels, num: int, seed: int = 0, side: int = SIDE) -> list[list[Shown]]:
+def show_examples(labels: Labels, num: int, seed: int = 0, side: int = SIDE) -> list[list[GalleryItem]]:
     """Some photographs of each grade, drawn at random from different patients as far as there are so many.
 
     The grade is the eye's where the data set states it, since that is what the photograph shows, else the patient's.
@@ -114,7 +114,7 @@ def show_examples(labels: Labels, num: int, seed: int = 0, side: int = SIDE) -> 
     return rows
 
 
-def draw_errors(shown: Sequence[Shown], title: str) -> Figure:
+def draw_errors(shown: Sequence[GalleryItem], title: str) -> Figure:
     """Draw photographs with their captions, each with its explanation to the right where it has one.
 
     Args:
@@ -154,7 +154,7 @@ def _show_at(figure: Figure, picture: Photograph, corner: tuple[float, float], c
     figure.text(middle, (corner[1] - side - gap) / height, caption, ha="center", va="top", fontsize=7.5)
 
 
-def draw_examples(rows: Sequence[Sequence[Shown]], title: str) -> Figure:
+def draw_examples(rows: Sequence[Sequence[GalleryItem]], title: str) -> Figure:
     """Draw each grade's name, what to look for, and photographs, `_ACROSS` of them side by side.
 
     Args:
@@ -196,9 +196,9 @@ def _show(axes: Axes, picture: Photograph, caption: str) -> None:
     axes.set_xlabel(caption, fontsize=7.5, labelpad=3)
 
 
-def _show_example(record: dict[str, object], side: int) -> Shown:
+def _show_example(record: dict[str, object], side: int) -> GalleryItem:
     image_id = str(record["image_id"])
-    return Shown(image_id, fetch_thumbnail(Path(str(record["path"])), side), (image_id,))
+    return GalleryItem(image_id, fetch_thumbnail(Path(str(record["path"])), side), (image_id,))
 
 
 def _find_photographs(image_ids: pd.Series, labels: Labels, name: str) -> dict[str, Path]:

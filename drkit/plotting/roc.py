@@ -14,13 +14,13 @@ from drkit.evaluation.agreement import with_interval
 from drkit.plotting.screening import GRID, OperatingPoint, Screening
 from drkit.plotting.style import COLOURS, MOST_WITH_BANDS, break_name, open_panels, place_legend, styled
 
-Curve = Literal["roc", "precision-recall"]
-CURVES: tuple[Curve, ...] = ("roc", "precision-recall")
+CurveKind = Literal["roc", "precision-recall"]
+CURVES: tuple[CurveKind, ...] = ("roc", "precision-recall")
 MARKERS = ("^", "s", "o")  # of the operating points, in their order
 _TITLES = {"roc": "referable DR: ROC", "precision-recall": "referable DR: precision and recall"}
 
 
-def draw_screening(runs: Sequence[Screening], title: str, curves: Sequence[Curve] = CURVES) -> Figure:
+def draw_screening(runs: Sequence[Screening], title: str, curves: Sequence[CurveKind] = CURVES) -> Figure:
     """Draw each run's curves with its operating points, and of at most `MOST_WITH_BANDS` runs 95 % bands over patients.
 
     Args:
@@ -41,7 +41,7 @@ def draw_screening(runs: Sequence[Screening], title: str, curves: Sequence[Curve
     return figure
 
 
-def _draw_run(axes: Axes, run: Screening, curve: Curve, colour: str) -> None:
+def _draw_run(axes: Axes, run: Screening, curve: CurveKind, colour: str) -> None:
     rates = run.rates
     if curve == "roc":
         axes.plot(np.append(0, rates.false_alarms), np.append(0, rates.sensitivity), color=colour, linewidth=1.3)
@@ -52,19 +52,19 @@ def _draw_run(axes: Axes, run: Screening, curve: Curve, colour: str) -> None:
         axes.plot(*_place(point, curve), marker, color=colour, markersize=5, markeredgecolor="white", zorder=5)
 
 
-def _draw_band(axes: Axes, run: Screening, curve: Curve, colour: str) -> None:
+def _draw_band(axes: Axes, run: Screening, curve: CurveKind, colour: str) -> None:
     low, high = run.roc_band if curve == "roc" else run.precision_band
     step: Literal["post", "pre"] = "post" if curve == "roc" else "pre"
     axes.fill_between(GRID, low, high, step=step, color=colour, alpha=0.15, linewidth=0)
 
 
-def _place(point: OperatingPoint, curve: Curve) -> tuple[float, float]:
+def _place(point: OperatingPoint, curve: CurveKind) -> tuple[float, float]:
     if curve == "roc":
         return 1 - point.specificity, point.sensitivity
     return point.sensitivity, point.precision
 
 
-def _frame(axes: Axes, curve: Curve) -> None:
+def _frame(axes: Axes, curve: CurveKind) -> None:
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), title=_TITLES[curve], aspect="equal")
     if curve == "roc":
         axes.set(xlabel="1 - specificity", ylabel="sensitivity")
@@ -73,14 +73,14 @@ def _frame(axes: Axes, curve: Curve) -> None:
         axes.set(xlabel="sensitivity (recall)", ylabel="precision")
 
 
-def _measure(run: Screening, curve: Curve) -> str:
+def _measure(run: Screening, curve: CurveKind) -> str:
     """What the curve comes to, with its interval."""
     if curve == "roc":
         return f"ROC area {with_interval(run.roc_area, run.roc_area_interval)}"
     return f"average precision {with_interval(run.average_precision, run.average_precision_interval)}"
 
 
-def _legend(runs: Sequence[Screening], curves: Sequence[Curve]) -> list[Artist]:
+def _legend(runs: Sequence[Screening], curves: Sequence[CurveKind]) -> list[Artist]:
     handles: list[Artist] = []
     for run, colour in zip(runs, cycle(COLOURS), strict=False):
         label = f"{run.run}: {', '.join(_measure(run, curve) for curve in curves)}"

@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 
 from drkit.errors import UsageError
 from drkit.grades import GRADE_NAMES, MAX_GRADE, NUM_GRADES
-from drkit.plotting.selection import Drawn, decision_thresholds, narrow_to_shared, panel_title, shared_title
+from drkit.plotting.selection import (
+    PlottedPredictions,
+    decision_thresholds,
+    narrow_to_shared,
+    panel_title,
+    shared_title,
+)
 from drkit.plotting.style import (
     COLOURS,
     GRADE_COLOURS,
@@ -31,7 +37,7 @@ _TITLE = 36  # characters
 _SCALE = range(NUM_GRADES)
 
 
-def draw_scores(runs: Sequence[Drawn]) -> Figure:
+def draw_scores(runs: Sequence[PlottedPredictions]) -> Figure:
     """Draw the scores over the reference grade, a panel a run, with the scores at which the predicted grade rises.
 
     Within a grade patients stand side by side in the order of their mean score; a thin line joins the cases of a
@@ -62,7 +68,7 @@ def spread_patients(reference: NDArray[np.int64], score: NDArray[np.float64], pa
     return places.loc[pd.MultiIndex.from_frame(cases[["grade", "patient"]])].reset_index(drop=True)
 
 
-def draw_pairs(runs: Sequence[Drawn]) -> Figure:
+def draw_pairs(runs: Sequence[PlottedPredictions]) -> Figure:
     """Draw the scores of the second and later runs over the first's, case by case, coloured by reference grade.
 
     Points off the diagonal are where the runs differ: only there can an ensemble gain.
@@ -82,7 +88,7 @@ def draw_pairs(runs: Sequence[Drawn]) -> Figure:
     return figure
 
 
-def pair_scores(first: Drawn, other: Drawn) -> pd.DataFrame:
+def pair_scores(first: PlottedPredictions, other: PlottedPredictions) -> pd.DataFrame:
     """The cases both have graded: columns first, other (scores) and grade (the first's reference).
 
     Raises:
@@ -101,7 +107,7 @@ def grade_handles() -> list[Artist]:
     ]
 
 
-def _draw_run(axes: Axes, run: Drawn, title: str) -> None:
+def _draw_run(axes: Axes, run: PlottedPredictions, title: str) -> None:
     cases = run.cases
     places = spread_patients(cases.reference, run.scores(), cases.patients)
     _join_patients(axes, places, run)
@@ -114,14 +120,14 @@ def _draw_run(axes: Axes, run: Drawn, title: str) -> None:
     axes.set(xlim=(-0.6, MAX_GRADE + 0.6), ylim=(-0.15, MAX_GRADE + 0.15))
 
 
-def _join_patients(axes: Axes, places: pd.Series, run: Drawn) -> None:
+def _join_patients(axes: Axes, places: pd.Series, run: PlottedPredictions) -> None:
     """A line from the lowest to the highest score of a patient's cases of one grade."""
     ends = pd.Series(run.scores()).groupby(places.to_numpy()).agg(["min", "max"])
     lines = [[(place, low), (place, high)] for place, low, high in ends.itertuples() if high > low]
     axes.add_collection(LineCollection(lines, colors="0.45", linewidths=0.5, alpha=0.6, zorder=1))
 
 
-def _legend(runs: Sequence[Drawn]) -> list[Artist]:
+def _legend(runs: Sequence[PlottedPredictions]) -> list[Artist]:
     counted = runs[0].by
     handles: list[Artist] = [
         Line2D([], [], color=COLOURS[0], marker="o", linestyle="", markersize=3, label=f"a {counted}")
@@ -133,7 +139,7 @@ def _legend(runs: Sequence[Drawn]) -> list[Artist]:
     return handles
 
 
-def _draw_pair(axes: Axes, first: Drawn, other: Drawn) -> None:
+def _draw_pair(axes: Axes, first: PlottedPredictions, other: PlottedPredictions) -> None:
     pairs = pair_scores(first, other)
     axes.axline((0, 0), slope=1, color="0.5", linewidth=0.8, linestyle=(0, (4, 4)), zorder=0)
     for grade, rows in pairs.groupby("grade"):

@@ -10,9 +10,9 @@ from drkit import metrics
 from drkit.errors import InputError
 from drkit.evaluation.agreement import Interval
 from drkit.grades import REFERABLE_FROM
-from drkit.plotting.selection import Drawn, resample_patients
+from drkit.plotting.selection import PlottedPredictions, resample_patients
 
-Figures = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 
 GRID = np.linspace(0, 1, 201)
 SENSITIVITIES = (0.90, 0.95)
@@ -31,18 +31,18 @@ class Ranking:
 
     order: NDArray[np.int64]
     ends: NDArray[np.int64]
-    thresholds: Figures
-    referable: Figures
+    thresholds: FloatArray
+    referable: FloatArray
 
     @classmethod
-    def of(cls, referable: NDArray[np.bool_], probability: Figures) -> "Ranking":
+    def of(cls, referable: NDArray[np.bool_], probability: FloatArray) -> "Ranking":
         """Rank cases: (C,) whether each is referable, (C,) its probability."""
         order = np.argsort(-probability, kind="stable")
         falling = probability[order]
         ends = np.append(np.flatnonzero(np.diff(falling)), len(falling) - 1)
         return cls(order, ends, falling[ends], referable.astype(np.float64))
 
-    def rates(self, weights: Figures | None = None) -> "Rates":
+    def rates(self, weights: FloatArray | None = None) -> "Rates":
         """Sensitivity and the rest at every threshold, cases weighted by (C,) `weights`."""
         times = np.ones(len(self.order)) if weights is None else weights
         found = np.cumsum((times * self.referable)[self.order])[self.ends]
@@ -61,9 +61,9 @@ class Rates:
         precision: (T,) share of the referred that is referable; NaN where nobody is referred.
     """
 
-    sensitivity: Figures
-    false_alarms: Figures
-    precision: Figures
+    sensitivity: FloatArray
+    false_alarms: FloatArray
+    precision: FloatArray
 
     def area(self) -> float:
         """Area under the ROC curve, by trapezoids: ties count half."""
@@ -74,17 +74,17 @@ class Rates:
         gains = np.diff(self.sensitivity, prepend=0)
         return float(np.nansum(gains * self.precision))
 
-    def sensitivity_at(self, false_alarms: Figures) -> Figures:
+    def sensitivity_at(self, false_alarms: FloatArray) -> FloatArray:
         """The highest sensitivity that at most so many false alarms buy."""
         place = np.searchsorted(self.false_alarms, false_alarms, side="right")
         return np.append(0, self.sensitivity)[place]
 
-    def first_reaching(self, sensitivity: float | Figures) -> NDArray[np.int64]:
+    def first_reaching(self, sensitivity: float | FloatArray) -> NDArray[np.int64]:
         """The highest thresholds, as indices, that reach so much sensitivity."""
         place = np.searchsorted(self.sensitivity, np.asarray(sensitivity) - 1e-9, side="left")
         return np.minimum(place, len(self.sensitivity) - 1)
 
-    def precision_at(self, sensitivity: Figures) -> Figures:
+    def precision_at(self, sensitivity: FloatArray) -> FloatArray:
         """The precision of the highest threshold that reaches so much sensitivity."""
         return self.precision[self.first_reaching(sensitivity)]
 
@@ -134,12 +134,12 @@ class Screening:
     roc_area_interval: Interval
     average_precision: float
     average_precision_interval: Interval
-    roc_band: Figures
-    precision_band: Figures
+    roc_band: FloatArray
+    precision_band: FloatArray
     points: tuple[OperatingPoint, ...]
 
 
-def measure_screening(run: Drawn, num_resamples: int = 1000, seed: int = 0) -> Screening:
+def measure_screening(run: PlottedPredictions, num_resamples: int = 1000, seed: int = 0) -> Screening:
     """Measure a run on its cases, with intervals over resampled patients.
 
     Raises:
@@ -169,7 +169,7 @@ def measure_screening(run: Drawn, num_resamples: int = 1000, seed: int = 0) -> S
     )
 
 
-def _band(samples: Sequence[Figures]) -> Figures:
+def _band(samples: Sequence[FloatArray]) -> FloatArray:
     return np.nanpercentile(np.stack(samples), (2.5, 97.5), axis=0)
 
 
@@ -186,7 +186,7 @@ def _at(share: float, ranking: Ranking, rates: Rates, resampled: Sequence[Rates]
     )
 
 
-def _own(run: Drawn, drawn: Sequence[Figures]) -> OperatingPoint:
+def _own(run: PlottedPredictions, drawn: Sequence[FloatArray]) -> OperatingPoint:
     """Where the run's predicted grades stand."""
     referred, referable = run.cases.predicted >= REFERABLE_FROM, run.cases.reference >= REFERABLE_FROM
     left, others = ~referred & ~referable, ~referable

@@ -16,7 +16,7 @@ Weights = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Drawn:
+class PlottedPredictions:
     """What is drawn of one predictions file.
 
     Args:
@@ -46,7 +46,7 @@ class Drawn:
         reading = describe_level(self.by, level_of(self.predictions.meta))
         return f"{target}'s grade, {splits}, {reading}, {counted}{num_patients} patients"
 
-    def read(self, by: Level) -> "Drawn":
+    def read(self, by: Level) -> "PlottedPredictions":
         """The same photographs, joined to other cases.
 
         Raises:
@@ -54,9 +54,9 @@ class Drawn:
         """
         if by == self.by:
             return self
-        return Drawn(self.predictions, self.reference, aggregate(self.predictions, self.reference, by), by)
+        return PlottedPredictions(self.predictions, self.reference, aggregate(self.predictions, self.reference, by), by)
 
-    def by_dataset(self) -> dict[str, "Drawn"]:
+    def by_dataset(self) -> dict[str, "PlottedPredictions"]:
         """The photographs of each data set, by name, where there are several; called `RUN on NAME`."""
         parts = {name: _rows(self, rows) for name, rows in self.predictions.rows_by_dataset().items()}
         return {
@@ -73,7 +73,7 @@ class Drawn:
         return self.cases.answers[:, -1]
 
 
-def select(predictions: Predictions, split: Split | None = None, by: Level = "photograph") -> Drawn:
+def select(predictions: Predictions, split: Split | None = None, by: Level = "photograph") -> PlottedPredictions:
     """Take the rows that have a reference grade and were not trained on; what is left out is said.
 
     Args:
@@ -102,10 +102,12 @@ def select(predictions: Predictions, split: Split | None = None, by: Level = "ph
     kept = predictions.where(clean)
     kept = Predictions(kept.rows.sort_values("image_id", ignore_index=True), kept.meta, kept.name)
     reference = kept.rows[grade_column(target)].to_numpy(dtype=np.int64)
-    return Drawn(kept, reference, aggregate(kept, reference, by), by)
+    return PlottedPredictions(kept, reference, aggregate(kept, reference, by), by)
 
 
-def narrow_to_shared(first: Drawn, other: Drawn) -> tuple[Drawn, Drawn]:
+def narrow_to_shared(
+    first: PlottedPredictions, other: PlottedPredictions
+) -> tuple[PlottedPredictions, PlottedPredictions]:
     """Both, with only the photographs that both have, so that their cases are the same in the same order.
 
     Raises:
@@ -121,18 +123,18 @@ def narrow_to_shared(first: Drawn, other: Drawn) -> tuple[Drawn, Drawn]:
     return before, after
 
 
-def _rows(run: Drawn, chosen: NDArray[np.bool_]) -> Drawn:
+def _rows(run: PlottedPredictions, chosen: NDArray[np.bool_]) -> PlottedPredictions:
     predictions, reference = run.predictions.where(chosen), run.reference[chosen]
-    return Drawn(predictions, reference, aggregate(predictions, reference, run.by), run.by)
+    return PlottedPredictions(predictions, reference, aggregate(predictions, reference, run.by), run.by)
 
 
-def shared_title(runs: Sequence[Drawn]) -> str:
+def shared_title(runs: Sequence[PlottedPredictions]) -> str:
     """What all runs are measured on, or that it differs."""
     titles = {run.title for run in runs}
     return titles.pop() if len(titles) == 1 else "not all measured alike"
 
 
-def panel_title(run: Drawn, runs: Sequence[Drawn]) -> str:
+def panel_title(run: PlottedPredictions, runs: Sequence[PlottedPredictions]) -> str:
     """The run's name, with what it is measured on where that is not what all are measured on."""
     return run.name if len({other.title for other in runs}) == 1 else f"{run.name}: {run.title}"
 

@@ -102,7 +102,7 @@ class AttendReport:
 
 
 @dataclass(frozen=True)
-class _Job:
+class _TrainingJob:
     """A training that is to be done, unless it is."""
 
     plan: TrainingPlan
@@ -162,10 +162,10 @@ def run_attend(
         return AttendReport(training, cost, next(iter(trained), None), comparison, remarks, (record,))
 
 
-def _plan_jobs(config: AttendConfig, options: RunOptions, *, train_baseline: bool) -> list[_Job]:
+def _plan_jobs(config: AttendConfig, options: RunOptions, *, train_baseline: bool) -> list[_TrainingJob]:
     """The training without attention, where it is wanted, and the one with it."""
     if not train_baseline:
-        return [_Job(*plan_run(config, options, _suffix(config)), options, is_done=False)]
+        return [_TrainingJob(*plan_run(config, options, _suffix(config)), options, is_done=False)]
     if config.devices * config.nodes > 1:
         raise UsageError(
             "--train-baseline trains one run after another in one process: leave --devices and --nodes at 1, or train"
@@ -188,7 +188,7 @@ def _name_run(config: AttendConfig, options: RunOptions) -> str:
     return options.name or plan_run(config, anew, _suffix(config))[1].name
 
 
-def _plan_job(config: TrainingConfig, name: str, options: RunOptions) -> _Job:
+def _plan_job(config: TrainingConfig, name: str, options: RunOptions) -> _TrainingJob:
     """A training of this name; with `resume` it goes on, begins or is done, as it stands."""
     run = Run(options.runs_dir / name)
     is_done = options.resume and run.record.is_file() and not run.unfinished()
@@ -196,10 +196,10 @@ def _plan_job(config: TrainingConfig, name: str, options: RunOptions) -> _Job:
     plan, _ = plan_run(config, own)
     if is_done:
         _check_same(read_run_record(run)["options"], plan, run)
-    return _Job(plan, run, own, is_done)
+    return _TrainingJob(plan, run, own, is_done)
 
 
-def _train(job: _Job, last: Run) -> TrainingReport | None:
+def _train(job: _TrainingJob, last: Run) -> TrainingReport | None:
     """The report of a training that comes before the last one; None where it was done before."""
     if job.is_done:
         notify(f"{job.run.stem} is finished")

@@ -9,7 +9,7 @@ import pandas as pd
 
 from drkit.auditing.contact_sheet import MOST_PAIRS, draw_contact_sheet
 from drkit.auditing.contradictions import find_contradictions
-from drkit.auditing.duplicates import Copies, find_copies, find_copy_findings
+from drkit.auditing.duplicates import DuplicateGroup, find_copies, find_copy_findings
 from drkit.auditing.findings import (
     FAILING,
     KINDS,
@@ -22,7 +22,7 @@ from drkit.auditing.findings import (
 )
 from drkit.auditing.integrity import find_changed_files
 from drkit.auditing.leaks import (
-    Graded,
+    AuditedPredictions,
     find_contradicting_files,
     find_trained_photographs,
     find_trained_rows,
@@ -135,9 +135,9 @@ class _Audit:
     """What has come together so far."""
 
     surveys: list[tuple[Path, Survey]]
-    graded: list[Graded]
+    graded: list[AuditedPredictions]
     findings: list[Finding] = field(default_factory=list)
-    copies: list[Copies] = field(default_factory=list)
+    copies: list[DuplicateGroup] = field(default_factory=list)
     num_photographs: int = 0
 
 
@@ -234,7 +234,7 @@ def _audit_photographs(audit: _Audit, rows: pd.DataFrame, stats: dict[str, Photo
         audit.findings += find_trained_photographs(rows, originals, graded)
 
 
-def _draw(copies: Sequence[Copies], config: CheckConfig) -> None:
+def _draw(copies: Sequence[DuplicateGroup], config: CheckConfig) -> None:
     if config.contact_sheet is None:
         return
     if len(copies) > MOST_PAIRS:

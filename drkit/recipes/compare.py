@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from drkit.ensembling.comparison import Contender, Gain, best_members, compare_methods, judge
+from drkit.ensembling.comparison import ComparedMethod, Gain, best_members, compare_methods, judge
 from drkit.ensembling.config import CompareConfig
 from drkit.ensembling.members import Members, read_members
 from drkit.ensembling.nested_cv import build_nested_cv, common_decision
@@ -48,7 +48,7 @@ class CompareReport:
     folds: int
     photographs: int
     patients: int
-    contenders: tuple[Contender, ...]
+    contenders: tuple[ComparedMethod, ...]
     remarks: tuple[str, ...]
     sentence: str
 
@@ -139,7 +139,7 @@ def _write(report: CompareReport, paths: Sequence[Path], config: CompareConfig) 
     write_bytes(report.record, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode(), force=config.force)
 
 
-def _row(item: Contender) -> tuple[str, ...]:
+def _row(item: ComparedMethod) -> tuple[str, ...]:
     found, gain = item.nested, item.gain
     name = f"{item.name}, as it is" if item.kind == "member" else item.name
     return (

@@ -21,7 +21,7 @@ PREVIEWED = 6  # photographs
 
 
 @dataclass(frozen=True)
-class PreviewReport:
+class AugmentationPreview:
     """A sheet of augmented photographs.
 
     Args:
@@ -65,7 +65,7 @@ def run_finetune(config: TrainingConfig, options: RunOptions) -> TrainingReport:
         return execute(*plan_run(config, options), options)
 
 
-def preview_augmentation(config: TrainingConfig, path: Path, *, force: bool) -> PreviewReport:
+def preview_augmentation(config: TrainingConfig, path: Path, *, force: bool) -> AugmentationPreview:
     """Draw what `--augment` makes of a few training photographs, without training.
 
     Raises:
@@ -86,4 +86,4 @@ def preview_augmentation(config: TrainingConfig, path: Path, *, force: bool) -> 
     policy = load_policy(config.augment)
     sheet = preview_policy(bank.pixels, policy, plan.input_format, config.seed, title=config.augment, image_ids=names)
     write_preview(path, sheet, force=force)
-    return PreviewReport(path, config.augment, len(names))
+    return AugmentationPreview(path, config.augment, len(names))

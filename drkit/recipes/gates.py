@@ -15,7 +15,7 @@ from drkit.inference import in_batches
 from drkit.models.restoring import OpenedRun, open_run
 from drkit.plotting.gates import Gates, draw_gates, measure_gates
 from drkit.plotting.pictures import PictureConfig, PictureReport, save
-from drkit.plotting.selection import Drawn, select
+from drkit.plotting.selection import PlottedPredictions, select
 from drkit.progress import notify, track
 from drkit.records.layouts import read_datasets
 from drkit.records.manifest import steps_to_apply
@@ -72,7 +72,7 @@ def _own_rows(opened: OpenedRun) -> Predictions:
     return predictions.where((predictions.rows["fold"] == 0).fillna(False))
 
 
-def _gather(opened: OpenedRun, drawn: Drawn, data: Sequence[Path]) -> np.ndarray:
+def _gather(opened: OpenedRun, drawn: PlottedPredictions, data: Sequence[Path]) -> np.ndarray:
     """Gates (N, C) of the drawn photographs, in their order."""
     labels, header = read_datasets(data), opened.header
     names = drawn.predictions.rows["image_id"].tolist()

@@ -9,7 +9,7 @@ from drkit.evaluation.agreement import measure_agreement, with_interval
 from drkit.plotting.calibration import QUESTIONS, measure_calibration
 from drkit.plotting.confusion import draw_confusion
 from drkit.plotting.curves import draw_curves
-from drkit.plotting.embeddings import Layout, draw_embeddings
+from drkit.plotting.embeddings import Projection, draw_embeddings
 from drkit.plotting.epochs import draw_epochs
 from drkit.plotting.forest import ForestRow, draw_forest
 from drkit.plotting.histories import read_training_histories
@@ -18,7 +18,7 @@ from drkit.plotting.reliability import draw_reliability
 from drkit.plotting.roc import draw_screening
 from drkit.plotting.scores import draw_pairs, draw_scores
 from drkit.plotting.screening import Screening, measure_screening
-from drkit.plotting.selection import Drawn, panel_title, select, shared_title
+from drkit.plotting.selection import PlottedPredictions, panel_title, select, shared_title
 from drkit.records.predictions import read_all_predictions
 
 Scatter = Literal["epochs", "scores", "models", "embeddings"]
@@ -41,7 +41,7 @@ def run_curves(files: Sequence[Path], config: PictureConfig) -> PictureReport:
 
 
 def run_scatter(
-    files: Sequence[Path], config: PictureConfig, what: Scatter = "epochs", layout: Layout = "pca"
+    files: Sequence[Path], config: PictureConfig, what: Scatter = "epochs", layout: Projection = "pca"
 ) -> PictureReport:
     """Draw points: epochs, scores against the reference, models against each other, or photographs on a plane.
 
@@ -142,11 +142,11 @@ def run_roc(files: Sequence[Path], config: PictureConfig) -> PictureReport:
     return save(draw_screening(measured, shared_title(runs)), config, report)
 
 
-def _select(files: Sequence[Path], config: PictureConfig) -> list[Drawn]:
+def _select(files: Sequence[Path], config: PictureConfig) -> list[PlottedPredictions]:
     return [select(predictions, config.split, config.by) for predictions in read_all_predictions(files)]
 
 
-def _report(config: PictureConfig, runs: Sequence[Drawn]) -> PictureReport:
+def _report(config: PictureConfig, runs: Sequence[PlottedPredictions]) -> PictureReport:
     return PictureReport(config.out, tuple(run.name for run in runs), tuple(f"{run.name}: {run.title}" for run in runs))
 
 
@@ -155,7 +155,7 @@ def _check_resamples(config: PictureConfig) -> None:
         raise UsageError(f"--resamples {config.resamples}: an interval needs at least {MIN_RESAMPLES}")
 
 
-def _measure_kappa(run: Drawn, config: PictureConfig, kappa: Kappa) -> ForestRow:
+def _measure_kappa(run: PlottedPredictions, config: PictureConfig, kappa: Kappa) -> ForestRow:
     cases = run.cases
     found = measure_agreement(
         cases.reference, cases.predicted, cases.patients, num_resamples=config.resamples, seed=config.seed

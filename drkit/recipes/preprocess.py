@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from drkit.data.filtered import begin, find_finished, finish, list_tasks, make_plan
-from drkit.data.filtering import Task, process_photographs
+from drkit.data.filtering import FilterTask, process_photographs
 from drkit.errors import DiskFullError, InputError, Interrupted, UsageError
 from drkit.images.files import encode_photograph, read_photograph
 from drkit.images.filters.preview import draw_contact_sheet
@@ -157,7 +157,7 @@ class PreprocessPlan:
 
 
 @dataclass(frozen=True)
-class PreviewReport:
+class StepPreview:
     """What a contact sheet shows.
 
     Args:
@@ -213,7 +213,7 @@ def plan_preprocess(data: Sequence[Path], config: PreprocessConfig) -> Preproces
 
 
 @dataclass(frozen=True)
-class _Job:
+class _PreprocessJob:
     """A data set that is to go through its steps."""
 
     config: PreprocessConfig
@@ -223,7 +223,7 @@ class _Job:
     finished: Manifest | None
 
 
-def _prepare_each(data: Sequence[Path], config: PreprocessConfig) -> dict[str, _Job]:
+def _prepare_each(data: Sequence[Path], config: PreprocessConfig) -> dict[str, _PreprocessJob]:
     """The jobs, by the data sets' names."""
     parts = read_each(data)
     outs = {name: config.out / name if len(parts) > 1 else config.out for name in parts}
@@ -231,7 +231,7 @@ def _prepare_each(data: Sequence[Path], config: PreprocessConfig) -> dict[str, _
     return {name: _prepare(configs[name], labels) for name, labels in parts.items()}
 
 
-def _prepare(config: PreprocessConfig, labels: Labels) -> _Job:
+def _prepare(config: PreprocessConfig, labels: Labels) -> _PreprocessJob:
     """Plan, and check that it can be carried out; nothing is changed."""
     _check_options(config)
     steps = plan_steps(parse_steps(config.steps), config.size, DEFAULT_SIZE)
@@ -241,10 +241,10 @@ def _prepare(config: PreprocessConfig, labels: Labels) -> _Job:
     finished = find_finished(config.out, plan, force=config.force)
     if not finished:
         _check_room(config, len(labels))
-    return _Job(config, labels, earlier, plan, finished)
+    return _PreprocessJob(config, labels, earlier, plan, finished)
 
 
-def _describe(name: str, job: _Job) -> PlannedSet:
+def _describe(name: str, job: _PreprocessJob) -> PlannedSet:
     out = job.config.out
     is_there = out.is_dir() and records.is_preprocessed(out)
     state = "finished" if job.finished else "new" if not is_there else "replaced" if job.config.force else "unfinished"
@@ -252,12 +252,12 @@ def _describe(name: str, job: _Job) -> PlannedSet:
     return PlannedSet(name, job.labels.layout, len(job.labels), done, job.plan.new_steps, out, state)
 
 
-def _carry_out(job: _Job) -> PreprocessReport:
+def _carry_out(job: _PreprocessJob) -> PreprocessReport:
     with locking(job.config.out):
         return _process(job)
 
 
-def _process(job: _Job) -> PreprocessReport:
+def _process(job: _PreprocessJob) -> PreprocessReport:
     config, labels, earlier, plan = job.config, job.labels, job.earlier, job.plan
     finished = find_finished(config.out, plan, force=config.force)  # meanwhile, by another process
     if finished:
@@ -273,7 +273,7 @@ def _process(job: _Job) -> PreprocessReport:
     return _report(config, manifest, done_before=before)
 
 
-def run_preview(config: PreprocessConfig, preview: Path) -> PreviewReport:
+def run_preview(config: PreprocessConfig, preview: Path) -> StepPreview:
     """Draw a few photographs before and after every step, and write nothing else.
 
     Raises:
@@ -293,7 +293,7 @@ def run_preview(config: PreprocessConfig, preview: Path) -> PreviewReport:
     ]
     sheet = draw_contact_sheet(photographs, steps)
     write_bytes(preview, encode_photograph(sheet, preview.suffix), force=config.force)
-    return PreviewReport(preview, tuple(chosen["image_id"]), tuple(map(str, steps)))
+    return StepPreview(preview, tuple(chosen["image_id"]), tuple(map(str, steps)))
 
 
 def _check_options(config: PreprocessConfig) -> None:
@@ -323,7 +323,7 @@ def _check_room(config: PreprocessConfig, num_photographs: int) -> None:
         raise InputError(f"{config.out} needs about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free")
 
 
-def _work(tasks: Sequence[Task], done: dict[str, PhotographRecord], config: PreprocessConfig) -> None:
+def _work(tasks: Sequence[FilterTask], done: dict[str, PhotographRecord], config: PreprocessConfig) -> None:
     """Process the tasks, each record into the ledger as it comes."""
     with (
         _stopping_well(config, done),  # outermost: a ledger on a full disk fails once more when it is closed

@@ -12,7 +12,7 @@ from drkit.plotting.report.page import Section, render_page
 from drkit.plotting.report.photographs import read_explained, tell_errors, tell_explanations
 from drkit.plotting.report.provenance import tell_provenance
 from drkit.plotting.report.runs import tell_ensembles, tell_runs
-from drkit.plotting.report.sources import Source, read_sources
+from drkit.plotting.report.sources import ReportSource, read_sources
 from drkit.progress import notify, warn
 from drkit.records.atomic import check_writable, write_bytes
 from drkit.records.explanations import Explanations
@@ -99,7 +99,7 @@ def _check(config: PictureConfig) -> None:
 
 
 def _tell(
-    sources: list[Source], data: DataSet | None, explained: dict[Path, Explanations], config: PictureConfig
+    sources: list[ReportSource], data: DataSet | None, explained: dict[Path, Explanations], config: PictureConfig
 ) -> list[Section]:
     return [
         leave_out_data() if data is None else tell_data(data, config.seed),
@@ -112,7 +112,7 @@ def _tell(
     ]
 
 
-def _subtitle(sources: list[Source], data: DataSet | None) -> str:
+def _subtitle(sources: list[ReportSource], data: DataSet | None) -> str:
     kinds = [
         (sum(source.is_run for source in sources), "training"),
         (sum(source.is_ensemble for source in sources), "ensemble"),

@@ -11,8 +11,8 @@ from drkit import progress
 from drkit.errors import InputError, UsageError
 from drkit.evaluation import (
     Comparison,
+    EvaluationSet,
     SeedAgreement,
-    Selection,
     compare_cases,
     measure_seeds,
     select_scorable,
@@ -156,7 +156,7 @@ def run_score(files: Sequence[Path], config: ScoreConfig) -> ScoreReport:
     return ScoreReport(tuple(scores), tuple(item for item in comparisons if item is not None))
 
 
-def _score(selection: Selection, config: ScoreConfig) -> RunScore:
+def _score(selection: EvaluationSet, config: ScoreConfig) -> RunScore:
     predictions = selection.predictions
     agreement = _measure(selection, config)
     parts = selection.by_dataset()
@@ -179,14 +179,14 @@ def _score(selection: Selection, config: ScoreConfig) -> RunScore:
     )
 
 
-def _measure(selection: Selection, config: ScoreConfig) -> Agreement:
+def _measure(selection: EvaluationSet, config: ScoreConfig) -> Agreement:
     cases = aggregate(selection.predictions, selection.reference, config.by)
     return measure_agreement(
         cases.reference, cases.predicted, cases.patients, num_resamples=config.resamples, seed=config.seed
     )
 
 
-def _measure_seeds(selection: Selection, config: ScoreConfig) -> SeedAgreement | None:
+def _measure_seeds(selection: EvaluationSet, config: ScoreConfig) -> SeedAgreement | None:
     return measure_seeds(
         selection.predictions, selection.reference, config.by, num_resamples=config.resamples, seed=config.seed
     )
@@ -203,7 +203,7 @@ def _warn(predictions: Predictions, agreement: Agreement, by: Level) -> None:
         progress.warn(f"{name}: joined out-of-fold rows are decided by cut points that were fitted on them too")
 
 
-def _compare_all(first: Selection, other: Selection, config: ScoreConfig) -> Iterator[Comparison | None]:
+def _compare_all(first: EvaluationSet, other: EvaluationSet, config: ScoreConfig) -> Iterator[Comparison | None]:
     """The paired difference on all that both have graded, and on each data set that both have graded of several."""
     yield _compare(first, other, config)
     before, after = first.by_dataset(), other.by_dataset()
@@ -211,7 +211,7 @@ def _compare_all(first: Selection, other: Selection, config: ScoreConfig) -> Ite
         yield _compare(before[name], after[name], config)
 
 
-def _compare(first: Selection, other: Selection, config: ScoreConfig) -> Comparison | None:
+def _compare(first: EvaluationSet, other: EvaluationSet, config: ScoreConfig) -> Comparison | None:
     """The paired difference, or None (and a warning) where there is nothing to pair."""
     names = first.predictions.name, other.predictions.name
     shared = pd.Index(first.predictions.rows["image_id"]).intersection(other.predictions.rows["image_id"])

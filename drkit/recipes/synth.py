@@ -21,9 +21,9 @@ from drkit.errors import InputError, OutputExistsError, UsageError, first_few
 from drkit.grades import GRADE_NAMES, NUM_GRADES, SPLITS
 from drkit.images.files import encode_photograph
 from drkit.images.synthetic.canvas import encode_mask
-from drkit.images.synthetic.cohort import FEWEST_PATIENTS, Member, draw_cohort
+from drkit.images.synthetic.cohort import FEWEST_PATIENTS, CohortPatient, draw_cohort
 from drkit.images.synthetic.lesions import LesionKind
-from drkit.images.synthetic.patient import Take, draw_patient, photograph_patient
+from drkit.images.synthetic.patient import SyntheticPhotograph, draw_patient, photograph_patient
 from drkit.records.atomic import check_name, needing_room
 from drkit.reporting import Table
 
@@ -187,16 +187,16 @@ def _building(out: Path) -> Iterator[Path]:
         shutil.rmtree(workshop, ignore_errors=True)
 
 
-def _make_photographs(members: Sequence[Member], config: SynthConfig, folder: Path) -> list[Row]:
+def _make_photographs(members: Sequence[CohortPatient], config: SynthConfig, folder: Path) -> list[Row]:
     """Write photographs and masks; the rows of all tables, in the order of the patients."""
     (folder / "lesions").mkdir()
-    jobs = [_Job(member, config.size, config.seed, folder) for member in members]
+    jobs = [_PatientJob(member, config.size, config.seed, folder) for member in members]
     workers = min(config.workers, -(-len(jobs) // PATIENTS_A_WORKER))
     results = map(_make_patient, jobs) if workers == 1 else _make_in_processes(jobs, workers)
     return [row for rows in progress.track(results, "patients", len(jobs)) for row in rows]
 
 
-def _make_in_processes(jobs: Sequence["_Job"], workers: int) -> Iterator[list[Row]]:
+def _make_in_processes(jobs: Sequence["_PatientJob"], workers: int) -> Iterator[list[Row]]:
     # Started afresh, not forked: a fork of a process whose OpenCV or torch has threads can hang.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, context, initializer=_leave_interrupts_to_the_parent)
@@ -211,14 +211,14 @@ def _leave_interrupts_to_the_parent() -> None:
 
 
 @dataclass(frozen=True)
-class _Job:
-    member: Member
+class _PatientJob:
+    member: CohortPatient
     size: int
     seed: int
     folder: Path
 
 
-def _make_patient(job: _Job) -> list[Row]:
+def _make_patient(job: _PatientJob) -> list[Row]:
     """Write the photographs of one patient, straight into the draft folder that nobody reads yet."""
     patient, split = str(job.member.patient), job.member.split
     home = job.folder / split / patient
@@ -232,7 +232,7 @@ def _make_patient(job: _Job) -> list[Row]:
     return rows
 
 
-def _row(take: Take, member: Member) -> Row:
+def _row(take: SyntheticPhotograph, member: CohortPatient) -> Row:
     """What any of the tables says of a photograph, under their columns' names."""
     image_id = f"{member.patient}_{take.eye[0]}{take.view}"
     return {
@@ -285,7 +285,7 @@ def _write_manifest(config: SynthConfig, folder: Path) -> None:
     (folder / MANIFEST).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
-def _report(members: Sequence[Member], rows: Sequence[Row], config: SynthConfig) -> SynthReport:
+def _report(members: Sequence[CohortPatient], rows: Sequence[Row], config: SynthConfig) -> SynthReport:
     counts = Counter[tuple[str, int]]((member.split, member.grade) for member in members)
     return SynthReport(
         out=config.out,

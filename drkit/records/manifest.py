@@ -242,13 +242,13 @@ def read_ledger(folder: Path) -> dict[str, PhotographRecord]:
 
 
 @contextmanager
-def open_ledger(folder: Path) -> Iterator["Ledger"]:
+def open_ledger(folder: Path) -> Iterator["LedgerWriter"]:
     """Add to the ledger, a line a photograph."""
     with (folder / LEDGER).open("a", encoding="utf-8", newline="\n") as stream:
-        yield Ledger(stream)
+        yield LedgerWriter(stream)
 
 
-class Ledger:
+class LedgerWriter:
     """The finished photographs of a run, in the order they were finished.
 
     Args:

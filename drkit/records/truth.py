@@ -16,14 +16,14 @@ from drkit.records.layouts.photographs import PhotographFolder
 from drkit.records.layouts.reading import read_rows, stated_targets
 from drkit.records.layouts.recognise import find_tables, recognise_table
 from drkit.records.layouts.remarks import remark_on_scale, speak
-from drkit.records.layouts.tables import Table, open_table
+from drkit.records.layouts.tables import RawTable, open_table
 
 _GRADES = ("eye_grade", "patient_grade", "grade")
 _COLUMNS = ("image_id", *_GRADES, "split")
 
 
 @dataclass(frozen=True)
-class Truth:
+class GroundTruth:
     """The reference grades of photographs.
 
     Args:
@@ -54,7 +54,7 @@ class Truth:
         return grades
 
 
-def read_truth(path: Path) -> Truth:
+def read_truth(path: Path) -> GroundTruth:
     """Read reference grades; photographs are not looked for.
 
     Args:
@@ -68,7 +68,7 @@ def read_truth(path: Path) -> Truth:
     if rows.empty:
         raise InputError(f"{path} has no rows below its header: a row a photograph was expected")
     rows = rows.astype(dict.fromkeys(_GRADES, "Int8") | {"split": "string", "gradable": "boolean"})
-    return Truth(_withhold(rows, str(path)), str(path))
+    return GroundTruth(_withhold(rows, str(path)), str(path))
 
 
 def _open(path: Path) -> pd.DataFrame:
@@ -83,7 +83,7 @@ def _open(path: Path) -> pd.DataFrame:
     return _table_rows(recognise_table(table), [table], path)
 
 
-def _table_rows(layout: str, tables: Sequence[Table], path: Path) -> pd.DataFrame:
+def _table_rows(layout: str, tables: Sequence[RawTable], path: Path) -> pd.DataFrame:
     rows = read_rows(layout, tables, str(path))
     if layout == "csv" and not any(map(names_target, tables)):
         rows = _hide_target(rows)
@@ -103,7 +103,7 @@ def _hide_target(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(grade=rows["eye_grade"], eye_grade=pd.array([pd.NA] * len(rows), dtype="Int8"))
 
 
-def _submission_rows(table: Table) -> pd.DataFrame:
+def _submission_rows(table: RawTable) -> pd.DataFrame:
     ids = table.ids("id").map(image_stem).astype("string")
     twice = ids.duplicated()
     if twice.any():

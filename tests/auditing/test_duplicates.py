@@ -1,4 +1,4 @@
-"""Copies of photographs, planted and real."""
+"""DuplicateGroup of photographs, planted and real."""
 
 import cv2
 import numpy as np

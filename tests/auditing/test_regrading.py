@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from drkit.auditing.duplicates import Copies
+from drkit.auditing.duplicates import DuplicateGroup
 from drkit.auditing.regrading import FEWEST_PAIRS, find_regraded
 
 
@@ -13,7 +13,7 @@ def copies(first, second, kind="identical-photographs"):
     ids, grades = ["a", "b"], pd.array([first, second], "Int64")
     columns = {"image_id": ids, "path": ["a.jpg", "b.jpg"], "eye_grade": grades, "source": "eyes"}
     rows = pd.DataFrame(columns | {"patient_grade": pd.array([None, None], "Int64")})
-    return Copies(rows, ("a.jpg", "b.jpg"), 1.0, kind.startswith("identical"), kind)
+    return DuplicateGroup(rows, ("a.jpg", "b.jpg"), 1.0, kind.startswith("identical"), kind)
 
 
 GRADES = [(0, 0), (0, 1), (2, 2), (2, 4), (3, 2), (4, 4), (1, 1)] * 3

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from drkit.duplicates.registration import Likeness, compare, prepare
+from drkit.duplicates.registration import Similarity, compare, prepare
 from drkit.duplicates.search import ONE_EXPOSURE, SAME, are_copies
 
 
@@ -64,4 +64,4 @@ def test_a_shift_behind_the_cameras_frame_is_undone(fundus):
 
 def test_nothing_to_see_correlates_with_nothing():
     flat = np.stack([np.full((128, 128), 90, np.uint8), np.ones((128, 128), np.uint8)], axis=2)
-    assert compare(flat, flat) == Likeness(0, 0)
+    assert compare(flat, flat) == Similarity(0, 0)

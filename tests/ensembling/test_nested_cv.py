@@ -125,14 +125,14 @@ def test_the_sentence_claims_no_more_than_the_interval() -> None:
 
 
 def _contenders(reference: np.ndarray, predicted: list[np.ndarray], patients: np.ndarray):
-    from drkit.ensembling.comparison import Contender
+    from drkit.ensembling.comparison import ComparedMethod
     from drkit.evaluation.agreement import measure_agreement
 
     draws = {"num_resamples": 300, "seed": 0}
     gains, hindsight = (measure_gains(reference, np.stack(predicted), patients, first, **draws) for first in (0, 2))
     kinds = {"best member": "baseline", "stack": "method", "a": "member"}
     return [
-        Contender(
+        ComparedMethod(
             name,
             kind,
             measure_agreement(reference, grades, patients, num_resamples=100),

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drkit.ensembling.search import Sums, best_step, round_grades, search_simplex, select_greedily
+from drkit.ensembling.search import KappaSums, best_step, round_grades, search_simplex, select_greedily
 from drkit.ensembling.weight import mix_probabilities
 from drkit.metrics import confusion, quadratic_weighted_kappa
 
@@ -15,7 +15,7 @@ GRADES = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0,
 @given(GRADES)
 def test_kappa_by_sums_is_kappa_by_counts(triples: list[tuple[int, int, int]]) -> None:
     reference, predicted, weights = np.array(triples).T
-    sums = Sums(reference.astype(float), weights.astype(float))
+    sums = KappaSums(reference.astype(float), weights.astype(float))
     expected = quadratic_weighted_kappa(confusion(reference, predicted, weights))
     assert sums.kappa(predicted[:, None].astype(float))[0] == pytest.approx(float(expected), abs=1e-12)
 
@@ -26,7 +26,7 @@ def test_the_step_is_the_best_of_a_fine_grid(seed: int) -> None:
     generator = np.random.default_rng(seed)
     reference = generator.integers(0, 5, 25)
     start, other = np.clip(reference + generator.normal(0, 1.2, (2, 25)), 0, 4)
-    sums = Sums(reference.astype(float), np.ones(25))
+    sums = KappaSums(reference.astype(float), np.ones(25))
     step = best_step(start, other - start, (-0.5, 1.0), sums)
     grid = np.linspace(-0.5, 1, 2001)[1:-1]
     kappas = sums.kappa(round_grades(start[:, None] + grid * (other - start)[:, None]))
@@ -51,7 +51,7 @@ def test_errors_that_cancel_are_weighed_alike_and_noise_gets_nothing() -> None:
 def test_the_search_is_never_worse_than_equal_weights_or_any_member(make_features) -> None:
     for seed in range(5):
         features, truth = make_features(0.6, 0.9, 1.3, seed=seed)
-        sums = Sums(truth.reference.astype(float), np.ones(len(truth)))
+        sums = KappaSums(truth.reference.astype(float), np.ones(len(truth)))
         weights = search_simplex(features.scores, truth.reference)
         found = sums.kappa(round_grades(features.scores @ weights)[:, None])[0]
         plain = sums.kappa(round_grades(features.scores.mean(1))[:, None])[0]

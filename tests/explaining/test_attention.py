@@ -12,7 +12,7 @@ from drkit.explaining.attention import attended_places, channel_gates, explain_a
 from drkit.explaining.attribution import unit_shares
 from drkit.explaining.targets import ScoreTarget
 from drkit.losses import build_loss
-from drkit.models.attention import Watched, watch
+from drkit.models.attention import BlockAttention, watch
 from drkit.models.grader import Grader, build_grader
 from drkit.records.checkpoint import Architecture
 
@@ -51,9 +51,9 @@ def test_self_attention_shows_what_each_place_gives(make_inputs, pairs: UnitInde
 
 def test_factors_are_worked_out_by_hand() -> None:
     maps = torch.zeros(1, 5, 1, 2)
-    gate = Watched("spatial", "places", torch.tensor([[[0.5, 1.5]]]))
-    given = Watched("self", "pairs", torch.tensor([[[[0.8, 0.2], [0.6, 0.4]]]]))
-    channels = Watched("se", "channels", torch.ones(1, 5))
+    gate = BlockAttention("spatial", "places", torch.tensor([[[0.5, 1.5]]]))
+    given = BlockAttention("self", "pairs", torch.tensor([[[[0.8, 0.2], [0.6, 0.4]]]]))
+    channels = BlockAttention("se", "channels", torch.ones(1, 5))
     assert attended_places([channels], maps) is None
     assert torch.allclose(attended_places([gate, channels, given], maps), torch.tensor([[[0.875, 1.125]]]))
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from drkit.explaining.metrics import Mean, faithfulness_table, patient_mean
+from drkit.explaining.metrics import MeanWithInterval, faithfulness_table, patient_mean
 
 
 def test_the_mean_is_over_cases_and_the_interval_over_patients() -> None:
@@ -35,10 +35,10 @@ def test_unknown_values_are_left_out_and_nothing_gives_nothing() -> None:
 FIGURES = ("deletion", "insertion", "drop", "increase")
 
 
-def faithfulness(own: float, noise: float) -> dict[str, Mean]:
+def faithfulness(own: float, noise: float) -> dict[str, MeanWithInterval]:
     values = dict.fromkeys((*FIGURES, "beyond_noise", "after_randomising"), own)
     return {
-        name: Mean(value, value, value, 4, 2)
+        name: MeanWithInterval(value, value, value, 4, 2)
         for name, value in {**values, **{f"noise_{name}": noise for name in FIGURES}}.items()
     }
 

@@ -12,7 +12,7 @@ from drkit.plotting.curves import draw_curves
 from drkit.plotting.embeddings import draw_embeddings
 from drkit.plotting.epochs import draw_epochs
 from drkit.plotting.forest import ForestRow, draw_forest
-from drkit.plotting.gallery import Shown, draw_errors, draw_examples
+from drkit.plotting.gallery import GalleryItem, draw_errors, draw_examples
 from drkit.plotting.reliability import draw_reliability
 from drkit.plotting.roc import draw_screening
 from drkit.plotting.scores import draw_pairs, draw_scores
@@ -71,13 +71,13 @@ def test_forest(names, check_texts: Check) -> None:
 @pytest.mark.parametrize("overlay", [None, np.zeros((32, 64, 3), np.uint8)], ids=["plain", "explained"])
 @pytest.mark.parametrize("num", [1, 5])
 def test_galleries(num, overlay, check_texts: Check) -> None:
-    shown = [Shown(LONG, np.zeros((32, 32, 3), np.uint8), (LONG, "is 4, graded 0 (0.4)"), overlay)] * num
+    shown = [GalleryItem(LONG, np.zeros((32, 32, 3), np.uint8), (LONG, "is 4, graded 0 (0.4)"), overlay)] * num
     check_texts(draw_errors(shown, f"{LONG}: the worst of 400 photographs"))
     check_texts(draw_examples([shown[:4], shown[:2], [], shown[:1], shown[:4]], "photographs by grade"))
 
 
 def test_examples_go_on_in_the_next_line(check_texts: Check) -> None:
-    shown = [Shown(str(number), np.zeros((32, 32, 3), np.uint8), (str(number),)) for number in range(9)]
+    shown = [GalleryItem(str(number), np.zeros((32, 32, 3), np.uint8), (str(number),)) for number in range(9)]
     figure = draw_examples([shown, shown[:1], [], [], []], "photographs by grade")
     check_texts(figure)
     assert figure.get_figwidth() < 9

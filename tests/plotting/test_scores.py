@@ -5,7 +5,7 @@ import pytest
 from drkit.errors import InputError, UsageError
 from drkit.plotting.embeddings import draw_embeddings, lay_out
 from drkit.plotting.scores import draw_pairs, draw_scores, pair_scores, spread_patients
-from drkit.plotting.selection import Drawn, select
+from drkit.plotting.selection import PlottedPredictions, select
 
 
 def test_patients_stand_about_their_grade_in_the_order_of_their_scores() -> None:
@@ -61,7 +61,7 @@ def test_joined_photographs_are_paired_case_by_case(cohort, by: str, num: int) -
     assert f"{len(pairs)} {by}s" in draw_pairs([first, some]).axes[0].get_title()
 
 
-def narrow(run: Drawn, keep: pd.Series) -> Drawn:
+def narrow(run: PlottedPredictions, keep: pd.Series) -> PlottedPredictions:
     return select(run.predictions.where(keep), None, run.by)
 
 

@@ -1,6 +1,6 @@
 """From a file's bytes to upright 8-bit RGB, by file type; told by how the file begins, not by its name."""
 
-from drkit.images.decoders.base import CannotDecodeError, Decoded, Kind, Remark
+from drkit.images.decoders.base import CannotDecodeError, Decoded, FileRemark, FileRemarkKind
 from drkit.images.decoders.choosing import decode
 
-__all__ = ["CannotDecodeError", "Decoded", "Kind", "Remark", "decode"]
+__all__ = ["CannotDecodeError", "Decoded", "FileRemark", "FileRemarkKind", "decode"]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-Kind = Literal["depth-inferred", "decoder-warning", "bytes-behind-end", "first-of-several"]
+FileRemarkKind = Literal["depth-inferred", "decoder-warning", "bytes-behind-end", "first-of-several"]
 
 MOST_PIXELS = 2**29  # more than any camera's, and than any montage's
 
@@ -18,7 +18,7 @@ _ORIENTATION = 0x0112  # the tag of EXIF and TIFF
 
 
 @dataclass(frozen=True)
-class Remark:
+class FileRemark:
     """What should be known of a file that can be read.
 
     Args:
@@ -27,7 +27,7 @@ class Remark:
         sentence: Without the file's name.
     """
 
-    kind: Kind
+    kind: FileRemarkKind
     sentence: str
 
 
@@ -41,7 +41,7 @@ class Decoded:
     """
 
     pixels: NDArray[np.uint8]
-    remarks: tuple[Remark, ...] = ()
+    remarks: tuple[FileRemark, ...] = ()
 
 
 class CannotDecodeError(Exception):

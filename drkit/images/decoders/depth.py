@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from drkit.images.decoders.base import CannotDecodeError, Remark
+from drkit.images.decoders.base import CannotDecodeError, FileRemark
 
 DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras and scanners give, kept in two bytes
 _ROUNDING = 0.02  # of a float's range that resampling overshoots
@@ -11,7 +11,7 @@ _ROUNDING = 0.02  # of a float's range that resampling overshoots
 
 def as_bytes(
     values: NDArray[np.generic], bits: int, stated: int | None = None
-) -> tuple[NDArray[np.uint8], list[Remark]]:
+) -> tuple[NDArray[np.uint8], list[FileRemark]]:
     """Any values as 0-255.
 
     Integers of more than 8 bits lose their lowest bits. How many are in use is what the file states where its values
@@ -44,7 +44,7 @@ def as_bytes(
 
 def _as_bytes_of_integers(
     values: NDArray[np.generic], bits: int, stated: int | None
-) -> tuple[NDArray[np.uint8], list[Remark]]:
+) -> tuple[NDArray[np.uint8], list[FileRemark]]:
     largest = int(values.max())
     if stated and stated < bits and largest < 2**stated:
         return _drop_bits(values, stated), []
@@ -52,7 +52,7 @@ def _as_bytes_of_integers(
     if told >= bits or largest == 0 or (bits == 16 and _is_widened(values)):
         return _drop_bits(values, bits), []
     return _drop_bits(values, told), [
-        Remark("depth-inferred", f"read as {told}-bit values kept in {bits} bits, because the largest is {largest}")
+        FileRemark("depth-inferred", f"read as {told}-bit values kept in {bits} bits, because the largest is {largest}")
     ]
 
 
@@ -66,7 +66,7 @@ def _drop_bits(values: NDArray[np.generic], bits: int) -> NDArray[np.uint8]:
     return (wide >> (bits - 8) if bits >= 8 else wide * 255 // (2**bits - 1)).astype(np.uint8)
 
 
-def _as_bytes_of_floats(values: NDArray[np.generic]) -> tuple[NDArray[np.uint8], list[Remark]]:
+def _as_bytes_of_floats(values: NDArray[np.generic]) -> tuple[NDArray[np.uint8], list[FileRemark]]:
     low, high = float(values.min()), float(values.max())
     top = next((float(top) for top in (1, *(2**depth - 1 for depth in DEPTHS)) if high <= top * (1 + _ROUNDING)), 0.0)
     if not top or low < -_ROUNDING * top:  # NaN is below and above nothing
@@ -74,6 +74,6 @@ def _as_bytes_of_floats(values: NDArray[np.generic]) -> tuple[NDArray[np.uint8],
             f"holds fractions from {low:g} to {high:g}: 0 to 1, or 0 to 255, were expected; save it as an 8-bit or"
             " 16-bit photograph"
         )
-    remark = Remark("depth-inferred", f"fractions, read as from 0 to {top:g} because the largest is {high:g}")
+    remark = FileRemark("depth-inferred", f"fractions, read as from 0 to {top:g} because the largest is {high:g}")
     scaled = np.asarray(values, np.float64) * (255 / top)
     return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8), [remark]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from drkit.grades import Eye
-from drkit.images.decoders.base import CannotDecodeError, Decoded, Remark, as_rgb, check_size, foreign
+from drkit.images.decoders.base import CannotDecodeError, Decoded, FileRemark, as_rgb, check_size, foreign
 from drkit.images.decoders.depth import as_bytes
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def decode_dicom(content: bytes) -> Decoded:
         pixels, remarks = _as_rgb(header, colours, values)
         frames = int(header.get("NumberOfFrames") or 1)
     if frames > 1:
-        remarks.append(Remark("first-of-several", f"it holds {frames} frames: the first is read"))
+        remarks.append(FileRemark("first-of-several", f"it holds {frames} frames: the first is read"))
     return Decoded(pixels, tuple(remarks))
 
 
@@ -92,7 +92,7 @@ def _find(header: "Dataset", name: str) -> Any:
     return next((frame[name].value for frame in anatomy if name in frame), "")
 
 
-def _as_rgb(header: "Dataset", colours: str, values: np.ndarray) -> tuple[np.ndarray, list[Remark]]:
+def _as_rgb(header: "Dataset", colours: str, values: np.ndarray) -> tuple[np.ndarray, list[FileRemark]]:
     from pydicom.pixels import apply_color_lut
 
     if colours in ("MONOCHROME1", "MONOCHROME2"):
@@ -108,7 +108,7 @@ def _as_rgb(header: "Dataset", colours: str, values: np.ndarray) -> tuple[np.nda
     return as_rgb(pixels), remarks
 
 
-def _as_grey(header: "Dataset", values: np.ndarray) -> tuple[np.ndarray, list[Remark]]:
+def _as_grey(header: "Dataset", values: np.ndarray) -> tuple[np.ndarray, list[FileRemark]]:
     from pydicom.pixels import apply_modality_lut, apply_voi
 
     shown = apply_modality_lut(values, header)

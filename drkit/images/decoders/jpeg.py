@@ -10,7 +10,7 @@ from PIL import Image
 from drkit.images.decoders.base import (
     CannotDecodeError,
     Decoded,
-    Remark,
+    FileRemark,
     check_size,
     convert_picture,
     damaged,
@@ -55,10 +55,10 @@ def decode_jpeg(content: bytes, reduction: int = 1) -> Decoded:
     if is_cmyk:  # kept inverted, as Adobe does
         pixels = convert_picture(Image.fromarray(255 - pixels, "CMYK"))
     orientation, behind_end = _read_segments(content)
-    remarks = [Remark("decoder-warning", complaint)] if complaint else []
+    remarks = [FileRemark("decoder-warning", complaint)] if complaint else []
     if behind_end:
         sentence = f"{behind_end} bytes stand behind its end (a preview, padding, or another file): they are not read"
-        remarks.append(Remark("bytes-behind-end", sentence))
+        remarks.append(FileRemark("bytes-behind-end", sentence))
     return Decoded(turn_upright(pixels, orientation), tuple(remarks))
 
 

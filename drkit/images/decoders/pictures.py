@@ -5,7 +5,15 @@ from io import BytesIO
 
 from PIL import Image, UnidentifiedImageError
 
-from drkit.images.decoders.base import CannotDecodeError, Decoded, Remark, check_size, convert_picture, damaged, foreign
+from drkit.images.decoders.base import (
+    CannotDecodeError,
+    Decoded,
+    FileRemark,
+    check_size,
+    convert_picture,
+    damaged,
+    foreign,
+)
 
 _FORMATS = ("JPEG", "BMP", "DIB", "GIF", "PPM", "WEBP", "JPEG2000", "AVIF")
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
@@ -36,7 +44,7 @@ def decode_picture(content: bytes) -> Decoded:
         check_size(*picture.size)
         frames = getattr(picture, "n_frames", 1)
         pixels = convert_picture(picture)
-    several = [Remark("first-of-several", f"it holds {frames} frames: the first is read")] if frames > 1 else []
+    several = [FileRemark("first-of-several", f"it holds {frames} frames: the first is read")] if frames > 1 else []
     return Decoded(pixels, tuple(several))
 
 

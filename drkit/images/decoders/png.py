@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import imagecodecs
 import numpy as np
 
-from drkit.images.decoders.base import Decoded, Remark, as_rgb, check_size, foreign, read_orientation, turn_upright
+from drkit.images.decoders.base import Decoded, FileRemark, as_rgb, check_size, foreign, read_orientation, turn_upright
 from drkit.images.decoders.depth import as_bytes
 
 START = b"\x89PNG\r\n\x1a\n"
@@ -25,7 +25,7 @@ def decode_png(content: bytes) -> Decoded:
     stated = max(header.get(b"sBIT", b""), default=None)
     pixels, remarks = as_bytes(_without_alpha(values), values.dtype.itemsize * 8, stated)
     if b"acTL" in header and int.from_bytes(header[b"acTL"][:4], "big") > 1:
-        remarks.append(Remark("first-of-several", "it is animated: the first frame is read"))
+        remarks.append(FileRemark("first-of-several", "it is animated: the first frame is read"))
     orientation = read_orientation(header.get(b"eXIf", b""))
     return Decoded(turn_upright(as_rgb(pixels), orientation), tuple(remarks))
 

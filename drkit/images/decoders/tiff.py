@@ -11,7 +11,7 @@ from tifffile import COMPRESSION, PHOTOMETRIC
 from drkit.images.decoders.base import (
     CannotDecodeError,
     Decoded,
-    Remark,
+    FileRemark,
     as_rgb,
     check_size,
     convert_picture,
@@ -46,7 +46,7 @@ def decode_tiff(content: bytes) -> Decoded:
         pixels, remarks = _as_rgb(page, values)
         orientation = int(page.tags.valueof("Orientation", 1))
     if len(pages) > 1:
-        remarks.append(Remark("first-of-several", f"it has {len(pages)} pages: the first is read"))
+        remarks.append(FileRemark("first-of-several", f"it has {len(pages)} pages: the first is read"))
     return Decoded(turn_upright(pixels, orientation), tuple(remarks))
 
 
@@ -55,7 +55,7 @@ def _whole_page(page: tifffile.TiffPage | tifffile.TiffFrame) -> tifffile.TiffPa
     return whole if whole.imagewidth and whole.imagelength else None
 
 
-def _as_rgb(page: tifffile.TiffPage, values: np.ndarray) -> tuple[np.ndarray, list[Remark]]:
+def _as_rgb(page: tifffile.TiffPage, values: np.ndarray) -> tuple[np.ndarray, list[FileRemark]]:
     if page.axes == "SYX":
         values = np.moveaxis(values, 0, -1)
     elif page.axes not in ("YX", "YXS"):

@@ -19,7 +19,7 @@ _PIGMENTS = np.array(
 
 
 @dataclass(frozen=True)
-class Constitution:
+class PatientTraits:
     """What both eyes of a patient share.
 
     Args:
@@ -55,7 +55,7 @@ class Anatomy:
     """
 
     eye: Eye
-    body: Constitution
+    body: PatientTraits
     optic_disc: NDArray[np.float64]
     aspect: float
     crescent: float
@@ -71,10 +71,10 @@ class Anatomy:
         return self.optic_disc + points * np.array([-self.side, 1.0])
 
 
-def draw_constitution(rng: np.random.Generator) -> Constitution:
+def draw_constitution(rng: np.random.Generator) -> PatientTraits:
     """Draw what the two eyes of a patient share."""
     mixture = rng.dirichlet(np.full(len(_PIGMENTS), 0.5))
-    return Constitution(
+    return PatientTraits(
         pigment=np.clip(mixture @ _PIGMENTS * rng.lognormal(0, 0.07, 3), 0.05, 0.97),
         disc_radius=float(np.clip(rng.normal(0.135, 0.010), 0.112, 0.160)),
         cup_ratio=float(rng.uniform(0.25, 0.60)),
@@ -85,7 +85,7 @@ def draw_constitution(rng: np.random.Generator) -> Constitution:
     )
 
 
-def draw_anatomy(eye: Eye, body: Constitution, rng: np.random.Generator) -> Anatomy:
+def draw_anatomy(eye: Eye, body: PatientTraits, rng: np.random.Generator) -> Anatomy:
     """Draw one eye of the patient with that constitution."""
     side = 1 if eye == "right" else -1
     return Anatomy(

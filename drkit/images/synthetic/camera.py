@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drkit.images.files import Photograph
-from drkit.images.synthetic.canvas import Colour, Field, Layer, clouds
+from drkit.images.synthetic.canvas import ColourImage, Field, Layer, clouds
 from drkit.images.synthetic.lesions import LesionKind
 from drkit.images.synthetic.retina import Retina
 
 FIELD_RADIUS = 0.47  # of the fundus disc, in sides of the photograph, on average
 SEEN_FROM = 0.35  # share of a pixel that a lesion covers before the mask names it
-Grid = NDArray[np.floating]
+PixelGrid = NDArray[np.floating]
 _GRID = 64  # side on which light, that has no details, is computed
 
 
@@ -213,7 +213,7 @@ def _pixels_from_middle(size: int) -> tuple[Field, Field]:
     return axis[None, :], axis[:, None]
 
 
-def _expose(colour: Colour, camera: Camera, exposure: Exposure, size: int) -> Colour:
+def _expose(colour: ColourImage, camera: Camera, exposure: Exposure, size: int) -> ColourImage:
     """Light, lens and focus: (size, size, 3), 1 = white."""
     gain = camera.brightness * exposure.brightness * camera.tint
     light, stray = _light(camera, exposure)
@@ -224,7 +224,7 @@ def _expose(colour: Colour, camera: Camera, exposure: Exposure, size: int) -> Co
     return np.asarray(cv2.GaussianBlur(colour, (0, 0), sigma) if sigma > 0.25 else colour, np.float32)
 
 
-def _light(camera: Camera, exposure: Exposure) -> tuple[Field, Colour]:
+def _light(camera: Camera, exposure: Exposure) -> tuple[Field, ColourImage]:
     """What multiplies the retina's colour, (g, g), and what is added to it, (g, g, 3), on a coarse grid."""
     axis = (np.arange(_GRID, dtype=np.float32) + 0.5) / _GRID - 0.5
     x, y = np.meshgrid(axis / camera.radius, axis / camera.radius)
@@ -233,7 +233,7 @@ def _light(camera: Camera, exposure: Exposure) -> tuple[Field, Colour]:
     return np.maximum(light * (1 - exposure.haze), 0.02).astype(np.float32), _stray_light(x, y, exposure)
 
 
-def _stray_light(x: Grid, y: Grid, exposure: Exposure) -> Colour:
+def _stray_light(x: PixelGrid, y: PixelGrid, exposure: Exposure) -> ColourImage:
     """Light that never saw the retina: at the rim, off the lens, off dust, off a hazy medium."""
     distance, (angle, strength) = np.hypot(x, y), exposure.rim
     towards = np.clip((x * np.cos(angle) + y * np.sin(angle)) / np.maximum(distance, 0.1), 0, 1) ** 1.5
@@ -246,11 +246,11 @@ def _stray_light(x: Grid, y: Grid, exposure: Exposure) -> Colour:
     return sum((field[..., None] * np.array(tone) for field, tone in tones), veil).astype(np.float32)
 
 
-def _bump(x: Grid, y: Grid, place: NDArray[np.float64]) -> Grid:
+def _bump(x: PixelGrid, y: PixelGrid, place: NDArray[np.float64]) -> PixelGrid:
     return np.exp(-((x - place[0]) ** 2 + (y - place[1]) ** 2) / place[2] ** 2)
 
 
-def _develop(colour: Colour, disc: Field, camera: Camera, exposure: Exposure) -> Photograph:
+def _develop(colour: ColourImage, disc: Field, camera: Camera, exposure: Exposure) -> Photograph:
     """Saturation, noise and the black around the fundus disc."""
     rng = np.random.default_rng(exposure.seed)
     size = len(disc)
@@ -263,7 +263,7 @@ def _develop(colour: Colour, disc: Field, camera: Camera, exposure: Exposure) ->
     return np.clip(np.rint(levels, out=levels), 0, 255, out=levels).astype(np.uint8)
 
 
-def _soften_highlights(colour: Colour) -> Colour:
+def _soften_highlights(colour: ColourImage) -> ColourImage:
     """Let levels near white bend towards it instead of being cut: x / (1 + x^8)^(1/8)."""
     power = cv2.multiply(colour, colour)
     power = cv2.multiply(power, power)

@@ -10,7 +10,7 @@ from drkit.images.synthetic.anatomy import DISC_DISTANCE, Points
 
 Layer = NDArray[np.uint8]  # (h, w), how much of a pixel a thing covers, 0-255
 Field = NDArray[np.float32]  # (h, w)
-Colour = NDArray[np.float32]  # (h, w, 3) RGB, 1 = the white of the camera
+ColourImage = NDArray[np.float32]  # (h, w, 3) RGB, 1 = the white of the camera
 
 HALF_WIDTH, HALF_HEIGHT = DISC_DISTANCE / 2 + 1.15, 1.15  # of the canvas, in radii of the fundus disc
 _SHIFT = 4  # OpenCV takes outlines in 1/16 pixels

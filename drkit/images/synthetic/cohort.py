@@ -22,7 +22,7 @@ _TURNS: tuple[tuple[Split, ...], ...] = (
 
 
 @dataclass(frozen=True)
-class Member:
+class CohortPatient:
     """One patient: number from 1, grade of the worse eye, split."""
 
     patient: int
@@ -30,7 +30,7 @@ class Member:
     split: Split
 
 
-def draw_cohort(num_patients: int, seed: int) -> list[Member]:
+def draw_cohort(num_patients: int, seed: int) -> list[CohortPatient]:
     """Draw grades and splits: train, val and test as 60/20/20 and grades as 30/20/20/20/10 of a hundred.
 
     More patients begin with the same ones as fewer. From 5 patients on no split is empty, from 10 on train has every
@@ -39,14 +39,14 @@ def draw_cohort(num_patients: int, seed: int) -> list[Member]:
     return list(islice(_members(seed), num_patients))
 
 
-def _members(seed: int) -> Iterator[Member]:
+def _members(seed: int) -> Iterator[CohortPatient]:
     seen: Counter[int] = Counter()
     patients = count(1)
     for block in count():
         for grade in _draw_block(seed, block):
             split = _TURNS[grade][seen[grade] % 5]
             seen[grade] += 1
-            yield Member(next(patients), grade, split)
+            yield CohortPatient(next(patients), grade, split)
 
 
 def _draw_block(seed: int, block: int) -> tuple[int, ...]:

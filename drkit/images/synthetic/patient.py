@@ -57,7 +57,7 @@ class SyntheticPatient:
 
 
 @dataclass(frozen=True)
-class Take:
+class SyntheticPhotograph:
     """One photograph and all that is known of it.
 
     Args:
@@ -82,7 +82,7 @@ class Take:
 def draw_patient(seed: int, patient: int, grade: int) -> SyntheticPatient:
     """Draw a patient whose worse eye has `grade`.
 
-    Constitution, anatomy, camera and light come from streams of their own: the same (seed, patient) with
+    Traits, anatomy, camera and light come from streams of their own: the same (seed, patient) with
     another grade has the same retina under the same light.
     """
     look, state, *streams = np.random.SeedSequence([seed, patient]).spawn(4)
@@ -97,7 +97,7 @@ def draw_patient(seed: int, patient: int, grade: int) -> SyntheticPatient:
     return SyntheticPatient(grade, camera, eyes)
 
 
-def photograph_patient(patient: SyntheticPatient, size: int) -> Iterator[Take]:
+def photograph_patient(patient: SyntheticPatient, size: int) -> Iterator[SyntheticPhotograph]:
     """Take both views of both eyes, `size` pixels a side."""
     scale = cameras.FIELD_RADIUS * cameras.painted_side(size)
     for eye, subject in patient.eyes.items():
@@ -115,11 +115,11 @@ def _take(
     camera: Camera,
     exposure: Exposure,
     size: int,
-) -> Take:
+) -> SyntheticPhotograph:
     photograph, mask = cameras.take_photograph(retina, aim, camera, exposure, size)
     counts = cameras.lesions_in_view(retina, aim, camera, exposure)
     quality = cameras.judge_quality(exposure)
-    return Take(eye, view, retina.disease.grade, photograph, mask, counts, quality)
+    return SyntheticPhotograph(eye, view, retina.disease.grade, photograph, mask, counts, quality)
 
 
 def _aim(anatomy: Anatomy, view: int) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from drkit.images.synthetic.anatomy import Anatomy
-from drkit.images.synthetic.canvas import Canvas, Colour, Field, Layer, clouds, step_down
+from drkit.images.synthetic.canvas import Canvas, ColourImage, Field, Layer, clouds, step_down
 from drkit.images.synthetic.lesions import Disease, LesionKind
 from drkit.images.synthetic.vessels import Vessel
 
@@ -35,7 +35,7 @@ class Retina:
     """
 
     canvas: Canvas
-    colour: Colour
+    colour: ColourImage
     lesions: Mapping[LesionKind, Layer]
     disease: Disease
 

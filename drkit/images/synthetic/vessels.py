@@ -50,7 +50,7 @@ class Vessel:
 
 
 @dataclass(frozen=True)
-class Buds:
+class BranchOrigins:
     """Where branches begin.
 
     Args:
@@ -114,7 +114,7 @@ def _grow_trunk(course: Points, relative: float, vein: bool, anatomy: Anatomy, r
     return _taper(line[: max(end, 5)], width, vein, half)
 
 
-def _bud(parents: list[Vessel], rng: np.random.Generator) -> Buds:
+def _bud(parents: list[Vessel], rng: np.random.Generator) -> BranchOrigins:
     """Places along vessels where branches leave them, mostly in turns to one side and the other."""
     shape, sizes = (len(parents), _MOST_BRANCHES), np.array([len(parent.points) for parent in parents])
     places = 2 + np.cumsum(rng.integers(6, 16, shape), axis=1)
@@ -125,7 +125,7 @@ def _bud(parents: list[Vessel], rng: np.random.Generator) -> Buds:
     flat = np.minimum(places, sizes[:, None] - 2) + (np.cumsum(sizes) - sizes)[:, None]
     keep = (places < sizes[:, None] - 3) & (shares * widths[flat] > THINNEST)
     owners, flat = np.nonzero(keep)[0], flat[keep]
-    return Buds(
+    return BranchOrigins(
         points=points[flat],
         ahead=points[flat + 1] - points[flat],
         sides=sides[keep],
@@ -135,7 +135,7 @@ def _bud(parents: list[Vessel], rng: np.random.Generator) -> Buds:
     )
 
 
-def _grow_branches(buds: Buds, anatomy: Anatomy, rng: np.random.Generator) -> list[Vessel]:
+def _grow_branches(buds: BranchOrigins, anatomy: Anatomy, rng: np.random.Generator) -> list[Vessel]:
     """All branches of a generation at once: each leaves at an angle and bends back to its parent's direction."""
     num, along = len(buds.widths), np.arange(_LONGEST) * STEP
     swing = 14 * anatomy.body.tortuosity * rng.normal(0, 1, (num, 3, 1))

@@ -2,6 +2,6 @@
 
 from drkit.models.attention.building import AttentionChain, build_attention
 from drkit.models.attention.shape import MapShape
-from drkit.models.attention.watching import Watched, watch
+from drkit.models.attention.watching import BlockAttention, watch
 
-__all__ = ["AttentionChain", "MapShape", "Watched", "build_attention", "watch"]
+__all__ = ["AttentionChain", "BlockAttention", "MapShape", "build_attention", "watch"]

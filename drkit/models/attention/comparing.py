@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from drkit.models.attention.shape import MapShape
 
 
-class PlaceAttention(nn.Module):
+class SelfAttention2d(nn.Module):
     """Each place looks at all places and adds a weighted mean of what it finds there.
 
     Args:
@@ -56,7 +56,7 @@ def build_self(shape: MapShape, *, heads: float, reduction: float) -> nn.Module:
     ICCV 2021, eq. 4.
     """
     position = RelPosBias((shape.height, shape.width), int(heads))
-    return PlaceAttention(shape, int(heads), int(reduction), position)
+    return SelfAttention2d(shape, int(heads), int(reduction), position)
 
 
 def build_nonlocal(shape: MapShape, *, reduction: float) -> nn.Module:
@@ -65,4 +65,4 @@ def build_nonlocal(shape: MapShape, *, reduction: float) -> nn.Module:
     Source: Wang et al., Non-local neural networks, CVPR 2018, eqs. 1 and 6 with the embedded Gaussian of eq. 3;
     scaled and normed as self-attention, where the paper has a batch norm behind.
     """
-    return PlaceAttention(shape, 1, int(reduction), None)
+    return SelfAttention2d(shape, 1, int(reduction), None)

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from drkit.models.attention.building import AttentionChain
-from drkit.models.attention.comparing import PlaceAttention
+from drkit.models.attention.comparing import SelfAttention2d
 from drkit.models.attention.gates import Gate
 
-Kind = Literal["channels", "places", "pairs"]
+AttentionAxis = Literal["channels", "places", "pairs"]
 
 
 @dataclass(frozen=True)
-class Watched:
+class BlockAttention:
     """What one block decided about P photographs.
 
     Args:
@@ -26,11 +26,11 @@ class Watched:
     """
 
     name: str
-    kind: Kind
+    kind: AttentionAxis
     values: Tensor
 
 
-def watch(attention: nn.Module, maps: Tensor) -> list[Watched]:
+def watch(attention: nn.Module, maps: Tensor) -> list[BlockAttention]:
     """What each gate and each comparison of places decides about maps (P, C, h, w), in the order of working."""
     if not isinstance(attention, AttentionChain):
         return []
@@ -56,9 +56,9 @@ def _listening(block: nn.Module) -> Iterator[list[Tensor]]:
             hook.remove()
 
 
-def _describe(name: str, block: nn.Module, values: Tensor) -> Watched:
-    if isinstance(block, PlaceAttention):
-        return Watched(name, "pairs", values)
+def _describe(name: str, block: nn.Module, values: Tensor) -> BlockAttention:
+    if isinstance(block, SelfAttention2d):
+        return BlockAttention(name, "pairs", values)
     if values.ndim == 3 or values.shape[2:] == (1, 1):  # (P, 1, C) or (P, C, 1, 1)
-        return Watched(name, "channels", values.flatten(1))
-    return Watched(name, "places", values.squeeze(1))
+        return BlockAttention(name, "channels", values.flatten(1))
+    return BlockAttention(name, "places", values.squeeze(1))

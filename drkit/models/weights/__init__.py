@@ -1,6 +1,6 @@
 """Weights that a backbone starts from: those a package brings, and foreign files that load or say why not."""
 
-from drkit.models.weights.loading import MisfitError, WeightsReport, load_foreign
+from drkit.models.weights.loading import WeightsMismatchError, WeightsReport, load_foreign
 from drkit.models.weights.pretrained import (
     PACKAGED,
     advise,
@@ -17,9 +17,9 @@ from drkit.models.weights.timm_config import NoTimmConfigError, TimmConfig, read
 __all__ = [
     "PACKAGED",
     "ForeignWeights",
-    "MisfitError",
     "NoTimmConfigError",
     "TimmConfig",
+    "WeightsMismatchError",
     "WeightsReport",
     "advise",
     "cached_weights",

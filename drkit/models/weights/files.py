@@ -37,7 +37,7 @@ NETWORK_MODULES = ("torch.nn.", "torchvision.", "timm.", "__main__.", "efficient
 CULPRIT = re.compile(r"GLOBAL ([\w.]+)|function ([\w.]+)|<class '([\w.]+)'>")
 
 
-class _Swallowed:
+class _IgnoredObject:
     """Stands for a harmless object that is no tensor, such as a kappa in NumPy's type; it does nothing."""
 
     def __init__(self, *_: object) -> None:
@@ -47,7 +47,7 @@ class _Swallowed:
         pass
 
 
-# What trainings like to keep beside tensors. Not these but `_Swallowed` is called for them.
+# What trainings like to keep beside tensors. Not these but `_IgnoredObject` is called for them.
 SWALLOWED = (
     "numpy.dtype", "numpy.ndarray",
     "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar",
@@ -55,7 +55,7 @@ SWALLOWED = (
     "pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.PurePosixPath", "pathlib._local.PosixPath",
 )  # fmt: skip
 HARMLESS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
-    *((_Swallowed, name) for name in SWALLOWED),
+    *((_IgnoredObject, name) for name in SWALLOWED),
     (Namespace, "argparse.Namespace"),
 ]
 

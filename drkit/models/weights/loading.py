@@ -97,7 +97,7 @@ class WeightsReport:
         return Table("what does not fit, the first of each kind", columns, rows)
 
 
-class MisfitError(InputError):
+class WeightsMismatchError(InputError):
     """A file of weights that is not the backbone's.
 
     Args:
@@ -133,8 +133,8 @@ def load_foreign(
         norm: The norm between pool and classifier, which drkit keeps outside of the network; None where there is none.
 
     Raises:
-        MisfitError: less than 95 % of the parameters are in the file, or the file has more layers of the network's kind
-            than the network.
+        WeightsMismatchError: less than 95 % of the parameters are in the file, or the file has more layers of the
+            network's kind than the network.
         InputError: a tensor with values that are not finite.
     """
     slots = _slots(network, norm, head_norm_name(architecture))
@@ -255,14 +255,16 @@ def _report(slots: _Slots, fit: _Fit, foreign: ForeignWeights, architecture: str
 
 def _check_fit(report: WeightsReport, slots: _Slots, fit: _Fit, foreign: ForeignWeights) -> None:
     if foreign.header is not None and foreign.backbone != report.backbone:
-        raise MisfitError(f"is a run of {foreign.backbone}, not of {report.backbone}", report, foreign.backbone)
+        raise WeightsMismatchError(
+            f"is a run of {foreign.backbone}, not of {report.backbone}", report, foreign.backbone
+        )
     if report.share < SHARE_WANTED:
         complaint = f"holds {report.share:.1%} of the parameters of {report.backbone}, {SHARE_WANTED:.0%} are needed"
-        raise MisfitError(complaint, report, recognise(foreign.tensors))
+        raise WeightsMismatchError(complaint, report, recognise(foreign.tensors))
     surplus = sum(fit.tensors[name].numel() for name in _surplus(report, slots, fit))
     if surplus > SURPLUS_ALLOWED * slots.count(slots.tensors):
         complaint = f"holds a larger network than {report.backbone}: {surplus:,} parameters of layers that it lacks"
-        raise MisfitError(complaint, report, recognise(foreign.tensors))
+        raise WeightsMismatchError(complaint, report, recognise(foreign.tensors))
 
 
 def _surplus(report: WeightsReport, slots: _Slots, fit: _Fit) -> list[str]:

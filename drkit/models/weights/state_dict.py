@@ -122,14 +122,14 @@ def _read(found: Path, architecture: str) -> ForeignWeights:
 
 
 @dataclass(frozen=True)
-class Sighting:
+class PrefixMatch:
     """Under which prefixes a network's names stand, and how many of them under the first."""
 
     prefixes: tuple[str, ...]
     num_names: int
 
 
-def find_networks(tensors: Mapping[str, Tensor], architecture: str) -> Sighting:
+def find_networks(tensors: Mapping[str, Tensor], architecture: str) -> PrefixMatch:
     """Count, for each prefix, the names of the network below it; the prefixes with about as many as the best."""
     best, whole = Counter[str](), len(timm_shapes(architecture))
     for known in dialects(architecture).values():
@@ -137,9 +137,9 @@ def find_networks(tensors: Mapping[str, Tensor], architecture: str) -> Sighting:
         best = max(best, counts, key=_highest)
     highest = _highest(best)
     if highest < SCANT * whole:
-        return Sighting((), 0)
+        return PrefixMatch((), 0)
     equals = [prefix for prefix, count in best.items() if count >= EQUAL * highest]
-    return Sighting(tuple(sorted(equals, key=lambda prefix: (_rank(prefix), prefix))), highest)
+    return PrefixMatch(tuple(sorted(equals, key=lambda prefix: (_rank(prefix), prefix))), highest)
 
 
 def _prefixes(name: str, known: Mapping[str, str]) -> Iterator[str]:

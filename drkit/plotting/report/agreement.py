@@ -13,12 +13,12 @@ from drkit.plotting.confusion import draw_confusion
 from drkit.plotting.forest import ForestRow, draw_forest
 from drkit.plotting.pictures import PictureConfig
 from drkit.plotting.reliability import draw_reliability
-from drkit.plotting.report.page import Block, Grid, Paragraph, Picture, Pictures, Section, embed_figure
-from drkit.plotting.report.sources import Source
+from drkit.plotting.report.page import Block, Paragraph, Picture, Pictures, Section, TableBlock, embed_figure
+from drkit.plotting.report.sources import ReportSource
 from drkit.plotting.roc import draw_screening
 from drkit.plotting.scores import draw_scores
 from drkit.plotting.screening import Screening, measure_screening
-from drkit.plotting.selection import Drawn, narrow_to_shared, panel_title, shared_title
+from drkit.plotting.selection import PlottedPredictions, narrow_to_shared, panel_title, shared_title
 from drkit.progress import warn
 from drkit.reporting import Table
 
@@ -27,11 +27,11 @@ MOST_DRAWN = 5  # runs whose confusions and scores are drawn; the tables have al
 MOST_ON_AXES = 5  # runs whose curves share the axes
 
 
-def tell_agreement(sources: Sequence[Source], config: PictureConfig) -> list[Section]:
+def tell_agreement(sources: Sequence[ReportSource], config: PictureConfig) -> list[Section]:
     """All that is measured against reference grades."""
     runs = [source.drawn for source in sources if source.drawn]
     found = [_measure(run, config) for run in runs]
-    blocks: list[Block] = [Grid(_tabulate(runs, found)), *_tell_datasets(runs, config), *_remark(sources, config)]
+    blocks: list[Block] = [TableBlock(_tabulate(runs, found)), *_tell_datasets(runs, config), *_remark(sources, config)]
     blocks.append(Pictures([_draw_forest(runs, found)]))
     if len(runs) > 1:
         blocks += _compare_all(runs, config)
@@ -42,14 +42,14 @@ def tell_agreement(sources: Sequence[Source], config: PictureConfig) -> list[Sec
     ]
 
 
-def _measure(run: Drawn, config: PictureConfig) -> Agreement:
+def _measure(run: PlottedPredictions, config: PictureConfig) -> Agreement:
     cases = run.cases
     return measure_agreement(
         cases.reference, cases.predicted, cases.patients, num_resamples=config.resamples, seed=config.seed
     )
 
 
-def _tabulate(runs: Sequence[Drawn], found: Sequence[Agreement]) -> Table:
+def _tabulate(runs: Sequence[PlottedPredictions], found: Sequence[Agreement]) -> Table:
     rows = [_row(run, agreement) for run, agreement in zip(runs, found, strict=True)]
     title = "Agreement; in brackets 95 % intervals over resampled patients"
     if len({run.title for run in runs}) > 1:
@@ -57,15 +57,15 @@ def _tabulate(runs: Sequence[Drawn], found: Sequence[Agreement]) -> Table:
     return Table(f"{title}: {runs[0].title}", COLUMNS[:-1], [row[:-1] for row in rows])
 
 
-def _tell_datasets(runs: Sequence[Drawn], config: PictureConfig) -> list[Block]:
+def _tell_datasets(runs: Sequence[PlottedPredictions], config: PictureConfig) -> list[Block]:
     """Agreement by data set, of runs that have graded several."""
     columns = ("run", "data set", *COLUMNS[1:])
     parts = [(run, name, part) for run in runs for name, part in run.by_dataset().items()]
     rows = [(run.name, name, *_row(part, _measure(part, config))[1:]) for run, name, part in parts]
-    return [Grid(Table("Agreement by data set", columns, rows))] if rows else []
+    return [TableBlock(Table("Agreement by data set", columns, rows))] if rows else []
 
 
-def _row(run: Drawn, found: Agreement) -> tuple[str, ...]:
+def _row(run: PlottedPredictions, found: Agreement) -> tuple[str, ...]:
     return (
         run.name,
         with_interval(found.quadratic_weighted_kappa, found.quadratic_weighted_kappa_interval),
@@ -80,7 +80,7 @@ def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _remark(sources: Sequence[Source], config: PictureConfig) -> list[Block]:
+def _remark(sources: Sequence[ReportSource], config: PictureConfig) -> list[Block]:
     """What must be known to read the figures rightly."""
     remarks: list[Block] = []
     for source in sources:
@@ -100,7 +100,7 @@ def _remark(sources: Sequence[Source], config: PictureConfig) -> list[Block]:
     return remarks
 
 
-def _draw_forest(runs: Sequence[Drawn], found: Sequence[Agreement]) -> Picture:
+def _draw_forest(runs: Sequence[PlottedPredictions], found: Sequence[Agreement]) -> Picture:
     rows = [
         ForestRow(panel_title(run, runs), item.quadratic_weighted_kappa, *item.quadratic_weighted_kappa_interval)
         for run, item in zip(runs, found, strict=True)
@@ -109,21 +109,23 @@ def _draw_forest(runs: Sequence[Drawn], found: Sequence[Agreement]) -> Picture:
     return embed_figure(figure, "quadratic weighted kappas with their intervals")
 
 
-def _compare_all(runs: Sequence[Drawn], config: PictureConfig) -> list[Block]:
+def _compare_all(runs: Sequence[PlottedPredictions], config: PictureConfig) -> list[Block]:
     """Each run but the first against the first, in pairs: on all photographs, and on each of several data sets."""
     pairs = [pair for other in runs[1:] for pair in [(runs[0], other), *_pair_datasets(runs[0], other)]]
     found = [_compare(*pair, config) for pair in pairs]
     compared = [item for item in found if isinstance(item, Comparison)]
     told = [Paragraph(item.sentence if isinstance(item, Comparison) else item, "quiet") for item in found]
-    return [Grid(tabulate_comparisons(compared)), *told] if compared else [*told]
+    return [TableBlock(tabulate_comparisons(compared)), *told] if compared else [*told]
 
 
-def _pair_datasets(first: Drawn, other: Drawn) -> Iterator[tuple[Drawn, Drawn]]:
+def _pair_datasets(
+    first: PlottedPredictions, other: PlottedPredictions
+) -> Iterator[tuple[PlottedPredictions, PlottedPredictions]]:
     before, after = first.by_dataset(), other.by_dataset()
     return ((before[name], after[name]) for name in before if name in after)
 
 
-def _compare(first: Drawn, other: Drawn, config: PictureConfig) -> Comparison | str:
+def _compare(first: PlottedPredictions, other: PlottedPredictions, config: PictureConfig) -> Comparison | str:
     """The comparison, or why there is none."""
     by = common_level(first.by, first.predictions.meta, other.predictions.meta)
     try:
@@ -139,7 +141,7 @@ def _compare(first: Drawn, other: Drawn, config: PictureConfig) -> Comparison | 
     )  # fmt: skip
 
 
-def _draw_confusions(runs: Sequence[Drawn]) -> list[Block]:
+def _draw_confusions(runs: Sequence[PlottedPredictions]) -> list[Block]:
     blocks: list[Block] = []
     if len(runs) > MOST_DRAWN:
         blocks.append(Paragraph(f"Drawn are the first {MOST_DRAWN} of {len(runs)}.", "quiet"))
@@ -151,7 +153,7 @@ def _draw_confusions(runs: Sequence[Drawn]) -> list[Block]:
     return [*blocks, Pictures(pictures)]
 
 
-def _tell_screening(runs: Sequence[Drawn], config: PictureConfig) -> list[Section]:
+def _tell_screening(runs: Sequence[PlottedPredictions], config: PictureConfig) -> list[Section]:
     """Referable DR and calibration, of those runs that have both referable and other cases."""
     shown = runs[:MOST_ON_AXES]
     try:
@@ -171,7 +173,7 @@ def _tell_screening(runs: Sequence[Drawn], config: PictureConfig) -> list[Sectio
         "Referable is grade 2 and worse. Thresholds are read off these very patients: fix one on them, test it on"
         " others. The calibration error is the mean distance of stated probability and observed share."
     )
-    blocks: list[Block] = [Paragraph(told, "quiet"), Grid(_points(found)), Pictures(pictures)]
+    blocks: list[Block] = [Paragraph(told, "quiet"), TableBlock(_points(found)), Pictures(pictures)]
     return [Section("referable", "Referable DR and calibration", blocks)]
 
 

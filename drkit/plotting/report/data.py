@@ -14,9 +14,18 @@ from drkit.auditing.rows import concat_surveys
 from drkit.duplicates.stats import measure_photographs
 from drkit.grades import GRADE_NAMES, NUM_GRADES, SPLITS, TARGETS, grade_column
 from drkit.plotting.criteria import describe_grade
-from drkit.plotting.gallery import Shown, show_examples
-from drkit.plotting.report.page import Block, Details, Grid, Paragraph, Picture, Pictures, Section, embed_photograph
-from drkit.plotting.report.sources import Source
+from drkit.plotting.gallery import GalleryItem, show_examples
+from drkit.plotting.report.page import (
+    Block,
+    Details,
+    Paragraph,
+    Picture,
+    Pictures,
+    Section,
+    TableBlock,
+    embed_photograph,
+)
+from drkit.plotting.report.sources import ReportSource
 from drkit.records.labels import Labels
 from drkit.records.layouts import read_datasets
 from drkit.records.layouts.survey import survey_dataset
@@ -41,7 +50,7 @@ class DataSet:
     hashes: Mapping[str, str] = field(default_factory=dict)
 
 
-def audit_data(paths: Sequence[Path], sources: Sequence[Source]) -> DataSet:
+def audit_data(paths: Sequence[Path], sources: Sequence[ReportSource]) -> DataSet:
     """Read data sets, look at every photograph, and hold the runs against it.
 
     Raises:
@@ -73,7 +82,7 @@ def tell_data(data: DataSet, seed: int) -> Section:
     stated = [column for column in map(grade_column, TARGETS) if labels.rows[column].notna().any()]
     parts = labels.by_dataset()
     blocks += [
-        Grid(_count_grades(part, column, f" of {name}" if labels.datasets else ""))
+        TableBlock(_count_grades(part, column, f" of {name}" if labels.datasets else ""))
         for column in stated
         for name, part in parts.items()
     ]
@@ -109,10 +118,10 @@ def _tell_findings(findings: Sequence[Finding]) -> list[Block]:
     rows = [(KINDS[kind].severity, kind, str(count), KINDS[kind].meaning) for kind, count in counts.items()]
     table = Table("What the audit found", ("severity", "kind", "count", "meaning"), rows)
     listed = [f"{finding.severity} {finding.kind}: {finding.sentence}" for finding in findings]
-    return [Grid(table), Details(f"all {len(findings)} findings", listed)]
+    return [TableBlock(table), Details(f"all {len(findings)} findings", listed)]
 
 
-def _show_grades(rows: Sequence[Sequence[Shown]]) -> list[Block]:
+def _show_grades(rows: Sequence[Sequence[GalleryItem]]) -> list[Block]:
     blocks: list[Block] = []
     for grade, shown in enumerate(rows):
         blocks.append(Paragraph(describe_grade(grade) + ("" if shown else " (no photograph here)")))
@@ -121,5 +130,5 @@ def _show_grades(rows: Sequence[Sequence[Shown]]) -> list[Block]:
     return blocks
 
 
-def _embed(item: Shown, alt: str) -> Picture:
+def _embed(item: GalleryItem, alt: str) -> Picture:
     return embed_photograph(item.photograph, alt, *item.lines, width=SIDE)

@@ -36,7 +36,7 @@ class Paragraph:
 
 
 @dataclass(frozen=True)
-class Grid:
+class TableBlock:
     """A table."""
 
     table: Table
@@ -79,7 +79,7 @@ class Details:
     kind: ClassVar[str] = "details"
 
 
-Block = Paragraph | Grid | Pictures | Details
+Block = Paragraph | TableBlock | Pictures | Details
 
 
 @dataclass(frozen=True)

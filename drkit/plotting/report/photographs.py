@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 
 from drkit.errors import InputError, first_few
-from drkit.explaining.metrics import HOW_TO_READ, Mean, Means, faithfulness_table, lesion_table
+from drkit.explaining.metrics import HOW_TO_READ, Means, MeanWithInterval, faithfulness_table, lesion_table
 from drkit.images.files import Photograph, read_photograph
 from drkit.plotting.gallery import show_errors
-from drkit.plotting.report.page import Block, Grid, Paragraph, Picture, Pictures, Section, embed_photograph
-from drkit.plotting.report.sources import Source
+from drkit.plotting.report.page import Block, Paragraph, Picture, Pictures, Section, TableBlock, embed_photograph
+from drkit.plotting.report.sources import ReportSource
 from drkit.progress import warn
 from drkit.records.explanations import ExplainedPhotograph, Explanations, find_explanations, read_explanations
 from drkit.records.labels import Labels
@@ -26,7 +26,7 @@ STRIP = 584  # CSS pixels of a strip: photograph, for, against
 SHARPNESS = 1.5  # pixels of a strip for a CSS pixel
 
 
-def tell_errors(sources: Sequence[Source], labels: Labels) -> list[Section]:
+def tell_errors(sources: Sequence[ReportSource], labels: Labels) -> list[Section]:
     """The worst graded photographs of the first run that can be scored."""
     source = next(source for source in sources if source.drawn)
     assert source.drawn is not None
@@ -102,13 +102,13 @@ def _tell_figures(explained: Collection[Explanations]) -> list[Block]:
         }
         tables = [faithfulness_table(proofs)] if proofs else []
         tables += [lesion_table(lesions)] if lesions else []
-        blocks += [Grid(replace(table, title=f"{words}. {table.title}")) for table in tables]
+        blocks += [TableBlock(replace(table, title=f"{words}. {table.title}")) for table in tables]
     told = [Paragraph(f"How to read it: {HOW_TO_READ}.", "quiet")]
     return [*blocks, *told] if any(found.faithfulness for found in explained) else blocks
 
 
 def _means(figures: Mapping[str, Any]) -> Means:
-    return {name: Mean(**mean) for name, mean in figures.items()}
+    return {name: MeanWithInterval(**mean) for name, mean in figures.items()}
 
 
 def _embed(row: ExplainedPhotograph, folder: Path) -> Picture:

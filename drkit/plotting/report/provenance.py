@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from drkit.plotting.report.page import Block, Details, Grid, Paragraph, Section
-from drkit.plotting.report.sources import Source
+from drkit.plotting.report.page import Block, Details, Paragraph, Section, TableBlock
+from drkit.plotting.report.sources import ReportSource
 from drkit.reporting import Table
 
 
-def tell_provenance(sources: Sequence[Source], known: Mapping[str, str]) -> Section:
+def tell_provenance(sources: Sequence[ReportSource], known: Mapping[str, str]) -> Section:
     """Hashes of files, commands that made them, and the photographs that weights were trained on.
 
     Args:
@@ -16,14 +16,14 @@ def tell_provenance(sources: Sequence[Source], known: Mapping[str, str]) -> Sect
         known: SHA-256 of a photograph to its id, of the data set at hand; may be empty.
     """
     rows = [row for source in sources for row in _list_files(source)]
-    blocks: list[Block] = [Grid(Table("Files and their SHA-256", ("of", "file", "SHA-256"), rows))]
+    blocks: list[Block] = [TableBlock(Table("Files and their SHA-256", ("of", "file", "SHA-256"), rows))]
     commands = [(source.name, *_tell_making(source.record.get("made"))) for source in sources if source.record]
     if commands:
-        blocks.append(Grid(Table("How they were made", ("of", "command", "finished", "drkit"), commands)))
+        blocks.append(TableBlock(Table("How they were made", ("of", "command", "finished", "drkit"), commands)))
     return Section("provenance", "Provenance", [*blocks, *_list_photographs(sources, known)])
 
 
-def _list_files(source: Source) -> list[tuple[str, str, str]]:
+def _list_files(source: ReportSource) -> list[tuple[str, str, str]]:
     meta = source.predictions.meta
     files = {source.path.name: source.sha256} | dict(source.record.get("files") or {})
     rows = [(source.name, name, str(sha256)) for name, sha256 in files.items()]
@@ -35,7 +35,7 @@ def _tell_making(made: Any) -> tuple[str, str, str]:
     return tuple(str(told.get(key, "unknown")) for key in ("command", "finished", "drkit_version"))  # type: ignore[return-value]
 
 
-def _list_photographs(sources: Sequence[Source], known: Mapping[str, str]) -> list[Block]:
+def _list_photographs(sources: Sequence[ReportSource], known: Mapping[str, str]) -> list[Block]:
     """Each different list of photographs once."""
     trained: dict[tuple[str, ...], list[str]] = {}
     for source in sources:

@@ -8,8 +8,8 @@ from drkit.catalogue import POLICIES
 from drkit.plotting.curves import MEASURES, TrainingHistory, draw_curves, held_out_split
 from drkit.plotting.epochs import draw_epochs
 from drkit.plotting.histories import read_training_history
-from drkit.plotting.report.page import Block, Details, Grid, Paragraph, Picture, Pictures, Section, embed_figure
-from drkit.plotting.report.sources import Source
+from drkit.plotting.report.page import Block, Details, Paragraph, Picture, Pictures, Section, TableBlock, embed_figure
+from drkit.plotting.report.sources import ReportSource
 from drkit.reporting import Table
 
 # Options that tell runs apart, in the order of reading; those that a run does not state are left out.
@@ -30,7 +30,7 @@ TOLD_OPTIONS = (
 _PLAIN_WEIGHTS = ("imagenet", "none")
 
 
-def tell_runs(sources: Sequence[Source]) -> list[Section]:
+def tell_runs(sources: Sequence[ReportSource]) -> list[Section]:
     """The trainings and their curves; nothing where no file is a run's."""
     runs = [source for source in sources if source.is_run]
     if not runs:
@@ -40,16 +40,16 @@ def tell_runs(sources: Sequence[Source]) -> list[Section]:
     listings = [Details(f"all options of {run.name}", list(_list_options(run.options))) for run in runs]
     histories = {run.name: read_training_history(run.run) for run in runs}
     remark = (
-        "Figures on the training photographs are taken while learning, on augmented photographs. Losses of different"
+        "FloatArray on the training photographs are taken while learning, on augmented photographs. Losses of different"
         " kinds cannot be compared. The ring marks the epoch whose weights were kept."
     )
     return [
-        Section("runs", "Runs", [Grid(table), *listings]),
+        Section("runs", "Runs", [TableBlock(table), *listings]),
         Section("curves", "Curves", [Paragraph(remark, "quiet"), Pictures(_draw(histories))]),
     ]
 
 
-def tell_ensembles(sources: Sequence[Source]) -> list[Section]:
+def tell_ensembles(sources: Sequence[ReportSource]) -> list[Section]:
     """The ensembles with their members and weights; nothing where there are none."""
     ensembles = [source for source in sources if source.is_ensemble]
     if not ensembles:
@@ -57,7 +57,7 @@ def tell_ensembles(sources: Sequence[Source]) -> list[Section]:
     blocks: list[Block] = []
     for source in ensembles:
         blocks.append(Paragraph(_describe_ensemble(source)))
-        blocks.append(Grid(_list_members(source)))
+        blocks.append(TableBlock(_list_members(source)))
         blocks += _tell_gap(source)
         blocks.append(Details(f"all options of {source.name}", list(_list_options(source.options))))
     return [Section("ensembles", "Ensembles: task (d)", blocks)]
@@ -72,7 +72,7 @@ def infer_task(options: Mapping[str, Any]) -> str:
     return "(a) transfer learning"
 
 
-def _describe_run(source: Source) -> tuple[str, ...]:
+def _describe_run(source: ReportSource) -> tuple[str, ...]:
     options, meta = source.options, source.predictions.meta
     stated = {name: options.get(name) for name in TOLD_OPTIONS[1:] if (name, options.get(name)) != ("seeds", 1)}
     told = [_tell_option(name, value) for name, value in stated.items() if value]
@@ -113,7 +113,7 @@ def _draw(histories: Mapping[str, TrainingHistory]) -> list[Picture]:
     return pictures
 
 
-def _describe_ensemble(source: Source) -> str:
+def _describe_ensemble(source: ReportSource) -> str:
     settings = source.record.get("settings") or {}
     method = settings.get("method") or source.options.get("method") or "combined"
     told = ", ".join(f"{name} {_word(value)}" for name, value in settings.items() if name != "method")
@@ -123,7 +123,7 @@ def _describe_ensemble(source: Source) -> str:
     return f"{sentence} Graded photographs carry the answer of the nested fold that held their patient out."
 
 
-def _tell_gap(source: Source) -> list[Block]:
+def _tell_gap(source: ReportSource) -> list[Block]:
     """The optimistic bias of fitting and scoring on the same patients, where the record states both."""
     told = source.record.get("agreement") or {}
     try:
@@ -137,7 +137,7 @@ def _tell_gap(source: Source) -> list[Block]:
     return [Paragraph(sentence, "quiet")]
 
 
-def _list_members(source: Source) -> Table:
+def _list_members(source: ReportSource) -> Table:
     members = source.record.get("members") or []
     weights = (source.record.get("fitted") or {}).get("weights")
     if not isinstance(weights, list) or len(weights) != len(members):

@@ -10,7 +10,7 @@ from typing import Any
 from drkit.errors import DrkitError, InputError
 from drkit.evaluation.aggregation import Level
 from drkit.grades import Split
-from drkit.plotting.selection import Drawn, select
+from drkit.plotting.selection import PlottedPredictions, select
 from drkit.progress import warn
 from drkit.records.predictions import Predictions, name_predictions, read_predictions
 from drkit.records.provenance import sha256_file
@@ -18,7 +18,7 @@ from drkit.records.runs import FILE_SUFFIX, Run
 
 
 @dataclass(frozen=True)
-class Source:
+class ReportSource:
     """One predictions file.
 
     Args:
@@ -32,7 +32,7 @@ class Source:
     path: Path
     predictions: Predictions
     record: dict[str, Any]
-    drawn: Drawn | None
+    drawn: PlottedPredictions | None
     reason: str = ""
 
     @property
@@ -67,7 +67,7 @@ class Source:
         return sha256_file(self.path)
 
 
-def read_sources(files: Sequence[Path], split: Split | None, by: Level) -> list[Source]:
+def read_sources(files: Sequence[Path], split: Split | None, by: Level) -> list[ReportSource]:
     """Read predictions files, runs and ensembles, each once, patterns expanded.
 
     Raises:
@@ -82,13 +82,13 @@ def read_sources(files: Sequence[Path], split: Split | None, by: Level) -> list[
     return sources
 
 
-def _read(path: Path, name: str, split: Split | None, by: Level) -> Source:
+def _read(path: Path, name: str, split: Split | None, by: Level) -> ReportSource:
     predictions = replace(read_predictions(path), name=name)
     record = _read_record(path.with_suffix(".json"))
     try:
-        return Source(path, predictions, record, select(predictions, split, by))
+        return ReportSource(path, predictions, record, select(predictions, split, by))
     except DrkitError as error:
-        return Source(path, predictions, record, None, str(error))
+        return ReportSource(path, predictions, record, None, str(error))
 
 
 def _read_record(path: Path) -> dict[str, Any]:

@@ -12,10 +12,10 @@ from drkit.records.layouts.layout import (
     split_of_table,
 )
 from drkit.records.layouts.names import split_folders
-from drkit.records.layouts.tables import Table
+from drkit.records.layouts.tables import RawTable
 
 
-def _parse(table: Table) -> pd.DataFrame:
+def _parse(table: RawTable) -> pd.DataFrame:
     check_graded(table, ("diagnosis",))
     return photograph_rows(
         table,
@@ -25,7 +25,7 @@ def _parse(table: Table) -> pd.DataFrame:
     )
 
 
-def _folders(table: Table, split: Split) -> tuple[str, ...]:
+def _folders(table: RawTable, split: Split) -> tuple[str, ...]:
     names = [f"{word}_images" for word in split_folders(split)]
     return (*(f"{name}/{name}" for name in names), *names, *split_folders(split), ".", *resized_folders(table, split))
 

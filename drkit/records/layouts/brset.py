@@ -5,20 +5,20 @@ import pandas as pd
 from drkit.grades import Eye, Split
 from drkit.records.layouts.layout import Layout, photograph_rows
 from drkit.records.layouts.names import parse_eye
-from drkit.records.layouts.tables import Table
+from drkit.records.layouts.tables import RawTable
 
 _EYES: dict[str, Eye] = {"1": "right", "1.0": "right", "2": "left", "2.0": "left"}
 
 
-def _parse_brset(table: Table) -> pd.DataFrame:
+def _parse_brset(table: RawTable) -> pd.DataFrame:
     return _parse(table, image="image_id", patient="patient_id", eye="exam_eye", grade="dr_icdr")
 
 
-def _parse_mbrset(table: Table) -> pd.DataFrame:
+def _parse_mbrset(table: RawTable) -> pd.DataFrame:
     return _parse(table, image="file", patient="patient", eye="laterality", grade="final_icdr")
 
 
-def _parse(table: Table, *, image: str, patient: str, eye: str, grade: str) -> pd.DataFrame:
+def _parse(table: RawTable, *, image: str, patient: str, eye: str, grade: str) -> pd.DataFrame:
     return photograph_rows(
         table,
         table.ids(image),
@@ -32,11 +32,11 @@ def _parse_eye(text: str) -> Eye | None:
     return _EYES.get(text) or parse_eye(text)
 
 
-def _brset_folders(table: Table, split: Split) -> tuple[str, ...]:
+def _brset_folders(table: RawTable, split: Split) -> tuple[str, ...]:
     return ("fundus_photos", "images", ".")
 
 
-def _mbrset_folders(table: Table, split: Split) -> tuple[str, ...]:
+def _mbrset_folders(table: RawTable, split: Split) -> tuple[str, ...]:
     return ("images", ".")
 
 

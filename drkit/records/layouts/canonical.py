@@ -3,10 +3,10 @@
 import pandas as pd
 
 from drkit.records.layouts.layout import Layout, photograph_rows
-from drkit.records.layouts.tables import Table
+from drkit.records.layouts.tables import RawTable
 
 
-def _parse(table: Table) -> pd.DataFrame:
+def _parse(table: RawTable) -> pd.DataFrame:
     return photograph_rows(
         table,
         table.ids("image_id"),

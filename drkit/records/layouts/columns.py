@@ -10,7 +10,7 @@ from drkit.records.labels import PHOTOGRAPH_SUFFIXES
 from drkit.records.layouts.grade_words import on_scale, read_grades
 from drkit.records.layouts.names import parse_eye, split_of_name
 from drkit.records.layouts.scales import foreign_scale_of_column
-from drkit.records.layouts.tables import Table
+from drkit.records.layouts.tables import RawTable
 
 IMAGE_COLUMNS = (
     "image_id", "image", "image_name", "image_file", "filename", "file_name", "file", "image_path", "img_path",
@@ -56,7 +56,7 @@ class Roles:
     grade: str | None
 
 
-def find_roles(table: Table) -> Roles:
+def find_roles(table: RawTable) -> Roles:
     """Choose the columns.
 
     Raises:
@@ -69,7 +69,7 @@ def find_roles(table: Table) -> Roles:
     return Roles(image, table.first(_PATH_COLUMNS) or image, grade)
 
 
-def read_people(table: Table) -> dict[str, pd.Series]:
+def read_people(table: RawTable) -> dict[str, pd.Series]:
     """Patient, eye and split as a table of any layout may state them in columns of its own; null where it does not.
 
     Raises:
@@ -85,12 +85,12 @@ def read_people(table: Table) -> dict[str, pd.Series]:
     }
 
 
-def names_target(table: Table) -> bool:
+def names_target(table: RawTable) -> bool:
     """Whether the table says whose grade it holds."""
     return table.first(NAMED_GRADES) is not None
 
 
-def find_image(table: Table) -> str | None:
+def find_image(table: RawTable) -> str | None:
     """The column of photographs: one called so, else one that holds file names, else `id`, `code` or `name`."""
     named = table.first(IMAGE_COLUMNS)
     if named:
@@ -99,7 +99,7 @@ def find_image(table: Table) -> str | None:
     return next(files, None) or table.first(WEAK_IMAGE_COLUMNS)
 
 
-def find_grade(table: Table) -> str | None:
+def find_grade(table: RawTable) -> str | None:
     """The column of grades that do not say whose they are.
 
     One that names the ICDR scale goes first, then those that hold grades: one of 0 and 1 alone gives way to one that
@@ -129,7 +129,7 @@ def find_grade(table: Table) -> str | None:
     return next(iter(left), None) or next((key for key in called if key not in foreign), None)
 
 
-def states_grades(table: Table) -> bool:
+def states_grades(table: RawTable) -> bool:
     """Whether some column may hold grades."""
     return bool(table.first(NAMED_GRADES + UNNAMED_GRADES)) or any(_is_likely_grade(table, key) for key in table.header)
 
@@ -138,14 +138,14 @@ def _holds_files(cells: pd.Series) -> bool:
     return _share(cells.str.lower().str.endswith(PHOTOGRAPH_SUFFIXES)) > 0.5
 
 
-def _is_likely_grade(table: Table, key: str) -> bool:
+def _is_likely_grade(table: RawTable, key: str) -> bool:
     words = key.replace("_", " ")
     is_likely = key in {table.find(column) for column in _LIKELY_GRADES}
     is_likely |= any(word in words for word in ("grade", "icdr")) and any(w in words for w in ("dr", "retinopathy"))
     return (is_likely or foreign_scale_of_column(key) is not None) and _holds_grades(_grades(table, key))
 
 
-def _grades(table: Table, key: str) -> pd.Series:
+def _grades(table: RawTable, key: str) -> pd.Series:
     """Its grades, -1 where a cell is off the scale, null where blank."""
     cells = table.peek(key)
     grades = read_grades(cells)
@@ -168,19 +168,19 @@ def _drop_lower(columns: dict[str, pd.Series]) -> list[str]:
     return list(kept)
 
 
-def _find_understood(table: Table, columns: tuple[str, ...], parse: Callable[[str], object]) -> str | None:
+def _find_understood(table: RawTable, columns: tuple[str, ...], parse: Callable[[str], object]) -> str | None:
     """The first of `columns` that is there and, but for the first name, half of whose cells are understood."""
     return next(_understood(table, columns, parse), None)
 
 
-def _understood(table: Table, columns: tuple[str, ...], parse: Callable[[str], object]) -> Iterator[str]:
+def _understood(table: RawTable, columns: tuple[str, ...], parse: Callable[[str], object]) -> Iterator[str]:
     for column in columns:
         key = table.find(column)
         if key and (column == columns[0] or _share(table.peek(key).dropna().map(parse).notna()) >= 0.5):
             yield key
 
 
-def _read_flags(table: Table) -> pd.Series:
+def _read_flags(table: RawTable) -> pd.Series:
     """The split of rows that a column says are held out; true in most rows is something else."""
     found = pd.Series(pd.NA, index=table.cells.index, dtype="string")
     for column, split in _HELD_OUT_FLAGS.items():

@@ -14,25 +14,25 @@ from drkit.records.layouts.layout import (
     split_of_table,
 )
 from drkit.records.layouts.names import split_of_name
-from drkit.records.layouts.tables import Table
+from drkit.records.layouts.tables import RawTable
 
 _LEFT, _RIGHT, _PATIENT = "left_eye_dr_level", "right_eye_dr_level", "patient_dr_level"
 _GRADES = (_LEFT, _RIGHT, _PATIENT)
 _CHALLENGE_GRADES = ("dr_level", "dr_levels")
 
 
-def _parse_course(table: Table) -> pd.DataFrame:
+def _parse_course(table: RawTable) -> pd.DataFrame:
     return _parse(table, table.ids("img_path"))
 
 
-def _parse_official(table: Table) -> pd.DataFrame:
+def _parse_official(table: RawTable) -> pd.DataFrame:
     if not table.has("image_path"):
         return _parse_challenge(table)
     written = table.ids("image_path").str.replace("\\", "/", regex=False).str.lstrip("/")
     return _parse(table, written.map(_without_split_folder))
 
 
-def _parse(table: Table, paths: pd.Series) -> pd.DataFrame:
+def _parse(table: RawTable, paths: pd.Series) -> pd.DataFrame:
     check_graded(table, _GRADES)
     eye, grade = _eye_and_grade(table)
     return photograph_rows(
@@ -47,7 +47,7 @@ def _parse(table: Table, paths: pd.Series) -> pd.DataFrame:
     )
 
 
-def _parse_challenge(table: Table) -> pd.DataFrame:
+def _parse_challenge(table: RawTable) -> pd.DataFrame:
     return photograph_rows(
         table,
         table.ids("image_id"),
@@ -56,7 +56,7 @@ def _parse_challenge(table: Table) -> pd.DataFrame:
     )
 
 
-def _eye_and_grade(table: Table) -> tuple[pd.Series, pd.Series]:
+def _eye_and_grade(table: RawTable) -> tuple[pd.Series, pd.Series]:
     """The eye is the one whose column is filled; null, so that its name tells it, where neither or both are."""
     left, right = table.grades(_LEFT), table.grades(_RIGHT)
     torn = (left != right).fillna(False)
@@ -79,21 +79,21 @@ def _without_split_folder(path: str) -> str:
     return rest if rest and split_of_name(first) else path
 
 
-def _is_course(table: Table) -> bool:
+def _is_course(table: RawTable) -> bool:
     return table.has(_PATIENT) or not table.first(NAMED_GRADES + UNNAMED_GRADES)
 
 
-def _is_official(table: Table) -> bool:
+def _is_official(table: RawTable) -> bool:
     return table.has("image_path", *_GRADES) or (
         table.name.lower().startswith("challenge1") and table.first(_CHALLENGE_GRADES) is not None
     )
 
 
-def _official_folders(table: Table, split: Split) -> tuple[str, ...]:
+def _official_folders(table: RawTable, split: Split) -> tuple[str, ...]:
     return ("Images", ".", f"{table.stem}/Images", table.stem)
 
 
-def _choose_official(tables: Sequence[Table]) -> list[Table]:
+def _choose_official(tables: Sequence[RawTable]) -> list[RawTable]:
     """The challenge's sheet to fill in gives way to the one with its grades."""
     labelled = any(table.name.lower().startswith("challenge1_labels") for table in tables)
     return [table for table in tables if not (labelled and table.name.lower().startswith("challenge1_upload"))]

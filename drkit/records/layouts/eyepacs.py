@@ -15,10 +15,10 @@ from drkit.records.layouts.layout import (
     split_of_table,
 )
 from drkit.records.layouts.names import parse_name
-from drkit.records.layouts.tables import Table
+from drkit.records.layouts.tables import RawTable
 
 
-def _parse(table: Table) -> pd.DataFrame:
+def _parse(table: RawTable) -> pd.DataFrame:
     return photograph_rows(
         table,
         table.ids("image"),
@@ -27,25 +27,25 @@ def _parse(table: Table) -> pd.DataFrame:
     )
 
 
-def _fits(table: Table) -> bool:
+def _fits(table: RawTable) -> bool:
     return any(parse_name(image_stem(text)).eye is not None for text in table.peek("image").dropna())
 
 
-def _is_solution(table: Table) -> bool:
+def _is_solution(table: RawTable) -> bool:
     return table.stem.lower().startswith("retinopathy_solution")
 
 
-def _is_cropped(table: Table) -> bool:
+def _is_cropped(table: RawTable) -> bool:
     return "cropped" in table.stem.lower()
 
 
-def _folders(table: Table, split: Split) -> tuple[str, ...]:
+def _folders(table: RawTable, split: Split) -> tuple[str, ...]:
     resized = f"resized_{split}_cropped" if _is_cropped(table) else f"resized_{split}"
     near = (f"{resized}/{resized}", resized, f"{split}/{split}", split, f"{split}_images", ".")
     return (*near, *resized_folders(table, split))
 
 
-def _choose(tables: Sequence[Table]) -> list[Table]:
+def _choose(tables: Sequence[RawTable]) -> list[RawTable]:
     """Both trainLabels list the same photographs: keep the one whose folder is there, cropped first."""
     cropped = [table for table in tables if _is_cropped(table)]
     whole = [table for table in tables if not _is_cropped(table) and not _is_solution(table)]

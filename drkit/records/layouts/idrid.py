@@ -6,16 +6,16 @@ import pandas as pd
 
 from drkit.grades import Split
 from drkit.records.layouts.layout import Layout, photograph_rows
-from drkit.records.layouts.tables import Table
+from drkit.records.layouts.tables import RawTable
 
 _FOLDERS = {"train": "a. Training Set", "val": "", "test": "b. Testing Set"}
 
 
-def _parse(table: Table) -> pd.DataFrame:
+def _parse(table: RawTable) -> pd.DataFrame:
     return photograph_rows(table, table.ids("image name"), eye_grade=table.grades("retinopathy grade"))
 
 
-def _folders(table: Table, split: Split) -> tuple[str, ...]:
+def _folders(table: RawTable, split: Split) -> tuple[str, ...]:
     part = f"1. Original Images/{_FOLDERS[split]}"
     return (f"../{part}", part, ".")
 

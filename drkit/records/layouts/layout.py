@@ -12,20 +12,20 @@ from drkit.grades import Split
 from drkit.records.labels import QUALITY_COLUMNS, build_rows, image_stem
 from drkit.records.layouts.columns import read_people
 from drkit.records.layouts.names import split_folders, split_of_name
-from drkit.records.layouts.tables import Table
+from drkit.records.layouts.tables import RawTable
 
 _FOLDERS_OF_TABLES = ("labels", "label", "annotations", "annotation", "csv", "csvs", "metadata", "tables", "splits")
 
 
-def _always(table: Table) -> bool:
+def _always(table: RawTable) -> bool:
     return True
 
 
-def _no_rows(table: Table) -> pd.DataFrame:
+def _no_rows(table: RawTable) -> pd.DataFrame:
     raise InputError(f"{table.path}: a folder of photographs has no table")
 
 
-def _no_folders(table: Table, split: Split) -> tuple[str, ...]:
+def _no_folders(table: RawTable, split: Split) -> tuple[str, ...]:
     return ()
 
 
@@ -39,7 +39,7 @@ def above_labels(csv_path: Path) -> Path:
     return folder.parent if folder.name.lower() in _FOLDERS_OF_TABLES else folder
 
 
-def _all(tables: Sequence[Table]) -> list[Table]:
+def _all(tables: Sequence[RawTable]) -> list[RawTable]:
     return list(tables)
 
 
@@ -65,28 +65,28 @@ class Layout:
     summary: str
     needs: tuple[tuple[str, ...], ...] = ()
     marks: frozenset[str] = frozenset()
-    parse: Callable[[Table], pd.DataFrame] = _no_rows
+    parse: Callable[[RawTable], pd.DataFrame] = _no_rows
     named: bool = False
     patients_from: str = "a column patient_id"
-    fits: Callable[[Table], bool] = _always
-    folders: Callable[[Table, Split], tuple[str, ...]] = _no_folders
+    fits: Callable[[RawTable], bool] = _always
+    folders: Callable[[RawTable, Split], tuple[str, ...]] = _no_folders
     root: Callable[[Path], Path] = _beside
-    choose: Callable[[Sequence[Table]], list[Table]] = _all
+    choose: Callable[[Sequence[RawTable]], list[RawTable]] = _all
 
-    def missing(self, table: Table) -> list[str]:
+    def missing(self, table: RawTable) -> list[str]:
         """The needed columns that a table lacks."""
         return [" or ".join(names) for names in self.needs if table.first(names) is None]
 
-    def marks_of(self, table: Table) -> list[str]:
+    def marks_of(self, table: RawTable) -> list[str]:
         """Those of its marks that the table has, by their names in the table's cells."""
         return [key for key in map(table.find, sorted(self.marks)) if key]
 
-    def recognises(self, table: Table) -> bool:
+    def recognises(self, table: RawTable) -> bool:
         """Whether the table is this layout's."""
         return not self.missing(table) and self.fits(table)
 
 
-def photograph_rows(table: Table, ids: pd.Series, **columns: object) -> pd.DataFrame:
+def photograph_rows(table: RawTable, ids: pd.Series, **columns: object) -> pd.DataFrame:
     """Canonical rows of a table's photographs.
 
     Args:
@@ -108,12 +108,12 @@ def photograph_rows(table: Table, ids: pd.Series, **columns: object) -> pd.DataF
     )
 
 
-def split_of_table(table: Table, graded: bool = True) -> Split:
+def split_of_table(table: RawTable, graded: bool = True) -> Split:
     """The split a file's name tells; else train with grades, test without."""
     return split_of_name(table.stem) or ("train" if graded else "test")
 
 
-def check_graded(table: Table, columns: Sequence[str]) -> None:
+def check_graded(table: RawTable, columns: Sequence[str]) -> None:
     """Check that only a test table goes without grades.
 
     Raises:
@@ -127,21 +127,21 @@ def check_graded(table: Table, columns: Sequence[str]) -> None:
         )
 
 
-def folders_of_split(table: Table, split: Split) -> tuple[str, ...]:
+def folders_of_split(table: RawTable, split: Split) -> tuple[str, ...]:
     """`train` and its like, first the folder called as the CSV."""
     return (table.stem, *split_folders(split))
 
 
-def resized_folders(table: Table, split: Split) -> tuple[str, ...]:
+def resized_folders(table: RawTable, split: Split) -> tuple[str, ...]:
     """`resized train 15` above `labels/trainLabels15.csv`, as the collection of both contests has them."""
     year = re.search(r"(?<![0-9])(?:20)?(15|19)$", table.stem)
     return (f"../resized {split} {year[1]}", f"resized {split} {year[1]}") if year else ()
 
 
-def _quality(table: Table) -> dict[str, pd.Series]:
+def _quality(table: RawTable) -> dict[str, pd.Series]:
     found = {name: table.first((name, name.replace("_", " "))) for name in QUALITY_COLUMNS}
     return {name: table.whole(column) for name, column in found.items() if column is not None}
 
 
-def _series(value: object, table: Table) -> pd.Series:
+def _series(value: object, table: RawTable) -> pd.Series:
     return value if isinstance(value, pd.Series) else pd.Series(value, index=table.cells.index)

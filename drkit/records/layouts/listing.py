@@ -14,7 +14,7 @@ from drkit.records.layouts.layout import Layout
 from drkit.records.layouts.names import split_of_name
 from drkit.records.layouts.pairs import pair_key, read_pairs
 from drkit.records.layouts.patients import read_subjects, tell_apart, tell_patients
-from drkit.records.layouts.remarks import Remark, remark_on_scale
+from drkit.records.layouts.remarks import DatasetRemark, remark_on_scale
 
 FOLDER = Layout(
     title="a folder of photographs",
@@ -29,7 +29,7 @@ CLASS_FOLDERS = Layout(
 _CLASS_WORD = re.compile(r"\b(no|n?pdr|dr|mild|moderate|severe|prolifer\w*|healthy|normal)\b")
 
 
-def list_photographs(root: Path, photographs: Sequence[Path]) -> tuple[str, pd.DataFrame, list[Remark]]:
+def list_photographs(root: Path, photographs: Sequence[Path]) -> tuple[str, pd.DataFrame, list[DatasetRemark]]:
     """What the folders tell: of classes the grade and the split, else nothing, split test.
 
     The folders of one level are classes where all their names are grades (numbers from 0, or words), those of split
@@ -67,7 +67,9 @@ def _split(split: Split | None, grade: int | None) -> Split:
     return split or ("test" if grade is None else "train")
 
 
-def _find_level(below: Sequence[tuple[str, ...]], splits: Sequence[Split | None]) -> tuple[int | None, list[Remark]]:
+def _find_level(
+    below: Sequence[tuple[str, ...]], splits: Sequence[Split | None]
+) -> tuple[int | None, list[DatasetRemark]]:
     """The level of folders that are classes."""
     learned = [parts for parts, split in zip(below, splits, strict=True) if split != "test" or parts]
     for level in range(min(map(len, learned), default=0)):
@@ -79,22 +81,22 @@ def _find_level(below: Sequence[tuple[str, ...]], splits: Sequence[Split | None]
     return None, []
 
 
-def _if_classes(level: int, names: Sequence[str]) -> tuple[int | None, list[Remark]]:
+def _if_classes(level: int, names: Sequence[str]) -> tuple[int | None, list[DatasetRemark]]:
     """Folders 1, 2, 3 may be patients, or a scale from 1."""
     if all(name.isdecimal() for name in names) and "0" not in names:
         return None, [_no_classes(names, "have no 0 among them")]
     by_grade = sorted((grade_of_word(name) or 0, name) for name in names)
     listed = ", ".join(f"{name} is {grade}" for grade, name in by_grade)
-    return level, [Remark("columns-guessed", f"grades are told by folders: {listed}")]
+    return level, [DatasetRemark("columns-guessed", f"grades are told by folders: {listed}")]
 
 
 def _is_class_like(name: str) -> bool:
     return _CLASS_WORD.search(re.sub(r"[\W_\d]+", " ", name).lower()) is not None
 
 
-def _no_classes(names: Sequence[str], why: str) -> Remark:
+def _no_classes(names: Sequence[str], why: str) -> DatasetRemark:
     sentence = (
         f"folders {first_few(names)} {why}, so no grade is taken from them: call them 0 to 4, or No_DR, Mild, Moderate,"
         " Severe, Proliferative"
     )
-    return Remark("folders-unread", sentence)
+    return DatasetRemark("folders-unread", sentence)

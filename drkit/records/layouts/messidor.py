@@ -5,7 +5,7 @@ import pandas as pd
 from drkit.grades import Split
 from drkit.records.layouts.layout import Layout, photograph_rows
 from drkit.records.layouts.pairs import pair_key, read_pairs
-from drkit.records.layouts.tables import Table
+from drkit.records.layouts.tables import RawTable
 
 _IDS = ("id_code", "image_id", "image")
 _GRADES = ("diagnosis", "adjudicated_dr_grade")
@@ -13,7 +13,7 @@ _MARKS = ("adjudicated_dr_grade", "adjudicated_dme", "adjudicated_gradable")
 _FOLDERS = ("messidor-2/preprocess", "messidor-2/messidor-2/preprocess", "preprocess", "IMAGES", "images", ".")
 
 
-def _parse(table: Table) -> pd.DataFrame:
+def _parse(table: RawTable) -> pd.DataFrame:
     ids = table.ids(table.first(_IDS) or "")
     gradable = table.flags("adjudicated_gradable", blank=True)
     named = ids.map(pair_key).map(read_pairs(table.path.parent))
@@ -27,11 +27,11 @@ def _parse(table: Table) -> pd.DataFrame:
     )
 
 
-def _fits(table: Table) -> bool:
+def _fits(table: RawTable) -> bool:
     return table.first(_MARKS) is not None
 
 
-def _folders(table: Table, split: Split) -> tuple[str, ...]:
+def _folders(table: RawTable, split: Split) -> tuple[str, ...]:
     return _FOLDERS
 
 

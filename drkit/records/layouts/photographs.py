@@ -15,7 +15,7 @@ from drkit.records.labels import PHOTOGRAPH_SUFFIXES, image_stem
 from drkit.records.layouts.layout import Layout
 from drkit.records.layouts.names import holds_masks, split_of_name
 from drkit.records.layouts.skipped import COMPANIONS, describe_unread
-from drkit.records.layouts.tables import Table
+from drkit.records.layouts.tables import RawTable
 
 
 class PhotographFolder:
@@ -140,7 +140,7 @@ class PhotographFolder:
         return self._tree
 
 
-def locate(folder: PhotographFolder, layout: Layout, tables: Sequence[tuple[Table, pd.DataFrame]]) -> list[str]:
+def locate(folder: PhotographFolder, layout: Layout, tables: Sequence[tuple[RawTable, pd.DataFrame]]) -> list[str]:
     """The absolute path of every row's photograph, in the order of the tables.
 
     Raises:
@@ -162,7 +162,7 @@ def locate(folder: PhotographFolder, layout: Layout, tables: Sequence[tuple[Tabl
     return found
 
 
-def folders_near(layout: Layout, table: Table, split: Split) -> list[str]:
+def folders_near(layout: Layout, table: RawTable, split: Split) -> list[str]:
     """Absolute folders that a table's photographs of a split may lie in, the table's own first."""
     own = str(table.path.parent)
     return [own, *(os.path.normpath(Path(own, near)) for near in layout.folders(table, split))]

@@ -6,10 +6,10 @@ from drkit.grades import Split
 from drkit.records.layouts.columns import find_image, find_roles, states_grades
 from drkit.records.layouts.layout import Layout, above_labels, folders_of_split, photograph_rows
 from drkit.records.layouts.names import split_of_name
-from drkit.records.layouts.tables import Table
+from drkit.records.layouts.tables import RawTable
 
 
-def _parse(table: Table) -> pd.DataFrame:
+def _parse(table: RawTable) -> pd.DataFrame:
     roles = find_roles(table)
     return photograph_rows(
         table,
@@ -20,11 +20,11 @@ def _parse(table: Table) -> pd.DataFrame:
     )
 
 
-def _fits(table: Table) -> bool:
+def _fits(table: RawTable) -> bool:
     return find_image(table) is not None and (states_grades(table) or split_of_name(table.stem) == "test")
 
 
-def _folders(table: Table, split: Split) -> tuple[str, ...]:
+def _folders(table: RawTable, split: Split) -> tuple[str, ...]:
     return (*folders_of_split(table, split), *(f"../{name}" for name in folders_of_split(table, split)))
 
 

@@ -16,7 +16,7 @@ from drkit.records.layouts.photographs import PhotographFolder, locate
 from drkit.records.layouts.recognise import LAYOUTS, find_tables, recognise_table
 from drkit.records.layouts.remarks import remark_on_skipped, speak
 from drkit.records.layouts.settling import WHERE, check_unique, parse_tables, settle
-from drkit.records.layouts.tables import Table, open_table
+from drkit.records.layouts.tables import RawTable, open_table
 
 
 def read_dataset(path: Path) -> Labels:
@@ -57,7 +57,7 @@ def read_table(csv_path: Path) -> pd.DataFrame:
     return _withhold(rows, str(csv_path))
 
 
-def read_rows(layout: str, tables: Sequence[Table], source: str) -> pd.DataFrame:
+def read_rows(layout: str, tables: Sequence[RawTable], source: str) -> pd.DataFrame:
     """The canonical rows of tables, 5 still among the grades; photographs are not looked for.
 
     Raises:
@@ -74,7 +74,7 @@ def stated_targets(rows: pd.DataFrame) -> tuple[Target, ...]:
     return tuple(target for target in TARGETS if rows[grade_column(target)].notna().any())  # type: ignore[misc]
 
 
-def open_dataset(path: Path) -> tuple[str, list[Table], Path]:
+def open_dataset(path: Path) -> tuple[str, list[RawTable], Path]:
     """The layout of a folder or a table, its tables, still unread, and the data set's folder, absolute.
 
     Raises:

@@ -24,7 +24,7 @@ from drkit.records.layouts.messidor import MESSIDOR_2
 from drkit.records.layouts.names import is_pairs_file, split_of_name
 from drkit.records.layouts.plain import PLAIN
 from drkit.records.layouts.scales import check_scale
-from drkit.records.layouts.tables import Table, open_table, stem_of
+from drkit.records.layouts.tables import RawTable, open_table, stem_of
 
 LAYOUTS: Mapping[str, Layout] = MappingProxyType(
     {
@@ -51,12 +51,12 @@ _NO_LABELS = re.compile(
 _DEEPEST = 2  # folders below the data set's in which a table is looked for
 
 
-def layout_of(table: Table) -> str | None:
+def layout_of(table: RawTable) -> str | None:
     """The name of the layout that a table is in, or None."""
     return next((name for name, layout in LAYOUTS.items() if layout.recognises(table)), None)
 
 
-def recognise_table(table: Table) -> str:
+def recognise_table(table: RawTable) -> str:
     """As `layout_of`.
 
     Raises:
@@ -69,7 +69,7 @@ def recognise_table(table: Table) -> str:
     return name
 
 
-def find_tables(root: Path) -> tuple[str, list[Table]]:
+def find_tables(root: Path) -> tuple[str, list[RawTable]]:
     """The layout of a folder and its tables; `folder` and none where it has no table.
 
     Tables are looked for in the folder itself, and only where it has none up to two folders below. A spreadsheet
@@ -117,7 +117,7 @@ def _is_passed_over(name: str) -> bool:
     return name.startswith(".") or is_pairs_file(name) or _NO_LABELS.fullmatch(name) is not None
 
 
-def _pass_over(root: Path, known: Sequence[Table], unknown: Sequence[Table]) -> None:
+def _pass_over(root: Path, known: Sequence[RawTable], unknown: Sequence[RawTable]) -> None:
     """Leave foreign tables aside, but none that was meant to be read."""
     meant = [table for table in unknown if not known or split_of_name(table.stem) or _nearest(table)]
     for table in meant:
@@ -129,13 +129,13 @@ def _pass_over(root: Path, known: Sequence[Table], unknown: Sequence[Table]) -> 
         progress.notify(f"{first_few([table.name for table in unknown])}: no labels in there, left aside")
 
 
-def _several(root: Path, tables: Sequence[tuple[Table, str]]) -> str:
+def _several(root: Path, tables: Sequence[tuple[RawTable, str]]) -> str:
     listed = first_few([f"{table.name} ({LAYOUTS[name].title})" for table, name in tables])
     example = " ".join(f"--data {shlex.quote(str(table.path))}" for table, _ in tables[:2])
     return f"{root} holds tables of several layouts: {listed}: name those to read, one by one: {example}"
 
 
-def _describe(table: Table) -> str:
+def _describe(table: RawTable) -> str:
     near = _nearest(table)
     if near is None and find_image(table):
         return f"columns {table.columns}: there is no column of grades (grade, label, level, diagnosis, ...)"
@@ -146,7 +146,7 @@ def _describe(table: Table) -> str:
     return f"looks like {near.title}, but column {missing} is missing (found: {table.columns})"
 
 
-def _nearest(table: Table) -> Layout | None:
+def _nearest(table: RawTable) -> Layout | None:
     """The layout that most of the table's telling columns belong to."""
     best = max(LAYOUTS.values(), key=lambda layout: len(layout.marks_of(table)))
     return best if set(best.marks_of(table)) - {"path", "level"} else None

@@ -11,14 +11,14 @@ from drkit.errors import first_few
 from drkit.grades import TARGETS, grade_column
 from drkit.records.layouts.scales import doubt_scale
 from drkit.records.layouts.skipped import describe_skipped
-from drkit.records.layouts.tables import Table
+from drkit.records.layouts.tables import RawTable
 
 WARNINGS = ("doubtful-scale", "folders-unread", "files-skipped")
 SHOWN = 8  # columns
 
 
 @dataclass(frozen=True)
-class Remark:
+class DatasetRemark:
     """One thing that the user should know although the data set can be read.
 
     Args:
@@ -31,25 +31,27 @@ class Remark:
     sentence: str
 
 
-def remark_on_columns(tables: Sequence[Table]) -> Iterator[Remark]:
+def remark_on_columns(tables: Sequence[RawTable]) -> Iterator[DatasetRemark]:
     """Which column was taken for what where that was guessed, and which were not read. The tables have been parsed."""
     guesses = [f"{what} from {table.header[key]}" for table in tables for key, what in table.guesses.items()]
     if guesses:
-        yield Remark("columns-guessed", f"read {', '.join(dict.fromkeys(guesses))}")
+        yield DatasetRemark("columns-guessed", f"read {', '.join(dict.fromkeys(guesses))}")
     unread = list(dict.fromkeys(name for table in tables for name in table.unread))
     if unread:
-        yield Remark("columns-unread", f"columns that are not read: {first_few(unread, SHOWN)}")
+        yield DatasetRemark("columns-unread", f"columns that are not read: {first_few(unread, SHOWN)}")
 
 
-def remark_on_scale(rows: pd.DataFrame, columns: Iterable[str] = tuple(map(grade_column, TARGETS))) -> Iterator[Remark]:
+def remark_on_scale(
+    rows: pd.DataFrame, columns: Iterable[str] = tuple(map(grade_column, TARGETS))
+) -> Iterator[DatasetRemark]:
     """Whether the grades look like those of another scale."""
     for column in columns:
         doubt = doubt_scale(rows[column])
         if doubt:
-            yield Remark("doubtful-scale", f"{column} holds {doubt}")
+            yield DatasetRemark("doubtful-scale", f"{column} holds {doubt}")
 
 
-def remark_on_skipped(others: Iterable[str], masks: Sequence[str]) -> Iterator[Remark]:
+def remark_on_skipped(others: Iterable[str], masks: Sequence[str]) -> Iterator[DatasetRemark]:
     """Files in a folder of photographs that are not read.
 
     Args:
@@ -58,17 +60,17 @@ def remark_on_skipped(others: Iterable[str], masks: Sequence[str]) -> Iterator[R
     """
     sentence = describe_skipped(others)
     if sentence:
-        yield Remark("files-skipped", sentence)
+        yield DatasetRemark("files-skipped", sentence)
     if masks:
         names = list(dict.fromkeys(Path(path).parent.name for path in masks))
-        yield Remark(
+        yield DatasetRemark(
             "files-skipped",
             f"{len(masks)} picture{'s' * (len(masks) != 1)} in folders of masks are not read as photographs:"
             f" {first_few(names)}: give these folders themselves as --data if they show photographs",
         )
 
 
-def speak(remarks: Iterable[Remark], source: str) -> None:
+def speak(remarks: Iterable[DatasetRemark], source: str) -> None:
     """Say each of them, once a command."""
     for remark in remarks:
         tell = progress.warn_once if remark.kind in WARNINGS else progress.notify_once

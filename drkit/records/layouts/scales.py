@@ -8,7 +8,7 @@ import pandas as pd
 from drkit.errors import InputError
 from drkit.grades import MAX_GRADE, UNGRADABLE
 from drkit.records.layouts.grade_words import read_grades
-from drkit.records.layouts.tables import Table
+from drkit.records.layouts.tables import RawTable
 
 _FEW = 5  # photographs: fewer may well be of two grades only
 _MANY = 1000  # photographs: among so many there is a proliferative one
@@ -62,7 +62,7 @@ def foreign_scale_of_column(column: str) -> str | None:
     return next((title for pattern, title in _FOREIGN_COLUMNS.items() if re.search(pattern, words)), None)
 
 
-def check_scale(table: Table) -> None:
+def check_scale(table: RawTable) -> None:
     """Check that a table is not known to state something other than ICDR grades.
 
     Raises:

@@ -11,17 +11,17 @@ from drkit.grades import TARGETS, grade_column
 from drkit.records.layouts.layout import Layout
 from drkit.records.layouts.patients import read_subjects, tell_apart, tell_patients, unify_patients
 from drkit.records.layouts.recognise import LAYOUTS
-from drkit.records.layouts.remarks import Remark, remark_on_columns, remark_on_scale
+from drkit.records.layouts.remarks import DatasetRemark, remark_on_columns, remark_on_scale
 from drkit.records.layouts.scales import check_scale
-from drkit.records.layouts.tables import Table
+from drkit.records.layouts.tables import RawTable
 
 WHERE = "where"  # a column of settled rows: the file and its row, as `train.csv row 12`
 
-Parts = list[tuple[Table, pd.DataFrame]]
+ParsedTables = list[tuple[RawTable, pd.DataFrame]]
 
 
 @dataclass(frozen=True)
-class Settled:
+class ResolvedPhotographs:
     """The photographs of all tables.
 
     Args:
@@ -31,10 +31,10 @@ class Settled:
     """
 
     rows: pd.DataFrame
-    remarks: tuple[Remark, ...]
+    remarks: tuple[DatasetRemark, ...]
 
 
-def parse_tables(layout: str, tables: Sequence[Table]) -> Parts:
+def parse_tables(layout: str, tables: Sequence[RawTable]) -> ParsedTables:
     """Each table with its canonical rows.
 
     Raises:
@@ -45,7 +45,7 @@ def parse_tables(layout: str, tables: Sequence[Table]) -> Parts:
     return [(table, LAYOUTS[layout].parse(table)) for table in tables]
 
 
-def settle(layout: str, parts: Parts, paths: Sequence[str | None] | None = None) -> Settled:
+def settle(layout: str, parts: ParsedTables, paths: Sequence[str | None] | None = None) -> ResolvedPhotographs:
     """The rows of all tables, settled.
 
     Args:
@@ -72,14 +72,14 @@ def settle(layout: str, parts: Parts, paths: Sequence[str | None] | None = None)
         *_remark_on_patients(rows, stated, respelled, LAYOUTS[layout]),
         *remark_on_scale(rows),
     ]
-    return Settled(rows, tuple(remarks))
+    return ResolvedPhotographs(rows, tuple(remarks))
 
 
 def check_unique(rows: pd.DataFrame) -> None:
     """Check that no id stands twice, and where photographs were looked for, that no two ids are one.
 
     Args:
-        rows: Settled, `path` as written or absolute.
+        rows: One a photograph, `path` as written or absolute.
 
     Raises:
         InputError: names the first one's rows.
@@ -108,14 +108,16 @@ def _check_paths(rows: pd.DataFrame) -> None:
             )
 
 
-def _remark_on_patients(rows: pd.DataFrame, stated: pd.Series, respelled: str, layout: Layout) -> Iterator[Remark]:
+def _remark_on_patients(
+    rows: pd.DataFrame, stated: pd.Series, respelled: str, layout: Layout
+) -> Iterator[DatasetRemark]:
     if respelled:
-        yield Remark("patients-respelled", respelled)
+        yield DatasetRemark("patients-respelled", respelled)
     graded = rows[list(map(grade_column, TARGETS))].notna().any(axis=1)
     told = stated.isna() & rows["patient_id"].notna()
     if told.any() and not layout.named:
         example = rows[told].iloc[0]
-        yield Remark(
+        yield DatasetRemark(
             "patients-from-names",
             f"the patients of {int(told.sum())} photographs are told by their names"
             f" ({example['image_id']} is of patient {example['patient_id']})",
@@ -123,7 +125,7 @@ def _remark_on_patients(rows: pd.DataFrame, stated: pd.Series, respelled: str, l
     unknown = int((graded & rows["patient_id"].isna()).sum())
     if unknown:
         photographs = f"{unknown} of {len(rows)} photographs" if unknown < len(rows) else "the photographs"
-        yield Remark(
+        yield DatasetRemark(
             "patients-unknown",
             f"nothing tells the patients of {photographs}, so each counts as a patient of its own, and both eyes of a"
             f" person may come into different splits: {layout.patients_from} would tell",

@@ -13,13 +13,13 @@ from drkit.records.layouts.listing import list_photographs
 from drkit.records.layouts.photographs import PhotographFolder, describe_missing, folders_near
 from drkit.records.layouts.reading import open_dataset
 from drkit.records.layouts.recognise import LAYOUTS
-from drkit.records.layouts.remarks import Remark, remark_on_skipped
-from drkit.records.layouts.settling import WHERE, Parts, parse_tables, settle
-from drkit.records.layouts.tables import Table
+from drkit.records.layouts.remarks import DatasetRemark, remark_on_skipped
+from drkit.records.layouts.settling import WHERE, ParsedTables, parse_tables, settle
+from drkit.records.layouts.tables import RawTable
 
 
 @dataclass(frozen=True)
-class Flaw:
+class DatasetProblem:
     """One thing that `read_dataset` would refuse.
 
     Args:
@@ -50,12 +50,12 @@ class Survey:
     rows: pd.DataFrame
     root: Path
     layout: str
-    flaws: tuple[Flaw, ...]
-    remarks: tuple[Remark, ...] = ()
+    flaws: tuple[DatasetProblem, ...]
+    remarks: tuple[DatasetRemark, ...] = ()
 
 
 @dataclass(frozen=True)
-class _SurveyedTable(Table):
+class _SurveyedTable(RawTable):
     """A table that notes what is wrong with its rows instead of refusing."""
 
     noted: list[tuple[str, int, str]] = field(default_factory=list)
@@ -78,7 +78,7 @@ def survey_dataset(path: Path) -> Survey:
     if not tables:
         return _survey_folder(root, path)
     surveyed = [_SurveyedTable(table.path, table.cells, table.header, table.taken) for table in tables]
-    parts: Parts = [(table, _named(rows)) for table, rows in parse_tables(layout, surveyed)]
+    parts: ParsedTables = [(table, _named(rows)) for table, rows in parse_tables(layout, surveyed)]
     flaws = [flaw for table, (_, rows) in zip(surveyed, parts, strict=True) for flaw in _as_flaws(table, rows)]
     parts = [(table, rows[rows["image_id"] != ""]) for table, rows in parts]
     places = list(_places(PhotographFolder(root), LAYOUTS[layout], parts))
@@ -99,7 +99,12 @@ def _survey_folder(root: Path, path: Path) -> Survey:
 
 
 def _whole(
-    rows: pd.DataFrame, root: Path, layout: str, flaws: list[Flaw], remarks: Sequence[Remark], path: Path
+    rows: pd.DataFrame,
+    root: Path,
+    layout: str,
+    flaws: list[DatasetProblem],
+    remarks: Sequence[DatasetRemark],
+    path: Path,
 ) -> Survey:
     if rows.empty:
         raise InputError(f"{path} holds neither photographs nor a table that lists any: give a data set's own folder")
@@ -110,21 +115,25 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(image_id=rows["image_id"].fillna(""))
 
 
-def _as_flaws(table: _SurveyedTable, rows: pd.DataFrame) -> Iterator[Flaw]:
+def _as_flaws(table: _SurveyedTable, rows: pd.DataFrame) -> Iterator[DatasetProblem]:
     """What a table noted, once each, with the ids of the rows."""
     for kind, row, sentence in dict.fromkeys(table.noted):
         name = str(rows.loc[row, "image_id"])
-        yield Flaw(kind, sentence, (name,) if name else ())
+        yield DatasetProblem(kind, sentence, (name,) if name else ())
 
 
-def _ids_twice(rows: pd.DataFrame) -> Iterator[Flaw]:
+def _ids_twice(rows: pd.DataFrame) -> Iterator[DatasetProblem]:
     twice = rows[rows["image_id"].duplicated(keep=False)]
     for name, same in twice.groupby("image_id", sort=False):
         places = " and ".join(same["where"])
-        yield Flaw("id-twice", f"image id '{name}' stands at {places}: keep one row a photograph", (str(name),))
+        yield DatasetProblem(
+            "id-twice", f"image id '{name}' stands at {places}: keep one row a photograph", (str(name),)
+        )
 
 
-def _places(folder: PhotographFolder, layout: Layout, parts: Parts) -> Iterator[tuple[str | None, Flaw | None]]:
+def _places(
+    folder: PhotographFolder, layout: Layout, parts: ParsedTables
+) -> Iterator[tuple[str | None, DatasetProblem | None]]:
     """For each row its photograph's path, or what is wrong with it."""
     for table, rows in parts:
         near = {split: folders_near(layout, table, split) for split in rows["split"].unique()}
@@ -132,12 +141,12 @@ def _places(folder: PhotographFolder, layout: Layout, parts: Parts) -> Iterator[
             try:
                 found = folder.find(row.path, near[row.split], row.split, table.where(int(index)))
             except InputError as error:
-                yield None, Flaw("unlocatable-photograph", str(error), (row.image_id,))
+                yield None, DatasetProblem("unlocatable-photograph", str(error), (row.image_id,))
                 continue
             yield found, None if found else _flaw_of_missing(folder, row.path, table.where(int(index)), row.image_id)
 
 
-def _flaw_of_missing(folder: PhotographFolder, written: str, where: str, image_id: str) -> Flaw:
+def _flaw_of_missing(folder: PhotographFolder, written: str, where: str, image_id: str) -> DatasetProblem:
     told = describe_missing(folder, written)
     sentence = f"{where}: {told} is missing" if told == written else f"{where}: {told}"
-    return Flaw("missing-photograph", sentence, (image_id,))
+    return DatasetProblem("missing-photograph", sentence, (image_id,))

@@ -17,7 +17,7 @@ BLANK = ("", "nan", "na", "n/a", "null", "none", "<na>")
 
 
 @dataclass(frozen=True)
-class Table:
+class RawTable:
     """A table whose cells are still text.
 
     Columns are asked for by name without regard to case, blanks, hyphens and underscores.
@@ -175,7 +175,7 @@ class Table:
         return found.astype("boolean").fillna(blank).astype(bool)
 
 
-def open_table(path: Path) -> Table:
+def open_table(path: Path) -> RawTable:
     """Read a table, however it was saved (`read_cells`).
 
     Raises:
@@ -186,7 +186,7 @@ def open_table(path: Path) -> Table:
     keys = [" ".join(name.lower().split()) for name in names]
     kept = [i for i, key in enumerate(keys) if key and key not in keys[:i]]
     cells = cells.iloc[1:, kept].set_axis([keys[i] for i in kept], axis=1)
-    return Table(path, cells[(cells != "").any(axis=1)], {keys[i]: names[i] for i in kept})
+    return RawTable(path, cells[(cells != "").any(axis=1)], {keys[i]: names[i] for i in kept})
 
 
 def stem_of(path: Path) -> str:

@@ -10,10 +10,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from drkit.images.synthetic.cohort import draw_cohort
-from drkit.images.synthetic.patient import Take, draw_patient, photograph_patient
+from drkit.images.synthetic.patient import SyntheticPhotograph, draw_patient, photograph_patient
 
 
-def take_all(patient: int, grade: int, size: int = 96) -> list[Take]:
+def take_all(patient: int, grade: int, size: int = 96) -> list[SyntheticPhotograph]:
     return list(photograph_patient(draw_patient(0, patient, grade), size))
 
 

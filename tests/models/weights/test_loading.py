@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from drkit.errors import InputError
 from drkit.models.backbones import Backbone, build_backbone
-from drkit.models.weights import MisfitError, load_foreign, read_foreign
+from drkit.models.weights import WeightsMismatchError, load_foreign, read_foreign
 from drkit.models.weights.loading import recognise
 from drkit.models.weights.state_dict import ForeignWeights
 
@@ -167,7 +167,7 @@ def test_under_95_percent_is_refused_with_a_table_and_nothing_is_set() -> None:
     backbone = build_backbone("test_resnet", 64, pretrained=False)
     before = _snapshot(backbone)
     with pytest.raises(
-        MisfitError, match=r"a\.pth holds .*% of the parameters of test_resnet, 95% are.*layer4"
+        WeightsMismatchError, match=r"a\.pth holds .*% of the parameters of test_resnet, 95% are.*layer4"
     ) as told:
         backbone.load_foreign(_foreign(kept, "test_resnet"))
     assert [row[0] for row in told.value.table.rows][:1] == [next(name for name in tensors if "layer4" in name)]
@@ -177,7 +177,7 @@ def test_under_95_percent_is_refused_with_a_table_and_nothing_is_set() -> None:
 def test_another_architecture_is_recognised() -> None:
     tensors = torchvision.models.resnet18().state_dict()
     backbone = build_backbone("efficientnet_b0", 64, pretrained=False)
-    with pytest.raises(MisfitError, match="looks like resnet18: choose --backbone resnet18"):
+    with pytest.raises(WeightsMismatchError, match="looks like resnet18: choose --backbone resnet18"):
         backbone.load_foreign(_foreign(tensors, "efficientnet_b0"))
     assert recognise({f"module.{name}": tensor for name, tensor in tensors.items()}) == "resnet18"
     assert recognise({"a.weight": torch.zeros(1)}) is None
@@ -187,7 +187,7 @@ def test_a_larger_network_that_holds_the_backbone_is_refused() -> None:
     """All of a resnet18's tensors are in a resnet34's file, in the same shapes, and mean nothing there."""
     tensors = torchvision.models.resnet34().state_dict()
     backbone = build_backbone("resnet18", 64, pretrained=False)
-    with pytest.raises(MisfitError, match=r"larger network than resnet18: 10,\d+,\d+ .*--backbone resnet34"):
+    with pytest.raises(WeightsMismatchError, match=r"larger network than resnet18: 10,\d+,\d+ .*--backbone resnet34"):
         backbone.load_foreign(_foreign(tensors, "resnet18"))
 
 
@@ -216,5 +216,7 @@ def test_two_stages(tmp_path: Path, write_own: Callable[..., dict]) -> None:
     report = backbone.load_foreign(foreign)
     assert (report.share, report.missing) == (1.0, ())
     assert torch.equal(backbone.network.conv_stem.weight, own["backbone.network.conv_stem.weight"])
-    with pytest.raises(MisfitError, match=r"is a run of test_efficientnet, not of test_resnet.*--backbone test_eff"):
+    with pytest.raises(
+        WeightsMismatchError, match=r"is a run of test_efficientnet, not of test_resnet.*--backbone test_eff"
+    ):
         build_backbone("test_resnet", 64, pretrained=False).load_foreign(foreign)

@@ -7,10 +7,10 @@ from matplotlib.figure import Figure
 
 from drkit.plotting.report.page import (
     Details,
-    Grid,
     Paragraph,
     Pictures,
     Section,
+    TableBlock,
     embed_figure,
     embed_photograph,
     render_page,
@@ -22,7 +22,7 @@ EVIL = "<script>alert('x')</script><img src=q onerror=\"boom\">&"
 
 def _page(text: str) -> str:
     picture = embed_photograph(np.zeros((32, 32, 3), np.uint8), text, text)
-    blocks = [Paragraph(text), Grid(Table(text, (text,), ((text,),))), Details(text, [text]), Pictures([picture])]
+    blocks = [Paragraph(text), TableBlock(Table(text, (text,), ((text,),))), Details(text, [text]), Pictures([picture])]
     return render_page(text, text, [Section("anchor", text, blocks)])
 
 

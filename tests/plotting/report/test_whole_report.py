@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from drkit.data.augmentation import load_policy
 from drkit.errors import InputError, OutputExistsError, UsageError
 from drkit.plotting.pictures import PictureConfig
-from drkit.plotting.report.page import Grid, Pictures
+from drkit.plotting.report.page import Pictures, TableBlock
 from drkit.plotting.report.photographs import tell_explanations
 from drkit.plotting.report.runs import tell_runs
 from drkit.plotting.report.sources import read_sources
@@ -267,7 +267,7 @@ def test_of_several_folders_fewer_photographs_each_are_shown(tmp_path: Path, num
 def test_augmentation_is_told_by_its_name(write_run, changes: dict, told: str) -> None:
     options = {"backbone": "resnet18", "augment": {**asdict(load_policy("strong")), **changes}}
     runs, _ = tell_runs(read_sources([write_run(record={"options": options})], None, "photograph"))
-    (table,) = [block.table for block in runs.blocks if isinstance(block, Grid)]
+    (table,) = [block.table for block in runs.blocks if isinstance(block, TableBlock)]
     assert told in table.rows[0][3]
 
 
