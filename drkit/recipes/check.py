@@ -67,7 +67,7 @@ class CheckConfig:
 
 
 @dataclass(frozen=True)
-class Inputs:
+class CheckedInputs:
     """What the paths turned out to be.
 
     Args:
@@ -98,7 +98,7 @@ class CheckReport:
         exit_code: 1 with findings of the severity that was to fail or a worse one.
     """
 
-    inputs: Inputs
+    inputs: CheckedInputs
     photographs: int
     prediction_rows: int
     severities: dict[str, int]
@@ -164,7 +164,7 @@ def run_check(paths: Sequence[Path], config: CheckConfig) -> CheckReport:
     return _report(audit, inputs, config)
 
 
-def sort_inputs(paths: Sequence[Path], sample: Path | None) -> Inputs:
+def sort_inputs(paths: Sequence[Path], sample: Path | None) -> CheckedInputs:
     """Tell data sets, predictions, comparisons and submissions apart.
 
     Raises:
@@ -190,10 +190,10 @@ def sort_inputs(paths: Sequence[Path], sample: Path | None) -> Inputs:
     if sample and not submissions:
         raise UsageError("--sample is what a submission is held against: name the submission's CSV, too")
     found = (data_sets, predictions, comparisons, submissions)
-    return Inputs(*(tuple(dict.fromkeys(paths)) for paths in found))
+    return CheckedInputs(*(tuple(dict.fromkeys(paths)) for paths in found))
 
 
-def _check_sheet(inputs: Inputs, config: CheckConfig) -> None:
+def _check_sheet(inputs: CheckedInputs, config: CheckConfig) -> None:
     if config.contact_sheet is None:
         return
     if not inputs.data_sets:
@@ -203,7 +203,7 @@ def _check_sheet(inputs: Inputs, config: CheckConfig) -> None:
     check_writable(config.contact_sheet, force=config.force)
 
 
-def _audit_submissions(audit: _Audit, inputs: Inputs, config: CheckConfig) -> None:
+def _audit_submissions(audit: _Audit, inputs: CheckedInputs, config: CheckConfig) -> None:
     sample = read_sample(config.sample) if config.sample else None
     for path in inputs.submissions:
         if not path.is_file():
@@ -243,7 +243,7 @@ def _draw(copies: Sequence[DuplicateGroup], config: CheckConfig) -> None:
     write_bytes(config.contact_sheet, draw_contact_sheet(worst_first), force=config.force)
 
 
-def _report(audit: _Audit, inputs: Inputs, config: CheckConfig) -> CheckReport:
+def _report(audit: _Audit, inputs: CheckedInputs, config: CheckConfig) -> CheckReport:
     findings = by_severity(audit.findings)
     severities = Counter(finding.severity for finding in findings)
     return CheckReport(
