@@ -21,7 +21,7 @@ PACKAGE_NAME = re.compile(r"[\w.-]+")
 
 
 @dataclass(frozen=True)
-class Device:
+class DeviceInfo:
     """What a training can run on.
 
     Args:
@@ -70,7 +70,7 @@ class InfoReport:
     """
 
     versions: dict[str, str]
-    devices: tuple[Device, ...]
+    devices: tuple[DeviceInfo, ...]
     memory_bytes: int
     bank_bytes: int
     caches: tuple[CacheFolder, ...]
@@ -139,17 +139,17 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def _devices() -> Iterator[Device]:
+def _devices() -> Iterator[DeviceInfo]:
     instructions = torch.backends.cpu.get_cpu_capability()
     model = f"{platform.processor() or platform.machine()}, {allowed_cpus()} cores, {instructions}"
-    yield Device("cpu", model, None, ("32", "bf16"))
+    yield DeviceInfo("cpu", model, None, ("32", "bf16"))
     for number in range(torch.cuda.device_count()):
         found = torch.cuda.get_device_properties(number)
         halves = ("bf16", "fp16") if torch.cuda.is_bf16_supported(including_emulation=False) else ("fp16",)
         capability = f"{found.name}, compute capability {found.major}.{found.minor}, CUDA {torch.version.cuda}"
-        yield Device("cuda", capability, found.total_memory, ("32", *halves))
+        yield DeviceInfo("cuda", capability, found.total_memory, ("32", *halves))
     if torch.backends.mps.is_available():
-        yield Device("mps", "Apple GPU", None, ("32", "fp16"))
+        yield DeviceInfo("mps", "Apple GPU", None, ("32", "fp16"))
 
 
 def _caches(own: Path) -> Iterator[CacheFolder]:
