@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from operator import attrgetter
 from typing import Any
 
 from drkit.errors import UsageError, did_you_mean
+from drkit.plugins import Registry, load_from
 
 
 @dataclass(frozen=True)
@@ -35,21 +37,33 @@ class Entry:
         summary: One line for help texts.
         build: `module:attribute` that makes it, imported only when chosen.
         parameters: By the name they are typed with, in the order in which they are listed.
+        package: Name and version of the package that adds it, set by `Registry`; empty: drkit itself.
     """
 
     summary: str
     build: str
     parameters: Mapping[str, Parameter] = field(default_factory=dict, kw_only=True)
+    package: str = field(default="", kw_only=True)
 
     def load(self) -> Any:
-        """Import what `build` names."""
-        module, attribute = self.build.split(":")
-        return getattr(import_module(module), attribute)
+        """Import what `build` names.
+
+        Raises:
+            UsageError: it is of another package, and the import fails.
+        """
+        if not self.package:
+            return _import(self.build)
+        return load_from(f"{self.build} of {self.package}", lambda: _import(self.build))
+
+
+def _import(named: str) -> Any:
+    module, attribute = named.split(":")
+    return attrgetter(attribute)(import_module(module))
 
 
 Catalogue = Mapping[str, Entry]
 
-LOSSES: Catalogue = {
+OWN_LOSSES: Catalogue = {
     "cross-entropy": Entry(
         "grades as five classes, the course's",
         "drkit.losses:CrossEntropy",
@@ -78,12 +92,32 @@ TRAINING_DECISIONS: Catalogue = {
     ),
 }
 
-METHODS: Catalogue = {
-    "vote": Entry("every member counts the same", "drkit.ensembling.blend:Vote"),
-    "weight": Entry("weights that sum to one", "drkit.ensembling.weight:Weight"),
-    "stack": Entry("a small meta-learner on scores and probabilities", "drkit.ensembling.stack:Stack"),
-    "boost": Entry("small trees on what the mean gets wrong", "drkit.ensembling.boost:Boost"),
-    "bag": Entry("another method on patients drawn with replacement", "drkit.ensembling.bag:Bag"),
+
+@dataclass(frozen=True)
+class EnsembleMethod(Entry):
+    """A way to combine; `build` names a class whose instances are a `drkit.ensembling.combiner.Method`.
+
+    Args:
+        restore: `module:attribute` that makes a fitted combination of what its `to_json` gave, where its `kind` is the
+            method's name; empty: the method fits one of drkit's own combinations.
+    """
+
+    restore: str = ""
+
+    def load_restore(self) -> Any:
+        """Import what `restore` names.
+
+        Raises:
+            UsageError: the import fails.
+        """
+        return load_from(f"{self.restore} of {self.package}", lambda: _import(self.restore))
+
+
+OWN_METHODS: Mapping[str, EnsembleMethod] = {
+    "vote": EnsembleMethod("every member counts the same", "drkit.ensembling.blend:Vote"),
+    "weight": EnsembleMethod("weights that sum to one", "drkit.ensembling.weight:Weight"),
+    "stack": EnsembleMethod("a small meta-learner on scores and probabilities", "drkit.ensembling.stack:Stack"),
+    "boost": EnsembleMethod("small trees on what the mean gets wrong", "drkit.ensembling.boost:Boost"),
 }
 
 POLICIES: Catalogue = {
@@ -108,7 +142,7 @@ class Filter(Entry):
     changes_frame: bool = False
 
 
-FILTERS: Mapping[str, Filter] = {
+OWN_FILTERS: Mapping[str, Filter] = {
     "circle-crop": Filter(
         "cut to the square about the fundus disc, round again where it was squashed; black outside the disc",
         "drkit.images.filters.frame:circle_crop",
@@ -235,7 +269,7 @@ class AttentionBlock(Entry):
     compares_places: bool
 
 
-ATTENTIONS: Mapping[str, AttentionBlock] = {
+OWN_ATTENTIONS: Mapping[str, AttentionBlock] = {
     "se": AttentionBlock(
         "which channels count, from their means",
         "drkit.models.attention.gates:build_se",
@@ -286,6 +320,11 @@ ATTENTIONS: Mapping[str, AttentionBlock] = {
         parameters={"reduction": Parameter(4, 1, 64, "channels / those in which places are compared", is_whole=True)},
     ),
 }
+
+LOSSES = Registry("loss", "drkit.losses", Entry, OWN_LOSSES)
+METHODS = Registry("ensemble method", "drkit.ensembles", EnsembleMethod, OWN_METHODS)
+FILTERS = Registry("filter", "drkit.filters", Filter, OWN_FILTERS)
+ATTENTIONS = Registry("attention block", "drkit.attentions", AttentionBlock, OWN_ATTENTIONS)
 
 # The course's spellings; every other name is timm's own.
 SHORT_BACKBONES: Mapping[str, str] = {

@@ -72,7 +72,7 @@ def grade_photographs(
         header.bank_side,
         cache_dir or default_cache_dir(),
         workers=workers,
-        steps=steps_to_apply(labels.roots, header.steps),
+        steps=steps_to_apply(labels.roots, header.steps, header.plugins),
         round_discs=header.round_discs,
         keep_going=keep_going,
     )

@@ -3,9 +3,11 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from drkit.catalogue import Catalogue, Entry, Parameter, find
-from drkit.errors import UsageError, did_you_mean
+from drkit.errors import DrkitError, UsageError, did_you_mean
+from drkit.plugins import Registry
 
 
 @dataclass(frozen=True)
@@ -61,14 +63,35 @@ def parse_specs(catalogue: Catalogue, kind: str, text: str) -> tuple[Spec, ...]:
     return tuple(parse_spec(catalogue, kind, word) for word in words)
 
 
+def names_in(specs: str) -> list[str]:
+    """The names in a comma-separated list of specs, none in an empty one."""
+    return [spec.partition(":")[0].strip() for spec in specs.split(",") if spec]
+
+
 def describe_catalogue(catalogue: Catalogue) -> str:
-    """Help text: every name with its summary, and its parameters with defaults and meanings."""
-    return "; ".join(f"{name}: {entry.summary}{_list_parameters(entry)}" for name, entry in catalogue.items())
+    """Help text: every name with its summary, and its parameters with defaults and meanings.
+
+    Of a registry these are drkit's own entries; `describe_added` has those of packages, whose code it imports.
+    """
+    own = catalogue.own if isinstance(catalogue, Registry) else catalogue
+    return "; ".join(_describe(name, entry) for name, entry in own.items())
+
+
+def describe_added(registry: Registry[Any]) -> str:
+    """As `describe_catalogue`, of what installed packages add; empty where there is nothing."""
+    return "; ".join(
+        f"{name}: {found}" if isinstance(found, DrkitError) else f"{_describe(name, found)}, of {package}"
+        for name, package, found in registry.added()
+    )
 
 
 def as_text(value: float) -> str:
     """Format a parameter's value; whole numbers have no decimal point."""
     return str(int(value)) if value == int(value) else repr(float(value))
+
+
+def _describe(name: str, entry: Entry) -> str:
+    return f"{name}: {entry.summary}{_list_parameters(entry)}"
 
 
 def _list_parameters(entry: Entry) -> str:

@@ -1,6 +1,8 @@
 """What many tests share."""
 
+import csv
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +37,22 @@ def eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("eyes") / "DeepDRiD"
     run_synth(SynthConfig(out, patients=12, size=64, seed=3))
     return out
+
+
+@pytest.fixture(scope="session")
+def clinic(eyes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The graded synthetic eyes in the layout of `examples/plugin` and docs/extending.md."""
+    from drkit.records.layouts import read_dataset
+
+    folder = tmp_path_factory.mktemp("data") / "clinic"
+    (folder / "scans").mkdir(parents=True)
+    with (folder / "clinic.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["scan", "case", "side", "icdr"])
+        for row in read_dataset(eyes).of_split("train", "val").rows.itertuples():
+            name = shutil.copy(row.path, folder / "scans" / f"scan{row.Index}.jpg").name
+            writer.writerow([name, row.patient_id, "OD" if row.eye == "right" else "OS", row.eye_grade])
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -33,8 +33,9 @@ FLOORS = [
     {"cut_points"},
     {"metrics", "decisions", "resampling"},
     {"specs", "fonts"},
-    {"catalogue", "reporting", "progress", "machine"},
-    {"grades", "errors"},
+    {"catalogue", "reporting", "machine"},
+    {"plugins"},
+    {"progress", "grades", "errors"},
 ]
 HEAVY = (
     "torch", "torchvision", "timm", "kornia", "cv2", "sklearn", "lightgbm", "pandas", "matplotlib", "pyarrow",

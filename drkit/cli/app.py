@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial, wraps
 from io import TextIOWrapper
 from types import ModuleType
@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperCommand
 
 import drkit
+from drkit.catalogue import ATTENTIONS, LOSSES, METHODS
 from drkit.cli import (
     attend,
     check,
@@ -34,8 +35,10 @@ from drkit.cli import (
 from drkit.cli.faults import as_refusal
 from drkit.cli.options import Json, Quiet, Verbose, split_paths, with_parameters
 from drkit.errors import DrkitError, InputError, Interrupted, first_few
+from drkit.plugins import Registry
 from drkit.progress import reporting_to
 from drkit.reporting import Report
+from drkit.specs import describe_added
 
 BUG = 70  # exit code of what is nobody's mistake but drkit's
 
@@ -131,8 +134,23 @@ def _drop(stream: Any) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+# Parameters whose help lists a catalogue that packages may add to.
+EXTENSIBLE: Mapping[str, Registry[Any]] = {
+    "loss": LOSSES, "attention_blocks": ATTENTIONS, "of": METHODS, "spec": METHODS
+}  # fmt: skip
+
+
 class Command(TyperCommand):
-    """A command that knows which of its neighbours has an option that it lacks."""
+    """A command that lists what packages add, and knows which of its neighbours has an option that it lacks."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help, with what installed packages add to the catalogues."""
+        for parameter in self.params:
+            registry = EXTENSIBLE.get(str(parameter.name))
+            if registry and (added := describe_added(registry)):
+                listed = parameter.help.rstrip(".")  # type: ignore[attr-defined]
+                parameter.help = f"{listed}. From installed packages: {added}."  # type: ignore[attr-defined]
+        super().format_help(ctx, formatter)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read a command line.

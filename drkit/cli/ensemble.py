@@ -5,9 +5,11 @@ from typing import Annotated, Literal
 
 import typer
 
+from drkit.catalogue import METHODS
 from drkit.cli.options import spread
 from drkit.ensembling.config import CompareConfig, EnsembleConfig
 from drkit.reporting import Report
+from drkit.specs import describe_catalogue
 
 EXAMPLES = {
     "vote": (
@@ -29,6 +31,10 @@ EXAMPLES = {
     "bag": (
         "drkit ensemble bag runs/*.parquet",
         "drkit ensemble bag runs/*.parquet --of weight --bags 50",
+    ),
+    "method": (
+        "drkit ensemble method weight runs/*.parquet",
+        "drkit ensemble method trimmed:share=0.2 runs/*.parquet",
     ),
     "compare": (
         "drkit ensemble compare runs/*.parquet",
@@ -135,21 +141,36 @@ def boost(
 def bag(
     files: Files,
     config: EnsembleConfig,
-    of: Annotated[
-        Literal["vote", "weight", "stack", "boost"],
-        typer.Option(help="The method that is bagged, as it is by default."),
-    ] = "stack",
+    of: Annotated[str, typer.Option(help=f"The method to bag: {describe_catalogue(METHODS)}.")] = "stack",
     bags: Annotated[int, typer.Option(min=2, help="How often patients are drawn.")] = 20,
 ) -> Report:
     """Fit a method to patients drawn with replacement, again and again, and average.
 
     Reads: predictions (.parquet, or runs' names). Writes: OUT, predictions like any other, and a .json beside it.
     """
-    from drkit.catalogue import METHODS
     from drkit.ensembling.bag import Bag
+    from drkit.ensembling.serialization import build_method
     from drkit.recipes.ensemble import run_ensemble
 
-    return run_ensemble(files, Bag(METHODS[of].load()(), bags), config)
+    return run_ensemble(files, Bag(build_method(of), bags), config)
+
+
+@spread
+def method(
+    spec: Annotated[
+        str, typer.Argument(metavar="METHOD", help=f"As in trimmed:share=0.2. {describe_catalogue(METHODS)}.")
+    ],
+    files: Files,
+    config: EnsembleConfig,
+) -> Report:
+    """Combine by a method named as name:parameter=value, such as one that an installed package adds.
+
+    Reads: predictions (.parquet, or runs' names). Writes: OUT, predictions like any other, and a .json beside it.
+    """
+    from drkit.ensembling.serialization import build_method
+    from drkit.recipes.ensemble import run_ensemble
+
+    return run_ensemble(files, build_method(spec), config)
 
 
 @spread

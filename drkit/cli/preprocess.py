@@ -10,7 +10,7 @@ import typer
 from drkit.catalogue import FILTERS, Filter
 from drkit.cli import console
 from drkit.cli.options import DEFAULT_DATA, Data, DryRun, Force
-from drkit.errors import UsageError
+from drkit.errors import DrkitError, UsageError
 from drkit.reporting import Report, Table
 
 EXAMPLES = (
@@ -25,7 +25,8 @@ class StepList:
 
     def render(self) -> Iterator[str | Table]:
         """A row a step."""
-        rows = [[name, step.summary, _parameters(step), step.source] for name, step in FILTERS.items()]
+        rows = [[name, step.summary, _parameters(step), step.source] for name, step in FILTERS.own.items()]
+        rows += [_added_row(*added) for added in FILTERS.added()]
         yield Table("steps", ("step", "what it does", "parameters = default", "source"), rows)
         yield "Commas between steps, colons between a step's parameters: circle-crop,clahe:clip=2:tiles=8"
 
@@ -35,6 +36,12 @@ def _parameters(step: Filter) -> str:
         f"{name}={parameter.default:g} ({parameter.low:g}-{parameter.high:g}): {parameter.meaning}"
         for name, parameter in step.parameters.items()
     )
+
+
+def _added_row(name: str, package: str, step: Filter | DrkitError) -> list[str]:
+    if isinstance(step, DrkitError):
+        return [name, str(step), "", package]
+    return [name, step.summary, _parameters(step), f"{package}: {step.source}"]
 
 
 def _list_steps(wanted: bool) -> None:

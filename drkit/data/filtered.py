@@ -6,12 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from drkit.catalogue import FILTERS
 from drkit.data.filtering import FilterTask
 from drkit.errors import OutputExistsError, first_few
 from drkit.images.filters.steps import Step
 from drkit.progress import notify, track
 from drkit.records import manifest as records
 from drkit.records.labels import Labels, write_labels
+from drkit.records.layouts import LAYOUTS
 from drkit.records.manifest import Manifest, PhotographRecord, Plan
 from drkit.records.provenance import sha256_bytes, sha256_file
 
@@ -37,6 +39,11 @@ def make_plan(labels: Labels, steps: Sequence[Step], earlier: Manifest | None, s
         suffix=suffix,
         labels_sha256=sha256_bytes(known.encode()),
         inputs=dict(zip(labels.rows["image_id"].tolist(), hashes, strict=True)),
+        plugins={
+            **(earlier.plugins if earlier else {}),
+            **LAYOUTS.packages([labels.layout]),
+            **FILTERS.packages(step.name for step in steps),
+        },
     )
 
 

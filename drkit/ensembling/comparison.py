@@ -6,11 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from drkit import catalogue
 from drkit.ensembling.bag import Bag
 from drkit.ensembling.blend import Vote
 from drkit.ensembling.boost import Boost
 from drkit.ensembling.combiner import Method
 from drkit.ensembling.nested_cv import NestedCV, NestedPredictions, cross_val_predict
+from drkit.ensembling.serialization import build_method
 from drkit.ensembling.stack import Stack
 from drkit.ensembling.weight import Best, Weight
 from drkit.evaluation.agreement import Agreement, Interval, measure_agreement
@@ -74,6 +76,8 @@ class ComparedMethod:
 def compare_methods(cv: NestedCV, plain: str, *, num_resamples: int) -> tuple[ComparedMethod, ...]:
     """Compare all methods, each member as it is, and the plain mean.
 
+    Methods of installed packages come with their default parameters.
+
     The best member is chosen anew in each outer fold, on the other folds. It stands here twice, by its own grades
     and by cut points such as the methods have, and gains are over whichever of the two agrees better. Among members
     that are nearly equal such a choice is unlucky more often than not, because whoever is best on some patients has had
@@ -87,7 +91,8 @@ def compare_methods(cv: NestedCV, plain: str, *, num_resamples: int) -> tuple[Co
     Returns:
         The baselines first, then the plain mean, the methods and the members.
     """
-    jobs = [(name, method, "cut_points") for name, method in {**BASELINES, **METHODS}.items()]
+    added = {name: build_method(name) for name in catalogue.METHODS if name not in catalogue.METHODS.own}
+    jobs = [(name, method, "cut_points") for name, method in {**BASELINES, **METHODS, **added}.items()]
     jobs.insert(len(BASELINES), (PLAIN_MEAN, Vote("soft"), plain))
     nested = {name: cross_val_predict(cv, method, rule) for name, method, rule in track(jobs, "methods", len(jobs))}
     members = cv.whole.training.grades.T  # (M, n)

@@ -17,7 +17,7 @@ from drkit.ensembling.nested_cv import Combination, DecisionRule, build_nested_c
 from drkit.ensembling.pooling import PhotographPooler, pooling_to_json
 from drkit.ensembling.prediction import assemble
 from drkit.ensembling.ridge import Linear
-from drkit.ensembling.serialization import SavedMember, describe_method
+from drkit.ensembling.serialization import SavedMember, describe_method, packages_of
 from drkit.grades import SPLITS
 from drkit.records.predictions import Predictions, PredictionsMeta
 from drkit.records.provenance import sha256_file
@@ -161,6 +161,7 @@ def build_record(pooler: PhotographPooler, result: EnsembleResult, meta: Predict
             for name, source, member in zip(members.names, members.paths, members.predictions, strict=True)
         ],
         "labels_sha256": meta.labels_sha256,
+        **({"plugins": packages} if (packages := packages_of(final.method)) else {}),
         **_trained_on_of(members.paths),
     }
 

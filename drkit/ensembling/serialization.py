@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
-from drkit.ensembling.bag import BaggedCombiner
+from drkit.catalogue import METHODS
+from drkit.ensembling.bag import Bag, BaggedCombiner
 from drkit.ensembling.blend import Blend
 from drkit.ensembling.boost import Trees
 from drkit.ensembling.combiner import Combiner, Method
@@ -20,6 +21,7 @@ from drkit.records.atomic import write_bytes
 from drkit.records.decoding import decode
 from drkit.records.provenance import circumstances, sha256_file
 from drkit.records.runs import FILE_SUFFIX
+from drkit.specs import parse_spec
 
 SCHEMA_VERSION = 1
 KIND = "ensemble"
@@ -152,6 +154,7 @@ def read_ensemble(path: Path) -> Ensemble:
     if record.get("schema_version") != SCHEMA_VERSION:
         raise InputError(f"{found}: schema version {record.get('schema_version')}, this drkit reads {SCHEMA_VERSION}")
     decode(record, _EnsembleRecord, found, "combine again")
+    METHODS.check_packages(record.get("plugins", {}), _kinds_in(record["fitted"]), found)
     try:
         ensemble = _restore(found, record)
     except (LookupError, AttributeError, TypeError, ValueError) as error:
@@ -162,14 +165,37 @@ def read_ensemble(path: Path) -> Ensemble:
 
 def restore_combiner(record: Mapping[str, Any]) -> Combiner:
     """What the `to_json` of any fitted combination gave."""
-    if record["kind"] == "averaged":
+    kind = record["kind"]
+    if kind == "averaged":
         return BaggedCombiner(tuple(map(restore_combiner, record["parts"])))
-    return READERS[record["kind"]](record)
+    if kind in READERS:
+        return READERS[kind](record)
+    restored: Combiner = METHODS[kind].load_restore()(record)
+    return restored
+
+
+def build_method(spec: str) -> Method:
+    """The method that a spec such as `weight` or, of a package, `trimmed:share=0.2` names.
+
+    Raises:
+        UsageError: an unknown method or parameter, or a value off its range.
+    """
+    choice = parse_spec(METHODS, METHODS.kind, spec)
+    method: Method = METHODS[choice.name].load()(**dict(choice.parameters))
+    return method
 
 
 def name_method(method: Method) -> str:
     """`stack`, `boost`, ... as on the command line."""
-    return type(method).__name__.lower()
+    build = f"{type(method).__module__}:{type(method).__qualname__}"
+    added = (name for name, _, entry in METHODS.added() if getattr(entry, "build", "") == build)
+    return next(added, type(method).__name__.lower())
+
+
+def packages_of(method: Any) -> dict[str, str]:
+    """For the record: the packages that a method, or the one that it bags, comes from."""
+    bagged = packages_of(method.of) if isinstance(method, Bag) else {}
+    return bagged | METHODS.packages([name_method(method)])
 
 
 def describe_method(method: Any) -> dict[str, Any]:
@@ -178,6 +204,12 @@ def describe_method(method: Any) -> dict[str, Any]:
     if "of" in options:
         options["of"] = describe_method(method.of)
     return options
+
+
+def _kinds_in(fitted: Mapping[str, Any]) -> set[str]:
+    """The kinds of a fitted combination, and of the parts of an average."""
+    parts = fitted.get("parts", []) if fitted.get("kind") == "averaged" else []
+    return {str(fitted.get("kind"))}.union(*(_kinds_in(part) for part in parts))
 
 
 def _restore(path: Path, record: dict[str, Any]) -> Ensemble:

@@ -75,7 +75,7 @@ def build_inputs(
         side,
         cache_dir or default_cache_dir(),
         workers=workers,
-        steps=steps_to_apply(named.roots, header.steps),
+        steps=steps_to_apply(named.roots, header.steps, header.plugins),
         round_discs=header.round_discs,
     )
     photographs = np.zeros((len(units), num_places, 3, side, side), np.uint8)

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from drkit.catalogue import ATTENTIONS, LOSSES
 from drkit.data.rendering import InputFormat
 from drkit.errors import UsageError
 from drkit.models.grader import Grader, build_grader, restore_grader
 from drkit.records.checkpoint import CheckpointHeader, read_checkpoint
 from drkit.records.runs import NetworkId, Run, find_run, networks_in, read_run_record, verify_checksums
+from drkit.specs import names_in
 
 
 @dataclass(frozen=True)
@@ -78,5 +80,7 @@ def _open_checkpoint(run: Run, record: dict[str, Any], network: NetworkId) -> tu
     path = run.checkpoint(network)
     tensors, header = read_checkpoint(path)
     verify_checksums(run, record, path)
+    LOSSES.check_packages(header.plugins, names_in(header.architecture.loss), run.title)
+    ATTENTIONS.check_packages(header.plugins, names_in(header.architecture.attention), run.title)
     grader = build_grader(header.architecture)
     return header, restore_grader(grader, tensors, str(path)).eval()

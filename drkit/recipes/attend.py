@@ -36,7 +36,9 @@ from drkit.training.plan import TrainingPlan
 from drkit.training.runtime import first_alone_talks
 
 MORE_SEEDS = "Train both sides with --seeds 3 to have that noise in the interval."
-INCIDENTAL = frozenset({"attention_blocks", "drkit_version", "embeddings", "seeds"})  # runs may differ in them
+INCIDENTAL = frozenset(
+    {"attention_blocks", "drkit_version", "embeddings", "plugins", "seeds"}
+)  # runs may differ in them
 
 
 @dataclass(frozen=True)

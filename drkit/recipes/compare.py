@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from drkit.catalogue import METHODS
 from drkit.ensembling.comparison import ComparedMethod, Gain, best_members, compare_methods, judge
 from drkit.ensembling.config import CompareConfig
 from drkit.ensembling.members import Members, read_members
@@ -133,6 +134,7 @@ def _write(report: CompareReport, paths: Sequence[Path], config: CompareConfig) 
         "kind": "comparison of ensembles",
         **as_json(report),
         "options": as_json(config),
+        **({"plugins": packages} if (packages := METHODS.packages(METHODS)) else {}),
         "files": {name: sha256_file(path) for name, path in zip(report.members, paths, strict=True)},
         "made": circumstances(),
     }

@@ -274,7 +274,7 @@ def _explain(
 ) -> Explanations:
     """Explain all photographs by one method, and write the folder."""
     explained, header = setup.explained, setup.opened.header
-    steps = steps_to_apply(explained.roots, header.steps)
+    steps = steps_to_apply(explained.roots, header.steps, header.plugins)
     masks = find_masks(config.lesions, explained.photographs["image_id"].tolist(), steps) if config.lesions else {}
     metrics = ExplanationMetrics(masks, choose_lesions(masks, config.lesion_kinds))
     writer = Writer(setup, folder, config.force, name_files(explained.rows["image_id"].tolist()))

@@ -82,7 +82,7 @@ def _gather(opened: OpenedRun, drawn: PlottedPredictions, data: Sequence[Path]) 
         raise InputError(
             f"{labels.title} lacks {len(missing)} photographs that {opened.run.name} graded: {first_few(missing)}"
         )
-    steps = steps_to_apply(labels.roots, header.steps)
+    steps = steps_to_apply(labels.roots, header.steps, header.plugins)
     found, batches = [], list(in_batches(np.arange(len(names))))
     for rows in track(batches, "watching the gates", len(batches)):
         views = read_views([paths[names[row]] for row in rows], header.bank_side, steps, round_discs=header.round_discs)

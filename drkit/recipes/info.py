@@ -6,14 +6,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
+from typing import Any
 
 import torch
 
 import drkit
+from drkit.catalogue import ATTENTIONS, FILTERS, LOSSES, METHODS
 from drkit.data.bank import MEMORY_SHARE
 from drkit.data.cache import cached_files, clear_cached, default_cache_dir
+from drkit.errors import DrkitError
 from drkit.machine import allowed_cpus, allowed_memory
 from drkit.models.listing import list_backbones
+from drkit.plugins import Registry
+from drkit.records.layouts import LAYOUTS
 from drkit.records.runs import PACKAGED_RUNS, Run
 from drkit.reporting import Table
 
@@ -66,6 +71,8 @@ class InfoReport:
         caches: drkit's own, and those of weights.
         weights: Backbones whose ImageNet weights are at hand, and where: package or cache.
         networks: Trained networks that come with drkit, as `drkit predict` takes them.
+        plugins: A row for each entry that packages add to a catalogue: its kind and name, package, and summary or
+            why it cannot be used.
         removed_bytes: What `--clear-cache` has freed; None: it was not asked.
     """
 
@@ -76,6 +83,7 @@ class InfoReport:
     caches: tuple[CacheFolder, ...]
     weights: dict[str, str]
     networks: tuple[str, ...]
+    plugins: tuple[tuple[str, str, str, str], ...]
     removed_bytes: int | None
 
     def render(self) -> Iterator[str | Table]:
@@ -92,6 +100,8 @@ class InfoReport:
         yield Table("Caches", ("of", "folder", "files", "size"), caches)
         yield Table("ImageNet weights at hand", ("--backbone", "where"), list(self.weights.items()))
         yield f"trained networks at hand: {', '.join(self.networks) or 'none'}"
+        if self.plugins:
+            yield Table("Added by packages", ("kind", "name", "package", "what it is"), self.plugins)
 
 
 def run_info(cache_dir: Path | None, *, clear_cache: bool) -> InfoReport:
@@ -112,8 +122,17 @@ def run_info(cache_dir: Path | None, *, clear_cache: bool) -> InfoReport:
         caches=tuple(_caches(own_cache)),
         weights={entry.name: entry.weights for entry in list_backbones("*") if entry.weights},
         networks=tuple(name for name, stem in PACKAGED_RUNS.items() if Run(stem).record.is_file()),
+        plugins=tuple(_plugins()),
         removed_bytes=removed,
     )
+
+
+def _plugins() -> Iterator[tuple[str, str, str, str]]:
+    """What packages add to the catalogues."""
+    registries: tuple[Registry[Any], ...] = (FILTERS, LOSSES, ATTENTIONS, LAYOUTS, METHODS)
+    for registry in registries:
+        for name, package, entry in registry.added():
+            yield registry.kind, name, package, str(entry) if isinstance(entry, DrkitError) else entry.summary
 
 
 def _versions() -> dict[str, str]:

@@ -96,6 +96,11 @@ class CheckpointHeader:
     seed: int | None = None
     schema_version: int = SCHEMA_VERSION
 
+    @property
+    def plugins(self) -> dict[str, str]:
+        """Packages that the training used, as `drkit.plugins.Registry.packages` names them."""
+        return dict(self.provenance.get("plugins", {}))
+
 
 def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], header: CheckpointHeader, *, force: bool) -> None:
     """Write weights that are byte for byte the same for the same training.

@@ -3,11 +3,13 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, TextIO
 
 import drkit
+from drkit.catalogue import FILTERS
 from drkit.errors import InputError, OutputExistsError, first_few
 from drkit.records.atomic import write_bytes
 from drkit.records.decoding import decode
@@ -33,6 +35,7 @@ class Plan:
         suffix: Of the written photographs.
         labels_sha256: Hash of the input's labels, quality scores included.
         inputs: SHA-256 of every input file by image_id; empty for a file that cannot be read.
+        plugins: Packages that steps or the layout come from, as `drkit.plugins.Registry.packages` names them.
     """
 
     steps: tuple[str, ...]
@@ -40,11 +43,13 @@ class Plan:
     suffix: str
     labels_sha256: str
     inputs: dict[str, str]
+    plugins: dict[str, str] = field(default_factory=dict)
 
     @property
     def sha256(self) -> str:
         """Equal for equal work."""
-        return sha256_bytes(canonical_json(asdict(self)).encode())
+        content = {name: value for name, value in asdict(self).items() if name != "plugins" or value}
+        return sha256_bytes(canonical_json(content).encode())
 
     def path_of(self, image_id: str) -> str:
         """Where a photograph is written, relative to the data set's folder."""
@@ -91,12 +96,14 @@ class Manifest:
         plan_sha256: Of the plan that it is the outcome of.
         suffix: Of the written photographs.
         photographs: A record for each, failed ones included, in the order of the input's labels.
+        plugins: As in `Plan`.
     """
 
     steps: tuple[str, ...]
     plan_sha256: str
     suffix: str
     photographs: tuple[PhotographRecord, ...]
+    plugins: dict[str, str] = field(default_factory=dict)
 
     def written(self) -> Iterator[PhotographRecord]:
         """The records of photographs that are there."""
@@ -137,18 +144,21 @@ def read_shared_steps(datasets: Sequence[Path]) -> tuple[str, ...]:
     return done[first]
 
 
-def steps_to_apply(datasets: Sequence[Path], wanted: Sequence[str]) -> tuple[str, ...]:
+def steps_to_apply(
+    datasets: Sequence[Path], wanted: Sequence[str], plugins: Mapping[str, str] = MappingProxyType({})
+) -> tuple[str, ...]:
     """What still has to be done to the photographs of data sets, for a run that learned from such after `wanted`.
 
     Args:
         datasets: The data sets' folders.
         wanted: The steps of the run's own data.
+        plugins: Packages that the run's record names.
 
     Returns:
         All of `wanted` for raw photographs, none for photographs that have been through the same.
 
     Raises:
-        InputError: the photographs have been through other steps.
+        InputError: the photographs have been through other steps, or a package that has to apply one is not installed.
     """
     for dataset in datasets:
         done = read_steps(dataset)
@@ -165,7 +175,20 @@ def steps_to_apply(datasets: Sequence[Path], wanted: Sequence[str]) -> tuple[str
             f"{raw[0]} has not been through {','.join(wanted)}, {finished[0]} has: give both as they were taken or both"
             " preprocessed, or one after the other in commands of their own"
         )
-    return () if finished else tuple(wanted)
+    if finished:
+        return ()
+    FILTERS.check_packages(plugins, [step.partition(":")[0] for step in wanted], "the run")
+    return tuple(wanted)
+
+
+def read_plugins(datasets: Sequence[Path]) -> dict[str, str]:
+    """The packages that preprocessing used for data sets, as `drkit.plugins.Registry.packages` names them.
+
+    Args:
+        datasets: The data sets' folders.
+    """
+    manifests = [manifest for dataset in datasets if (manifest := read_manifest(dataset))]
+    return {name: package for manifest in manifests for name, package in manifest.plugins.items()}
 
 
 def read_source_hashes(datasets: Sequence[Path]) -> dict[Path, str]:
@@ -194,7 +217,7 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 def write_manifest(folder: Path, plan: Plan, records: Sequence[PhotographRecord]) -> Manifest:
     """Write the manifest in place of plan and ledger; the same work writes the same bytes."""
-    manifest = Manifest(plan.steps, plan.sha256, plan.suffix, tuple(records))
+    manifest = Manifest(plan.steps, plan.sha256, plan.suffix, tuple(records), plan.plugins)
     _write(folder / MANIFEST, {"drkit_version": drkit.__version__, **asdict(manifest)})
     drop_plan(folder)
     return manifest

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 import drkit
+from drkit.catalogue import ATTENTIONS, FILTERS, LOSSES
 from drkit.data.augmentation import load_policy, policy_record
 from drkit.data.bank import bank_side
 from drkit.data.cache import default_cache_dir
@@ -24,8 +25,10 @@ from drkit.models.backbones import input_format as backbone_format
 from drkit.progress import warn
 from drkit.records.checkpoint import Architecture
 from drkit.records.labels import Labels
-from drkit.records.manifest import read_shared_steps, steps_to_apply
+from drkit.records.layouts import LAYOUTS
+from drkit.records.manifest import read_plugins, read_shared_steps, steps_to_apply
 from drkit.records.runs import NetworkId, list_networks
+from drkit.specs import names_in
 from drkit.training.config import CIRCUMSTANTIAL, TrainingConfig
 from drkit.training.initial_weights import InitialWeights, find_initial_weights
 from drkit.training.kept_head import check_head
@@ -190,6 +193,21 @@ class TrainingPlan:
             "steps": list(self.steps),
             "labels_sha256": self.labels.sha256,
             "drkit_version": drkit.__version__,
+            **({"plugins": plugins} if (plugins := self._plugins()) else {}),
+        }
+
+    def _plugins(self) -> dict[str, str]:
+        """Packages that the training or its data come from, with their versions."""
+        parts = (self.labels.datasets or {"": self.labels}).values()
+        parent = self.initial_weights.parent
+        inherited = parent.plugins if parent else {}
+        return {
+            **{name: package for name, package in inherited.items() if name.startswith(FILTERS.kind)},
+            **read_plugins(self.labels.roots),
+            **LAYOUTS.packages(labels.layout for labels in parts),
+            **FILTERS.packages(step.partition(":")[0] for step in self.pending_steps),
+            **LOSSES.packages(names_in(self.config.loss)),
+            **ATTENTIONS.packages(names_in(self.config.attention)),
         }
 
 
@@ -221,7 +239,8 @@ def plan_training(labels: Labels, config: TrainingConfig) -> TrainingPlan:
     initial_weights = find_initial_weights(config.weights, config.backbone)
     check_stages(labels, initial_weights)
     input_format, steps = _find_inputs(labels, initial_weights, config)
-    parent_rounds = initial_weights.parent is not None and initial_weights.parent.round_discs
+    parent = initial_weights.parent
+    parent_rounds = parent is not None and parent.round_discs
     plan = TrainingPlan(
         config=replace(config, target=target),
         initial_weights=initial_weights,
@@ -232,7 +251,7 @@ def plan_training(labels: Labels, config: TrainingConfig) -> TrainingPlan:
         bank_side=config.bank_size or bank_side(input_format.side),
         round_discs=parent_rounds if config.round_discs is None else config.round_discs,
         steps=steps,
-        pending_steps=steps_to_apply(labels.roots, steps),
+        pending_steps=steps_to_apply(labels.roots, steps, parent.plugins if parent else {}),
         fold_splits=_assign_splits(taking_part, target, config),
         held_out=held_out,
     )

@@ -59,6 +59,7 @@ class Layout:
         folders: Where the photographs of a table and split lie, from the CSV's folder, likeliest first.
         root: The data set's folder, from the path of one of its CSVs.
         choose: Which of several tables count, where the source ships alternatives.
+        package: Name and version of the package that adds it, set by `drkit.plugins.Registry`; empty: drkit itself.
     """
 
     title: str
@@ -72,6 +73,7 @@ class Layout:
     folders: Callable[[RawTable, Split], tuple[str, ...]] = _no_folders
     root: Callable[[Path], Path] = _beside
     choose: Callable[[Sequence[RawTable]], list[RawTable]] = _all
+    package: str = ""
 
     def missing(self, table: RawTable) -> list[str]:
         """The needed columns that a table lacks."""

@@ -3,13 +3,13 @@
 import os
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 from drkit import progress
 from drkit.errors import InputError, first_few
 from drkit.grades import SPLITS
+from drkit.plugins import Registry
 from drkit.records.layouts.aptos import APTOS
 from drkit.records.layouts.brset import BRSET, MBRSET
 from drkit.records.layouts.canonical import CANONICAL
@@ -26,7 +26,10 @@ from drkit.records.layouts.plain import PLAIN
 from drkit.records.layouts.scales import check_scale
 from drkit.records.layouts.tables import RawTable, open_table, stem_of
 
-LAYOUTS: Mapping[str, Layout] = MappingProxyType(
+LAYOUTS = Registry(
+    "layout",
+    "drkit.layouts",
+    Layout,
     {
         "drkit": CANONICAL,
         "deepdrid-course": COURSE,
@@ -37,10 +40,8 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
         "idrid": IDRID,
         "brset": BRSET,
         "mbrset": MBRSET,
-        "csv": PLAIN,
-        "class-folders": CLASS_FOLDERS,
-        "folder": FOLDER,
-    }
+    },
+    last={"csv": PLAIN, "class-folders": CLASS_FOLDERS, "folder": FOLDER},
 )
 
 # Lists that come with data sets but label nothing that is read here; sample submissions look like labels.
