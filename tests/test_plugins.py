@@ -94,16 +94,17 @@ def test_a_package_adds_one_entry_of_each_kind(shell: Shell, site: Path, clinic:
         ("bagged", "bagged.json needs the ensemble method trimmed"),
     ],
 )
-def test_what_was_made_with_a_package_is_used_with_it_and_refused_without(
-    shell: Shell, site: Path, eyes: Path, what: str, missing: str
-) -> None:
-    predict = ("predict", what, "--data", eyes, "--out", f"{Path(what).name}-eyes.parquet")
-    refused = shell(*predict, site=None)
+def test_what_was_made_with_a_package_is_refused_without(shell: Shell, eyes: Path, what: str, missing: str) -> None:
+    refused = shell("predict", what, "--data", eyes, "--out", "refused.parquet", site=None)
     assert refused.returncode == 2
     assert refused.stderr == (
         f"drkit: error: {missing} of fundus-lab 1.0, which is not installed: pip install fundus-lab==1.0\n"
     )
-    done = shell(*predict, site=site)
+
+
+def test_what_was_made_with_a_package_grades_photographs_with_it(shell: Shell, site: Path, eyes: Path) -> None:
+    """The ensemble asks both runs: their loss, attention block and filter."""
+    done = shell("predict", "both", "--data", eyes, "--out", "both-eyes.parquet", site=site)
     assert done.returncode == 0, done.stderr
 
 
@@ -177,6 +178,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
             (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
             (about / "entry_points.txt").write_text(f"[drkit.losses]\n{points}\n")
             (tmp_path / f"{name}_module.py").write_text(code)
+            sys.modules.pop(f"{name}_module", None)  # another test's
         plugins._all_entry_points.cache_clear()
         return Registry("loss", "drkit.losses", Entry, OWN_LOSSES)
 
