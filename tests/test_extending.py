@@ -59,7 +59,7 @@ def extended(eyes: Path, clinic: Path, tmp_path_factory: pytest.TempPathFactory)
 
 
 def test_every_snippet_and_command_of_inside_works(extended: Path) -> None:
-    lines = [line.lstrip("$ ") for block in _blocks(INSIDE, "(?:sh|console)") for line in block.splitlines()]
+    lines = [line for block in _blocks(INSIDE, "(?:sh|shell)") for line in block.splitlines()]
     commands = [words[1:] for line in lines if (words := shlex.split(line))[0] == "drkit"]
     assert [command[0] for command in commands] == ["preprocess", "finetune", "attend", "check", "ensemble", "count"]
     told = {}
