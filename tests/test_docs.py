@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,16 @@ def test_the_readmes_chain_runs_as_it_stands(tmp_path: Path) -> None:
 def test_every_layout_is_described() -> None:
     page = (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8")
     assert [name for name, layout in LAYOUTS.items() if layout.title not in page and name not in page] == []
+
+
+def test_concepts_names_modules_and_classes_that_are_there() -> None:
+    page = (ROOT / "docs" / "concepts.md").read_text(encoding="utf-8")
+    modules = re.findall(r"`((?:\w+/)?\w+\.py)`", page.replace("NAME.py", "").replace("tests/test_house.py", ""))
+    assert [module for module in modules if not list((ROOT / "drkit").rglob(module))] == []
+    glossary = page.partition("## Glossary")[2].partition("\n## ")[0]
+    names = re.findall(r"`([a-z_.]+)\.([A-Za-z_]+)`", glossary)
+    assert len(names) > 15
+    assert [name for module, name in names if not hasattr(import_module(f"drkit.{module}"), name)] == []
 
 
 def test_the_courses_figures_stand_in_results_or_experiments() -> None:
