@@ -47,15 +47,17 @@ def test_fast_starts_from_the_network_that_comes_with_drkit(script: Any, noting:
 def test_best_trains_members_in_two_stages_and_combines_them(
     script: Any, eyes: Path, other_eyes: Path, tmp_path: Path
 ) -> None:
-    settings = SMALL | {"START": "none", "FIRST_EPOCHS": "1", "MEMBERS": "lite0 cost", "SEEDS": "1"}
+    stages = {"START": "none", "FIRST_EPOCHS": "1", "FURTHER_EPOCHS": "1", "FREEZE": "1", "COPIES": "1"}
+    settings = SMALL | stages | {"SIZES": "64 96", "SEEDS": "1", "METHOD": "vote"}
     out = tmp_path / "out"
     told = script("deepdrid_best.sh").run(eyes, STAGE_ONE=str(other_eyes), OUT=str(out), **settings)
     assert told.count("vote") >= 2
-    seen = set(read_run_record(Run(out / "stage-one" / "cost"))["trained_on_photographs"])
+    further = read_run_record(Run(out / "stage-one" / "96px"))
+    assert further["weights"] == str(out / "stage-one" / "64px.safetensors")
     for target in ("patient", "eye"):
-        record = read_run_record(Run(out / target / "cost"))
-        assert seen < set(record["trained_on_photographs"])
-        assert record["options"]["loss"] == "cross-entropy:smoothing=0.7:cost=5"
+        record = read_run_record(Run(out / target / "96px"))
+        assert set(further["trained_on_photographs"]) < set(record["trained_on_photographs"])
+        assert record["options"]["size"] == 96
         assert graded(out / f"submission_{target}.csv") == graded(eyes / "sample_submission.csv")
 
 
@@ -64,17 +66,17 @@ def test_best_joins_the_data_sets_of_stage_one(script: Any, noting: Path, tmp_pa
     best.run("data", OUT=str(out), STAGE_ONE="a b:c")
     lines = best.noted()
     first = [line for line in lines if "--runs-dir" in line and "/stage-one " in line]
-    assert len(first) == 3
+    assert [line.split("--size ")[1].split()[0] for line in first] == ["224", "288", "384"]
     assert all("--data a b --data c " in line for line in first)
-    assert "--backbone tf_efficientnet_lite1" in first[2]
+    assert ["--keep-head" in line for line in first] == [False, True, True]
     second = [line for line in lines if line.startswith("finetune") and "/stage-one " not in line]
     assert [line.count(f"--weights {out}/stage-one/") for line in second] == [1] * 6
-    assert [line.split()[1] for line in lines if line.startswith("ensemble")] == ["compare", "vote"] * 2
+    assert [line.split()[1] for line in lines if line.startswith("ensemble")] == ["compare", "stack"] * 2
 
 
 def test_best_without_stage_one_starts_from_fundus(script: Any, noting: Path, tmp_path: Path) -> None:
     best = script("deepdrid_best.sh", noting)
-    best.run("data", OUT=str(tmp_path / "out"), MEMBERS="lite0 cost")
+    best.run("data", OUT=str(tmp_path / "out"), SIZES="224 288")
     lines = [line for line in best.noted() if line.startswith("finetune")]
     assert len(lines) == 4
     assert all("--weights fundus" in line and "--backbone" not in line for line in lines)
