@@ -51,13 +51,14 @@ for size in "${sizes[@]}"; do
         if [ "$size" != "${sizes[0]}" ]; then
             start=(--weights "$weights" --keep-head --lr 1e-4 --epochs "${FURTHER_EPOCHS:-2}")
         fi
-        train stage-one "${size}px" "${first[@]}" --target eye --dedupe --size "$size" "${start[@]}"
+        train stage-one "${size}px" "${first[@]}" --target eye --dedupe --val-share 0.01 --size "$size" \
+            "${start[@]}"
         weights=$out/stage-one/${size}px.safetensors
     fi
 
     # Stage two, to grade patients and to grade eyes.
     second=(--data "$data" --weights "$weights" --size "$size" --freeze "${FREEZE:-backbone}" --copies "${COPIES:-4}" \
-        --epochs "${EPOCHS:-30}" --folds "${FOLDS:-3}" --folds-over train+val --seeds "${SEEDS:-3}")
+        --oversample patient --epochs "${EPOCHS:-30}" --folds "${FOLDS:-3}" --folds-over train+val --seeds "${SEEDS:-3}")
     train patient "${size}px" "${second[@]}" --target patient --unit patient
     train eye "${size}px" "${second[@]}" --target eye --unit eye
 done
