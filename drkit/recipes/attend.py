@@ -22,6 +22,7 @@ from drkit.evaluation import (
 from drkit.grades import grade_column
 from drkit.models.cost import Cost, measure_cost
 from drkit.models.grader import build_grader
+from drkit.plotting.tracking import log_pictures
 from drkit.progress import notify
 from drkit.records.atomic import check_writable
 from drkit.records.comparisons import write_comparison
@@ -155,6 +156,7 @@ def run_attend(
         notify(str(cost))
         trained = [_train(other, job.run) for other in others]
         training = execute(job.plan, job.run, job.options)
+        log_pictures(config, job.run)
         if compared is None:
             return AttendReport(training, cost, None, None, (), ())
         before, after = read_predictions(compared), read_predictions(job.run.stem)
@@ -207,9 +209,11 @@ def _train(job: _TrainingJob, last: Run) -> TrainingReport | None:
         notify(f"{job.run.stem} is finished")
         return None
     try:
-        return execute(job.plan, job.run, job.options)
+        report = execute(job.plan, job.run, job.options)
     except Interrupted as stop:
         raise Interrupted(str(stop), ("--name", last.name, "--resume")) from None
+    log_pictures(job.plan.config, job.run)
+    return report
 
 
 def _check_same(options: dict[str, Any], plan: TrainingPlan, run: Run) -> None:

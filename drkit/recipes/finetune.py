@@ -8,6 +8,7 @@ from drkit.data.augmentation import load_policy
 from drkit.data.bank import build_bank
 from drkit.data.cache import default_cache_dir
 from drkit.data.preview import preview_policy, write_preview
+from drkit.plotting.tracking import log_pictures
 from drkit.records.atomic import check_writable
 from drkit.records.layouts import read_datasets
 from drkit.reporting import Table
@@ -62,7 +63,10 @@ def run_finetune(config: TrainingConfig, options: RunOptions) -> TrainingReport:
         Interrupted: stopped by the user; finished epochs are kept.
     """
     with first_alone_talks():
-        return execute(*plan_run(config, options), options)
+        plan, run = plan_run(config, options)
+        report = execute(plan, run, options)
+        log_pictures(config, run)
+        return report
 
 
 def preview_augmentation(config: TrainingConfig, path: Path, *, force: bool) -> AugmentationPreview:

@@ -21,6 +21,7 @@ Balance = Literal["none", "dataset"]
 Norms = Literal["batch", "kept"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "32", "bf16", "fp16"]
+Log = Literal["csv", "tensorboard"]
 
 
 def _panel(name: str, help: str = "", *flags: str, **limits: Any) -> Any:
@@ -252,6 +253,16 @@ class MachineOptions:
     embeddings: Annotated[
         bool, _panel("Machine", "Keep each photograph's activations in the predictions file.", "--embeddings")
     ] = False
+    log: Annotated[
+        Log | None,
+        _panel(
+            "Machine",
+            "Also log every epoch, and pictures at the end, for an experiment tracker; nothing is sent.",
+        ),
+    ] = None
+    log_dir: Annotated[Path, _panel("Machine", "Folder of the logs; each run has one of its name in it.")] = Path(
+        "logs"
+    )
 
 
 @dataclass(frozen=True)
@@ -378,6 +389,6 @@ class AttendConfig(TrainingConfig):
 
 
 # What may differ between an interrupted training and the one that goes on: where things lie and what computes.
-CIRCUMSTANTIAL = frozenset({"data", "weights", "device", "workers", "cache_dir"})
+CIRCUMSTANTIAL = frozenset({"data", "weights", "device", "workers", "cache_dir", "log", "log_dir"})
 # What may differ, too, although it stands in the run: its weights come out a little different.
 EXCHANGEABLE = frozenset({"devices", "nodes", "strategy", "precision"})

@@ -22,6 +22,7 @@ from drkit.training.resume import load_state
 from drkit.training.run_writer import write_run
 from drkit.training.runtime import check_machine, is_helper, leave_helpers
 from drkit.training.setup import set_up
+from drkit.training.trackers import find_log
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,8 @@ def plan_run(config: TrainingConfig, options: RunOptions, suffix: str = "") -> t
         resume=options.resume,
         force=options.force,
     )
+    if log := find_log(config, run):
+        log.check(may_exist=options.resume or options.force)
     if options.resume:
         load_state(run.unfinished()[0], plan.identity())  # refuse another training's state before any work
     return plan, run

@@ -25,6 +25,7 @@ from drkit.training.plan import FoldSplit
 from drkit.training.resume import FitState, StateFile
 from drkit.training.runtime import seed_epoch
 from drkit.training.setup import TrainingSetup
+from drkit.training.trackers import LogFolder, find_log
 
 Save = Callable[[FitState], None]
 
@@ -77,14 +78,19 @@ def fit_networks(setup: TrainingSetup, run: Run, *, resume: bool) -> list[Fitted
         for fold_split in plan.fold_splits:
             network = NetworkId(fold_split.fold, seed if plan.seeds else None)
             states = StateFile(run.resume(network), identity)
-            fitted.append(_fit_network(of_seed, inputs, fold_split, network, states))
+            fitted.append(_fit_network(of_seed, inputs, fold_split, network, states, find_log(plan.config, run)))
         frozen = inputs.without_copies() if isinstance(inputs, FrozenInputs) else None
         del inputs  # the copies, before those of the next seed are made
     return fitted
 
 
 def _fit_network(
-    setup: TrainingSetup, inputs: Inputs, fold_split: FoldSplit, network: NetworkId, states: StateFile
+    setup: TrainingSetup,
+    inputs: Inputs,
+    fold_split: FoldSplit,
+    network: NetworkId,
+    states: StateFile,
+    log: LogFolder | None,
 ) -> FittedNetwork:
     plan, config = setup.plan, setup.plan.config
     sampler = build_sampler(plan, fold_split, network)
@@ -93,11 +99,25 @@ def _fit_network(
     with without_frozen_part(grader, config.frozen_stages):
         learner = _build_learner(setup, inputs, grader, sampler)
         state = states.restore(learner)
-        _fit_epochs(learner, sampler, monitored, state, states.save if setup.fabric.is_global_zero else None)
+        save = _save_and_log(states, state, network, log) if setup.fabric.is_global_zero else None
+        _fit_epochs(learner, sampler, monitored, state, save)
         outputs = None if config.tta else _predict(setup, grader, fold_split, lambda rows: [inputs.eval_batch(rows)])
     held_out, others = outputs or _predict(setup, grader, fold_split, setup.photographs.views)
     tensors = {name: tensor.cpu() for name, tensor in grader.state_dict().items()}
     return FittedNetwork(network, state.history, state.best_epoch, tensors, held_out, others)
+
+
+def _save_and_log(states: StateFile, state: FitState, network: NetworkId, log: LogFolder | None) -> Save:
+    """What is done after every epoch; the log goes on after the epochs of `state`."""
+    if log is None:
+        return states.save
+    epochs = log.open(network, state.history)
+
+    def save(state: FitState) -> None:
+        states.save(state)
+        epochs.add([figures for figures in state.history if figures.epoch == state.epoch])
+
+    return save
 
 
 def _build_learner(setup: TrainingSetup, inputs: Inputs, grader: Grader, sampler: TrainSampler) -> Learner:
