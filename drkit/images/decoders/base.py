@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Literal
 
 import numpy as np
@@ -11,8 +12,12 @@ from PIL import Image, ImageOps
 
 FileRemarkKind = Literal["depth-inferred", "decoder-warning", "bytes-behind-end", "first-of-several"]
 
-MOST_PIXELS = 2**29  # more than any camera's, and than any montage's
+MOST_PIXELS = 2**27  # more than any camera's, and than any montage's
+MOST_BYTES = 2**30  # of its values as they are kept in the file, uncompressed
 
+TOO_LARGE = "cannot be decoded (its header claims more pixels than any photograph has): copy or download it again"
+
+_EMBEDDED = ("JPEG", "JPEG2000", "PNG", "WEBP")  # kinds of pictures that TIFF and DICOM hold
 _TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
 _ORIENTATION = 0x0112  # the tag of EXIF and TIFF
 
@@ -81,17 +86,37 @@ def foreign(library: str) -> Iterator[None]:
         raise damaged(str(error) or f"{type(error).__name__} of {library}") from None
 
 
-def check_size(width: int, height: int) -> None:
+def check_size(width: int, height: int, bytes_a_pixel: int = 3) -> None:
     """Check a header's size before its pixels are given room.
 
     Raises:
-        CannotDecodeError: more pixels than any photograph has.
+        CannotDecodeError: more pixels, or more bytes, than any photograph has.
     """
-    if width * height > MOST_PIXELS:
+    num_pixels = width * height
+    if num_pixels > MOST_PIXELS or num_pixels * bytes_a_pixel > MOST_BYTES:
         raise CannotDecodeError(
-            f"cannot be decoded (its header claims more pixels than any photograph has, {width} x {height}): copy or"
-            " download it again"
+            f"cannot be decoded (its header claims more pixels than any photograph has, {width} x {height} of"
+            f" {bytes_a_pixel} bytes): copy or download it again"
         )
+
+
+def check_embedded(content: bytes) -> None:
+    """Check the size that a compressed part of a TIFF or DICOM file claims, which need not be that of the file.
+
+    Args:
+        content: The part; of a kind without a header of its own, nothing is checked.
+
+    Raises:
+        CannotDecodeError: as `check_size`.
+    """
+    try:
+        with Image.open(BytesIO(content), formats=_EMBEDDED) as picture:
+            size = picture.size
+    except Image.DecompressionBombError:
+        raise CannotDecodeError(TOO_LARGE) from None
+    except Exception:  # no picture: its decoder knows how much is expected, and says what is wrong
+        return
+    check_size(*size)
 
 
 def as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -62,8 +62,9 @@ def _is_widened(values: NDArray[np.generic]) -> bool:
 
 
 def _drop_bits(values: NDArray[np.generic], bits: int) -> NDArray[np.uint8]:
-    wide = values.astype(np.uint32, copy=False)
-    return (wide >> (bits - 8) if bits >= 8 else wide * 255 // (2**bits - 1)).astype(np.uint8)
+    if bits < 8:
+        return (values.astype(np.uint32) * 255 // (2**bits - 1)).astype(np.uint8)
+    return np.right_shift(values, values.dtype.type(bits - 8)).astype(np.uint8)
 
 
 def _as_bytes_of_floats(values: NDArray[np.generic]) -> tuple[NDArray[np.uint8], list[FileRemark]]:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from drkit.grades import Eye
-from drkit.images.decoders.base import CannotDecodeError, Decoded, FileRemark, as_rgb, check_size, foreign
+from drkit.images.decoders.base import (
+    CannotDecodeError,
+    Decoded,
+    FileRemark,
+    as_rgb,
+    check_embedded,
+    check_size,
+    foreign,
+)
 from drkit.images.decoders.depth import as_bytes
 
 if TYPE_CHECKING:
@@ -73,14 +81,24 @@ def decode_dicom(content: bytes) -> Decoded:
             raise CannotDecodeError(
                 "is a DICOM file without pixels (a report, a directory, or cut off): leave it out, or export it again"
             )
-        check_size(int(header.Columns), int(header.Rows))
+        frames = int(header.get("NumberOfFrames") or 1)
+        _check_size(header, frames)
         colours = str(header.PhotometricInterpretation)
         values = pixel_array(header, index=0)
         pixels, remarks = _as_rgb(header, colours, values)
-        frames = int(header.get("NumberOfFrames") or 1)
     if frames > 1:
         remarks.append(FileRemark("first-of-several", f"it holds {frames} frames: the first is read"))
     return Decoded(pixels, tuple(remarks))
+
+
+def _check_size(header: "Dataset", frames: int) -> None:
+    """Check what a frame takes, by the header and, where it is compressed, by its own."""
+    from pydicom.encaps import get_frame
+
+    bytes_a_pixel = int(header.get("SamplesPerPixel") or 1) * -(-int(header.BitsAllocated) // 8)
+    check_size(int(header.Columns), int(header.Rows), bytes_a_pixel)
+    if header.file_meta.TransferSyntaxUID.is_encapsulated:
+        check_embedded(get_frame(header.PixelData, 0, number_of_frames=frames))
 
 
 def _find(header: "Dataset", name: str) -> Any:

@@ -6,6 +6,7 @@ from io import BytesIO
 from PIL import Image, UnidentifiedImageError
 
 from drkit.images.decoders.base import (
+    TOO_LARGE,
     CannotDecodeError,
     Decoded,
     FileRemark,
@@ -35,9 +36,7 @@ def decode_picture(content: bytes) -> Decoded:
     except UnidentifiedImageError:
         raise CannotDecodeError("is no photograph or is cut off: copy or download it again") from None
     except Image.DecompressionBombError:
-        raise CannotDecodeError(
-            "cannot be decoded (its header claims more pixels than any photograph has): copy or download it again"
-        ) from None
+        raise CannotDecodeError(TOO_LARGE) from None
     except Exception as error:  # a header that is not what it seems
         raise damaged(error) from None
     with foreign("Pillow"), picture:

@@ -1,5 +1,6 @@
 """PNG, of 16 bits too."""
 
+import struct
 from collections.abc import Iterator
 
 import imagecodecs
@@ -18,8 +19,8 @@ def decode_png(content: bytes) -> Decoded:
         CannotDecodeError: it is damaged or cut off.
     """
     header = dict(_chunks_before_pixels(content))
-    size = header.get(b"IHDR", bytes(8))
-    check_size(int.from_bytes(size[:4], "big"), int.from_bytes(size[4:8], "big"))
+    width, height, bits = struct.unpack(">IIB", header.get(b"IHDR", b"")[:9].ljust(9, b"\0"))
+    check_size(width, height, bytes_a_pixel=8 if bits == 16 else 4)  # alpha included
     with foreign("libpng"):
         values = np.asarray(imagecodecs.png_decode(content))
     stated = max(header.get(b"sBIT", b""), default=None)

@@ -13,6 +13,7 @@ from drkit.images.decoders.base import (
     Decoded,
     FileRemark,
     as_rgb,
+    check_embedded,
     check_size,
     convert_picture,
     damaged,
@@ -24,6 +25,10 @@ from drkit.images.decoders.depth import as_bytes
 STARTS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 
 _LARGEST = ("MaxSampleValue", "SMaxSampleValue")  # tags that state the largest value
+_WITHOUT_SIZE = (  # what is compressed so has no size of its own: as many values are expected as the page says
+    COMPRESSION.NONE, COMPRESSION.LZW, COMPRESSION.ADOBE_DEFLATE, COMPRESSION.DEFLATE, COMPRESSION.PACKBITS,
+    COMPRESSION.LZMA, COMPRESSION.ZSTD,
+)  # fmt: skip
 _GREY_OR_RGB = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it logs of damage, it raises
@@ -41,13 +46,22 @@ def decode_tiff(content: bytes) -> Decoded:
         if not pages:
             raise damaged("no page of pixels")
         page = pages[0]
-        check_size(page.imagewidth, page.imagelength)
+        _check_size(page, content)
         values = page.asarray()
         pixels, remarks = _as_rgb(page, values)
         orientation = int(page.tags.valueof("Orientation", 1))
     if len(pages) > 1:
         remarks.append(FileRemark("first-of-several", f"it has {len(pages)} pages: the first is read"))
     return Decoded(turn_upright(pixels, orientation), tuple(remarks))
+
+
+def _check_size(page: tifffile.TiffPage, content: bytes) -> None:
+    """Check what the page, and pictures that are its strips or tiles, take before they are decoded."""
+    num_pixels = page.imagewidth * page.imagelength
+    check_size(page.imagewidth, page.imagelength, -(-page.nbytes // num_pixels))
+    if page.compression not in _WITHOUT_SIZE:
+        for offset, length in zip(page.dataoffsets, page.databytecounts, strict=True):
+            check_embedded(content[offset : offset + length])
 
 
 def _whole_page(page: tifffile.TiffPage | tifffile.TiffFrame) -> tifffile.TiffPage | None:
