@@ -23,7 +23,9 @@ _SEPARATORS = ",;\t|"
 _SEPARATOR_LINE = re.compile(r"\"?sep=(?P<separator>.|\\t)\"?\s*", re.IGNORECASE)
 _LIST_LINE = re.compile(rf".*({'|'.join(map(re.escape, PHOTOGRAPH_SUFFIXES))})[ \t]+[^\s,;]+\s*", re.IGNORECASE)
 _ENGINES = {".xlsx": "openpyxl", ".xls": "xlrd"}
-_MOST_BYTES = 2**28  # of a decompressed table
+_MOST_BYTES = 2**26  # of a decompressed table
+_MOST_LINES = 2**22  # of a table, however it was saved
+_LONGEST_LINE = 2**17  # letters of those that the separator is told by
 _LOOKED_AT = 20  # lines that the separator is told by
 
 
@@ -56,10 +58,10 @@ def read_cells(path: Path) -> pd.DataFrame:
     if _is_spreadsheet(content):
         cells, skipped = _read_spreadsheet(content, path), 0
     else:
-        lines, separator, skipped = _open_text(_decode(_unpack(content, path), path))
+        lines, separator, skipped = _open_text(_decode(_unpack(content, path), path), path)
         if not lines:
             raise InputError(f"{path} is empty: a table with a header was expected")
-        cells = _split(lines, separator or _find_separator(lines), path)
+        cells = _split(lines, separator or _find_separator(lines, path), path)
     cells = cells.fillna("").astype("string").apply(lambda column: column.str.strip())
     cells.index = pd.RangeIndex(skipped - 1, skipped - 1 + len(cells))
     return _with_header(cells)
@@ -90,6 +92,7 @@ def _is_spreadsheet(content: bytes) -> bool:
 def _read_spreadsheet(content: bytes, path: Path) -> pd.DataFrame:
     engine = _ENGINES[".xls" if content.startswith(b"\xd0\xcf") else ".xlsx"]
     try:
+        _check_unpacked(content, path)
         sheets = pd.read_excel(
             io.BytesIO(content), sheet_name=None, header=None, dtype=str, keep_default_na=False, engine=engine
         )
@@ -98,6 +101,8 @@ def _read_spreadsheet(content: bytes, path: Path) -> pd.DataFrame:
             f"{path} is a spreadsheet: save the table as CSV (UTF-8), or install the package that reads it"
             f" (pip install {engine})"
         ) from None
+    except InputError:
+        raise
     except Exception as error:  # whatever the engine raises over a damaged file
         raise InputError(f"{path} is a damaged spreadsheet ({error}): save the table as CSV (UTF-8)") from None
     filled = {name: cells for name, cells in sheets.items() if not cells.empty}
@@ -119,8 +124,20 @@ def _unpack(content: bytes, path: Path) -> bytes:
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         raise InputError(f"{path} is a damaged archive ({error}): save the table as CSV (UTF-8)") from None
     if len(unpacked) > _MOST_BYTES:
-        raise InputError(f"{path} holds more than {_MOST_BYTES >> 20} MiB: is it a table?")
+        raise _too_much(path)
     return unpacked
+
+
+def _check_unpacked(content: bytes, path: Path) -> None:
+    """Check what the parts of a spreadsheet unpack to: a reader takes no more of a part than its header says."""
+    if content.startswith(b"PK"):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if sum(part.file_size for part in archive.infolist()) > _MOST_BYTES:
+                raise _too_much(path)
+
+
+def _too_much(path: Path) -> InputError:
+    return InputError(f"{path} holds more than {_MOST_BYTES >> 20} MiB: is it a table?")
 
 
 def _unzip(content: bytes, path: Path) -> bytes:
@@ -152,9 +169,12 @@ def _decode(content: bytes, path: Path) -> str:
         raise InputError(f"{path} line {line} is not UTF-8 text: save the table as CSV (UTF-8)") from None
 
 
-def _open_text(text: str) -> tuple[list[str], str | None, int]:
+def _open_text(text: str, path: Path) -> tuple[list[str], str | None, int]:
     """The lines from the header on, the separator that a line before it states, and how many lines were skipped."""
-    lines = io.StringIO(text, newline=None).read().split("\n")
+    plain = io.StringIO(text, newline=None).read()
+    if plain.count("\n") > _MOST_LINES:
+        raise InputError(f"{path} has more than {_MOST_LINES} lines: is it a table?")
+    lines = plain.split("\n")
     separator = None
     for skipped, line in enumerate(lines):
         stated = _SEPARATOR_LINE.fullmatch(line)
@@ -165,12 +185,17 @@ def _open_text(text: str) -> tuple[list[str], str | None, int]:
     return [], None, 0
 
 
-def _find_separator(lines: list[str]) -> str | None:
+def _find_separator(lines: list[str], path: Path) -> str | None:
     """The one that cuts most lines into as many cells as the header; None for a list of photographs."""
     looked_at = [line for line in lines[:_LOOKED_AT] if line.strip()]
+    if max(map(len, looked_at)) > _LONGEST_LINE:
+        raise InputError(f"{path} has lines of more than {_LONGEST_LINE} letters: is it a table?")
     if all(_LIST_LINE.fullmatch(line) for line in looked_at):
         return None
-    widths = {mark: [len(row) for row in csv.reader(looked_at, delimiter=mark)] for mark in _SEPARATORS}
+    try:
+        widths = {mark: [len(row) for row in csv.reader(looked_at, delimiter=mark)] for mark in _SEPARATORS}
+    except csv.Error as error:  # a quotation mark that is never closed
+        raise InputError(f"{path} is no table: {error}") from None
     cutting = [mark for mark in _SEPARATORS if widths[mark][0] > 1]
     return max(cutting, key=lambda mark: widths[mark].count(widths[mark][0]), default=",")
 

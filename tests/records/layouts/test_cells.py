@@ -128,7 +128,30 @@ def test_broken_files_get_one_line_each(tmp_path, name, content, sentence):
     assert "\n" not in str(refused.value)
 
 
-def test_a_huge_archive_is_not_unpacked(tmp_path, monkeypatch):
-    monkeypatch.setattr("drkit.records.layouts.cells._MOST_BYTES", 10)
-    with pytest.raises(InputError, match="is it a table"):
-        open_table(write(tmp_path, "t.csv.gz", gzip.compress(PLAIN.encode(), mtime=0)))
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        (b"\n" * 2**23, "has more than 4194304 lines"),
+        (b"\r" * 2**23, "has more than 4194304 lines"),
+        (b"," * 2**25, "has lines of more than 131072 letters"),
+        (b'"' + b"a" * 2**25, "has lines of more than 131072 letters"),
+        (b'"' + (b"a" * 100_000 + b"\n") * 20, r"is no table: field larger than field limit"),
+        (bytes(2**26), "holds more than 64 MiB"),
+    ],
+    ids=["lines", "old lines", "columns", "a cell", "an open quotation", "bytes"],
+)
+@pytest.mark.parametrize("suffix", [".csv.gz", ".csv.zip"])
+def test_archives_that_unpack_to_no_table(tmp_path, suffix, rows, sentence):
+    content = b"image,grade\n" + rows
+    packed = gzip.compress(content, 1, mtime=0) if suffix == ".csv.gz" else zipped(table=content)
+    with pytest.raises(InputError, match=sentence) as refused:
+        open_table(write(tmp_path, f"t{suffix}", packed))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_spreadsheet_that_unpacks_to_too_much(tmp_path):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/workbook.xml", bytes(2**26 + 1))
+    with pytest.raises(InputError, match=r"t\.xlsx holds more than 64 MiB"):
+        open_table(write(tmp_path, "t.xlsx", packed.getvalue()))
