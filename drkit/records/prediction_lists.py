@@ -49,20 +49,35 @@ def from_arrow(column: pa.ChunkedArray, name: str, path: Path) -> list[NDArray[A
     Raises:
         InputError: other types, or empty cells.
     """
-    kind, shape = column.type, []
-    while pa.types.is_fixed_size_list(kind):
-        shape.append(kind.list_size)
-        kind = kind.value_type
-    wanted, num_axes = LISTS[name]
-    if kind != wanted or len(shape) != num_axes:
-        of = " of such lists" if num_axes > 1 else ""
-        raise InputError(f"{path}: column {name} is {column.type}, expected fixed-size lists{of} of {wanted}")
+    shape = list_shape(column.type, name, path)
     if column.null_count:
         raise InputError(f"{path}: column {name} has {column.null_count} empty rows")
     flat = column.combine_chunks()
     for _ in shape:
         flat = flat.flatten()
     return list(flat.to_numpy(zero_copy_only=False).reshape(len(column), *shape))
+
+
+def list_shape(column_type: pa.DataType, name: str, path: Path) -> tuple[int, ...]:
+    """The lengths of a column's lists, from the outer to the inner.
+
+    Args:
+        column_type: Of the column.
+        name: One of `LISTS`.
+        path: The file, for the message.
+
+    Raises:
+        InputError: it is no column of such lists.
+    """
+    kind, shape = column_type, []
+    while pa.types.is_fixed_size_list(kind):
+        shape.append(kind.list_size)
+        kind = kind.value_type
+    wanted, num_axes = LISTS[name]
+    if kind != wanted or len(shape) != num_axes:
+        of = " of such lists" if num_axes > 1 else ""
+        raise InputError(f"{path}: column {name} is {column_type}, expected fixed-size lists{of} of {wanted}")
+    return tuple(shape)
 
 
 def check_seeds(rows: pd.DataFrame, seeds: Sequence[int], source: str) -> None:

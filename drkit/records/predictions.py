@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from drkit.grades import SPLITS, Split, grade_column
 from drkit.records.atomic import writing
 from drkit.records.filenames import check_spelling
 from drkit.records.labels import DATASET, Labels
+from drkit.records.parquet import read_table
 from drkit.records.patterns import expand_patterns
 from drkit.records.prediction_columns import PROBABILITY_COLUMNS as PROBABILITY_COLUMNS
 from drkit.records.prediction_columns import SCHEMA as SCHEMA
@@ -27,6 +29,7 @@ from drkit.records.prediction_lists import (
     SEED_SCORE,
     check_seeds,
     from_arrow,
+    list_shape,
     stack_lists,
     to_arrow,
 )
@@ -237,9 +240,9 @@ def read_predictions(path: Path) -> Predictions:
             (counted from 1) and what was expected.
     """
     found = find_predictions(path)
-    table = _read_table(found)
+    check_spelling([found])  # which pyarrow cannot open
+    table = read_table(found, partial(_check_schema, path=found))
     meta = read_meta(table.schema.metadata or {}, found)
-    check_columns(table.schema, LISTS, found)
     rows = typed(table.select(schema_of(table.column_names).names).to_pandas())
     for column in [name for name in LISTS if name in table.column_names]:
         rows[column] = from_arrow(table.column(column), column, found)
@@ -299,6 +302,13 @@ def check_predictions(predictions: Predictions, source: str) -> None:
     check_seeds(predictions.rows, predictions.meta.seeds, source)
 
 
+def _check_schema(schema: pa.Schema, path: Path) -> None:
+    read_meta(schema.metadata or {}, path)
+    check_columns(schema, LISTS, path)
+    for name in [name for name in LISTS if name in schema.names]:
+        list_shape(schema.field(name).type, name, path)
+
+
 def _table(predictions: Predictions) -> pa.Table:
     rows, schema = predictions.rows, schema_of(predictions.rows.columns)
     arrays = [pa.array(rows[item.name], type=item.type, from_pandas=True) for item in schema]
@@ -307,13 +317,3 @@ def _table(predictions: Predictions) -> pa.Table:
         schema = schema.append(pa.field(name, arrays[-1].type, nullable=False))
     record = canonical_json(asdict(predictions.meta))
     return pa.Table.from_arrays(arrays, schema=schema.with_metadata({METADATA_KEY: record}))
-
-
-def _read_table(path: Path) -> pa.Table:
-    check_spelling([path])  # which pyarrow cannot open
-    try:
-        with pq.ParquetFile(path) as file:
-            return file.read()
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path} is not a parquet file, or not a whole one: {reason}") from None

@@ -31,6 +31,7 @@ BARE_NAMES = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index
 OF_A_TRAINER = ("training_args", "optimizer", "scheduler", "scaler", "rng_state")  # beside weights, and none
 NO_WEIGHTS = "what torch.save(model.state_dict(), ...) or safetensors write was expected"
 CONTAINERS = (Mapping, list, tuple)
+MOST_CONTAINERS = 2**17  # in a file of weights, whatever a training keeps beside them
 NETWORK_MODULES = ("torch.nn.", "torchvision.", "timm.", "__main__.", "efficientnet_pytorch.", "pretrainedmodels.")
 
 # How torch's restricted reader names what it will not call or build.
@@ -237,7 +238,10 @@ def read_tensors(path: Path) -> dict[str, dict[str, Tensor]]:
     if is_shard(path):
         raise InputError(f"{path} is one of several shards: name their index, as model{INDEX_SUFFIX}")
     content = _read_safetensors(path) if _is_safetensors(path) else _read_pickle(path)
-    groups = dict(_collect(content, ()))
+    try:
+        groups = dict(_collect(content, (), iter(range(MOST_CONTAINERS))))
+    except RecursionError:
+        raise InputError(f"{path} is nested without end: {NO_WEIGHTS}") from None
     if not groups:
         raise InputError(f"{path} holds no named tensors: expected what torch.save(model.state_dict(), ...) writes")
     return groups
@@ -324,10 +328,16 @@ def _suspicion(path: Path) -> str:
     return f": {NO_WEIGHTS}"
 
 
-def _collect(value: Any, where: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """The groups of named tensors in nested dictionaries and lists."""
+def _collect(value: Any, where: tuple[str, ...], budget: Iterator[int]) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """The groups of named tensors in nested dictionaries and lists.
+
+    Raises:
+        RecursionError: more of these than `budget`, as a few lists that hold each other make them.
+    """
     if not isinstance(value, CONTAINERS):
         return
+    if next(budget, None) is None:
+        raise RecursionError
     items = value.items() if isinstance(value, Mapping) else enumerate(value)
     named = [(str(name), item) for name, item in items]
     tensors = {name: item.detach() for name, item in named if isinstance(item, Tensor)}
@@ -335,7 +345,7 @@ def _collect(value: Any, where: tuple[str, ...]) -> Iterator[tuple[str, dict[str
         yield ".".join(where), tensors
     for name, item in named:
         if not name.startswith("optim"):
-            yield from _collect(item, (*where, name))
+            yield from _collect(item, (*where, name), budget)
 
 
 def is_index(file: PurePath) -> bool:

@@ -271,6 +271,27 @@ def test_a_plain_pickle_with_code_is_refused_too(tmp_path: Path) -> None:
     assert not (tmp_path / "trace").exists()
 
 
+def _itself() -> list:
+    endless: list = []
+    endless.append(endless)
+    return endless
+
+
+def _doubled(times: int) -> list:
+    """A list of 2 to the power of `times` ones, in as many lists as `times`."""
+    ones = [1]
+    for _ in range(times):
+        ones = [ones, ones]
+    return ones
+
+
+@pytest.mark.parametrize("nested", [_itself(), _doubled(40)], ids=["itself", "doubled"])
+def test_lists_without_end_are_refused(tmp_path: Path, nested: list) -> None:
+    torch.save({"state_dict": TENSORS, "x": nested}, tmp_path / "a.pth")
+    with pytest.raises(InputError, match=r"a\.pth is nested without end"):
+        read_tensors(tmp_path / "a.pth")
+
+
 @pytest.mark.parametrize("network", [nn.Sequential(nn.Linear(2, 2)), torchvision.models.squeezenet1_1()])
 def test_a_whole_network_is_refused(tmp_path: Path, network: nn.Module) -> None:
     torch.save(network, tmp_path / "a.pth")
