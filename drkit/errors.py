@@ -11,9 +11,12 @@ DrkitError            shown as one line; the program ends with exit code 2
 └── Interrupted       stopped by the user; exit code 130
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
+
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class DrkitError(Exception):
@@ -87,5 +90,10 @@ def first_few(items: Sequence[object], shown: int = 5) -> str:
 
 
 def readable(text: str) -> str:
-    """Text that can be written anywhere: bytes of a file's name that are no UTF-8 stand as a backslash, x and hex."""
-    return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    """Text that can be written anywhere.
+
+    Bytes of a file's name that are no UTF-8 stand as a backslash, x and hex, and so do characters that would steer a
+    terminal or turn the direction of what stands behind them.
+    """
+    plain = text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    return _STEERING.sub(lambda found: ascii(found[0])[1:-1], plain)

@@ -2,8 +2,10 @@
 
 import csv
 import os
+import runpy
 import shutil
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,27 @@ if TYPE_CHECKING:
 if "PYTEST_XDIST_WORKER" in os.environ:  # one process a core: each keeps to one thread, and so do those it starts
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+OFFLINE = Path(__file__).parent / "support" / "offline"
+os.environ["DRKIT_TESTS_REACHED"] = tempfile.mkstemp(prefix="drkit-tests-reached-")[1]
+os.environ["PYTHONPATH"] = os.pathsep.join([str(OFFLINE), *filter(None, [os.environ.get("PYTHONPATH")])])
+runpy.run_path(str(OFFLINE / "sitecustomize.py"))  # here, and by PYTHONPATH in the processes that tests start
+REACHED = Path(os.environ["DRKIT_TESTS_REACHED"])
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(autouse=True)
+def _no_other_machine_is_reached(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fails a test that tries to reach another machine, which it cannot; `reaches_out` marks those that mean to."""
+    REACHED.write_text("")
+    yield
+    reached = REACHED.read_text()
+    assert bool(reached) == bool(request.node.get_closest_marker("reaches_out")), reached
+
+
+def pytest_unconfigure() -> None:
+    """Remove the notes of what was reached."""
+    REACHED.unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="session")

@@ -131,9 +131,9 @@ def _show_table(console: "Console", table: Table) -> None:
     from rich.text import Text
 
     has_tall_rows = any("\n" in cell for row in table.rows for cell in row)
-    shown = RichTable(title=Text(table.title), title_justify="left", show_lines=has_tall_rows)
+    shown = RichTable(title=Text(readable(table.title)), title_justify="left", show_lines=has_tall_rows)
     for column in table.columns:
-        shown.add_column(Text(column), overflow="fold")
+        shown.add_column(Text(readable(column)), overflow="fold")
     for row in table.rows:
         shown.add_row(*(Text(readable(cell)) for cell in row))
     console.print(shown)

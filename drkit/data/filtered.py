@@ -64,9 +64,11 @@ def find_finished(out: Path, plan: Plan, *, force: bool) -> Manifest | None:
 
     Raises:
         OutputExistsError: the folder holds something else.
+        InputError: its photographs' folder is a link.
     """
     if not out.is_dir() or not any(out.iterdir()):
         return None
+    records.check_no_link(out)
     if not records.is_preprocessed(out):
         raise OutputExistsError(
             f"{out} exists, is not empty and was not made by drkit preprocess: choose another name"

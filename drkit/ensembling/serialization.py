@@ -20,7 +20,7 @@ from drkit.errors import InputError
 from drkit.records.atomic import write_bytes
 from drkit.records.decoding import decode
 from drkit.records.provenance import circumstances, sha256_file
-from drkit.records.runs import FILE_SUFFIX
+from drkit.records.runs import FILE_SUFFIX, read_checksums
 from drkit.specs import parse_spec
 
 SCHEMA_VERSION = 1
@@ -228,7 +228,6 @@ def _restore(path: Path, record: dict[str, Any]) -> Ensemble:
 
 def _check_files(ensemble: Ensemble) -> None:
     """Check that the predictions beside the record match its SHA-256."""
-    for name, sha256 in ensemble.record["files"].items():
-        path = ensemble.path.with_name(name)
+    for path, sha256 in read_checksums(ensemble.path).items():
         if not path.is_file() or sha256_file(path) != sha256:
             raise InputError(f"{path} does not match its SHA-256 in {ensemble.path}: combine again, or restore it")

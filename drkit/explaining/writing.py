@@ -44,8 +44,7 @@ def clear_folder(folder: Path) -> None:
     earlier = read_explanations(folder)
     (folder / MANIFEST).unlink()
     for name in earlier.files():
-        if Path(name).name == name:  # a manifest from elsewhere removes nothing outside its folder
-            (folder / name).unlink(missing_ok=True)
+        (folder / name).unlink(missing_ok=True)
 
 
 @dataclass

@@ -8,6 +8,7 @@ from typing import Any
 from drkit.errors import InputError
 from drkit.records.atomic import write_bytes
 from drkit.records.decoding import decode
+from drkit.records.filenames import is_bare
 from drkit.records.provenance import circumstances
 
 SCHEMA_VERSION = 1
@@ -151,4 +152,8 @@ def read_explanations(folder: Path) -> Explanations:
         raise InputError(f"{path} is not a manifest of explanations") from None
     if version != SCHEMA_VERSION:
         raise InputError(f"{path}: schema version {version}, this drkit reads {SCHEMA_VERSION}: update drkit")
-    return decode(record, Explanations, path, "run drkit explain again")
+    explanations = decode(record, Explanations, path, "run drkit explain again")
+    outside = [name for name in explanations.files() if not is_bare(name)]
+    if outside:
+        raise InputError(f"{path} names '{outside[0]}', which is no file beside it: run drkit explain again")
+    return explanations

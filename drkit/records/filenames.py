@@ -1,4 +1,4 @@
-"""File names: which can be kept in tables, and those made of image ids, short enough for any file system."""
+"""File names: which can be kept in tables, which stay in their folder, and those made of image ids."""
 
 import sys
 from collections.abc import Iterable
@@ -34,6 +34,11 @@ def check_spelling(paths: Iterable[str | Path]) -> None:
         if sys.getfilesystemencoding() != "utf-8":
             remedy = f"names are read as {sys.getfilesystemencoding()} here, set PYTHONUTF8=1"
         raise InputError(f"{amount} not UTF-8: {names}: {remedy}")
+
+
+def is_bare(name: str) -> bool:
+    """Whether a name out of a record is that of a file beside it: no path, no other folder, no drive."""
+    return name not in ("", ".", "..") and not set(name) & set("/\\:\0")
 
 
 def is_text(path: str | Path) -> bool:

@@ -13,7 +13,7 @@ from drkit.catalogue import FILTERS
 from drkit.errors import InputError, OutputExistsError, first_few
 from drkit.records.atomic import write_bytes
 from drkit.records.decoding import decode
-from drkit.records.filenames import shorten_name
+from drkit.records.filenames import is_bare, shorten_name
 from drkit.records.provenance import canonical_json, sha256_bytes, sha256_file
 
 MAKER = "drkit preprocess"
@@ -212,7 +212,13 @@ def read_manifest(folder: Path) -> Manifest | None:
         InputError: broken, or of a later drkit.
     """
     content = _read_own(folder / MANIFEST)
-    return decode(content, Manifest, folder / MANIFEST, AGAIN) if content else None
+    if content is None:
+        return None
+    manifest = decode(content, Manifest, folder / MANIFEST, AGAIN)
+    for record in manifest.written():
+        if not _is_inside(record):
+            raise InputError(f"{folder / MANIFEST} names '{record.path}', which is no photograph of it: {AGAIN}")
+    return manifest
 
 
 def write_manifest(folder: Path, plan: Plan, records: Sequence[PhotographRecord]) -> Manifest:
@@ -261,7 +267,7 @@ def read_ledger(folder: Path) -> dict[str, PhotographRecord]:
     except ValueError:
         raise InputError(f"{path} is broken: a line is no JSON: {AGAIN}") from None
     records = [decode(line, PhotographRecord, path, AGAIN) for line in lines]
-    return {record.image_id: record for record in records if _is_intact(folder, record)}
+    return {record.image_id: record for record in records if _is_inside(record) and _is_intact(folder, record)}
 
 
 @contextmanager
@@ -285,6 +291,16 @@ class LedgerWriter:
         """Write one line, at once."""
         self._stream.write(canonical_json(asdict(record)) + "\n")
         self._stream.flush()
+
+
+def check_no_link(folder: Path) -> None:
+    """Check that what is written and removed in a data set lies in its folder.
+
+    Raises:
+        InputError: its photographs' folder is a link to another.
+    """
+    if (folder / IMAGES).is_symlink():
+        raise InputError(f"{folder / IMAGES} is a link: what is written there would lie elsewhere, so remove it first")
 
 
 def is_preprocessed(folder: Path) -> bool:
@@ -328,6 +344,12 @@ def _entries(folder: Path) -> list[Path]:
 
 def _is_draft(path: Path) -> bool:
     return path.name.startswith(".") and ".part" in path.suffixes[-2:]
+
+
+def _is_inside(record: PhotographRecord) -> bool:
+    """Whether what was written lies in the folder of photographs, as all does that preprocess writes."""
+    folder, _, name = (record.path or f"{IMAGES}/none").partition("/")
+    return folder == IMAGES and is_bare(name)
 
 
 def _is_intact(folder: Path, record: PhotographRecord) -> bool:

@@ -243,7 +243,8 @@ def read_predictions(path: Path) -> Predictions:
     check_spelling([found])  # which pyarrow cannot open
     table = read_table(found, partial(_check_schema, path=found))
     meta = read_meta(table.schema.metadata or {}, found)
-    rows = typed(table.select(schema_of(table.column_names).names).to_pandas())
+    plain = table.select(schema_of(table.column_names).names).replace_schema_metadata()  # whatever pandas left there
+    rows = typed(plain.to_pandas())
     for column in [name for name in LISTS if name in table.column_names]:
         rows[column] = from_arrow(table.column(column), column, found)
     predictions = Predictions(rows, meta, found.stem)

@@ -10,11 +10,13 @@ from typing import Any, NamedTuple, TypedDict
 from drkit.errors import InputError, OutputExistsError, UsageError
 from drkit.records.atomic import check_writable, write_bytes
 from drkit.records.decoding import decode
+from drkit.records.filenames import is_bare
 from drkit.records.provenance import circumstances, sha256_file
 
 SCHEMA_VERSION = 1
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_-]+")
 PACKAGED_RUNS = {"fundus": Path(__file__).parents[1] / "models" / "fundus" / "fundus"}  # name -> stem, read only
+COMPARISON_SUFFIX = ".comparison.json"
 UNKNOWN_PHOTOGRAPHS = "unknown"  # among the photographs that foreign weights were trained on
 NETWORK_INFIX = r"(\.fold\d+)?(\.seed\d+)?"
 FILE_SUFFIX = re.compile(NETWORK_INFIX + r"\.(safetensors|parquet|history\.csv|resume\.pt|comparison\.json|json)$")
@@ -134,7 +136,7 @@ class Run:
     @property
     def comparison(self) -> Path:
         """How it compares with a baseline, where it has been compared."""
-        return self._file(".comparison.json")
+        return self._file(COMPARISON_SUFFIX)
 
     def outputs(self, networks: Iterable[NetworkId] = (ONLY_NETWORK,)) -> tuple[Path, ...]:
         """What a finished run of these networks consists of, in the order of writing."""
@@ -289,13 +291,20 @@ def read_checksums(record: Path) -> dict[Path, str]:
     """The files listed in the JSON of a run, an ensemble or a comparison, with their SHA-256.
 
     Raises:
-        InputError: it is none of these.
+        InputError: it is none of these, or names what none of them does: they name files beside them, and a comparison
+            predictions in other folders.
     """
     try:
         named: dict[str, str] = json.loads(record.read_text(encoding="utf-8")).get("files", {})
-        return {record.parent / name: sha256 for name, sha256 in named.items()}
-    except (ValueError, AttributeError, TypeError, OSError):
+        found = {record.parent / name: sha256 for name, sha256 in named.items()}
+    except (ValueError, AttributeError, TypeError, OSError, RecursionError):
         raise InputError(f"{record} is not the JSON of a run or a comparison: restore it, or make it anew") from None
+    is_comparison = record.name.endswith(COMPARISON_SUFFIX)
+    for name in named:
+        elsewhere = is_comparison and name.endswith(".parquet") and not Path(name).is_absolute()
+        if not (is_bare(name) or elsewhere):
+            raise InputError(f"{record} names '{name}', which is no file beside it: restore it, or make it anew")
+    return found
 
 
 def _unfinished(run: Run, *, force: bool) -> Run:
