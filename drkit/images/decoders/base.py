@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Literal
 
 import numpy as np
@@ -17,7 +16,6 @@ MOST_BYTES = 2**30  # of its values as they are kept in the file, uncompressed
 
 TOO_LARGE = "cannot be decoded (its header claims more pixels than any photograph has): copy or download it again"
 
-_EMBEDDED = ("JPEG", "JPEG2000", "PNG", "WEBP")  # kinds of pictures that TIFF and DICOM hold
 _TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
 _ORIENTATION = 0x0112  # the tag of EXIF and TIFF
 
@@ -98,25 +96,6 @@ def check_size(width: int, height: int, bytes_a_pixel: int = 3) -> None:
             f"cannot be decoded (its header claims more pixels than any photograph has, {width} x {height} of"
             f" {bytes_a_pixel} bytes): copy or download it again"
         )
-
-
-def check_embedded(content: bytes) -> None:
-    """Check the size that a compressed part of a TIFF or DICOM file claims, which need not be that of the file.
-
-    Args:
-        content: The part; of a kind without a header of its own, nothing is checked.
-
-    Raises:
-        CannotDecodeError: as `check_size`.
-    """
-    try:
-        with Image.open(BytesIO(content), formats=_EMBEDDED) as picture:
-            size = picture.size
-    except Image.DecompressionBombError:
-        raise CannotDecodeError(TOO_LARGE) from None
-    except Exception:  # no picture: its decoder knows how much is expected, and says what is wrong
-        return
-    check_size(*size)
 
 
 def as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

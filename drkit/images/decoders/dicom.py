@@ -14,11 +14,11 @@ from drkit.images.decoders.base import (
     Decoded,
     FileRemark,
     as_rgb,
-    check_embedded,
     check_size,
     foreign,
 )
 from drkit.images.decoders.depth import as_bytes
+from drkit.images.decoders.pictures import check_embedded
 
 if TYPE_CHECKING:
     from pydicom import Dataset

@@ -17,6 +17,7 @@ from drkit.images.decoders.base import (
 )
 
 _FORMATS = ("JPEG", "BMP", "DIB", "GIF", "PPM", "WEBP", "JPEG2000", "AVIF")
+_EMBEDDED = ("JPEG", "JPEG2000", "PNG", "WEBP")  # kinds of pictures that TIFF and DICOM hold
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 
 warnings.filterwarnings("ignore", module=r"PIL\.")  # of metadata, and of sizes that are checked here
@@ -45,6 +46,25 @@ def decode_picture(content: bytes) -> Decoded:
         pixels = convert_picture(picture)
     several = [FileRemark("first-of-several", f"it holds {frames} frames: the first is read")] if frames > 1 else []
     return Decoded(pixels, tuple(several))
+
+
+def check_embedded(content: bytes) -> None:
+    """Check the size that a compressed part of a TIFF or DICOM file claims, which need not be that of the file.
+
+    Args:
+        content: The part; of a kind without a header of its own, nothing is checked.
+
+    Raises:
+        CannotDecodeError: as `check_size`.
+    """
+    try:
+        with Image.open(BytesIO(content), formats=_EMBEDDED) as picture:
+            size = picture.size
+    except Image.DecompressionBombError:
+        raise CannotDecodeError(TOO_LARGE) from None
+    except Exception:  # no picture: its decoder knows how much is expected, and says what is wrong
+        return
+    check_size(*size)
 
 
 def _register_heic() -> None:

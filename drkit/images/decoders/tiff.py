@@ -13,7 +13,6 @@ from drkit.images.decoders.base import (
     Decoded,
     FileRemark,
     as_rgb,
-    check_embedded,
     check_size,
     convert_picture,
     damaged,
@@ -21,6 +20,7 @@ from drkit.images.decoders.base import (
     turn_upright,
 )
 from drkit.images.decoders.depth import as_bytes
+from drkit.images.decoders.pictures import check_embedded
 
 STARTS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 
