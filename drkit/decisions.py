@@ -120,19 +120,14 @@ def normal_probabilities(score: ArrayLike, sigma: float) -> NDArray[np.float64]:
     if not sigma >= 0:
         raise ValueError(f"sigma {sigma} is no standard deviation")
     edges = np.arange(MAX_GRADE) + 0.5
-    distances = edges - np.asarray(score, dtype=np.float64)[:, None]  # (N, 4)
-    return np.diff(_normal_below(distances / max(sigma, MIN_SIGMA)), prepend=0.0, append=1.0)
+    deviations = (edges - np.asarray(score, dtype=np.float64)[:, None]) / max(sigma, MIN_SIGMA)  # (N, 4)
+    below = [erfc(-deviation / sqrt(2)) / 2 for deviation in deviations.ravel().tolist()]  # exact in both tails
+    return np.diff(np.array(below, dtype=np.float64).reshape(deviations.shape), prepend=0.0, append=1.0)
 
 
 def expected_grade(probabilities: ArrayLike) -> NDArray[np.float64]:
     """The mean grade (N,) in [0, 4] of probabilities (N, 5)."""
     return np.clip(np.asarray(probabilities, dtype=np.float64) @ np.arange(NUM_GRADES), 0, MAX_GRADE)
-
-
-def _normal_below(deviations: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mass of the standard normal below each deviation, exact in both tails."""
-    masses = [erfc(-deviation / sqrt(2)) / 2 for deviation in deviations.ravel().tolist()]
-    return np.array(masses, dtype=np.float64).reshape(deviations.shape)
 
 
 def _check_cut_points(cut_points: Sequence[float] | None) -> NDArray[np.float64]:

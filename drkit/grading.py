@@ -170,6 +170,9 @@ def _build_meta(
     header, trained_on = opened.header, set(opened.record["trained_on_photographs"])
     seen = find_seen(labels.paths(), bank.hashes, trained_on, opened.record["descends_from"], workers)
     splits, images = trained_splits(labels.rows, seen)
+    selected_on, chosen_on = set(opened.record["chosen_by_photographs"]), opened.header.chosen_on
+    # The val split of another data set is not the val split graded here.
+    is_elsewhere = chosen_on in SPLITS and selected_on and selected_on.isdisjoint(bank.hashes)
     return PredictionsMeta(
         target=header.target,
         unit=header.architecture.unit,
@@ -179,7 +182,7 @@ def _build_meta(
         trained_on_images=images,
         folds=0,
         seeds=opened.seeds,
-        chosen_on=_chosen_on(bank, opened),
+        chosen_on=ELSEWHERE if is_elsewhere else chosen_on,
         model=header.architecture.backbone,
         checkpoint_sha256=sha256_file(opened.checkpoints[0]),
         labels_sha256=labels.sha256,
@@ -189,10 +192,3 @@ def _build_meta(
             **({"unreadable": dict(unreadable)} if unreadable else {}),
         },
     )
-
-
-def _chosen_on(bank: PhotographBank, opened: OpenedRun) -> str:
-    """What the epoch was selected on; another data set's val is not the val that is graded here."""
-    selected_on, chosen_on = set(opened.record["chosen_by_photographs"]), opened.header.chosen_on
-    is_elsewhere = chosen_on in SPLITS and selected_on and selected_on.isdisjoint(bank.hashes)
-    return ELSEWHERE if is_elsewhere else chosen_on

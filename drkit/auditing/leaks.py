@@ -101,7 +101,9 @@ def find_trained_photographs(
         row = scored.iloc[[position]]
         told = row.iloc[0]
         sentence = f"{graded.path} was trained on {told['image_id']}, of split {told['split']} in {told['source']}"
-        yield _with_source(finding_about("trained-on-photograph", sentence, row), graded)
+        finding = finding_about("trained-on-photograph", sentence, row)
+        sources = (*finding.sources, str(graded.path))
+        yield make_finding(finding.kind, finding.sentence, finding.ids, finding.paths, sources)
 
 
 def find_contradicting_files(files: Sequence[AuditedPredictions], rows: pd.DataFrame | None) -> Iterator[Finding]:
@@ -164,8 +166,3 @@ def _statements(rows: pd.DataFrame, source: str) -> pd.DataFrame:
         for what, values in said.items()
     ]
     return pd.concat(parts).dropna(subset=["says"]).assign(source=source)
-
-
-def _with_source(finding: Finding, graded: AuditedPredictions) -> Finding:
-    sources = (*finding.sources, str(graded.path))
-    return make_finding(finding.kind, finding.sentence, finding.ids, finding.paths, sources)

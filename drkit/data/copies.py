@@ -112,7 +112,11 @@ def unite_patients(labels: Labels, copies: np.ndarray) -> Labels:
         copies: (N,) equal numbers for copies of one photograph.
     """
     patient = pd.factorize(labels.rows["patient_id"])[0]
-    united = _connect(patient, copies)[patient]
+    # Patients and photographs are the nodes of a graph: a patient is linked to each photograph, a copy counting as one.
+    num_patients, photograph = patient.max() + 1, np.unique(copies, return_inverse=True)[1]
+    size = num_patients + photograph.max() + 1
+    links = coo_array((np.ones(len(patient)), (patient, num_patients + photograph)), shape=(size, size))
+    united = connected_components(links, directed=False)[1][:num_patients][patient]
     is_several = pd.Series(patient).groupby(united).transform("nunique").to_numpy() > 1
     if not is_several.any():
         return labels
@@ -126,14 +130,6 @@ def unite_patients(labels: Labels, copies: np.ndarray) -> Labels:
     first = rows["patient_id"].groupby(united).transform("first")
     rows["patient_id"] = rows["patient_id"].mask(is_several, first)
     return replace(labels, rows=rows)
-
-
-def _connect(patient: np.ndarray, copies: np.ndarray) -> np.ndarray:
-    """For each patient the number of the patients that copies connect it with, by way of others, too."""
-    num_patients, photograph = patient.max() + 1, np.unique(copies, return_inverse=True)[1]
-    size = num_patients + photograph.max() + 1
-    links = coo_array((np.ones(len(patient)), (patient, num_patients + photograph)), shape=(size, size))
-    return connected_components(links, directed=False)[1][:num_patients]
 
 
 def _describe(labels: Labels, row: int, grade: int) -> str:

@@ -40,7 +40,11 @@ class Blend:
             return GradePredictions(np.einsum("nmk,m->nk", features.probabilities, weights), score)
         votes = count_votes(features, weights)
         if self.how == "median":
-            return GradePredictions(votes, _clip_to_middle(votes, score))
+            # The median grade where it is unique; otherwise the score, clipped to the two middle grades.
+            below = np.cumsum(votes, 1)
+            lower = (below >= 0.5 - 1e-9).argmax(1)
+            upper = (below > 0.5 + 1e-9).argmax(1)
+            return GradePredictions(votes, np.clip(score, lower, upper))
         nearness = 1 - np.abs(np.arange(NUM_GRADES) - score[:, None]) / NUM_GRADES  # (N, 5) in (0, 1]
         smallest = weights[weights > 0].min()
         voted = votes + TIE * smallest * nearness
@@ -87,11 +91,3 @@ def count_votes(features: Features, weights: FloatArray) -> FloatArray:
     for member, weight in enumerate(weights):
         votes[np.arange(len(features)), features.grades[:, member]] += weight
     return votes
-
-
-def _clip_to_middle(votes: FloatArray, score: FloatArray) -> FloatArray:
-    """The middle grade where there is one; else the score, kept between the two middle grades."""
-    below = np.cumsum(votes, 1)
-    lower = (below >= 0.5 - 1e-9).argmax(1)
-    upper = (below > 0.5 + 1e-9).argmax(1)
-    return np.clip(score, lower, upper)

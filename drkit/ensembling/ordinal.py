@@ -36,7 +36,7 @@ class Ordinal:
     def predict(self, features: Features) -> GradePredictions:
         """Combine; the score is the expected grade."""
         latent = self.scaling.apply(build_columns(features)) @ self.coefficients
-        probabilities = _masses(latent, self.thresholds)
+        probabilities = np.diff(_below(latent, self.thresholds), axis=1)
         probabilities = probabilities / probabilities.sum(1, keepdims=True)
         return GradePredictions(probabilities, expected_grade(probabilities))
 
@@ -128,7 +128,3 @@ def _below(latent: FloatArray, thresholds: FloatArray) -> FloatArray:
     inner = expit(thresholds - latent[:, None])
     ends = np.zeros((len(latent), 1)), np.ones((len(latent), 1))
     return np.hstack([ends[0], inner, ends[1]])
-
-
-def _masses(latent: FloatArray, thresholds: FloatArray) -> FloatArray:
-    return np.diff(_below(latent, thresholds), axis=1)

@@ -97,21 +97,12 @@ def _was_seen(ensemble: Ensemble, members: Members) -> NDArray[np.bool_]:
     return seen
 
 
-def _chosen_on(split: str, members: Members) -> str:
-    """What chose the ensemble; as its members say, where the split is not the one that is graded here."""
-    told = [member.meta.chosen_on for member in members.predictions]
-    return told[0] if split in SPLITS and split not in told else split
-
-
-def _unreadable(members: Members) -> dict[str, dict[str, str]]:
-    """Photographs that no member could read, for the provenance: all are graded from the same files."""
-    left_out = members.predictions[0].meta.provenance.get("unreadable")
-    return {"unreadable": left_out} if left_out else {}
-
-
 def _build_meta(ensemble: Ensemble, members: Members, seen: NDArray[np.bool_]) -> PredictionsMeta:
     splits, images = trained_splits(members.rows, seen)
     record = ensemble.record
+    split = record["chosen_on"]  # if the split is not one of those predicted here, the members say what it was
+    by_members = [member.meta.chosen_on for member in members.predictions]
+    unreadable = members.predictions[0].meta.provenance.get("unreadable")
     return PredictionsMeta(
         target=members.target,
         unit=record["unit"],
@@ -120,7 +111,7 @@ def _build_meta(ensemble: Ensemble, members: Members, seen: NDArray[np.bool_]) -
         trained_on=splits,
         trained_on_images=images,
         folds=0,
-        chosen_on=_chosen_on(record["chosen_on"], members),
+        chosen_on=by_members[0] if split in SPLITS and split not in by_members else split,
         model=record["model"],
         checkpoint_sha256=None,
         labels_sha256=members.predictions[0].meta.labels_sha256,
@@ -128,6 +119,6 @@ def _build_meta(ensemble: Ensemble, members: Members, seen: NDArray[np.bool_]) -
             "drkit_version": drkit.__version__,
             "ensemble_sha256": sha256_file(ensemble.path),
             "parents": [member.meta.provenance for member in members.predictions],
-            **_unreadable(members),
+            **({"unreadable": unreadable} if unreadable else {}),
         },
     )

@@ -130,7 +130,10 @@ def build_predictions(
         },
     )
     predictions = assemble(members, result.answers, result.grades, meta, name)
-    predictions.rows["fold"] = _merge_folds(pooler, fold)
+    # Without a reference grade there is no outer fold: the first member's, if all members held the row out.
+    held_out = np.all([member.rows["fold"].notna() for member in pooler.members.predictions], axis=0)
+    own = pooler.members.rows["fold"].where(held_out)
+    predictions.rows["fold"] = own.mask(fold >= 0, fold).astype("Int16")
     return predictions
 
 
@@ -195,13 +198,6 @@ def _trained_on(pooler: PhotographPooler, result: EnsembleResult) -> tuple[tuple
             else:
                 images |= set(rows["image_id"][in_split & fitted])
     return tuple(split for split in SPLITS if split in splits), tuple(sorted(images))
-
-
-def _merge_folds(pooler: PhotographPooler, fold: NDArray[np.int64]) -> Any:
-    """The outer fold, or the first member's fold where no grade is known and every member has held the row out."""
-    held_out = np.all([member.rows["fold"].notna() for member in pooler.members.predictions], axis=0)
-    own = pooler.members.rows["fold"].where(held_out)
-    return own.mask(fold >= 0, fold).astype("Int16")
 
 
 def _unit(pooler: PhotographPooler) -> str:

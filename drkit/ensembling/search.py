@@ -175,7 +175,10 @@ def best_step(start: FloatArray, direction: FloatArray, limits: tuple[float, flo
         The middle of the widest of the best stretches.
     """
     low, high = limits
-    grades = _grades_after(start + low * direction, direction)
+    score = start + low * direction
+    # A score on an edge that is about to fall has already left the grade above it.
+    nearest = np.where(direction < 0, np.ceil(score - 0.5), np.floor(score + 0.5))
+    grades = np.clip(nearest, 0, MAX_GRADE)
     steps, signs, rows, edges = _crossings(start, direction, low, high)
     order = np.argsort(steps, kind="stable")
     steps, signs, rows, edges = steps[order], signs[order], rows[order], edges[order]
@@ -189,12 +192,6 @@ def best_step(start: FloatArray, direction: FloatArray, limits: tuple[float, flo
     best = np.flatnonzero(np.isclose(kappas, kappas[widths > 0].max(), rtol=0, atol=LEAST_GAIN) & (widths > 0))
     widest = best[widths[best].argmax()]
     return float((bounds[widest] + bounds[widest + 1]) / 2)
-
-
-def _grades_after(score: FloatArray, direction: FloatArray) -> FloatArray:
-    """The rounded score as soon as it moves: one that lies on an edge and falls has left the grade above."""
-    nearest = np.where(direction < 0, np.ceil(score - 0.5), np.floor(score + 0.5))
-    return np.clip(nearest, 0, MAX_GRADE)
 
 
 def _crossings(

@@ -29,7 +29,9 @@ def explain_attention(inputs: AttributionInput) -> Attribution:
     weights = attended_photographs(grader, maps, inputs.places)
     if weights is not None:
         places = factors - 1 if factors is not None and (factors != 1).any() else inputs.discs.to(maps.dtype)
-        return _share_out(places, weights)
+        # Scale each photograph's map so that it sums to the photograph's weight.
+        mass = places.abs().sum((1, 2)).clamp(min=torch.finfo(places.dtype).tiny)
+        return Attribution.from_signed(places * (weights / mass)[:, None, None])
     if factors is None:
         raise UsageError(_refusal(watched))
     return Attribution.from_signed(factors - 1)
@@ -74,12 +76,6 @@ def channel_gates(grader: Grader, images: Tensor, places: UnitIndex) -> Tensor |
         watched = watch(grader.attention, grader.maps(images, places))
     gates = [item.values for item in watched if item.kind == "channels"]
     return torch.stack(gates).prod(0) if gates else None
-
-
-def _share_out(signed: Tensor, weights: Tensor) -> Attribution:
-    """The signed attribution (P, h, w), scaled so that each photograph's sum is its weight (P,)."""
-    mass = signed.abs().sum((1, 2)).clamp(min=torch.finfo(signed.dtype).tiny)
-    return Attribution.from_signed(signed * (weights / mass)[:, None, None])
 
 
 def _refusal(watched: Sequence[BlockAttention]) -> str:

@@ -139,6 +139,9 @@ def explain_batch(setup: ExplainSetup, batch: ExplainBatch, views: Sequence[View
     drawn = raw.upsampled(first.side)
     scale = unit_scale(drawn, first.places)[:, None, None]
     evaluator = setup.evaluator
+    # Attention below its even share is not attention to anything, in or outside the disc.
+    weights = drawn.positive if setup.method == "attention" else drawn.positive + drawn.negative
+    outside = share_inside(weights, ~first.discs).cpu().double().numpy()
     return BatchAttribution(
         rows=batch.units.rows,
         unit=batch.units.places.unit.numpy(),
@@ -149,7 +152,7 @@ def explain_batch(setup: ExplainSetup, batch: ExplainBatch, views: Sequence[View
         drawn_negative=(drawn.negative / scale).cpu().numpy(),
         contrast=_contrast(setup, by_network, rows),
         shares=unit_shares(drawn, first.places).cpu().double().numpy(),
-        outside=_share_outside(setup.method, drawn, first.discs, views),
+        outside=np.where([view.has_disc for view in views], outside, np.nan),
         faithfulness=evaluator.evaluate(by_network, raws, setup.attribute, tuple(batch.units.rows))
         if evaluator
         else None,
@@ -193,13 +196,6 @@ def _predict(inputs: AttributionInput) -> GradePredictions:
     """A network's predictions for the B units."""
     logits = inputs.logits(inputs.images).float().cpu().numpy()
     return read_answers(inputs.target.loss, logits, inputs.target.sigma)
-
-
-def _share_outside(method: str, drawn: Attribution, discs: torch.Tensor, views: Sequence[View]) -> NDArray[np.float64]:
-    """Share (P,) of the attribution outside the disc, of attention only where it is above its even share."""
-    weights = drawn.positive if method == "attention" else drawn.positive + drawn.negative
-    outside = share_inside(weights, ~discs).cpu().double().numpy()
-    return np.where([view.has_disc for view in views], outside, np.nan)
 
 
 def _contrast(

@@ -56,7 +56,10 @@ def perturbation_scores(inputs: AttributionInput, attribution: Attribution) -> P
     nothing = inputs.normalised(_blurred(inputs, ranks < 2))
     deleted = [whole, *(inputs.normalised(_blurred(inputs, ranks < float(share))) for share in shares), nothing]
     inserted = [nothing, *(inputs.normalised(_blurred(inputs, ranks >= float(share))) for share in shares), whole]
-    shown = inputs.normalised(_show_positive(inputs, attribution))
+    # Show only positive attribution: the lower it is, the more a pixel is blurred; the surround stays as it is.
+    weight = attribution.positive / unit_scale(attribution, inputs.places)[:, None, None]
+    weight = torch.where(inputs.discs, weight, torch.ones_like(weight))[:, None]
+    shown = inputs.normalised(inputs.baseline + weight * (inputs.images - inputs.baseline))
     lost = (whole - shown).clamp(min=0) / whole.clamp(min=1e-6)
     return PerturbationScores(_area(deleted), _area(inserted), _figures(lost), _figures(shown > whole))
 
@@ -84,13 +87,6 @@ def rank_pixels(signed: Tensor, inputs: AttributionInput) -> Tensor:
 def _blurred(inputs: AttributionInput, where: Tensor) -> Tensor:
     """Images that are blurred at the disc pixels `where` (P, S, S)."""
     return torch.where((where & inputs.discs)[:, None], inputs.baseline, inputs.images)
-
-
-def _show_positive(inputs: AttributionInput, attribution: Attribution) -> Tensor:
-    """Images blurred the more, the lower their positive attribution; nothing changes outside the disc."""
-    weight = attribution.positive / unit_scale(attribution, inputs.places)[:, None, None]
-    weight = torch.where(inputs.discs, weight, torch.ones_like(weight))[:, None]
-    return inputs.baseline + weight * (inputs.images - inputs.baseline)
 
 
 def _area(values: list[Tensor]) -> FloatArray:

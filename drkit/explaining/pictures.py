@@ -177,14 +177,10 @@ def _draw_row(paper: _SheetCanvas, row: SheetRow, top: int) -> None:
         paper.write(row.warning, _EDGE, top + 42, color=_ALARM)
     for column, (name, picture) in enumerate(row.panels):
         left = _EDGE + column * (_PANEL + _GAP)
-        paper.paste(_fitted(picture), left, top + _HEAD)
+        shrinks = len(picture) > _PANEL
+        resized = cv2.resize(picture, (_PANEL, _PANEL), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+        paper.paste(resized.astype(np.uint8, copy=False), left, top + _HEAD)
         paper.write(name, left + _PANEL // 2, top + _HEAD - 5, ha="center", va="bottom")
-
-
-def _fitted(picture: Photograph) -> Photograph:
-    shrinks = len(picture) > _PANEL
-    resized = cv2.resize(picture, (_PANEL, _PANEL), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-    return resized.astype(np.uint8, copy=False)
 
 
 def _draw_bars(paper: _SheetCanvas, row: SheetRow, left: int, top: int) -> None:

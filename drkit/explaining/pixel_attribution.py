@@ -25,7 +25,10 @@ def explain_integrated_gradients(inputs: AttributionInput) -> Attribution:
     total = torch.zeros_like(path)
     nodes, weights = np.polynomial.legendre.leggauss(PATH_POINTS)
     for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
-        total += weight * _pixel_gradient(inputs, inputs.baseline + float(node) * path)
+        leaf = (inputs.baseline + float(node) * path).detach().requires_grad_()
+        with torch.enable_grad():
+            target = inputs.target(inputs.grader(leaf, inputs.places)).sum()
+        total += weight * torch.autograd.grad(target, leaf)[0]
     return Attribution.from_signed((path * total).sum(1))
 
 
@@ -54,13 +57,6 @@ def explain_scorecam(inputs: AttributionInput) -> Attribution:
         _score_channels(inputs, maps, photograph, activations[photograph]) for photograph in range(len(activations))
     ]
     return Attribution.from_signed(torch.stack(signed))
-
-
-def _pixel_gradient(inputs: AttributionInput, images: Tensor) -> Tensor:
-    leaf = images.detach().requires_grad_()
-    with torch.enable_grad():
-        target = inputs.target(inputs.grader(leaf, inputs.places)).sum()
-    return torch.autograd.grad(target, leaf)[0]
 
 
 def _squares(side: int, device: torch.device) -> Tensor:

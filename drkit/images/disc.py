@@ -128,7 +128,10 @@ def find_disc(photograph: Photograph) -> Disc:
     ellipse = _fit(edge.points, max(height, width))
     away = ellipse.away(edge.points)
     rho = np.hypot(*away.T)
-    _check_lit(ellipse, rho, edge.area)
+    if edge.area < MIN_LIT * math.pi * ellipse.radius_x * ellipse.radius_y:
+        raise NoDiscError("most of the disc is as dark as its surround")
+    if np.count_nonzero(rho > BEYOND) > MAX_BEYOND * len(rho):
+        raise NoDiscError("much of what differs from the surround lies outside any disc")
     shown = _shown_part(ellipse, away) if (rho < CUT_SHORT).any() else ellipse.edges
     return _disc_of(ellipse, shown, height, width)
 
@@ -230,20 +233,6 @@ def _fit(edge: Points, side: int) -> Ellipse:
     return found.ellipse
 
 
-def _check_lit(ellipse: Ellipse, rho: NDArray[np.float64], area: float) -> None:
-    """Check that the disc differs from its surround, and the surround from it.
-
-    Args:
-        ellipse: The disc.
-        rho: (P,) distance of the edge points from its centre, 1 on the ellipse.
-        area: That differs from the surround, in pixels.
-    """
-    if area < MIN_LIT * math.pi * ellipse.radius_x * ellipse.radius_y:
-        raise NoDiscError("most of the disc is as dark as its surround")
-    if np.count_nonzero(rho > BEYOND) > MAX_BEYOND * len(rho):
-        raise NoDiscError("much of what differs from the surround lies outside any disc")
-
-
 def _shown_part(ellipse: Ellipse, away: Points) -> Edges:
     """Left, top, right, bottom of the disc between straight cuts inside the photograph.
 
@@ -297,7 +286,10 @@ def _shown_box(photograph: Photograph) -> tuple[Box, tuple[float, float]]:
 
 def _lit_box(photograph: Photograph) -> Box:
     height, width = photograph.shape[:2]
-    is_surround = _is_near(photograph, surround_colour(photograph))
+    colour = surround_colour(photograph)
+    low = np.clip(colour - SURROUND_TOLERANCE, 0, 255)
+    high = np.clip(colour + SURROUND_TOLERANCE, 0, 255)
+    is_surround = _as_uint8(cv2.inRange(photograph, low, high)) // np.uint8(255)  # (H, W) 1 or 0
     columns = np.flatnonzero(cv2.reduce(is_surround, 0, cv2.REDUCE_AVG, dtype=cv2.CV_32F)[0] < 1 - MIN_FILLED)
     rows = np.flatnonzero(cv2.reduce(is_surround, 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F)[:, 0] < 1 - MIN_FILLED)
     whole = Box(0, 0, width, height)
@@ -311,13 +303,6 @@ def _is_all_of(photograph: Photograph, box: Box) -> bool:
     """Whether the square about `box` is the photograph itself, but for the uncertainty of the disc's edge."""
     height, width = photograph.shape[:2]
     return height == width and abs(box.side - width) <= SAME_SQUARE * width
-
-
-def _is_near(photograph: Photograph, colour: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """(H, W) 1 where no channel is further from `colour` than noise, else 0."""
-    low = np.clip(colour - SURROUND_TOLERANCE, 0, 255)
-    high = np.clip(colour + SURROUND_TOLERANCE, 0, 255)
-    return _as_uint8(cv2.inRange(photograph, low, high)) // np.uint8(255)
 
 
 def _as_uint8(pixels: np.ndarray) -> Photograph:

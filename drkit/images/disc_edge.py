@@ -136,20 +136,16 @@ def _cast(
     Returns:
         Where they leave the retina (A, 2), after how many samples (A,), and the retina's area in pixels.
     """
-    rays = _rays(reach)
+    rays = _rays_of(math.ceil(math.log(max(reach, 1.0), REACH_FACTOR)))
     samples = cv2.add(rays.offsets, np.array([x, y, 0.0, 0.0]))
     pixels = cv2.remap(photograph, samples, _WHOLE_PIXELS, cv2.INTER_NEAREST, borderValue=surround.colour)
     profile = surround.distance(pixels.astype(np.uint8, copy=False))
     level = surround.retina_level(profile[::3, -NUM_SAMPLES // 3 :: 2])
     lengths = _lengths(profile, level)
     points = rays.starts + lengths[:, None] * rays.steps + (x + 0.5, y + 0.5)
-    return points, lengths, _area(profile > level, rays.step)
-
-
-def _area(is_retina: NDArray[np.bool_], step: float) -> float:
-    """Of the retina in pixels, from each fourth ray: a sample (A, R) stands for as much as lies between the rays."""
-    steps_away = float((is_retina[::4] @ _TO_THE_MIDDLE).sum())
-    return 4 * steps_away * step * step * 2 * math.pi / NUM_RAYS
+    # Area from every fourth ray: a sample stands for the sector between neighbouring rays at its distance.
+    steps_away = float(((profile > level)[::4] @ _TO_THE_MIDDLE).sum())
+    return points, lengths, 4 * steps_away * rays.step**2 * 2 * math.pi / NUM_RAYS
 
 
 def _lengths(profile: Levels, level: int) -> NDArray[np.float64]:
@@ -167,11 +163,6 @@ def _lengths(profile: Levels, level: int) -> NDArray[np.float64]:
     below = values[_FIRST_SAMPLES + np.maximum(last - 1, 0)]
     fraction = np.minimum((above - halfway) / np.maximum(above - below, 1), 1)
     return np.where(fraction > 0, NUM_SAMPLES - 1 - last + fraction, 0.0)
-
-
-def _rays(reach: float) -> Rays:
-    """That reach so far, or up to a twentieth further."""
-    return _rays_of(math.ceil(math.log(max(reach, 1.0), REACH_FACTOR)))
 
 
 @lru_cache(maxsize=64)

@@ -66,7 +66,10 @@ class Grader(nn.Module):
     def __init__(self, backbones: list[Backbone], attention: nn.Module, architecture: Architecture) -> None:
         super().__init__()
         loss = build_loss(architecture.loss)
-        self.pool = MeanMaxPool(_take_norms(backbones))
+        norm = backbones[0].head_norm  # the pool's from here on, so that a checkpoint stores it once
+        for backbone in backbones:
+            backbone.head_norm = None
+        self.pool = MeanMaxPool(norm)
         self.backbone = backbones[0]
         self.others = nn.ModuleList(backbones[1:])  # of the slots after the first
         self.attention = attention
@@ -155,11 +158,3 @@ def restore_grader(grader: Grader, tensors: dict[str, Tensor], source: str) -> G
         reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise InputError(f"{source} does not hold the network its header names: {reason}") from None
     return grader
-
-
-def _take_norms(backbones: list[Backbone]) -> nn.LayerNorm | None:
-    """The norm behind the pool, which is the pool's now: no tensor stands twice in a checkpoint."""
-    norm = backbones[0].head_norm
-    for backbone in backbones:
-        backbone.head_norm = None
-    return norm

@@ -47,7 +47,7 @@ def list_backbones(pattern: str) -> list[BackboneEntry]:
     Raises:
         UsageError: no name fits; the sentence names near ones.
     """
-    shorts = [name for name in SHORT_BACKBONES if _fits(name, pattern)]
+    shorts = [name for name in SHORT_BACKBONES if fnmatchcase(name, pattern)]
     names = {*shorts, *timm.list_models(pattern, pretrained="." in pattern)}
     if not names:
         raise UsageError(f"no backbone fits '{pattern}': {_hint(pattern)}")
@@ -90,10 +90,6 @@ def _describe(name: str, full_name: str, known: Mapping[str, int]) -> BackboneEn
 
 def _architecture(full_name: str) -> str:
     return full_name.partition(".")[0]
-
-
-def _fits(name: str, pattern: str) -> bool:
-    return fnmatchcase(name, pattern)
 
 
 def _hint(pattern: str) -> str:

@@ -37,7 +37,10 @@ def draw_epochs(histories: Mapping[str, TrainingHistory], measures: Sequence[str
                 for _, rows in history.by_network():
                     _draw_points(axes, pair_epochs(rows, measure), colour)
             axes.set(title=MEASURES[measure], xlabel="on the training patients", ylabel="held out")
-            _draw_diagonal(axes)
+            # The diagonal, where both are equal, within the limits that the points have set.
+            limits = axes.get_xlim(), axes.get_ylim()
+            axes.axline((0, 0), slope=1, color="0.5", linewidth=0.8, linestyle=(0, (4, 4)), zorder=0)
+            axes.set(xlim=limits[0], ylim=limits[1])
         dot = Line2D(
             [], [], color="0.3", linestyle="", marker=".", markersize=4, label="small: early, large: late epoch"
         )
@@ -57,10 +60,3 @@ def _draw_points(axes: Axes, pairs: pd.DataFrame, colour: str) -> None:
     axes.scatter(
         pairs["train"], pairs["held_out"], s=4 + 22 * share, color=colour, alpha=0.3 + 0.6 * share, linewidths=0
     )
-
-
-def _draw_diagonal(axes: Axes) -> None:
-    """Where both are equal, as far as it is in sight."""
-    limits = axes.get_xlim(), axes.get_ylim()
-    axes.axline((0, 0), slope=1, color="0.5", linewidth=0.8, linestyle=(0, (4, 4)), zorder=0)
-    axes.set(xlim=limits[0], ylim=limits[1])

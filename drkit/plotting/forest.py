@@ -51,27 +51,19 @@ def draw_forest(rows: Sequence[ForestRow], title: str, axis: str) -> Figure:
     with styled():
         figure = Figure(figsize=(WIDTH, 1.0 + LINE_HEIGHT * sum(lines)), layout="constrained")
         axes = figure.subplots()
-        places = _places(lines)
+        # Rows are stacked downwards from 0, each as tall as its name; a row's point is at its middle.
+        tops = [sum(lines[:number]) for number in range(len(lines))]
+        places = [-(top + height / 2) for top, height in zip(tops, lines, strict=True)]
         for place, row in zip(places, rows, strict=True):
             axes.plot([row.low, row.high], [place, place], color=COLOURS[0], linewidth=1.6, solid_capstyle="butt")
             axes.plot(row.value, place, "s", color=COLOURS[0], markersize=5)
-        _mark_zero(axes, rows)
+        if any(row.low <= 0 <= row.high for row in rows):
+            axes.axvline(0, color="0.5", linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
         _name_rows(axes, places, names, rows)
         axes.xaxis.set_major_locator(MaxNLocator(6))
         axes.set_xlabel(axis)
         figure.suptitle(title)
     return figure
-
-
-def _places(lines: Sequence[float]) -> list[float]:
-    """The middle of each row, downwards from 0, a row as tall as its name."""
-    tops = [sum(lines[:number]) for number in range(len(lines))]
-    return [-(top + height / 2) for top, height in zip(tops, lines, strict=True)]
-
-
-def _mark_zero(axes: Axes, rows: Sequence[ForestRow]) -> None:
-    if any(row.low <= 0 <= row.high for row in rows):
-        axes.axvline(0, color="0.5", linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
 
 
 def _name_rows(axes: Axes, places: Sequence[float], names: Sequence[str], rows: Sequence[ForestRow]) -> None:

@@ -34,7 +34,9 @@ def draw_screening(runs: Sequence[Screening], title: str, curves: Sequence[Curve
             for run, colour in zip(runs, cycle(COLOURS), strict=False):
                 _draw_run(axes, run, curve, colour)
                 if len(runs) <= MOST_WITH_BANDS:
-                    _draw_band(axes, run, curve, colour)
+                    low, high = run.roc_band if curve == "roc" else run.precision_band
+                    step: Literal["post", "pre"] = "post" if curve == "roc" else "pre"
+                    axes.fill_between(GRID, low, high, step=step, color=colour, alpha=0.15, linewidth=0)
             _frame(axes, curve)
         figure.suptitle(break_name(title, 44 * len(curves)))
         place_legend(figure, _legend(runs, curves))
@@ -50,12 +52,6 @@ def _draw_run(axes: Axes, run: Screening, curve: CurveKind, colour: str) -> None
         axes.axhline(run.referable, color="0.5", linewidth=0.8, linestyle=(0, (4, 4)), zorder=0)
     for point, marker in zip(run.points, MARKERS, strict=True):
         axes.plot(*_place(point, curve), marker, color=colour, markersize=5, markeredgecolor="white", zorder=5)
-
-
-def _draw_band(axes: Axes, run: Screening, curve: CurveKind, colour: str) -> None:
-    low, high = run.roc_band if curve == "roc" else run.precision_band
-    step: Literal["post", "pre"] = "post" if curve == "roc" else "pre"
-    axes.fill_between(GRID, low, high, step=step, color=colour, alpha=0.15, linewidth=0)
 
 
 def _place(point: OperatingPoint, curve: CurveKind) -> tuple[float, float]:

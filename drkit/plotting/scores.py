@@ -110,7 +110,10 @@ def grade_handles() -> list[Artist]:
 def _draw_run(axes: Axes, run: PlottedPredictions, title: str) -> None:
     cases = run.cases
     places = spread_patients(cases.reference, run.scores(), cases.patients)
-    _join_patients(axes, places, run)
+    # Join a patient's cases of one grade by a line from the lowest to the highest score.
+    ends = pd.Series(run.scores()).groupby(places.to_numpy()).agg(["min", "max"])
+    lines = [[(place, low), (place, high)] for place, low, high in ends.itertuples() if high > low]
+    axes.add_collection(LineCollection(lines, colors="0.45", linewidths=0.5, alpha=0.6, zorder=1))
     many = len(places) > MOST_POINTS
     axes.scatter(places, run.scores(), s=5, color=COLOURS[0], alpha=0.55, linewidths=0, rasterized=many)
     for threshold in decision_thresholds(run.predictions) or ():
@@ -118,13 +121,6 @@ def _draw_run(axes: Axes, run: PlottedPredictions, title: str) -> None:
     axes.set_title(break_name(title, _TITLE))
     axes.set(xlabel="reference grade", ylabel="score", xticks=_SCALE, yticks=_SCALE)
     axes.set(xlim=(-0.6, MAX_GRADE + 0.6), ylim=(-0.15, MAX_GRADE + 0.15))
-
-
-def _join_patients(axes: Axes, places: pd.Series, run: PlottedPredictions) -> None:
-    """A line from the lowest to the highest score of a patient's cases of one grade."""
-    ends = pd.Series(run.scores()).groupby(places.to_numpy()).agg(["min", "max"])
-    lines = [[(place, low), (place, high)] for place, low, high in ends.itertuples() if high > low]
-    axes.add_collection(LineCollection(lines, colors="0.45", linewidths=0.5, alpha=0.6, zorder=1))
 
 
 def _legend(runs: Sequence[PlottedPredictions]) -> list[Artist]:

@@ -67,7 +67,11 @@ def writing(path: Path, *, force: bool, size: int = 0) -> Iterator[Path]:
     check_writable(path, force=force)
     with needing_room(path, size):
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = _make_draft(path)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.stem[:DRAFT_STEM]}.", suffix=f".part{path.suffix}", dir=path.parent
+        )
+        os.close(handle)
+        draft = Path(name)
         try:
             yield draft
             _sync(draft)
@@ -95,7 +99,11 @@ def needing_room(path: Path, size: int = 0) -> Iterator[None]:
     except Exception as error:
         if not _is_full(error) and size <= free:
             raise
-        raise DiskFullError(_lack_of_room(path, size, free)) from None
+        needed = f", {_amount(size)} are needed and {_amount(size - free)} missing" if size > free else ""
+        remedy = "make room, or choose another folder"
+        raise DiskFullError(
+            f"{path} cannot be written, the disk is full: {_amount(free)} were free{needed}: {remedy}"
+        ) from None
 
 
 def _free(path: Path) -> int:
@@ -109,22 +117,10 @@ def _is_full(error: Exception) -> bool:
     return "No space left" in str(error) or "quota exceeded" in str(error)
 
 
-def _lack_of_room(path: Path, size: int, free: int) -> str:
-    needed = f", {_amount(size)} are needed and {_amount(size - free)} missing" if size > free else ""
-    remedy = "make room, or choose another folder"
-    return f"{path} cannot be written, the disk is full: {_amount(free)} were free{needed}: {remedy}"
-
-
 def _amount(num_bytes: int) -> str:
     """`734 kB`, `2.1 MB`, `3.4 GB`."""
     unit, name = next((pair for pair in ((1e9, "GB"), (1e6, "MB")) if num_bytes >= pair[0]), (1e3, "kB"))
     return f"{num_bytes / unit:.{0 if name == 'kB' else 1}f} {name}"
-
-
-def _make_draft(path: Path) -> Path:
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem[:DRAFT_STEM]}.", suffix=f".part{path.suffix}", dir=path.parent)
-    os.close(handle)
-    return Path(name)
 
 
 def write_bytes(path: Path, content: bytes, *, force: bool) -> None:

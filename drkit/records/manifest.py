@@ -119,7 +119,8 @@ def read_steps(dataset: Path) -> tuple[str, ...]:
     Raises:
         InputError: preprocess has not finished it, or its manifest is broken.
     """
-    _check_finished(dataset)
+    if (dataset / PLAN).exists() and not (dataset / MANIFEST).exists() and read_plan(dataset):
+        raise InputError(f"{dataset} is unfinished: the `drkit preprocess` that began it goes on where it stopped")
     manifest = read_manifest(dataset)
     return manifest.steps if manifest else ()
 
@@ -314,7 +315,10 @@ def clear(folder: Path) -> None:
     Raises:
         OutputExistsError: something else lies there.
     """
-    names = _own_photographs(folder)
+    plan, manifest = read_plan(folder), read_manifest(folder)
+    planned = {plan.path_of(image_id) for image_id in plan.inputs} if plan else set()
+    written = {str(record.path) for record in manifest.written()} if manifest else set()
+    names = {Path(path).name for path in planned | written}
     below = [entry for entry in _entries(folder / IMAGES) if entry.name not in names and not _is_draft(entry)]
     foreign = [entry for entry in _entries(folder) if entry.name not in OWN_ENTRIES and not _is_draft(entry)]
     if foreign or below:
@@ -329,13 +333,6 @@ def remove_drafts(folder: Path) -> None:
     for entry in (*_entries(folder), *_entries(folder / IMAGES)):
         if _is_draft(entry):
             entry.unlink(missing_ok=True)
-
-
-def _own_photographs(folder: Path) -> set[str]:
-    plan, manifest = read_plan(folder), read_manifest(folder)
-    planned = {plan.path_of(image_id) for image_id in plan.inputs} if plan else set()
-    written = {str(record.path) for record in manifest.written()} if manifest else set()
-    return {Path(path).name for path in planned | written}
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -361,11 +358,6 @@ def _is_intact(folder: Path, record: PhotographRecord) -> bool:
 
 def _word(steps: Sequence[str]) -> str:
     return ",".join(steps) or "no steps"
-
-
-def _check_finished(dataset: Path) -> None:
-    if (dataset / PLAN).exists() and not (dataset / MANIFEST).exists() and read_plan(dataset):
-        raise InputError(f"{dataset} is unfinished: the `drkit preprocess` that began it goes on where it stopped")
 
 
 def _read_own(path: Path) -> dict[str, Any] | None:

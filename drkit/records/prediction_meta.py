@@ -72,7 +72,9 @@ def read_meta(metadata: dict[bytes, bytes], path: Path) -> PredictionsMeta:
         raise InputError(f"{path}: metadata 'drkit' is not what drkit writes") from None
     if version != SCHEMA_VERSION:
         raise InputError(f"{path}: schema version {version}, this drkit reads {SCHEMA_VERSION}: update drkit")
-    return _parse_meta(record, path)
+    if unknown := sorted(set(record) - {item.name for item in fields(PredictionsMeta)}):
+        raise InputError(f"{path}: metadata keys not known: {first_few(unknown)}")
+    return decode(record, PredictionsMeta, f"{path}: metadata", "make the predictions again")
 
 
 def check_meta(meta: PredictionsMeta, source: str) -> None:
@@ -96,9 +98,3 @@ def check_meta(meta: PredictionsMeta, source: str) -> None:
                 decide("cut_points", np.eye(NUM_GRADES), np.arange(NUM_GRADES), points)
         except UsageError as error:
             raise InputError(f"{source}: metadata cut_points: {error}") from None
-
-
-def _parse_meta(record: dict[str, Any], path: Path) -> PredictionsMeta:
-    if unknown := sorted(set(record) - {item.name for item in fields(PredictionsMeta)}):
-        raise InputError(f"{path}: metadata keys not known: {first_few(unknown)}")
-    return decode(record, PredictionsMeta, f"{path}: metadata", "make the predictions again")

@@ -86,7 +86,8 @@ def _open(path: Path) -> pd.DataFrame:
 def _table_rows(layout: str, tables: Sequence[RawTable], path: Path) -> pd.DataFrame:
     rows = read_rows(layout, tables, str(path))
     if layout == "csv" and not any(map(names_target, tables)):
-        rows = _hide_target(rows)
+        # Training takes a plain table's `grade` for the eye's, but the table does not say whose it is.
+        rows = rows.assign(grade=rows["eye_grade"], eye_grade=pd.array([pd.NA] * len(rows), dtype="Int8"))
     return rows
 
 
@@ -96,11 +97,6 @@ def _folder_rows(path: Path) -> pd.DataFrame:
         raise InputError(f"{path}: no table in this folder states grades, nor do folders of classes")
     speak(remarks, str(path))
     return rows
-
-
-def _hide_target(rows: pd.DataFrame) -> pd.DataFrame:
-    """A plain table's `grade` is taken for the eye's when learning, but does not say so."""
-    return rows.assign(grade=rows["eye_grade"], eye_grade=pd.array([pd.NA] * len(rows), dtype="Int8"))
 
 
 def _submission_rows(table: RawTable) -> pd.DataFrame:

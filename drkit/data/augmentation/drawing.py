@@ -61,7 +61,7 @@ def draw(policy: Policy, image_ids: Sequence[str], seed: int, epoch: int, side: 
         epoch: Or the number of a frozen copy.
         side: Of the photographs in pixels, whose middle everything turns about.
     """
-    keys = [_key(seed, epoch, image_id) for image_id in image_ids]
+    keys = [hashlib.blake2b(f"{seed}/{epoch}/{image_id}".encode(), digest_size=16).digest() for image_id in image_ids]
     drawn = name_draws(torch.from_numpy(np.stack([_uniforms(key) for key in keys])))
     return Changes(
         geometry=geometry(policy, drawn, side),
@@ -98,10 +98,6 @@ def _erased(policy: Policy, drawn: Mapping[str, Tensor]) -> Tensor:
 def _share(draws: Tensor) -> Tensor:
     """From [-1, 1) to [0, 1)."""
     return (draws + 1) / 2
-
-
-def _key(seed: int, epoch: int, image_id: str) -> bytes:
-    return hashlib.blake2b(f"{seed}/{epoch}/{image_id}".encode(), digest_size=16).digest()
 
 
 def _uniforms(key: bytes) -> np.ndarray:

@@ -28,7 +28,11 @@ def load_policy(spec: str) -> Policy:
         return _find(spec)
     path = Path(spec)
     settings = _read(path)
-    base = _read_base(path, settings.pop("base", "none"))
+    name = settings.pop("base", "none")
+    if not isinstance(name, str) or name not in POLICIES:
+        hint = did_you_mean(name, POLICIES) if isinstance(name, str) else f"expected one of {', '.join(POLICIES)}"
+        raise InputError(f"{path} base: {name!r} is no policy of drkit: {hint}")
+    base = load_policy(name)
     policy = replace(base, **{key: _checked(path, key, value) for key, value in settings.items()})
     _check_gain(path, policy)
     return policy
@@ -65,13 +69,6 @@ def _read(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is not UTF-8 text: save the policy as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path} is no TOML: {error}") from None
-
-
-def _read_base(path: Path, name: object) -> Policy:
-    if not isinstance(name, str) or name not in POLICIES:
-        hint = did_you_mean(name, POLICIES) if isinstance(name, str) else f"expected one of {', '.join(POLICIES)}"
-        raise InputError(f"{path} base: {name!r} is no policy of drkit: {hint}")
-    return load_policy(name)
 
 
 def _checked(path: Path, key: str, value: object) -> Any:

@@ -49,16 +49,11 @@ def _as_bytes_of_integers(
     if stated and stated < bits and largest < 2**stated:
         return _drop_bits(values, stated), []
     told = next((depth for depth in (*DEPTHS, bits) if largest < 2**depth), bits)
-    if told >= bits or largest == 0 or (bits == 16 and _is_widened(values)):
+    if told >= bits or largest == 0 or (bits == 16 and any(not np.mod(values, factor).any() for factor in (256, 257))):
         return _drop_bits(values, bits), []
     return _drop_bits(values, told), [
         FileRemark("depth-inferred", f"read as {told}-bit values kept in {bits} bits, because the largest is {largest}")
     ]
-
-
-def _is_widened(values: NDArray[np.generic]) -> bool:
-    """Whether 8-bit values were multiplied by 256 or 257."""
-    return any(not np.mod(values, factor).any() for factor in (256, 257))
 
 
 def _drop_bits(values: NDArray[np.generic], bits: int) -> NDArray[np.uint8]:

@@ -85,12 +85,8 @@ def _as_rgb(page: tifffile.TiffPage, values: np.ndarray) -> tuple[np.ndarray, li
         raise CannotDecodeError(f"has colours of the kind {PHOTOMETRIC(page.photometric).name}: save it as RGB")
     if values.ndim == 3:  # alpha, and whatever else a pixel has, is left out
         values = values[..., : 3 if values.shape[2] >= 3 else 1]
-    pixels, remarks = as_bytes(values, values.dtype.itemsize * 8, _stated_bits(page))
-    return as_rgb(255 - pixels if page.photometric == PHOTOMETRIC.MINISWHITE else pixels), remarks
-
-
-def _stated_bits(page: tifffile.TiffPage) -> int | None:
-    """Bits that are in use, where the file says so: packed values, or the largest value of a sample."""
+    # Bits in use, where the file states them: packed samples, or the largest sample value.
     largest = [np.max(page.tags[name].value) for name in _LARGEST if name in page.tags]
     stated = [int(value).bit_length() for value in largest if value > 0]
-    return min([page.bitspersample, *stated])
+    pixels, remarks = as_bytes(values, values.dtype.itemsize * 8, min([page.bitspersample, *stated]))
+    return as_rgb(255 - pixels if page.photometric == PHOTOMETRIC.MINISWHITE else pixels), remarks

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from drkit.grades import MAX_GRADE, Eye
 from drkit.images.files import Photograph
@@ -14,7 +13,7 @@ from drkit.images.synthetic.anatomy import Anatomy, draw_anatomy, draw_constitut
 from drkit.images.synthetic.camera import Camera, Exposure, Quality
 from drkit.images.synthetic.canvas import Layer
 from drkit.images.synthetic.lesions import Disease, LesionKind, draw_disease
-from drkit.images.synthetic.retina import Retina, paint_retina
+from drkit.images.synthetic.retina import paint_retina
 from drkit.images.synthetic.vessels import Vessel, bead_veins, grow_vessels
 
 VIEWS = (1, 2)  # centred on the macula, centred on the optic disc
@@ -104,27 +103,12 @@ def photograph_patient(patient: SyntheticPatient, size: int) -> Iterator[Synthet
         rng = np.random.default_rng(subject.texture)
         retina = paint_retina(subject.anatomy, subject.vessels, subject.disease, scale, rng)
         for view, exposure in zip(VIEWS, subject.exposures, strict=True):
-            yield _take(eye, view, retina, _aim(subject.anatomy, view), patient.camera, exposure, size)
-
-
-def _take(
-    eye: Eye,
-    view: int,
-    retina: Retina,
-    aim: NDArray[np.float64],
-    camera: Camera,
-    exposure: Exposure,
-    size: int,
-) -> SyntheticPhotograph:
-    photograph, mask = cameras.take_photograph(retina, aim, camera, exposure, size)
-    counts = cameras.lesions_in_view(retina, aim, camera, exposure)
-    quality = cameras.judge_quality(exposure)
-    return SyntheticPhotograph(eye, view, retina.disease.grade, photograph, mask, counts, quality)
-
-
-def _aim(anatomy: Anatomy, view: int) -> NDArray[np.float64]:
-    """Photographers keep a part of the optic disc in the macula's view."""
-    return anatomy.optic_disc * (0.12 if view == 1 else 0.98)
+            # A view of the macula keeps part of the optic disc in the picture.
+            aim = subject.anatomy.optic_disc * (0.12 if view == 1 else 0.98)
+            photograph, mask = cameras.take_photograph(retina, aim, patient.camera, exposure, size)
+            counts = cameras.lesions_in_view(retina, aim, patient.camera, exposure)
+            quality = cameras.judge_quality(exposure)
+            yield SyntheticPhotograph(eye, view, retina.disease.grade, photograph, mask, counts, quality)
 
 
 def _draw_eye_grades(grade: int, rng: np.random.Generator) -> tuple[int, int]:

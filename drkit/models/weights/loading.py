@@ -137,7 +137,10 @@ def load_foreign(
             network's kind than the network.
         InputError: a tensor with values that are not finite.
     """
-    slots = _slots(network, norm, head_norm_name(architecture))
+    norm_name = head_norm_name(architecture)
+    parts = [("", network)] if norm is None or norm_name is None else [("", network), (f"{norm_name}.", norm)]
+    tensors = {prefix + name: tensor for prefix, part in parts for name, tensor in part.state_dict().items()}
+    slots = _Slots(tensors, frozenset(prefix + name for prefix, part in parts for name, _ in part.named_parameters()))
     whole = timm_shapes(architecture).keys()
     fits = _fits(network, foreign, architecture)
     fit = max(fits, key=lambda fit: (slots.share(fit), len(whole & fit.tensors.keys())))  # the first of equals
@@ -198,12 +201,6 @@ class _Slots:
     def count(self, names: Iterable[str]) -> int:
         """Number of parameters."""
         return sum(self.tensors[name].numel() for name in names if name in self.learned)
-
-
-def _slots(network: nn.Module, norm: nn.Module | None, norm_name: str | None) -> _Slots:
-    parts = [("", network)] if norm is None or norm_name is None else [("", network), (f"{norm_name}.", norm)]
-    tensors = {prefix + name: tensor for prefix, part in parts for name, tensor in part.state_dict().items()}
-    return _Slots(tensors, frozenset(prefix + name for prefix, part in parts for name, _ in part.named_parameters()))
 
 
 def _fits(network: nn.Module, foreign: ForeignWeights, architecture: str) -> Iterator[_Fit]:

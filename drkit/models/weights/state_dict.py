@@ -114,7 +114,9 @@ def _read(found: Path, architecture: str) -> ForeignWeights:
     foreign = ForeignWeights(architecture, found, sha256_weights(found), {})
     if not spots:
         where = max(groups, key=lambda where: sum(tensor.numel() for tensor in groups[where].values()))
-        return _cut_out(groups[where], where, (_common_prefix(list(groups[where])),), foreign)
+        paths = [name.split(".") for name in groups[where]]
+        shared = takewhile(lambda level: len(set(level)) == 1 and level[0] in WRAPPINGS, zip(*paths, strict=False))
+        return _cut_out(groups[where], where, ("".join(f"{level[0]}." for level in shared),), foreign)
     where = min(spots, key=lambda spot: _rank(_place(*spot)))[0]  # the first of equals
     cut = _cut_out(groups[where], where, sightings[where].prefixes, foreign)
     passed_over = [place for spot in spots if (place := _place(*spot)) not in (cut.place, cut.second_place)]
@@ -162,13 +164,6 @@ def _rank(place: str) -> int:
 
 def _place(where: str, prefix: str) -> str:
     return f"{where}: {prefix}" if where else prefix
-
-
-def _common_prefix(names: list[str]) -> str:
-    """Usual wrappings that stand before every name."""
-    paths = [name.split(".") for name in names]
-    shared = takewhile(lambda level: len(set(level)) == 1 and level[0] in WRAPPINGS, zip(*paths, strict=False))
-    return "".join(f"{level[0]}." for level in shared)
 
 
 def _cut_out(

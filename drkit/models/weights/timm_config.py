@@ -57,7 +57,11 @@ def read_timm_config(repository: Repository) -> TimmConfig:
     try:
         told, options = content.get("pretrained_cfg", content), dict(content.get("model_args") or {})
         config = PretrainedCfg(**{item.name: told[item.name] for item in fields(PretrainedCfg) if item.name in told})
-        wanted = InputFormat(_side(config, options), _three(config.mean), _three(config.std))
+        # The side the network was built for, if it is stated; otherwise the one its weights were trained at.
+        size = options.get("img_size") or config.input_size
+        wanted = InputFormat(
+            int(size[-1] if isinstance(size, Sequence) else size), _three(config.mean), _three(config.std)
+        )
     except (TypeError, ValueError, AttributeError, LookupError) as error:
         raise InputError(f"{repository}: its {CONFIG_FILE} is not what timm writes: {error}") from None
     return TimmConfig(with_options(architecture, _essential(architecture, options)), wanted)
@@ -86,12 +90,6 @@ def _read_json(repository: Repository) -> Mapping[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{repository}: its {CONFIG_FILE} is not what timm writes: an object was expected")
     return content
-
-
-def _side(config: PretrainedCfg, options: Mapping[str, Any]) -> int:
-    """Of the images in pixels: what the network was built for, where that is told, else what its weights were."""
-    size = options.get("img_size") or config.input_size
-    return int(size[-1] if isinstance(size, Sequence) else size)
 
 
 def _three(channels: float | Sequence[float]) -> tuple[float, float, float]:

@@ -31,7 +31,14 @@ def tell_agreement(sources: Sequence[ReportSource], config: PictureConfig) -> li
     """All that is measured against reference grades."""
     runs = [source.drawn for source in sources if source.drawn]
     found = [_measure(run, config) for run in runs]
-    blocks: list[Block] = [TableBlock(_tabulate(runs, found)), *_tell_datasets(runs, config), *_remark(sources, config)]
+    columns = ("run", "data set", *COLUMNS[1:])
+    parts = [(run, name, part) for run in runs for name, part in run.by_dataset().items()]
+    rows = [(run.name, name, *_row(part, _measure(part, config))[1:]) for run, name, part in parts]
+    blocks: list[Block] = [
+        TableBlock(_tabulate(runs, found)),
+        *([TableBlock(Table("Agreement by data set", columns, rows))] if rows else []),
+        *_remark(sources, config),
+    ]
     blocks.append(Pictures([_draw_forest(runs, found)]))
     if len(runs) > 1:
         blocks += _compare_all(runs, config)
@@ -55,14 +62,6 @@ def _tabulate(runs: Sequence[PlottedPredictions], found: Sequence[Agreement]) ->
     if len({run.title for run in runs}) > 1:
         return Table(title, COLUMNS, rows)
     return Table(f"{title}: {runs[0].title}", COLUMNS[:-1], [row[:-1] for row in rows])
-
-
-def _tell_datasets(runs: Sequence[PlottedPredictions], config: PictureConfig) -> list[Block]:
-    """Agreement by data set, of runs that have graded several."""
-    columns = ("run", "data set", *COLUMNS[1:])
-    parts = [(run, name, part) for run in runs for name, part in run.by_dataset().items()]
-    rows = [(run.name, name, *_row(part, _measure(part, config))[1:]) for run, name, part in parts]
-    return [TableBlock(Table("Agreement by data set", columns, rows))] if rows else []
 
 
 def _row(run: PlottedPredictions, found: Agreement) -> tuple[str, ...]:

@@ -95,7 +95,9 @@ def find_image(table: RawTable) -> str | None:
     named = table.first(IMAGE_COLUMNS)
     if named:
         return named
-    files = (key for key in table.header if _holds_files(table.cells[key]))
+    files = (
+        key for key in table.header if _share(table.cells[key].str.lower().str.endswith(PHOTOGRAPH_SUFFIXES)) > 0.5
+    )
     return next(files, None) or table.first(WEAK_IMAGE_COLUMNS)
 
 
@@ -132,10 +134,6 @@ def find_grade(table: RawTable) -> str | None:
 def states_grades(table: RawTable) -> bool:
     """Whether some column may hold grades."""
     return bool(table.first(NAMED_GRADES + UNNAMED_GRADES)) or any(_is_likely_grade(table, key) for key in table.header)
-
-
-def _holds_files(cells: pd.Series) -> bool:
-    return _share(cells.str.lower().str.endswith(PHOTOGRAPH_SUFFIXES)) > 0.5
 
 
 def _is_likely_grade(table: RawTable, key: str) -> bool:

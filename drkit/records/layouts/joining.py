@@ -60,7 +60,9 @@ def join_labels(parts: Mapping[str, Labels]) -> Labels:
             f"{rows['image_id'][shared].nunique()} image ids stand in several data sets: there the data set's name is"
             f" put in front, as in {example[DATASET]}-{example['image_id']}"
         )
-    sources = _name_sources(parts)
+    # Tables of one folder have their patients in common: each data set is known by the first of its folder.
+    first: dict[Path, str] = {}
+    sources = {name: first.setdefault(labels.root, name) for name, labels in parts.items()}
     rows["image_id"] = _tell_apart(rows["image_id"], rows[DATASET])
     rows["patient_id"] = _tell_apart(rows["patient_id"], rows[DATASET].map(sources).astype("string"))
     check_rows(rows, " + ".join(parts))
@@ -107,12 +109,6 @@ def _check_named_once(paths: Sequence[Path], parts: Sequence[Labels]) -> None:
         if shared:
             raise UsageError(f"{files[shared[0]]} and {path} both hold {shared[0]}: name one of them")
         files |= dict.fromkeys(own, path)
-
-
-def _name_sources(parts: Mapping[str, Labels]) -> dict[str, str]:
-    """For each data set the first one of its folder: tables of one folder have their patients in common."""
-    first: dict[Path, str] = {}
-    return {name: first.setdefault(labels.root, name) for name, labels in parts.items()}
 
 
 def _tell_apart(ids: pd.Series, sources: pd.Series) -> pd.Series:

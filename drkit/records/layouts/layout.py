@@ -97,7 +97,13 @@ def photograph_rows(table: RawTable, ids: pd.Series, **columns: object) -> pd.Da
         ids: Ids or file names; `path` defaults to them.
         columns: Other canonical columns, each a Series over the table's rows or one value.
     """
-    given = {"path": ids, "split": split_of_table(table), **_quality(table), **columns}
+    found = {name: table.first((name, name.replace("_", " "))) for name in QUALITY_COLUMNS}
+    given = {
+        "path": ids,
+        "split": split_of_table(table),
+        **{name: table.whole(column) for name, column in found.items() if column is not None},
+        **columns,
+    }
     rows = build_rows(
         image_id=ids.map(image_stem).astype("string"),
         **{name: _series(value, table) for name, value in given.items()},
@@ -138,11 +144,6 @@ def resized_folders(table: RawTable, split: Split) -> tuple[str, ...]:
     """`resized train 15` above `labels/trainLabels15.csv`, as the collection of both contests has them."""
     year = re.search(r"(?<![0-9])(?:20)?(15|19)$", table.stem)
     return (f"../resized {split} {year[1]}", f"resized {split} {year[1]}") if year else ()
-
-
-def _quality(table: RawTable) -> dict[str, pd.Series]:
-    found = {name: table.first((name, name.replace("_", " "))) for name in QUALITY_COLUMNS}
-    return {name: table.whole(column) for name, column in found.items() if column is not None}
 
 
 def _series(value: object, table: RawTable) -> pd.Series:

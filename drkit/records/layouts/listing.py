@@ -40,7 +40,7 @@ def list_photographs(root: Path, photographs: Sequence[Path]) -> tuple[str, pd.D
     """
     inside = [photograph.relative_to(root).parts[:-1] for photograph in photographs]
     below = [tuple(part for part in parts if split_of_name(part) is None) for parts in inside]
-    splits = [_split_above(parts) for parts in inside]
+    splits = [next((split for folder in parts if (split := split_of_name(folder))), None) for parts in inside]
     level, remarks = _find_level(below, splits)
     relative = [photograph.relative_to(root).as_posix() for photograph in photographs]
     grades = [grade_of_word(parts[level]) if level is not None and len(parts) > level else None for parts in below]
@@ -57,10 +57,6 @@ def list_photographs(root: Path, photographs: Sequence[Path]) -> tuple[str, pd.D
     rows = read_subjects(rows, rows["path"].tolist())
     rows = tell_patients(rows.assign(path=relative)).assign(path=rows["path"])
     return ("folder" if level is None else "class-folders"), rows, [*remarks, *remark_on_scale(rows)]
-
-
-def _split_above(folders: Sequence[str]) -> Split | None:
-    return next((split for folder in folders if (split := split_of_name(folder))), None)
 
 
 def _split(split: Split | None, grade: int | None) -> Split:

@@ -78,7 +78,9 @@ def survey_dataset(path: Path) -> Survey:
     if not tables:
         return _survey_folder(root, path)
     surveyed = [_SurveyedTable(table.path, table.cells, table.header, table.taken) for table in tables]
-    parts: ParsedTables = [(table, _named(rows)) for table, rows in parse_tables(layout, surveyed)]
+    parts: ParsedTables = [
+        (table, rows.assign(image_id=rows["image_id"].fillna(""))) for table, rows in parse_tables(layout, surveyed)
+    ]
     flaws = [flaw for table, (_, rows) in zip(surveyed, parts, strict=True) for flaw in _as_flaws(table, rows)]
     parts = [(table, rows[rows["image_id"] != ""]) for table, rows in parts]
     places = list(_places(PhotographFolder(root), LAYOUTS[layout], parts))
@@ -109,10 +111,6 @@ def _whole(
     if rows.empty:
         raise InputError(f"{path} holds neither photographs nor a table that lists any: give a data set's own folder")
     return Survey(withhold_ungradable(rows), root, layout, (*flaws, *_ids_twice(rows)), tuple(remarks))
-
-
-def _named(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.assign(image_id=rows["image_id"].fillna(""))
 
 
 def _as_flaws(table: _SurveyedTable, rows: pd.DataFrame) -> Iterator[DatasetProblem]:
