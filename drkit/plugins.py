@@ -91,8 +91,8 @@ class Registry(Mapping[str, T]):
                 )
             entry: Any = self[name] if package else None
             if package and entry.package != package:
-                present = entry.package or "drkit itself"
-                warn(f"{source} was made with the {self.kind} {name} of {package}; installed is that of {present}")
+                present = entry.package or "drkit's own"
+                warn(f"{source} was made with the {self.kind} {name} of {package}, but {present} is installed")
 
     @cached_property
     def _points(self) -> Mapping[str, tuple[EntryPoint, ...]]:
@@ -106,8 +106,8 @@ class Registry(Mapping[str, T]):
         owners = ["drkit"] * (name in self.own) + sorted(map(_package, points))
         if len(owners) > 1:
             raise UsageError(
-                f"the {self.kind} {name} stands in {' and in '.join(owners)}: uninstall one of the packages, or rename"
-                " its entry point"
+                f"the {self.kind} {name} is defined by {' and by '.join(owners)}: uninstall one of the packages, or"
+                " rename its entry point"
             )
         if not points:
             return self.own[name]

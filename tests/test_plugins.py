@@ -203,11 +203,11 @@ def test_own_entries_come_first_and_packages_are_sorted_by_name(installed: Any) 
 @pytest.mark.parametrize(
     ("packages", "name", "message"),
     [
-        ([("a", "1", "mse = a_module:NEW", GOOD)], "mse", "the loss mse stands in drkit and in a 1: uninstall"),
+        ([("a", "1", "mse = a_module:NEW", GOOD)], "mse", "the loss mse is defined by drkit and by a 1: uninstall"),
         (
             [("a", "1", "new = a_module:NEW", GOOD), ("b", "2", "new = b_module:NEW", GOOD)],
             "new",
-            "the loss new stands in a 1 and in b 2: uninstall one of the packages, or rename its entry point",
+            "the loss new is defined by a 1 and by b 2: uninstall one of the packages, or rename its entry point",
         ),
         (
             [("a", "1", "new = a_module:NEW", "import nothing_there")],
@@ -248,7 +248,7 @@ def test_another_version_is_remarked_on(installed: Any, monkeypatch: pytest.Monk
     losses.check_packages({"loss new": "a 2"}, ["new", "mse"], "runs/x")
     assert told == []
     losses.check_packages({"loss new": "a 1"}, ["new"], "runs/x")
-    assert told == ["runs/x was made with the loss new of a 1; installed is that of a 2"]
+    assert told == ["runs/x was made with the loss new of a 1, but a 2 is installed"]
     with pytest.raises(InputError, match=r"runs/x needs the loss gone of c 3, .*: pip install c==3"):
         losses.check_packages({"loss gone": "c 3"}, ["gone"], "runs/x")
 
