@@ -136,10 +136,12 @@ class Filter(Entry):
     Args:
         source: Whose it is.
         changes_frame: Whether it cuts or scales the photograph.
+        scaling_parameter: A parameter by which it scales the photograph where that is above 0; empty: none.
     """
 
     source: str
     changes_frame: bool = False
+    scaling_parameter: str = ""
 
 
 OWN_FILTERS: Mapping[str, Filter] = {
@@ -174,6 +176,7 @@ OWN_FILTERS: Mapping[str, Filter] = {
             "blur": Parameter(30, 2, 200, "the disc's radius / the local mean's sigma"),
             "clip": Parameter(0.9, 0.1, 1, "share of the radius that is kept; beyond it all is grey"),
         },
+        scaling_parameter="radius",
     ),
     "clahe": Filter(
         "even out local contrast of the luminance (L of CIE L*a*b*)",

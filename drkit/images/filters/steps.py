@@ -97,7 +97,8 @@ def parsed(steps: tuple[str, ...]) -> tuple[Step, ...]:
 
 
 def _changes_frame(step: Step) -> bool:
-    return FILTERS[step.name].changes_frame or dict(step.parameters).get("radius", 0) > 0
+    entry = FILTERS[step.name]
+    return entry.changes_frame or dict(step.parameters).get(entry.scaling_parameter, 0) > 0
 
 
 def _parse_step(word: str) -> Step:
