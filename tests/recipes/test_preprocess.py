@@ -184,7 +184,7 @@ def test_an_interruption_is_told_and_gone_on_from(config: PreprocessConfig, monk
     whole = files_of(config.out)
     act, calls = filtering.process_photograph, []
 
-    def act_a_while(task: filtering.Task) -> object:
+    def act_a_while(task: filtering.FilterTask) -> object:
         calls.append(task.image_id)
         if len(calls) == 8:
             raise KeyboardInterrupt
