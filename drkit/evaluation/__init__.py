@@ -3,7 +3,7 @@
 from drkit.evaluation.differences import Comparison, compare_cases, tabulate_comparisons, tabulate_seeds
 from drkit.evaluation.pairs import check_pair, differing_options, judged, pair_cases, remark_pair
 from drkit.evaluation.seeds import SeedAgreement, measure_seeds
-from drkit.evaluation.selection import EvaluationSet, select_scorable
+from drkit.evaluation.selection import EvaluationSet, scorable_rows, select_scorable
 
 __all__ = [
     "Comparison",
@@ -16,6 +16,7 @@ __all__ = [
     "measure_seeds",
     "pair_cases",
     "remark_pair",
+    "scorable_rows",
     "select_scorable",
     "tabulate_comparisons",
     "tabulate_seeds",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from drkit.errors import InputError, LeakageError, first_few
 from drkit.evaluation.aggregation import Cases, aggregate_by_seed
+from drkit.evaluation.selection import scorable_rows
 from drkit.grades import Target
 from drkit.records.predictions import Predictions
 
@@ -27,8 +28,7 @@ def pair_cases(before: Predictions, after: Predictions) -> tuple[tuple[Cases, ..
         LeakageError: nothing is left.
     """
     first, second = (judged(run) for run in (before, after))
-    clean = [run.rows["image_id"][~run.leaked_rows()] for run in (first, second)]
-    shared = np.intersect1d(*clean)
+    shared = np.intersect1d(*(run.rows["image_id"][scorable_rows(run)] for run in (first, second)))
     if not len(shared):
         raise LeakageError(f"{after.name} and {before.name} share no photograph that neither was trained on")
     return _cases_of(first, shared), _cases_of(second, shared)

@@ -53,6 +53,11 @@ class EvaluationSet:
         return EvaluationSet(self.predictions.where(keep), self.reference[keep], 0, 0)
 
 
+def scorable_rows(predictions: Predictions) -> NDArray[np.bool_]:
+    """(N,) whether a photograph counts: it has a reference grade of the target, and the run was not trained on it."""
+    return predictions.reference().notna().to_numpy(dtype=bool) & ~predictions.leaked_rows()
+
+
 def select_scorable(
     predictions: Predictions, truth: GroundTruth | None, *, split: Split | None, by: Level
 ) -> EvaluationSet:
@@ -93,12 +98,12 @@ def _check_scorable(chosen: Predictions, leaked: NDArray[np.bool_], graded: NDAr
     if leaked.all():
         raise LeakageError(
             f"{where}: the run was trained on all {len(chosen)} photographs:"
-            " score it on another split, or train it with --folds"
+            " take another split, or train it with --folds"
         )
     if not (graded & ~leaked).any():
         raise InputError(
             f"{where}: no photograph it was not trained on has a reference grade of the {target}:"
-            " give the grades with --truth"
+            " take another split, or give the grades with drkit score --truth"
         )
 
 

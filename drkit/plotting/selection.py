@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from drkit.errors import InputError, LeakageError
+from drkit.errors import InputError
+from drkit.evaluation import select_scorable
 from drkit.evaluation.aggregation import Cases, Index, Level, aggregate, describe_level, level_of
-from drkit.grades import MAX_GRADE, NUM_GRADES, REFERABLE_FROM, SPLITS, Split, grade_column
+from drkit.grades import MAX_GRADE, NUM_GRADES, REFERABLE_FROM, SPLITS, Split
 from drkit.progress import warn
 from drkit.records.predictions import Predictions
 
@@ -85,23 +86,11 @@ def select(predictions: Predictions, split: Split | None = None, by: Level = "ph
         InputError: no such rows, or photographs that cannot be joined.
         LeakageError: the run was trained on all of them.
     """
-    target = "patient" if by == "patient" else predictions.meta.target
-    rows = predictions.rows
-    if split is not None:
-        predictions.check_split(split)
-    asked = np.ones(len(rows), bool) if split is None else (rows["split"] == split).to_numpy(dtype=bool)
-    graded = rows[grade_column(target)].notna().to_numpy(dtype=bool) & asked
-    clean = graded & ~predictions.leaked_rows()
-    where = predictions.name if split is None else f"{predictions.name}, split {split}"
-    if not graded.any():
-        raise InputError(f"{where}: no photograph has a reference grade of the {target} to compare with")
-    if not clean.any():
-        raise LeakageError(f"{where}: the run was trained on all {graded.sum()} graded photographs: draw another split")
-    if graded.sum() > clean.sum():
-        warn(f"{where}: {graded.sum() - clean.sum()} photographs the run was trained on are left out")
-    kept = predictions.where(clean)
-    kept = Predictions(kept.rows.sort_values("image_id", ignore_index=True), kept.meta, kept.name)
-    reference = kept.rows[grade_column(target)].to_numpy(dtype=np.int64)
+    selection = select_scorable(predictions, None, split=split, by=by)
+    if selection.trained_on:
+        where = predictions.name if split is None else f"{predictions.name}, split {split}"
+        warn(f"{where}: {selection.trained_on} photographs the run was trained on are left out")
+    kept, reference = selection.predictions, selection.reference
     return PlottedPredictions(kept, reference, aggregate(kept, reference, by), by)
 
 

@@ -1,13 +1,14 @@
 """A training from its plan to its run, for every command that trains."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from drkit.errors import DiskFullError, Interrupted
-from drkit.evaluation import SeedAgreement, measure_seeds
+from drkit.evaluation import SeedAgreement, measure_seeds, scorable_rows
 from drkit.evaluation.agreement import Agreement, measure_agreement, with_interval
 from drkit.grades import Target
 from drkit.records.layouts import read_datasets
@@ -31,9 +32,9 @@ class RunOptions:
 
     Args:
         runs_dir: Folder of runs.
-        name: Of the run; None: made of what is trained.
+        name: Of the run; None: made of backbone, unit and target.
         resume: Go on with the unfinished run of that name.
-        force: Overwrite what is there.
+        force: Overwrite a finished run of that name.
     """
 
     runs_dir: Path = Path("runs")
@@ -44,17 +45,17 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class TrainingReport:
-    """What a training came to.
+    """The result of a training.
 
     Args:
         run: Its stem.
         target: Whose grade was learned.
-        chosen_on: What picked the epoch.
+        chosen_on: What selected the epoch: val, inner or last.
         weights_chosen_on: What selected the epoch of this training or of the weights that it started from; if it is a
             split, scores on it are optimistic.
-        epochs: Which was picked, of how many were trained, of each network.
-        agreements: On the graded photographs of val, and on those that were held out of fold.
-        seeds: Of each seed's networks alone, on the same; empty for a run of one seed.
+        epochs: For each network the epoch that was kept, from 1, and how many were trained.
+        agreements: With the reference grades, on val and on the photographs that were held out of fold.
+        seeds: Agreement of each seed's networks alone, on the same; empty for a run of one seed.
         outputs: Files that were written.
     """
 
@@ -68,25 +69,27 @@ class TrainingReport:
     outputs: tuple[Path, ...]
 
     def render(self) -> Iterator[str | Table]:
-        """The outcome, for people."""
-        picked = ", ".join(f"{epoch} of {trained}" for epoch, trained in self.epochs)
-        yield f"{self.run}: epoch {picked}, chosen on {self.chosen_on}"
-        for which, found in self.agreements.items():
+        """The result, for people."""
+        kept = ", ".join(f"{epoch} of {trained}" for epoch, trained in self.epochs)
+        how = "kept the last epoch" if self.chosen_on == "last" else f"selected the epoch on {self.chosen_on}"
+        yield f"{self.run}: {how} ({kept})"
+        for rows, agreement in self.agreements.items():
             yield (
-                f"{which}{self._choice(which)}, {self.target}'s grade, {found.cases} photographs of {found.patients}"
-                " patients: quadratic kappa"
-                f" {with_interval(found.quadratic_weighted_kappa, found.quadratic_weighted_kappa_interval)},"
-                f" plain kappa {with_interval(found.plain_kappa, found.plain_kappa_interval)}, {found.band},"
-                f" accuracy {found.accuracy:.3f}"
+                f"{rows}{self._selection_note(rows)}, {self.target}'s grade, {agreement.cases} photographs of"
+                f" {agreement.patients} patients: quadratic kappa"
+                f" {with_interval(agreement.quadratic_weighted_kappa, agreement.quadratic_weighted_kappa_interval)},"
+                f" plain kappa {with_interval(agreement.plain_kappa, agreement.plain_kappa_interval)},"
+                f" {agreement.band}, accuracy {agreement.accuracy:.3f}"
             )
-            if which in self.seeds:
-                yield f"{which}, {self.seeds[which]}"
+            if rows in self.seeds:
+                yield f"{rows}, {self.seeds[rows]}"
         yield "wrote " + ", ".join(map(str, self.outputs))
 
-    def _choice(self, which: str) -> str:
-        if which == self.chosen_on:
-            return ", which chose the epoch"
-        return ", which chose the epoch of the weights it started from" if which == self.weights_chosen_on else ""
+    def _selection_note(self, rows: str) -> str:
+        if rows == self.chosen_on:
+            return " (optimistic: it selected the epoch)"
+        is_parents = rows == self.weights_chosen_on
+        return " (optimistic: it selected the epoch of the initial weights)" if is_parents else ""
 
 
 def plan_run(config: TrainingConfig, options: RunOptions, suffix: str = "") -> tuple[TrainingPlan, Run]:
@@ -95,7 +98,7 @@ def plan_run(config: TrainingConfig, options: RunOptions, suffix: str = "") -> t
     Args:
         config: The options.
         options: Where the run goes.
-        suffix: Added to the name of a run that is not named.
+        suffix: Added to the default name.
 
     Raises:
         DrkitError: a data set, options, a device or a name that cannot be used, or nothing to resume.
@@ -126,54 +129,55 @@ def execute(plan: TrainingPlan, run: Run, options: RunOptions) -> TrainingReport
         BusyError: another process trains a run of this name.
         Interrupted: stopped by the user; finished epochs are kept.
     """
+    with _lock(plan, run, options):
+        try:
+            setup = set_up(plan)
+            fitted = fit_networks(setup, run, resume=options.resume)
+            leave_helpers(setup.fabric)
+            predictions = write_run(setup, run, fitted, force=options.force or options.resume)
+        except KeyboardInterrupt:
+            raise _interrupted(run) from None
+        except DiskFullError as error:
+            if states := run.unfinished():
+                raise DiskFullError(f"{error}: the finished epochs are in {states[-1]}, go on with --resume") from None
+            raise
+    return _report(predictions, fitted, run)
+
+
+@contextmanager
+def _lock(plan: TrainingPlan, run: Run, options: RunOptions) -> Iterator[None]:
+    """Keep other trainings off a run of this name; the helpers of one training share the first process's lock."""
     if is_helper():
-        return _execute(plan, run, options)
+        yield
+        return
     with locking(run.stem):
         new_run(  # once more: another process may have trained it meanwhile
             run.stem.parent, run.name, run.name, networks=plan.networks, resume=options.resume, force=options.force
         )
-        return _execute(plan, run, options)
-
-
-def _execute(plan: TrainingPlan, run: Run, options: RunOptions) -> TrainingReport:
-    try:
-        setup = set_up(plan)
-        fitted = fit_networks(setup, run, resume=options.resume)
-        leave_helpers(setup.fabric)
-        predictions = write_run(setup, run, fitted, force=options.force or options.resume)
-    except KeyboardInterrupt:
-        raise _interrupted(run) from None
-    except DiskFullError as error:
-        if states := run.unfinished():
-            raise DiskFullError(f"{error}: the finished epochs are in {states[-1]}, go on with --resume") from None
-        raise
-    return _report(predictions, fitted, run)
+        yield
 
 
 def _report(predictions: Predictions, fitted: Sequence[FittedNetwork], run: Run) -> TrainingReport:
     meta = predictions.meta
-    clean = predictions.where(predictions.reference().notna() & ~predictions.leaked_rows())
-    in_fold = clean.rows["fold"].notna()
-    parts = {"val": clean.where(~in_fold).of_split("val"), "out of fold": clean.where(in_fold)}
+    scorable = predictions.where(scorable_rows(predictions))
+    in_fold = scorable.rows["fold"].notna()
+    scored = {"val": scorable.where(~in_fold).of_split("val"), "out of fold": scorable.where(in_fold)}
+    scored = {name: rows for name, rows in scored.items() if len(rows)}
+    reference = {name: rows.reference().to_numpy(dtype=np.int64) for name, rows in scored.items()}
+    seeds = {name: measure_seeds(rows, reference[name], "photograph") for name, rows in scored.items()}
     return TrainingReport(
         run=run.stem,
         target=meta.target,
         chosen_on=meta.provenance["choose"],
         weights_chosen_on=meta.chosen_on,
-        epochs=tuple((part.best_epoch, part.num_epochs) for part in fitted),
-        agreements={name: _measure(part) for name, part in parts.items() if len(part)},
-        seeds={name: seeds for name, part in parts.items() if len(part) and (seeds := _measure_seeds(part))},
-        outputs=run.outputs(part.network for part in fitted),
+        epochs=tuple((network.best_epoch, network.num_epochs) for network in fitted),
+        agreements={
+            name: measure_agreement(reference[name], rows.rows["predicted_grade"], rows.patients())
+            for name, rows in scored.items()
+        },
+        seeds={name: agreement for name, agreement in seeds.items() if agreement},
+        outputs=run.outputs(network.network for network in fitted),
     )
-
-
-def _measure(graded: Predictions) -> Agreement:
-    reference = graded.reference().to_numpy(dtype=np.int64)
-    return measure_agreement(reference, graded.rows["predicted_grade"], graded.patients())
-
-
-def _measure_seeds(graded: Predictions) -> SeedAgreement | None:
-    return measure_seeds(graded, graded.reference().to_numpy(dtype=np.int64), "photograph")
 
 
 def _interrupted(run: Run) -> Interrupted:
