@@ -34,7 +34,7 @@ from drkit.training.config import AttendConfig, TrainingConfig
 from drkit.training.description import PlanReport, describe_plan
 from drkit.training.execution import RunOptions, TrainingReport, execute, plan_run
 from drkit.training.plan import TrainingPlan
-from drkit.training.runtime import first_alone_talks
+from drkit.training.runtime import only_first_reports
 
 MORE_SEEDS = "Train both sides with --seeds 3 to have that noise in the interval."
 INCIDENTAL = frozenset(
@@ -145,7 +145,7 @@ def run_attend(
     """
     if train_baseline and baseline is not None:
         raise UsageError("--train-baseline trains the run that --baseline would name: leave one of them out")
-    with first_alone_talks():
+    with only_first_reports():
         *others, job = _plan_jobs(config, options, train_baseline=train_baseline)  # all, before any work
         force, record, cost = options.force or options.resume, job.run.comparison, _measure(job.plan)
         compared = others[0].run.stem if others else baseline

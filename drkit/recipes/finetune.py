@@ -16,7 +16,7 @@ from drkit.training.config import TrainingConfig
 from drkit.training.description import PlanReport, describe_plan
 from drkit.training.execution import RunOptions, TrainingReport, execute, plan_run
 from drkit.training.plan import plan_training
-from drkit.training.runtime import first_alone_talks
+from drkit.training.runtime import only_first_reports
 
 PREVIEWED = 6  # photographs
 
@@ -62,7 +62,7 @@ def run_finetune(config: TrainingConfig, options: RunOptions) -> TrainingReport:
         OutputExistsError: the run is there already.
         Interrupted: stopped by the user; finished epochs are kept.
     """
-    with first_alone_talks():
+    with only_first_reports():
         plan, run = plan_run(config, options)
         report = execute(plan, run, options)
         log_pictures(config, run)

@@ -1,4 +1,4 @@
-"""Batches of a single unit, from which some batch norms cannot learn."""
+"""Batches of a single unit, which some batch norms cannot be trained on."""
 
 from copy import deepcopy
 
@@ -15,29 +15,29 @@ REMEDY = "use a larger --batch-size or --size, or --norms kept with weights that
 
 
 def check_batches(plan: TrainingPlan, grader: Grader) -> None:
-    """Check that the network can learn from the smallest batch: a norm over one value has nothing to standardise.
+    """Check that the network can be trained on the smallest batch: a batch norm needs two values per channel.
 
     Args:
         plan: Of the training.
-        grader: Whole.
+        grader: The whole network.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: a batch norm would get a single value per channel.
     """
     config = plan.config
-    trained = [plan.units.of_rows(fold_split.train) for fold_split in plan.fold_splits]
-    smallest = min(len(batch) for units in trained for batch in in_batches(units, config.batch_size))
+    training_units = [plan.units.of_rows(fold_split.train) for fold_split in plan.fold_splits]
+    smallest = min(len(batch) for units in training_units for batch in in_batches(units, config.batch_size))
     if smallest > 1 or config.frozen_stages != 0:
         return
     counts = np.bincount(plan.units.unit_of)
-    batch = plan.units.batch(np.array([min(np.concatenate(trained), key=lambda unit: counts[unit])]))
-    trial = deepcopy(grader).train()
+    batch = plan.units.batch(np.array([min(np.concatenate(training_units), key=lambda unit: counts[unit])]))
+    copy = deepcopy(grader).train()
     if config.keeps_statistics:
-        keep_statistics(trial)
-    device, side = next(trial.parameters()).device, plan.input_format.side
+        keep_statistics(copy)
+    device, side = next(copy.parameters()).device, plan.input_format.side
     try:
         with torch.no_grad():
-            trial(torch.zeros(len(batch.rows), 3, side, side, device=device), batch.places.to(device))
+            copy(torch.zeros(len(batch.rows), 3, side, side, device=device), batch.places.to(device))
     except ValueError as error:
         if not is_single_value(error):
             raise
@@ -48,5 +48,5 @@ def check_batches(plan: TrainingPlan, grader: Grader) -> None:
 
 
 def is_single_value(error: ValueError) -> bool:
-    """Whether a batch norm, in torch's words, was given a single value a channel."""
+    """Whether torch refused a batch norm that was given a single value per channel."""
     return "more than 1 value per channel" in str(error)

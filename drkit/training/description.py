@@ -1,4 +1,4 @@
-"""What a training would do, told before it is done."""
+"""The plan of a training (`--dry-run`), as people read it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -27,21 +27,20 @@ from drkit.training.runtime import seed_epoch
 
 @dataclass(frozen=True)
 class PlanReport:
-    """What a training would do.
+    """A training that has not begun.
 
     Args:
-        options: Everything resolved, as it will stand in the run.
-        start: What the backbone starts from.
-        augmentation: Name of the policy.
-        photographs: A row a split: photographs, patients, and how many of each grade; one more where an epoch goes over
-            other photographs than those of train, each as often.
-        datasets: A row a data set, by name, where there are several: layout, photographs, patients, photographs of
-            each split, and how many of each grade.
-        held_out: How val and test came about, where data sets have none of their own.
-        discs: Shape of the photographs' discs, by the data set's name; none where no disc is found.
-        bank_mebibytes: Memory of the decoded photographs.
-        cache_mebibytes: Memory of a frozen backbone's activations; 0 where none is frozen.
-        copies: Augmented copies of a photograph among them.
+        options: All options, resolved, as the run will record them.
+        start: Weights that the backbone starts from.
+        augmentation: The augmentation policy.
+        photographs: For each split the number of photographs, of patients and of each grade; also for the first epoch
+            where resampling gives it other photographs than those of train.
+        datasets: The same for each of several data sets, by name, with its layout and the photographs of each split.
+        held_out: A sentence for each split that training patients were held out for.
+        discs: Shape of the photographs' discs, by data set; data sets without discs are left out.
+        bank_mebibytes: Memory of the decoded photographs in MiB.
+        cache_mebibytes: Memory of the features of frozen stages in MiB; 0 where none are frozen.
+        copies: Augmented copies of a photograph among these features.
         outputs: Files that will be written.
     """
 
@@ -59,48 +58,45 @@ class PlanReport:
 
     @property
     def repeated(self) -> str:
-        """How often, where there are folds or seeds."""
+        """The clause on folds and seeds; empty without either."""
         folds, seeds = self.options["folds"] or 1, self.options["seeds"]
         parts = [f"{count} {what}" for count, what in ((folds, "folds"), (seeds, "seeds")) if count > 1]
         return f" for each of {' and '.join(parts)}, {folds * seeds} networks," if parts else ""
 
     def render(self) -> Iterator[str | Table]:
         """The plan, for people."""
-        told = self.options
-        network = f"{told['backbone']} and its head" if told["keep_head"] else told["backbone"]
+        options = self.options
+        network = f"{options['backbone']} and its head" if options["keep_head"] else options["backbone"]
+        is_unseen = self.cache_mebibytes and not self.copies and self.augmentation != "none"
+        policy = f"none ({self.augmentation} acts through --copies, which is 0)" if is_unseen else self.augmentation
+        epoch = "the last epoch is kept" if options["choose"] == "last" else f"epoch selected on {options['choose']}"
         yield (
-            f"{network} from {self.start} weights, {told['size']} px, frozen: {told['freeze']}; sees a unit of kind"
-            f" {told['unit']} at a time and learns the {told['target']}'s grade with {told['loss']}, augmentation"
-            f" {self._tell_augmentation()}"
+            f"{network} from {self.start} weights, {options['size']} px, frozen: {options['freeze']}, unit:"
+            f" {options['unit']}; learns the {options['target']}'s grade with {options['loss']}, augmentation {policy}"
         )
         yield (
-            f"{told['epochs']} epochs{self.repeated} in batches of {told['batch_size']} units, learning rate up to"
-            f" {told['lr']:g}, batch norms: {told['norms']}, the epoch chosen on {told['choose']};"
-            f" photographs kept at {told['bank_size']} px, {self.bank_mebibytes:.0f} MiB"
+            f"{options['epochs']} epochs{self.repeated} in batches of {options['batch_size']} units, learning rate up"
+            f" to {options['lr']:g}, batch norms: {options['norms']}, {epoch};"
+            f" photographs decoded at {options['bank_size']} px, {self.bank_mebibytes:.0f} MiB"
         )
         if self.cache_mebibytes:
-            copies = f" and {self.copies} augmented copies, in which --augment acts" if self.copies else ""
-            yield f"activations of the plain photograph{copies}: {self.cache_mebibytes:.0f} MiB"
+            copies = f" and of {self.copies} augmented copies (--augment acts only on these)" if self.copies else ""
+            yield f"features of each photograph{copies}: {self.cache_mebibytes:.0f} MiB"
         yield _tabulate("photographs", "split", self.photographs)
         if self.datasets:
             yield _tabulate("data sets", "data set", self.datasets)
         yield from self.held_out
         for name, shapes in self.discs.items():
-            yield f"discs of {name} are {shapes}: {'made round' if told['round_discs'] else 'left as they are'}"
+            yield f"discs of {name} are {shapes}: {'made round' if options['round_discs'] else 'left as they are'}"
         yield "writes " + ", ".join(map(str, self.outputs))
-
-    def _tell_augmentation(self) -> str:
-        """Frozen stages see no more than their copies."""
-        is_unseen = self.cache_mebibytes and not self.copies and self.augmentation != "none"
-        return f"none ({self.augmentation} acts through --copies, which is 0)" if is_unseen else self.augmentation
 
 
 def describe_plan(plan: TrainingPlan, run: Run) -> PlanReport:
-    """Say what a training would do; of the photographs some are read, to measure their discs.
+    """Describe a training before it begins; some photographs are read to measure their discs.
 
     Raises:
-        UsageError: the network cannot be built for such images, or not be cut where it is to be frozen.
-        InputError: weights that do not fit, or cannot be had.
+        UsageError: the network cannot be built for this image size, or not be frozen at this stage.
+        InputError: weights that do not fit, or cannot be downloaded.
     """
     labels, config = plan.labels, plan.config
     parts = labels.by_dataset()
@@ -121,7 +117,7 @@ def describe_plan(plan: TrainingPlan, run: Run) -> PlanReport:
 
 
 def _cache_bytes(plan: TrainingPlan) -> int:
-    """Memory of a frozen part's features; building the network shows, too, whether side and weights fit."""
+    """Bytes of the frozen stages' features, 0 where none are frozen; also checks that image size and weights fit."""
     stages, side = plan.config.frozen_stages, plan.input_format.side
     is_ready = plan.initial_weights.is_pretrained and weights_at_hand(plan.initial_weights.backbone) is not None
     if plan.initial_weights.is_pretrained and not is_ready:
@@ -138,8 +134,8 @@ def _cache_bytes(plan: TrainingPlan) -> int:
 
 def _measure_discs(plan: TrainingPlan, parts: Mapping[str, Labels]) -> dict[str, DiscShapes]:
     steps, workers = plan.pending_steps, plan.config.workers
-    found = {name: measure_discs(part.paths(), steps, workers) for name, part in parts.items()}
-    return {name: shapes for name, shapes in found.items() if shapes}
+    discs = {name: measure_discs(part.paths(), steps, workers) for name, part in parts.items()}
+    return {name: shapes for name, shapes in discs.items() if shapes}
 
 
 def _describe_held_out(plan: TrainingPlan) -> Iterator[str]:
@@ -165,7 +161,7 @@ def _count(labels: Labels, target: Target) -> dict[str, int | str]:
 
 
 def _count_epoch(plan: TrainingPlan) -> dict[str, dict[str, int | str]]:
-    """What the first epoch goes over, with whatever is repeated and left out; nothing where that is all of train."""
+    """Counts of the first epoch's photographs; empty where these are all of train."""
     config = plan.config
     if config.oversample == "none" and config.balance == "none" and config.bootstrap_patients is None:
         return {}

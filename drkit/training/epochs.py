@@ -1,6 +1,5 @@
-"""One epoch: a pass over the training units, and a look at others."""
+"""One epoch: training on all training units, and evaluation of a split."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,14 +29,14 @@ from drkit.training.runtime import gather, seed_epoch
 
 @dataclass(frozen=True)
 class TrainSampler:
-    """What an epoch goes over.
+    """Draws the units of each epoch.
 
     Args:
-        units: (T,) numbers of the training units; some stand twice in a bootstrap.
-        patients: (T,) whose they are.
+        units: (T,) numbers of the training units; a bootstrap repeats some.
+        patients: (T,) patient of each unit.
         oversample: Whether patients of rare grades are repeated.
-        network: Whose epochs they are.
-        datasets: (T,) whose they are, where each data set is to be seen as often as the others; else None.
+        network: The fold and the seed that are trained.
+        datasets: (T,) data set of each unit, with `--balance dataset`; else None.
     """
 
     units: np.ndarray
@@ -47,7 +46,7 @@ class TrainSampler:
     datasets: np.ndarray | None = None
 
     def draw_epoch(self, grades: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """The units of an epoch, in the order they are seen; `grades` (U,) of all units."""
+        """Draw the units of an epoch, shuffled; `grades` (U,) are those of all units."""
         chosen = np.arange(len(self.units))
         if self.oversample:
             chosen = even_out(self.patients, grades[self.units], generator)
@@ -68,18 +67,18 @@ def build_sampler(plan: TrainingPlan, fold_split: FoldSplit, network: NetworkId)
 
 
 def train_epoch(learner: Learner, sampler: TrainSampler, epoch: int) -> EpochFigures:
-    """Take one step a batch over all training units.
+    """Train for one epoch.
 
     Args:
-        learner: Who learns.
-        sampler: The training units.
+        learner: The network in training.
+        sampler: Draws the training units.
         epoch: From 1.
 
     Returns:
-        Figures gathered on the way: augmented, with dropout, while the weights move.
+        Loss and agreement, measured during training: on augmented photographs, with dropout and changing weights.
 
     Raises:
-        UsageError: the loss is no number any more.
+        UsageError: the loss is not finite.
     """
     config, data, fabric = learner.config, learner.data, learner.fabric
     order = sampler.draw_epoch(data.grades, seed_epoch(config.seed, epoch))
@@ -88,62 +87,52 @@ def train_epoch(learner: Learner, sampler: TrainSampler, epoch: int) -> EpochFig
     if config.keeps_statistics:
         keep_statistics(learner.grader)
     unfreeze_gradually(learner.grader, config, epoch)
-    own = [_own_share(units, fabric) for units in steps]
+    own = [_units_of_process(units, fabric) for units in steps]
     figures = []
     for number, units in enumerate(track(own, f"epoch {epoch}/{config.epochs}", len(steps))):
-        done = (epoch - 1 + (number + 1) / len(steps)) / config.epochs
-        set_learning_rate(learner.optimizer, learning_rate(done, config.lr))
+        progress = (epoch - 1 + (number + 1) / len(steps)) / config.epochs
+        set_learning_rate(learner.optimizer, learning_rate(progress, config.lr))
         figures.append(learner.step(units, epoch, own[number + 1] if number + 1 < len(own) else None))
-    losses, logits = read_steps(figures)
-    seen = np.concatenate(own)
-    units_losses = np.repeat(losses, [len(units) for units in own])
+    step_losses, logits = read_steps(figures)
+    losses = np.repeat(step_losses, [len(units) for units in own])
     rate = learning_rate(epoch / config.epochs, config.lr)
-    told, answers, numbers = (gather(fabric, rows) for rows in (units_losses, logits, seen))
-    _check_finite(told.mean(), epoch)
-    agreement = describe(answers, data.grades[numbers], data.loss, told.mean())
+    losses, logits, numbers = (gather(fabric, rows) for rows in (losses, logits, np.concatenate(own)))
+    if not np.isfinite(losses.mean()):
+        raise UsageError(f"epoch {epoch}: the loss is {losses.mean()}, the training has diverged: lower --lr")
+    agreement = measure(logits, data.grades[numbers], data.loss, losses.mean())
     return EpochFigures(epoch=epoch, split="train", **sampler.network._asdict(), learning_rate=rate, **agreement)
 
 
-def _own_share(units: np.ndarray, fabric: Fabric) -> np.ndarray:
-    """This process's units of a step; each has as many, so that some may stand twice."""
+def _units_of_process(units: np.ndarray, fabric: Fabric) -> np.ndarray:
+    """This process's units of a step; every process has as many, so some units may be repeated."""
     whole = np.resize(units, -(-len(units) // fabric.world_size) * fabric.world_size)
     return whole[fabric.global_rank :: fabric.world_size]
 
 
 def evaluate(learner: Learner, units: np.ndarray, split: str, network: NetworkId, epoch: int) -> EpochFigures:
-    """Judge the network on the graded units of a split, never augmented."""
+    """Loss and agreement of the evaluated network on graded units of a split, without augmentation."""
     data, rate = learner.data, learning_rate(epoch / learner.config.epochs, learner.config.lr)
     logits = run_units(learner.eval_model, lambda rows: [data.inputs.eval_batch(rows)], data.units, units).logits[0]
     loss = data.loss(torch.from_numpy(logits), torch.from_numpy(data.grades[units])).mean().item()
-    figures = describe(logits, data.grades[units], data.loss, loss)
+    figures = measure(logits, data.grades[units], data.loss, loss)
     return EpochFigures(epoch=epoch, split=split, **network._asdict(), learning_rate=rate, **figures)
 
 
 def unfreeze_gradually(grader: Grader, config: LearningOptions, epoch: int) -> None:
-    """Freeze the stages that do not learn yet: with `--unfreeze-every N`, one fewer after every N epochs."""
+    """Train the head alone at first, and with `--unfreeze-every N` one more stage after every N epochs."""
     if config.unfreeze_every is None:
         return
     unfrozen = (epoch - 1) // config.unfreeze_every
     hold_stages(grader, max(len(grader.backbone.stages) - unfrozen, 0))
 
 
-def describe(logits: FloatArray, grades: np.ndarray, loss: Loss, mean_loss: float) -> dict[str, Any]:
+def measure(logits: FloatArray, grades: np.ndarray, loss: Loss, mean_loss: float) -> dict[str, Any]:
     """Both kappas and the accuracy of logits (B, num_outputs) against grades (B,)."""
-    answers = read_answers(loss, logits, sigma=1.0)  # grades do not depend on sigma
-    counts = metrics.confusion(grades, decide(loss.decision, answers.probabilities, answers.score))
+    predictions = read_answers(loss, logits, sigma=1.0)  # grades do not depend on sigma
+    counts = metrics.confusion(grades, decide(loss.decision, predictions.probabilities, predictions.score))
     return {
         "loss": float(mean_loss),
         "quadratic_weighted_kappa": float(metrics.quadratic_weighted_kappa(counts)),
         "plain_kappa": float(metrics.plain_kappa(counts)),
         "accuracy": float(metrics.accuracy(counts)),
     }
-
-
-def _check_finite(mean_loss: float, epoch: int) -> None:
-    """Stop a training that has diverged; the epochs before are on disk.
-
-    Raises:
-        UsageError: the loss is no number.
-    """
-    if not math.isfinite(mean_loss):
-        raise UsageError(f"epoch {epoch}: the loss is {mean_loss}, the training has diverged: lower --lr")

@@ -1,4 +1,4 @@
-"""Batches for the network: the next one is prepared in a thread while this one is learned from."""
+"""Batches of training units: the next one is prepared in a thread while the network learns from the current one."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,11 +13,11 @@ from drkit.training.inputs import Inputs
 
 @dataclass(frozen=True)
 class PreparedBatch:
-    """Units as the CPU has made them ready.
+    """A batch after the CPU's part of the work.
 
     Args:
         batch: The units, photograph by photograph.
-        inputs: Sends them to the device and makes inputs (P, ...) there.
+        inputs: Copies them to the device and returns the network's inputs (P, ...).
     """
 
     batch: Batch
@@ -25,13 +25,13 @@ class PreparedBatch:
 
 
 class Feed:
-    """Prepares batches of training units.
+    """Prepares batches of training units ahead of time.
 
-    What is random in a batch comes from its photographs' names and the epoch, never from a generator that the network
-    draws from, too; so it does not matter when it is prepared.
+    Augmentation is seeded by the photographs' ids and the epoch, not by torch's generator, so that the result does
+    not depend on when a batch is prepared.
 
     Args:
-        inputs: Of the inputs.
+        inputs: Inputs by photograph.
         units: All units.
     """
 
@@ -41,11 +41,11 @@ class Feed:
         self._ahead: dict[tuple[int, bytes], Future[PreparedBatch]] = {}
 
     def expect(self, batches: Iterable[np.ndarray], epoch: int) -> None:
-        """Begin to prepare the batches of these units, and drop whatever was prepared in vain."""
+        """Begin to prepare batches, each given by its units' numbers, and drop those that were not taken."""
         self._ahead = {(epoch, units.tobytes()): self._thread.submit(self._prepare, units, epoch) for units in batches}
 
     def take(self, units: np.ndarray, epoch: int) -> PreparedBatch:
-        """The batch of these units, waited for where it is being prepared, and prepared where it is not."""
+        """The batch of these units: waits for it if it is being prepared, else prepares it now."""
         expected = self._ahead.pop((epoch, units.tobytes()), None)
         return expected.result() if expected else self._prepare(units, epoch)
 

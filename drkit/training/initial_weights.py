@@ -23,15 +23,15 @@ DEFAULT_BACKBONE = "tf_efficientnet_lite0"
 
 @dataclass(frozen=True)
 class InitialWeights:
-    """What a training starts from.
+    """The weights that a training starts from.
 
     Args:
-        backbone: timm's name.
-        foreign: Weights from a file; None for ImageNet's or none.
-        is_pretrained: Whether it starts from ImageNet.
-        seen: SHA-256 of the photographs that the weights were trained on; "unknown" for those of foreign weights.
-        chosen_by: SHA-256 of photographs that were not trained on, but picked an epoch: of val, with `--choose val`.
-        descends_from: Names of the runs that come with drkit among the weights and what these started from.
+        backbone: Its name in timm.
+        foreign: Weights from a file; None for ImageNet's or random ones.
+        is_pretrained: Whether timm's ImageNet weights are taken.
+        seen: SHA-256 of the photographs that the weights were trained on; "unknown" for weights not from drkit.
+        chosen_by: SHA-256 of the photographs that selected their epoch but were not trained on.
+        descends_from: Names of the packaged runs among the weights and their own initial weights.
         input_format: Of the repository that names the backbone; None where timm knows it.
     """
 
@@ -44,24 +44,24 @@ class InitialWeights:
     input_format: InputFormat | None = None
 
     def __str__(self) -> str:
-        """Where the weights are from."""
+        """Name of the weights, for people."""
         return str(self.foreign or ("imagenet" if self.is_pretrained else "none"))
 
     @property
     def parent(self) -> CheckpointHeader | None:
-        """The header of the run that the weights are of, if they are drkit's own."""
+        """The header of the drkit run that the weights are from; None for others."""
         return self.foreign.header if self.foreign else None
 
     @property
     def sha256(self) -> str | None:
-        """Hash of the file of weights."""
+        """Hash of the weights file; None for ImageNet's or random weights."""
         return self.foreign.sha256 if self.foreign else None
 
     def load(self, backbones: Sequence[Backbone]) -> None:
-        """Put foreign weights into the backbones of a grader's slots.
+        """Load weights from a file into a grader's backbones; ImageNet's and random ones are left to timm.
 
         Raises:
-            InputError: less than 95 % of the backbone is in the file.
+            InputError: the file has less than 95 % of the backbone.
         """
         if self.foreign is None:
             return
@@ -73,11 +73,11 @@ class InitialWeights:
 
 
 def find_initial_weights(weights: str, backbone: str | None) -> InitialWeights:
-    """Read what `--weights` and `--backbone` name.
+    """Find the weights that `--weights` and `--backbone` name.
 
     Raises:
         UsageError: an unknown backbone.
-        InputError: no such file or repository, or none that holds weights.
+        InputError: no such file or repository, or no weights in it.
     """
     repository, config = _find_config(weights, backbone)
     name = config.backbone if config else resolve_backbone(backbone or DEFAULT_BACKBONE)
@@ -103,7 +103,7 @@ def find_initial_weights(weights: str, backbone: str | None) -> InitialWeights:
 
 
 def _find_config(weights: str, backbone: str | None) -> tuple[str, TimmConfig | None]:
-    """The repository that `--backbone` names, or else `--weights`, and what it says of its network."""
+    """The repository of `--backbone`, or else of `--weights`, and the timm configuration in it, if any."""
     if backbone and (named := parse_address(backbone)):
         repository, file = named
         if file:
@@ -113,5 +113,5 @@ def _find_config(weights: str, backbone: str | None) -> tuple[str, TimmConfig | 
         return "", None
     try:
         return "", read_timm_config(named[0])
-    except NoTimmConfigError:  # its weights may be drkit's, which say themselves what they are of
+    except NoTimmConfigError:  # the weights may be drkit's, whose header names the backbone
         return "", None

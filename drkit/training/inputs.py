@@ -1,4 +1,4 @@
-"""What a grader is fed while it is trained: photographs, or what its frozen part made of them once for all."""
+"""Inputs of a network in training: photographs, or features of them that its frozen stages gave once."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,30 +22,30 @@ from drkit.progress import track
 from drkit.records.provenance import canonical_json, sha256_bytes
 from drkit.training.config import TrainingConfig
 
-Fill = Callable[[np.ndarray], tuple[str, ...]]  # fills an array; what is to be kept beside it
+Fill = Callable[[np.ndarray], tuple[str, ...]]  # fills an array; returns notes to store beside it
 
 
 class Inputs(Protocol):
-    """Inputs for a grader, by row number of the photographs."""
+    """Inputs of a grader, by row number of the photographs."""
 
     def prepare(self, rows: np.ndarray, epoch: int) -> Callable[[], Tensor]:
-        """Do the CPU's part of inputs to train on, in any thread; what is given back makes them on the device."""
+        """Do the CPU's part of a training batch, in any thread; the function returned makes it on the device."""
 
     def eval_batch(self, rows: np.ndarray) -> Tensor:
-        """Inputs to be judged on: never augmented."""
+        """A batch to evaluate on, without augmentation."""
 
 
 @dataclass(frozen=True)
 class PhotographInputs:
-    """Images for the whole grader.
+    """Images, for a grader without frozen stages.
 
     Args:
-        bank: N photographs.
-        image_ids: Their names, N.
+        bank: N decoded photographs.
+        image_ids: N ids; they seed the augmentation.
         input_format: Side and normalisation of the images.
-        policy: How training images are changed.
-        seed: Of the changes.
-        device: Where images are made.
+        policy: Augmentation of training images.
+        seed: Random seed of the augmentation.
+        device: Where images are rendered.
     """
 
     bank: PhotographBank
@@ -56,26 +56,26 @@ class PhotographInputs:
     device: torch.device
 
     def prepare(self, rows: np.ndarray, epoch: int) -> Callable[[], Tensor]:
-        """Images (P, 3, S, S), changed as (seed, epoch, image_id) says."""
+        """Images (P, 3, S, S), augmented by (seed, epoch, image id)."""
         names = [self.image_ids[row] for row in rows]
         changes = draw(self.policy, names, self.seed, epoch, self.bank.pixels.shape[1])
         photographs = self.bank.pixels[rows]
         return prepare(photographs, self.input_format, self.device, changes, self._surrounds(rows, photographs))
 
     def train_batch(self, rows: np.ndarray, epoch: int) -> Tensor:
-        """What `prepare` prepares."""
+        """The training batch that `prepare` prepares."""
         return self.prepare(rows, epoch)()
 
     def eval_batch(self, rows: np.ndarray) -> Tensor:
-        """Images (P, 3, S, S) as they are."""
+        """Images (P, 3, S, S) without augmentation."""
         return render(self.bank.pixels[rows], self.input_format, self.device)
 
     def views(self, rows: np.ndarray) -> Iterator[Tensor]:
-        """The eight flips and quarter turns of the plain images."""
+        """The eight flips and quarter turns of the images, for `--tta`."""
         return dihedral_views(self.eval_batch(rows))
 
     def _surrounds(self, rows: np.ndarray, photographs: np.ndarray) -> np.ndarray:
-        """float32 (P, 3): the photographs' surrounds, each measured once."""
+        """float32 (P, 3): the colours around the photographs' discs, each measured once."""
         unknown = np.isnan(self._known_surrounds[rows, 0])
         if unknown.any():
             self._known_surrounds[rows[unknown]] = surround_colours(photographs[unknown])
@@ -88,27 +88,27 @@ class PhotographInputs:
 
 @dataclass(frozen=True)
 class FrozenInputs:
-    """What the frozen part of a grader made of the photographs.
+    """Features from the frozen stages of a grader.
 
     Args:
-        made_of: A key of what the plain features are made of: the photographs and the frozen part's weights.
-        eval_features: float16 (N, ...), of the plain photographs.
-        copies: float16 (K, N, ...), of augmented ones; rows that are not trained on stay zero. K = 0: none.
+        key: Hash of the photographs and of the frozen stages' weights.
+        eval_features: float16 (N, ...), of the photographs without augmentation.
+        copies: float16 (K, N, ...), of K augmented copies; rows that are not trained on are zero.
         device: Of the part that learns.
     """
 
-    made_of: str
+    key: str
     eval_features: np.ndarray
     copies: np.ndarray
     device: torch.device
 
     def prepare(self, rows: np.ndarray, epoch: int) -> Callable[[], Tensor]:
-        """Features (P, ...) of the copy whose turn it is."""
-        drawn = self.copies[epoch % len(self.copies)] if len(self.copies) else self.eval_features
-        return partial(self._move, pin(torch.from_numpy(drawn[rows]), self.device))
+        """Features (P, ...) of the copy whose turn it is in this epoch; without copies, plain features."""
+        features = self.copies[epoch % len(self.copies)] if len(self.copies) else self.eval_features
+        return partial(self._move, pin(torch.from_numpy(features[rows]), self.device))
 
     def train_batch(self, rows: np.ndarray, epoch: int) -> Tensor:
-        """What `prepare` prepares."""
+        """The training batch that `prepare` prepares."""
         return self.prepare(rows, epoch)()
 
     def eval_batch(self, rows: np.ndarray) -> Tensor:
@@ -116,7 +116,7 @@ class FrozenInputs:
         return self._move(torch.from_numpy(self.eval_features[rows]))
 
     def without_copies(self) -> "FrozenInputs":
-        """The plain features alone, which other copies may be added to."""
+        """The same without the augmented copies."""
         return replace(self, copies=self.copies[:0].copy())
 
     def _move(self, features: Tensor) -> Tensor:
@@ -124,7 +124,7 @@ class FrozenInputs:
 
 
 def count_copies(config: TrainingConfig, policy: Policy) -> int:
-    """Augmented copies of a photograph that frozen stages are run on: none where nothing is augmented."""
+    """Augmented copies of a photograph that frozen stages are run on: 0 without augmentation."""
     return config.copies if policy != Policy() else 0
 
 
@@ -135,41 +135,41 @@ def freeze_inputs(
     config: TrainingConfig,
     earlier: FrozenInputs | None = None,
 ) -> FrozenInputs:
-    """Run the frozen part of a grader over every plain photograph, and over copies of those that are trained on.
+    """Run the frozen stages of a grader over all photographs, and over augmented copies of those that are trained on.
 
     Args:
-        grader: Whole.
+        grader: The whole network.
         photographs: N photographs.
-        trained_rows: Which of them are trained on.
-        config: How many stages are frozen and how many copies are made; where it names a cache, what was made there
-            before by the same stages of the same photographs and copies is taken again.
-        earlier: Of another seed, whose plain features are taken where they are the same.
+        trained_rows: Row numbers of the photographs that are trained on.
+        config: `freeze` and `copies`; with `cache_dir` the features are kept there, and used again for the same stages,
+            weights, photographs and augmentation.
+        earlier: Inputs of another seed; its plain features are used again where stages and weights are the same.
     """
     grader.eval()
     stages, every_row = config.frozen_stages, np.arange(len(photographs.bank))
-    made_of = _ingredients(grader, photographs, stages)
+    made_of = _identify(grader, photographs, stages)
     key = sha256_bytes(canonical_json(made_of).encode())
-    plain = partial(_fill, grader, stages, lambda rows, _: photographs.eval_batch(rows), every_row)
-    copies = partial(_fill, grader, stages, photographs.train_batch, trained_rows)
+    fill_plain = partial(_fill, grader, stages, lambda rows, _: photographs.eval_batch(rows), every_row)
+    fill_copies = partial(_fill, grader, stages, photographs.train_batch, trained_rows)
     num_copies = count_copies(config, photographs.policy)
-    drawn = {"trained": trained_rows.tolist(), "policy": policy_record(photographs.policy), "seed": photographs.seed}
+    augmentation = {
+        "trained": trained_rows.tolist(),
+        "policy": policy_record(photographs.policy),
+        "seed": photographs.seed,
+    }
     with torch.inference_mode():
         shape = run_frozen_part(grader, photographs.eval_batch(every_row[:1]), stages).shape[1:]
-        if earlier and earlier.made_of == key:
+        if earlier and earlier.key == key:
             eval_features = earlier.eval_features
         else:
-            eval_features = _keep(config.cache_dir, made_of, (1, len(every_row), *shape), plain)[0]
-        changed = _keep(
-            config.cache_dir,
-            {**made_of, **drawn},
-            (num_copies, len(every_row), *shape),
-            copies,
-        )
-    return FrozenInputs(key, eval_features, changed, photographs.device)
+            eval_features = _make_or_load(config.cache_dir, made_of, (1, len(every_row), *shape), fill_plain)[0]
+        copies_shape = (num_copies, len(every_row), *shape)
+        copies = _make_or_load(config.cache_dir, {**made_of, **augmentation}, copies_shape, fill_copies)
+    return FrozenInputs(key, eval_features, copies, photographs.device)
 
 
-def _keep(cache_dir: Path | None, made_of: dict[str, Any], shape: tuple[int, ...], fill: Fill) -> np.ndarray:
-    """A float16 array that `fill` has filled, now or in an earlier training with the same cache."""
+def _make_or_load(cache_dir: Path | None, made_of: dict[str, Any], shape: tuple[int, ...], fill: Fill) -> np.ndarray:
+    """A float16 array filled by `fill`, now or in an earlier training with the same cache."""
     if cache_dir is None or not shape[0]:
         features = np.zeros(shape, np.float16)
         fill(features)
@@ -185,15 +185,15 @@ def _fill(
     rows: np.ndarray,
     features: np.ndarray,
 ) -> tuple[str, ...]:
-    """Run the frozen part over some rows, once a copy, into `features` (K, N, ...)."""
+    """Run the frozen stages over some rows of each copy, into `features` (K, N, ...)."""
     steps = [(copy, batch) for copy in range(len(features)) for batch in in_batches(rows)]
     for copy, batch in track(steps, "running the frozen stages", len(steps)):
         features[copy, batch] = run_frozen_part(grader, images(batch, copy), stages).half().cpu().numpy()
     return ()
 
 
-def _ingredients(grader: Grader, photographs: PhotographInputs, stages: int | None) -> dict[str, Any]:
-    """What the features of plain photographs are made of."""
+def _identify(grader: Grader, photographs: PhotographInputs, stages: int | None) -> dict[str, Any]:
+    """All that the features of plain photographs depend on."""
     return {
         "weights": [sha256_bytes(tensor.cpu().numpy().tobytes()) for tensor in frozen_tensors(grader, stages)],
         "stages": stages,

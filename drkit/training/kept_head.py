@@ -1,4 +1,4 @@
-"""`--keep-head`: training goes on with the head of the run that `--weights` names."""
+"""`--keep-head`: the head, too, starts from the run that `--weights` names."""
 
 import torch
 from torch import Tensor
@@ -17,15 +17,15 @@ WIDENED = "mean-max"  # the fusion that a head of single photographs is widened 
 
 
 def check_head(initial_weights: InitialWeights, target: Target, architecture: Architecture) -> None:
-    """Check that the head of the weights to start from means here what it meant there.
+    """Check that the head of the initial weights has the same meaning in the new training.
 
     Args:
-        initial_weights: Where the weights are from.
-        target: Whose grade is to be learned.
-        architecture: Of the new network.
+        initial_weights: Of a drkit run.
+        target: Target of the new training.
+        architecture: Architecture of the new network.
 
     Raises:
-        UsageError: the weights are not drkit's, or target, loss, attention or fusion do not fit.
+        UsageError: the weights are not from a drkit run, or target, loss, attention or fusion differ.
     """
     parent = initial_weights.parent
     if parent is None:
@@ -35,7 +35,12 @@ def check_head(initial_weights: InitialWeights, target: Target, architecture: Ar
     before, now = parent.architecture, architecture
     compared = (
         ("--target", parent.target, target, parent.target == target),
-        ("--loss", before.loss, now.loss, _same_loss(before.loss, now.loss)),
+        (
+            "--loss",
+            before.loss,
+            now.loss,
+            parse_spec(LOSSES, "loss", before.loss) == parse_spec(LOSSES, "loss", now.loss),
+        ),
         ("--attention", before.attention, now.attention or "none", before.attention in ("", now.attention)),
         ("units joined by", _joining(before), _joining(now), _fits(_joining(before), _joining(now))),
     )
@@ -47,30 +52,30 @@ def check_head(initial_weights: InitialWeights, target: Target, architecture: Ar
 
 
 def load_head(grader: Grader, initial_weights: InitialWeights) -> None:
-    """Put everything above the backbone into a grader: head, thresholds of the loss, fusion and attention.
+    """Load everything above the backbone into a grader: head, thresholds of the loss, fusion and attention.
 
-    A head of single photographs goes half to the mean and half to the maximum over a unit's photographs, so that a unit
-    of identical photographs gets the answer that one of them got.
+    The weights of a head of single photographs are halved and used for the mean and for the maximum over a unit's
+    photographs, so that a unit of identical photographs gets the same prediction as one of them.
 
     Args:
-        grader: Fits, by `check_head`.
-        initial_weights: Whose head it is.
+        grader: Of an architecture that `check_head` accepted.
+        initial_weights: The run with the head.
     """
     assert initial_weights.foreign is not None
     tensors, own = read_checkpoint(initial_weights.foreign.path)[0], grader.state_dict()
     upper = {name: tensor for name, tensor in tensors.items() if name.startswith(UPPER_PARTS) and name in own}
-    grader.load_state_dict({name: _widened(tensor, own[name]) for name, tensor in upper.items()}, strict=False)
-    notify(f"{initial_weights}: its head is kept")
+    grader.load_state_dict({name: _widen(tensor, own[name]) for name, tensor in upper.items()}, strict=False)
+    notify(f"{initial_weights}: head loaded, too")
 
 
-def _widened(tensor: Tensor, own: Tensor) -> Tensor:
-    """Weights (K, F) as (K, 2F), half of each twice, where twice as many are wanted; anything else as it is."""
+def _widen(tensor: Tensor, own: Tensor) -> Tensor:
+    """Weights (K, F) halved and repeated to (K, 2F) where the new head has twice as many; anything else unchanged."""
     is_narrow = tensor.ndim == 2 and own.shape == (tensor.shape[0], 2 * tensor.shape[1])
     return torch.cat([tensor / 2, tensor / 2], 1) if is_narrow else tensor
 
 
 def _joining(architecture: Architecture) -> str:
-    """How the photographs of a unit come to the head."""
+    """How the photographs of a unit are fused."""
     if architecture.num_slots == 1:
         return "nothing"
     places = f" of {architecture.num_slots}" if architecture.fusion == "concat" else ""
@@ -78,9 +83,5 @@ def _joining(architecture: Architecture) -> str:
 
 
 def _fits(before: str, now: str) -> bool:
-    """Whether a head can be gone on with; attention begins as the mean, which is as wide as a photograph."""
+    """Whether a head can be kept; attention starts as the mean over photographs, which has the same width."""
     return before == now or (before == "nothing" and now in (WIDENED, "attention"))
-
-
-def _same_loss(before: str, now: str) -> bool:
-    return parse_spec(LOSSES, "loss", before) == parse_spec(LOSSES, "loss", now)

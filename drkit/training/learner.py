@@ -1,4 +1,4 @@
-"""Who learns: a grader with its optimiser and its running average, one step at a time."""
+"""A grader with its optimiser and its running average, trained one step at a time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,19 +24,19 @@ from drkit.training.inputs import Inputs
 from drkit.training.optimisation import RunningAverage, build_optimizer
 from drkit.training.runtime import is_out_of_memory
 
-AUXILIARY_WEIGHT = 0.5  # of the other target's loss
+AUXILIARY_WEIGHT = 0.5  # of the loss on the other target
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """How the units of a batch are blended.
+    """Mixup of a batch; all tensors are int64.
 
     Args:
         units: (B,) each unit's partner.
-        photographs: (P,) the photograph that each is blended with: in the same slot of the unit's partner, itself where
-            there is none.
-        eyes: (G,) the eye that each is blended with.
-        share: Of a unit itself, in [0, 1].
+        photographs: (P,) each photograph's partner: the one in the same slot of its unit's partner, itself where there
+            is none.
+        eyes: (G,) each eye's partner.
+        share: Weight of a unit itself, in [0, 1].
     """
 
     units: Tensor
@@ -47,15 +47,15 @@ class Mixture:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What is learned.
+    """Inputs, reference grades and loss of a training.
 
     Args:
-        inputs: Inputs for the grader.
-        units: Which photographs are seen together.
-        grades: int64 (U,) reference grades of the units; -1 where unknown.
-        eye_grades: int64, the other target's grade of each eye, for the auxiliary head; -1 where unknown.
-        grade_weights: (5,) weight of each grade in the loss, 1 on the average.
-        loss: To minimise, and to read logits by.
+        inputs: Inputs of the grader, by photograph.
+        units: All U units.
+        grades: int64 (U,) reference grades 0-4 of the units; -1 where unknown.
+        eye_grades: int64 (number of eyes,) grades of the other target, for the auxiliary head; -1 where unknown.
+        grade_weights: (5,) weight of each grade in the loss, 1 on average.
+        loss: The loss; it also turns logits into probabilities and scores.
     """
 
     inputs: Inputs
@@ -68,12 +68,12 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class StepFigures:
-    """What a step came to, still on the device.
+    """Loss and logits of a step, still on the device.
 
     Args:
-        losses: () mean loss of each of the step's batches.
-        shares: Of the step's units, that each batch is.
-        logits: (B, num_outputs) of each batch.
+        losses: Scalar mean loss of each of the step's batches.
+        shares: Share of the step's units in each batch; they sum to 1.
+        logits: (B, num_outputs) logits of each batch.
     """
 
     losses: tuple[Tensor, ...]
@@ -82,14 +82,14 @@ class StepFigures:
 
 
 def read_steps(steps: Sequence[StepFigures]) -> tuple[list[float], FloatArray]:
-    """Each step's mean loss, and the logits of all their units, fetched at once."""
+    """Each step's mean loss, and the logits (N, num_outputs) of all steps, fetched from the device at once."""
     losses = iter(torch.stack([loss for step in steps for loss in step.losses]).cpu().tolist())
     means = [sum(next(losses) * share for share in step.shares) for step in steps]
     return means, torch.cat([logits for step in steps for logits in step.logits]).cpu().numpy()
 
 
 class Reference(NamedTuple):
-    """What a batch's logits should say: those with a grade, their grades, and what each counts; all (K,)."""
+    """The K of a batch's units that have a grade: their indices, grades and weights in the loss; all (K,)."""
 
     known: Tensor
     grades: Tensor
@@ -97,14 +97,14 @@ class Reference(NamedTuple):
 
 
 class Learner:
-    """A grader that learns.
+    """A grader in training.
 
     Args:
-        grader: Its inputs are those of `data`.
-        data: What is learned.
-        config: How.
+        grader: Takes the inputs of `data`.
+        data: Inputs, grades and loss.
+        config: Batch size, optimiser, mixup and the like.
         fabric: Devices, precision and processes.
-        num_steps: Steps an epoch.
+        num_steps: Steps per epoch, of which the running average averages over one.
     """
 
     def __init__(
@@ -122,24 +122,24 @@ class Learner:
 
     @property
     def eval_model(self) -> Grader:
-        """The network that is judged and kept: the running average where there is one."""
+        """The network that is evaluated and kept: the running average, with `--no-ema` the grader itself."""
         return cast(Grader, self.average.module) if self.average else self.grader
 
     def step(self, units: np.ndarray, epoch: int, following: np.ndarray | None = None) -> StepFigures:
-        """Take one step on the units with these numbers.
+        """Take one optimiser step.
 
-        Batches that do not fit in memory are halved, once for all, and their gradients added up. On a GPU nothing is
-        waited for, but by an fp16 scaler.
+        When memory runs out, the batch size is halved for the rest of the training, and gradients are accumulated. On a
+        GPU nothing waits for the device, except an fp16 scaler.
 
         Args:
-            units: B numbers.
+            units: Numbers of the B units to learn from.
             epoch: From 1.
             following: The units of the next step, which are prepared meanwhile.
 
         Raises:
-            UsageError: not even one unit fits in memory, or a batch norm learns nothing from one.
+            UsageError: not even one unit fits in memory, or a batch norm cannot learn from a single value per channel.
         """
-        while (found := self._try_gradients(units, epoch, following)) is None:
+        while (figures := self._try_gradients(units, epoch, following)) is None:
             self._halve()
         if self.config.clip:  # an fp16 scaler tries scales that overflow, and skips those steps by itself
             self.fabric.clip_gradients(
@@ -148,10 +148,10 @@ class Learner:
         self.optimizer.step()
         if self.average:
             self.average.update(self.grader)
-        return found
+        return figures
 
     def state(self) -> dict[str, Any]:
-        """Everything that a resumed training needs, on the CPU."""
+        """Everything that a resumed training needs; tensors stay on their device."""
         return {
             "grader": self.grader.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -160,7 +160,7 @@ class Learner:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
+        """Restore a state."""
         self.grader.load_state_dict(state["grader"])
         self.optimizer.load_state_dict(state["optimizer"])
         if scaling := state.get("precision"):  # none where the state was written in another precision
@@ -169,9 +169,9 @@ class Learner:
             self.average.load_state_dict(state["average"])
 
     def _try_gradients(self, units: np.ndarray, epoch: int, following: np.ndarray | None) -> StepFigures | None:
-        """What `_gather_gradients` gives; None without memory, when the error and all that it holds on to are gone."""
+        """As `_accumulate_gradients`; None when memory ran out, with the traceback that holds activations gone."""
         try:
-            return self._gather_gradients(units, epoch, following)
+            return self._accumulate_gradients(units, epoch, following)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
@@ -181,11 +181,11 @@ class Learner:
                 raise
             raise UsageError(f"the network cannot learn from a batch of one {self.config.unit}: {REMEDY}") from None
 
-    def _gather_gradients(self, units: np.ndarray, epoch: int, following: np.ndarray | None) -> StepFigures:
-        """Add up the gradients of a step's batches.
+    def _accumulate_gradients(self, units: np.ndarray, epoch: int, following: np.ndarray | None) -> StepFigures:
+        """Accumulate the gradients of a step's batches.
 
-        Several processes meet but once, when each has added up its own: so one that runs out of memory may begin its
-        step anew, in smaller batches, while the others wait.
+        Several processes synchronise once, after each has accumulated its own gradients: one that runs out of memory
+        can then begin its step again with smaller batches while the others wait.
         """
         self.optimizer.zero_grad(set_to_none=True)
         is_shared = self.fabric.world_size > 1
@@ -196,56 +196,54 @@ class Learner:
         losses, logits, shares = [], [], tuple(len(some) / len(units) for some in batches)
         for some, ready, share in zip(batches, prepared, shares, strict=True):
             with self.fabric.no_backward_sync(self.wrapped, enabled=is_shared):
-                loss, found = self._forward_loss(some, ready)
+                loss, batch_logits = self._forward_loss(some, ready)
                 self.fabric.backward(loss * share)
             losses.append(loss.detach())
-            logits.append(found.detach().float())
+            logits.append(batch_logits.detach().float())
         if is_shared:
             self.fabric.backward(self.wrapped.sync_loss())
         return StepFigures(tuple(losses), shares, tuple(logits))
 
     def _forward_loss(self, units: np.ndarray, prepared: PreparedBatch) -> tuple[Tensor, Tensor]:
-        """The mean loss of some units, and their logits."""
+        """The mean loss (scalar) of B units, and their logits (B, num_outputs)."""
         inputs = prepared.inputs()
         mixture = draw_mixture(prepared.batch.places, self.config.mixup)
-        places, partners, references = self._send(units, prepared.batch, mixture)
-        share, num_asked = (mixture.share, 2) if mixture else (1.0, 1)
+        index, partners, references = self._send(units, prepared.batch, mixture)
+        share, per_head = (mixture.share, 2) if mixture else (1.0, 1)
         if partners is not None:
             inputs = mix(inputs, partners, share)
-        with self.fabric.autocast():  # Fabric itself thinks of it in `forward` alone
-            logits, _, auxiliary = self.wrapped.answer(inputs, places)
-        loss = self._mixed_loss(logits, references[:num_asked], share)
+        with self.fabric.autocast():  # Fabric wraps only `forward` in it
+            logits, _, auxiliary = self.wrapped.answer(inputs, index)
+        loss = self._mixed_loss(logits, references[:per_head], share)
         if auxiliary is not None:
-            loss = loss + AUXILIARY_WEIGHT * self._mixed_loss(auxiliary, references[num_asked:], share)
+            loss = loss + AUXILIARY_WEIGHT * self._mixed_loss(auxiliary, references[per_head:], share)
         return loss, logits
 
     def _send(
         self, units: np.ndarray, batch: Batch, mixture: Mixture | None
     ) -> tuple[UnitIndex, Tensor | None, list[Reference]]:
-        """UnitIndex, the photographs' partners and what is asked of each head, in one copy to the device."""
+        """Unit index, partners of the photographs and references of each head, in one copy to the device."""
         heads = [(self.data.grades[units], mixture.units if mixture else None)]
         if self.grader.auxiliary is not None:
             heads += [(self.data.eye_grades[batch.eyes], mixture.eyes if mixture else None)]
-        asked = [reference for grades, partners in heads for reference in self._refer(grades, partners)]
+        references = []
+        for grades, partners in heads:
+            own_and_partners = [grades] if partners is None else [grades, grades[partners.numpy()]]
+            references += [build_reference(some, self.data.grade_weights) for some in own_and_partners]
         photographs = [mixture.photographs] if mixture else []
-        everything = [*batch.places.tensors, *photographs, *chain.from_iterable(asked)]
-        moved = iter(pack_to(self.fabric.device, everything))
-        places = batch.places.with_tensors([next(moved) for _ in batch.places.tensors])
-        partners = next(moved) if mixture else None
-        return places, partners, [Reference(*(next(moved) for _ in reference)) for reference in asked]
-
-    def _refer(self, grades: np.ndarray, partners: Tensor | None) -> list[Reference]:
-        """What the grades (B,) ask of logits, and with mixing what those of the partners (B,) ask."""
-        asked = [grades] if partners is None else [grades, grades[partners.numpy()]]
-        return [refer(some, self.data.grade_weights) for some in asked]
+        tensors = [*batch.places.tensors, *photographs, *chain.from_iterable(references)]
+        moved = iter(pack_to(self.fabric.device, tensors))
+        index = batch.places.with_tensors([next(moved) for _ in batch.places.tensors])
+        partners_of_photographs = next(moved) if mixture else None
+        return index, partners_of_photographs, [Reference(*(next(moved) for _ in each)) for each in references]
 
     def _mixed_loss(self, logits: Tensor, references: Sequence[Reference], share: float) -> Tensor:
-        """The mean loss against the units' own grades and, by their share, against those of their partners."""
+        """The mean loss on the units' own grades, with mixup blended with that on their partners' grades."""
         own, *partners = (self._mean_loss(logits, reference) for reference in references)
         return share * own + (1 - share) * partners[0] if partners else own
 
     def _mean_loss(self, logits: Tensor, reference: Reference) -> Tensor:
-        """Weighted mean loss of those with a grade."""
+        """The weighted mean loss of the units with a grade; 0 where there are none."""
         if not len(reference.known):
             return logits.sum() * 0
         return (self.data.loss(logits[reference.known].float(), reference.grades) * reference.weights).mean()
@@ -260,19 +258,19 @@ class Learner:
         warn(f"out of memory: batches of {self.batch_size} units from here on, with as many a step as before")
 
 
-def refer(grades: np.ndarray, grade_weights: np.ndarray) -> Reference:
-    """What grades (B,), -1 where unknown, ask of logits, each weighted as its grade is (5,)."""
+def build_reference(grades: np.ndarray, grade_weights: np.ndarray) -> Reference:
+    """The reference of grades (B,), -1 where unknown, with the weights (5,) of the grades."""
     known = np.flatnonzero(grades >= 0)
     weights = torch.from_numpy(grade_weights[grades[known]]).float()
     return Reference(torch.from_numpy(known), torch.from_numpy(grades[known]), weights)
 
 
 def draw_mixture(places: UnitIndex, alpha: float) -> Mixture | None:
-    """Each unit's partner and the units' own share, from torch's generator; None without mixing.
+    """Draw each unit's partner and the units' own share from torch's generator; None without mixup.
 
     Args:
-        places: Of the P photographs of B units, on the CPU.
-        alpha: Of the beta distribution that the share is drawn from.
+        places: Index of the P photographs of B units, on the CPU.
+        alpha: Parameter of the beta distribution of the share; 0 or less: no mixup.
 
     Source: Zhang, Cisse, Dauphin and Lopez-Paz 2018, mixup, eq. 1.
     """
@@ -283,18 +281,18 @@ def draw_mixture(places: UnitIndex, alpha: float) -> Mixture | None:
 
 
 def pair_up(places: UnitIndex, partners: Tensor, share: float) -> Mixture:
-    """Which photographs and eyes are blended where the units (B,) are blended with their partners (B,)."""
+    """The mixture of photographs and eyes that follows from the partners (B,) of the units."""
     rows = torch.arange(len(places.unit))
     row_at = torch.full((places.num_units, int(places.slot.max()) + 1), -1)
     row_at[places.unit, places.slot] = rows
-    found = row_at[partners[places.unit], places.slot]
-    photographs = torch.where(found >= 0, found, rows)
-    eyes = torch.arange(places.num_eyes)
-    moved = found >= 0  # an eye's partner is that of its photographs, as far as they have any
-    eyes[places.eye[moved]] = places.eye[found[moved]]
+    partner_rows = row_at[partners[places.unit], places.slot]
+    has_partner = partner_rows >= 0
+    photographs = torch.where(has_partner, partner_rows, rows)
+    eyes = torch.arange(places.num_eyes)  # an eye's partner is that of its photographs, as far as they have one
+    eyes[places.eye[has_partner]] = places.eye[partner_rows[has_partner]]
     return Mixture(partners, photographs, eyes, share)
 
 
 def mix(inputs: Tensor, partners: Tensor, share: float) -> Tensor:
-    """Blend each of the inputs (P, ...) with its partner (P,); `share` is its own."""
+    """Blend each of the inputs (P, ...) with its partner, by index (P,); `share` is the input's own weight."""
     return share * inputs + (1 - share) * inputs[partners]

@@ -16,10 +16,10 @@ FLOOR = 0.02  # of the highest learning rate, where the cosine ends
 
 
 def build_optimizer(grader: Grader, config: LearningOptions) -> Optimizer:
-    """The optimiser of every parameter that learns; biases and norms (tensors of one axis) are not decayed.
+    """The optimiser of all trainable parameters; biases and norms (tensors of one axis) have no weight decay.
 
-    Each group carries `scale`, its share of the learning rate: 1 for the head, and `--layer-decay` to the power of
-    the distance from it, in stages, below.
+    Each parameter group has a `scale` that multiplies its learning rate: 1 for the head, and below it `--layer-decay`
+    to the power of the distance in stages.
     """
     groups: dict[tuple[float, bool], list[Tensor]] = {}
     for name, parameter in grader.named_parameters():
@@ -36,11 +36,11 @@ def build_optimizer(grader: Grader, config: LearningOptions) -> Optimizer:
 
 
 def learning_rate(progress: float, highest: float) -> float:
-    """Linear warm-up, then a cosine down to `FLOOR`.
+    """Linear warm-up, then cosine decay to `FLOOR` times the highest rate.
 
     Args:
-        progress: Share of all steps that are done, in [0, 1].
-        highest: The rate at the end of the warm-up.
+        progress: Share of all steps that are finished, in [0, 1].
+        highest: Learning rate at the end of the warm-up.
 
     Source: Loshchilov and Hutter 2017, SGDR, eq. 5, a single period.
     """
@@ -51,19 +51,19 @@ def learning_rate(progress: float, highest: float) -> float:
 
 
 def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
-    """Let every group of parameters step at its share of `rate`."""
+    """Set the learning rate of every parameter group to `rate` times its scale."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group["scale"]
 
 
 class RunningAverage:
-    """A running average of a module's weights and statistics that forgets within an epoch.
+    """Exponential moving average of a module's parameters and buffers, with a time constant of one epoch.
 
-    The first steps count more, as 1 / (1 + steps), so that the average does not hang on where it started.
+    In the first steps the new weights count 1 / (1 + steps), so that the initial weights are forgotten.
 
     Args:
-        module: What is averaged; a copy of it holds the average.
-        steps_an_epoch: Steps after which a weight of 1 / e is left of what was averaged.
+        module: The module to average; the average is held in a copy of it.
+        steps_an_epoch: Steps after which the weight of a past state has fallen to 1 / e.
 
     Source: Tarvainen and Valpola 2017, Mean teachers, section 2.
     """
@@ -75,7 +75,7 @@ class RunningAverage:
 
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:
-        """Take in the module's tensors of now."""
+        """Add the module's current tensors to the average."""
         decay = min(self._slowest, 1 - 1 / (1 + self.num_averaged))
         pairs = list(zip(_tensors(self.module), _tensors(module), strict=True))
         moving = [pair for pair in pairs if self.num_averaged and pair[0].is_floating_point()]
@@ -87,12 +87,12 @@ class RunningAverage:
         self.num_averaged += 1
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The average, and how many steps are in it."""
+        """The average, and the number of steps in it."""
         tensors = {f"module.{name}": tensor for name, tensor in self.module.state_dict().items()}
         return {"n_averaged": torch.tensor(self.num_averaged), **tensors}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from a state."""
+        """Restore a state."""
         self.num_averaged = int(state["n_averaged"])
         self.module.load_state_dict({name: state[f"module.{name}"] for name in self.module.state_dict()})
 

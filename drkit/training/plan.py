@@ -1,4 +1,4 @@
-"""What a training is going to do, decided and checked before any work."""
+"""A training with every option resolved and checked before any work."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ from drkit.training.initial_weights import InitialWeights, find_initial_weights
 from drkit.training.kept_head import check_head
 from drkit.training.staging import check_stages
 
-INNER_SHARE = 0.15  # of the training patients, to pick the epoch with --choose inner
+INNER_SHARE = 0.15  # of the training patients, to select the epoch with --choose inner
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,11 @@ class FoldSplit:
     """Row numbers of the training, inner, val and held-out photographs of a fold.
 
     Args:
-        fold: Whose patients are held out; None without folds.
+        fold: Number of the fold, from 0; None without folds.
         train: Trained on.
-        inner: Training patients held out to pick the epoch; empty unless they do.
-        val: The author's validation split; empty where its patients are in the folds.
-        held_out: The fold's own patients; empty without folds.
+        inner: Of training patients held out to select the epoch; empty without `--choose inner`.
+        val: Of the data set's val split; empty with `--folds-over train+val`.
+        held_out: Of the patients that the fold holds out; empty without folds.
     """
 
     fold: int | None
@@ -67,19 +67,19 @@ class TrainingPlan:
 
     Args:
         config: The options.
-        initial_weights: What the backbone starts from.
-        labels: The N photographs that take part: graded ones of train, all of val and test.
+        initial_weights: Weights that the backbone starts from.
+        labels: The N photographs: graded ones of train, all of val and test.
         target: Whose grade is learned.
-        units: What one forward pass sees.
+        units: Photographs that one forward pass sees together.
         input_format: Side and normalisation of the images that the backbone is fed.
-        bank_side: Side of the photographs in the bank, in pixels.
-        round_discs: Whether the bank undoes the squashing of photographs whose discs are ellipses.
-        steps: Preprocessing of the photographs that the network sees.
-        pending_steps: Those of them that the data set has not been through.
+        bank_side: Side of the decoded photographs in pixels.
+        round_discs: Whether squashed photographs, whose discs are ellipses, are made round.
+        steps: Preprocessing steps of the network's input.
+        pending_steps: Those of them that the data set has not been through yet.
         fold_splits: Row numbers of training, inner, val and held-out photographs, one entry a fold; one entry without
             folds.
-        held_out: For val (and test, with `--test-share`) the names of the data sets without such a graded split of
-            their own, a share of whose training patients it was given.
+        held_out: For val (with `--test-share` also test) the names of the data sets that have no such graded split, so
+            that a share of their training patients was moved there.
     """
 
     config: TrainingConfig
@@ -102,22 +102,22 @@ class TrainingPlan:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """All seeds, in the order of training; empty for a training of one."""
+        """All seeds, in the order of training; empty with a single seed."""
         first, count = self.config.seed, self.config.seeds
         return tuple(range(first, first + count)) if count > 1 else ()
 
     @property
     def networks(self) -> tuple[NetworkId, ...]:
-        """What is trained, in that order."""
+        """The fold and seed of each network, in the order of training."""
         return list_networks(self.folds, self.seeds)
 
     def of_seed(self, seed: int) -> "TrainingPlan":
-        """The same for the networks of one seed; who is held out, and where, stays as it is."""
+        """The same for the networks of one seed; the fold splits do not depend on it."""
         return replace(self, config=replace(self.config, seed=seed))
 
     @property
     def default_name(self) -> str:
-        """What the run is called unless named."""
+        """Name of the run without `--name`."""
         typed = (self.config.backbone or self.initial_weights.backbone).rstrip("/")
         backbone = re.sub(r"[^A-Za-z0-9_]+", "-", typed.rpartition("/")[2]).strip("-")
         return f"{backbone}-{self.config.unit}-{self.target}"
@@ -129,7 +129,7 @@ class TrainingPlan:
 
     @cached_property
     def eye_grades(self) -> np.ndarray:
-        """int64, for each eye its grade of the other target, -1 where unknown."""
+        """int64 (number of eyes,) grades of the other target, -1 where unknown."""
         other: Target = "eye" if self.target == "patient" else "patient"
         grades = self.labels.grades(other).fillna(-1).to_numpy(dtype=np.int64)
         return grades[self.units.first_rows_of_eyes]
@@ -152,7 +152,7 @@ class TrainingPlan:
 
     @property
     def architecture(self) -> Architecture:
-        """What the network is made of."""
+        """Architecture of the network."""
         config = self.config
         return Architecture(
             backbone=self.initial_weights.backbone,
@@ -169,16 +169,16 @@ class TrainingPlan:
 
     @property
     def decision(self) -> str:
-        """What decides a grade, as `drkit.decisions.decide` calls it."""
+        """How a grade is decided, as `drkit.decisions.decide` takes it."""
         name = self.config.decides.name
         return self.build_loss().decision if name == "own" else name.replace("-", "_")
 
     def build_loss(self) -> Loss:
-        """The loss that the options name."""
+        """The loss of `--loss`."""
         return build_loss(self.config.loss)
 
     def identity(self) -> dict[str, Any]:
-        """What makes this training this one: equal identities give equal weights on one kind of machine."""
+        """What determines the weights: equal identities give equal weights on the same machine."""
         options = {key: value for key, value in asdict(self.config).items() if key not in CIRCUMSTANTIAL}
         resolved = {"target": self.target, "backbone": self.initial_weights.backbone, "size": self.input_format.side}
         return {
@@ -212,16 +212,17 @@ class TrainingPlan:
 
 
 def plan_training(labels: Labels, config: TrainingConfig) -> TrainingPlan:
-    """Resolve what the options leave open, and refuse what cannot work.
+    """Resolve the options that are left to defaults, and check them against the data set.
 
     Args:
-        labels: A whole data set.
+        labels: All photographs of the data sets.
         config: The options.
 
     Raises:
-        UsageError: an unknown backbone, loss or augmentation, options that do not fit together, or a head to keep that
-            does not fit.
-        InputError: the data set has no such grade, too few photographs with one, or weights that cannot be read.
+        UsageError: an unknown backbone, loss or augmentation, contradictory options, or a head that does not fit
+            `--keep-head`.
+        InputError: no grades of the target, too few photographs with one, or weights that cannot be read.
+        LeakageError: a patient in training and in evaluation.
     """
     build_loss(config.loss)
     load_policy(config.augment)
@@ -234,8 +235,11 @@ def plan_training(labels: Labels, config: TrainingConfig) -> TrainingPlan:
     if config.dedupe:
         whole = keep_near_copies_together(whole, target, config.cache_dir or default_cache_dir(), config.workers)
     prepared, held_out = hold_out_splits(whole, target, config.shares, config.seed)
-    taking_part = _leave_out_ungraded(prepared, target, trained)
-    _check_auxiliary(taking_part, target, config)
+    used = _leave_out_ungraded(prepared, target, trained)
+    if config.auxiliary and len(labels.targets) < 2:
+        raise InputError(
+            f"{labels.title} ({labels.layout}) states the {target}'s grade alone: --auxiliary needs both targets"
+        )
     initial_weights = find_initial_weights(config.weights, config.backbone)
     check_stages(labels, initial_weights)
     input_format, steps = _find_inputs(labels, initial_weights, config)
@@ -244,15 +248,15 @@ def plan_training(labels: Labels, config: TrainingConfig) -> TrainingPlan:
     plan = TrainingPlan(
         config=replace(config, target=target),
         initial_weights=initial_weights,
-        labels=taking_part,
+        labels=used,
         target=target,
-        units=build_units(taking_part, config.unit),
+        units=build_units(used, config.unit),
         input_format=input_format,
         bank_side=config.bank_size or bank_side(input_format.side),
         round_discs=parent_rounds if config.round_discs is None else config.round_discs,
         steps=steps,
         pending_steps=steps_to_apply(labels.roots, steps, parent.plugins if parent else {}),
-        fold_splits=_assign_splits(taking_part, target, config),
+        fold_splits=_assign_splits(used, target, config),
         held_out=held_out,
     )
     if config.keep_head:
@@ -261,7 +265,7 @@ def plan_training(labels: Labels, config: TrainingConfig) -> TrainingPlan:
 
 
 def pick_target(labels: Labels, asked: Target | None) -> Target:
-    """Whose grade is learned: as asked, else the patient's where every data set states it.
+    """The target: as asked for, else the patient's grade where a data set states it.
 
     Raises:
         InputError: a data set does not state the grade asked for, or none states any.
@@ -273,13 +277,13 @@ def pick_target(labels: Labels, asked: Target | None) -> Target:
     for name, part in graded.items():
         if target not in part.targets:
             other = part.targets[0]
-            told = f"choose --target {other}" if other in labels.targets else "leave it out, the others state another"
-            raise InputError(f"{name} ({part.layout}) has one grade a photograph, the {other}'s: {told}")
+            remedy = f"choose --target {other}" if other in labels.targets else "leave it out, the others state another"
+            raise InputError(f"{name} ({part.layout}) has one grade a photograph, the {other}'s: {remedy}")
     return target
 
 
 def without_ungradable(labels: Labels) -> Labels:
-    """The labels without the grades of photographs that cannot be graded, which count for nothing."""
+    """The labels without the grades of photographs that are marked as not gradable."""
     rows = labels.rows.copy()
     rows.loc[~rows["gradable"], [grade_column(target) for target in TARGETS]] = pd.NA
     return replace(labels, rows=rows)
@@ -288,7 +292,7 @@ def without_ungradable(labels: Labels) -> Labels:
 def _find_inputs(
     labels: Labels, initial_weights: InitialWeights, config: TrainingConfig
 ) -> tuple[InputFormat, tuple[str, ...]]:
-    """What the network is fed: as the run was whose weights it starts from, else as the backbone was."""
+    """Input format and preprocessing steps: those of the run whose weights are taken, else the backbone's."""
     if initial_weights.parent is None:
         default = backbone_format(initial_weights.backbone, config.size)
         if initial_weights.input_format:
@@ -299,37 +303,30 @@ def _find_inputs(
     return InputFormat(side, parent.mean, parent.std), parent.steps
 
 
-def _check_auxiliary(labels: Labels, target: Target, config: TrainingConfig) -> None:
-    if config.auxiliary and len(labels.targets) < 2:
-        raise InputError(
-            f"{labels.title} ({labels.layout}) states the {target}'s grade alone: --auxiliary needs both targets"
-        )
-
-
 def _check_patients(labels: Labels, trained: Sequence[str]) -> None:
-    """Check that nobody is trained on and scored.
+    """Check that no patient is in both training and evaluation.
 
     Raises:
-        LeakageError: patients of train who stand in val or test, too; with `trained` train and val, any in two splits.
+        LeakageError: training patients that are also in val or test; if val is trained on, any patient in two splits.
     """
     known = labels.rows[labels.rows["patient_id"].notna()]
     num_splits = known.groupby("patient_id")["split"].nunique()
-    torn = sorted(set(num_splits.index[num_splits > 1]) & set(known["patient_id"][known["split"].isin(trained)]))
-    if torn:
-        where = "more than one split" if "val" in trained else "train and in val or test"
+    in_both = sorted(set(num_splits.index[num_splits > 1]) & set(known["patient_id"][known["split"].isin(trained)]))
+    if in_both:
+        where = "more than one split" if "val" in trained else "train and also in val or test"
         raise LeakageError(
-            f"{labels.title}: {len(torn)} patients stand in {where}: {first_few(torn)}: give each"
+            f"{labels.title}: {len(in_both)} patients are in {where}: {first_few(in_both)}: give each"
             " patient one split (drkit check lists them all)"
         )
 
 
 def _leave_out_ungraded(labels: Labels, target: Target, trained: Sequence[str]) -> Labels:
-    """Without photographs of the splits that are trained on that have no grade to learn."""
+    """The labels without ungraded photographs of the splits that are trained on."""
     in_training = labels.rows["split"].isin(trained)
     graded = labels.rows[grade_column(target)].notna() & labels.rows["gradable"]
-    num_left_out = int((in_training & ~graded).sum())
-    if num_left_out:
-        warn(f"{num_left_out} training photographs have no {target} grade 0-4 and are left out of the training")
+    num_ungraded = int((in_training & ~graded).sum())
+    if num_ungraded:
+        warn(f"{num_ungraded} training photographs have no {target} grade 0-4 and are left out of the training")
     if not (in_training & graded).any():
         raise InputError(f"{labels.title} has no training photographs with the {target}'s grade")
     return replace(labels, rows=labels.rows[~in_training | graded].reset_index(drop=True))
@@ -339,22 +336,20 @@ def _assign_splits(labels: Labels, target: Target, config: TrainingConfig) -> tu
     graded = (labels.rows[grade_column(target)].notna() & labels.rows["gradable"]).to_numpy()
     splits = labels.rows["split"].to_numpy(dtype=str)
     train, val = np.flatnonzero(splits == "train"), np.flatnonzero((splits == "val") & graded)
-    nobody = np.empty(0, np.int64)
+    none = np.empty(0, np.int64)
     if config.folds is None:
-        return (_with_inner(labels, target, config, FoldSplit(None, train, nobody, val, nobody)),)
+        return (_with_inner(labels, target, config, FoldSplit(None, train, none, val, none)),)
     if config.folds_over == "train+val":
-        train, val = np.sort(np.concatenate([train, val])), nobody
+        train, val = np.sort(np.concatenate([train, val])), none
     fold = assign_folds(_rows_of(labels, train), target, config.folds, config.seed)
     return tuple(
-        _with_inner(
-            labels, target, config, FoldSplit(number, train[fold != number], nobody, val, train[fold == number])
-        )
+        _with_inner(labels, target, config, FoldSplit(number, train[fold != number], none, val, train[fold == number]))
         for number in range(config.folds)
     )
 
 
 def _with_inner(labels: Labels, target: Target, config: TrainingConfig, fold_split: FoldSplit) -> FoldSplit:
-    """Hold back some of the training patients where they pick the epoch."""
+    """With `--choose inner`, hold out some of the training patients to select the epoch."""
     if config.chooses != "inner":
         return fold_split
     held_back = hold_out_patients(_rows_of(labels, fold_split.train), target, INNER_SHARE, config.seed)

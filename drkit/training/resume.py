@@ -1,4 +1,4 @@
-"""The state of a training between two epochs: on disk after each, so that nothing is lost to an interruption."""
+"""The state of a training between two epochs, saved after each one so that an interrupted training can go on."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -20,13 +20,13 @@ SCHEMA_VERSION = 1
 
 @dataclass
 class FitState:
-    """Where a training is.
+    """The state of a network's training after an epoch.
 
     Args:
         learner: Tensors of grader, optimiser and running average after the last epoch.
-        best: The judged grader's tensors after the best epoch so far.
-        best_epoch: Which that was, from 1; 0 before the first.
-        history: Figures of the epochs that are done.
+        best: Tensors of the evaluated grader after the best epoch so far.
+        best_epoch: Number of that epoch, from 1; 0 before the first.
+        history: Figures of the finished epochs.
     """
 
     learner: dict[str, Any] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class FitState:
 
     @property
     def epoch(self) -> int:
-        """Epochs that are done."""
+        """Number of finished epochs."""
         return max((figures.epoch for figures in self.history), default=0)
 
 
@@ -46,7 +46,7 @@ class StateFile:
 
     Args:
         path: `NAME.resume.pt`; need not exist yet.
-        identity: What the training is.
+        identity: The training's identity.
     """
 
     path: Path
@@ -56,7 +56,7 @@ class StateFile:
         """The state to go on from, which the learner is brought to; an empty one where none was saved.
 
         Raises:
-            InputError: the file is not a drkit resume state.
+            InputError: the file is not a drkit resume checkpoint.
             UsageError: the state is of another training.
         """
         if not self.path.exists():
@@ -76,8 +76,8 @@ def save_state(path: Path, state: FitState, identity: Mapping[str, Any]) -> None
 
     Args:
         path: `NAME.resume.pt`.
-        state: Where the training is.
-        identity: What the training is; a resumed one must be the same.
+        state: To save.
+        identity: The training's identity; only a training with the same one can be resumed from the file.
     """
     history = [asdict(figures) for figures in state.history]
     content = {
@@ -95,11 +95,11 @@ def load_state(path: Path, identity: Mapping[str, Any]) -> FitState:
 
     Args:
         path: `NAME.resume.pt`.
-        identity: What the training that wants to go on is, as far as it is known yet.
+        identity: Identity of the training to be resumed, or the part of it that is known yet.
 
     Raises:
-        InputError: not a state of drkit's.
-        UsageError: the state is of another training; names what differs.
+        InputError: the file is not a drkit resume checkpoint.
+        UsageError: the state is of another training; the message says what differs.
     """
     try:
         content = torch.load(path, weights_only=True, map_location="cpu")
@@ -107,7 +107,7 @@ def load_state(path: Path, identity: Mapping[str, Any]) -> FitState:
         history = [EpochFigures(**{"seed": None, **figures}) for figures in content.pop("history")]
     except Exception as error:  # torch.load raises many kinds on a broken or foreign file
         raise InputError(
-            f"{path} is no state of a training ({type(error).__name__}): start again with --force"
+            f"{path} is not a drkit resume checkpoint ({type(error).__name__}): start again with --force"
         ) from None
     if version != SCHEMA_VERSION:
         raise InputError(
@@ -115,12 +115,12 @@ def load_state(path: Path, identity: Mapping[str, Any]) -> FitState:
         )
     _check_same(known, dict(identity), path)
     if set(content) != {item.name for item in fields(FitState)} - {"history"}:
-        raise InputError(f"{path} is no state of a training: start again with --force")
+        raise InputError(f"{path} is not a drkit resume checkpoint: start again with --force")
     return FitState(**content, history=history)
 
 
 def _num_bytes(content: Any) -> int:
-    """Of nested tensors."""
+    """Bytes of nested tensors."""
     if isinstance(content, Tensor):
         return content.nbytes
     items = content.values() if isinstance(content, Mapping) else content if isinstance(content, list | tuple) else ()

@@ -9,7 +9,6 @@ import pandas as pd
 
 from drkit.cut_points import CutPoints, fit_steady_cut_points, fit_without_each, shrink_to_rounding
 from drkit.decisions import GradePredictions, decide, decide_by_fold
-from drkit.inference import Outputs
 from drkit.records.checkpoint import CheckpointHeader, write_checkpoint
 from drkit.records.history import write_history
 from drkit.records.predictions import (
@@ -31,184 +30,175 @@ NO_FOLD = -1
 
 @dataclass(frozen=True)
 class UnitPredictions:
-    """What is said of the units that a run's predictions are about.
+    """Out-of-fold predictions, and those of the units that are in no fold.
 
     Args:
-        units: (B,) their numbers.
-        answers: B probabilities and scores.
-        fold: (B,) the fold that held a unit out, -1 for units that stand in none.
-        grades: (B,) predicted, cut points fitted without the unit's own fold.
-        cut_points: FittedNetwork over all folds; None where the loss decides.
+        units: (B,) numbers of the units.
+        predictions: B probabilities and scores, the mean over seeds.
+        fold: (B,) the fold that held a unit out, -1 for units in no fold.
+        grades: (B,) predicted grades; cut points were fitted without the unit's own fold.
+        cut_points: Fitted on all folds; None where the loss decides.
         fold_cut_points: For each fold fitted on the others; empty where the loss decides.
-        sigmas: The width of a regression's residuals, as each network's checkpoint keeps it.
-        alone: B answers of each seed's networks without the others, in the order of the seeds; one for a single seed.
+        sigmas: The standard deviation of residuals, for each network's checkpoint; 0 where the loss needs none.
+        by_seed: B predictions of each seed's networks alone, in the order of the seeds.
     """
 
     units: np.ndarray
-    answers: GradePredictions
+    predictions: GradePredictions
     fold: np.ndarray
     grades: np.ndarray
     cut_points: tuple[float, ...] | None
     fold_cut_points: tuple[tuple[float, ...], ...]
     sigmas: tuple[float, ...]
-    alone: tuple[GradePredictions, ...]
+    by_seed: tuple[GradePredictions, ...]
 
 
 def write_run(setup: TrainingSetup, run: Run, fitted: Sequence[FittedNetwork], *, force: bool) -> Predictions:
-    """Decide, and write the run.
+    """Write a run's files.
 
     Args:
-        setup: Of the training.
+        setup: What the training worked with.
         run: Where the files go.
-        fitted: What came of each network.
+        fitted: The trained networks.
         force: Overwrite files that are there.
 
     Returns:
         The predictions that were written.
     """
-    plan = setup.plan
-    verdict = predict_units(plan, fitted)
-    run.record.unlink(missing_ok=True)  # it vouches for an earlier run's files, which are now replaced
-    for part, sigma in zip(fitted, verdict.sigmas, strict=True):
-        header = _header(setup, part, sigma, verdict.cut_points)
-        write_checkpoint(run.checkpoint(part.network), part.tensors, header, force=force)
-    write_history([figures for part in fitted for figures in part.history], run.history, force=force)
-    predictions = _gather(setup, run, fitted, verdict)
+    unit_predictions = predict_units(setup.plan, fitted)
+    run.record.unlink(missing_ok=True)  # its checksums are those of an earlier run's files, which are now replaced
+    for each, sigma in zip(fitted, unit_predictions.sigmas, strict=True):
+        header = _header(setup, each, sigma, unit_predictions.cut_points)
+        write_checkpoint(run.checkpoint(each.network), each.tensors, header, force=force)
+    write_history([figures for each in fitted for figures in each.history], run.history, force=force)
+    predictions = _build_predictions(setup, run, fitted, unit_predictions)
     write_predictions(predictions, run.predictions, force=force)
     write_run_record(run, _record(setup, fitted), force=force)
     return predictions
 
 
 def predict_units(plan: TrainingPlan, fitted: Sequence[FittedNetwork]) -> UnitPredictions:
-    """What the networks say of the units that none of them, or only the others, were trained on.
+    """Predict the units that none of the networks, or only the other folds' were trained on.
 
-    Nothing that is fitted here to answers, the width of residuals or cut points, is fitted on a unit's own fold.
-    Seeds are read each for itself, widths included, and their mean decides: cut points are fitted to it.
+    Nothing that is fitted here to predictions (standard deviation of residuals, cut points) is fitted on a unit's own
+    fold. Each seed has standard deviations of its own; cut points are fitted to the mean over seeds.
     """
-    seeds = dict.fromkeys(part.network.seed for part in fitted)
-    told = [_read_seed(plan, [part for part in fitted if part.network.seed == seed]) for seed in seeds]
-    units, fold = told[0].units, told[0].fold  # of all seeds
-    alone = tuple(each.answers for each in told)
-    answers = GradePredictions.mean(alone)
-    sigmas = tuple(sigma for each in told for sigma in each.sigmas)
-    return UnitPredictions(units, answers, fold, *_grade(plan, units, answers, fold), sigmas, alone)
+    seeds = dict.fromkeys(each.network.seed for each in fitted)
+    of_seeds = [_predict_seed(plan, [each for each in fitted if each.network.seed == seed]) for seed in seeds]
+    units, fold = of_seeds[0].units, of_seeds[0].fold  # the same for all seeds
+    by_seed = tuple(each.predictions for each in of_seeds)
+    mean = GradePredictions.mean(by_seed)
+    sigmas = tuple(sigma for each in of_seeds for sigma in each.sigmas)
+    return UnitPredictions(units, mean, fold, *_decide_grades(plan, units, mean, fold), sigmas, by_seed)
 
 
 @dataclass(frozen=True)
-class _SeedAnswers:
-    """What the networks of one seed say: units (B,), their folds (B,), B answers, and a width for each network."""
+class _SeedPredictions:
+    """Predictions of one seed's networks: units (B,), their folds (B,), B predictions, and a sigma for each network."""
 
     units: np.ndarray
     fold: np.ndarray
-    answers: GradePredictions
+    predictions: GradePredictions
     sigmas: tuple[float, ...]
 
 
-def _read_seed(plan: TrainingPlan, fitted: Sequence[FittedNetwork]) -> _SeedAnswers:
+def _predict_seed(plan: TrainingPlan, fitted: Sequence[FittedNetwork]) -> _SeedPredictions:
     loss = plan.build_loss()
-    told = [part.held_out.read(loss, 1.0).score for part in fitted]  # scores do not depend on sigma
-    grades = [plan.grades[_units_of(plan, part.held_out)] for part in fitted]
-    squares = [(score - grade) ** 2 for score, grade in zip(told, grades, strict=True)]
-    sigmas = [_width(squares[:number] + squares[number + 1 :] or squares) for number in range(len(fitted))]
-    sigmas = [sigma if loss.needs_sigma else 0.0 for sigma in sigmas]
-    blocks = [(NO_FOLD, *_together(plan, fitted, sigmas))] if fitted[0].others else []
+    sigmas = _residual_sigmas(plan, fitted) if loss.needs_sigma else [0.0] * len(fitted)
+    blocks = []
+    if others := [each.others for each in fitted if each.others is not None]:
+        predictions = [outputs.read(loss, sigma) for outputs, sigma in zip(others, sigmas, strict=True)]
+        blocks += [(NO_FOLD, plan.units.of_rows(others[0].rows), GradePredictions.mean(predictions))]
     if plan.folds:
         blocks += [
-            (number, _units_of(plan, part.held_out), part.held_out.read(loss, sigma))
-            for number, (part, sigma) in enumerate(zip(fitted, sigmas, strict=True))
+            (number, plan.units.of_rows(each.held_out.rows), each.held_out.read(loss, sigma))
+            for number, (each, sigma) in enumerate(zip(fitted, sigmas, strict=True))
         ]
-    units = np.concatenate([numbers for _, numbers, _ in blocks])
-    fold = np.concatenate([np.full(len(numbers), number) for number, numbers, _ in blocks])
-    answers = GradePredictions(
-        np.concatenate([answer.probabilities for *_, answer in blocks]),
-        np.concatenate([answer.score for *_, answer in blocks]),
+    return _SeedPredictions(
+        units=np.concatenate([units for _, units, _ in blocks]),
+        fold=np.concatenate([np.full(len(units), number) for number, units, _ in blocks]),
+        predictions=GradePredictions(
+            np.concatenate([predictions.probabilities for *_, predictions in blocks]),
+            np.concatenate([predictions.score for *_, predictions in blocks]),
+        ),
+        sigmas=tuple(sigmas),
     )
-    return _SeedAnswers(units, fold, answers, tuple(sigmas))
 
 
-def _together(
-    plan: TrainingPlan, fitted: Sequence[FittedNetwork], sigmas: Sequence[float]
-) -> tuple[np.ndarray, GradePredictions]:
-    """The units that stand in no fold, and what all networks say of them together."""
-    outputs = [part.others for part in fitted if part.others is not None]
-    loss = plan.build_loss()
-    answers = [output.read(loss, sigma) for output, sigma in zip(outputs, sigmas, strict=True)]
-    return _units_of(plan, outputs[0]), GradePredictions.mean(answers)
+def _residual_sigmas(plan: TrainingPlan, fitted: Sequence[FittedNetwork]) -> list[float]:
+    """For each network the root mean square of the others' residuals, or of its own where it is the only one."""
+    loss, squares = plan.build_loss(), []
+    for each in fitted:
+        residuals = each.held_out.read(loss, 1.0).score - plan.grades[plan.units.of_rows(each.held_out.rows)]
+        squares.append(residuals**2)  # scores do not depend on sigma
+    others = [squares[:number] + squares[number + 1 :] or squares for number in range(len(fitted))]
+    return [float(np.sqrt(np.mean(np.concatenate(parts)))) for parts in others]
 
 
-def _grade(
-    plan: TrainingPlan, units: np.ndarray, answers: GradePredictions, fold: np.ndarray
+def _decide_grades(
+    plan: TrainingPlan, units: np.ndarray, predictions: GradePredictions, fold: np.ndarray
 ) -> tuple[np.ndarray, tuple[float, ...] | None, tuple[tuple[float, ...], ...]]:
-    """The units' grades, and where cut points decide those of all folds and those for each."""
+    """Grades (B,); where cut points decide, also those fitted on all folds and those fitted without each fold."""
     if plan.decision != "cut_points":
-        return decide(plan.decision, answers.probabilities, answers.score), None, ()
+        return decide(plan.decision, predictions.probabilities, predictions.score), None, ()
     folded = fold != NO_FOLD
-    score, reference = answers.score[folded], plan.grades[units[folded]]
+    score, reference = predictions.score[folded], plan.grades[units[folded]]
     patients = patient_keys(plan.labels.rows)[plan.units.first_rows[units[folded]]]
-
     shrink = dict(plan.config.decides.parameters)["shrink"]
 
     def fit(rows: np.ndarray) -> CutPoints:
-        fitted = fit_steady_cut_points(score[rows], reference[rows], patients[rows], plan.config.seed)
-        return shrink_to_rounding(fitted, shrink)
+        cut_points = fit_steady_cut_points(score[rows], reference[rows], patients[rows], plan.config.seed)
+        return shrink_to_rounding(cut_points, shrink)
 
     cut_points, others = fit(np.ones(len(score), bool)), fit_without_each(fold[folded], fit)
-    return decide_by_fold(answers.score, fold, cut_points, others), cut_points, tuple(others.values())
+    return decide_by_fold(predictions.score, fold, cut_points, others), cut_points, tuple(others.values())
 
 
-def _units_of(plan: TrainingPlan, outputs: Outputs) -> np.ndarray:
-    return plan.units.of_rows(outputs.rows)
-
-
-def _width(squares: Sequence[np.ndarray]) -> float:
-    """Root mean square, over all parts."""
-    return float(np.sqrt(np.mean(np.concatenate(squares))))
-
-
-def _gather(setup: TrainingSetup, run: Run, fitted: Sequence[FittedNetwork], verdict: UnitPredictions) -> Predictions:
-    """The verdict photograph by photograph, in the order of the labels."""
+def _build_predictions(
+    setup: TrainingSetup, run: Run, fitted: Sequence[FittedNetwork], unit_predictions: UnitPredictions
+) -> Predictions:
+    """Predictions photograph by photograph, in the order of the labels."""
     plan = setup.plan
-    place = np.full(len(plan.units), -1)
-    place[verdict.units] = np.arange(len(verdict.units))
-    position = place[plan.units.unit_of]
-    rows = np.flatnonzero(position >= 0)
-    position = position[rows]
-    fold = pd.Series(verdict.fold[position], dtype="Int16").replace(NO_FOLD, pd.NA)
-    answers = verdict.answers.take(position)
-    alone = [each.take(position) for each in verdict.alone] if plan.seeds else []
+    index_of_unit = np.full(len(plan.units), -1)
+    index_of_unit[unit_predictions.units] = np.arange(len(unit_predictions.units))
+    index = index_of_unit[plan.units.unit_of]
+    rows = np.flatnonzero(index >= 0)
+    index = index[rows]
+    fold = pd.Series(unit_predictions.fold[index], dtype="Int16").replace(NO_FOLD, pd.NA)
+    mean = unit_predictions.predictions.take(index)
+    by_seed = [each.take(index) for each in unit_predictions.by_seed] if plan.seeds else []
     return build_predictions(
         replace(plan.labels, rows=plan.labels.rows.iloc[rows].reset_index(drop=True)),
-        probabilities=answers.probabilities,
-        score=answers.score,
-        meta=_meta(setup, run, verdict),
+        probabilities=mean.probabilities,
+        score=mean.score,
+        meta=_meta(setup, run, unit_predictions),
         name=run.name,
         fold=pd.array(fold, dtype="Int16"),
-        predicted_grade=verdict.grades[position],
+        predicted_grade=unit_predictions.grades[index],
         embedding=_embeddings(fitted, len(plan.labels))[rows] if plan.config.embeddings else None,
-        seed_probabilities=np.stack([each.probabilities for each in alone], 1) if alone else None,
-        seed_score=np.stack([each.score for each in alone], 1) if alone else None,
+        seed_probabilities=np.stack([each.probabilities for each in by_seed], 1) if by_seed else None,
+        seed_score=np.stack([each.score for each in by_seed], 1) if by_seed else None,
     )
 
 
 def _embeddings(fitted: Sequence[FittedNetwork], num_rows: int) -> np.ndarray:
     """float16 (N, F) activations of the first seed: of the fold that held a photograph out, else the first fold's."""
-    first = [part for part in fitted if part.network.seed == fitted[0].network.seed]
-    outputs = [part.held_out for part in first] + [fitted[0].others] * (fitted[0].others is not None)
-    kept = np.zeros((num_rows, fitted[0].held_out.activations.shape[1]), np.float16)
-    for output in outputs:
-        if output is not None:
-            kept[output.rows] = output.activations
-    return kept
+    first = [each for each in fitted if each.network.seed == fitted[0].network.seed]
+    embeddings = np.zeros((num_rows, fitted[0].held_out.activations.shape[1]), np.float16)
+    for outputs in (*(each.held_out for each in first), fitted[0].others):
+        if outputs is not None:
+            embeddings[outputs.rows] = outputs.activations
+    return embeddings
 
 
-def _meta(setup: TrainingSetup, run: Run, verdict: UnitPredictions) -> PredictionsMeta:
+def _meta(setup: TrainingSetup, run: Run, unit_predictions: UnitPredictions) -> PredictionsMeta:
     plan = setup.plan
     return PredictionsMeta(
         target=plan.target,
         unit=plan.config.unit,
         decision=plan.decision,
-        cut_points=verdict.cut_points,
-        fold_cut_points=verdict.fold_cut_points,
+        cut_points=unit_predictions.cut_points,
+        fold_cut_points=unit_predictions.fold_cut_points,
         trained_on=tuple(plan.config.folds_over.split("+")),
         trained_on_images=tuple(sorted(plan.labels.rows["image_id"][setup.leakage.leaked])),
         folds=plan.folds,
@@ -222,13 +212,13 @@ def _meta(setup: TrainingSetup, run: Run, verdict: UnitPredictions) -> Predictio
 
 
 def _chosen_on(setup: TrainingSetup) -> str:
-    """What picked the epoch: `val`, too, where val picked that of the weights it began from."""
+    """What selected the epoch; `val`, too, where val selected that of the initial weights."""
     is_val = (setup.plan.labels.rows["split"] == "val").to_numpy()
     return "val" if setup.leakage.optimistic[is_val].any() else setup.plan.config.chooses
 
 
 def _header(
-    setup: TrainingSetup, part: FittedNetwork, sigma: float, cut_points: tuple[float, ...] | None
+    setup: TrainingSetup, fitted: FittedNetwork, sigma: float, cut_points: tuple[float, ...] | None
 ) -> CheckpointHeader:
     plan = setup.plan
     return CheckpointHeader(
@@ -242,19 +232,19 @@ def _header(
         decision=plan.decision,
         cut_points=cut_points,
         target=plan.target,
-        fold=part.network.fold,
+        fold=fitted.network.fold,
         folds=plan.folds,
-        seed=part.network.seed,
+        seed=fitted.network.seed,
         tta=plan.config.tta,
         chosen_on=_chosen_on(setup),
-        epoch=part.best_epoch,
+        epoch=fitted.best_epoch,
         labels_sha256=plan.labels.sha256,
         provenance=plan.identity(),
     )
 
 
 def _record(setup: TrainingSetup, fitted: Sequence[FittedNetwork]) -> dict[str, Any]:
-    """What the run's JSON says beside its files: the photographs that picked the epoch count as trained on."""
+    """What the run's JSON says beside its files: inner photographs count as trained on."""
     plan = setup.plan
     own = {setup.bank.hashes[row] for row in plan.fitted_rows}
     picked = (
@@ -269,7 +259,7 @@ def _record(setup: TrainingSetup, fitted: Sequence[FittedNetwork]) -> dict[str, 
         "folds": plan.folds,
         "seeds": list(plan.seeds),
         "chosen_on": _chosen_on(setup),
-        "epoch": [part.best_epoch for part in fitted],
+        "epoch": [each.best_epoch for each in fitted],
         "data": [str(path) for path in plan.config.data],
         "weights": str(plan.initial_weights),
         "computed_on": describe_machine(setup.fabric),

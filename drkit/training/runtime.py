@@ -1,4 +1,4 @@
-"""What computes: devices, precision, processes, and the seeds of one epoch."""
+"""Devices, precision, processes, and the random seeds of an epoch."""
 
 import ctypes
 import logging
@@ -42,25 +42,26 @@ def pick_device(name: str) -> torch.device:
 
 
 def check_machine(config: MachineOptions) -> None:
-    """Check that the device, as many of it as asked for, and the precision are there, before any work.
+    """Check, before any work, that the machine has the devices and the precision that are asked for.
 
     Raises:
-        UsageError: they are not.
+        UsageError: it has not.
     """
     device = pick_device(config.device)
-    there = {"cuda": torch.cuda.device_count, "mps": lambda: 1}.get(device.type)
-    if there and config.devices > there():
+    num_devices = {"cuda": torch.cuda.device_count, "mps": lambda: 1}.get(device.type)
+    if num_devices and config.devices > num_devices():
         raise UsageError(
-            f"--devices {config.devices} needs as many GPUs, and this machine has {there()}: choose --devices {there()}"
+            f"--devices {config.devices} needs as many GPUs, and this machine has {num_devices()}: choose --devices"
+            f" {num_devices()}"
         )
     _pick_precision(config.precision, device)
 
 
 def start_fabric(config: MachineOptions, *, leaves_out: bool = False) -> Fabric:
-    """Start the processes that share a training; each goes on from here with its own device.
+    """Start the processes of a training; each returns from here with its own device.
 
     Args:
-        config: Device, precision, and how many.
+        config: Device, number of devices and nodes, strategy and precision.
         leaves_out: Whether some parameters get no gradient in some steps.
 
     Raises:
@@ -72,7 +73,7 @@ def start_fabric(config: MachineOptions, *, leaves_out: bool = False) -> Fabric:
         torch.set_num_threads(allowed_cpus())
     strategy: str | DDPStrategy = config.strategy
     if strategy in ("auto", "ddp") and config.devices * config.nodes > 1:
-        strategy = _meet_at_gradients(leaves_out)
+        strategy = _ddp_strategy(leaves_out)
     settings: dict[str, Any] = {"strategy": strategy, "devices": config.devices, "num_nodes": config.nodes}
     try:
         fabric = Fabric(accelerator=device.type, precision=_pick_precision(config.precision, device), **settings)
@@ -84,9 +85,9 @@ def start_fabric(config: MachineOptions, *, leaves_out: bool = False) -> Fabric:
 
 
 def describe_machine(fabric: Fabric) -> dict[str, str | int]:
-    """What a training is computed on: kind of device, the precision that was taken, and how many processes."""
-    taken = fabric.strategy.precision.precision
-    precision = next((name for name, known in PRECISIONS.items() if known == taken), str(taken))
+    """Kind of device, precision and number of processes of a training."""
+    in_fabric = fabric.strategy.precision.precision
+    precision = next((name for name, known in PRECISIONS.items() if known == in_fabric), str(in_fabric))
     return {"device": fabric.device.type, "precision": precision, "processes": fabric.world_size}
 
 
@@ -107,13 +108,13 @@ def check_compiler(device: torch.device) -> None:
 
 
 def is_helper() -> bool:
-    """Whether this process only helps with a training that another one has begun."""
+    """Whether this process is not the first of its training."""
     return bool(rank_zero_only.rank)  # type: ignore[attr-defined]
 
 
 @contextmanager
-def first_alone_talks() -> Iterator[None]:
-    """Let the processes that only help with a training work, and fail, in silence."""
+def only_first_reports() -> Iterator[None]:
+    """Let only the first process of a training report progress and errors."""
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     if not is_helper():
         yield
@@ -140,10 +141,10 @@ def gather(fabric: Fabric, rows: np.ndarray) -> np.ndarray:
     return np.concatenate(gathered)
 
 
-def _meet_at_gradients(leaves_out: bool) -> DDPStrategy:
-    """Processes that wait for each other where gradients are joined, and not at every look at a batch.
+def _ddp_strategy(leaves_out: bool) -> DDPStrategy:
+    """DDP whose processes synchronise gradients only, not buffers in every forward pass.
 
-    A network's buffers are the first process's in the end, so that they need not be shared in between.
+    The network that is kept has the buffers of the first process.
     """
     known = signature(DistributedDataParallel).parameters
     sharing = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"  # in older torch
@@ -163,10 +164,10 @@ def _pick_precision(name: str, device: torch.device) -> FabricPrecision:
 
 
 def _check_kernels(device: torch.device) -> None:
-    """Check that torch was built for a device: where it was not, the first kernel fails.
+    """Check that torch has kernels for a device, by running one.
 
     Raises:
-        UsageError: it was not, or the driver does not work.
+        UsageError: it has none, or the driver does not work.
     """
     if device.type == "cpu":
         return
@@ -181,15 +182,15 @@ def _check_kernels(device: torch.device) -> None:
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether a device or the machine had no memory left."""
+    """Whether an error says that a device, or the machine, is out of memory."""
     return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 def keep_freed_memory() -> None:
-    """Let the C library keep the memory of freed tensors instead of giving it back after every layer.
+    """Let the C library keep the memory of freed tensors instead of returning it to the system after every layer.
 
-    On Linux with glibc, fetching it anew takes a tenth of a training's time and a third of inference's; elsewhere
-    nothing happens.
+    On Linux with glibc, allocating it again takes a tenth of the time of training and a third of that of inference;
+    elsewhere this function does nothing.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -203,10 +204,10 @@ def keep_freed_memory() -> None:
 
 
 def seed_epoch(seed: int, epoch: int) -> np.random.Generator:
-    """Start every source of chance anew from (seed, epoch), so that a resumed training draws the same.
+    """Seed all random generators by (seed, epoch), so that a resumed training draws the same numbers.
 
     Returns:
-        The generator that orders the epoch's photographs; torch's own generators are seeded alike.
+        The generator that shuffles the epoch's photographs; torch's own generators are seeded, too.
     """
     sequence = np.random.SeedSequence([seed % 2**64, epoch])
     torch.manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> 1))

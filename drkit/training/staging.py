@@ -1,4 +1,4 @@
-"""Two stages whose photographs were not prepared alike: the commands that prepare and train the first as the second."""
+"""Training in two stages: check that the photographs of both were preprocessed alike."""
 
 import shlex
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ DROPPED = ("--force", "--resume", "--dry-run")
 
 
 def check_stages(labels: Labels, initial_weights: InitialWeights) -> None:
-    """Check that a run on photographs as they were taken is not gone on with on preprocessed ones.
+    """Check that weights from raw photographs are not fine-tuned on preprocessed ones.
 
-    What was trained on preprocessed photographs needs no such care: its steps are applied to others.
+    Weights from preprocessed photographs need no check: their steps are applied to the new photographs.
 
     Raises:
-        InputError: it is; the sentence tells the commands that prepare and train the first stage like the second.
+        InputError: they are; the message has the commands that preprocess and train the first stage like the second.
     """
     if initial_weights.parent is None or initial_weights.parent.steps or not (steps := read_shared_steps(labels.roots)):
         return
@@ -37,7 +37,7 @@ def check_stages(labels: Labels, initial_weights: InitialWeights) -> None:
 
 def _prepare_and_train(record: dict[str, Any], steps: Sequence[str]) -> list[str]:
     folders = record.get("data", ["FIRST"])
-    sources = [folders] if isinstance(folders, str) else folders  # runs of before several data sets
+    sources = [folders] if isinstance(folders, str) else folders  # older runs record a single data set
     prepared = [f"{Path(source).name}-prepared" for source in sources]
     prepare = [
         shlex.join(["drkit", "preprocess", out, "--data", source, "--steps", ",".join(steps)])
@@ -48,7 +48,7 @@ def _prepare_and_train(record: dict[str, Any], steps: Sequence[str]) -> list[str
 
 
 def _retyped(record: dict[str, Any]) -> list[str]:
-    """The first stage's command without its data and its name; the bare command where it is not known."""
+    """The first stage's command without its data and name; `drkit finetune` where it was not recorded."""
     typed = shlex.split(record.get("made", {}).get("command", ""))
     if typed[:2] not in (["drkit", "finetune"], ["drkit", "attend"]):
         return ["drkit", "finetune"]

@@ -160,7 +160,7 @@ def test_a_patient_in_two_splits_is_refused(small_config: TrainingConfig, tmp_pa
     rows = (data / "val.csv").read_text().splitlines()
     first = rows[1].split(",")
     (data / "val.csv").write_text("\n".join([rows[0], ",".join([patient, *first[1:]]), *rows[2:]]) + "\n")
-    with pytest.raises(LeakageError, match=f"1 patients stand in train and in val or test: {patient}"):
+    with pytest.raises(LeakageError, match=f"1 patients are in train and also in val or test: {patient}"):
         plan_finetune(replace(small_config, data=[data]), RunOptions(tmp_path / "runs"))
 
 

@@ -128,7 +128,7 @@ def test_every_folds_checkpoint_names_it_and_keeps_the_cut_points(folded: Run) -
 # Honesty, on answers that were made up.
 
 
-def _made_up(plan: TrainingPlan, seed: int = 0) -> list[FittedNetwork]:
+def _made_up_networks(plan: TrainingPlan, seed: int = 0) -> list[FittedNetwork]:
     """What networks might have answered: the grade, off by something that each fold has of its own."""
     rng = np.random.default_rng(seed)
 
@@ -158,30 +158,30 @@ def _with_grades(plan: TrainingPlan, grades: np.ndarray) -> TrainingPlan:
     return altered
 
 
-def _said_of(verdict: UnitPredictions, fold: int) -> tuple[np.ndarray, GradePredictions]:
-    return verdict.grades[verdict.fold == fold], verdict.answers.take(verdict.fold == fold)
+def _of_fold(predicted: UnitPredictions, fold: int) -> tuple[np.ndarray, GradePredictions]:
+    return predicted.grades[predicted.fold == fold], predicted.predictions.take(predicted.fold == fold)
 
 
 @pytest.mark.parametrize("fold", [0, 1, 2])
-def test_what_is_said_of_a_fold_does_not_hang_on_its_grades(plan: TrainingPlan, fold: int) -> None:
-    """Not by the cut points, and not by the width of the residuals; what is said of others may."""
-    fitted = _made_up(plan)
+def test_predictions_of_a_fold_do_not_depend_on_its_grades(plan: TrainingPlan, fold: int) -> None:
+    """Neither by cut points nor by the sigma of the residuals; predictions of other folds may."""
+    fitted = _made_up_networks(plan)
     own = plan.units.of_rows(plan.fold_splits[fold].held_out)
     altered = plan.grades.copy()
     altered[own] = 4 - altered[own]
     before, after = predict_units(plan, fitted), predict_units(_with_grades(plan, altered), fitted)
-    (grades, answers), (again, others) = _said_of(before, fold), _said_of(after, fold)
+    (grades, answers), (again, others) = _of_fold(before, fold), _of_fold(after, fold)
     assert grades.tolist() == again.tolist()
     assert np.array_equal(answers.probabilities, others.probabilities)
     assert before.sigmas[fold] == after.sigmas[fold]
     assert before.cut_points != after.cut_points
     elsewhere = [number for number in range(3) if number != fold]
     assert all(before.sigmas[number] != after.sigmas[number] for number in elsewhere)
-    assert any(_said_of(before, number)[0].tolist() != _said_of(after, number)[0].tolist() for number in elsewhere)
+    assert any(_of_fold(before, number)[0].tolist() != _of_fold(after, number)[0].tolist() for number in elsewhere)
 
 
-def test_no_fold_has_a_say_in_its_own_width(plan: TrainingPlan) -> None:
-    verdict = predict_units(plan, fitted := _made_up(plan))
+def test_no_fold_is_in_its_own_sigma(plan: TrainingPlan) -> None:
+    predicted = predict_units(plan, fitted := _made_up_networks(plan))
     loss = plan.build_loss()
     squares = [
         (part.held_out.read(loss, 1.0).score - plan.grades[plan.units.of_rows(part.held_out.rows)]) ** 2
@@ -189,35 +189,35 @@ def test_no_fold_has_a_say_in_its_own_width(plan: TrainingPlan) -> None:
     ]
     for fold in range(3):
         others = np.concatenate([squares[number] for number in range(3) if number != fold])
-        assert verdict.sigmas[fold] == pytest.approx(np.sqrt(others.mean()))
+        assert predicted.sigmas[fold] == pytest.approx(np.sqrt(others.mean()))
 
 
 def test_units_outside_the_folds_get_the_mean_and_all_folds_cut_points(plan: TrainingPlan) -> None:
-    fitted = _made_up(plan)
-    verdict, loss = predict_units(plan, fitted), plan.build_loss()
-    grades, answers = _said_of(verdict, NO_FOLD)
+    fitted = _made_up_networks(plan)
+    predicted, loss = predict_units(plan, fitted), plan.build_loss()
+    grades, answers = _of_fold(predicted, NO_FOLD)
     scores = [part.others.read(loss, 1.0).score for part in fitted if part.others is not None]
     assert np.allclose(answers.score, np.mean(scores, 0))
-    assert verdict.cut_points is not None
-    assert grades.tolist() == np.searchsorted(verdict.cut_points, answers.score, side="right").tolist()
-    assert verdict.cut_points != ROUNDING
+    assert predicted.cut_points is not None
+    assert grades.tolist() == np.searchsorted(predicted.cut_points, answers.score, side="right").tolist()
+    assert predicted.cut_points != ROUNDING
 
 
 def test_cut_points_are_drawn_towards_rounding(plan: TrainingPlan) -> None:
-    fitted = _made_up(plan)
+    fitted = _made_up_networks(plan)
 
-    def verdict(decision: str) -> UnitPredictions:
+    def predict(decision: str) -> UnitPredictions:
         altered = replace(plan, config=replace(plan.config, decision=decision))
         return predict_units(altered, fitted)
 
-    plain, half, all_the_way = (verdict(f"cut-points:shrink={weight}") for weight in (0, 0.5, 1))
-    assert plain.cut_points == verdict("cut-points").cut_points
+    plain, half, all_the_way = (predict(f"cut-points:shrink={weight}") for weight in (0, 0.5, 1))
+    assert plain.cut_points == predict("cut-points").cut_points
     for shrunk, fitted_points in zip(
         (half.cut_points, *half.fold_cut_points), (plain.cut_points, *plain.fold_cut_points), strict=True
     ):
         assert shrunk == pytest.approx(np.mean([fitted_points, ROUNDING], 0))
     assert all_the_way.cut_points == pytest.approx(ROUNDING)
-    assert all_the_way.grades.tolist() == verdict("rounding").grades.tolist() != plain.grades.tolist()
+    assert all_the_way.grades.tolist() == predict("rounding").grades.tolist() != plain.grades.tolist()
 
 
 def test_rounding_is_the_least_expected_quadratic_cost(plan: TrainingPlan) -> None:
@@ -227,12 +227,14 @@ def test_rounding_is_the_least_expected_quadratic_cost(plan: TrainingPlan) -> No
     rng = np.random.default_rng(0)
     fitted = [
         replace(part, held_out=_five_logits(part.held_out, rng), others=_five_logits(part.others, rng))
-        for part in _made_up(plan)
+        for part in _made_up_networks(plan)
     ]
-    verdict = predict_units(rounding, fitted)
-    costs = verdict.answers.probabilities @ (np.arange(5)[:, None] - np.arange(5)) ** 2
-    assert verdict.grades.tolist() == costs.argmin(1).tolist() != verdict.answers.probabilities.argmax(1).tolist()
-    assert (rounding.decision, verdict.cut_points) == ("rounding", None)
+    predicted = predict_units(rounding, fitted)
+    costs = predicted.predictions.probabilities @ (np.arange(5)[:, None] - np.arange(5)) ** 2
+    assert (
+        predicted.grades.tolist() == costs.argmin(1).tolist() != predicted.predictions.probabilities.argmax(1).tolist()
+    )
+    assert (rounding.decision, predicted.cut_points) == ("rounding", None)
 
 
 def _five_logits(outputs: Outputs | None, rng: np.random.Generator) -> Outputs:
@@ -278,7 +280,7 @@ def test_a_patient_of_val_and_test_is_refused_where_val_is_trained_on(config: Tr
     patients = labels.rows.groupby("split")["patient_id"].first()
     labels.rows.loc[labels.rows["patient_id"] == patients["test"], "patient_id"] = patients["val"]
     plan_training(labels, config)  # nobody of train
-    with pytest.raises(LeakageError, match=f"1 patients stand in more than one split: {patients['val']}"):
+    with pytest.raises(LeakageError, match=f"1 patients are in more than one split: {patients['val']}"):
         plan_training(labels, replace(config, folds_over="train+val"))
 
 

@@ -237,7 +237,9 @@ def test_a_parents_choice_on_the_same_photographs_is_said_and_carried_on(
         report = run_finetune(config, RunOptions(tmp_path, "a"))
     assert "8 photographs to be scored selected the epoch of the weights" in reported.warnings[0]
     assert (report.chosen_on, report.weights_chosen_on) == ("last", "val")
-    assert any("val, which chose the epoch of the weights it started from, " in str(line) for line in report.render())
+    assert any(
+        "val (optimistic: it selected the epoch of the initial weights), " in str(line) for line in report.render()
+    )
     assert read_predictions(report.run).meta.chosen_on == "val"
     assert read_checkpoint(Run(report.run).checkpoint())[1].chosen_on == "val"
     assert set(read_run_record(Run(report.run))["chosen_by_photographs"]) == chosen_by

@@ -86,10 +86,10 @@ def test_options_that_contradict_are_refused(small_config: TrainingConfig) -> No
         ({"decision": "cutpoints"}, "unknown decision 'cutpoints': did you mean cut-points"),
         ({"decision": "cut-points:shrink=2"}, "expected a number from 0 to 1"),
         ({"folds_over": "train+val"}, "add --folds 5"),
-        ({"folds": 2, "folds_over": "train+val", "choose": "val"}, "leaves no val split to choose on"),
+        ({"folds": 2, "folds_over": "train+val", "choose": "val"}, "leaves no val split to select the epoch on"),
         ({"balance": "dataset"}, "name another with --data, too"),
         ({"val_share": 0.5, "test_share": 0.5}, "leave no patients to train on"),
-        ({"unshared": True}, "--unshared is for --unit eye or patient"),
+        ({"unshared": True}, "--unshared needs --unit eye or patient"),
         ({"unfreeze_every": 1, "freeze": "2"}, "leave one of them out"),
         ({"folds": 50}, "cannot fill 50 folds"),
     ):

@@ -44,6 +44,6 @@ def test_a_foreign_or_malicious_file_is_refused_and_not_executed(tmp_path: Path)
     path = tmp_path / "a.resume.pt"
     for content in (Evil(), {"w": torch.ones(1)}):
         torch.save(content, path)
-        with pytest.raises(InputError, match="is no state of a training"):
+        with pytest.raises(InputError, match="is not a drkit resume checkpoint"):
             load_state(path, {})
     assert not (tmp_path / "executed").exists()

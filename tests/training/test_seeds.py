@@ -230,10 +230,10 @@ def test_seeds_are_read_each_for_itself_and_cut_points_fitted_to_their_mean(conf
     for place in (0, 1):
         alone = predict_units(plan, fitted[3 * place : 3 * place + 3])
         assert alone.sigmas == both.sigmas[3 * place : 3 * place + 3]
-        assert np.array_equal(alone.answers.probabilities, both.alone[place].probabilities)
-        assert np.array_equal(alone.answers.score, both.alone[place].score)
+        assert np.array_equal(alone.predictions.probabilities, both.by_seed[place].probabilities)
+        assert np.array_equal(alone.predictions.score, both.by_seed[place].score)
         assert alone.cut_points != both.cut_points
-    assert np.array_equal(GradePredictions.mean(both.alone).score, both.answers.score)
+    assert np.array_equal(GradePredictions.mean(both.by_seed).score, both.predictions.score)
 
 
 def test_the_plan_and_the_report_tell_of_seeds(config: TrainingConfig, tmp_path: Path) -> None:
