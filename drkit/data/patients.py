@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedKFold, train_test_split
+from sklearn.model_selection import train_test_split
 
 from drkit.duplicates.identical import number_contents
 from drkit.errors import InputError
-from drkit.grades import NUM_GRADES, Split, Target
+from drkit.grades import Split, Target
 from drkit.records.labels import Labels
 
 
@@ -50,33 +49,6 @@ def hold_out_patients(labels: Labels, target: Target, share: float, seed: int) -
             f"{labels.title} has {labels.num_patients} graded patient: none can be held out to validate on"
         )
     return labels.rows["patient_id"].isin(chosen).to_numpy()
-
-
-def assign_folds(labels: Labels, target: Target, num_folds: int, seed: int) -> np.ndarray:
-    """Part patients into folds of nearly equal size, each with its share of every grade.
-
-    Args:
-        labels: Graded photographs with patients.
-        target: Whose grade is balanced.
-        num_folds: At least 2.
-        seed: Of the choice.
-
-    Returns:
-        int64 (N,): the fold of each photograph's patient, from 0.
-
-    Raises:
-        InputError: fewer patients than folds.
-    """
-    patients = _describe_patients(labels, target)
-    if len(patients) < num_folds:
-        raise InputError(f"{labels.title} has {len(patients)} graded patients: they cannot fill {num_folds} folds")
-    strata = pd.factorize(patients["dataset"])[0] * NUM_GRADES + patients["grade"].to_numpy()
-    splitter = StratifiedKFold(num_folds, shuffle=True, random_state=seed)
-    with catch_warnings():
-        simplefilter("ignore", UserWarning)  # a grade with fewer patients than folds cannot be in each
-        parts = list(splitter.split(np.zeros(len(strata)), _at_least(strata, num_folds)))
-    fold_of = {patient: fold for fold, (_, held_out) in enumerate(parts) for patient in patients.index[held_out]}
-    return labels.rows["patient_id"].map(fold_of).to_numpy(dtype=np.int64)
 
 
 def hold_out_splits(
@@ -142,11 +114,6 @@ def _describe_patients(labels: Labels, target: Target) -> pd.DataFrame:
         {"patient_id": labels.rows["patient_id"], "grade": labels.grades(target), "dataset": labels.dataset_names()}
     )
     return told.groupby("patient_id").agg({"grade": "max", "dataset": "first"}).astype({"grade": int})
-
-
-def _at_least(grades: np.ndarray, num_folds: int) -> np.ndarray:
-    """The grades to balance; all alike where none has enough patients for every fold."""
-    return grades if np.bincount(grades).max() >= num_folds else np.zeros_like(grades)
 
 
 def _draw(patients: Sequence[str], grades: np.ndarray, num: int, seed: int) -> Sequence[str]:

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drkit.cut_points import ENOUGH_PHOTOGRAPHS, fit_steady_cut_points
+from drkit.data.folds import assign_folds
 from drkit.decisions import GradePredictions, decide
 from drkit.ensembling.combiner import Combiner, Features, Method, ReferenceGrades, Rows, hold_out
-from drkit.ensembling.folds import assign_folds
 from drkit.ensembling.pooling import PhotographPooler, Pooled
 from drkit.errors import InputError
 
@@ -112,7 +112,7 @@ def build_nested_cv(pooler: PhotographPooler, num_folds: int, seed: int) -> Nest
             f"{' and '.join(members.names)}: {num_patients} patients of train and val have a reference grade of the"
             f" {members.target}, at least 2 are needed to combine and to score: vote needs none"
         )
-    fold = assign_folds(reference, truth.patients, num_folds, seed)
+    fold = assign_folds(reference, truth.patients, num_folds, seed, too_few="fewer folds")
     return NestedCV(pooler, rows, truth, fold, pooler.fit(rows, truth, seed), seed)
 
 
@@ -151,7 +151,7 @@ def combine(method: Method, features: Features, truth: ReferenceGrades, decision
         seed: Of folds and fits.
     """
     num_folds = INNER_FOLDS if len(truth) < ENOUGH_PHOTOGRAPHS else 2
-    folds = assign_folds(truth.reference, truth.patients, num_folds, seed)
+    folds = assign_folds(truth.reference, truth.patients, num_folds, seed, too_few="fewer folds")
     tuned = method.tune(features, truth, folds, seed)
     rule = _find_rule(tuned, features, truth, folds, decision, seed)
     return Combination(tuned, tuned.fit(features, truth, seed), rule)

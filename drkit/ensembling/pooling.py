@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from drkit.data.folds import assign_folds
 from drkit.decisions import decide
 from drkit.ensembling.combiner import Features, FloatArray, ReferenceGrades, Rows
 from drkit.ensembling.config import NestedCVOptions, PoolBy, PoolOver
-from drkit.ensembling.folds import assign_folds
 from drkit.ensembling.members import Members
 from drkit.ensembling.ridge import Linear, fit_linear
 from drkit.errors import UsageError
@@ -85,7 +85,7 @@ class PhotographPooler:
         if not self.pooling.is_learned:
             return Pooled(self.features, self.features.take(rows))
         learned = self._learn(rows, truth)
-        folds = assign_folds(truth.reference, truth.patients, INNER_FOLDS, seed)
+        folds = assign_folds(truth.reference, truth.patients, INNER_FOLDS, seed, too_few="fewer folds")
         features = self.apply(learned)
         if len(np.unique(folds)) < 2:
             return Pooled(features, features.take(rows), learned)

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import drkit
+from drkit.data.folds import assign_folds
 from drkit.decisions import GradePredictions
 from drkit.ensembling.combiner import Method, ReferenceGrades
-from drkit.ensembling.folds import assign_folds
 from drkit.ensembling.nested_cv import Combination, DecisionRule, build_nested_cv, cross_val_predict
 from drkit.ensembling.pooling import PhotographPooler, pooling_to_json
 from drkit.ensembling.prediction import assemble
@@ -91,7 +91,7 @@ def predict_unfitted(
     grades, fold = rule.decide(answers), np.full(len(patients), -1)
     if len(rows):
         reference = pooler.members.reference().iloc[rows].to_numpy(dtype=np.int64)
-        fold[rows] = assign_folds(reference, patients[rows], num_folds, seed)
+        fold[rows] = assign_folds(reference, patients[rows], num_folds, seed, too_few="fewer folds")
     return EnsembleResult(final, answers, grades, fold, grades, (), is_fitted=False)
 
 

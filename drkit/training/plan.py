@@ -15,7 +15,8 @@ from drkit.data.augmentation import load_policy, policy_record
 from drkit.data.bank import bank_side
 from drkit.data.cache import default_cache_dir
 from drkit.data.copies import keep_copies_together, keep_near_copies_together
-from drkit.data.patients import assign_folds, hold_out_patients, hold_out_splits, name_unknown_patients
+from drkit.data.folds import assign_folds
+from drkit.data.patients import hold_out_patients, hold_out_splits, name_unknown_patients
 from drkit.data.rendering import InputFormat
 from drkit.data.units import Units, build_units, unit_grades
 from drkit.errors import InputError, LeakageError, UsageError, first_few
@@ -341,7 +342,8 @@ def _assign_splits(labels: Labels, target: Target, config: TrainingConfig) -> tu
         return (_with_inner(labels, target, config, FoldSplit(None, train, none, val, none)),)
     if config.folds_over == "train+val":
         train, val = np.sort(np.concatenate([train, val])), none
-    fold = assign_folds(_rows_of(labels, train), target, config.folds, config.seed)
+    rows, datasets = labels.rows.iloc[train], labels.dataset_names().iloc[train]
+    fold = assign_folds(rows[grade_column(target)], rows["patient_id"], config.folds, config.seed, datasets=datasets)
     return tuple(
         _with_inner(labels, target, config, FoldSplit(number, train[fold != number], none, val, train[fold == number]))
         for number in range(config.folds)

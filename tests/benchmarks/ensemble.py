@@ -15,10 +15,10 @@ import numpy as np
 from sklearn.metrics import cohen_kappa_score
 
 from drkit.cut_points import fit_steady_cut_points
+from drkit.data.folds import assign_folds
 from drkit.decisions import normal_probabilities
 from drkit.ensembling.blend import Vote
 from drkit.ensembling.comparison import compare_methods, measure_gains
-from drkit.ensembling.folds import assign_folds
 from drkit.ensembling.members import read_members
 from drkit.ensembling.nested_cv import build_nested_cv, cross_val_predict
 from drkit.ensembling.pooling import Pooling, build_pooler

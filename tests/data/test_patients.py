@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drkit.data.patients import assign_folds, hold_out_patients, hold_out_splits, name_unknown_patients
+from drkit.data.patients import hold_out_patients, hold_out_splits, name_unknown_patients
 from drkit.errors import InputError
 from drkit.records.labels import Labels, build_rows
 from drkit.records.layouts.joining import join_labels
@@ -112,12 +112,3 @@ def test_a_data_set_of_one_patient_gives_none_unless_nothing_else_does() -> None
     assert gave == {"val": ("a",)}
     with pytest.raises(InputError, match="none can be held out for split val"):
         hold_out_splits(_two_data_sets(1, 1), "eye", {"val": 0.2}, 0)
-
-
-def test_folds_hold_their_share_of_each_data_set() -> None:
-    labels = _two_data_sets(30, 15)
-    counts = (
-        labels.rows.assign(fold=assign_folds(labels, "eye", 5, 0)).groupby(["dataset", "fold"])["patient_id"].nunique()
-    )
-    assert counts["a"].tolist() == [6] * 5
-    assert counts["b"].tolist() == [3] * 5

@@ -14,13 +14,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
+from drkit.data.folds import assign_folds
 from drkit.ensembling import ordinal
 from drkit.ensembling.bag import Bag
 from drkit.ensembling.blend import Vote
 from drkit.ensembling.boost import Boost, weigh_by_adaboost
 from drkit.ensembling.combiner import Features, ReferenceGrades, hold_out
 from drkit.ensembling.design import Scaling, build_columns
-from drkit.ensembling.folds import assign_folds
 from drkit.ensembling.ordinal import fit_ordinal
 from drkit.ensembling.ridge import fit_linear, fit_ridge
 from drkit.ensembling.serialization import restore_combiner

@@ -61,18 +61,6 @@ def test_every_photograph_is_held_out_once_and_no_patient_is_torn(
         assert len(fold_split.val) == (0 if over == "train+val" else (rows["split"] == "val").sum())
 
 
-def test_folds_have_their_share_of_every_grade() -> None:
-    from drkit.data.patients import assign_folds
-    from drkit.records.labels import Labels, build_rows
-
-    grades = [0] * 30 + [1] * 20 + [2] * 20 + [3] * 20 + [4] * 10
-    names = [str(number) for number in range(100)]
-    rows = build_rows(image_id=names, path=names, patient_id=names, eye_grade=grades, split=["train"] * 100)
-    fold = assign_folds(Labels(rows, Path(), "test", ("eye",)), "eye", 5, seed=1)
-    counts = pd.crosstab(fold, np.array(grades)).to_numpy()
-    assert (counts == [6, 4, 4, 4, 2]).all()
-
-
 def test_the_runs_rows_say_who_held_them_out(folded: Run, config: TrainingConfig) -> None:
     plan, rows = plan_training(read_datasets(config.data), config), read_predictions(folded.stem).rows
     fold = rows.set_index("image_id")["fold"]
