@@ -256,7 +256,7 @@ def test_another_error_is_not_taken_for_want_of_memory(monkeypatch: pytest.Monke
 def test_the_average_is_judged_and_lies_behind_the_weights() -> None:
     learner = _learner(_data(), lr=0.01)
     plain = _learner(_data(), lr=0.01, ema=False)
-    assert plain.judged is plain.grader
+    assert plain.eval_model is plain.grader
     assert learner.eval_model is not learner.grader
     start = deepcopy(learner.grader.state_dict())
     for _ in range(3):

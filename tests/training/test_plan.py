@@ -81,7 +81,7 @@ def test_options_that_contradict_are_refused(small_config: TrainingConfig) -> No
         ({"augment": "mediun"}, "did you mean medium"),
         ({"freeze": "half"}, "--freeze half: expected none, backbone"),
         ({"freeze": "0"}, "how many stages, from 1"),
-        ({"unit": "patient", "target": "eye"}, "--unit patient sees both eyes"),
+        ({"unit": "patient", "target": "eye"}, "--unit patient joins both eyes"),
         ({"decision": "cut-points:shrink=0.5"}, "add --folds 5"),
         ({"decision": "cutpoints"}, "unknown decision 'cutpoints': did you mean cut-points"),
         ({"decision": "cut-points:shrink=2"}, "expected a number from 0 to 1"),
@@ -95,7 +95,7 @@ def test_options_that_contradict_are_refused(small_config: TrainingConfig) -> No
     ):
         with pytest.raises((UsageError, InputError), match=sentence):
             plan_training(labels, replace(small_config, **options))
-    with pytest.raises(UsageError, match="sees both eyes"):  # whether the target was typed or found
+    with pytest.raises(UsageError, match="joins both eyes"):  # whether the target was typed or found
         plan_training(replace(labels, targets=("eye",)), replace(small_config, unit="patient"))
     with pytest.raises(InputError, match="--auxiliary needs both targets"):
         plan_training(replace(labels, targets=("eye",)), replace(small_config, auxiliary=True))
