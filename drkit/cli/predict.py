@@ -12,7 +12,7 @@ from drkit.training.config import Device
 
 EXAMPLES = (
     "drkit predict runs/tf_efficientnet_lite0-image-patient --data DeepDRiD --split test",
-    "drkit predict fundus --data my-photographs --out graded.parquet",
+    "drkit predict fundus --data my-photographs --csv graded.csv --report graded.html",
 )
 
 
@@ -36,11 +36,21 @@ def predict(
         bool, typer.Option("--embeddings", help="Keep each photograph's activations in the predictions file.")
     ] = False,
     keep_going: KeepGoing = False,
+    csv: Annotated[
+        Path | None, typer.Option(help="Also write a CSV, with referral and quality warnings for each photograph.")
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Also write an HTML page: for each patient photographs, grades, maps and quality warnings."),
+    ] = None,
 ) -> Report:
     """Grade photographs with a finished run, whether or not their grades are known.
 
-    Reads: a run and data sets. Writes: a predictions file (parquet).
+    Reads: a run and data sets. Writes: a predictions file (parquet), and on request a CSV and an HTML page.
     """
     from drkit.recipes.predict import PredictConfig, run_predict
 
-    return run_predict(run, PredictConfig(data, split, out, force, device, workers, cache_dir, embeddings, keep_going))
+    config = PredictConfig(
+        data, split, out, force, device, workers, cache_dir, embeddings, keep_going, csv=csv, report=report
+    )
+    return run_predict(run, config)

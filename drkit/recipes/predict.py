@@ -4,20 +4,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from drkit.auditing.quality import find_quality_warnings
 from drkit.ensembling.prediction import predict_ensemble
 from drkit.ensembling.serialization import is_ensemble, read_ensemble
 from drkit.errors import InputError, UnreadablePhotographsError
+from drkit.evaluation.referral import describe_rule, read_referral_threshold, refer
+from drkit.explaining.overlays import paint_overlays
 from drkit.grades import NUM_GRADES, SPLITS, Split, Target
 from drkit.grading import grade_photographs
 from drkit.models.restoring import OpenedRun, open_run
+from drkit.plotting.report.patients import embed_overlay, gather_patients, render_patients
 from drkit.progress import warn
-from drkit.records.atomic import check_writable
+from drkit.records.atomic import check_writable, write_bytes
 from drkit.records.labels import Labels
 from drkit.records.layouts import read_datasets
+from drkit.records.prediction_table import write_table
 from drkit.records.predictions import Predictions, read_predictions, write_predictions
 from drkit.records.runs import find_run
 from drkit.reporting import Table
 from drkit.training.runtime import pick_device
+
+SEEN = "the network was trained on this photograph: its grade shows nothing of how well others are graded"
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,8 @@ class PredictConfig:
         cache_dir: Where photographs go that do not fit in memory; None: the user's cache.
         embeddings: Keep each photograph's activations in the file.
         keep_going: Grade the others where photographs cannot be read.
+        csv: The same as a table for people, with quality warnings; None: not written.
+        report: An HTML page with a section for each patient; None: not written.
     """
 
     data: Sequence[Path]
@@ -45,6 +54,8 @@ class PredictConfig:
     cache_dir: Path | None = None
     embeddings: bool = False
     keep_going: bool = False
+    csv: Path | None = None
+    report: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +70,10 @@ class PredictReport:
         grade_counts: How many were predicted to have grade 0, 1, 2, 3, 4.
         trained_on: How many of the photographs the run was trained on.
         unreadable: Why photographs were left out, by id.
+        csv: The table for people, where one was written.
+        page: The HTML page, where one was written.
+        referable: How many patients are referable; None where neither table nor page was written.
+        warned: How many photographs have quality warnings; likewise.
     """
 
     run: Path
@@ -68,13 +83,19 @@ class PredictReport:
     grade_counts: tuple[int, ...]
     trained_on: int
     unreadable: dict[str, str]
+    csv: Path | None = None
+    page: Path | None = None
+    referable: int | None = None
+    warned: int | None = None
 
     def render(self) -> Iterator[str | Table]:
         """The outcome, for people."""
         counts = ", ".join(f"{count} {split}" for split, count in self.photographs.items())
         yield f"{self.run} graded {sum(self.photographs.values())} photographs ({counts}) for the {self.target}'s grade"
         yield Table("predicted grades", [str(k) for k in range(NUM_GRADES)], [[str(n) for n in self.grade_counts]])
-        yield f"wrote {self.predictions}"
+        if self.referable is not None:
+            yield f"{self.referable} patients are referable; {self.warned} photographs have quality warnings"
+        yield "wrote " + ", ".join(str(path) for path in (self.predictions, self.csv, self.page) if path)
 
 
 def run_predict(run_path: Path, config: PredictConfig) -> PredictReport:
@@ -86,13 +107,48 @@ def run_predict(run_path: Path, config: PredictConfig) -> PredictReport:
     """
     stem = run_path.with_suffix("") if is_ensemble(run_path) else find_run(run_path).title
     out = config.out or Path("predictions") / f"{stem.name}.parquet"
-    check_writable(out, force=config.force)
+    for path in (out, config.csv, config.report):
+        if path is not None:
+            check_writable(path, force=config.force)
     try:
         predictions = grade_with(run_path, config)
     except UnreadablePhotographsError as error:
         raise UnreadablePhotographsError(f"{error} (--keep-going grades the others)") from None
     write_predictions(predictions, out, force=config.force)
-    return _report(predictions, stem, out)
+    report = _report(predictions, stem, out)
+    return _write_for_people(run_path, predictions, config, report) if config.csv or config.report else report
+
+
+def _write_for_people(
+    run_path: Path, predictions: Predictions, config: PredictConfig, report: PredictReport
+) -> PredictReport:
+    """Write the table and the page: grades, who is referable, and how far each photograph can be trusted."""
+    opened = None if is_ensemble(run_path) else open_run(run_path)
+    labels = _choose(read_datasets(config.data), config)
+    rows = labels.rows.set_index("image_id").loc[predictions.rows["image_id"]].reset_index()
+    threshold = None if opened is None else read_referral_threshold(opened.record, opened.run.record)
+    is_referable = refer(predictions, threshold)
+    quality = find_quality_warnings([Path(path) for path in rows["path"]], config.workers)
+    leaked = predictions.leaked_rows().tolist()
+    warnings = [(*each, SEEN) if seen else each for each, seen in zip(quality, leaked, strict=True)]
+    if config.csv:
+        write_table(predictions, is_referable, warnings, config.csv, force=config.force)
+    if config.report:
+        shown = replace(labels, rows=rows)
+        device = pick_device(config.device)
+        painted = [] if opened is None else paint_overlays(opened, shown, predictions, device, config.workers)
+        patients = gather_patients(
+            predictions, is_referable, warnings, {each.image_id: embed_overlay(each) for each in painted}
+        )
+        page = render_patients(patients, report.run.name, describe_rule(threshold, report.run.name))
+        write_bytes(config.report, page.encode(), force=config.force)
+    return replace(
+        report,
+        csv=config.csv,
+        page=config.report,
+        referable=len(set(predictions.patients()[is_referable])),
+        warned=sum(map(bool, quality)),
+    )
 
 
 def grade_with(path: Path, config: PredictConfig) -> Predictions:

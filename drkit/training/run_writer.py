@@ -1,7 +1,7 @@
 """What a finished training writes: checkpoints, history, predictions, and last the record."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import pandas as pd
 
 from drkit.cut_points import CutPoints, fit_steady_cut_points, fit_without_each, shrink_to_rounding
 from drkit.decisions import GradePredictions, decide, decide_by_fold
+from drkit.evaluation.referral import RECORD_KEY, fit_referral_threshold
 from drkit.records.checkpoint import CheckpointHeader, write_checkpoint
 from drkit.records.history import write_history
 from drkit.records.predictions import (
@@ -73,7 +74,7 @@ def write_run(setup: TrainingSetup, run: Run, fitted: Sequence[FittedNetwork], *
     write_history([figures for each in fitted for figures in each.history], run.history, force=force)
     predictions = _build_predictions(setup, run, fitted, unit_predictions)
     write_predictions(predictions, run.predictions, force=force)
-    write_run_record(run, _record(setup, fitted), force=force)
+    write_run_record(run, _record(setup, fitted) | _referral(predictions), force=force)
     return predictions
 
 
@@ -241,6 +242,11 @@ def _header(
         labels_sha256=plan.labels.sha256,
         provenance=plan.identity(),
     )
+
+
+def _referral(predictions: Predictions) -> dict[str, Any]:
+    threshold = fit_referral_threshold(predictions)
+    return {RECORD_KEY: None if threshold is None else asdict(threshold)}
 
 
 def _record(setup: TrainingSetup, fitted: Sequence[FittedNetwork]) -> dict[str, Any]:

@@ -1,6 +1,9 @@
 """A finished run grades photographs: the same as it did when it was trained."""
 
-from dataclasses import replace
+import csv
+import json
+import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +14,13 @@ from safetensors.torch import save_file
 from drkit.ensembling.blend import Vote
 from drkit.ensembling.config import EnsembleConfig
 from drkit.errors import InputError, OutputExistsError, UnreadablePhotographsError
+from drkit.evaluation.referral import RECORD_KEY, ReferralThreshold, fit_referral_threshold
 from drkit.grading import ELSEWHERE
 from drkit.images.files import encode_photograph, read_photograph
 from drkit.progress import reporting_to
 from drkit.recipes.ensemble import run_ensemble
 from drkit.recipes.finetune import RunOptions, run_finetune
-from drkit.recipes.predict import PredictConfig, run_predict
+from drkit.recipes.predict import SEEN, PredictConfig, run_predict
 from drkit.recipes.preprocess import PreprocessConfig, run_preprocess
 from drkit.recipes.score import ScoreConfig, run_score
 from drkit.recipes.synth import SynthConfig, run_synth
@@ -164,3 +168,52 @@ def test_a_run_applies_its_preprocessing_to_raw_photographs_and_to_no_other(
     with pytest.raises(InputError, match=r"went through .*green, but the run learned .* after circle-crop"):
         run_predict(run, PredictConfig([greened], out=tmp_path / "no.parquet"))
     assert not (tmp_path / "no.parquet").exists()
+
+
+def test_people_get_a_table_and_a_page(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(run_stem.parent, tmp_path / "runs")) / run_stem.name
+    threshold = ReferralThreshold(0.6, sensitivity=0.9, specificity=0.8, patients=50, fitted_on="val")
+    record = json.loads(run.with_suffix(".json").read_text()) | {RECORD_KEY: asdict(threshold)}
+    run.with_suffix(".json").write_text(json.dumps(record))
+    table, page = tmp_path / "graded.csv", tmp_path / "graded.html"
+    config = PredictConfig([eyes], split="val", out=tmp_path / "a.parquet", device="cpu", csv=table, report=page)
+    report = run_predict(run, config)
+    with table.open() as file:
+        rows = list(csv.DictReader(file))
+    graded = read_predictions(tmp_path / "a.parquet")
+    assert [row["image_id"] for row in rows] == graded.rows["image_id"].tolist()
+    is_referable = graded.probabilities()[:, 2:].sum(1, dtype=float) >= 0.6
+    assert [row["referable"] for row in rows] == [str(bool(refers)) for refers in is_referable]
+    assert report.warned == sum(bool(row["warnings"]) for row in rows)
+    told = page.read_text(encoding="utf-8")
+    assert "This is not a medical device" in told
+    assert "at least 0.600" in told
+    assert told.count("data:image/jpeg") == 2 * len(rows)  # each photograph and its map
+    assert "http" not in told
+    with pytest.raises(OutputExistsError):
+        run_predict(run, replace(config, out=tmp_path / "b.parquet"))
+    assert not (tmp_path / "b.parquet").exists()
+
+
+def test_a_run_keeps_the_threshold_of_its_held_out_patients(small_config: TrainingConfig, tmp_path: Path) -> None:
+    run = run_finetune(replace(small_config, epochs=1, folds=2), RunOptions(tmp_path, "a")).run
+    found = fit_referral_threshold(read_predictions(run))
+    assert found is not None
+    assert found.fitted_on == "out of fold"
+    assert json.loads(run.with_suffix(".json").read_text())[RECORD_KEY] == asdict(found)
+
+
+def test_an_ensembles_page_has_no_maps(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
+    ensemble, page = tmp_path / "vote.parquet", tmp_path / "vote.html"
+    run_ensemble([run_stem], Vote(), EnsembleConfig(fuse="patient", out=ensemble))
+    config = PredictConfig([eyes], split="val", out=tmp_path / "a.parquet", device="cpu", report=page)
+    run_predict(ensemble.with_suffix(".json"), config)
+    told = page.read_text(encoding="utf-8")
+    assert "predicted grade 2 or worse" in told
+    assert "data:image" not in told
+
+
+def test_photographs_that_were_trained_on_are_marked_for_people(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
+    table = tmp_path / "graded.csv"
+    run_predict(run_stem, PredictConfig([eyes], split="train", out=tmp_path / "a.parquet", device="cpu", csv=table))
+    assert table.read_text().count(SEEN) == len(read_predictions(tmp_path / "a.parquet"))

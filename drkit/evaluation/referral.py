@@ -1,0 +1,118 @@
+"""Whether a patient is referable: a threshold on the probability of grade 2 or worse, fitted on held-out patients."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from drkit.grades import NUM_GRADES, REFERABLE_FROM
+from drkit.records.decoding import decode
+from drkit.records.predictions import Predictions
+
+MIN_SENSITIVITY = 0.90
+RECORD_KEY = "referral_threshold"  # in a run's JSON
+BY_GRADE = f"predicted grade {REFERABLE_FROM} or worse in any photograph of the patient"
+MEASURED_BY_GRADE = {  # of runs that come with drkit, whose records hold no threshold
+    "fundus": "sensitivity 0.78, specificity 0.95 on 810 photographs that fundus had not seen (docs/fundus.md)",
+}
+
+
+@dataclass(frozen=True)
+class ReferralThreshold:
+    """A patient is referable if any photograph's probability of grade 2 or worse reaches a threshold.
+
+    Args:
+        threshold: The highest that finds `MIN_SENSITIVITY` of the referable patients it was fitted on.
+        sensitivity: Share of those found, on the patients it was fitted on.
+        specificity: Share of the others that are not referred, on the same.
+        patients: How many it was fitted on.
+        fitted_on: `val`, or `out of fold`.
+    """
+
+    threshold: float
+    sensitivity: float
+    specificity: float
+    patients: int
+    fitted_on: str
+
+    def __str__(self) -> str:
+        return (
+            f"probability of grade {REFERABLE_FROM} or worse of at least {self.threshold:.3f} in any photograph of the"
+            f" patient: sensitivity {self.sensitivity:.2f}, specificity {self.specificity:.2f} on the {self.patients}"
+            f" patients that it was fitted on ({self.fitted_on})"
+        )
+
+
+def fit_referral_threshold(predictions: Predictions) -> ReferralThreshold | None:
+    """Fit the threshold on the patients that a training held out: those of other folds, else those of val.
+
+    Args:
+        predictions: Of a training, as its run keeps them.
+
+    Returns:
+        None where all of these patients are referable, or none is.
+    """
+    in_fold = predictions.rows["fold"].notna().to_numpy()
+    is_val = (predictions.rows["split"] == "val").to_numpy()
+    held_out = in_fold if predictions.meta.folds else is_val
+    known = predictions.reference().notna().to_numpy()
+    used = predictions.where(held_out & known & ~predictions.leaked_rows())
+    patients = used.patients()
+    probability = _worst(referable_probability(used), patients)
+    referable = _worst(used.reference().to_numpy(dtype=np.int64), patients) >= REFERABLE_FROM
+    if not referable.any() or referable.all():
+        return None
+    found = np.sort(probability[referable])[::-1]
+    threshold = float(found[int(np.ceil(MIN_SENSITIVITY * len(found))) - 1])
+    referred = probability >= threshold
+    return ReferralThreshold(
+        threshold=threshold,
+        sensitivity=float(referred[referable].mean()),
+        specificity=float(1 - referred[~referable].mean()),
+        patients=len(referable),
+        fitted_on="out of fold" if predictions.meta.folds else "val",
+    )
+
+
+def read_referral_threshold(record: Mapping[str, Any], source: object) -> ReferralThreshold | None:
+    """The threshold that a run's JSON keeps; None for runs of older versions, and where none could be fitted.
+
+    Args:
+        record: The JSON's content.
+        source: The file, for the message.
+
+    Raises:
+        InputError: what it keeps is broken.
+    """
+    kept = record.get(RECORD_KEY)
+    return None if kept is None else decode(kept, ReferralThreshold, source, "train again, or restore the file")
+
+
+def describe_rule(threshold: ReferralThreshold | None, run: str) -> str:
+    """When a patient is referable, in words, with what the rule was measured to find."""
+    if threshold is not None:
+        return str(threshold)
+    measured = MEASURED_BY_GRADE.get(
+        run, "sensitivity and specificity are not known, because the run holds no threshold"
+    )
+    return f"{BY_GRADE}; {measured}"
+
+
+def refer(predictions: Predictions, threshold: ReferralThreshold | None) -> NDArray[np.bool_]:
+    """(N,) whether each photograph is reason to refer the patient; without a threshold, its predicted grade decides."""
+    if threshold is None:
+        return (predictions.rows["predicted_grade"] >= REFERABLE_FROM).to_numpy(dtype=bool)
+    return referable_probability(predictions) >= threshold.threshold
+
+
+def referable_probability(predictions: Predictions) -> NDArray[np.float64]:
+    """(N,) probability of grade 2 or worse."""
+    return predictions.probabilities()[:, REFERABLE_FROM:NUM_GRADES].sum(1, dtype=np.float64)
+
+
+def _worst(values: ArrayLike, patients: NDArray[np.str_]) -> NDArray[Any]:
+    """The highest value of each patient's photographs, patient by patient."""
+    return pd.Series(np.asarray(values)).groupby(patients).max().to_numpy()

@@ -1,0 +1,69 @@
+"""Photographs with what speaks for and against a worse grade painted on them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from drkit.explaining.batch import ExplainSetup, default_target, explain_batch
+from drkit.explaining.photographs import read_views
+from drkit.explaining.pictures import paint_both
+from drkit.explaining.selection import Selection
+from drkit.explaining.units import gather_units
+from drkit.images.files import Photograph
+from drkit.models.restoring import OpenedRun
+from drkit.progress import track
+from drkit.records.labels import Labels
+from drkit.records.manifest import steps_to_apply
+from drkit.records.predictions import Predictions
+
+METHOD = "gradcam"
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """A photograph and what its grade rests on.
+
+    Args:
+        image_id: The photograph's.
+        picture: uint8 (S, S, 3) RGB, squared about the disc, as the network sees it.
+        painted: The same in grey: orange where it speaks for what `legend` says first, blue for the second.
+        legend: What orange and blue mean, in words.
+    """
+
+    image_id: str
+    picture: Photograph
+    painted: Photograph
+    legend: tuple[str, str]
+
+
+def paint_overlays(
+    opened: OpenedRun, labels: Labels, predictions: Predictions, device: torch.device, workers: int | None = None
+) -> Iterator[Overlay]:
+    """Paint all graded photographs, unit by unit, by GradCAM.
+
+    Args:
+        opened: The run.
+        labels: The data sets.
+        predictions: What the run has graded of them, whole units.
+        device: Where the networks work.
+        workers: Threads that read photographs.
+
+    Raises:
+        InputError: a photograph that cannot be read.
+    """
+    header = opened.header
+    selection = Selection(tuple(predictions.rows["image_id"]), "all photographs")
+    explained = gather_units(labels, predictions, selection, header.architecture)
+    setup = ExplainSetup(opened, explained, METHOD, default_target(header.decision), None, None, device)
+    steps = steps_to_apply(explained.roots, header.steps)
+    for batch in track(explained.batches(), f"explaining by {METHOD}", explained.num_batches):
+        rows = explained.rows.iloc[batch.units.rows]
+        paths = [Path(path) for path in rows["path"]]
+        views = read_views(paths, header.bank_side, steps, workers, round_discs=header.round_discs)
+        result = explain_batch(setup, batch, views)
+        for number, (image_id, view) in enumerate(zip(rows["image_id"], views, strict=True)):
+            positive, negative = result.drawn_positive[number], result.drawn_negative[number]
+            painted = paint_both(view.picture, positive, negative, view.disc)
+            yield Overlay(str(image_id), view.picture, painted, setup.meanings)

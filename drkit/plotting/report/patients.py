@@ -1,0 +1,191 @@
+"""A page for people: each patient's photographs, what they were graded, on what evidence, and how far to trust it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from drkit.explaining.overlays import Overlay
+from drkit.grades import GRADE_NAMES, NUM_GRADES, REFERABLE_FROM
+from drkit.images.files import Photograph
+from drkit.plotting.report.page import (
+    Block,
+    Paragraph,
+    Picture,
+    Pictures,
+    Section,
+    TableBlock,
+    embed_photograph,
+    render_page,
+)
+from drkit.records.predictions import Predictions
+from drkit.reporting import Table
+
+SIDE = 240  # CSS pixels of a picture
+PIXELS = 320  # of its side
+NO_DEVICE = (
+    "This is not a medical device. It must not be used to diagnose, to screen, or to decide whether somebody is treated"
+    " or referred; it is for study and research. Grade 0 does not rule out disease."
+)
+CHECKS = (
+    "Quality warnings look for blur, darkness, a disc that is cut, and for what is no fundus photograph."
+    " A photograph without a warning may still be unfit: uneven exposure and a wrong field of view are hardly"
+    " recognised, and whether the camera is like those that the network was trained on is not checked."
+)
+
+
+@dataclass(frozen=True)
+class GradedPhotograph:
+    """What is shown of a photograph.
+
+    Args:
+        image_id: Its name.
+        eye: left or right; empty where unknown.
+        grade: Predicted, 0-4.
+        score: In [0, 4].
+        probabilities: Of the grades 0 to 4.
+        is_referable: Whether it is reason to refer the patient.
+        warnings: Why its grade deserves less trust.
+        pictures: The photograph, and the same with the evidence painted on it; empty for ensembles, which have no maps.
+    """
+
+    image_id: str
+    eye: str
+    grade: int
+    score: float
+    probabilities: Sequence[float]
+    is_referable: bool
+    warnings: Sequence[str]
+    pictures: Sequence[Picture]
+
+
+@dataclass(frozen=True)
+class GradedPatient:
+    """A patient's photographs; one of nobody known is its own patient.
+
+    Args:
+        name: The patient's id, or the photograph's.
+        photographs: At least one.
+    """
+
+    name: str
+    photographs: Sequence[GradedPhotograph]
+
+
+def embed_overlay(overlay: Overlay) -> tuple[Picture, Picture]:
+    """A photograph and its evidence, embedded in the page."""
+    name, (worse, milder) = overlay.image_id, overlay.legend
+    legend = (f"orange {worse}", f"blue {milder}") if milder else (f"orange {worse}",)
+    return (
+        embed_photograph(_shrink(overlay.picture), f"photograph {name}", name, width=SIDE),
+        embed_photograph(_shrink(overlay.painted), f"evidence in {name}", *legend, width=SIDE),
+    )
+
+
+def _shrink(picture: Photograph) -> Photograph:
+    return cv2.resize(picture, (PIXELS, PIXELS), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+
+
+def gather_patients(
+    predictions: Predictions,
+    is_referable: NDArray[np.bool_],
+    warnings: Sequence[Sequence[str]],
+    pictures: Mapping[str, Sequence[Picture]],
+) -> list[GradedPatient]:
+    """The patients of N graded photographs, in the order of their first photographs.
+
+    Args:
+        predictions: Of the photographs.
+        is_referable: (N,) whether each is reason to refer the patient.
+        warnings: N times why its grade deserves less trust.
+        pictures: By image id; may be empty.
+    """
+    photographs: dict[str, list[GradedPhotograph]] = {}
+    rows = predictions.rows
+    told = zip(rows.itertuples(), predictions.probabilities(), is_referable, warnings, strict=True)
+    for row, probabilities, refers, remarks in told:
+        photographs.setdefault(_name_patient(row), []).append(
+            GradedPhotograph(
+                image_id=row.image_id,
+                eye=row.eye if isinstance(row.eye, str) else "",
+                grade=int(row.predicted_grade),
+                score=float(row.score),
+                probabilities=[float(share) for share in probabilities],
+                is_referable=bool(refers),
+                warnings=remarks,
+                pictures=pictures.get(row.image_id, ()),
+            )
+        )
+    return [GradedPatient(name, shown) for name, shown in photographs.items()]
+
+
+def _name_patient(row: Any) -> str:
+    is_known = isinstance(row.patient_id, str) and not row.patient_id.startswith("photograph ")
+    return f"patient {row.patient_id}" if is_known else str(row.image_id)
+
+
+def render_patients(patients: Sequence[GradedPatient], run: str, rule: str) -> str:
+    """The page, which needs nothing but itself.
+
+    Args:
+        patients: In the order in which they are shown.
+        run: What graded them.
+        rule: When a patient is referable, in words.
+    """
+    num_photographs = sum(len(patient.photographs) for patient in patients)
+    subtitle = (
+        f"{num_photographs} photographs of {len(patients)} patients, graded by {run} on the ICDR scale from 0 to 4."
+    )
+    sections = [_explain_page(f"Referable: {rule}.")]
+    sections += [_tell_patient(patient, number) for number, patient in enumerate(patients, 1)]
+    return render_page("Graded photographs", subtitle, sections)
+
+
+def _explain_page(rule: str) -> Section:
+    return Section(
+        "reading", "How to read this page", [Paragraph(NO_DEVICE, "warning"), *map(Paragraph, (rule, CHECKS))]
+    )
+
+
+def _tell_patient(patient: GradedPatient, number: int) -> Section:
+    blocks: list[Block] = [_verdict(patient)]
+    blocks += [
+        Paragraph(f"{photograph.image_id}: {warning}", "warning")
+        for photograph in patient.photographs
+        for warning in photograph.warnings
+    ]
+    blocks.append(TableBlock(_table(patient)))
+    blocks.append(Pictures([picture for photograph in patient.photographs for picture in photograph.pictures]))
+    return Section(f"patient-{number}", patient.name, blocks)
+
+
+def _verdict(patient: GradedPatient) -> Paragraph:
+    worst = max(photograph.grade for photograph in patient.photographs)
+    num_referable = sum(photograph.is_referable for photograph in patient.photographs)
+    counted = f"{num_referable} of {len(patient.photographs)} photographs"
+    verdict = f"Referable, by {counted}" if num_referable else "Not referable"
+    return Paragraph(f"{verdict}. Worst predicted grade: {worst} ({GRADE_NAMES[worst]}).")
+
+
+def _table(patient: GradedPatient) -> Table:
+    columns = (
+        "photograph",
+        "eye",
+        "grade",
+        "score",
+        *map(str, range(NUM_GRADES)),
+        f"{REFERABLE_FROM} or worse",
+        "referable",
+    )
+    return Table("Predicted grade, and the probability of each grade", columns, list(map(_row, patient.photographs)))
+
+
+def _row(photograph: GradedPhotograph) -> tuple[str, ...]:
+    shares = [f"{share:.2f}" for share in photograph.probabilities]
+    referable = f"{sum(photograph.probabilities[REFERABLE_FROM:]):.2f}"
+    grade = f"{photograph.grade} {GRADE_NAMES[photograph.grade]}"
+    told = "yes" if photograph.is_referable else "no"
+    return (photograph.image_id, photograph.eye, grade, f"{photograph.score:.1f}", *shares, referable, told)

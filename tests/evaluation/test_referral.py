@@ -1,0 +1,70 @@
+"""Who is referable, and what the threshold is fitted on."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+from drkit.errors import InputError
+from drkit.evaluation.referral import (
+    MIN_SENSITIVITY,
+    describe_rule,
+    fit_referral_threshold,
+    read_referral_threshold,
+    refer,
+    referable_probability,
+)
+from drkit.records.predictions import PROBABILITY_COLUMNS, Predictions
+
+
+def with_probability(predictions: Predictions, probability: np.ndarray) -> Predictions:
+    """The same with another probability (N,) of grade 2, the rest being grade 0."""
+    rows = predictions.rows.copy()
+    rows[list(PROBABILITY_COLUMNS)] = 0.0
+    rows["prob_0"], rows["prob_2"] = 1 - probability, probability
+    return Predictions(rows, predictions.meta, predictions.name)
+
+
+def test_the_threshold_finds_enough_patients_by_their_worst_photograph(graded: Callable[..., Predictions]) -> None:
+    """Val: patients 0 to 9 of grades 0 to 4 twice, so six are referable; one photograph of each speaks."""
+    predictions = graded("run")
+    patient = predictions.rows["patient_id"].astype(int).to_numpy()
+    first = predictions.rows["view"].eq(1).to_numpy() & predictions.rows["eye"].eq("left").to_numpy()
+    speaks = np.where(patient % 5 >= 2, 0.3 + patient / 50, 0.1 + patient / 50)
+    found = fit_referral_threshold(with_probability(predictions, np.where(first, speaks, 0.01)))
+    assert found is not None
+    assert found.threshold == pytest.approx(0.3 + 2 / 50)  # of 0.34 to 0.48; all six are needed for 0.9
+    assert (found.sensitivity, found.specificity, found.patients, found.fitted_on) == (1.0, 1.0, 10, "val")
+
+
+def test_folds_are_fitted_on_their_own_rows(graded: Callable[..., Predictions]) -> None:
+    found = fit_referral_threshold(graded("run", folds=2))
+    assert found is not None
+    assert (found.patients, found.fitted_on) == (10, "out of fold")
+    assert found.sensitivity >= MIN_SENSITIVITY
+
+
+def test_without_both_kinds_of_patients_there_is_no_threshold(graded: Callable[..., Predictions]) -> None:
+    predictions = graded("run")
+    assert fit_referral_threshold(predictions.where((predictions.reference() < 2).fillna(False))) is None
+    assert fit_referral_threshold(predictions.of_split("test")) is None
+
+
+def test_without_a_threshold_the_predicted_grade_decides(graded: Callable[..., Predictions]) -> None:
+    predictions = graded("run")
+    assert refer(predictions, None).tolist() == (predictions.rows["predicted_grade"] >= 2).tolist()
+    found = fit_referral_threshold(predictions)
+    assert found is not None
+    assert refer(predictions, found).tolist() == (referable_probability(predictions) >= found.threshold).tolist()
+    assert "810 photographs that fundus had not seen" in describe_rule(None, "fundus")
+    assert "are not known" in describe_rule(None, "mine")
+
+
+def test_a_record_keeps_it_and_a_broken_one_is_refused(graded: Callable[..., Predictions]) -> None:
+    found = fit_referral_threshold(graded("run"))
+    assert found is not None
+    assert read_referral_threshold({"referral_threshold": asdict(found)}, "a.json") == found
+    assert read_referral_threshold({}, "a.json") is None
+    with pytest.raises(InputError, match=r"a\.json is broken"):
+        read_referral_threshold({"referral_threshold": asdict(found) | {"threshold": "high"}}, "a.json")
