@@ -6,24 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from predictions_meta import PATIENT_META
 
 from drkit.decisions import normal_probabilities
 from drkit.ensembling.combiner import Features, ReferenceGrades
 from drkit.records.labels import Labels, build_rows
-from drkit.records.predictions import Predictions, PredictionsMeta, build_predictions
+from drkit.records.predictions import Predictions, build_predictions
 
-META = PredictionsMeta(
-    target="patient",
-    unit="image",
-    decision="rounding",
-    cut_points=None,
-    trained_on=("train",),
-    folds=0,
-    chosen_on="last",
-    model="resnet18",
-    checkpoint_sha256="ab" * 32,
-    labels_sha256="cd" * 32,
-)
 MakeMember = Callable[..., Predictions]
 
 
@@ -52,7 +41,7 @@ def make_member() -> MakeMember:
             Labels(rows, Path("/nowhere"), "test", ("eye", "patient")),
             probabilities=normal_probabilities(score, 0.6),
             score=score,
-            meta=replace(META, **change),
+            meta=replace(PATIENT_META, **change),
             name=name,
         )
 

@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
+from predictions_meta import EYE_META
 
 from drkit.decisions import normal_probabilities
 from drkit.plotting.curves import TrainingHistory
@@ -20,22 +21,10 @@ from drkit.plotting.selection import PlottedPredictions, select
 from drkit.records.history import EpochFigures, write_history
 from drkit.records.labels import Labels
 from drkit.records.layouts import read_dataset
-from drkit.records.predictions import Predictions, PredictionsMeta, build_predictions, write_predictions
+from drkit.records.predictions import Predictions, build_predictions, write_predictions
 from drkit.records.provenance import sha256_file
 from drkit.records.runs import Run, list_networks
 
-META = PredictionsMeta(
-    target="eye",
-    unit="image",
-    decision="rounding",
-    cut_points=None,
-    trained_on=("train",),
-    folds=0,
-    chosen_on="inner",
-    model="resnet18",
-    checkpoint_sha256=None,
-    labels_sha256=None,
-)
 LONG_NAME = "tf_efficientnet_lite0-patient-patient-corn-cbam-ben-graham-clahe-seed-3"
 
 
@@ -52,7 +41,7 @@ def grade_eyes(eyes: Path) -> Callable[..., Predictions]:
             labels,
             probabilities=normal_probabilities(score, 0.7),
             score=score,
-            meta=replace(META, **meta),
+            meta=replace(EYE_META, **meta),
             name=name,
             embedding=generator.normal(grades[:, None], 1, (len(grades), 6)) if embedded else None,
         )
@@ -87,7 +76,7 @@ def cohort() -> Callable[..., PlottedPredictions]:
             labels,
             probabilities=normal_probabilities(score, 0.7),
             score=score,
-            meta=replace(META, **meta),
+            meta=replace(EYE_META, **meta),
             name=name,
             embedding=features,
         )

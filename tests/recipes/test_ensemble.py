@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from predictions_meta import PATIENT_META
 from typer.testing import CliRunner
 
 from drkit.cli.app import app
@@ -30,7 +31,6 @@ from drkit.recipes.score import ScoreConfig, run_score
 from drkit.recipes.submit import SubmitConfig, run_submit
 from drkit.records.labels import Labels, build_rows
 from drkit.records.predictions import (
-    PredictionsMeta,
     build_predictions,
     find_predictions,
     read_predictions,
@@ -38,18 +38,6 @@ from drkit.records.predictions import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-META = PredictionsMeta(
-    target="patient",
-    unit="image",
-    decision="rounding",
-    cut_points=None,
-    trained_on=("train",),
-    folds=0,
-    chosen_on="last",
-    model="resnet18",
-    checkpoint_sha256="ab" * 32,
-    labels_sha256="cd" * 32,
-)
 QUICK = EnsembleConfig(folds=3, resamples=100)
 METHODS = [
     Vote("hard"), Vote("soft"), Vote("median"), Weight("greedy", 3), Weight("kappa"), Weight("log-loss"),
@@ -82,7 +70,7 @@ def _member(name: str, seed: int, embedding: bool = False, **change: object):
         Labels(rows, Path("/nowhere"), "test", ("patient",)),
         probabilities=normal_probabilities(score, 0.6),
         score=score,
-        meta=replace(META, checkpoint_sha256=f"{seed:064d}", **change),
+        meta=replace(PATIENT_META, checkpoint_sha256=f"{seed:064d}", **change),
         name=name,
         embedding=np.random.default_rng(seed).normal(size=(40, 6)) if embedding else None,
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from predictions_meta import EYE_META
 from reporters import Recorder
 
 from drkit import progress
@@ -14,22 +15,9 @@ from drkit.grades import Target
 from drkit.recipes.check import CheckConfig, run_check
 from drkit.recipes.submit import SubmitConfig, run_submit
 from drkit.records.labels import Labels, build_rows
-from drkit.records.predictions import PredictionsMeta, build_predictions, read_predictions, write_predictions
+from drkit.records.predictions import build_predictions, read_predictions, write_predictions
 from drkit.records.provenance import sha256_file
 from drkit.reporting import as_json
-
-META = PredictionsMeta(
-    target="eye",
-    unit="image",
-    decision="rounding",
-    cut_points=None,
-    trained_on=("train",),
-    folds=0,
-    chosen_on="inner",
-    model="resnet18",
-    checkpoint_sha256=None,
-    labels_sha256=None,
-)
 
 
 @pytest.fixture
@@ -42,7 +30,7 @@ def run(tmp_path: Path) -> Path:
         Labels(rows, tmp_path, "test", ("eye",)),
         probabilities=np.eye(5)[grades],
         score=grades,
-        meta=META,
+        meta=EYE_META,
         name="run",
     )
     write_predictions(predictions, tmp_path / "run.parquet")
@@ -74,7 +62,7 @@ def _predict_several(folder: Path, splits: dict[str, str]) -> Path:
     rows = build_rows(image_id=ids, path=ids, patient_id=ids, split=[splits[name] for name in names])
     grades = np.arange(len(ids)) % 5
     labels = Labels(rows.assign(dataset=pd.array(names, "string")), folder, "test", ("eye",))
-    told = build_predictions(labels, probabilities=np.eye(5)[grades], score=grades, meta=META, name="several")
+    told = build_predictions(labels, probabilities=np.eye(5)[grades], score=grades, meta=EYE_META, name="several")
     write_predictions(told, folder / "several.parquet")
     return folder / "several"
 
@@ -130,7 +118,7 @@ def test_different_grades_of_one_patient_or_eye_are_told(tmp_path: Path, target:
     )  # fmt: skip
     predictions = build_predictions(
         Labels(rows, tmp_path, "test", (target,)),
-        probabilities=np.eye(5)[grades], score=grades, meta=replace(META, target=target), name="run",
+        probabilities=np.eye(5)[grades], score=grades, meta=replace(EYE_META, target=target), name="run",
     )  # fmt: skip
     write_predictions(predictions, tmp_path / "run.parquet")
     reported = Recorder()
@@ -206,7 +194,7 @@ def test_the_courses_sample_is_answered_in_full(shared_data: Path, tmp_path: Pat
         Labels(rows, tmp_path, "test", ()),
         probabilities=np.full((len(ids), 5), 0.2),
         score=np.full(len(ids), 2.0),
-        meta=META,
+        meta=EYE_META,
         name="run",
     )
     write_predictions(predictions, tmp_path / "run.parquet")

@@ -1,213 +1,29 @@
 """Every layout, as small trees of empty files and as the real folders."""
 
-import shutil
-from pathlib import Path
-
 import pandas as pd
 import pytest
+from layout_trees import (
+    COURSE,
+    TREES,
+    aptos,
+    bare,
+    brset,
+    column,
+    course,
+    eyepacs,
+    idrid,
+    mbrset,
+    messidor_2,
+    official,
+    plain,
+    tree,
+)
 from reporters import Recorder
 
 from drkit import progress
 from drkit.errors import InputError
 from drkit.records.layouts import LAYOUTS, read_dataset, read_table
 from drkit.records.layouts.tables import open_table
-
-COURSE = (
-    "patient_id,image_id,img_path,Overall quality,left_eye_DR_Level,right_eye_DR_Level,patient_DR_Level,"
-    "Clarity,Field definition,Artifact"
-)
-
-
-def tree(root, files):
-    """Files by path; None makes an empty one, lists of lines a CSV with CRLF ends."""
-    for name, lines in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes("".join(f"{line}\r\n" for line in lines or []).encode())
-    return root
-
-
-def course(root):
-    return tree(
-        root,
-        {
-            "train.csv": [COURSE, "7,7_l1,7/7_l1.jpg,1,2.0,,3,8,10,4", "7,7_r3,7/7_r3.jpg,0,2,,3,8,8,0"],
-            "val.csv": [COURSE, "8,8_r1,8\\8_r1.jpg,1,,0,0,10,8,0"],
-            "test.csv": ["image_id,img_path", "347_l1,347/347_l1.jpg", "odd,347/odd.jpg"],
-            "sample_submission.csv": ["ID,TARGET", "347_l1.jpg,0"],
-            "train/7/7_l1.jpg": None,
-            "train/7/7_r3.JPG": None,
-            "val/8/8_r1.jpg": None,
-            "val/8/unlisted.jpg": None,
-            "test/347/347_l1.jpg": None,
-            "test/347/odd.jpg": None,
-        },
-    )
-
-
-def official(root):
-    header = COURSE.replace("img_path", "image_path").replace("Artifact", "Field definition,Artifact")
-    top = "regular_fundus_images"
-    return tree(
-        root,
-        {
-            f"{top}/regular-fundus-training/regular-fundus-training.csv": [
-                header,
-                "1,1_r1,\\regular-fundus-training\\1\\1_r1.jpg,0,,0,1,8,6,9,4",
-                "1,1_l1,/regular-fundus-training/1/1_l1.jpg,0,1,,1,8,6,9,4",
-            ],
-            f"{top}/regular-fundus-training/regular-fundus-source-training.csv": [
-                "image_id,image_path,Source",
-                "1_r1,x,y",
-            ],
-            f"{top}/regular-fundus-training/Images/1/1_r1.jpg": None,
-            f"{top}/regular-fundus-training/Images/1/1_l1.jpg": None,
-            f"{top}/Online-Challenge1&2-Evaluation/Challenge1_upload.csv": ["image_id,DR_Level", "347_l1,"],
-            f"{top}/Online-Challenge1&2-Evaluation/Challenge2_upload.csv": ["Clarity,image_id", ",347_l1"],
-            f"{top}/Online-Challenge1&2-Evaluation/Images/347/347_l1.jpg": None,
-            "ultra-widefield_images/ultra-widefield-training/ultra-widefield-training.csv": [
-                "patient_id,image_id,image_path,DR_level,position",
-                "1,1_r1,ultra-widefield-training\\1\\1_r1.jpg,0,right_eye",
-            ],
-            "ultra-widefield_images/ultra-widefield-training/Images/1/1_r1.jpg": None,
-        },
-    )
-
-
-def eyepacs(root):
-    folder = "resized_train_cropped/resized_train_cropped"
-    return tree(
-        root,
-        {
-            "trainLabels_cropped.csv": [",image,level", "0,10_left,0", "1,10_right,4"],
-            f"{folder}/10_left.jpeg": None,
-            f"{folder}/10_right.jpeg": None,
-        },
-    )
-
-
-def aptos(root):
-    return tree(
-        root,
-        {
-            "train_1.csv": ["id_code,diagnosis", "000c1434d8d7,2"],
-            "valid.csv": ["id_code,diagnosis", "001639a390f0,4"],
-            "test.csv": ["id_code", "0005cfc8afb6"],
-            "train_images/train_images/000c1434d8d7.png": None,
-            "val_images/val_images/001639a390f0.png": None,
-            "test_images/0005cfc8afb6.png": None,
-        },
-    )
-
-
-def messidor_2(root):
-    return tree(
-        root,
-        {
-            "messidor_data.csv": [
-                "image_id,adjudicated_dr_grade,adjudicated_dme,adjudicated_gradable",
-                "20051020_43808_0100_PP.png,0,0,1",
-                "20051020_43832_0100_PP.png,3,1,1",
-                "IM004832.jpg,,,0",
-            ],
-            "messidor-2.csv": [
-                "left;right",
-                "20051020_43832_0100_PP.png;20051020_43808_0100_PP.png",
-                "im004832.JPG;",
-            ],
-            "IMAGES/20051020_43808_0100_PP.jpg": None,
-            "IMAGES/20051020_43832_0100_PP.png": None,
-            "IMAGES/IM004832.JPG": None,
-        },
-    )
-
-
-def idrid(root):
-    header = "Image name,Retinopathy grade,Risk of macular edema ,,"
-    return tree(
-        root,
-        {
-            "2. Groundtruths/a. IDRiD_Disease Grading_Training Labels.csv": [header, "IDRiD_001,3,2,,"],
-            "2. Groundtruths/b. IDRiD_Disease Grading_Testing Labels.csv": [header, "IDRiD_901,0,0,,"],
-            "1. Original Images/a. Training Set/IDRiD_001.jpg": None,
-            "1. Original Images/b. Testing Set/IDRiD_901.jpg": None,
-        },
-    )
-
-
-def brset(root):
-    header = "image_id,patient_id,camera,patient_age,exam_eye,DR_SDRG,DR_ICDR,focus,diabetic_retinopathy,quality"
-    return tree(
-        root,
-        {
-            "labels_brset.csv": [
-                header,
-                "img00001,1,Canon CR,48,1,3,2,1,1,Adequate",
-                "img00002,1,Canon CR,48,2,0,0,1,0,Inadequate",
-            ],
-            "fundus_photos/img00001.jpg": None,
-            "fundus_photos/img00002.jpg": None,
-        },
-    )
-
-
-def mbrset(root):
-    header = "patient,age,sex,file,laterality,final_artifacts,final_quality,final_icdr,final_edema"
-    return tree(
-        root,
-        {
-            "labels_mbrset.csv": [header, "1,66,0,1.1.jpg,right,no,yes,4.0,no", "1,66,0,1.3.jpg,left,yes,no,,no"],
-            "images/1.1.jpg": None,
-            "images/1.3.jpg": None,
-        },
-    )
-
-
-def plain(root):
-    return tree(
-        root,
-        {
-            "mine.csv": [
-                "name,label,patient_id,eye,split",
-                "007.png,2,p1,OD,train",
-                "sub/8.png,,p2,,validation",
-            ],
-            "007.png": None,
-            "sub/8.png": None,
-        },
-    )
-
-
-def classes(root):
-    return tree(
-        root,
-        {
-            "train/No_DR/a.png": None,
-            "train/Proliferate_DR/deep/b.png": None,
-            "valid/Mild/c.JPEG": None,
-            "test/d.jpg": None,
-        },
-    )
-
-
-def bare(root):
-    return tree(root, {"a.png": None, "b/9_l2.JPEG": None, ".hidden/c.png": None, "b/.d.png": None, "notes.txt": None})
-
-
-TREES = {
-    "deepdrid-course": course, "deepdrid": official, "eyepacs": eyepacs, "messidor-2": messidor_2, "aptos": aptos,
-    "idrid": idrid, "brset": brset, "mbrset": mbrset, "csv": plain, "class-folders": classes, "folder": bare,
-}  # fmt: skip
-
-
-def column(labels, name):
-    return dict(
-        zip(
-            labels.rows["image_id"],
-            labels.rows[name].astype(object).where(labels.rows[name].notna(), None),
-            strict=True,
-        )
-    )
 
 
 @pytest.mark.parametrize("layout", TREES)
@@ -443,11 +259,6 @@ def test_fgadr_has_no_header(tmp_path):
     assert {path.parent.name for path in labels.paths()} == {"Original_Images"}
 
 
-def test_photographs_lie_above_a_folder_of_tables(tmp_path):
-    tree(tmp_path, {"labels/mine.csv": ["image,grade", "a,0", "b/c.jpg,3"], "photos/a.jpg": None, "b/c.jpg": None})
-    assert read_dataset(tmp_path / "labels/mine.csv").paths() == [tmp_path / "photos/a.jpg", tmp_path / "b/c.jpg"]
-
-
 def test_plain_table(tmp_path):
     labels = read_dataset(plain(tmp_path))
     assert column(labels, "eye") == {"007": "right", "8": None}
@@ -470,151 +281,6 @@ def test_grade_five_is_counted_and_withheld(tmp_path):
     assert "1 photographs cannot be graded" in reported.warnings[0]
     assert column(labels, "eye_grade") == {"a": None, "b": 0}
     assert labels.graded("eye").rows["image_id"].tolist() == ["b"]
-
-
-def test_a_photograph_elsewhere_is_found_by_its_name_under_its_split(tmp_path):
-    tree(tmp_path, {"val.csv": [COURSE, "8,8_r1,8/8_r1.jpg,1,,0,0,10,8,0"]})
-    tree(tmp_path, {"flat/valid/8_r1.JPG": None, "flat/train/8_r1.jpg": None, "masks/8_r1.png": None})
-    assert read_dataset(tmp_path).paths() == [tmp_path / "flat/valid/8_r1.JPG"]
-
-
-@pytest.mark.parametrize("folder", ["", "far/away/"])
-@pytest.mark.parametrize(
-    ("written", "there", "found"),
-    [
-        ("A.png", ["A.png", "a.png", "A.jpg"], "A.png"),
-        ("A.png", ["a.PNG", "A.jpg"], "a.PNG"),
-        ("A.png", ["A.jpg", "a.jpg"], "A.jpg"),
-        ("A.png", ["a.JPG"], "a.JPG"),
-        ("A", ["a.JPG"], "a.JPG"),
-        ("A.png", ["A.jpg", "A.tif"], None),
-        ("A.png", ["a.PNG", "a.png"], None),
-    ],
-)
-def test_a_photograph_is_found_whatever_its_suffix_and_case(tmp_path, folder, written, there, found):
-    tree(tmp_path, {"m.csv": ["image,grade", f"{written},1"], **{folder + name: None for name in there}})
-    if found is None:
-        with pytest.raises(InputError, match=r"m\.csv row 2: several photographs fit"):
-            read_dataset(tmp_path)
-    else:
-        assert read_dataset(tmp_path).paths() == [tmp_path / folder / found]
-
-
-def test_a_linked_data_set_keeps_its_name(tmp_path):
-    tree(tmp_path, {"real/m.csv": ["path,grade", "x/a.jpg,1"], "store/a.jpg": None})
-    (tmp_path / "real/x").symlink_to(tmp_path / "store")
-    (tmp_path / "link").symlink_to(tmp_path / "real")
-    assert read_dataset(tmp_path / "link").paths() == [tmp_path / "link/x/a.jpg"]
-
-
-def test_links_in_a_circle_end(tmp_path):
-    bare(tmp_path)
-    (tmp_path / "b/loop").symlink_to(tmp_path)
-    assert len(read_dataset(tmp_path)) == 2
-
-
-def test_an_absolute_path_inside_is_as_good(tmp_path):
-    inside = tmp_path / "data"
-    tree(inside, {"m.csv": ["path,grade", f"{inside}/x/a.jpg,1"], "x/a.jpg": None})
-    assert read_dataset(inside).paths() == [inside / "x/a.jpg"]
-
-
-@pytest.mark.parametrize(
-    "written", ["../out.jpg", "x/../../out.jpg", "..\\out.jpg", "C:\\out.jpg", "{outside}/out.jpg"]
-)
-def test_no_path_leaves_the_data_set(tmp_path, written):
-    inside = tree(
-        tmp_path / "data",
-        {"m.csv": ["path,grade", f"{written.format(outside=tmp_path)},1"], "x/out.jpg": None},
-    )
-    tree(tmp_path, {"out.jpg": None})
-    with pytest.raises(InputError, match=r"m\.csv row 2: .*lies outside the data set's folder"):
-        read_dataset(inside)
-
-
-def test_all_missing_photographs_are_counted_and_five_named(tmp_path):
-    tree(tmp_path, {"m.csv": ["image,grade", *(f"{i},1" for i in range(9))], "0.jpg": None})
-    with pytest.raises(InputError, match=r"8 of 9 photographs are missing: 1 \(m\.csv row 3\).* 5 .*and 3 more"):
-        read_dataset(tmp_path)
-
-
-ROW = "7,7_l1,7/7_l1.jpg,1,2,,3,8,10,4"
-
-
-@pytest.mark.parametrize(
-    ("files", "sentence"),
-    [
-        ({}, "holds neither photographs nor a table"),
-        ({"a.csv": ["alpha,beta", "1,2"]}, "no layout has columns alpha, beta: understood are .*IDRiD"),
-        ({"a.csv": ["image,beta", "1,2"]}, "there is no column of grades"),
-        (
-            {"train.csv": [COURSE.replace("img_path", "file"), ROW]},
-            "looks like the course's DeepDRiD, but column img_path is",
-        ),
-        ({"train.csv": [COURSE.replace("patient_DR_Level", "x"), ROW]}, "column patient_dr_level"),
-        ({"train.csv": ["id_code", "a"]}, "lacks column diagnosis .*only a test table"),
-        (
-            {"train.csv": [COURSE, ROW.replace(",2,,3", ",2,1,3")]},
-            "train.csv row 2: the left eye is graded 2 and the right",
-        ),
-        ({"train.csv": [COURSE, ROW.replace(",2,,3", ",7,,3")]}, "train.csv row 2: grade '7' is off the scale 0-4"),
-        (
-            {"train.csv": [COURSE, ROW, ROW], "7_l1.jpg": None},
-            "train.csv row 2 and train.csv row 3: image id '7_l1' stands twice",
-        ),
-        (
-            {"train.csv": [COURSE, ROW], "val.csv": [COURSE, ROW], "7_l1.jpg": None},
-            "train.csv row 2 and val.csv row 2: image id '7_l1'",
-        ),
-        (
-            {"a.csv": ["image,label", "A,2", "a,2"], "a.jpg": None},
-            "a.csv row 2 and a.csv row 3: A and a are both .*a.jpg",
-        ),
-        ({"train.csv": [COURSE, ROW], "val.csv": ["x,y", "1,2"]}, "val.csv: no layout has columns x, y"),
-        (
-            {"train.csv": [COURSE, ROW], "b.csv": ["image,label", "1,2"]},
-            "several layouts: train.csv .*b.csv .a plain table",
-        ),
-        ({"train.csv": [COURSE, ROW], "b.csv": ["image_id,patient_DR_Level", "1,2"]}, "b.csv: looks like the course's"),
-        ({"a.csv": ["image,label,split", "1,2,holdout"]}, "a.csv row 2: split 'holdout' is not train, val or test"),
-        ({"a.csv": ["image,label,eye", "1,2,third"]}, "a.csv row 2: eye 'third' is not left or right"),
-        (
-            {"a.csv": ["image,label", "1,2"], "1.jpg": None, "1.png": None},
-            "a.csv row 2: several photographs fit: .*1.jpg, .*1.png",
-        ),
-        (
-            {"a.csv": ["image,label", "1,2"], "x/1.jpg": None, "y/1.jpg": None},
-            "several photographs fit: .*x/1.jpg, .*y/1.jpg",
-        ),
-        ({"a.csv": ["image,label"]}, "lists no photographs: a row each was expected"),
-        ({"trainLabels.csv": ["image,level"]}, "lists no photographs: a row each was expected"),
-        ({"x/1.jpg": None, "x/1.png": None}, "photographs of the same name: x/1.jpg, x/1.png"),
-    ],
-)
-def test_one_clear_line_for_each_mistake(tmp_path, files, sentence):
-    tree(tmp_path, files)
-    with pytest.raises(InputError, match=sentence) as refused:
-        read_dataset(tmp_path)
-    assert "\n" not in str(refused.value)
-
-
-def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(InputError, match="nowhere does not exist"):
-        read_dataset(tmp_path / "nowhere")
-
-
-def test_foreign_tables_are_left_aside_and_named(tmp_path):
-    reported = Recorder()
-    tree(course(tmp_path), {"notes.csv": ["alpha,beta", "1,2"]})
-    with progress.reporting_to(reported):
-        assert read_dataset(tmp_path).layout == "deepdrid-course"
-    assert "notes.csv" in reported.notices[0]
-
-
-def test_a_relative_folder_gives_absolute_paths(tmp_path, monkeypatch):
-    plain(tmp_path / "here")
-    monkeypatch.chdir(tmp_path)
-    assert read_dataset(Path("here")).paths()[0] == tmp_path / "here/007.png"
 
 
 def test_real_deepdrid(shared_data):
@@ -662,13 +328,3 @@ def test_real_messidor_2(shared_data):
 def test_real_header_keeps_its_trailing_space(shared_data):
     (path,) = (shared_data / "IDRiD" / "2. Groundtruths").glob("*.csv")
     assert "risk of macular edema" in open_table(path).header
-
-
-def test_a_lesion_mask_of_the_same_id_is_no_photograph(eyes: Path, tmp_path: Path) -> None:
-    """Synthetic eyes keep masks as lesions/ID.png: a missing photograph stays missing."""
-    shutil.copytree(eyes, tmp_path / "eyes")
-    gone = sorted((tmp_path / "eyes" / "train").rglob("*.jpg"))[:3]
-    for path in gone:
-        path.unlink()
-    with pytest.raises(InputError, match="3 of 48 photographs are missing"):
-        read_dataset(tmp_path / "eyes")

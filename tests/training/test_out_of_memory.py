@@ -1,0 +1,107 @@
+"""A step without memory: halved batches, and what is no want of memory."""
+
+import weakref
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from reporters import Recorder
+from tiny_learner import (
+    NUM,
+    assert_same,
+    build_learner,
+    gradients_of,
+    read_step,
+    training_data,
+)
+from torch import Tensor
+
+from drkit import progress
+from drkit.data.units import UnitIndex
+from drkit.errors import UsageError
+from drkit.training.learner import (
+    Learner,
+)
+from drkit.training.runtime import is_out_of_memory
+
+
+def _full_above(learner: Learner, num_units: int) -> None:
+    """Let the grader find no memory for more units."""
+    answer = learner.grader.answer
+
+    def answer_few(images: Tensor, places: UnitIndex) -> Any:
+        if places.num_units > num_units:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return answer(images, places)
+
+    learner.grader.answer = answer_few  # type: ignore[method-assign]
+
+
+def test_without_memory_the_batch_is_halved_once_for_all_and_the_gradient_stays() -> None:
+    data, numbers, reported = training_data(), np.arange(NUM), Recorder()
+    whole, cramped = build_learner(data), build_learner(data)
+    _full_above(cramped, 2)
+    loss, _ = read_step(whole.step(numbers, 1))
+    with progress.reporting_to(reported):
+        again, logits = read_step(cramped.step(numbers, 1))
+        assert len(reported.warnings) == 3  # 16, 8, 4, 2
+        assert "batches of 2 units from here on, with as many a step as before" in reported.warnings[-1]
+        assert_same(gradients_of(whole), gradients_of(cramped))
+        cramped.step(numbers, 1)
+        assert len(reported.warnings) == 3
+    assert again == pytest.approx(loss, rel=1e-4)
+    assert logits.shape == (NUM, 5)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CUDA error: out of memory",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "MPS backend out of memory (MPS allocated: 8 GB)",
+        "[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory",
+    ],
+)
+def test_every_library_s_way_to_be_out_of_memory_is_known(words: str) -> None:
+    assert is_out_of_memory(RuntimeError(words))
+    assert not is_out_of_memory(RuntimeError("CUDA error: device-side assert triggered"))
+
+
+def test_halving_holds_on_to_nothing_of_the_step_that_failed() -> None:
+    """Least of all by the traceback of its error, whose frames hold the activations."""
+    learner, held = build_learner(training_data(), batch_size=2), []
+    answer = learner.grader.answer
+
+    def run_out(images: Tensor, places: UnitIndex) -> Any:
+        if places.num_units == 1:
+            return answer(images, places)
+        activations = torch.ones(3)
+        held.append(weakref.ref(activations))
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    learner.grader.answer = run_out  # type: ignore[method-assign]
+    gone = []
+    halve = learner._halve
+    learner._halve = lambda: (gone.append(held[-1]() is None), halve())  # type: ignore[method-assign]
+    learner.step(np.arange(4), 1)
+    assert gone == [True]
+
+
+def test_no_memory_for_a_single_unit_is_refused() -> None:
+    learner = build_learner(training_data(), batch_size=2)
+    _full_above(learner, 0)
+    with pytest.raises(UsageError, match="not even one unit fits in memory: choose a smaller --size or --backbone"):
+        learner.step(np.arange(4), 1)
+
+
+def test_another_error_is_not_taken_for_want_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    learner = build_learner(training_data())
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(learner.grader, "answer", broken)
+    with pytest.raises(RuntimeError, match="mat1"):
+        learner.step(np.arange(4), 1)
