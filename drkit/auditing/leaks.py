@@ -99,8 +99,8 @@ def find_trained_photographs(
     seen = find_seen([Path(path) for path in paths], contents, graded.trained_on, graded.descends_from)
     for position in np.flatnonzero(seen):
         row = scored.iloc[[position]]
-        told = row.iloc[0]
-        sentence = f"{graded.path} was trained on {told['image_id']}, of split {told['split']} in {told['source']}"
+        first = row.iloc[0]
+        sentence = f"{graded.path} was trained on {first['image_id']}, of split {first['split']} in {first['source']}"
         finding = finding_about("trained-on-photograph", sentence, row)
         sources = (*finding.sources, str(graded.path))
         yield make_finding(finding.kind, finding.sentence, finding.ids, finding.paths, sources)
@@ -138,8 +138,8 @@ def _data_set_statements(rows: pd.DataFrame, predictions: Predictions) -> Iterat
         known = ids[part.index].dropna()
         of_this = (names == Path(part["root"].iloc[0]).name) | (names == "")
         if of_this.any() and predictions.rows["image_id"][of_this].isin(known).mean() >= _SAME_DATA:
-            told = _statements(part.loc[known.index].assign(image_id=known), str(source))
-            yield told[(told["what"] != "split") | (told["says"] != "train")]
+            statements = _statements(part.loc[known.index].assign(image_id=known), str(source))
+            yield statements[(statements["what"] != "split") | (statements["says"] != "train")]
 
 
 def _ids_in(predictions: Predictions, rows: pd.DataFrame) -> pd.Series:
@@ -152,17 +152,17 @@ def _ids_in(predictions: Predictions, rows: pd.DataFrame) -> pd.Series:
         return rows["image_id"]
     known = pd.Series(names.to_numpy(), index=predictions.rows["image_id"])
     own = rows["root"].map(lambda root: Path(root).name).astype("string")
-    told = rows["image_id"].where(rows["image_id"].map(known).eq(own).fillna(False).astype(bool))
+    plain_ids = rows["image_id"].where(rows["image_id"].map(known).eq(own).fillna(False).astype(bool))
     prefixed = own + "-" + rows["image_id"]
-    return told.mask(prefixed.isin(known.index), prefixed)
+    return plain_ids.mask(prefixed.isin(known.index), prefixed)
 
 
 def _statements(rows: pd.DataFrame, source: str) -> pd.DataFrame:
     """What a file says of its photographs: a row an id and grade or split."""
-    told = rows.drop_duplicates("image_id").set_index("image_id")
-    said = {f"{target} grade": told[grade_column(target)] for target in TARGETS} | {"split": told["split"]}
+    by_id = rows.drop_duplicates("image_id").set_index("image_id")
+    columns = {f"{target} grade": by_id[grade_column(target)] for target in TARGETS} | {"split": by_id["split"]}
     parts = [
         pd.DataFrame({"image_id": values.index, "what": what, "says": values.astype("string").to_numpy()})
-        for what, values in said.items()
+        for what, values in columns.items()
     ]
     return pd.concat(parts).dropna(subset=["says"]).assign(source=source)

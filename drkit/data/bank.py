@@ -103,8 +103,8 @@ def build_bank(
         made_by = {"side": side, "steps": list(steps), "round_discs": round_discs, "keep_going": keep_going}
         pixels, notes = open_cached(cache_dir, name_array(paths, version=VERSION, **made_by), shape, fill)
     originals = read_source_hashes(labels.roots)
-    told = list(zip(paths, notes, strict=True))
-    hashes = tuple(originals.get(path, note) for path, note in told if not note.startswith(_UNREADABLE))
+    noted = list(zip(paths, notes, strict=True))
+    hashes = tuple(originals.get(path, note) for path, note in noted if not note.startswith(_UNREADABLE))
     reasons = {row: note[len(_UNREADABLE) :] for row, note in enumerate(notes) if note.startswith(_UNREADABLE)}
     return PhotographBank(pixels[: len(hashes)], hashes, reasons)
 

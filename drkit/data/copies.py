@@ -94,10 +94,10 @@ def check_grades_agree(labels: Labels, copies: np.ndarray) -> None:
         if is_odd.any():
             first = np.flatnonzero(is_odd & (copies == copies[is_odd.argmax()]))
             other = first[grades.iloc[first].ne(grades.iloc[first[0]]).to_numpy()][0]
-            told = " but ".join(_describe(labels, row, grades.iloc[row]) for row in (first[0], other))
+            described = " but ".join(_describe(labels, row, grades.iloc[row]) for row in (first[0], other))
             raise InputError(
                 f"data sets contradict each other on the {target} grade of {len(np.unique(copies[is_odd]))}"
-                f" photographs that they share, for example {told}: correct one, or leave it empty there"
+                f" photographs that they share, for example {described}: correct one, or leave it empty there"
             )
 
 
@@ -124,8 +124,8 @@ def unite_patients(labels: Labels, copies: np.ndarray) -> Labels:
     stays = ~is_several | (side == side.groupby(united).transform("max")).to_numpy()
     if not stays.all():
         counts = labels.rows["split"][~stays].value_counts()
-        told = " and ".join(f"{counts[split]} photographs of {split}" for split in SPLITS if split in counts)
-        warn(f"{told} are left out: their patients stand in another split, too, as copies of photographs tell")
+        left_out = " and ".join(f"{counts[split]} photographs of {split}" for split in SPLITS if split in counts)
+        warn(f"{left_out} are left out: their patients stand in another split, too, as copies of photographs tell")
     rows, united, is_several = labels.rows[stays].reset_index(drop=True), united[stays], is_several[stays]
     first = rows["patient_id"].groupby(united).transform("first")
     rows["patient_id"] = rows["patient_id"].mask(is_several, first)
@@ -133,5 +133,5 @@ def unite_patients(labels: Labels, copies: np.ndarray) -> Labels:
 
 
 def _describe(labels: Labels, row: int, grade: int) -> str:
-    told = labels.rows.iloc[row]
-    return f"{told['image_id']} in {labels.dataset_names().iloc[row]} has {grade}"
+    photograph = labels.rows.iloc[row]
+    return f"{photograph['image_id']} in {labels.dataset_names().iloc[row]} has {grade}"

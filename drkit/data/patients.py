@@ -110,10 +110,10 @@ def _choose_patients(labels: Labels, target: Target, share: Mapping[str, float],
 
 def _describe_patients(labels: Labels, target: Target) -> pd.DataFrame:
     """The highest grade of each patient and the data set of the first of the patient's photographs, by patient."""
-    told = pd.DataFrame(
+    photographs = pd.DataFrame(
         {"patient_id": labels.rows["patient_id"], "grade": labels.grades(target), "dataset": labels.dataset_names()}
     )
-    return told.groupby("patient_id").agg({"grade": "max", "dataset": "first"}).astype({"grade": int})
+    return photographs.groupby("patient_id").agg({"grade": "max", "dataset": "first"}).astype({"grade": int})
 
 
 def _draw(patients: Sequence[str], grades: np.ndarray, num: int, seed: int) -> Sequence[str]:

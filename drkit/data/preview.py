@@ -25,7 +25,7 @@ _CPU = torch.device("cpu")
 def preview_policy(
     photographs: np.ndarray,
     policy: Policy,
-    wanted: InputFormat,
+    input_format: InputFormat,
     seed: int,
     copies: int = 7,
     *,
@@ -37,7 +37,7 @@ def preview_policy(
     Args:
         photographs: uint8 (K, S, S, 3) RGB, at least one.
         policy: What is done to them.
-        wanted: Its side is the side of a tile; its normalisation is left out.
+        input_format: Its side is the side of a tile; its normalisation is left out.
         seed: Of the training.
         copies: Changed ones in a row.
         title: How the sheet calls the policy.
@@ -48,7 +48,7 @@ def preview_policy(
         uint8 (H, W, 3) RGB: a strip with title, numbers and seed, then K rows of 1 + copies tiles.
     """
     names = image_ids or [str(number) for number in range(len(photographs))]
-    shown = InputFormat(wanted.side, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    shown = InputFormat(input_format.side, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     columns = [render(photographs, shown, _CPU)]
     for epoch in range(1, copies + 1):
         columns.append(render(photographs, shown, _CPU, draw(policy, names, seed, epoch, photographs.shape[1])))

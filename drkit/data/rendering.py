@@ -39,7 +39,7 @@ class InputFormat:
 
 def render(
     photographs: np.ndarray,
-    wanted: InputFormat,
+    input_format: InputFormat,
     device: torch.device,
     changes: Changes | None = None,
 ) -> Tensor:
@@ -47,7 +47,7 @@ def render(
 
     Args:
         photographs: uint8 (B, S, S, 3) RGB.
-        wanted: Side and normalisation of the images.
+        input_format: Side and normalisation of the images.
         device: Where the work is done and the images stay.
         changes: From `drkit.data.augmentation.draw`; None: unchanged. What a change uncovers, cuts off or erases
             takes the colour of the photograph's own corners, and no channel leaves [0, 1] before normalisation.
@@ -55,12 +55,12 @@ def render(
     Returns:
         float32 (B, 3, side, side), channels last in memory.
     """
-    return prepare(photographs, wanted, device, changes)()
+    return prepare(photographs, input_format, device, changes)()
 
 
 def prepare(
     photographs: np.ndarray,
-    wanted: InputFormat,
+    input_format: InputFormat,
     device: torch.device,
     changes: Changes | None = None,
     surround: np.ndarray | None = None,
@@ -69,17 +69,17 @@ def prepare(
 
     Args:
         photographs: As `render`.
-        wanted: As `render`.
+        input_format: As `render`.
         device: As `render`.
         changes: As `render`.
         surround: float32 (B, 3), from `surround_colours`, where it is known already.
     """
     pixels = pin(as_tensor(photographs), device)
     if changes is None:
-        return partial(_render_plain, pixels, wanted, device)
+        return partial(_render_plain, pixels, input_format, device)
     colours = surround_colours(photographs) if surround is None else surround
-    edits = _plan_edits(changes, as_tensor(colours), wanted, photographs.shape[1])
-    return partial(_render_changed, pixels, edits, wanted, device)
+    edits = _plan_edits(changes, as_tensor(colours), input_format, photographs.shape[1])
+    return partial(_render_changed, pixels, edits, input_format, device)
 
 
 def surround_colours(photographs: np.ndarray) -> np.ndarray:
@@ -123,10 +123,10 @@ class _Edits:
         return dict(zip(self.tensors, pack_to(device, list(self.tensors.values())), strict=True))
 
 
-def _plan_edits(changes: Changes, surround: Tensor, wanted: InputFormat, extent: int) -> _Edits:
+def _plan_edits(changes: Changes, surround: Tensor, input_format: InputFormat, extent: int) -> _Edits:
     """What is done to photographs of `extent` pixels; those that nothing is done to cost nothing."""
-    scale = torch.diag(torch.tensor([(wanted.side - 1) / (extent - 1)] * 2 + [1.0]))
-    _, std = _columns(wanted, changes.colour.device)
+    scale = torch.diag(torch.tensor([(input_format.side - 1) / (extent - 1)] * 2 + [1.0]))
+    _, std = _columns(input_format, changes.colour.device)
     tensors = {
         "surround": surround[:, :, None, None],
         "warp": (scale @ changes.geometry)[:, :2],
@@ -140,12 +140,12 @@ def _plan_edits(changes: Changes, surround: Tensor, wanted: InputFormat, extent:
     if offset.any():
         tensors["offset"] = offset
     if changes.blur.any():
-        sigma = (changes.blur[changes.blur > 0] * wanted.side).clamp(min=MIN_SIGMA)
+        sigma = (changes.blur[changes.blur > 0] * input_format.side).clamp(min=MIN_SIGMA)
         tensors |= {"blurred": changes.blur.nonzero()[:, 0], "sigma": sigma[:, None].expand(-1, 2)}
     if changes.noise.any():
         rows = changes.noise.nonzero()[:, 0]
-        tensors |= {"noisy": rows, "noise": torch.stack([_draw_noise(changes, row, wanted.side) for row in rows])}
-    return _Edits(tensors, math.ceil(3 * changes.max_blur * wanted.side))
+        tensors |= {"noisy": rows, "noise": torch.stack([_draw_noise(changes, row, input_format.side) for row in rows])}
+    return _Edits(tensors, math.ceil(3 * changes.max_blur * input_format.side))
 
 
 def _draw_noise(changes: Changes, row: Tensor, side: int) -> Tensor:
@@ -154,20 +154,20 @@ def _draw_noise(changes: Changes, row: Tensor, side: int) -> Tensor:
     return torch.from_numpy(generator.standard_normal((3, side, side), np.float32)) * changes.noise[row]
 
 
-def _render_plain(photographs: Tensor, wanted: InputFormat, device: torch.device) -> Tensor:
+def _render_plain(photographs: Tensor, input_format: InputFormat, device: torch.device) -> Tensor:
     pixels = send(photographs, device).permute(0, 3, 1, 2).float()  # (B, 3, S, S)
-    scaled = F.interpolate(pixels, (wanted.side, wanted.side), mode="bilinear", align_corners=True)
-    _, std = _columns(wanted, device)
+    scaled = F.interpolate(pixels, (input_format.side, input_format.side), mode="bilinear", align_corners=True)
+    _, std = _columns(input_format, device)
     colour = torch.eye(3, device=device).expand(len(pixels), 3, 3) / (255 * std[:, :, 0])
-    return _recolour(scaled, colour, wanted).contiguous(memory_format=torch.channels_last)
+    return _recolour(scaled, colour, input_format).contiguous(memory_format=torch.channels_last)
 
 
-def _render_changed(photographs: Tensor, edits: _Edits, wanted: InputFormat, device: torch.device) -> Tensor:
+def _render_changed(photographs: Tensor, edits: _Edits, input_format: InputFormat, device: torch.device) -> Tensor:
     pixels = send(photographs, device).permute(0, 3, 1, 2).float()  # (B, 3, S, S)
     tensors = edits.on(device)
     surround = tensors["surround"]
-    warped = _warp(pixels.sub_(surround), wanted.side, tensors).add_(surround)
-    return _develop(warped, wanted, tensors, edits.reach).contiguous(memory_format=torch.channels_last)
+    warped = _warp(pixels.sub_(surround), input_format.side, tensors).add_(surround)
+    return _develop(warped, input_format, tensors, edits.reach).contiguous(memory_format=torch.channels_last)
 
 
 def _warp(pixels: Tensor, side: int, tensors: Mapping[str, Tensor]) -> Tensor:
@@ -180,10 +180,10 @@ def _warp(pixels: Tensor, side: int, tensors: Mapping[str, Tensor]) -> Tensor:
     return warped
 
 
-def _develop(warped: Tensor, wanted: InputFormat, tensors: Mapping[str, Tensor], reach: int) -> Tensor:
+def _develop(warped: Tensor, input_format: InputFormat, tensors: Mapping[str, Tensor], reach: int) -> Tensor:
     """Colour, blur and noise: normalised images of warped photographs (B, 3, side, side) in grey levels."""
-    mean, std = _columns(wanted, warped.device)
-    images = _recolour(warped, tensors["colour"], wanted)
+    mean, std = _columns(input_format, warped.device)
+    images = _recolour(warped, tensors["colour"], input_format)
     lit = _lit(warped) if "offset" in tensors or "noise" in tensors else None
     if lit is not None and "offset" in tensors:
         images.addcmul_(tensors["offset"] / std, lit)
@@ -200,9 +200,9 @@ def _blur(images: Tensor, rows: Tensor, sigma: Tensor, reach: int) -> None:
     images[rows] = gaussian_blur2d(images[rows], 2 * reach + 1, sigma)
 
 
-def _recolour(pixels: Tensor, colour: Tensor, wanted: InputFormat) -> Tensor:
+def _recolour(pixels: Tensor, colour: Tensor, input_format: InputFormat) -> Tensor:
     """Grey levels (B, 3, h, w) to normalised channels by (B, 3, 3)."""
-    mean, std = _columns(wanted, pixels.device)
+    mean, std = _columns(input_format, pixels.device)
     offset = (-mean / std)[:, :, 0].expand(len(pixels), 3, 1)
     return torch.baddbmm(offset, colour, pixels.flatten(2)).view_as(pixels)
 
@@ -222,8 +222,8 @@ def _inside(boxes: Tensor, side: int) -> Tensor:
 
 
 @lru_cache
-def _columns(wanted: InputFormat, device: torch.device) -> tuple[Tensor, Tensor]:
+def _columns(input_format: InputFormat, device: torch.device) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation, each (1, 3, 1, 1); sent to a device once."""
     with torch.inference_mode(False):  # for batches of either kind
-        mean, std = torch.tensor([wanted.mean, wanted.std], device=device)[:, None, :, None, None]
+        mean, std = torch.tensor([input_format.mean, input_format.std], device=device)[:, None, :, None, None]
     return mean, std

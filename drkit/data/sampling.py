@@ -17,11 +17,11 @@ def even_out(patients: np.ndarray, grades: np.ndarray, generator: np.random.Gene
     names, patient = np.unique(patients, return_inverse=True)
     worst = np.zeros(len(names), np.int64)
     np.maximum.at(worst, patient, grades)
-    wanted = np.bincount(worst).max()
+    num_wanted = np.bincount(worst).max()
     times = np.ones(len(names), np.int64)
     for grade in np.unique(worst):
         peers = np.flatnonzero(worst == grade)
-        whole, rest = divmod(wanted, len(peers))
+        whole, rest = divmod(num_wanted, len(peers))
         times[peers] = whole
         times[generator.choice(peers, rest, replace=False)] += 1
     return np.repeat(np.arange(len(patients)), times[patient])
@@ -41,7 +41,7 @@ def balance(groups: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     drawn = []
     for number, name in enumerate(names):
         peers = np.flatnonzero(groups == name)
-        wanted = (len(groups) + number) // len(names)  # so that all together are T
-        whole, rest = divmod(wanted, len(peers))
+        num_wanted = (len(groups) + number) // len(names)  # so that all together are T
+        whole, rest = divmod(num_wanted, len(peers))
         drawn += [np.repeat(peers, whole), generator.choice(peers, rest, replace=False)]
     return np.concatenate(drawn)

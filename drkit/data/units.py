@@ -154,16 +154,16 @@ def unit_grades(labels: Labels, units: Units, target: Target) -> np.ndarray:
         InputError: photographs of one unit with different grades.
     """
     grades = labels.rows[grade_column(target)].fillna(-1).to_numpy(dtype=np.int64)
-    found = np.full(len(units), -1, np.int64)
-    np.maximum.at(found, units.unit_of, grades)
-    odd = np.flatnonzero((grades >= 0) & (grades != found[units.unit_of]))
+    of_units = np.full(len(units), -1, np.int64)
+    np.maximum.at(of_units, units.unit_of, grades)
+    odd = np.flatnonzero((grades >= 0) & (grades != of_units[units.unit_of]))
     if len(odd):
         names = labels.rows["image_id"].iloc[odd].tolist()
         raise InputError(
             f"{labels.title}: {len(np.unique(units.unit_of[odd]))} units of kind {units.kind} have photographs with"
             f" different {target} grades, for example {first_few(names)}: use --unit image, or correct the grades"
         )
-    return found
+    return of_units
 
 
 def _tensor(numbers: np.ndarray) -> Tensor:

@@ -128,8 +128,8 @@ def find_candidates(variants: Hashes, radius: int = RADIUS) -> Pairs:
         (P, 2) rows i < j in rising order, each pair once.
     """
     index = variants[:, 0]
-    found = [find_neighbours(index, variants[:, shifted], radius) for shifted in range(variants.shape[1])]
-    pairs = np.sort(np.concatenate(found), axis=1)
+    neighbours = [find_neighbours(index, variants[:, shifted], radius) for shifted in range(variants.shape[1])]
+    pairs = np.sort(np.concatenate(neighbours), axis=1)
     return np.unique(pairs[pairs[:, 0] < pairs[:, 1]], axis=0)
 
 
@@ -148,11 +148,11 @@ def find_neighbours(index: Hashes, probes: Hashes, radius: int = RADIUS) -> Pair
 
     Source: Norouzi, Punjani, Fleet, "Fast search in Hamming space with multi-index hashing", CVPR 2012.
     """
-    found = [np.empty((0, 2), np.int64)]
+    near_pairs = [np.empty((0, 2), np.int64)]
     for pairs in _meetings(_chunks(index), _chunks(probes)):
         near = hamming_distance(index[pairs[:, 0]], probes[pairs[:, 1]]) <= radius
-        found.append(pairs[near])
-    return np.unique(np.concatenate(found), axis=0)
+        near_pairs.append(pairs[near])
+    return np.unique(np.concatenate(near_pairs), axis=0)
 
 
 def _chunks(hashes: Hashes) -> NDArray[np.int64]:
@@ -165,12 +165,12 @@ def _chunks(hashes: Hashes) -> NDArray[np.int64]:
 def _meetings(index: NDArray[np.int64], probes: NDArray[np.int64]) -> Iterator[Pairs]:
     """Rows with a chunk in common but for at most one bit, in blocks; pairs may come again."""
     flips = (0, *(1 << bit for bit in range(CHUNK_BITS)))
-    for keys, wanted in zip(index, probes, strict=True):
+    for keys, probe_keys in zip(index, probes, strict=True):
         order = np.argsort(keys, kind="stable")
         counts = np.bincount(keys, minlength=1 << CHUNK_BITS)
         starts = np.cumsum(counts) - counts
         for flipped in flips:
-            yield from _join(order, starts[wanted ^ flipped], counts[wanted ^ flipped])
+            yield from _join(order, starts[probe_keys ^ flipped], counts[probe_keys ^ flipped])
 
 
 def _join(order: NDArray[np.int64], start: NDArray[np.int64], count: NDArray[np.int64]) -> Iterator[Pairs]:

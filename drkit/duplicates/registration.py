@@ -97,10 +97,10 @@ def _register(fixed: _Disc, moving: _Disc, warp: Plane, width: int, iterations: 
     until = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, iterations, 1e-5)
     both = (fixed.mask * _lay_upon(moving.mask, warp) > _WHOLE).astype(np.uint8)
     try:
-        found = cv2.findTransformECC(fixed.plane, moving.plane, warp.copy(), cv2.MOTION_AFFINE, until, both, width)[1]
+        refined = cv2.findTransformECC(fixed.plane, moving.plane, warp.copy(), cv2.MOTION_AFFINE, until, both, width)[1]
     except cv2.error:  # ECC raises where the photographs have nothing in common
         return warp
-    return found.astype(np.float32, copy=False)
+    return refined.astype(np.float32, copy=False)
 
 
 def _correlation(fixed: _Disc, moving: _Disc, warp: Plane) -> float:

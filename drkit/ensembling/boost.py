@@ -246,5 +246,5 @@ def _find_components(embedding: NDArray[np.float32], seed: int) -> Components:
     from sklearn.decomposition import PCA
 
     count = min(NUM_COMPONENTS, *embedding.shape)
-    found = PCA(count, random_state=seed).fit(embedding)
-    return Components(found.mean_.astype(np.float32), found.components_.astype(np.float32))
+    components = PCA(count, random_state=seed).fit(embedding)
+    return Components(components.mean_.astype(np.float32), components.components_.astype(np.float32))

@@ -169,14 +169,14 @@ def judge(contenders: Sequence[ComparedMethod], num_patients: int) -> str:
     )
     assert top.gain is not None
     assert top.gain_in_hindsight is not None
-    told = (
+    gains_text = (
         f"{_tell(top.gain)} against the {chosen} chosen within the folds, {_tell(top.gain_in_hindsight)} against"
         f" {hindsight}, the best in hindsight (intervals hold for {len(contenders) - 1} comparisons at once,"
         f" {num_patients} patients)"
     )
     if min(top.gain.joint_interval[0], top.gain_in_hindsight.joint_interval[0]) > 0:
-        return f"Combining pays: {top.name} agrees better than any single member, {told}."
-    return f"Whether combining pays cannot be told: {top.name} is highest, {told}."
+        return f"Combining pays: {top.name} agrees better than any single member, {gains_text}."
+    return f"Whether combining pays cannot be told: {top.name} is highest, {gains_text}."
 
 
 def best_members(contenders: Sequence[ComparedMethod]) -> tuple[str, str]:
@@ -190,5 +190,5 @@ def _tell(gain: Gain) -> str:
     return f"{gain.difference:+.3f} in quadratic kappa ({low:+.3f} to {high:+.3f})"
 
 
-def _naive_kappa(cv: NestedCV, found: NestedPredictions) -> float:
-    return float(quadratic_weighted_kappa(confusion(cv.truth.reference, found.all_grades[cv.rows])))
+def _naive_kappa(cv: NestedCV, predictions: NestedPredictions) -> float:
+    return float(quadratic_weighted_kappa(confusion(cv.truth.reference, predictions.all_grades[cv.rows])))

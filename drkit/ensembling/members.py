@@ -65,15 +65,15 @@ class Members:
 
     def features(self) -> Features:
         """All that the members say."""
-        told = self.predictions
-        grades = [member.rows["predicted_grade"].to_numpy(dtype=np.int64) for member in told]
-        embeddings = [member.embeddings() for member in told]
+        predictions = self.predictions
+        grades = [member.rows["predicted_grade"].to_numpy(dtype=np.int64) for member in predictions]
+        embeddings = [member.embeddings() for member in predictions]
         kept = [features.astype(np.float32) for features in embeddings if features is not None]
         return Features(
-            scores=np.stack([member.rows["score"].to_numpy(dtype=np.float64) for member in told], 1),
-            probabilities=np.stack([member.probabilities().astype(np.float64) for member in told], 1),
+            scores=np.stack([member.rows["score"].to_numpy(dtype=np.float64) for member in predictions], 1),
+            probabilities=np.stack([member.probabilities().astype(np.float64) for member in predictions], 1),
             grades=np.stack(grades, 1),
-            embeddings=tuple(kept) if len(kept) == len(told) else (),
+            embeddings=tuple(kept) if len(kept) == len(predictions) else (),
         )
 
     def __len__(self) -> int:
@@ -155,13 +155,13 @@ def _check_same_photographs(first: Predictions, other: Predictions) -> None:
     ids = [pd.Index(item.rows["image_id"]) for item in (first, other)]
     only = ids[0].difference(ids[1]), ids[1].difference(ids[0])
     if any(map(len, only)):
-        told = " and ".join(
+        differences = " and ".join(
             f"{len(missing)} only in {item.name} ({first_few(missing.tolist())})"
             for item, missing in zip((first, other), only, strict=True)
             if len(missing)
         )
         raise InputError(
-            f"{first.name} and {other.name} do not grade the same photographs: {told}:"
+            f"{first.name} and {other.name} do not grade the same photographs: {differences}:"
             " predict the same data set with both"
         )
 
@@ -172,10 +172,10 @@ def _check_same_facts(first: Predictions, other: Predictions) -> None:
         is_same = (ours == theirs).fillna(False) | (ours.isna() & theirs.isna())
         if not is_same.all():
             different = np.flatnonzero(~is_same.to_numpy(dtype=bool))
-            told = first_few(list(_differences(first, other, column, different)), shown=3)
+            differences = first_few(list(_differences(first, other, column, different)), shown=3)
             raise InputError(
                 f"{first.name} and {other.name} contradict each other in {column} of {len(different)} photographs:"
-                f" {told}: predict the same data set with both"
+                f" {differences}: predict the same data set with both"
             )
 
 

@@ -67,7 +67,7 @@ def fit_ordinal(features: Features, truth: ReferenceGrades, strength: float) -> 
     scaled = scaling.apply(columns)
     penalty = np.full(scaled.shape[1], strength)
     penalty[0] = WIDTH_PENALTY
-    found = minimize(
+    solution = minimize(
         _objective,
         _start(scaled.shape[1], truth),
         args=(scaled, truth.reference, penalty),
@@ -75,7 +75,7 @@ def fit_ordinal(features: Features, truth: ReferenceGrades, strength: float) -> 
         method="L-BFGS-B",
         options={"maxiter": MAX_ITERATIONS, "ftol": TOLERANCE},
     )
-    thresholds, coefficients, _ = _unpack(found.x)
+    thresholds, coefficients, _ = _unpack(solution.x)
     return Ordinal(scaling, coefficients, thresholds)
 
 

@@ -101,9 +101,9 @@ class PhotographPooler:
         """What the members say (N) by regressions that were learned; as it is where there are none."""
         if not learned:
             return self.features
-        told = [linear.predict(self.summaries[:, member]) for member, linear in enumerate(learned)]
-        scores = np.stack([answers.score for answers in told], 1)
-        probabilities = np.stack([answers.probabilities for answers in told], 1)
+        predictions = [linear.predict(self.summaries[:, member]) for member, linear in enumerate(learned)]
+        scores = np.stack([answers.score for answers in predictions], 1)
+        probabilities = np.stack([answers.probabilities for answers in predictions], 1)
         grades = decide("rounding", probabilities, scores).astype(np.int64)
         return Features(scores, probabilities, grades, self.features.embeddings)
 
@@ -189,12 +189,12 @@ def _mean(values: NDArray, groups: NDArray[np.int64]) -> NDArray:
 
 def _highest(scores: FloatArray, groups: NDArray[np.int64]) -> NDArray[np.int64]:
     """(N, M) the row with the highest score of each row's group; the first of equal ones."""
-    found = np.empty(scores.shape, dtype=np.int64)
+    highest = np.empty(scores.shape, dtype=np.int64)
     for member, column in enumerate(scores.T):
         order = np.lexsort((-column, groups))  # stable: the first row of equal ones stays first
         starts = np.searchsorted(groups[order], np.arange(groups.max() + 1))
-        found[:, member] = order[starts][groups]
-    return found
+        highest[:, member] = order[starts][groups]
+    return highest
 
 
 def _summarise(scores: FloatArray, groups: NDArray[np.int64]) -> FloatArray:

@@ -108,7 +108,7 @@ def build_predictions(
         options: All that, with the members' files, determines the result.
     """
     members, fold = pooler.members, result.fold
-    told = [member.meta for member in members.predictions]
+    metas = [member.meta for member in members.predictions]
     whole, part = _trained_on(pooler, result)
     meta = PredictionsMeta(
         target=members.target,
@@ -121,12 +121,12 @@ def build_predictions(
         chosen_on=_chosen_on(pooler, result),
         model=f"{method} of {', '.join(members.names)}",
         checkpoint_sha256=None,
-        labels_sha256=next((item.labels_sha256 for item in told if item.labels_sha256), None),
+        labels_sha256=next((item.labels_sha256 for item in metas if item.labels_sha256), None),
         provenance={
             "options": dict(options),
             "drkit_version": drkit.__version__,
             "members": {name: sha256_file(path) for name, path in zip(members.names, members.paths, strict=True)},
-            "parents": [item.provenance for item in told],
+            "parents": [item.provenance for item in metas],
         },
     )
     predictions = assemble(members, result.answers, result.grades, meta, name)
@@ -186,9 +186,9 @@ def _trained_on_of(paths: tuple[Path, ...]) -> dict[str, list[str]]:
 
 def _trained_on(pooler: PhotographPooler, result: EnsembleResult) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Splits, and ids of splits only part of which was fitted on: the members' own, and those of this fit."""
-    told = [member.meta for member in pooler.members.predictions]
-    splits = {split for item in told for split in item.trained_on}
-    images = {image for item in told for image in item.trained_on_images}
+    metas = [member.meta for member in pooler.members.predictions]
+    splits = {split for item in metas for split in item.trained_on}
+    images = {image for item in metas for image in item.trained_on_images}
     if result.is_fitted:
         rows, fitted = pooler.members.rows, result.fold >= 0
         for split in rows["split"][fitted].unique():

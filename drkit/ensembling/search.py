@@ -82,11 +82,11 @@ def search_simplex(scores: FloatArray, reference: NDArray[np.int64]) -> FloatArr
     """
     count = scores.shape[1]
     sums = KappaSums(reference.astype(np.float64), np.ones(len(scores)))
-    found = _climb(scores, np.full(count, 1 / count), sums)
+    best = _climb(scores, np.full(count, 1 / count), sums)
     alone = sums.kappa(round_grades(scores))
-    if alone.max() > _kappa_of(scores, found, sums):
-        found = _climb(scores, np.eye(count)[int(alone.argmax())], sums)
-    return found
+    if alone.max() > _kappa_of(scores, best, sums):
+        best = _climb(scores, np.eye(count)[int(alone.argmax())], sums)
+    return best
 
 
 def select_greedily(

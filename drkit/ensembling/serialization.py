@@ -111,9 +111,9 @@ def record_path(path: Path) -> Path:
 
 def is_ensemble(path: Path) -> bool:
     """Whether a stem or file belongs to an ensemble, and not to a run."""
-    found = record_path(path)
+    source = record_path(path)
     try:
-        record = json.loads(found.read_text(encoding="utf-8"))
+        record = json.loads(source.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return isinstance(record, dict) and record.get("kind") == KIND
@@ -142,23 +142,23 @@ def read_ensemble(path: Path) -> Ensemble:
     Raises:
         InputError: there is none, it is broken or of another version, or its predictions were changed.
     """
-    found = record_path(path)
+    source = record_path(path)
     try:
-        record = json.loads(found.read_text(encoding="utf-8"))
+        record = json.loads(source.read_text(encoding="utf-8"))
     except OSError:
-        raise InputError(f"{found} does not exist: expected an ensemble, by its name or any of its files") from None
+        raise InputError(f"{source} does not exist: expected an ensemble, by its name or any of its files") from None
     except ValueError:
-        raise InputError(f"{found} is not an ensemble's record: combine again, or restore the file") from None
+        raise InputError(f"{source} is not an ensemble's record: combine again, or restore the file") from None
     if not isinstance(record, dict) or record.get("kind") != KIND:
-        raise InputError(f"{found} is not an ensemble's record")
+        raise InputError(f"{source} is not an ensemble's record")
     if record.get("schema_version") != SCHEMA_VERSION:
-        raise InputError(f"{found}: schema version {record.get('schema_version')}, this drkit reads {SCHEMA_VERSION}")
-    decode(record, _EnsembleRecord, found, "combine again")
-    METHODS.check_packages(record.get("plugins", {}), _kinds_in(record["fitted"]), found)
+        raise InputError(f"{source}: schema version {record.get('schema_version')}, this drkit reads {SCHEMA_VERSION}")
+    decode(record, _EnsembleRecord, source, "combine again")
+    METHODS.check_packages(record.get("plugins", {}), _kinds_in(record["fitted"]), source)
     try:
-        ensemble = _restore(found, record)
+        ensemble = _restore(source, record)
     except (LookupError, AttributeError, TypeError, ValueError) as error:
-        raise InputError(f"{found} is broken ({type(error).__name__}: {error}): combine again") from None
+        raise InputError(f"{source} is broken ({type(error).__name__}: {error}): combine again") from None
     _check_files(ensemble)
     return ensemble
 

@@ -107,8 +107,8 @@ def tabulate_comparisons(comparisons: Sequence[Comparison]) -> Table:
 def tabulate_seeds(comparison: Comparison) -> Table:
     """A row a run: the kappas of its seeds alone, and their mean."""
     columns = ("run", "quadratic kappa of each seed alone", "mean")
-    told = ((comparison.against, comparison.against_kappas), (comparison.run, comparison.kappas))
-    rows = [(name, ", ".join(f"{kappa:.3f}" for kappa in kappas), f"{np.mean(kappas):.3f}") for name, kappas in told]
+    runs = ((comparison.against, comparison.against_kappas), (comparison.run, comparison.kappas))
+    rows = [(name, ", ".join(f"{kappa:.3f}" for kappa in kappas), f"{np.mean(kappas):.3f}") for name, kappas in runs]
     title = f"The same {comparison.photographs} photographs of {comparison.patients} patients"
     return Table(title, columns, rows)
 
@@ -119,21 +119,21 @@ def _kappas(reference: ArrayLike, predicted: ArrayLike) -> tuple[float, ...]:
 
 
 def _sentence(
-    names: tuple[str, str], found: metrics.Difference, num_patients: int, by: Level, num_seeds: tuple[int, int]
+    names: tuple[str, str], difference: metrics.Difference, num_patients: int, by: Level, num_seeds: tuple[int, int]
 ) -> str:
     """What the interval carries, and what it does not."""
     joined = "" if by == "photograph" else f", photographs joined by {by}"
     over = "patients and seeds" if max(num_seeds) > 1 else "patients"
     figures = (
-        f"{found.value:+.3f} in quadratic kappa (95 % interval over {over} {found.low:+.3f} to {found.high:+.3f},"
-        f" {num_patients} patients{_tell_seeds(num_seeds)}){joined}"
+        f"{difference.value:+.3f} in quadratic kappa (95 % interval over {over} {difference.low:+.3f} to"
+        f" {difference.high:+.3f}, {num_patients} patients{_tell_seeds(num_seeds)}){joined}"
     )
-    told = f"Which of {names[1]} and {names[0]} agrees better cannot be told: {figures}."
-    if found.low > 0:
-        told = f"{names[1]} agrees better than {names[0]}: {figures}."
-    elif found.high < 0:
-        told = f"{names[1]} agrees worse than {names[0]}: {figures}."
-    return f"{told}{_tell_noise(names, num_seeds)}"
+    verdict = f"Which of {names[1]} and {names[0]} agrees better cannot be told: {figures}."
+    if difference.low > 0:
+        verdict = f"{names[1]} agrees better than {names[0]}: {figures}."
+    elif difference.high < 0:
+        verdict = f"{names[1]} agrees worse than {names[0]}: {figures}."
+    return f"{verdict}{_tell_noise(names, num_seeds)}"
 
 
 def _tell_seeds(num_seeds: tuple[int, int]) -> str:

@@ -84,18 +84,18 @@ def remark_pair(before: Predictions, after: Predictions, incidental: Collection[
     """
     odd = differing_options(before.meta.provenance, after.meta.provenance, incidental)
     chosen = [_choice_of(run) for run in (before, after) if run.meta.chosen_on == "val" and not run.meta.folds]
-    told = []
+    remarks = []
     if odd:
-        told.append(
+        remarks.append(
             f"{before.name} differs in more than attention, so the difference is not attention's alone:"
             f" {first_few(odd, shown=8)}"
         )
     if chosen:
-        told.append(
+        remarks.append(
             f"the epoch of {' and of '.join(chosen)} was chosen on the photographs that are compared: use --choose"
             " inner or last"
         )
-    return tuple(told)
+    return tuple(remarks)
 
 
 def differing_options(before: Mapping[str, Any], after: Mapping[str, Any], allowed: Collection[str] = ()) -> list[str]:

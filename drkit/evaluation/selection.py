@@ -148,8 +148,8 @@ def _check_match(
         )
     elsewhere = truth.rows["split"].notna() & ~truth.rows["split"].isin(splits)
     graded = truth.rows["image_id"].isin(truth.grades_for(target).dropna().index)
-    asked = truth.rows["image_id"][graded & ~elsewhere]
-    missing = asked[~asked.isin(_stems(predictions))].tolist()
+    expected = truth.rows["image_id"][graded & ~elsewhere]
+    missing = expected[~expected.isin(_stems(predictions))].tolist()
     if missing:
         raise InputError(
             f"{predictions.name}: {len(missing)} graded photographs of {truth.source} have no prediction:"

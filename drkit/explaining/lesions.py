@@ -58,24 +58,24 @@ def find_masks(folder: Path, image_ids: Sequence[str], steps: Sequence[str] = ()
     return masks
 
 
-def choose_lesions(masks: Mapping[str, Mapping[str, Sequence[Path]]], wanted: Sequence[str] = ()) -> frozenset[str]:
+def choose_lesions(masks: Mapping[str, Mapping[str, Sequence[Path]]], words: Sequence[str] = ()) -> frozenset[str]:
     """The kinds of mask that count as lesions.
 
     Args:
         masks: Of `find_masks`.
-        wanted: Words, each of which must stand in the name of a kind, in any case; empty: every kind but those named
+        words: Words, each of which must stand in the name of a kind, in any case; empty: every kind but those named
             after the optic disc, the macula, the fovea or vessels.
 
     Raises:
         UsageError: a word that stands in no kind's name.
     """
     kinds = sorted({kind for of_photograph in masks.values() for kind in of_photograph})
-    if not wanted:
+    if not words:
         return frozenset(kind for kind in kinds if not ANATOMY.search(kind))
-    for word in wanted:
+    for word in words:
         if not any(word.lower() in kind.lower() for kind in kinds):
             raise UsageError(f"--lesion-kinds {word}: there are masks of {', '.join(kinds)}")
-    return frozenset(kind for kind in kinds if any(word.lower() in kind.lower() for word in wanted))
+    return frozenset(kind for kind in kinds if any(word.lower() in kind.lower() for word in words))
 
 
 def read_mask(paths: Sequence[Path], shape: tuple[int, int], frame: Box, side: int) -> Mask:

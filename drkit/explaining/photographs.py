@@ -84,10 +84,10 @@ def read_view(path: Path, side: int, steps: Sequence[str] = (), *, round_discs: 
     return View(pixels, picture, disc, has_disc, frame, photograph.shape[:2], sha256_bytes(content))
 
 
-def render_views(views: Sequence[View], wanted: InputFormat, device: torch.device) -> tuple[Tensor, Tensor]:
+def render_views(views: Sequence[View], input_format: InputFormat, device: torch.device) -> tuple[Tensor, Tensor]:
     """Images (P, 3, S, S) and discs (P, S, S) bool of photographs."""
-    images = render(np.stack([view.pixels for view in views]), wanted, device)
-    discs = np.stack([shrink_mask(view.disc, wanted.side) for view in views])
+    images = render(np.stack([view.pixels for view in views]), input_format, device)
+    discs = np.stack([shrink_mask(view.disc, input_format.side) for view in views])
     return images, torch.from_numpy(discs).to(device)
 
 

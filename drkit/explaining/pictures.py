@@ -121,14 +121,14 @@ def draw_sheet(rows: Sequence[SheetRow], title: str, scale: tuple[str, str]) -> 
     """
     num_panels = max(len(row.panels) for row in rows)
     width = 2 * _EDGE + num_panels * (_PANEL + _GAP) + _ROOM + NUM_GRADES * (_BAR + _BETWEEN)
-    paper = _SheetCanvas.randomised(_TITLE + len(rows) * (_PANEL + _HEAD) + _FOOT, width)
-    paper.write(title, _EDGE, 16, fontsize=10, weight="bold")
+    canvas = _SheetCanvas.blank(_TITLE + len(rows) * (_PANEL + _HEAD) + _FOOT, width)
+    canvas.write(title, _EDGE, 16, fontsize=10, weight="bold")
     for number, row in enumerate(rows):
         top = _TITLE + number * (_PANEL + _HEAD)
-        _draw_row(paper, row, top)
-        _draw_bars(paper, row, _EDGE + num_panels * (_PANEL + _GAP) + _ROOM, top + _HEAD)
-    _draw_legend(paper, scale)
-    return paper.encoded()
+        _draw_row(canvas, row, top)
+        _draw_bars(canvas, row, _EDGE + num_panels * (_PANEL + _GAP) + _ROOM, top + _HEAD)
+    _draw_legend(canvas, scale)
+    return canvas.encoded()
 
 
 @dataclass
@@ -139,7 +139,7 @@ class _SheetCanvas:
     texts: list[tuple[str, int, int, dict[str, Any]]] = field(default_factory=list)
 
     @classmethod
-    def randomised(cls, height: int, width: int) -> "_SheetCanvas":
+    def blank(cls, height: int, width: int) -> "_SheetCanvas":
         return cls(np.full((height, width, 3), 255, np.uint8))
 
     def paste(self, picture: Photograph, left: int, top: int) -> None:
@@ -171,42 +171,42 @@ class _SheetCanvas:
         return encode_photograph(np.asarray(canvas.buffer_rgba())[..., :3].copy(), ".png")
 
 
-def _draw_row(paper: _SheetCanvas, row: SheetRow, top: int) -> None:
-    paper.write(row.heading, _EDGE, top + 22, fontsize=8.5)
+def _draw_row(canvas: _SheetCanvas, row: SheetRow, top: int) -> None:
+    canvas.write(row.heading, _EDGE, top + 22, fontsize=8.5)
     if row.warning:
-        paper.write(row.warning, _EDGE, top + 42, color=_ALARM)
+        canvas.write(row.warning, _EDGE, top + 42, color=_ALARM)
     for column, (name, picture) in enumerate(row.panels):
         left = _EDGE + column * (_PANEL + _GAP)
         shrinks = len(picture) > _PANEL
         resized = cv2.resize(picture, (_PANEL, _PANEL), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-        paper.paste(resized.astype(np.uint8, copy=False), left, top + _HEAD)
-        paper.write(name, left + _PANEL // 2, top + _HEAD - 5, ha="center", va="bottom")
+        canvas.paste(resized.astype(np.uint8, copy=False), left, top + _HEAD)
+        canvas.write(name, left + _PANEL // 2, top + _HEAD - 5, ha="center", va="bottom")
 
 
-def _draw_bars(paper: _SheetCanvas, row: SheetRow, left: int, top: int) -> None:
+def _draw_bars(canvas: _SheetCanvas, row: SheetRow, left: int, top: int) -> None:
     """The probability of each grade, the reference grade's green."""
     ground = top + 34 + _TALL
     middle = left + (NUM_GRADES * (_BAR + _BETWEEN) - _BETWEEN) // 2
-    paper.write("probability of each grade", middle, top - 5, ha="center", va="bottom")
+    canvas.write("probability of each grade", middle, top - 5, ha="center", va="bottom")
     for grade, share in enumerate(row.probabilities):
         at, tall = left + grade * (_BAR + _BETWEEN), round(share * _TALL)
-        paper.fill(_REFERENCE if grade == row.reference else _OTHER, at, ground - tall, _BAR, tall)
-        paper.write(f"{share:.2f}", at + _BAR // 2, ground - tall - 3, ha="center", va="bottom", fontsize=6.5)
-        paper.write(str(grade), at + _BAR // 2, ground + 6, ha="center")
-    paper.fill("black", left - 6, ground, NUM_GRADES * (_BAR + _BETWEEN), 1)
+        canvas.fill(_REFERENCE if grade == row.reference else _OTHER, at, ground - tall, _BAR, tall)
+        canvas.write(f"{share:.2f}", at + _BAR // 2, ground - tall - 3, ha="center", va="bottom", fontsize=6.5)
+        canvas.write(str(grade), at + _BAR // 2, ground + 6, ha="center")
+    canvas.fill("black", left - 6, ground, NUM_GRADES * (_BAR + _BETWEEN), 1)
     known = "reference unknown" if row.reference is None else f"green: reference, {GRADE_NAMES[row.reference]}"
-    paper.write(known, middle, ground + 28, ha="center")
+    canvas.write(known, middle, ground + 28, ha="center")
 
 
-def _draw_legend(paper: _SheetCanvas, scale: tuple[str, str]) -> None:
-    top = len(paper.pixels) - _FOOT + 18
+def _draw_legend(canvas: _SheetCanvas, scale: tuple[str, str]) -> None:
+    top = len(canvas.pixels) - _FOOT + 18
     for number, (words, colours) in enumerate(zip(scale, (FOR, AGAINST), strict=True)):
         if words:
             left = _EDGE + number * 420
-            paper.paste(colour_bar(colours, 140, 17), left, top)
-            paper.write(words, left + 152, top + 1)
+            canvas.paste(colour_bar(colours, 140, 17), left, top)
+            canvas.write(words, left + 152, top + 1)
     caption = (
         "weak to strong; for and against on one scale, which a unit's photographs share, a comparison of two grades on"
         " its own;\nnothing is painted outside the fundus disc"
     )
-    paper.write(caption, _EDGE, top + 25, fontsize=6.5, color=_QUIET)
+    canvas.write(caption, _EDGE, top + 25, fontsize=6.5, color=_QUIET)

@@ -140,9 +140,9 @@ def _of_split(predictions: Predictions, split: Split | None) -> tuple[pd.DataFra
     """Rows of a split, in the order of their ids, and what they are called."""
     if split:
         predictions.check_split(split)
-    wanted = split or ("val" if "val" in predictions.splits else None)
-    rows = predictions.rows if wanted is None else predictions.rows[predictions.rows["split"] == wanted]
-    return rows.sort_values("image_id"), f"split {wanted}" if wanted else "all photographs"
+    chosen = split or ("val" if "val" in predictions.splits else None)
+    rows = predictions.rows if chosen is None else predictions.rows[predictions.rows["split"] == chosen]
+    return rows.sort_values("image_id"), f"split {chosen}" if chosen else "all photographs"
 
 
 def _one_a_unit(rows: pd.DataFrame, unit: str) -> pd.DataFrame:

@@ -225,12 +225,12 @@ def _fit(edge: Points, side: int) -> Ellipse:
     """The disc through the edge points of a photograph whose longer side is `side`."""
     if len(edge) < MIN_EDGE * NUM_RAYS:
         raise NoDiscError("no edge of a disc is seen: the photograph is cut inside it")
-    found = fit_disc(edge)
-    if found is None or found.num_on < MIN_EDGE * NUM_RAYS:
+    fit = fit_disc(edge)
+    if fit is None or fit.num_on < MIN_EDGE * NUM_RAYS:
         raise NoDiscError("what differs from the surround is not round")
-    if not MIN_DISC_SHARE * side / 2 <= found.ellipse.radius <= side:
-        raise NoDiscError(f"a disc of {found.ellipse.radius / side:.2f} times the photograph's side is a misreading")
-    return found.ellipse
+    if not MIN_DISC_SHARE * side / 2 <= fit.ellipse.radius <= side:
+        raise NoDiscError(f"a disc of {fit.ellipse.radius / side:.2f} times the photograph's side is a misreading")
+    return fit.ellipse
 
 
 def _shown_part(ellipse: Ellipse, away: Points) -> Edges:

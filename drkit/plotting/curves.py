@@ -60,10 +60,10 @@ def by_network(rows: pd.DataFrame) -> list[tuple[NetworkId, pd.DataFrame]]:
 
 def read_kept(epoch: Any, networks: Sequence[NetworkId]) -> dict[NetworkId, int]:
     """The kept epochs as a run's record states them: a number, or one a network in their order; else nothing."""
-    told = epoch if isinstance(epoch, list) else [epoch]
-    if len(told) != len(networks):
+    epochs = epoch if isinstance(epoch, list) else [epoch]
+    if len(epochs) != len(networks):
         return {}
-    return {network: value for network, value in zip(networks, told, strict=True) if isinstance(value, int)}
+    return {network: value for network, value in zip(networks, epochs, strict=True) if isinstance(value, int)}
 
 
 def draw_curves(histories: Mapping[str, TrainingHistory], measures: Sequence[str] = tuple(MEASURES)) -> Figure:

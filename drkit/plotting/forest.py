@@ -69,11 +69,11 @@ def draw_forest(rows: Sequence[ForestRow], title: str, axis: str) -> Figure:
 def _name_rows(axes: Axes, places: Sequence[float], names: Sequence[str], rows: Sequence[ForestRow]) -> None:
     """Names to the left, figures to the right, as tick labels, for which the layout makes room."""
     signed = "+" if any(row.low < 0 for row in rows) else ""
-    told = [f"{row.value:{signed}.3f} ({row.low:{signed}.3f} to {row.high:{signed}.3f})" for row in rows]
+    labels = [f"{row.value:{signed}.3f} ({row.low:{signed}.3f} to {row.high:{signed}.3f})" for row in rows]
     limits = (min(places) - 1, max(places) + 1)
     axes.set(yticks=places, yticklabels=names, ylim=limits)
     right = axes.twinx()
-    right.set(yticks=places, yticklabels=told, ylim=limits)
+    right.set(yticks=places, yticklabels=labels, ylim=limits)
     for side in (axes, right):
         side.tick_params(axis="y", length=0)
         side.spines["left"].set_visible(False)

@@ -57,13 +57,13 @@ class GateFigures:
 
     def sentence(self) -> str:
         """What they say, in words."""
-        told = (
+        sentence = (
             f"{self.near_one:.0%} of {self.channels} channels have a mean gate within {NEAR} of 1, where attention does"
             f" next to nothing; the grade explains {self.explained:.1%} of a gate's variation between patients,"
             f" {self.explained_by_chance:.1%} by chance (as much or more in {self.probability_by_chance:.0%} of deals)"
         )
         surely = self.probability_by_chance < 0.05
-        return told + ("." if surely else ": it cannot be told that the gates go with the grade.")
+        return sentence + ("." if surely else ": it cannot be told that the gates go with the grade.")
 
 
 def measure_gates(gates: Gates, seed: int = 0) -> GateFigures:
@@ -82,7 +82,7 @@ def measure_gates(gates: Gates, seed: int = 0) -> GateFigures:
     generator = np.random.default_rng(seed)
     chance = [correlation_ratios(means, generator.permutation(grades)).mean() for _ in range(NUM_SHUFFLES)]
     distance = np.abs(gates.factors - 1).mean(1)
-    found = correlation_ratios(means, grades).mean()
+    observed = correlation_ratios(means, grades).mean()
     return GateFigures(
         photographs=len(gates.grades),
         channels=gates.factors.shape[1],
@@ -91,9 +91,9 @@ def measure_gates(gates: Gates, seed: int = 0) -> GateFigures:
             float(distance[gates.grades == grade].mean()) if (gates.grades == grade).any() else None
             for grade in range(NUM_GRADES)
         ),
-        explained=float(found),
+        explained=float(observed),
         explained_by_chance=float(np.mean(chance)),
-        probability_by_chance=float(np.mean(np.array(chance) >= found)),
+        probability_by_chance=float(np.mean(np.array(chance) >= observed)),
     )
 
 

@@ -49,6 +49,6 @@ def _draw_run(axes: Axes, run: Calibration, number: int, *, with_bars: bool) -> 
 
 def _handle(name: str, number: int, runs: Sequence[Calibration]) -> Artist:
     errors = {run.question: run.error for run in runs if run.run == name}
-    told = ", ".join(f"{error:.3f} ({question})" for question, error in errors.items())
+    listed = ", ".join(f"{error:.3f} ({question})" for question, error in errors.items())
     colour = next(colour for place, colour in enumerate(cycle(COLOURS)) if place == number)
-    return Line2D([], [], color=colour, linewidth=2.2, label=f"{name}: calibration error {told}")
+    return Line2D([], [], color=colour, linewidth=2.2, label=f"{name}: calibration error {listed}")

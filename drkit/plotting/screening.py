@@ -45,10 +45,10 @@ class Ranking:
     def rates(self, weights: FloatArray | None = None) -> "Rates":
         """Sensitivity and the rest at every threshold, cases weighted by (C,) `weights`."""
         times = np.ones(len(self.order)) if weights is None else weights
-        found = np.cumsum((times * self.referable)[self.order])[self.ends]
+        hits = np.cumsum((times * self.referable)[self.order])[self.ends]
         alarms = np.cumsum((times * (1 - self.referable))[self.order])[self.ends]
         with np.errstate(invalid="ignore", divide="ignore"):
-            return Rates(found / found[-1], alarms / alarms[-1], found / (found + alarms))
+            return Rates(hits / hits[-1], alarms / alarms[-1], hits / (hits + alarms))
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ def find_initial_weights(weights: str, backbone: str | None) -> InitialWeights:
     """
     repository, config = _find_config(weights, backbone)
     name = config.backbone if config else resolve_backbone(backbone or DEFAULT_BACKBONE)
-    input_format = config.wanted if config else None
+    input_format = config.input_format if config else None
     if weights == "none" or (weights == "imagenet" and not repository):
         return InitialWeights(name, None, weights == "imagenet", input_format=input_format)
     foreign = read_foreign(repository if weights == "imagenet" else weights, name)

@@ -48,11 +48,13 @@ def _as_bytes_of_integers(
     largest = int(values.max())
     if stated and stated < bits and largest < 2**stated:
         return _drop_bits(values, stated), []
-    told = next((depth for depth in (*DEPTHS, bits) if largest < 2**depth), bits)
-    if told >= bits or largest == 0 or (bits == 16 and any(not np.mod(values, factor).any() for factor in (256, 257))):
+    depth = next((depth for depth in (*DEPTHS, bits) if largest < 2**depth), bits)
+    if depth >= bits or largest == 0 or (bits == 16 and any(not np.mod(values, factor).any() for factor in (256, 257))):
         return _drop_bits(values, bits), []
-    return _drop_bits(values, told), [
-        FileRemark("depth-inferred", f"read as {told}-bit values kept in {bits} bits, because the largest is {largest}")
+    return _drop_bits(values, depth), [
+        FileRemark(
+            "depth-inferred", f"read as {depth}-bit values kept in {bits} bits, because the largest is {largest}"
+        )
     ]
 
 

@@ -28,11 +28,11 @@ class TimmConfig:
 
     Args:
         backbone: timm's name, with the options it was built with.
-        wanted: Side, mean and deviation that it was trained with.
+        input_format: Side, mean and deviation that it was trained with.
     """
 
     backbone: str
-    wanted: InputFormat
+    input_format: InputFormat
 
 
 def read_timm_config(repository: Repository) -> TimmConfig:
@@ -59,12 +59,12 @@ def read_timm_config(repository: Repository) -> TimmConfig:
         config = PretrainedCfg(**{item.name: told[item.name] for item in fields(PretrainedCfg) if item.name in told})
         # The side the network was built for, if it is stated; otherwise the one its weights were trained at.
         size = options.get("img_size") or config.input_size
-        wanted = InputFormat(
+        input_format = InputFormat(
             int(size[-1] if isinstance(size, Sequence) else size), _three(config.mean), _three(config.std)
         )
     except (TypeError, ValueError, AttributeError, LookupError) as error:
         raise InputError(f"{repository}: its {CONFIG_FILE} is not what timm writes: {error}") from None
-    return TimmConfig(with_options(architecture, _essential(architecture, options)), wanted)
+    return TimmConfig(with_options(architecture, _essential(architecture, options)), input_format)
 
 
 def _essential(architecture: str, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,16 +30,16 @@ MOST_ON_AXES = 5  # runs whose curves share the axes
 def tell_agreement(sources: Sequence[ReportSource], config: PictureConfig) -> list[Section]:
     """All that is measured against reference grades."""
     runs = [source.drawn for source in sources if source.drawn]
-    found = [_measure(run, config) for run in runs]
+    agreements = [_measure(run, config) for run in runs]
     columns = ("run", "data set", *COLUMNS[1:])
     parts = [(run, name, part) for run in runs for name, part in run.by_dataset().items()]
     rows = [(run.name, name, *_row(part, _measure(part, config))[1:]) for run, name, part in parts]
     blocks: list[Block] = [
-        TableBlock(_tabulate(runs, found)),
+        TableBlock(_tabulate(runs, agreements)),
         *([TableBlock(Table("Agreement by data set", columns, rows))] if rows else []),
         *_remark(sources, config),
     ]
-    blocks.append(Pictures([_draw_forest(runs, found)]))
+    blocks.append(Pictures([_draw_forest(runs, agreements)]))
     if len(runs) > 1:
         blocks += _compare_all(runs, config)
     return [
@@ -56,21 +56,21 @@ def _measure(run: PlottedPredictions, config: PictureConfig) -> Agreement:
     )
 
 
-def _tabulate(runs: Sequence[PlottedPredictions], found: Sequence[Agreement]) -> Table:
-    rows = [_row(run, agreement) for run, agreement in zip(runs, found, strict=True)]
+def _tabulate(runs: Sequence[PlottedPredictions], agreements: Sequence[Agreement]) -> Table:
+    rows = [_row(run, agreement) for run, agreement in zip(runs, agreements, strict=True)]
     title = "Agreement; in brackets 95 % intervals over resampled patients"
     if len({run.title for run in runs}) > 1:
         return Table(title, COLUMNS, rows)
     return Table(f"{title}: {runs[0].title}", COLUMNS[:-1], [row[:-1] for row in rows])
 
 
-def _row(run: PlottedPredictions, found: Agreement) -> tuple[str, ...]:
+def _row(run: PlottedPredictions, agreement: Agreement) -> tuple[str, ...]:
     return (
         run.name,
-        with_interval(found.quadratic_weighted_kappa, found.quadratic_weighted_kappa_interval),
-        f"{with_interval(found.plain_kappa, found.plain_kappa_interval)}\n{found.band}",
-        f"{found.accuracy:.3f}",
-        f"{_share(found.referable_sensitivity)} / {_share(found.referable_specificity)}",
+        with_interval(agreement.quadratic_weighted_kappa, agreement.quadratic_weighted_kappa_interval),
+        f"{with_interval(agreement.plain_kappa, agreement.plain_kappa_interval)}\n{agreement.band}",
+        f"{agreement.accuracy:.3f}",
+        f"{_share(agreement.referable_sensitivity)} / {_share(agreement.referable_specificity)}",
         run.title,
     )
 
@@ -99,10 +99,10 @@ def _remark(sources: Sequence[ReportSource], config: PictureConfig) -> list[Bloc
     return remarks
 
 
-def _draw_forest(runs: Sequence[PlottedPredictions], found: Sequence[Agreement]) -> Picture:
+def _draw_forest(runs: Sequence[PlottedPredictions], agreements: Sequence[Agreement]) -> Picture:
     rows = [
         ForestRow(panel_title(run, runs), item.quadratic_weighted_kappa, *item.quadratic_weighted_kappa_interval)
-        for run, item in zip(runs, found, strict=True)
+        for run, item in zip(runs, agreements, strict=True)
     ]
     figure = draw_forest(rows, shared_title(runs), "quadratic weighted kappa, 95 % over resampled patients")
     return embed_figure(figure, "quadratic weighted kappas with their intervals")
@@ -176,7 +176,7 @@ def _tell_screening(runs: Sequence[PlottedPredictions], config: PictureConfig) -
     return [Section("referable", "Referable DR and calibration", blocks)]
 
 
-def _points(found: Sequence[Screening]) -> Table:
+def _points(screenings: Sequence[Screening]) -> Table:
     columns = ("run", "operating point", "probability from", "sensitivity", "specificity", "precision")
     rows = [
         (
@@ -187,7 +187,7 @@ def _points(found: Sequence[Screening]) -> Table:
             with_interval(point.specificity, point.specificity_interval),
             f"{point.precision:.3f}",
         )
-        for run in found
+        for run in screenings
         for point in run.points
     ]
     return Table("Operating points", columns, rows)

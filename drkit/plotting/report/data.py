@@ -94,8 +94,8 @@ def tell_data(data: DataSet, seed: int) -> Section:
 
 def leave_out_data() -> Section:
     """In the place of the data set, where none was given."""
-    told = "No data set was given (--data), so its audit and all photographs are left out of this report."
-    return Section("data", "Data and audit", [Paragraph(told, "warning")])
+    text = "No data set was given (--data), so its audit and all photographs are left out of this report."
+    return Section("data", "Data and audit", [Paragraph(text, "warning")])
 
 
 def _count_grades(labels: Labels, column: str, of: str) -> Table:

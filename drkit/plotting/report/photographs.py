@@ -35,11 +35,11 @@ def tell_errors(sources: Sequence[ReportSource], labels: Labels) -> list[Section
     except InputError as error:
         warn(f"no errors are shown: {error}")
         return []
-    told = f"{source.name}: the scores farthest from the reference grade, worst first; the score is in brackets."
+    text = f"{source.name}: the scores farthest from the reference grade, worst first; the score is in brackets."
     pictures = [
         embed_photograph(item.photograph, f"photograph {item.image_id}", *item.lines, width=SIDE) for item in shown
     ]
-    return [Section("errors", "Errors", [Paragraph(told), Pictures(pictures)])]
+    return [Section("errors", "Errors", [Paragraph(text), Pictures(pictures)])]
 
 
 def read_explained(folders: Sequence[Path]) -> dict[Path, Explanations]:
@@ -70,20 +70,23 @@ def tell_explanations(explained: Mapping[Path, Explanations], *, with_photograph
     return [Section("explanations", "Explanations: task (e)", blocks)] if blocks else []
 
 
-def _tell_explained(found: Explanations, folder: Path, num: int) -> list[Block]:
+def _tell_explained(explained: Explanations, folder: Path, num: int) -> list[Block]:
     """What was asked and alarming, and the maps of at most `num` photographs, from the first to the last."""
-    parts = ["the photograph", *(f"what {words}" for words in (found.speaks_for, found.speaks_against) if words)]
-    told = (
-        f"{found.run} by {found.method}; asked: {found.asked}, of the {found.target}'s grade."
-        f" Photographs: {found.reason}. From left to right {', '.join(parts)}."
+    parts = [
+        "the photograph",
+        *(f"what {words}" for words in (explained.speaks_for, explained.speaks_against) if words),
+    ]
+    text = (
+        f"{explained.run} by {explained.method}; asked: {explained.asked}, of the {explained.target}'s grade."
+        f" Photographs: {explained.reason}. From left to right {', '.join(parts)}."
     )
-    blocks: list[Block] = [Paragraph(told)]
-    alarmed = [row.image_id for row in found.photographs if row.alarm]
+    blocks: list[Block] = [Paragraph(text)]
+    alarmed = [row.image_id for row in explained.photographs if row.alarm]
     if alarmed:
         outside = f"The evidence is denser outside the fundus disc than inside in {', '.join(alarmed)}."
         blocks.append(Paragraph(outside, "warning"))
-    places = np.unique(np.linspace(0, len(found.photographs) - 1, num).round().astype(int))
-    shown = [_embed(found.photographs[place], folder) for place in places[: len(found.photographs)]]
+    places = np.unique(np.linspace(0, len(explained.photographs) - 1, num).round().astype(int))
+    shown = [_embed(explained.photographs[place], folder) for place in places[: len(explained.photographs)]]
     return [*blocks, Pictures(shown)] if shown else blocks
 
 
@@ -103,8 +106,8 @@ def _tell_figures(explained: Collection[Explanations]) -> list[Block]:
         tables = [faithfulness_table(proofs)] if proofs else []
         tables += [lesion_table(lesions)] if lesions else []
         blocks += [TableBlock(replace(table, title=f"{words}. {table.title}")) for table in tables]
-    told = [Paragraph(f"How to read it: {HOW_TO_READ}.", "quiet")]
-    return [*blocks, *told] if any(found.faithfulness for found in explained) else blocks
+    text = [Paragraph(f"How to read it: {HOW_TO_READ}.", "quiet")]
+    return [*blocks, *text] if any(found.faithfulness for found in explained) else blocks
 
 
 def _means(figures: Mapping[str, Any]) -> Means:
@@ -113,9 +116,9 @@ def _means(figures: Mapping[str, Any]) -> Means:
 
 def _embed(row: ExplainedPhotograph, folder: Path) -> Picture:
     reference = "unknown" if row.reference_grade is None else row.reference_grade
-    told = f"is {reference}, graded {row.predicted_grade} ({row.score:.1f})"
+    text = f"is {reference}, graded {row.predicted_grade} ({row.score:.1f})"
     picture = _shrink(read_photograph(folder / row.picture))
-    return embed_photograph(picture, f"evidence in {row.image_id}", row.image_id, told, width=STRIP)
+    return embed_photograph(picture, f"evidence in {row.image_id}", row.image_id, text, width=STRIP)
 
 
 def _shrink(picture: Photograph) -> Photograph:

@@ -31,8 +31,8 @@ def _list_files(source: ReportSource) -> list[tuple[str, str, str]]:
 
 
 def _tell_making(made: Any) -> tuple[str, str, str]:
-    told = made if isinstance(made, dict) else {}
-    return tuple(str(told.get(key, "unknown")) for key in ("command", "finished", "drkit_version"))  # type: ignore[return-value]
+    made_by = made if isinstance(made, dict) else {}
+    return tuple(str(made_by.get(key, "unknown")) for key in ("command", "finished", "drkit_version"))  # type: ignore[return-value]
 
 
 def _list_photographs(sources: Sequence[ReportSource], known: Mapping[str, str]) -> list[Block]:
@@ -48,6 +48,6 @@ def _list_photographs(sources: Sequence[ReportSource], known: Mapping[str, str])
         lines = sorted(f"{sha256}  {known.get(sha256, '')}".rstrip() for sha256 in photographs)
         blocks.append(Details(f"{summary}, by SHA-256", lines))
         if "unknown" in photographs:
-            told = "Weights of unknown origin are among them: they may have seen any photograph."
-            blocks.append(Paragraph(f"{', '.join(names)}: {told}", "warning"))
+            warning = "Weights of unknown origin are among them: they may have seen any photograph."
+            blocks.append(Paragraph(f"{', '.join(names)}: {warning}", "warning"))
     return blocks

@@ -75,11 +75,11 @@ def infer_task(options: Mapping[str, Any]) -> str:
 def _describe_run(source: ReportSource) -> tuple[str, ...]:
     options, meta = source.options, source.predictions.meta
     stated = {name: options.get(name) for name in TOLD_OPTIONS[1:] if (name, options.get(name)) != ("seeds", 1)}
-    told = [_tell_option(name, value) for name, value in stated.items() if value]
+    listed = [_tell_option(name, value) for name, value in stated.items() if value]
     epochs = source.record.get("epoch")
     kept = ", ".join(map(str, epochs)) if isinstance(epochs, list) else str(epochs)
     grades = f"{meta.target}, by {meta.decision.replace('_', ' ')}"
-    return (source.name, infer_task(options), meta.model, ", ".join(told), grades, kept, meta.chosen_on)
+    return (source.name, infer_task(options), meta.model, ", ".join(listed), grades, kept, meta.chosen_on)
 
 
 def _tell_option(name: str, value: object) -> str:
@@ -105,7 +105,7 @@ def _list_options(options: Mapping[str, Any], before: str = "") -> Iterator[str]
 
 def _draw(histories: Mapping[str, TrainingHistory]) -> list[Picture]:
     pictures = [
-        embed_figure(draw_curves(histories, [key]), f"{told} over the epochs") for key, told in MEASURES.items()
+        embed_figure(draw_curves(histories, [key]), f"{title} over the epochs") for key, title in MEASURES.items()
     ]
     compared = "quadratic weighted kappa on training against held-out patients, a point an epoch"
     if all(held_out_split(history.rows) for history in histories.values()):
@@ -116,8 +116,8 @@ def _draw(histories: Mapping[str, TrainingHistory]) -> list[Picture]:
 def _describe_ensemble(source: ReportSource) -> str:
     settings = source.record.get("settings") or {}
     method = settings.get("method") or source.options.get("method") or "combined"
-    told = ", ".join(f"{name} {_word(value)}" for name, value in settings.items() if name != "method")
-    sentence = f"{source.name}: {method}{f' ({told})' if told else ''}, that is {source.predictions.meta.model}."
+    listed = ", ".join(f"{name} {_word(value)}" for name, value in settings.items() if name != "method")
+    sentence = f"{source.name}: {method}{f' ({listed})' if listed else ''}, that is {source.predictions.meta.model}."
     if not source.record.get("is_fitted", True):
         return f"{sentence} Nothing was fitted to reference grades."
     return f"{sentence} Graded photographs carry the answer of the nested fold that held their patient out."
@@ -125,9 +125,9 @@ def _describe_ensemble(source: ReportSource) -> str:
 
 def _tell_gap(source: ReportSource) -> list[Block]:
     """The optimistic bias of fitting and scoring on the same patients, where the record states both."""
-    told = source.record.get("agreement") or {}
+    agreement = source.record.get("agreement") or {}
     try:
-        nested, naive = (float(told[how]["quadratic_weighted_kappa"]) for how in ("nested", "naive"))
+        nested, naive = (float(agreement[how]["quadratic_weighted_kappa"]) for how in ("nested", "naive"))
     except (KeyError, TypeError):
         return []
     sentence = (

@@ -58,8 +58,8 @@ class ReportSource:
     @property
     def options(self) -> dict[str, Any]:
         """The resolved options of its training or combining."""
-        found = self.record.get("options") or self.predictions.meta.provenance
-        return found if isinstance(found, dict) else {}
+        options = self.record.get("options") or self.predictions.meta.provenance
+        return options if isinstance(options, dict) else {}
 
     @cached_property
     def sha256(self) -> str:

@@ -157,10 +157,10 @@ class RawTable:
             InputError: a cell that `parse` makes None of; says what was `expected`.
         """
         cells = self.text(column)
-        found = cells.map(parse, na_action="ignore")
-        odd = cells.notna() & found.isna()
+        parsed = cells.map(parse, na_action="ignore")
+        odd = cells.notna() & parsed.isna()
         self.refuse(odd, "unknown-word", lambda row: f"{cells.name} '{cells[row]}' is not {expected}")
-        return found.astype("string")
+        return parsed.astype("string")
 
     def flags(self, column: str, blank: bool) -> pd.Series:
         """A column of true and false (or 1 and 0, yes and no) as bool; `blank` where a cell is.
@@ -169,10 +169,10 @@ class RawTable:
             InputError: another word.
         """
         cells = self.text(column)
-        found = cells.str.lower().str.removesuffix(".0").map(_TRUTHS)
-        odd = cells.notna() & found.isna()
+        parsed = cells.str.lower().str.removesuffix(".0").map(_TRUTHS)
+        odd = cells.notna() & parsed.isna()
         self.refuse(odd, "unknown-word", lambda row: f"{cells.name} '{cells[row]}' is neither True nor False (1 nor 0)")
-        return found.astype("boolean").fillna(blank).astype(bool)
+        return parsed.astype("boolean").fillna(blank).astype(bool)
 
 
 def open_table(path: Path) -> RawTable:

@@ -47,7 +47,7 @@ def test_the_backbone_is_what_timm_makes_of_the_same_repository(
 ) -> None:
     hub.add("some/eyes", _exported(tmp_path / "exported", name, **options))
     config = read_timm_config(EYES)
-    assert config.wanted.side == options.get("img_size", 160)
+    assert config.input_format.side == options.get("img_size", 160)
     backbone = build_backbone(config.backbone, SIDE, pretrained=False)
     report = backbone.load_foreign(read_foreign(str(EYES), config.backbone))
     assert (report.share, report.missing, report.mismatched) == (1.0, (), ())
@@ -67,7 +67,11 @@ def test_side_and_normalisation_are_the_repositorys(hub: Hub, tmp_path: Path) ->
     hub.add("some/eyes", files | {"config.json": json.dumps(content).encode()})
     config = read_timm_config(EYES)
     assert config.backbone == "test_resnet"
-    assert (config.wanted.side, config.wanted.mean, config.wanted.std) == (512, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    assert (config.input_format.side, config.input_format.mean, config.input_format.std) == (
+        512,
+        (0.1, 0.2, 0.3),
+        (0.4, 0.5, 0.6),
+    )
 
 
 def test_timms_form_of_before_2023_is_read(hub: Hub) -> None:
@@ -79,7 +83,7 @@ def test_timms_form_of_before_2023_is_read(hub: Hub) -> None:
     }  # fmt: skip
     hub.add("some/eyes", {"config.json": json.dumps(old).encode()})
     config = read_timm_config(EYES)
-    assert (config.backbone, config.wanted.side, config.wanted.std) == ("resnet18", 448, (0.25, 0.25, 0.25))
+    assert (config.backbone, config.input_format.side, config.input_format.std) == ("resnet18", 448, (0.25, 0.25, 0.25))
 
 
 def test_a_grey_network_is_fed_three_channels(hub: Hub, tmp_path: Path) -> None:
@@ -88,7 +92,7 @@ def test_a_grey_network_is_fed_three_channels(hub: Hub, tmp_path: Path) -> None:
     content["pretrained_cfg"] |= {"mean": [0.3], "std": [0.2]}
     hub.add("some/eyes", files | {"config.json": json.dumps(content).encode()})
     config = read_timm_config(EYES)
-    assert (config.backbone, config.wanted.mean) == ("test_resnet", (0.3, 0.3, 0.3))
+    assert (config.backbone, config.input_format.mean) == ("test_resnet", (0.3, 0.3, 0.3))
     report = build_backbone(config.backbone, SIDE, pretrained=False).load_foreign(
         read_foreign(str(EYES), "test_resnet")
     )
