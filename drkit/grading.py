@@ -1,6 +1,7 @@
 """Grade photographs with a finished run."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -21,7 +22,7 @@ from drkit.decisions import GradePredictions
 from drkit.duplicates.seen import find_seen
 from drkit.errors import InputError, first_few
 from drkit.grades import SPLITS
-from drkit.inference import run_units
+from drkit.inference import Autocast, run_units
 from drkit.losses import build_loss
 from drkit.models.restoring import OpenedRun
 from drkit.progress import warn_once
@@ -42,6 +43,7 @@ def grade_photographs(
     labels: Labels,
     device: torch.device,
     *,
+    autocast: Autocast = nullcontext,
     workers: int | None = None,
     cache_dir: Path | None = None,
     embeddings: bool = False,
@@ -53,6 +55,7 @@ def grade_photographs(
         opened: The run.
         labels: The photographs, whole units, with or without reference grades.
         device: Where the networks work.
+        autocast: Their precision; by default 32 bits.
         workers: Threads that read photographs; None: one a core.
         cache_dir: Where photographs go that do not fit in memory; None: the user's cache.
         embeddings: Keep the first network's activations of each photograph.
@@ -79,7 +82,7 @@ def grade_photographs(
     labels, unreadable = _without_unreadable(labels, bank)
     units = _build_units(labels, header)
     keep_freed_memory()
-    of_seeds, embedding = _run_networks(opened, bank, units, device)
+    of_seeds, embedding = _run_networks(opened, bank, units, device, autocast)
     answers = GradePredictions.mean(of_seeds)
     return build_predictions(
         labels,
@@ -144,7 +147,7 @@ def _check_slots(units: Units, header: CheckpointHeader) -> None:
 
 
 def _run_networks(
-    opened: OpenedRun, bank: PhotographBank, units: Units, device: torch.device
+    opened: OpenedRun, bank: PhotographBank, units: Units, device: torch.device, autocast: Autocast
 ) -> tuple[list[GradePredictions], np.ndarray]:
     """N answers of each seed, and the first network's activations (N, F), photograph by photograph."""
     header, loss = opened.header, build_loss(opened.header.architecture.loss)
@@ -153,7 +156,8 @@ def _run_networks(
         plain = render(bank.pixels[rows], opened.input_format, device)
         return dihedral_views(plain) if header.tta else [plain]
 
-    outputs = [run_units(grader.to(device), views, units, np.arange(len(units))) for grader in opened.graders]
+    numbers = np.arange(len(units))
+    outputs = [run_units(grader.to(device), views, units, numbers, autocast) for grader in opened.graders]
     by_seed: dict[int | None, list[GradePredictions]] = {}
     for output, each in zip(outputs, opened.headers, strict=True):
         by_seed.setdefault(each.seed, []).append(output.read(loss, each.sigma))

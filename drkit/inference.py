@@ -1,18 +1,20 @@
 """From photographs to answers: probabilities and a score a unit."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from drkit.batching import BATCH_SIZE, map_batches
 from drkit.data.units import Units
 from drkit.decisions import GradePredictions
 from drkit.losses import FloatArray, Loss
 from drkit.models.grader import Grader
 
-BATCH_SIZE = 32  # photographs; on two cores the fastest: see tests/benchmarks/inference.py
+Autocast = Callable[[], AbstractContextManager[object]]  # the precision that a network runs in
 Views = Callable[[np.ndarray], Iterable[Tensor]]  # row numbers (P,) to inputs (P, ...), once a view
 
 
@@ -35,32 +37,37 @@ class Outputs:
         return GradePredictions.mean([read_answers(loss, logits, sigma) for logits in self.logits])
 
 
-def in_batches(rows: np.ndarray, batch_size: int = BATCH_SIZE) -> Iterator[np.ndarray]:
-    """Cut row numbers into batches of nearly equal size, none above `batch_size`."""
-    if len(rows):
-        yield from np.array_split(rows, -(-len(rows) // batch_size))
-
-
-def run_units(grader: Grader, views: Views, units: Units, numbers: np.ndarray) -> Outputs:
-    """Run a grader over units.
+def run_units(
+    grader: Grader, views: Views, units: Units, numbers: np.ndarray, autocast: Autocast = nullcontext
+) -> Outputs:
+    """Run a grader over units, in smaller batches when memory runs out.
 
     Args:
-        grader: Takes what the views give.
-        views: Inputs of photographs, never augmented.
+        grader: Takes the inputs of the views.
+        views: Inputs of photographs, without augmentation.
         units: All units of the data set.
-        numbers: (B,) of those to be graded, at least one.
+        numbers: (B,) numbers of the units to predict, at least one.
+        autocast: The precision; by default that of the weights.
+
+    Raises:
+        UsageError: not even one unit fits in memory.
     """
     grader.eval()
     device = next(grader.parameters()).device
-    logits, activations, rows = [], [], []
+
+    def run(some: np.ndarray) -> tuple[FloatArray, FloatArray, np.ndarray]:
+        batch = units.batch(some)
+        index, logits, activations = batch.places.to(device), [], []
+        for inputs in views(batch.rows):
+            with autocast():
+                view_logits, view_activations, _ = grader.answer(inputs, index)
+            logits.append(view_logits.float().cpu().numpy())
+            activations.append(view_activations)
+        return np.stack(logits), activations[0].half().cpu().numpy(), batch.rows
+
     with torch.inference_mode():
-        for some in in_batches(numbers, max(BATCH_SIZE // units.num_slots, 1)):
-            batch = units.batch(some)
-            places = batch.places.to(device)
-            seen = [grader.answer(inputs, places)[:2] for inputs in views(batch.rows)]
-            logits.append(np.stack([found.float().cpu().numpy() for found, _ in seen]))
-            activations.append(seen[0][1].half().cpu().numpy())
-            rows.append(batch.rows)
+        batches = map_batches(run, numbers, max(BATCH_SIZE // units.num_slots, 1))
+        logits, activations, rows = zip(*(result for _, result in batches), strict=True)
     return Outputs(np.concatenate(logits, 1), np.concatenate(activations), np.concatenate(rows))
 
 

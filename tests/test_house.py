@@ -32,7 +32,7 @@ FLOORS = [
     {"images", "records", "losses"},
     {"cut_points"},
     {"metrics", "decisions", "resampling"},
-    {"specs", "fonts"},
+    {"specs", "fonts", "batching"},
     {"catalogue", "reporting", "machine"},
     {"plugins"},
     {"progress", "grades", "errors"},

@@ -8,7 +8,7 @@ import typer
 from drkit.cli.options import DEFAULT_DATA, Data, Force, KeepGoing
 from drkit.grades import Split
 from drkit.reporting import Report
-from drkit.training.config import Device
+from drkit.training.config import Device, Precision
 
 EXAMPLES = (
     "drkit predict runs/tf_efficientnet_lite0-image-patient --data DeepDRiD --split test",
@@ -30,6 +30,9 @@ def predict(
     ] = None,
     force: Force = False,
     device: Annotated[Device, typer.Option(help="auto: a GPU if there is one.")] = "auto",
+    precision: Annotated[
+        Precision, typer.Option(help="auto: bf16 on a GPU, fp16 where it has no bf16; else 32 bits.")
+    ] = "auto",
     workers: Annotated[int | None, typer.Option(min=1, help="Threads that read photographs.")] = None,
     cache_dir: Annotated[Path | None, typer.Option(help="Where photographs go that do not fit in memory.")] = None,
     embeddings: Annotated[
@@ -51,6 +54,17 @@ def predict(
     from drkit.recipes.predict import PredictConfig, run_predict
 
     config = PredictConfig(
-        data, split, out, force, device, workers, cache_dir, embeddings, keep_going, csv=csv, report=report
+        data,
+        split,
+        out,
+        force,
+        device,
+        workers,
+        cache_dir,
+        embeddings,
+        keep_going,
+        csv=csv,
+        report=report,
+        precision=precision,
     )
     return run_predict(run, config)

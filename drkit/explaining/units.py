@@ -24,10 +24,12 @@ class ExplainBatch:
     """Some units that the same networks explain.
 
     Args:
+        numbers: Their numbers among all units.
         units: Their photographs, by row number among the explained.
         fold: The fold that held them out; None: all folds explain them.
     """
 
+    numbers: np.ndarray
     units: Batch
     fold: int | None
 
@@ -68,7 +70,11 @@ class ExplainedUnits:
             chosen = self.numbers[[each == fold for each in of_unit]]
             step = max(1, BATCH_SIZE // self.units.num_slots)
             for start in range(0, len(chosen), step):
-                yield ExplainBatch(self.units.batch(chosen[start : start + step]), None if fold is None else int(fold))
+                yield self.batch(chosen[start : start + step], None if fold is None else int(fold))
+
+    def batch(self, numbers: np.ndarray, fold: int | None) -> ExplainBatch:
+        """A batch of the units with these numbers, which `fold` held out."""
+        return ExplainBatch(numbers, self.units.batch(numbers), fold)
 
     @property
     def num_batches(self) -> int:

@@ -4,17 +4,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from drkit.batching import map_batches
 from drkit.catalogue import EXPLAINERS, find
 from drkit.data.unreadable import describe_unreadable, find_unreadable
 from drkit.ensembling.serialization import is_ensemble
 from drkit.errors import InputError, OutputExistsError, UnreadablePhotographsError, UsageError, first_few
-from drkit.explaining.batch import ExplainSetup, check_target, default_target, explain_batch
+from drkit.explaining.batch import BatchAttribution, ExplainSetup, check_target, default_target, explain_batch
 from drkit.explaining.faithfulness import FaithfulnessEvaluator
 from drkit.explaining.lesions import choose_lesions, find_masks
 from drkit.explaining.metrics import HOW_TO_READ, ExplanationMetrics, Means, faithfulness_table, lesion_table
-from drkit.explaining.photographs import read_views
+from drkit.explaining.photographs import View, read_views
 from drkit.explaining.pictures import ROWS_A_SHEET
 from drkit.explaining.selection import (
     NO_REFERENCE,
@@ -26,7 +29,7 @@ from drkit.explaining.selection import (
     resolve_ids,
     select_photographs,
 )
-from drkit.explaining.units import ExplainedUnits, check_references, gather_units
+from drkit.explaining.units import ExplainBatch, ExplainedUnits, check_references, gather_units
 from drkit.explaining.writing import MOST_SHEETS, Writer, name_files
 from drkit.grades import Split
 from drkit.grading import grade_photographs, nothing_graded
@@ -282,13 +285,27 @@ def _explain(
         rows = explained.rows.iloc[batch.units.rows]
         paths = [Path(path) for path in rows["path"]]
         views = read_views(paths, header.bank_side, steps, config.workers, round_discs=header.round_discs)
-        result = explain_batch(setup, batch, views)
-        metrics.update(result, views, rows)
-        writer.add(result, views)
+        for result, own_views in _explain_halving(setup, batch, views):
+            metrics.update(result, own_views, explained.rows.iloc[result.rows])
+            writer.add(result, own_views)
     writer.finish()
     explanations = replace(_manifest(setup, selection, writer, metrics), unreadable=unreadable)
     write_explanations(explanations, folder, force=config.force)
     return explanations
+
+
+def _explain_halving(
+    setup: ExplainSetup, batch: ExplainBatch, views: Sequence[View]
+) -> Iterator[tuple[BatchAttribution, Sequence[View]]]:
+    """The attribution of a batch and its views, in parts where memory runs out."""
+    view_of = dict(zip(batch.units.rows.tolist(), views, strict=True))
+
+    def explain(numbers: NDArray[np.int64]) -> tuple[BatchAttribution, Sequence[View]]:
+        part = setup.explained.batch(numbers, batch.fold)
+        own_views = [view_of[row] for row in part.units.rows.tolist()]
+        return explain_batch(setup, part, own_views), own_views
+
+    return (result for _, result in map_batches(explain, batch.numbers, len(batch.numbers)))
 
 
 def _manifest(setup: ExplainSetup, selection: Selection, writer: Writer, metrics: ExplanationMetrics) -> Explanations:

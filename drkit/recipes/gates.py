@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from drkit.batching import in_batches
 from drkit.data.units import UnitIndex
 from drkit.errors import InputError, UsageError, first_few
 from drkit.explaining.attention import channel_gates
 from drkit.explaining.photographs import read_views, render_views
-from drkit.inference import in_batches
 from drkit.models.restoring import OpenedRun, open_run
 from drkit.plotting.gates import Gates, draw_gates, measure_gates
 from drkit.plotting.pictures import PictureConfig, PictureReport, save

@@ -22,7 +22,7 @@ from drkit.records.prediction_table import write_table
 from drkit.records.predictions import Predictions, read_predictions, write_predictions
 from drkit.records.runs import find_run
 from drkit.reporting import Table
-from drkit.training.runtime import pick_device
+from drkit.training.runtime import build_autocast, pick_device
 
 SEEN = "the network was trained on this photograph: its grade shows nothing of how well others are graded"
 
@@ -43,6 +43,7 @@ class PredictConfig:
         keep_going: Grade the others where photographs cannot be read.
         csv: The same as a table for people, with quality warnings; None: not written.
         report: An HTML page with a section for each patient; None: not written.
+        precision: `auto`, `32`, `bf16` or `fp16`.
     """
 
     data: Sequence[Path]
@@ -56,6 +57,7 @@ class PredictConfig:
     keep_going: bool = False
     csv: Path | None = None
     report: Path | None = None
+    precision: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -165,10 +167,12 @@ def _as_needed(member: Path, config: PredictConfig) -> PredictConfig:
 
 def grade_dataset(opened: OpenedRun, config: PredictConfig) -> Predictions:
     """Grade the photographs of a data set, by the mean of a run's networks."""
+    device = pick_device(config.device)
     predictions = grade_photographs(
         opened,
         _choose(read_datasets(config.data), config),
-        pick_device(config.device),
+        device,
+        autocast=build_autocast(config.precision, device),
         workers=config.workers,
         cache_dir=config.cache_dir,
         embeddings=config.embeddings,

@@ -5,8 +5,8 @@ from copy import deepcopy
 import numpy as np
 import torch
 
+from drkit.batching import in_batches
 from drkit.errors import UsageError
-from drkit.inference import in_batches
 from drkit.models.freezing import keep_statistics
 from drkit.models.grader import Grader
 from drkit.training.plan import TrainingPlan

@@ -8,10 +8,11 @@ import torch
 from lightning_fabric import Fabric
 
 from drkit import metrics
+from drkit.batching import in_batches
 from drkit.data.sampling import balance, even_out
 from drkit.decisions import decide
 from drkit.errors import UsageError
-from drkit.inference import in_batches, read_answers, run_units
+from drkit.inference import read_answers, run_units
 from drkit.losses import FloatArray, Loss
 from drkit.models.freezing import hold_stages, keep_statistics
 from drkit.models.grader import Grader
@@ -112,7 +113,10 @@ def _units_of_process(units: np.ndarray, fabric: Fabric) -> np.ndarray:
 def evaluate(learner: Learner, units: np.ndarray, split: str, network: NetworkId, epoch: int) -> EpochFigures:
     """Loss and agreement of the evaluated network on graded units of a split, without augmentation."""
     data, rate = learner.data, learning_rate(epoch / learner.config.epochs, learner.config.lr)
-    logits = run_units(learner.eval_model, lambda rows: [data.inputs.eval_batch(rows)], data.units, units).logits[0]
+    outputs = run_units(
+        learner.eval_model, lambda rows: [data.inputs.eval_batch(rows)], data.units, units, learner.fabric.autocast
+    )
+    logits = outputs.logits[0]
     loss = data.loss(torch.from_numpy(logits), torch.from_numpy(data.grades[units])).mean().item()
     figures = measure(logits, data.grades[units], data.loss, loss)
     return EpochFigures(epoch=epoch, split=split, **network._asdict(), learning_rate=rate, **figures)

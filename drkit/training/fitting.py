@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -142,8 +143,8 @@ def _predict(
     units = setup.plan.units
     held_out = next(rows for rows in (fold_split.held_out, fold_split.inner, fold_split.val) if len(rows))
     others = units.of_rows(setup.plan.unfitted_rows)
-    outputs = run_units(grader, views, units, units.of_rows(held_out))
-    return outputs, run_units(grader, views, units, others) if len(others) else None
+    run = partial(run_units, grader, views, units, autocast=setup.fabric.autocast)
+    return run(units.of_rows(held_out)), run(others) if len(others) else None
 
 
 def _fit_epochs(

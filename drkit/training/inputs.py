@@ -8,14 +8,15 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
 
+from drkit.batching import in_batches, map_batches
 from drkit.data.augmentation import Policy, draw, policy_record
 from drkit.data.bank import PhotographBank
 from drkit.data.cache import open_cached
 from drkit.data.rendering import InputFormat, dihedral_views, prepare, render, surround_colours
 from drkit.data.transfer import pin, send
-from drkit.inference import in_batches
 from drkit.models.freezing import frozen_tensors, run_frozen_part
 from drkit.models.grader import Grader
 from drkit.progress import track
@@ -133,6 +134,7 @@ def freeze_inputs(
     photographs: PhotographInputs,
     trained_rows: np.ndarray,
     config: TrainingConfig,
+    fabric: Fabric,
     earlier: FrozenInputs | None = None,
 ) -> FrozenInputs:
     """Run the frozen stages of a grader over all photographs, and over augmented copies of those that are trained on.
@@ -142,15 +144,21 @@ def freeze_inputs(
         photographs: N photographs.
         trained_rows: Row numbers of the photographs that are trained on.
         config: `freeze` and `copies`; with `cache_dir` the features are kept there, and used again for the same stages,
-            weights, photographs and augmentation.
+            weights, photographs, precision and augmentation.
+        fabric: The training's device and precision.
         earlier: Inputs of another seed; its plain features are used again where stages and weights are the same.
     """
     grader.eval()
     stages, every_row = config.frozen_stages, np.arange(len(photographs.bank))
-    made_of = _identify(grader, photographs, stages)
+    made_of = {**_identify(grader, photographs, stages), **_identify_precision(fabric)}
+
+    def run(images: Tensor) -> Tensor:
+        with fabric.autocast():
+            return run_frozen_part(grader, images, stages)
+
     key = sha256_bytes(canonical_json(made_of).encode())
-    fill_plain = partial(_fill, grader, stages, lambda rows, _: photographs.eval_batch(rows), every_row)
-    fill_copies = partial(_fill, grader, stages, photographs.train_batch, trained_rows)
+    fill_plain = partial(_fill, run, lambda rows, _: photographs.eval_batch(rows), every_row)
+    fill_copies = partial(_fill, run, photographs.train_batch, trained_rows)
     num_copies = count_copies(config, photographs.policy)
     augmentation = {
         "trained": trained_rows.tolist(),
@@ -158,7 +166,7 @@ def freeze_inputs(
         "seed": photographs.seed,
     }
     with torch.inference_mode():
-        shape = run_frozen_part(grader, photographs.eval_batch(every_row[:1]), stages).shape[1:]
+        shape = run(photographs.eval_batch(every_row[:1])).shape[1:]
         if earlier and earlier.key == key:
             eval_features = earlier.eval_features
         else:
@@ -179,17 +187,27 @@ def _make_or_load(cache_dir: Path | None, made_of: dict[str, Any], shape: tuple[
 
 
 def _fill(
-    grader: Grader,
-    stages: int | None,
+    frozen_part: Callable[[Tensor], Tensor],
     images: Callable[[np.ndarray, int], Tensor],
     rows: np.ndarray,
     features: np.ndarray,
 ) -> tuple[str, ...]:
     """Run the frozen stages over some rows of each copy, into `features` (K, N, ...)."""
-    steps = [(copy, batch) for copy in range(len(features)) for batch in in_batches(rows)]
-    for copy, batch in track(steps, "running the frozen stages", len(steps)):
-        features[copy, batch] = run_frozen_part(grader, images(batch, copy), stages).half().cpu().numpy()
+
+    def run(copy: int, batch: np.ndarray) -> np.ndarray:
+        return frozen_part(images(batch, copy)).half().cpu().numpy()
+
+    done = ((copy, *each) for copy in range(len(features)) for each in map_batches(partial(run, copy), rows))
+    num_batches = len(features) * len(list(in_batches(rows)))
+    for copy, batch, values in track(done, "running the frozen stages", num_batches):
+        features[copy, batch] = values
     return ()
+
+
+def _identify_precision(fabric: Fabric) -> dict[str, str]:
+    """The precision, where it is not 32 bits, as in the caches of earlier versions."""
+    precision = fabric.strategy.precision.precision
+    return {} if precision == "32-true" else {"precision": precision}
 
 
 def _identify(grader: Grader, photographs: PhotographInputs, stages: int | None) -> dict[str, Any]:

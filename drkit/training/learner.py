@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple, cast
 
@@ -10,10 +11,10 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from drkit.batching import halve, in_batches, unless_out_of_memory
 from drkit.data.transfer import pack_to
 from drkit.data.units import Batch, UnitIndex, Units
 from drkit.errors import UsageError
-from drkit.inference import in_batches
 from drkit.losses import FloatArray, Loss
 from drkit.models.grader import Grader
 from drkit.progress import warn
@@ -22,7 +23,6 @@ from drkit.training.config import TrainingConfig
 from drkit.training.feed import Feed, PreparedBatch
 from drkit.training.inputs import Inputs
 from drkit.training.optimisation import RunningAverage, build_optimizer
-from drkit.training.runtime import is_out_of_memory
 
 AUXILIARY_WEIGHT = 0.5  # of the loss on the other target
 
@@ -139,8 +139,10 @@ class Learner:
         Raises:
             UsageError: not even one unit fits in memory, or a batch norm cannot learn from a single value per channel.
         """
-        while (figures := self._try_gradients(units, epoch, following)) is None:
-            self._halve()
+        while (figures := unless_out_of_memory(partial(self._accumulate_gradients, units, epoch, following))) is None:
+            self.optimizer.zero_grad(set_to_none=True)
+            self.batch_size = halve(self.batch_size)
+            warn(f"out of memory: batches of {self.batch_size} units from here on, with as many a step as before")
         if self.config.clip:  # an fp16 scaler tries scales that overflow, and skips those steps by itself
             self.fabric.clip_gradients(
                 self.wrapped, self.optimizer, max_norm=self.config.clip, error_if_nonfinite=False
@@ -167,19 +169,6 @@ class Learner:
             self.fabric.strategy.precision.load_state_dict(scaling)
         if self.average:
             self.average.load_state_dict(state["average"])
-
-    def _try_gradients(self, units: np.ndarray, epoch: int, following: np.ndarray | None) -> StepFigures | None:
-        """As `_accumulate_gradients`; None when memory ran out, with the traceback that holds activations gone."""
-        try:
-            return self._accumulate_gradients(units, epoch, following)
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-            return None
-        except ValueError as error:
-            if not is_single_value(error):
-                raise
-            raise UsageError(f"the network cannot learn from a batch of one {self.config.unit}: {REMEDY}") from None
 
     def _accumulate_gradients(self, units: np.ndarray, epoch: int, following: np.ndarray | None) -> StepFigures:
         """Accumulate the gradients of a step's batches.
@@ -212,8 +201,13 @@ class Learner:
         share, per_head = (mixture.share, 2) if mixture else (1.0, 1)
         if partners is not None:
             inputs = mix(inputs, partners, share)
-        with self.fabric.autocast():  # Fabric wraps only `forward` in it
-            logits, _, auxiliary = self.wrapped.answer(inputs, index)
+        try:
+            with self.fabric.autocast():  # Fabric wraps only `forward` in it
+                logits, _, auxiliary = self.wrapped.answer(inputs, index)
+        except ValueError as error:
+            if not is_single_value(error):
+                raise
+            raise UsageError(f"the network cannot learn from a batch of one {self.config.unit}: {REMEDY}") from None
         loss = self._mixed_loss(logits, references[:per_head], share)
         if auxiliary is not None:
             loss = loss + AUXILIARY_WEIGHT * self._mixed_loss(auxiliary, references[per_head:], share)
@@ -247,15 +241,6 @@ class Learner:
         if not len(reference.known):
             return logits.sum() * 0
         return (self.data.loss(logits[reference.known].float(), reference.grades) * reference.weights).mean()
-
-    def _halve(self) -> None:
-        if self.batch_size == 1:
-            raise UsageError("not even one unit fits in memory: choose a smaller --size or --backbone")
-        self.optimizer.zero_grad(set_to_none=True)
-        self.batch_size = -(-self.batch_size // 2)
-        if self.fabric.device.type == "cuda":
-            torch.cuda.empty_cache()
-        warn(f"out of memory: batches of {self.batch_size} units from here on, with as many a step as before")
 
 
 def build_reference(grades: np.ndarray, grade_weights: np.ndarray) -> Reference:

@@ -4,7 +4,8 @@ import ctypes
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from inspect import signature
 from typing import Any, Literal
 
@@ -16,12 +17,11 @@ from lightning_fabric.utilities.rank_zero import rank_zero_only
 from torch.nn.parallel import DistributedDataParallel
 
 from drkit.errors import DrkitError, UsageError
+from drkit.inference import Autocast
 from drkit.machine import allowed_cpus
 from drkit.progress import SilentReporter, reporting_to
 from drkit.training.config import MachineOptions
 
-# How libraries say so, beside torch's own error: CUDA, MPS and HIP; cuBLAS and cuDNN; the CPU.
-OUT_OF_MEMORY = ("out of memory", "_STATUS_ALLOC_FAILED", "can't allocate memory")
 FabricPrecision = Literal["32-true", "bf16-mixed", "16-mixed"]
 PRECISIONS: dict[str, FabricPrecision] = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
@@ -82,6 +82,21 @@ def start_fabric(config: MachineOptions, *, leaves_out: bool = False) -> Fabric:
         raise UsageError(f"--devices {config.devices} --strategy {config.strategy}: {reason}") from None
     fabric.launch()
     return fabric
+
+
+def build_autocast(precision: str, device: torch.device) -> Autocast:
+    """The autocast of inference outside a training.
+
+    Args:
+        precision: `auto`, `32`, `bf16` or `fp16`, as `--precision` takes it.
+        device: Where the networks run.
+
+    Raises:
+        UsageError: a precision that the device does not have.
+    """
+    dtypes = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+    dtype = dtypes.get(_pick_precision(precision, device))
+    return partial(torch.autocast, device.type, dtype) if dtype else nullcontext
 
 
 def describe_machine(fabric: Fabric) -> dict[str, str | int]:
@@ -179,11 +194,6 @@ def _check_kernels(device: torch.device) -> None:
             f"--device {device.type}: torch {torch.__version__} cannot compute on this GPU ({reason}): install a torch"
             " that is built for it, or use --device cpu"
         ) from None
-
-
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether an error says that a device, or the machine, is out of memory."""
-    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 def keep_freed_memory() -> None:

@@ -60,7 +60,7 @@ class TrainingSetup:
         config = self.plan.config
         if config.frozen_stages == 0:
             return self.photographs
-        return freeze_inputs(self.grader, self.photographs, self.plan.fitted_rows, config, earlier)
+        return freeze_inputs(self.grader, self.photographs, self.plan.fitted_rows, config, self.fabric, earlier)
 
 
 def set_up(plan: TrainingPlan) -> TrainingSetup:

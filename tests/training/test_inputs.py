@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
 
-from drkit import inference
+from drkit import batching, inference
 from drkit.data.augmentation import load_policy
 from drkit.data.bank import PhotographBank
 from drkit.data.rendering import InputFormat
@@ -56,7 +57,7 @@ def test_predictions_are_the_same_for_any_batch_size_and_augmentation(
     opened, config = open_run(run_stem), PredictConfig(small_config.data, device="cpu")
     whole = grade_dataset(opened, config).probabilities()
     monkeypatch.setattr(inference, "BATCH_SIZE", 5)
-    monkeypatch.setattr(inference.in_batches, "__defaults__", (5,))
+    monkeypatch.setattr(batching.in_batches, "__defaults__", (5,))
     assert np.allclose(grade_dataset(opened, config).probabilities(), whole, atol=1e-5)
 
 
@@ -83,6 +84,7 @@ def test_eight_views_do_not_care_how_a_photograph_is_laid(small_config: Training
 # Frozen features.
 
 SIDE = 32
+CPU = Fabric(accelerator="cpu", devices=1)
 
 
 @pytest.fixture
@@ -132,7 +134,7 @@ def _same(first: FrozenInputs, second: FrozenInputs) -> bool:
 
 def test_frozen_features_are_what_the_lower_stages_give(photographs: PhotographInputs) -> None:
     grader = _grader().eval()
-    frozen = freeze_inputs(grader, photographs, TRAINED, _config(None))
+    frozen = freeze_inputs(grader, photographs, TRAINED, _config(None), CPU)
     with torch.inference_mode():
         plain = grader.backbone.lower(photographs.eval_batch(np.arange(6)), 2)
         second = grader.backbone.lower(photographs.train_batch(TRAINED, 1), 2)
@@ -144,22 +146,22 @@ def test_frozen_features_are_what_the_lower_stages_give(photographs: PhotographI
 
 
 def test_without_copies_the_plain_photographs_are_trained_on(photographs: PhotographInputs) -> None:
-    frozen = freeze_inputs(_grader(), photographs, TRAINED, replace(_config(None), copies=0))
+    frozen = freeze_inputs(_grader(), photographs, TRAINED, replace(_config(None), copies=0), CPU)
     assert torch.equal(frozen.train_batch(TRAINED, 1), frozen.eval_batch(TRAINED))
     plain = replace(photographs, policy=load_policy("none"))
-    assert len(freeze_inputs(_grader(), plain, TRAINED, _config(None)).copies) == 0
+    assert len(freeze_inputs(_grader(), plain, TRAINED, _config(None), CPU).copies) == 0
 
 
 def test_a_named_cache_gives_the_same_features_without_running_the_network(
     photographs: PhotographInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spy = Spy(monkeypatch)
-    first = freeze_inputs(_grader(), photographs, TRAINED, _config(tmp_path))
+    first = freeze_inputs(_grader(), photographs, TRAINED, _config(tmp_path), CPU)
     assert spy.told() == 6 + 2 * 3
-    again = freeze_inputs(_grader(), photographs, TRAINED, _config(tmp_path))
+    again = freeze_inputs(_grader(), photographs, TRAINED, _config(tmp_path), CPU)
     assert spy.told() == 0
     assert _same(first, again)
-    assert _same(first, freeze_inputs(_grader(), photographs, TRAINED, _config(None)))
+    assert _same(first, freeze_inputs(_grader(), photographs, TRAINED, _config(None), CPU))
     assert spy.told() == 12  # without a name nothing is kept
 
 
@@ -180,27 +182,27 @@ def test_other_ingredients_are_another_cache(
     changed: dict[str, object],
     runs: int,
 ) -> None:
-    freeze_inputs(_grader(), photographs, TRAINED, _config(tmp_path))
+    freeze_inputs(_grader(), photographs, TRAINED, _config(tmp_path), CPU)
     spy, other = Spy(monkeypatch), replace(photographs, **changed)  # type: ignore[arg-type]
-    found = freeze_inputs(_grader(), other, TRAINED, _config(tmp_path))
+    found = freeze_inputs(_grader(), other, TRAINED, _config(tmp_path), CPU)
     assert spy.told() == runs
-    assert _same(found, freeze_inputs(_grader(), other, TRAINED, _config(None)))
+    assert _same(found, freeze_inputs(_grader(), other, TRAINED, _config(None), CPU))
 
 
 def test_other_weights_stages_rows_and_pixels_are_another_cache(
     photographs: PhotographInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The pixels, too: a preprocessed data set has the source photographs' hashes."""
-    freeze_inputs(_grader(), photographs, TRAINED, _config(tmp_path))
+    freeze_inputs(_grader(), photographs, TRAINED, _config(tmp_path), CPU)
     spy = Spy(monkeypatch)
-    freeze_inputs(_grader(1), photographs, TRAINED, _config(tmp_path))
+    freeze_inputs(_grader(1), photographs, TRAINED, _config(tmp_path), CPU)
     assert spy.told() == 12
-    freeze_inputs(_grader(), photographs, TRAINED, replace(_config(tmp_path), freeze="3"))
+    freeze_inputs(_grader(), photographs, TRAINED, replace(_config(tmp_path), freeze="3"), CPU)
     assert spy.told() == 12
-    freeze_inputs(_grader(), photographs, np.array([0, 1]), _config(tmp_path))
+    freeze_inputs(_grader(), photographs, np.array([0, 1]), _config(tmp_path), CPU)
     assert spy.told() == 4
     filtered = replace(photographs, bank=replace(photographs.bank, pixels=255 - photographs.bank.pixels))
-    freeze_inputs(_grader(), filtered, TRAINED, _config(tmp_path))
+    freeze_inputs(_grader(), filtered, TRAINED, _config(tmp_path), CPU)
     assert spy.told() == 12
 
 

@@ -18,12 +18,12 @@ from tiny_learner import (
 from torch import Tensor
 
 from drkit import progress
+from drkit.batching import halve, is_out_of_memory
 from drkit.data.units import UnitIndex
 from drkit.errors import UsageError
 from drkit.training.learner import (
     Learner,
 )
-from drkit.training.runtime import is_out_of_memory
 
 
 def _full_above(learner: Learner, num_units: int) -> None:
@@ -69,7 +69,7 @@ def test_every_library_s_way_to_be_out_of_memory_is_known(words: str) -> None:
     assert not is_out_of_memory(RuntimeError("CUDA error: device-side assert triggered"))
 
 
-def test_halving_holds_on_to_nothing_of_the_step_that_failed() -> None:
+def test_halving_holds_on_to_nothing_of_the_step_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Least of all by the traceback of its error, whose frames hold the activations."""
     learner, held = build_learner(training_data(), batch_size=2), []
     answer = learner.grader.answer
@@ -83,8 +83,12 @@ def test_halving_holds_on_to_nothing_of_the_step_that_failed() -> None:
 
     learner.grader.answer = run_out  # type: ignore[method-assign]
     gone = []
-    halve = learner._halve
-    learner._halve = lambda: (gone.append(held[-1]() is None), halve())  # type: ignore[method-assign]
+
+    def watch_halve(batch_size: int) -> int:
+        gone.append(held[-1]() is None)
+        return halve(batch_size)
+
+    monkeypatch.setattr("drkit.training.learner.halve", watch_halve)
     learner.step(np.arange(4), 1)
     assert gone == [True]
 

@@ -1,0 +1,77 @@
+"""Batches, halved when a device runs out of memory."""
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from drkit.errors import UsageError
+from drkit.progress import warn_once
+
+BATCH_SIZE = 32  # photographs; on two cores the fastest: see tests/benchmarks/inference.py
+# How libraries say so, beside torch's own error: CUDA, MPS and HIP; cuBLAS and cuDNN; the CPU.
+OUT_OF_MEMORY = ("out of memory", "_STATUS_ALLOC_FAILED", "can't allocate memory")
+Result = TypeVar("Result")
+
+
+def in_batches(rows: np.ndarray, batch_size: int = BATCH_SIZE) -> Iterator[np.ndarray]:
+    """Cut row numbers into batches of nearly equal size, none above `batch_size`."""
+    if len(rows):
+        yield from np.array_split(rows, -(-len(rows) // batch_size))
+
+
+def map_batches(
+    function: Callable[[np.ndarray], Result], rows: np.ndarray, batch_size: int = BATCH_SIZE
+) -> Iterator[tuple[np.ndarray, Result]]:
+    """Call a function on batches of row numbers; one that does not fit in memory is halved, and so are all later ones.
+
+    Args:
+        function: Must not change anything before it runs out of memory.
+        rows: Row numbers.
+        batch_size: Largest batch.
+
+    Yields:
+        The row numbers of each batch, in order, and the function's result.
+
+    Raises:
+        UsageError: not even a batch of one fits in memory.
+    """
+    waiting = list(in_batches(rows, batch_size))
+    while waiting:
+        batch = waiting.pop(0)
+        result = unless_out_of_memory(lambda batch=batch: function(batch))  # type: ignore[misc]
+        if result is not None:
+            yield batch, result
+            continue
+        batch_size = halve(len(batch))
+        warn_once(f"out of memory: batches of {batch_size} instead")
+        waiting = list(in_batches(np.concatenate([batch, *waiting]), batch_size))
+
+
+def unless_out_of_memory(function: Callable[[], Result]) -> Result | None:
+    """The function's result; None when memory ran out, with the traceback that holds activations gone."""
+    try:
+        return function()
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        return None
+
+
+def halve(batch_size: int) -> int:
+    """Half a batch size, rounded up, after the memory that a failed batch has left cached is released.
+
+    Raises:
+        UsageError: it is 1 already.
+    """
+    if batch_size == 1:
+        raise UsageError("not even one unit fits in memory: choose a smaller --size or --backbone, or --device cpu")
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return -(-batch_size // 2)
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error says that a device, or the machine, is out of memory."""
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)

@@ -1,0 +1,44 @@
+"""Batches are halved when memory runs out, and what comes out is the same."""
+
+import numpy as np
+import pytest
+import torch
+
+from drkit.batching import map_batches
+from drkit.errors import UsageError
+
+
+class Cramped:
+    """Sums batches of at most `fits` rows; larger ones run out of memory."""
+
+    def __init__(self, fits: int) -> None:
+        self.fits, self.tried = fits, []
+
+    def __call__(self, rows: np.ndarray) -> int:
+        self.tried.append(len(rows))
+        if len(rows) > self.fits:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return int(rows.sum())
+
+
+@pytest.mark.parametrize("fits", [1, 3, 8])
+def test_every_row_comes_once_and_in_order(fits: int) -> None:
+    rows, function = np.arange(20), Cramped(fits)
+    done = list(map_batches(function, rows, 8))
+    assert np.concatenate([batch for batch, _ in done]).tolist() == rows.tolist()
+    assert [total for _, total in done] == [batch.sum() for batch, _ in done]
+    assert max(len(batch) for batch, _ in done) <= fits
+    assert sum(size > fits for size in function.tried) <= 3  # from 7 to 4 to 2 to 1: later batches are as small
+
+
+def test_what_does_not_fit_alone_is_refused() -> None:
+    with pytest.raises(UsageError, match="not even one unit fits in memory"):
+        list(map_batches(Cramped(0), np.arange(4), 2))
+
+
+def test_other_errors_stay_errors() -> None:
+    def fail(rows: np.ndarray) -> int:
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    with pytest.raises(RuntimeError, match="device-side assert"):
+        list(map_batches(fail, np.arange(4)))
