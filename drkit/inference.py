@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -31,6 +31,10 @@ class Outputs:
     logits: FloatArray
     activations: FloatArray
     rows: np.ndarray
+
+    def without_activations(self) -> "Outputs":
+        """The same, with activations (P, 0)."""
+        return replace(self, activations=self.activations[:, :0].copy())
 
     def read(self, loss: Loss, sigma: float) -> GradePredictions:
         """The mean over the views of what the loss takes the logits to mean; `sigma` is a regression's residual."""

@@ -2,8 +2,9 @@
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path("/")
 UNKNOWN_MEMORY = 2 * 2**30  # bytes, where the system does not say how much it has
@@ -16,6 +17,16 @@ def allowed_cpus() -> int:
     limits = [_cpu_quota(group) for group in _control_groups()]
     allotted = _number(os.environ.get("SLURM_CPUS_PER_TASK", ""))
     return max(1, math.ceil(min([installed, *(limit for limit in (*limits, allotted) if limit)])))
+
+
+def on_cpu_if_mps(function: Callable[[Any], Any], tensor: Any) -> Any:
+    """A function of a tensor; on the CPU for tensors on an Apple GPU, where torch lacks some functions.
+
+    Args:
+        function: From a tensor to a tensor.
+        tensor: On any device; the result is on the same, and gradients pass.
+    """
+    return function(tensor.cpu()).to(tensor.device) if tensor.device.type == "mps" else function(tensor)
 
 
 def allowed_memory() -> int:

@@ -5,15 +5,17 @@ import json
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from platformdirs import user_cache_path
 
 from drkit.errors import InputError
 from drkit.progress import notify
-from drkit.records.atomic import write_bytes, writing
+from drkit.records.atomic import needing_room, write_bytes, writing
 from drkit.records.locks import locking
 from drkit.records.provenance import canonical_json, sha256_bytes, sha256_file
 
@@ -101,11 +103,30 @@ def _make(
     _check_room(path.parent, size)
     with writing(path, force=True, size=size) as draft:
         array = np.lib.format.open_memmap(draft, mode="w+", dtype=dtype, shape=shape)
-        _reserve(draft)
+        with draft.open("rb+") as stream:
+            _reserve(stream, draft.stat().st_size)
         notes = fill(array)
         array.flush()
     record = {"array_sha256": sha256_file(path), "notes": notes}
     write_bytes(path.with_suffix(".json"), json.dumps(record).encode(), force=True)  # last: it vouches for the array
+
+
+def make_temporary(folder: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray:
+    """An array of zeros in a temporary file, memory-mapped; the file is deleted with the array.
+
+    Args:
+        folder: Of the file; made when missing.
+        shape: Of the array.
+        dtype: Of the array.
+
+    Raises:
+        InputError: not enough room on the disk.
+    """
+    num_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    _check_room(folder, num_bytes)
+    with needing_room(folder, num_bytes), tempfile.TemporaryFile(dir=folder) as stream:
+        _reserve(stream, num_bytes)
+        return np.memmap(stream, dtype, "w+", shape=shape)
 
 
 def name_array(paths: Sequence[Path], **made_by: object) -> str:
@@ -119,7 +140,7 @@ def name_array(paths: Sequence[Path], **made_by: object) -> str:
     return sha256_bytes(canonical_json({**made_by, "files": files}).encode())[:32]
 
 
-def _reserve(path: Path) -> None:
+def _reserve(stream: IO[bytes], num_bytes: int) -> None:
     """Take a file's room on the disk at once: where it is missing later, writing to the array ends the program.
 
     Raises:
@@ -127,12 +148,11 @@ def _reserve(path: Path) -> None:
     """
     if not hasattr(os, "posix_fallocate"):
         return
-    with path.open("rb+") as stream:
-        try:
-            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise  # others: a file system that cannot reserve
+    try:
+        os.posix_fallocate(stream.fileno(), 0, num_bytes)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise  # others: a file system that cannot reserve
 
 
 def _check_room(cache_dir: Path, num_bytes: int) -> None:

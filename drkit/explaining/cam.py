@@ -5,6 +5,7 @@ from torch import Tensor
 
 from drkit.explaining.activations import AttributionInput, activations_and_gradients, layer_activations
 from drkit.explaining.attribution import Attribution
+from drkit.machine import on_cpu_if_mps
 
 
 def explain_gradcam(inputs: AttributionInput) -> Attribution:
@@ -59,7 +60,7 @@ def explain_eigencam(inputs: AttributionInput) -> Attribution:
     """
     activations = layer_activations(inputs)
     tokens = activations.flatten(2).transpose(1, 2)  # (P, h * w, C)
-    projected = first_component(tokens).unflatten(1, activations.shape[2:])
+    projected = on_cpu_if_mps(first_component, tokens).unflatten(1, activations.shape[2:])
     return Attribution(projected.clamp(min=0), torch.zeros_like(projected))
 
 

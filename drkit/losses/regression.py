@@ -1,5 +1,7 @@
 """The grade as a number."""
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -8,6 +10,9 @@ from torch.special import log_ndtr
 from drkit.decisions import MIN_SIGMA
 from drkit.grades import MAX_GRADE
 from drkit.losses.base import Loss, log1mexp, set_bias, widen
+from drkit.machine import on_cpu_if_mps
+
+_log_ndtr = partial(on_cpu_if_mps, log_ndtr)
 
 
 class Regression(Loss):
@@ -41,8 +46,8 @@ class Regression(Loss):
         deviations = (edges - score) / max(sigma, MIN_SIGMA)  # (N, 4)
         low, high = deviations[:, :-1], deviations[:, 1:]
         is_upper = low > 0  # the same mass in the other tail, where it is not lost in rounding
-        near, far = (log_ndtr(torch.where(is_upper, *pair)) for pair in ((-low, high), (-high, low)))
-        return torch.cat([log_ndtr(deviations[:, :1]), near + log1mexp(near - far), log_ndtr(-deviations[:, -1:])], 1)
+        near, far = (_log_ndtr(torch.where(is_upper, *pair)) for pair in ((-low, high), (-high, low)))
+        return torch.cat([_log_ndtr(deviations[:, :1]), near + log1mexp(near - far), _log_ndtr(-deviations[:, -1:])], 1)
 
 
 class MeanSquaredError(Regression):

@@ -62,10 +62,10 @@ def without_frozen_part(grader: Grader, num_stages: int | None) -> Iterator[None
         yield
 
 
-def frozen_tensors(grader: Grader, num_stages: int | None) -> list[Tensor]:
-    """All tensors of the frozen part, in order."""
-    modules = [grader.get_submodule(path) for path in _frozen_paths(grader, num_stages)]
-    return [tensor for module in modules for tensor in module.state_dict().values()]
+def frozen_tensors(grader: Grader, num_stages: int | None) -> dict[str, Tensor]:
+    """All tensors of the frozen part, by their names in the grader's `state_dict`, in order."""
+    modules = {path: grader.get_submodule(path) for path in _frozen_paths(grader, num_stages)}
+    return {f"{path}.{name}": tensor for path, part in modules.items() for name, tensor in part.state_dict().items()}
 
 
 def hold_stages(grader: Grader, num_stages: int) -> None:

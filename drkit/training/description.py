@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from drkit.data.augmentation import load_policy
-from drkit.data.bank import bank_bytes
+from drkit.data.bank import bank_bytes, fits_in_memory
+from drkit.data.cache import default_cache_dir
 from drkit.data.disc_shapes import DiscShapes, measure_discs
 from drkit.grades import SPLITS, Target
 from drkit.models.backbones import ask_for_weights, weights_at_hand
@@ -20,7 +21,7 @@ from drkit.records.runs import Run
 from drkit.reporting import Table
 from drkit.training.batches import check_batches
 from drkit.training.epochs import build_sampler
-from drkit.training.inputs import count_copies
+from drkit.training.inputs import count_copies, feature_bytes
 from drkit.training.plan import TrainingPlan
 from drkit.training.runtime import seed_epoch
 
@@ -40,6 +41,7 @@ class PlanReport:
         discs: Shape of the photographs' discs, by data set; data sets without discs are left out.
         bank_mebibytes: Memory of the decoded photographs in MiB.
         cache_mebibytes: Memory of the features of frozen stages in MiB; 0 where none are frozen.
+        features_in: Folder of the file that holds them; None: they fit in memory.
         copies: Augmented copies of a photograph among these features.
         outputs: Files that will be written.
     """
@@ -53,6 +55,7 @@ class PlanReport:
     discs: Mapping[str, DiscShapes]
     bank_mebibytes: float
     cache_mebibytes: float
+    features_in: Path | None
     copies: int
     outputs: tuple[Path, ...]
 
@@ -81,7 +84,8 @@ class PlanReport:
         )
         if self.cache_mebibytes:
             copies = f" and of {self.copies} augmented copies (--augment acts only on these)" if self.copies else ""
-            yield f"features of each photograph{copies}: {self.cache_mebibytes:.0f} MiB"
+            where = f", in a file in {self.features_in}" if self.features_in else ""
+            yield f"features of each photograph{copies}: {self.cache_mebibytes:.0f} MiB{where}"
         yield _tabulate("photographs", "split", self.photographs)
         if self.datasets:
             yield _tabulate("data sets", "data set", self.datasets)
@@ -100,7 +104,8 @@ def describe_plan(plan: TrainingPlan, run: Run) -> PlanReport:
     """
     labels, config = plan.labels, plan.config
     parts = labels.by_dataset()
-    num_bytes = bank_bytes(len(labels), plan.bank_side)
+    num_feature_bytes = _cache_bytes(plan)
+    in_memory = not num_feature_bytes or (config.cache_dir is None and fits_in_memory(num_feature_bytes))
     return PlanReport(
         options=plan.identity(),
         start=str(plan.initial_weights),
@@ -109,8 +114,9 @@ def describe_plan(plan: TrainingPlan, run: Run) -> PlanReport:
         datasets={name: _count_splits(part, plan.target) for name, part in parts.items()} if labels.datasets else {},
         held_out=tuple(_describe_held_out(plan)),
         discs=_measure_discs(plan, parts),
-        bank_mebibytes=num_bytes / 2**20,
-        cache_mebibytes=_cache_bytes(plan) / 2**20,
+        bank_mebibytes=bank_bytes(len(labels), plan.bank_side) / 2**20,
+        cache_mebibytes=num_feature_bytes / 2**20,
+        features_in=None if in_memory else config.cache_dir or default_cache_dir(),
         copies=count_copies(config, load_policy(config.augment)) if config.frozen_stages != 0 else 0,
         outputs=run.outputs(plan.networks),
     )
@@ -129,7 +135,8 @@ def _cache_bytes(plan: TrainingPlan) -> int:
         return 0
     with torch.inference_mode():
         features = run_frozen_part(grader, torch.zeros(1, 3, side, side), stages)
-    return 2 * features.numel() * len(plan.labels) * (1 + count_copies(plan.config, load_policy(plan.config.augment)))
+    shape = (len(plan.labels), *features.shape[1:])
+    return feature_bytes(shape, count_copies(plan.config, load_policy(plan.config.augment)))
 
 
 def _measure_discs(plan: TrainingPlan, parts: Mapping[str, Labels]) -> dict[str, DiscShapes]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from drkit.training.epochs import TrainSampler, build_sampler, evaluate, train_e
 from drkit.training.inputs import FrozenInputs, Inputs
 from drkit.training.learner import Learner, TrainingData
 from drkit.training.plan import FoldSplit
-from drkit.training.resume import FitState, StateFile
+from drkit.training.resume import FitState, StateFile, load_best
 from drkit.training.runtime import seed_epoch
 from drkit.training.setup import TrainingSetup
 from drkit.training.trackers import LogFolder, find_log
@@ -39,7 +39,8 @@ class FittedNetwork:
         network: Its fold and seed.
         history: Figures of all its epochs.
         best_epoch: The one that was kept, from 1.
-        tensors: Of the whole network after that epoch, on the CPU.
+        state_path: File of its state, with the tensors of that epoch.
+        frozen: Tensors that are not in the state, because they were frozen.
         held_out: Outputs for the units that the width of residuals is measured on: the fold's own, else inner, else
             val.
         others: Outputs for all units of val and test that are in no fold; None where there are none.
@@ -48,7 +49,8 @@ class FittedNetwork:
     network: NetworkId
     history: Sequence[EpochFigures]
     best_epoch: int
-    tensors: Mapping[str, Tensor]
+    state_path: Path
+    frozen: Mapping[str, Tensor]
     held_out: Outputs
     others: Outputs | None
 
@@ -56,6 +58,10 @@ class FittedNetwork:
     def num_epochs(self) -> int:
         """How many were trained."""
         return max((figures.epoch for figures in self.history), default=0)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Tensors of the whole network after the best epoch, on the CPU, read from its state."""
+        return {**self.frozen, **load_best(self.state_path)}
 
 
 def fit_networks(setup: TrainingSetup, run: Run, *, resume: bool) -> list[FittedNetwork]:
@@ -104,8 +110,7 @@ def _fit_network(
         _fit_epochs(learner, sampler, monitored, state, save)
         outputs = None if config.tta else _predict(setup, grader, fold_split, lambda rows: [inputs.eval_batch(rows)])
     held_out, others = outputs or _predict(setup, grader, fold_split, setup.photographs.views)
-    tensors = {name: tensor.cpu() for name, tensor in grader.state_dict().items()}
-    return FittedNetwork(network, state.history, state.best_epoch, tensors, held_out, others)
+    return FittedNetwork(network, state.history, state.best_epoch, states.path, setup.frozen_tensors, held_out, others)
 
 
 def _save_and_log(states: StateFile, state: FitState, network: NetworkId, log: LogFolder | None) -> Save:
@@ -143,7 +148,11 @@ def _predict(
     units = setup.plan.units
     held_out = next(rows for rows in (fold_split.held_out, fold_split.inner, fold_split.val) if len(rows))
     others = units.of_rows(setup.plan.unfitted_rows)
-    run = partial(run_units, grader, views, units, autocast=setup.fabric.autocast)
+
+    def run(numbers: np.ndarray) -> Outputs:
+        outputs = run_units(grader, views, units, numbers, setup.fabric.autocast)
+        return outputs if setup.plan.config.embeddings else outputs.without_activations()
+
     return run(units.of_rows(held_out)), run(others) if len(others) else None
 
 

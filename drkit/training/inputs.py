@@ -1,5 +1,6 @@
 """Inputs of a network in training: photographs, or features of them that its frozen stages gave once."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
@@ -13,8 +14,8 @@ from torch import Tensor
 
 from drkit.batching import in_batches, map_batches
 from drkit.data.augmentation import Policy, draw, policy_record
-from drkit.data.bank import PhotographBank
-from drkit.data.cache import open_cached
+from drkit.data.bank import PhotographBank, fits_in_memory
+from drkit.data.cache import default_cache_dir, make_temporary, open_cached
 from drkit.data.rendering import InputFormat, dihedral_views, prepare, render, surround_colours
 from drkit.data.transfer import pin, send
 from drkit.models.freezing import frozen_tensors, run_frozen_part
@@ -129,6 +130,11 @@ def count_copies(config: TrainingConfig, policy: Policy) -> int:
     return config.copies if policy != Policy() else 0
 
 
+def feature_bytes(shape: tuple[int, ...], num_copies: int) -> int:
+    """Bytes of the features (N, ...) of all photographs and of their augmented copies."""
+    return (1 + num_copies) * math.prod(shape) * np.dtype(np.float16).itemsize
+
+
 def freeze_inputs(
     grader: Grader,
     photographs: PhotographInputs,
@@ -144,7 +150,8 @@ def freeze_inputs(
         photographs: N photographs.
         trained_rows: Row numbers of the photographs that are trained on.
         config: `freeze` and `copies`; with `cache_dir` the features are kept there, and used again for the same stages,
-            weights, photographs, precision and augmentation.
+            weights, photographs, precision and augmentation. Without, features that do not fit in memory are in a
+            temporary file.
         fabric: The training's device and precision.
         earlier: Inputs of another seed; its plain features are used again where stages and weights are the same.
     """
@@ -166,24 +173,27 @@ def freeze_inputs(
         "seed": photographs.seed,
     }
     with torch.inference_mode():
-        shape = run(photographs.eval_batch(every_row[:1])).shape[1:]
+        shape = (len(every_row), *run(photographs.eval_batch(every_row[:1])).shape[1:])
+        make = partial(_make_or_load, config.cache_dir, fits_in_memory(feature_bytes(shape, num_copies)))
         if earlier and earlier.key == key:
             eval_features = earlier.eval_features
         else:
-            eval_features = _make_or_load(config.cache_dir, made_of, (1, len(every_row), *shape), fill_plain)[0]
-        copies_shape = (num_copies, len(every_row), *shape)
-        copies = _make_or_load(config.cache_dir, {**made_of, **augmentation}, copies_shape, fill_copies)
+            eval_features = make(made_of, (1, *shape), fill_plain)[0]
+        copies = make({**made_of, **augmentation}, (num_copies, *shape), fill_copies)
     return FrozenInputs(key, eval_features, copies, photographs.device)
 
 
-def _make_or_load(cache_dir: Path | None, made_of: dict[str, Any], shape: tuple[int, ...], fill: Fill) -> np.ndarray:
+def _make_or_load(
+    cache_dir: Path | None, in_memory: bool, made_of: dict[str, Any], shape: tuple[int, ...], fill: Fill
+) -> np.ndarray:
     """A float16 array filled by `fill`, now or in an earlier training with the same cache."""
-    if cache_dir is None or not shape[0]:
-        features = np.zeros(shape, np.float16)
-        fill(features)
-        return features
-    key = sha256_bytes(canonical_json({**made_of, "shape": shape}).encode())[:32]
-    return open_cached(cache_dir, key, shape, fill, np.float16)[0]
+    if cache_dir is not None and shape[0]:
+        key = sha256_bytes(canonical_json({**made_of, "shape": shape}).encode())[:32]
+        return open_cached(cache_dir, key, shape, fill, np.float16)[0]
+    is_small = in_memory or not shape[0]
+    features = np.zeros(shape, np.float16) if is_small else make_temporary(default_cache_dir(), shape, np.float16)
+    fill(features)
+    return features
 
 
 def _fill(
@@ -213,7 +223,7 @@ def _identify_precision(fabric: Fabric) -> dict[str, str]:
 def _identify(grader: Grader, photographs: PhotographInputs, stages: int | None) -> dict[str, Any]:
     """All that the features of plain photographs depend on."""
     return {
-        "weights": [sha256_bytes(tensor.cpu().numpy().tobytes()) for tensor in frozen_tensors(grader, stages)],
+        "weights": [sha256_bytes(tensor.cpu().numpy().tobytes()) for tensor in frozen_tensors(grader, stages).values()],
         "stages": stages,
         "pixels": [sha256_bytes(photograph.tobytes()) for photograph in photographs.bank.pixels],
         "image_ids": list(photographs.image_ids),

@@ -119,6 +119,12 @@ def load_state(path: Path, identity: Mapping[str, Any]) -> FitState:
     return FitState(**content, history=history)
 
 
+def load_best(path: Path) -> dict[str, Tensor]:
+    """The tensors of the best epoch, from a state that this training has saved."""
+    tensors: dict[str, Tensor] = torch.load(path, weights_only=True, map_location="cpu", mmap=True)["best"]
+    return tensors
+
+
 def _num_bytes(content: Any) -> int:
     """Bytes of nested tensors."""
     if isinstance(content, Tensor):

@@ -70,7 +70,7 @@ def write_run(setup: TrainingSetup, run: Run, fitted: Sequence[FittedNetwork], *
     run.record.unlink(missing_ok=True)  # its checksums are those of an earlier run's files, which are now replaced
     for each, sigma in zip(fitted, unit_predictions.sigmas, strict=True):
         header = _header(setup, each, sigma, unit_predictions.cut_points)
-        write_checkpoint(run.checkpoint(each.network), each.tensors, header, force=force)
+        write_checkpoint(run.checkpoint(each.network), each.tensors(), header, force=force)
     write_history([figures for each in fitted for figures in each.history], run.history, force=force)
     predictions = _build_predictions(setup, run, fitted, unit_predictions)
     write_predictions(predictions, run.predictions, force=force)

@@ -1,13 +1,15 @@
 """What a training works with: device, network, photographs, and what the initial weights know of them."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from lightning_fabric import Fabric
+from torch import Tensor
 
 from drkit.data.augmentation import load_policy
 from drkit.data.bank import PhotographBank, build_bank
 from drkit.data.cache import default_cache_dir
-from drkit.models.freezing import check_cut
+from drkit.models.freezing import check_cut, frozen_tensors
 from drkit.models.grader import Grader, build_grader
 from drkit.progress import SilentReporter, reporting_to
 from drkit.training.batches import check_batches
@@ -50,6 +52,12 @@ class TrainingSetup:
             grader = _build_initial_grader(plan)
         photographs = replace(self.photographs, seed=seed)
         return replace(self, plan=plan, grader=grader.to(self.fabric.device), photographs=photographs)
+
+    @cached_property
+    def frozen_tensors(self) -> dict[str, Tensor]:
+        """The tensors that no step changes, on the CPU, by name."""
+        tensors = frozen_tensors(self.grader, self.plan.config.frozen_stages)
+        return {name: tensor.cpu() for name, tensor in tensors.items()}
 
     def make_inputs(self, earlier: FrozenInputs | None) -> PhotographInputs | FrozenInputs:
         """Inputs of the part that learns; frozen stages are run here.

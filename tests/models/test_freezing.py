@@ -57,7 +57,7 @@ def test_the_frozen_part_stays_byte_for_byte_and_the_rest_learns(name: str, stag
     with torch.inference_mode():
         features = run_frozen_part(grader, images, stages)
     before = _copy(grader)
-    frozen = {tensor.data_ptr() for tensor in frozen_tensors(grader, stages)}
+    frozen = {tensor.data_ptr() for tensor in frozen_tensors(grader, stages).values()}
     kept = {name for name, tensor in grader.state_dict().items() if tensor.data_ptr() in frozen}
     assert kept
     with without_frozen_part(grader, stages):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from drkit.cut_points import ROUNDING
 from drkit.decisions import GradePredictions
@@ -23,10 +24,11 @@ from drkit.records.predictions import Predictions, read_predictions
 from drkit.records.runs import NetworkId, Run, list_networks
 from drkit.training import resume
 from drkit.training.config import TrainingConfig
-from drkit.training.fitting import FittedNetwork
+from drkit.training.fitting import FittedNetwork, fit_networks
 from drkit.training.plan import TrainingPlan, plan_training
 from drkit.training.resume import FitState
 from drkit.training.run_writer import NO_FOLD, UnitPredictions, predict_units
+from drkit.training.setup import set_up
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +131,7 @@ def _made_up_networks(plan: TrainingPlan, seed: int = 0) -> list[FittedNetwork]:
 
     test = np.flatnonzero(plan.labels.rows["split"] == "test")
     return [
-        FittedNetwork(NetworkId(number), [], 1, {}, outputs(fold_split.held_out, number), outputs(test, number))
+        FittedNetwork(NetworkId(number), [], 1, Path(), {}, outputs(fold_split.held_out, number), outputs(test, number))
         for number, fold_split in enumerate(plan.fold_splits)
     ]
 
@@ -311,3 +313,17 @@ def test_joined_photographs_are_decided_by_the_cut_points_of_the_other_folds(fol
     fold_of = odd.rows.groupby(odd.patients())["fold"].first()
     assert set(cases.predicted[(fold_of[cases.patients] == 0).to_numpy(dtype=bool)]) == {4}
     assert set(cases.predicted[(fold_of[cases.patients] == 1).to_numpy(dtype=bool)]) == {0}
+
+
+def test_no_network_is_held_in_memory_until_the_run_is_written(config: TrainingConfig, tmp_path: Path) -> None:
+    plan = plan_training(read_datasets(config.data), replace(config, epochs=1, freeze="2", copies=0))
+    setup, run = set_up(plan), Run(tmp_path / "folded")
+    fitted = fit_networks(setup, run, resume=False)
+    assert len(fitted) == 2
+    for network in fitted:
+        assert network.frozen is setup.frozen_tensors  # the same for all folds
+        assert network.held_out.activations.size == 0
+        assert not any(isinstance(value, torch.Tensor) for value in vars(network).values())
+        assert network.tensors().keys() == setup.grader.state_dict().keys()
+    first, second = (network.tensors()["head.output.weight"] for network in fitted)
+    assert not torch.equal(first, second)

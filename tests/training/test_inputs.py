@@ -16,12 +16,12 @@ from drkit.data.bank import PhotographBank
 from drkit.data.rendering import InputFormat
 from drkit.models.grader import Grader, build_grader
 from drkit.models.restoring import open_run
-from drkit.recipes.finetune import RunOptions, run_finetune
+from drkit.recipes.finetune import RunOptions, plan_finetune, run_finetune
 from drkit.recipes.predict import PredictConfig, grade_dataset
 from drkit.records.checkpoint import Architecture
 from drkit.records.layouts import read_datasets
 from drkit.records.predictions import read_predictions
-from drkit.training import inputs
+from drkit.training import description, inputs
 from drkit.training.config import TrainingConfig
 from drkit.training.inputs import FrozenInputs, PhotographInputs, freeze_inputs
 from drkit.training.plan import plan_training
@@ -217,3 +217,34 @@ def test_a_run_with_a_full_cache_is_the_run_without(small_config: TrainingConfig
     }
     assert tables["again"].equals(tables["first"])
     assert tables["again"].equals(tables["without"])
+
+
+def test_features_that_do_not_fit_in_memory_are_in_a_temporary_file(
+    photographs: PhotographInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    within = freeze_inputs(_grader(), photographs, TRAINED, _config(None), CPU)
+    monkeypatch.setattr(inputs, "fits_in_memory", lambda num_bytes: num_bytes < 3 * within.eval_features.nbytes)
+    monkeypatch.setattr(inputs, "default_cache_dir", lambda: tmp_path / "cache")
+    on_disk = freeze_inputs(_grader(), photographs, TRAINED, _config(None), CPU)
+    assert isinstance(on_disk.eval_features.base, np.memmap)
+    assert isinstance(on_disk.copies, np.memmap)
+    assert _same(within, on_disk)
+    assert list((tmp_path / "cache").iterdir()) == []  # nothing is left behind
+    monkeypatch.setattr(inputs, "fits_in_memory", lambda num_bytes: num_bytes <= 3 * within.eval_features.nbytes)
+    assert not isinstance(freeze_inputs(_grader(), photographs, TRAINED, _config(None), CPU).copies, np.memmap)
+
+
+def test_the_plan_says_where_features_go(
+    small_config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(small_config, freeze="backbone", copies=2)
+
+    def last_lines(config: TrainingConfig) -> str:
+        return " ".join(map(str, plan_finetune(config, RunOptions(tmp_path)).render()))
+
+    assert "in a file in" not in last_lines(config)
+    assert f"MiB, in a file in {tmp_path / 'named'}" in last_lines(replace(config, cache_dir=tmp_path / "named"))
+    monkeypatch.setattr(description, "fits_in_memory", lambda _: False)
+    monkeypatch.setattr(description, "default_cache_dir", lambda: tmp_path / "cache")
+    assert f"MiB, in a file in {tmp_path / 'cache'}" in last_lines(config)
+    assert "in a file in" not in last_lines(small_config)

@@ -222,7 +222,9 @@ def test_seeds_are_read_each_for_itself_and_cut_points_fitted_to_their_mean(conf
 
     test = np.flatnonzero(plan.labels.rows["split"] == "test")
     fitted = [
-        FittedNetwork(NetworkId(fold, seed), [], 1, {}, outputs(fold_split.held_out, spread), outputs(test, spread))
+        FittedNetwork(
+            NetworkId(fold, seed), [], 1, Path(), {}, outputs(fold_split.held_out, spread), outputs(test, spread)
+        )
         for seed, spread in zip(SEEDS, (0.3, 1.2), strict=True)
         for fold, fold_split in enumerate(plan.fold_splits)
     ]
