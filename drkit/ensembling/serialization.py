@@ -152,7 +152,8 @@ def read_ensemble(path: Path) -> Ensemble:
     if not isinstance(record, dict) or record.get("kind") != KIND:
         raise InputError(f"{source} is not an ensemble's record")
     if record.get("schema_version") != SCHEMA_VERSION:
-        raise InputError(f"{source}: schema version {record.get('schema_version')}, this drkit reads {SCHEMA_VERSION}")
+        version = record.get("schema_version")
+        raise InputError(f"{source}: schema version {version}, this drkit reads {SCHEMA_VERSION}: update drkit")
     decode(record, _EnsembleRecord, source, "combine again")
     METHODS.check_packages(record.get("plugins", {}), _kinds_in(record["fitted"]), source)
     try:

@@ -62,7 +62,8 @@ def read_history(path: Path) -> pd.DataFrame:
     try:
         rows = pd.read_csv(path)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as a run's history: {error}") from None
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} cannot be read as a run's history: {reason}") from None
     if "seed" not in rows:
         rows["seed"] = pd.NA
     missing = [column for column in COLUMNS if column not in rows]

@@ -372,7 +372,7 @@ def _read_own(path: Path) -> dict[str, Any] | None:
         return None
     if content.get("schema_version") != SCHEMA_VERSION:
         raise InputError(
-            f"{path} has schema version {content.get('schema_version')}: this drkit reads {SCHEMA_VERSION}"
+            f"{path}: schema version {content.get('schema_version')}, this drkit reads {SCHEMA_VERSION}: update drkit"
         )
     return content
 

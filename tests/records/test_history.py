@@ -33,6 +33,14 @@ def test_a_history_of_an_older_version_has_no_seeds(tmp_path: Path) -> None:
     assert old.drop(columns="seed").equals(rows.drop(columns="seed"))
 
 
+def test_a_line_too_long_is_told_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.history.csv"
+    path.write_text(f"{','.join(COLUMNS)}\n{'1,' * 8}1\n{'1,' * 20}\n")
+    with pytest.raises(InputError, match=r"a\.history\.csv") as refused:
+        read_history(path)
+    assert "\n" not in str(refused.value)
+
+
 @pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"\x00\xff\xfe", (",".join(COLUMNS) + "\n").encode()])
 def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.history.csv"

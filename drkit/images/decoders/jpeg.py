@@ -82,7 +82,10 @@ def _decode(content: bytes, colours: str, height: int, width: int) -> tuple[np.n
         raise CannotDecodeError("needs more memory than there is: scale it down") from None
     if not _HARMLESS.search(complaint):
         raise damaged(complaint)
-    return simplejpeg.decode_jpeg(content, colours, strict=False, **smallest), complaint
+    try:
+        return simplejpeg.decode_jpeg(content, colours, strict=False, **smallest), complaint
+    except ValueError as error:  # there is more than the first complaint
+        raise damaged(error) from None
 
 
 def _read_segments(content: bytes) -> tuple[int, int]:
