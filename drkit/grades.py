@@ -5,6 +5,7 @@ from typing import Literal, get_args
 Target = Literal["patient", "eye"]
 Split = Literal["train", "val", "test"]
 Eye = Literal["left", "right"]
+Level = Literal["photograph", "eye", "patient"]  # what counts as one case
 
 TARGETS: tuple[str, ...] = get_args(Target)
 SPLITS: tuple[Split, ...] = get_args(Split)

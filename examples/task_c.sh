@@ -42,13 +42,13 @@ drkit score "$out/runs/baseline.parquet" "${runs[@]}" "$out/runs/photographs.par
 [ "${SEEDS:-1}" -lt 2 ] ||
     drkit attend "${common[@]}" --attention "${blocks[0]}" --seeds "$SEEDS" --train-baseline --name seeds
 
-# What attention looks at: places, photographs, and, where there are gates of channels, those by grade.
+# What attention looks at: places, photographs, and, channel gates by grade where there are any.
 submitted=$out/runs/${blocks[0]//[^A-Za-z0-9]/-}
 drkit explain "$submitted" --data "$data" --method attention --worst 4 --out "$out/attention" --force ||
     echo "(${blocks[0]} looks at no places)"
 drkit explain "$out/runs/photographs" --data "$data" --method attention --worst 2 --out "$out/photographs" --force
 drkit plot attention "$submitted" --data "$data" --split val --out "$out/gates.png" --force ||
-    echo "(${blocks[0]} has no gates of channels, or val has too few grades)"
+    echo "(${blocks[0]} has no channel gates, or val has too few grades)"
 
 sample=$data/sample_submission.csv
 if [ -e "$sample" ]; then

@@ -54,7 +54,8 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Synthetic eyes that all tests share and none may change: 12 patients, 48 photographs of 64 px."""
-    from drkit.recipes.synth import SynthConfig, run_synth
+    from drkit.config.synth import SynthConfig
+    from drkit.recipes.synth import run_synth
 
     out = tmp_path_factory.mktemp("eyes") / "DeepDRiD"
     run_synth(SynthConfig(out, patients=12, size=64, seed=3))

@@ -32,6 +32,7 @@ FLOORS = [
     {"images", "records", "losses"},
     {"cut_points"},
     {"metrics", "decisions", "resampling"},
+    {"config"},
     {"specs", "fonts", "batching"},
     {"catalogue", "reporting", "machine"},
     {"plugins"},

@@ -7,12 +7,12 @@ from typing import Literal, get_args
 
 import pandas as pd
 
+from drkit.config.check import FailOn
 from drkit.records.layouts.remarks import DatasetRemark
 from drkit.records.layouts.survey import DatasetProblem
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
-FailOn = Literal["error", "warning", "never"]
 # With these `drkit check` ends with exit code 1.
 FAILING: Mapping[FailOn, tuple[Severity, ...]] = {"error": ("error",), "warning": ("error", "warning"), "never": ()}
 

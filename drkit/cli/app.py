@@ -1,4 +1,4 @@
-"""The program: its commands, and what becomes of their answers and refusals."""
+"""The program: its commands, and how their results and errors are shown."""
 
 import inspect
 import logging
@@ -40,12 +40,12 @@ from drkit.progress import reporting_to
 from drkit.reporting import Report
 from drkit.specs import describe_added
 
-BUG = 70  # exit code of what is nobody's mistake but drkit's
+BUG = 70  # exit code of a bug in drkit
 
 app = typer.Typer(
     name="drkit",
     help="Grade diabetic retinopathy (ICDR 0-4) from fundus photographs by transfer learning.",
-    epilog="Commands meet in files: data set -> run -> predictions -> submission. Start with: drkit synth DeepDRiD",
+    epilog="The commands exchange files: data set -> run -> predictions -> submission. To start: drkit synth DeepDRiD",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -53,12 +53,12 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Run the program; a terminated training is interrupted in good order, and no character ends it."""
+    """Run the program: SIGTERM interrupts it like Ctrl+C, and output that the terminal cannot encode is escaped."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # where a terminal lacks a character, its number stands for it
+        if isinstance(stream, TextIOWrapper):  # characters that a terminal cannot show are escaped
             stream.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # of caches and fonts nobody has to know
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its notes on caches and fonts help nobody
     app()
 
 
@@ -82,17 +82,17 @@ def as_command(function: Callable[..., Any]) -> Callable[..., None]:
 
 
 def _run(work: Callable[[], Report], *, verbose: bool) -> Report:
-    """A command's answer.
+    """The report of a command.
 
     Raises:
-        Exit: of typer's: it was refused, interrupted, or ended by a bug, and said so.
+        Exit: the command failed or was interrupted, which has been shown.
     """
     try:
         return work()
     except KeyboardInterrupt:
         console.refuse(Interrupted("interrupted"))
         raise typer.Exit(Interrupted.exit_code) from None
-    except (BrokenPipeError, SystemExit):  # whoever read what is said has gone; rich exits on a closed pipe
+    except (BrokenPipeError, SystemExit):  # stderr has been closed; rich exits on a closed pipe
         _drop(sys.stderr)
         raise typer.Exit(Interrupted.exit_code) from None
     except Exception as error:
@@ -100,10 +100,10 @@ def _run(work: Callable[[], Report], *, verbose: bool) -> Report:
 
 
 def _show(report: Report, *, as_object: bool) -> None:
-    """Print an answer; whoever closes the pipe has read enough.
+    """Print a report; a closed pipe is no error.
 
     Raises:
-        Exit: of typer's: it cannot be written.
+        Exit: it cannot be written.
     """
     try:
         console.show(report, as_object=as_object)
@@ -112,13 +112,13 @@ def _show(report: Report, *, as_object: bool) -> None:
         _drop(sys.stdout)
     except OSError as error:
         _drop(sys.stdout)
-        raise typer.Exit(_tell(InputError(f"the answer cannot be written: {error.strerror}"))) from None
+        raise typer.Exit(_tell(InputError(f"the result cannot be written: {error.strerror}"))) from None
     except Exception as error:
         raise typer.Exit(_tell(error)) from None
 
 
 def _tell(error: Exception, *, verbose: bool = False) -> int:
-    """Say in one line what was refused, or show the traceback of a bug; the exit code."""
+    """Show an error in one line, or the traceback of a bug; returns the exit code."""
     refusal = error if isinstance(error, DrkitError) else as_refusal(error)
     if refusal is None:
         console.show_bug()
@@ -130,7 +130,7 @@ def _tell(error: Exception, *, verbose: bool = False) -> int:
 
 
 def _drop(stream: Any) -> None:
-    """Let whatever is still written to a stream vanish, the interpreter's last flush among it."""
+    """Discard everything that is still written to a stream, including the interpreter's last flush."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
@@ -153,17 +153,17 @@ class Command(TyperCommand):
         super().format_help(ctx, formatter)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read a command line.
+        """Parse a command line.
 
         Raises:
-            NoSuchOption: of click's, with the commands that have the option.
+            NoSuchOption: with the commands that have the option.
         """
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
             owners = _owners(ctx.find_root().command, getattr(error, "option_name", None))
             if owners:
-                error.message += f": it belongs to {first_few(owners, 3)}"  # type: ignore[attr-defined]
+                error.message += f": it is an option of {first_few(owners, 3)}"  # type: ignore[attr-defined]
                 error.possibilities = None  # type: ignore[attr-defined]
             raise
 
@@ -181,7 +181,7 @@ def _owners(group: Any, option: str | None, path: str = "drkit") -> list[str]:
 
 
 def register(group: typer.Typer, module: ModuleType, name: str) -> None:
-    """Make the function `name` of a command module a command of `group`, its examples below its help."""
+    """Register the function `name` of a module as a command of `group`, with its examples below the help."""
     examples = module.EXAMPLES[name] if isinstance(module.EXAMPLES, dict) else module.EXAMPLES
     epilog = "Examples:\n\n" + "\n\n".join(examples)
     group.command(name, cls=Command, epilog=epilog)(as_command(getattr(module, name)))
@@ -205,7 +205,7 @@ def drkit_options(
 
 
 def _drop_empty_paths() -> None:
-    """Take separators at the ends of DRKIT_DATA for what they are: an empty path would be the current folder."""
+    """Remove empty paths from DRKIT_DATA, which would mean the current folder."""
     if named := os.environ.get("DRKIT_DATA"):
         os.environ["DRKIT_DATA"] = os.pathsep.join(map(str, split_paths(named)))
 
@@ -213,13 +213,13 @@ def _drop_empty_paths() -> None:
 for module in (synth, check, preprocess, finetune, attend, predict, score, explain, export, submit, info):
     register(app, module, module.__name__.rpartition(".")[2])
 
-plots = typer.Typer(help="Draw pictures of runs, and one report of all.", no_args_is_help=True)
+plots = typer.Typer(help="Draw pictures of runs and data sets, and write an HTML report.", no_args_is_help=True)
 for name in plot.EXAMPLES:
     register(plots, plot, name)
 app.add_typer(plots, name="plot")
 
 ensembles = typer.Typer(
-    help="Combine predictions of the same photographs, scored on patients not fitted on.", no_args_is_help=True
+    help="Combine predictions of the same photographs, and score them on patients not fitted on.", no_args_is_help=True
 )
 for name in ensemble.EXAMPLES:
     register(ensembles, ensemble, name)

@@ -1,13 +1,13 @@
-"""`drkit attend`: transfer learning with attention, and what it changes."""
+"""`drkit attend`: transfer learning with attention, compared with a run without it."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from drkit.cli.options import DryRun, Force, ListBackbones, Name, PreviewAugmentation, Resume, RunsDir, spread
+from drkit.cli.options import DryRun, ListBackbones, PreviewAugmentation, spread
 from drkit.reporting import Report
-from drkit.training.config import AttendConfig
+from drkit.training.config import AttendConfig, RunOptions
 
 EXAMPLES = (
     "drkit attend --attention se,spatial --freeze 4 --choose last --baseline runs/plain.parquet",
@@ -18,39 +18,35 @@ EXAMPLES = (
 @spread
 def attend(
     config: AttendConfig,
+    options: RunOptions,
     baseline: Annotated[
         Path | None,
-        typer.Option(help="A finished run without attention, or its predictions: ends with the paired difference."),
+        typer.Option(help="Compare with this finished run without attention (or its predictions), in paired samples."),
     ] = None,
     train_baseline: Annotated[
         bool,
         typer.Option(
-            "--train-baseline", help="First train the same without attention, as NAME-baseline, to compare with."
+            "--train-baseline",
+            help="First train the same network without attention, as NAME-baseline, and compare with it.",
         ),
     ] = False,
-    name: Name = None,
-    runs_dir: RunsDir = Path("runs"),
-    resume: Resume = False,
     dry_run: DryRun = False,
     preview_augmentation: PreviewAugmentation = None,
     list_backbones: ListBackbones = None,
-    force: Force = False,
 ) -> Report:
-    """Fine-tune with attention between backbone and pool, and say what it changes.
+    """Fine-tune with attention blocks between backbone and pooling, and measure what they change.
 
-    Every option of finetune; attention begins as if it were not there. With --train-baseline, --resume keeps the
-    baseline where it is finished.
+    All options of finetune apply. The blocks are initialised to the identity, so that training starts from the network
+    without attention. With --train-baseline, --resume keeps a baseline that is already finished.
 
-    Reads: a data set, weights, and a baseline. Writes: a run as finetune, with --train-baseline two, and
-    NAME.comparison.json.
+    Reads: a data set, weights, and a baseline. Writes: the files of a run as finetune does (with --train-baseline, of
+    two runs), and NAME.comparison.json.
     """
     from drkit.recipes.attend import plan_attend, run_attend
     from drkit.recipes.finetune import preview_augmentation as preview
-    from drkit.training.execution import RunOptions
 
-    options = RunOptions(runs_dir, name, resume, force)
     if preview_augmentation is not None:
-        return preview(config, preview_augmentation, force=force)
+        return preview(config, preview_augmentation, force=options.force)
     if dry_run:
         return plan_attend(config, options, train_baseline=train_baseline)
     return run_attend(config, options, baseline, train_baseline=train_baseline)

@@ -2,11 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from drkit.cli.options import Force, split_paths
+from drkit.cli.options import split_paths, spread
+from drkit.config.check import CheckConfig
 from drkit.reporting import Report
 
 EXAMPLES = (
@@ -15,41 +16,30 @@ EXAMPLES = (
 )
 
 
+@spread
 def check(
+    config: CheckConfig,
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
             metavar="PATH...",
-            help="Data sets in any layout (folders or CSVs), runs or predictions files, or a submission; by default the"
-            " data sets of DRKIT_DATA.",
+            help="Data sets in any supported layout (folders or CSVs), runs or predictions files, or a submission."
+            " Default: the data sets in DRKIT_DATA.",
         ),
     ] = None,
     data: Annotated[
-        list[Path] | None, typer.Option(help="A data set, as a PATH; may be given several times.", show_default=False)
+        list[Path] | None,
+        typer.Option(help="Data set, the same as a PATH. May be given several times.", show_default=False),
     ] = None,
-    sample: Annotated[
-        Path | None,
-        typer.Option(help="The competition's sample_submission.csv; every CSV given is then a submission."),
-    ] = None,
-    contact_sheet: Annotated[
-        Path | None, typer.Option(help="Picture (.png) of the duplicates, side by side with ids and grades.")
-    ] = None,
-    fail_on: Annotated[
-        Literal["error", "warning", "never"],
-        typer.Option(help="What makes the exit code 1: errors; errors and warnings; nothing, for a script to go on."),
-    ] = "warning",
-    force: Force = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads that look at photographs.")] = None,
 ) -> Report:
-    """Find what spoils results: duplicates, leaks, contradicting grades, broken photographs and tables.
+    """Find what would spoil results: duplicates, leaks, contradicting grades, broken photographs and tables.
 
-    Several data sets are also held against each other, and runs against the data sets' val and test photographs.
-    Exit code 1 with findings of severity error or warning (see --fail-on), 0 with notes alone, 2 where nothing can be
-    read.
+    Several data sets are also compared with each other, and runs with the val and test photographs of the data sets.
+    Exit code 1: findings of severity error or warning (see --fail-on). 0: no findings, or notes only. 2: an input
+    cannot be read.
 
     Reads: data sets, predictions (.parquet) and runs' .json, a submission and SAMPLE. Writes: CONTACT_SHEET.
     """
-    from drkit.recipes.check import CheckConfig, run_check
+    from drkit.recipes.check import run_check
 
-    named = [*(paths or ()), *(data or ())] or split_paths(os.environ.get("DRKIT_DATA", ""))
-    return run_check(named, CheckConfig(sample, contact_sheet, force, workers, fail_on))
+    return run_check([*(paths or ()), *(data or ())] or split_paths(os.environ.get("DRKIT_DATA", "")), config)

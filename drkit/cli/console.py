@@ -22,7 +22,7 @@ PLAIN_INTERVAL = 10.0  # seconds between progress lines where there is no termin
 
 
 def show(report: Report, *, as_object: bool) -> None:
-    """Print a command's answer on stdout: one JSON object, or sentences and tables."""
+    """Print a report on stdout: as one JSON object, or as sentences and tables."""
     if as_object:
         print(json.dumps(as_json(report), allow_nan=False))
         return
@@ -35,12 +35,12 @@ def show(report: Report, *, as_object: bool) -> None:
 
 
 def refuse(error: DrkitError) -> None:
-    """Print a refusal as one line on stderr, and the command that goes on after an interruption."""
+    """Print an error as one line on stderr, and after an interruption the command that resumes."""
     console = _console(stderr=True)
     if isinstance(error, Interrupted):
         _print(console, f"drkit: {error}", style="yellow")
         if error.resume_options:
-            _print(console, f"go on with: {_with_options(error.resume_options)}")
+            _print(console, f"resume with: {_with_options(error.resume_options)}")
     else:
         _print(console, f"drkit: error: {' '.join(str(error).split())}", style="red")
         if error.table:
@@ -48,15 +48,15 @@ def refuse(error: DrkitError) -> None:
 
 
 def show_traceback() -> None:
-    """Print the traceback of the error at hand on stderr."""
+    """Print the traceback of the current error on stderr."""
     traceback.print_exc(file=sys.stderr)
 
 
 def show_bug() -> None:
     """Print the traceback of a bug, and where to report it, on stderr."""
     show_traceback()
-    where = "report it to the project's issue tracker, with the command and the lines above"
-    _print(_console(stderr=True), f"drkit: this is a bug of drkit's: {where}", style="red")
+    what_to_do = "please report it to the project's issue tracker, with the command and the lines above"
+    _print(_console(stderr=True), f"drkit: this is a bug in drkit: {what_to_do}", style="red")
 
 
 class ConsoleReporter:
@@ -80,7 +80,7 @@ class ConsoleReporter:
         _print(self.console, f"drkit: warning: {message}", style="yellow")
 
     def track(self, items: Iterable[T], what: str, total: int) -> Iterator[T]:
-        """Show a bar with rate and time left on a terminal, elsewhere and in notebooks a line every ten seconds."""
+        """Show a progress bar on a terminal, and a line every ten seconds elsewhere and in notebooks."""
         if self.quiet:
             return iter(items)
         is_redrawn = self.console.is_terminal and not in_notebook()
@@ -109,7 +109,7 @@ class ConsoleReporter:
 
 
 def in_notebook() -> bool:
-    """Whether a notebook runs the command: on a terminal of its own, of which every redrawing is kept as output."""
+    """Whether the command runs in a notebook, which keeps every redrawing of a progress bar as output."""
     return any(name in os.environ for name in NOTEBOOK_VARIABLES)
 
 
@@ -140,7 +140,7 @@ def _show_table(console: "Console", table: Table) -> None:
 
 
 def _with_options(options: Iterable[str]) -> str:
-    """The command line that was typed, with options added that it lacks."""
+    """The command line as typed, and the options that it lacks."""
     import shlex
 
     typed, added = sys.argv[1:], list(options)

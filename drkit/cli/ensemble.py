@@ -1,13 +1,21 @@
-"""`drkit ensemble`: predictions of the same photographs, combined."""
+"""`drkit ensemble`: combine predictions of the same photographs."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from drkit.catalogue import METHODS
 from drkit.cli.options import spread
-from drkit.ensembling.config import CompareConfig, EnsembleConfig
+from drkit.config.ensemble import (
+    BagOptions,
+    BoostOptions,
+    CompareConfig,
+    EnsembleConfig,
+    StackOptions,
+    VoteOptions,
+    WeightOptions,
+)
 from drkit.reporting import Report
 from drkit.specs import describe_catalogue
 
@@ -41,131 +49,86 @@ EXAMPLES = {
         "drkit ensemble compare runs/*.parquet --fuse patient --out ensembles/patients.svg",
     ),
 }
-Files = Annotated[list[Path], typer.Argument(help="Predictions or runs, of the same photographs.")]
+Files = Annotated[list[Path], typer.Argument(help="Predictions or runs, all of the same photographs.")]
 
 
 @spread
-def vote(
-    files: Files,
-    config: EnsembleConfig,
-    how: Annotated[
-        Literal["soft", "hard", "median"],
-        typer.Option(
-            help="soft: mean of probabilities and scores; hard: the grade most members give, ties to the mean score's"
-            " side; median: the middle of their grades."
-        ),
-    ] = "soft",
-) -> Report:
-    """Let all members count the same; nothing is fitted unless asked for.
+def vote(files: Files, options: VoteOptions, config: EnsembleConfig) -> Report:
+    """Combine the members with equal weights.
 
-    Reads: predictions (.parquet, or runs' names). Writes: OUT, predictions like any other, and a .json beside it.
+    Nothing is fitted, unless --fuse-by learned or --decision cut-points asks for it.
+
+    Reads: predictions (.parquet, or runs' names). Writes: OUT, a predictions file, and a .json beside it.
     """
     from drkit.ensembling.blend import Vote
     from drkit.recipes.ensemble import run_ensemble
 
-    return run_ensemble(files, Vote(how), config)
+    return run_ensemble(files, Vote(**vars(options)), config)
 
 
 @spread
-def weight(
-    files: Files,
-    config: EnsembleConfig,
-    by: Annotated[
-        Literal["greedy", "kappa", "log-loss"],
-        typer.Option(
-            help="What the weights are fitted to. greedy: quadratic kappa, members drawn one by one, averaged over bags"
-            " of patients; kappa: quadratic kappa itself; log-loss: the probabilities' log loss."
-        ),
-    ] = "greedy",
-    bags: Annotated[int, typer.Option(min=1, help="With greedy: how often patients are drawn.")] = 20,
-) -> Report:
-    """Weigh the members: weights that sum to one, fitted to reference grades.
+def weight(files: Files, options: WeightOptions, config: EnsembleConfig) -> Report:
+    """Combine the members by a weighted mean, with weights fitted to reference grades.
 
-    Reads: predictions (.parquet, or runs' names). Writes: OUT, predictions like any other, and a .json beside it.
+    Reads: predictions (.parquet, or runs' names). Writes: OUT, a predictions file, and a .json beside it.
     """
     from drkit.ensembling.weight import Weight
     from drkit.recipes.ensemble import run_ensemble
 
-    return run_ensemble(files, Weight(by, bags), config)
+    return run_ensemble(files, Weight(**vars(options)), config)
 
 
 @spread
-def stack(
-    files: Files,
-    config: EnsembleConfig,
-    learner: Annotated[
-        Literal["auto", "ridge", "ordinal"],
-        typer.Option(
-            help="ridge: regression on the score; ordinal: ordinal logistic regression; auto: whichever errs less on"
-            " folds within what is fitted."
-        ),
-    ] = "auto",
-    strength: Annotated[
-        float | None, typer.Option(min=0.0, help="Of what holds it near the plain mean; chosen by default.")
-    ] = None,
-) -> Report:
-    """Stack a small meta-learner on the members' scores and probabilities.
+def stack(files: Files, options: StackOptions, config: EnsembleConfig) -> Report:
+    """Combine the members by a small meta-learner on their scores and probabilities.
 
-    Reads: predictions (.parquet, or runs' names). Writes: OUT, predictions like any other, and a .json beside it.
+    Reads: predictions (.parquet, or runs' names). Writes: OUT, a predictions file, and a .json beside it.
     """
     from drkit.ensembling.stack import Stack
     from drkit.recipes.ensemble import run_ensemble
 
-    return run_ensemble(files, Stack(learner, strength), config)
+    return run_ensemble(files, Stack(**vars(options)), config)
 
 
 @spread
-def boost(
-    files: Files,
-    config: EnsembleConfig,
-    learner: Annotated[
-        Literal["lightgbm", "adaboost"],
-        typer.Option(help="lightgbm: small trees that correct the plain mean; adaboost: the members as weak learners."),
-    ] = "lightgbm",
-    rounds: Annotated[int | None, typer.Option(min=1, help="Trees, or members taken; chosen by default.")] = None,
-    embeddings: Annotated[
-        bool, typer.Option("--embeddings/--no-embeddings", help="Show the trees embeddings, where all files have them.")
-    ] = True,
-) -> Report:
-    """Boost the members' mean by small trees, or boost over the members themselves.
+def boost(files: Files, options: BoostOptions, config: EnsembleConfig) -> Report:
+    """Correct the members' mean with small boosted trees, or run AdaBoost over the members.
 
-    Reads: predictions (.parquet, or runs' names). Writes: OUT, predictions like any other, and a .json beside it.
+    Reads: predictions (.parquet, or runs' names). Writes: OUT, a predictions file, and a .json beside it.
     """
     from drkit.ensembling.boost import Boost
     from drkit.recipes.ensemble import run_ensemble
 
-    return run_ensemble(files, Boost(learner, rounds, embeddings), config)
+    return run_ensemble(files, Boost(**vars(options)), config)
 
 
 @spread
-def bag(
-    files: Files,
-    config: EnsembleConfig,
-    of: Annotated[str, typer.Option(help=f"The method to bag: {describe_catalogue(METHODS)}.")] = "stack",
-    bags: Annotated[int, typer.Option(min=2, help="How often patients are drawn.")] = 20,
-) -> Report:
-    """Fit a method to patients drawn with replacement, again and again, and average.
+def bag(files: Files, options: BagOptions, config: EnsembleConfig) -> Report:
+    """Fit a method to many bootstrap samples of patients, and average the results.
 
-    Reads: predictions (.parquet, or runs' names). Writes: OUT, predictions like any other, and a .json beside it.
+    Reads: predictions (.parquet, or runs' names). Writes: OUT, a predictions file, and a .json beside it.
     """
     from drkit.ensembling.bag import Bag
     from drkit.ensembling.serialization import build_method
     from drkit.recipes.ensemble import run_ensemble
 
-    return run_ensemble(files, Bag(build_method(of), bags), config)
+    return run_ensemble(files, Bag(build_method(options.of), options.bags), config)
 
 
 @spread
 def method(
     spec: Annotated[
-        str, typer.Argument(metavar="METHOD", help=f"As in trimmed:share=0.2. {describe_catalogue(METHODS)}.")
+        str,
+        typer.Argument(
+            metavar="METHOD", help=f"Name and parameters, e.g. trimmed:share=0.2. {describe_catalogue(METHODS)}."
+        ),
     ],
     files: Files,
     config: EnsembleConfig,
 ) -> Report:
-    """Combine by a method named as name:parameter=value, such as one that an installed package adds.
+    """Combine the members by a method given as name:parameter=value, such as one that an installed package adds.
 
-    Reads: predictions (.parquet, or runs' names). Writes: OUT, predictions like any other, and a .json beside it.
+    Reads: predictions (.parquet, or runs' names). Writes: OUT, a predictions file, and a .json beside it.
     """
     from drkit.ensembling.serialization import build_method
     from drkit.recipes.ensemble import run_ensemble
@@ -175,7 +138,7 @@ def method(
 
 @spread
 def compare(files: Files, config: CompareConfig) -> Report:
-    """Compare all methods, each member and their plain mean on patients that nothing was fitted on.
+    """Compare all methods with each member and with the plain mean, on patients that nothing was fitted on.
 
     Reads: predictions (.parquet, or runs' names). Writes: OUT, a picture, and a .json beside it.
     """

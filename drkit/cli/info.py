@@ -1,10 +1,7 @@
-"""`drkit info`: what a bug report should say of the machine."""
+"""`drkit info`: the facts about a machine that belong in a bug report."""
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
+from drkit.cli.options import spread
+from drkit.config.info import InfoConfig
 from drkit.reporting import Report
 
 EXAMPLES = (
@@ -13,16 +10,12 @@ EXAMPLES = (
 )
 
 
-def info(
-    clear_cache: Annotated[
-        bool, typer.Option("--clear-cache", help="Remove the photographs and activations that drkit has cached.")
-    ] = False,
-    cache_dir: Annotated[Path | None, typer.Option(help="drkit's cache folder, where another one was chosen.")] = None,
-) -> Report:
-    """Show versions, devices, memory, caches and weights at hand, to be pasted into a bug report.
+@spread
+def info(config: InfoConfig) -> Report:
+    """Show versions, devices, memory, caches and local weights, for a bug report.
 
     Reads: nothing but this machine. Writes: nothing. The home folder is shown as ~.
     """
     from drkit.recipes.info import run_info
 
-    return run_info(cache_dir, clear_cache=clear_cache)
+    return run_info(config)

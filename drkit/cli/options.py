@@ -1,10 +1,10 @@
-"""Options that several commands share, and the helper that turns a config into options."""
+"""Options that decide what a command does, and the helper that turns a config into options."""
 
 import inspect
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from copy import copy
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from functools import partial, wraps
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -15,35 +15,35 @@ from drkit.cli import console
 from drkit.errors import DrkitError, did_you_mean
 from drkit.reporting import Table
 
-Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
-Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON object on stdout.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object on stdout.")]
 Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Print nothing but warnings and errors, and what --json gives.")
+    bool, typer.Option("--quiet", "-q", help="Print only warnings and errors (and the object of --json).")
 ]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the traceback of a refusal, too.")]
-Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Random seed.")]
-Data = Annotated[
-    list[Path],
-    typer.Option(help="A data set in any known layout; --data A --data B joins several.", envvar="DRKIT_DATA"),
-]
-DEFAULT_DATA = [Path("DeepDRiD")]
-Name = Annotated[
-    str | None,
-    typer.Option(help="Of the run: letters, digits, '-', '_'. Made of backbone, unit and target by default."),
-]
-RunsDir = Annotated[Path, typer.Option(help="Folder of the runs.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run of this name.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also print the traceback of an error.")]
 PreviewAugmentation = Annotated[
-    Path | None, typer.Option(help="Only draw what --augment makes of a few photographs, into this picture.")
+    Path | None,
+    typer.Option(help="Do not train: draw how --augment changes a few photographs, into this picture."),
 ]
-KeepGoing = Annotated[
-    bool, typer.Option("--keep-going", help="Leave photographs out that cannot be read, and name them.")
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Check the data and the options, print the plan, and write nothing.")
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Check data set and options, print the plan, write nothing.")]
+
+
+@dataclass(frozen=True)
+class Only:
+    """Marks a parameter's config in `Annotated`: the command has options for these fields alone, in this order.
+
+    Args:
+        names: The fields; the others keep the config's defaults.
+        defaults: Where they are not the config's.
+    """
+
+    names: tuple[str, ...]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
 def split_paths(joined: str) -> list[Path]:
-    """The paths in an environment variable, with the platform's separator between them."""
+    """The paths in an environment variable, separated as the platform separates paths."""
     return [Path(path) for path in joined.split(os.pathsep) if path]
 
 
@@ -62,7 +62,7 @@ def _list_backbones(pattern: str | None) -> None:
 
 @dataclass(frozen=True)
 class BackboneList:
-    """What `--list-backbones` shows.
+    """The table that `--list-backbones` prints.
 
     Args:
         entries: `drkit.models.listing.BackboneEntry`, by name.
@@ -71,7 +71,7 @@ class BackboneList:
     entries: tuple[Any, ...]
 
     def render(self) -> Iterator[str | Table]:
-        """A row a backbone."""
+        """One row per backbone."""
         rows = [
             (
                 entry.name,
@@ -81,7 +81,7 @@ class BackboneList:
             )
             for entry in self.entries
         ]
-        yield Table("backbones", ("backbone", "parameters", "input", "weights at hand"), rows)
+        yield Table("Backbones", ("backbone", "parameters", "input", "local weights"), rows)
 
 
 ListBackbones = Annotated[
@@ -90,7 +90,7 @@ ListBackbones = Annotated[
         callback=_list_backbones,
         is_eager=True,
         metavar="PATTERN",
-        help="List the backbones that match, as in 'eff*': parameters, input size, whether weights are at hand.",
+        help="List the backbones that match a pattern such as 'eff*', with parameters, input size and local weights.",
     ),
 ]
 
@@ -98,30 +98,46 @@ ListBackbones = Annotated[
 def spread(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command one option for each field of its dataclass parameters.
 
-    The fields carry `Annotated[type, typer.Option(...)]` and their defaults; so an option stands once, in the config.
+    The fields carry `Annotated[type, typer.Option(...)]` and their defaults, so that each option is defined once, in
+    the config. `Annotated[Config, Only(...)]` selects some of them.
     """
     hints = get_type_hints(function, include_extras=True)
     signature = inspect.signature(function)
-    configs = {name: hints[name] for name in signature.parameters if is_dataclass(hints[name])}
-
-    @wraps(function)
-    def command(**given: Any) -> Any:
-        for name, config in configs.items():
-            given[name] = config(**{field.name: given.pop(field.name) for field in fields(config)})
-        return function(**given)
+    configs = {name: spec for name in signature.parameters if (spec := _config(hints[name]))}
 
     parameters = [
         option
         for name, parameter in signature.parameters.items()
-        for option in (_options(configs[name]) if name in configs else [parameter])
+        for option in (configs[name][1] if name in configs else [parameter])
     ]
+
+    @wraps(function)
+    def command(**given: Any) -> Any:
+        for name, (config, options) in configs.items():
+            names = [option.name for option in options if option.name in given]
+            given[name] = config(**{**_defaults(options), **{each: given.pop(each) for each in names}})
+        return function(**given)
+
     return with_parameters(command, parameters, returns=signature.return_annotation)
+
+
+def _config(hint: Any) -> tuple[type, list[inspect.Parameter]] | None:
+    """A config and its options; None for the type of any other parameter."""
+    config, only = (hint, None) if get_origin(hint) is not Annotated else get_args(hint)
+    if not is_dataclass(config) or not isinstance(config, type):
+        return None
+    options = {option.name: option for option in _options(config)}
+    if not isinstance(only, Only):
+        return config, list(options.values())
+    return config, [
+        options[name].replace(default=only.defaults.get(name, options[name].default)) for name in only.names
+    ]
 
 
 def with_parameters(
     command: Callable[..., Any], parameters: list[inspect.Parameter], returns: Any
 ) -> Callable[..., Any]:
-    """Let `command` show `parameters` as its signature, all by keyword."""
+    """Give `command` the signature `parameters`, all by keyword."""
     shown = [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=_with_hint(parameter.annotation))
         for parameter in parameters
@@ -132,19 +148,19 @@ def with_parameters(
 
 
 def _with_hint(annotation: Any) -> Any:
-    """The annotation of an option; one with a few words to choose from names the nearest of them on a mistake."""
+    """The annotation of an option; one with a fixed set of words suggests the nearest of them on a mistake."""
     words = _words(annotation)
     if not words:
         return annotation
     kind, option = get_args(annotation)
-    told = copy(option)
-    told.parser, told.metavar = partial(_choose, words), option.metavar or f"<{'|'.join(words)}>"
-    told.autocompletion = lambda incomplete: [word for word in words if word.startswith(incomplete)]
-    return Annotated[kind, told]
+    hinting = copy(option)
+    hinting.parser, hinting.metavar = partial(_choose, words), option.metavar or f"<{'|'.join(words)}>"
+    hinting.autocompletion = lambda incomplete: [word for word in words if word.startswith(incomplete)]
+    return Annotated[kind, hinting]
 
 
 def _words(annotation: Any) -> tuple[str, ...]:
-    """What an option of the type `Literal[...]`, or that or None, can be; else nothing."""
+    """The words of an option of type `Literal[...]` or `Literal[...] | None`; empty for other types."""
     if get_origin(annotation) is not Annotated:
         return ()
     kind = get_args(annotation)[0]
@@ -158,6 +174,7 @@ def _choose(words: tuple[str, ...], word: str) -> str:
 
 
 def _options(config: type) -> list[inspect.Parameter]:
+    """A keyword-only parameter for each field of a dataclass."""
     hints = get_type_hints(config, include_extras=True)
     return [
         inspect.Parameter(
@@ -165,6 +182,10 @@ def _options(config: type) -> list[inspect.Parameter]:
         )
         for field in fields(config)
     ]
+
+
+def _defaults(options: list[inspect.Parameter]) -> dict[str, Any]:
+    return {option.name: option.default for option in options if option.default is not inspect.Parameter.empty}
 
 
 def _default(field: Field[Any]) -> Any:

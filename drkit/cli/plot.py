@@ -1,12 +1,13 @@
-"""`drkit plot`: pictures of runs, predictions and photographs, and one report of all."""
+"""`drkit plot`: pictures of runs, predictions and photographs, and an HTML report."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from drkit.cli.options import DEFAULT_DATA, Data, Force, Seed
-from drkit.grades import Split
+from drkit.cli.options import Only, spread
+from drkit.config.plot import ExamplesConfig, PictureConfig, ReportConfig, ReportInputs
+from drkit.config.shared import DEFAULT_DATA, Data
 from drkit.reporting import Report
 
 EXAMPLES = {
@@ -35,231 +36,183 @@ EXAMPLES = {
 }
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILES...", help="Runs or predictions: stems or files.")]
-Runs = Annotated[list[Path], typer.Argument(metavar="FILES...", help="Runs: their stems or any of their files.")]
-Out = Annotated[Path, typer.Option(help="The picture; its suffix says which kind (png, svg, pdf).")]
-OfSplit = Annotated[
-    Split | None, typer.Option(help="Rows to draw. Default: all that have a grade and were not trained on.")
-]
-By = Annotated[
-    Literal["photograph", "eye", "patient"],
-    typer.Option(help="One case a photograph, or photographs joined to eyes or patients."),
-]
+Runs = Annotated[list[Path], typer.Argument(metavar="FILES...", help="Runs: stems or any of their files.")]
 FormerNum = Annotated[int | None, typer.Option("--num", hidden=True, min=1)]  # now --worst and --per-grade
-Resamples = Annotated[int, typer.Option(help="How often patients are drawn for an interval.")]
 
 
-def curves(files: Runs, out: Out = Path("curves.png"), force: Force = False) -> Report:
-    """Draw loss, accuracy, both kappas and the learning rate over the epochs.
+@spread
+def curves(
+    files: Runs, config: Annotated[PictureConfig, Only(("out", "force"), {"out": Path("curves.png")})]
+) -> Report:
+    """Draw loss, accuracy, quadratic and plain kappa, and the learning rate over the epochs.
 
-    Several runs share the axes; folds are thin lines, with their mean; the epoch that was kept is ringed.
+    Several runs share the axes. Folds are thin lines with their mean; a ring marks the epoch that was kept.
 
     Reads: the histories of runs. Writes: a picture.
     """
-    from drkit.plotting.pictures import PictureConfig
     from drkit.recipes.plot import run_curves
 
-    return run_curves(files, PictureConfig(out, force))
+    return run_curves(files, config)
 
 
+@spread
 def scatter(
     files: Files,
+    config: Annotated[PictureConfig, Only(("split", "by", "out", "force", "seed"), {"out": Path("scatter.png")})],
     what: Annotated[
         Literal["epochs", "scores", "models", "embeddings"],
         typer.Option(
-            help="Training against validation, a point an epoch; scores against the reference grade; scores of runs"
-            " against the first's; or photographs on a plane, as the network sees them."
+            help="epochs: training against validation, a point per epoch; scores: scores against reference grades;"
+            " models: scores of each run against those of the first; embeddings: photographs in a plane, near each"
+            " other if the network finds them similar."
         ),
     ] = "epochs",
     layout: Annotated[
-        Literal["pca", "tsne"], typer.Option(help="Of embeddings: principal components, or t-SNE.")
+        Literal["pca", "tsne"],
+        typer.Option(help="Projection of the embeddings. pca: principal components; tsne: t-SNE."),
     ] = "pca",
-    split: OfSplit = None,
-    by: By = "photograph",
-    out: Out = Path("scatter.png"),
-    force: Force = False,
-    seed: Seed = 0,
 ) -> Report:
-    """Draw epochs, scores, models or embeddings as points.
+    """Draw a scatter plot of epochs, scores, models or embeddings.
 
     Reads: the histories of runs, or predictions. Writes: a picture.
     """
-    from drkit.plotting.pictures import PictureConfig
     from drkit.recipes.plot import run_scatter
 
-    return run_scatter(files, PictureConfig(out, force, split, by, seed), what, layout)
+    return run_scatter(files, config, what, layout)
 
 
+@spread
 def confusion(
     files: Files,
-    split: OfSplit = None,
-    by: By = "photograph",
-    out: Out = Path("confusion.png"),
-    force: Force = False,
+    config: Annotated[PictureConfig, Only(("split", "by", "out", "force"), {"out": Path("confusion.png")})],
 ) -> Report:
-    """Draw reference against predicted grades, and which confusions cost quadratic kappa.
+    """Draw confusion matrices of reference and predicted grades, and how much each confusion lowers quadratic kappa.
 
     Reads: predictions. Writes: a picture.
     """
-    from drkit.plotting.pictures import PictureConfig
     from drkit.recipes.plot import run_confusion
 
-    return run_confusion(files, PictureConfig(out, force, split, by))
+    return run_confusion(files, config)
 
 
+WITH_INTERVALS = ("split", "by", "resamples", "out", "force", "seed")
+
+
+@spread
 def kappa(
     files: Files,
-    kappa: Annotated[Literal["quadratic", "plain"], typer.Option(help="Which of the two.")] = "quadratic",
-    split: OfSplit = None,
-    by: By = "photograph",
-    resamples: Resamples = 2000,
-    out: Out = Path("kappa.png"),
-    force: Force = False,
-    seed: Seed = 0,
+    config: Annotated[PictureConfig, Only(WITH_INTERVALS, {"out": Path("kappa.png"), "resamples": 2000})],
+    kappa: Annotated[Literal["quadratic", "plain"], typer.Option(help="Which kappa to draw.")] = "quadratic",
 ) -> Report:
-    """Draw the kappas of runs with their 95 % intervals over resampled patients.
+    """Draw the kappas of runs with 95 % confidence intervals from resampled patients.
 
     Reads: predictions. Writes: a picture.
     """
-    from drkit.plotting.pictures import PictureConfig
     from drkit.recipes.plot import run_kappa
 
-    return run_kappa(files, PictureConfig(out, force, split, by, seed, resamples), kappa)
+    return run_kappa(files, config, kappa)
 
 
+@spread
 def reliability(
     files: Files,
-    split: OfSplit = None,
-    by: By = "photograph",
-    resamples: Resamples = 500,
-    out: Out = Path("reliability.png"),
-    force: Force = False,
-    seed: Seed = 0,
+    config: Annotated[PictureConfig, Only(WITH_INTERVALS, {"out": Path("reliability.png"), "resamples": 500})],
 ) -> Report:
     """Draw reliability diagrams (calibration of the probabilities), for referable DR and for the most probable grade.
 
     Reads: predictions. Writes: a picture.
     """
-    from drkit.plotting.pictures import PictureConfig
     from drkit.recipes.plot import run_reliability
 
-    return run_reliability(files, PictureConfig(out, force, split, by, seed, resamples))
+    return run_reliability(files, config)
 
 
+@spread
 def roc(
     files: Files,
-    split: OfSplit = None,
-    by: By = "photograph",
-    resamples: Resamples = 1000,
-    out: Out = Path("roc.png"),
-    force: Force = False,
-    seed: Seed = 0,
+    config: Annotated[PictureConfig, Only(WITH_INTERVALS, {"out": Path("roc.png")})],
 ) -> Report:
     """Draw ROC and precision-recall curves of referable DR (grade 2 and worse).
 
-    Bands and intervals are over resampled patients; marked are sensitivities of 0.90 and 0.95 and the run's own
+    Bands and intervals come from resampled patients. Marks show sensitivities of 0.90 and 0.95 and the run's own
     decision.
 
     Reads: predictions. Writes: a picture.
     """
-    from drkit.plotting.pictures import PictureConfig
     from drkit.recipes.plot import run_roc
 
-    return run_roc(files, PictureConfig(out, force, split, by, seed, resamples))
+    return run_roc(files, config)
 
 
+@spread
 def errors(
     files: Files,
+    config: Annotated[PictureConfig, Only(("split", "out", "force"), {"out": Path("errors.png")})],
     data: Data = DEFAULT_DATA,
-    split: OfSplit = None,
-    worst: Annotated[int, typer.Option(min=1, max=48, help="So many, furthest from their reference grade.")] = 12,
+    worst: Annotated[
+        int,
+        typer.Option(min=1, max=48, help="Number of photographs, those whose score is furthest from the reference."),
+    ] = 12,
     num: FormerNum = None,
     explanations: Annotated[
         Path | None,
-        typer.Option(help="Folder of drkit explain, of one method; its pictures stand beside the photographs."),
+        typer.Option(help="Folder that drkit explain wrote for one method, to show its maps beside the photographs."),
     ] = None,
-    out: Out = Path("errors.png"),
-    force: Force = False,
 ) -> Report:
-    """Draw the photographs that a run grades worst.
+    """Draw the photographs with the largest grading errors of a run.
 
     Reads: one run's predictions, the data set, and EXPLANATIONS. Writes: a picture.
     """
-    from drkit.plotting.pictures import PictureConfig
     from drkit.recipes.gallery import run_errors
 
-    return run_errors(files, data, PictureConfig(out, force, split), num=num or worst, explanations=explanations)
+    return run_errors(files, data, config, num=num or worst, explanations=explanations)
 
 
+@spread
 def attention(
-    run: Annotated[Path, typer.Argument(help="A finished run with se, eca or cbam: its stem, or any of its files.")],
+    run: Annotated[
+        Path, typer.Argument(help="Finished run with se, eca or cbam attention: its stem or any of its files.")
+    ],
+    config: Annotated[PictureConfig, Only(("split", "out", "force", "seed"), {"out": Path("attention.png")})],
     data: Data = DEFAULT_DATA,
-    split: OfSplit = None,
-    out: Out = Path("attention.png"),
-    force: Force = False,
-    seed: Seed = 0,
 ) -> Report:
-    """Draw how far attention opens and closes channels, and whether that goes with the grade.
+    """Draw the values of the channel attention gates, and how they relate to the grade.
 
     Reads: one run, and the data set that it has graded. Writes: a picture.
     """
-    from drkit.plotting.pictures import PictureConfig
     from drkit.recipes.gates import run_gates
 
-    return run_gates(run, data, PictureConfig(out, force, split, seed=seed))
+    return run_gates(run, data, config)
 
 
+@spread
 def examples(
+    config: Annotated[ExamplesConfig, Only(("split", "out", "force", "seed"))],
     data: Data = DEFAULT_DATA,
-    split: Annotated[Split | None, typer.Option(help="Only this split's photographs.")] = None,
-    per_grade: Annotated[int, typer.Option(min=1, max=12, help="So many photographs of each grade.")] = 4,
+    per_grade: Annotated[int, typer.Option(min=1, max=12, help="Number of photographs of each grade.")] = 4,
     num: FormerNum = None,
-    out: Out = Path("examples.png"),
-    force: Force = False,
-    seed: Seed = 0,
 ) -> Report:
-    """Draw photographs of each grade with what to look for.
+    """Draw example photographs of each grade, with the criteria of the grade.
 
     Reads: a graded data set. Writes: a picture.
     """
-    from drkit.plotting.pictures import PictureConfig
     from drkit.recipes.gallery import run_examples
 
-    return run_examples(data, PictureConfig(out, force, split, seed=seed), num or per_grade)
+    return run_examples(data, config, num or per_grade)
 
 
+@spread
 def report(
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILES...", help="Runs, ensembles or predictions: stems or files.")
-    ],
-    data: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="A data set in any known layout; --data A --data B joins several. Without one photographs are left"
-            " out.",
-            envvar="DRKIT_DATA",
-        ),
-    ] = None,
-    explanations: Annotated[
-        list[Path] | None,
-        typer.Option(help="Folder of drkit explain, or one that holds several; may be given several times."),
-    ] = None,
-    split: OfSplit = None,
-    by: By = "photograph",
-    title: Annotated[str, typer.Option(help="Above the report.")] = "Grading diabetic retinopathy",
-    resamples: Resamples = 1000,
-    out: Annotated[Path, typer.Option(help="The report, one HTML file.")] = Path("report.html"),
-    force: Force = False,
-    seed: Seed = 0,
+    inputs: ReportInputs,
+    config: Annotated[ReportConfig, Only(WITH_INTERVALS)],
 ) -> Report:
-    """Tell everything in one HTML file that needs no network.
+    """Write an HTML report of data, runs and results, in one file that needs no network.
 
-    Data and audit, runs, curves, agreement with intervals, ensembles, errors, explanations, and where it all came
-    from. The first file is what the others are compared with.
+    Its sections: data and audit, runs, training curves, agreement with intervals, ensembles, errors, explanations, and
+    the provenance of everything.
 
     Reads: runs, ensembles, predictions, the data set, and EXPLANATIONS. Writes: an HTML file.
     """
-    from drkit.plotting.pictures import PictureConfig
-    from drkit.recipes.report import ReportInputs, run_report
+    from drkit.recipes.report import run_report
 
-    inputs = ReportInputs(tuple(files), tuple(data or ()), tuple(explanations or ()), title)
-    return run_report(inputs, PictureConfig(out, force, split, by, seed, resamples))
+    return run_report(inputs, config)

@@ -1,16 +1,17 @@
-"""`drkit preprocess`: filters over every photograph of a data set."""
+"""`drkit preprocess`: image filters applied to every photograph of a data set."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from drkit.catalogue import FILTERS, Filter
 from drkit.cli import console
-from drkit.cli.options import DEFAULT_DATA, Data, DryRun, Force
-from drkit.errors import DrkitError, UsageError
+from drkit.cli.options import DryRun, spread
+from drkit.config.preprocess import PreprocessConfig
+from drkit.errors import DrkitError
 from drkit.reporting import Report, Table
 
 EXAMPLES = (
@@ -21,14 +22,14 @@ EXAMPLES = (
 
 @dataclass(frozen=True)
 class StepList:
-    """What `--list-steps` shows."""
+    """The table that `--list-steps` prints."""
 
     def render(self) -> Iterator[str | Table]:
-        """A row a step."""
+        """One row per step."""
         rows = [[name, step.summary, _parameters(step), step.source] for name, step in FILTERS.own.items()]
         rows += [_added_row(*added) for added in FILTERS.added()]
-        yield Table("steps", ("step", "what it does", "parameters = default", "source"), rows)
-        yield "Commas between steps, colons between a step's parameters: circle-crop,clahe:clip=2:tiles=8"
+        yield Table("Steps", ("step", "effect", "parameters: default (range)", "source"), rows)
+        yield "Separate steps by commas, and a step from its parameters by colons: circle-crop,clahe:clip=2:tiles=8"
 
 
 def _parameters(step: Filter) -> str:
@@ -50,61 +51,28 @@ def _list_steps(wanted: bool) -> None:
         raise typer.Exit
 
 
+@spread
 def preprocess(
-    out: Annotated[Path | None, typer.Argument(help="The new data set's folder.", show_default=False)] = None,
-    steps: Annotated[str, typer.Option(help="As in circle-crop,clahe:clip=2:tiles=8; see --list-steps.")] = (
-        "circle-crop"
-    ),
-    data: Data = DEFAULT_DATA,
-    size: Annotated[
-        int | None,
-        typer.Option(help="Side of the photographs in pixels.", show_default="what a resize step says, else 512"),
-    ] = None,
-    format: Annotated[Literal["jpg", "png"], typer.Option(help="jpg is of quality 95.")] = "jpg",
-    workers: Annotated[
-        int | None, typer.Option(help="Processes.", show_default="as many as the machine has cores")
-    ] = None,
-    engine: Annotated[Literal["local", "dask"], typer.Option(help="Where the work is done.")] = "local",
-    scheduler: Annotated[
-        str | None, typer.Option(help="A Dask cluster's address, as tcp://host:8786; it must see the same files.")
-    ] = None,
-    force: Force = False,
-    keep_going: Annotated[bool, typer.Option("--keep-going", help="Exit 0 although photographs failed.")] = False,
+    config: PreprocessConfig,
     dry_run: DryRun = False,
     preview: Annotated[
-        Path | None, typer.Option(help="Only draw a few photographs before and after every step, into this picture.")
+        Path | None,
+        typer.Option(help="Only draw a few photographs before and after each step, into this picture."),
     ] = None,
     list_steps: Annotated[
         bool, typer.Option("--list-steps", callback=_list_steps, is_eager=True, help="List all steps and exit.")
     ] = False,
 ) -> Report:
-    """Crop, even out and sharpen photographs: steps in any order, with parameters.
+    """Crop, normalise and sharpen photographs with any sequence of steps.
 
-    Reads: data sets. Writes: OUT with labels.csv, images/ and manifest.json, which tells what became of every
-    photograph; of several data sets, OUT/NAME of each. An interrupted run goes on where it stopped; a finished one does
-    nothing. All steps behind the last that cuts or scales work on photographs of --size.
+    An interrupted command resumes when it is repeated; a finished one does nothing. Steps after the last one that crops
+    or scales work on photographs of --size pixels.
+
+    Reads: data sets. Writes: OUT with labels.csv, images/ and manifest.json, which records the outcome for every
+    photograph; with several data sets, OUT/NAME for each.
     """
-    from drkit.recipes.preprocess import (
-        PreprocessConfig,
-        plan_preprocess,
-        run_preprocess,
-        run_preprocess_each,
-        run_preview,
-    )
+    from drkit.recipes.preprocess import plan_preprocess, run_preprocess, run_preview
 
-    config = PreprocessConfig(
-        data[0], out or Path(), steps, size, format, workers, engine, scheduler, force=force, keep_going=keep_going
-    )
     if preview is not None:
-        _check_one(data)
         return run_preview(config, preview)
-    if out is None:
-        raise UsageError("name the new data set's folder, as in: drkit preprocess cropped --steps circle-crop")
-    if dry_run:
-        return plan_preprocess(data, config)
-    return run_preprocess(config) if len(data) == 1 else run_preprocess_each(data, config)
-
-
-def _check_one(data: list[Path]) -> None:
-    if len(data) > 1:
-        raise UsageError(f"--preview shows photographs of one data set: --data was given {len(data)} times")
+    return plan_preprocess(config) if dry_run else run_preprocess(config)

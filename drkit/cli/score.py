@@ -1,12 +1,12 @@
-"""`drkit score`: how well predictions agree with the reference grades."""
+"""`drkit score`: agreement of predictions with the reference grades."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from drkit.cli.options import Seed
-from drkit.grades import Split
+from drkit.cli.options import spread
+from drkit.config.score import ScoreConfig
 from drkit.reporting import Report
 
 EXAMPLES = (
@@ -15,31 +15,17 @@ EXAMPLES = (
 )
 
 
+@spread
 def score(
     files: Annotated[
-        list[Path],
-        typer.Argument(help="Predictions or runs; the others are compared with the first."),
+        list[Path], typer.Argument(help="Predictions or runs. The first is what the others are compared with.")
     ],
-    truth: Annotated[
-        Path | None,
-        typer.Option(help="CSV of reference grades. Default: those in the predictions."),
-    ] = None,
-    split: Annotated[
-        Split | None,
-        typer.Option(help="Rows to score. Default: the splits that TRUTH touches, else all with a grade."),
-    ] = None,
-    by: Annotated[
-        Literal["photograph", "eye", "patient"],
-        typer.Option(help="One case a photograph, or photographs joined to eyes or patients."),
-    ] = "photograph",
-    resamples: Annotated[int, typer.Option(help="How often patients are drawn for an interval.")] = 2000,
-    seed: Seed = 0,
+    config: ScoreConfig,
 ) -> Report:
-    """Compare predictions with the reference grades, and runs with each other.
+    """Measure agreement of predictions with the reference grades, and compare runs with each other.
 
-    Reads: predictions (.parquet, or a run's name), and TRUTH. Writes: nothing; the table goes to stdout.
+    Reads: predictions (.parquet, or a run's name), and TRUTH. Writes: nothing; the tables go to stdout.
     """
-    from drkit.recipes.score import ScoreConfig, run_score
+    from drkit.recipes.score import run_score
 
-    config = ScoreConfig(truth=truth, split=split, by=by, resamples=resamples, seed=seed)
     return run_score(files, config)

@@ -1,10 +1,12 @@
-"""`drkit submit`: predictions to the competition's CSV."""
+"""`drkit submit`: a competition's CSV from predictions."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from drkit.cli.options import spread
+from drkit.config.submit import SubmitConfig
 from drkit.reporting import Report
 
 EXAMPLES = (
@@ -13,24 +15,16 @@ EXAMPLES = (
 )
 
 
+@spread
 def submit(
-    file: Annotated[Path, typer.Argument(help="A predictions file, or a run.")],
-    sample: Annotated[
-        Path | None,
-        typer.Option(
-            help="The competition's sample_submission.csv: which rows, in which spelling and order, and the columns,"
-            " such as ID,TARGET; id_code,diagnosis (APTOS); image,level (EyePACS). Default: the rows of split test as"
-            " ID,TARGET, the ID being image id and .jpg."
-        ),
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Where the CSV goes.")] = Path("submission.csv"),
-    force: Annotated[bool, typer.Option("--force", help="Replace an earlier submission.")] = False,
+    file: Annotated[Path, typer.Argument(help="Predictions file, or a run.")],
+    config: SubmitConfig,
 ) -> Report:
-    """Write a submission from predictions, checked against the competition's sample.
+    """Write a submission from predictions, and check it against the competition's sample.
 
-    Reads: predictions (.parquet, or a run's name), and SAMPLE. Writes: OUT, and a .json of the same name that tells
-    where it came from.
+    Reads: predictions (.parquet, or a run's name), and SAMPLE. Writes: OUT, and a .json of the same name that records
+    how it was made.
     """
-    from drkit.recipes.submit import SubmitConfig, run_submit
+    from drkit.recipes.submit import run_submit
 
-    return run_submit(file, SubmitConfig(sample=sample, out=out, force=force))
+    return run_submit(file, config)

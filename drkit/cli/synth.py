@@ -1,12 +1,7 @@
-"""`drkit synth`: synthetic fundus photographs to try everything on."""
+"""`drkit synth`: synthetic fundus photographs to try drkit on."""
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from drkit.cli.options import Force, Seed
-from drkit.machine import allowed_cpus
+from drkit.cli.options import spread
+from drkit.config.synth import SynthConfig
 from drkit.reporting import Report
 
 EXAMPLES = (
@@ -15,22 +10,13 @@ EXAMPLES = (
 )
 
 
-def synth(
-    out: Annotated[Path, typer.Argument(help="The data set's folder, new or empty.", show_default=False)],
-    patients: Annotated[int, typer.Option(help="Patients over all splits, four photographs each.")] = 60,
-    size: Annotated[int, typer.Option(help="Side of a photograph in pixels.")] = 256,
-    seed: Seed = 0,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes; as many as the machine has cores by default.", show_default=False)
-    ] = None,
-    force: Force = False,
-) -> Report:
-    """Make synthetic fundus photographs whose lesions follow the grade.
+@spread
+def synth(config: SynthConfig) -> Report:
+    """Make a data set of synthetic fundus photographs whose lesions match their grades.
 
-    Reads: nothing. Writes: OUT in the course's layout (train, val, test; 60/20/20), test_grades.csv, and the
-    lesions' masks and counts.
+    Reads: nothing. Writes: OUT in the course's layout (train, val and test with 60, 20 and 20 % of the patients),
+    test_grades.csv, and masks and counts of the lesions.
     """
-    from drkit.recipes.synth import SynthConfig, run_synth
+    from drkit.recipes.synth import run_synth
 
-    workers = workers if workers is not None else allowed_cpus()
-    return run_synth(SynthConfig(out, patients=patients, size=size, seed=seed, workers=workers, force=force))
+    return run_synth(config)

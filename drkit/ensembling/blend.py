@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from drkit.config.ensemble import VoteOptions, Voting
 from drkit.decisions import GradePredictions
 from drkit.ensembling.combiner import Features, FloatArray, ReferenceGrades, Rows
 from drkit.grades import MAX_GRADE, NUM_GRADES
-
-Voting = Literal["hard", "soft", "median"]
 
 TIE = 1e-3  # of the smallest vote: parts equal votes and, where members count the same, outvotes nobody
 
@@ -61,14 +60,8 @@ class Blend:
 
 
 @dataclass(frozen=True)
-class Vote:
-    """Equal votes.
-
-    Args:
-        how: As `Blend`.
-    """
-
-    how: Voting = "soft"
+class Vote(VoteOptions):
+    """Equal votes."""
 
     @property
     def decision(self) -> str | None:

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from drkit.config.ensemble import BoostOptions
 from drkit.decisions import GradePredictions, normal_probabilities
 from drkit.ensembling.blend import Blend
 from drkit.ensembling.combiner import Combiner, Features, FloatArray, ReferenceGrades, Rows
@@ -16,7 +17,6 @@ from drkit.grades import MAX_GRADE, NUM_GRADES
 if TYPE_CHECKING:
     import lightgbm
 
-Booster = Literal["lightgbm", "adaboost"]
 
 ROUNDS = (0, 10, 20, 40, 80, 160)  # fewest first: ties go to them
 CAUTIOUS_ROUNDS = 20  # where there are too few patients to choose by
@@ -103,19 +103,13 @@ class Trees:
 
 
 @dataclass(frozen=True)
-class Boost:
+class Boost(BoostOptions):
     """Gradient-boosted trees that correct the plain mean, or AdaBoost over the members.
 
     Args:
-        learner: `lightgbm`, or `adaboost`, where the members take the place of weak learners.
-        rounds: Number of trees; None chooses among `ROUNDS`. Of AdaBoost, how often a member is taken.
-        use_embeddings: Whether the trees see embeddings, where all members have them.
         sigma: Of the trees' probabilities; set by `tune`.
     """
 
-    learner: Booster = "lightgbm"
-    rounds: int | None = None
-    use_embeddings: bool = True
     sigma: float | None = None
 
     @property

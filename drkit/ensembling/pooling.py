@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from drkit.config.ensemble import NestedCVOptions, PoolBy, PoolOver
 from drkit.data.folds import assign_folds
 from drkit.decisions import decide
 from drkit.ensembling.combiner import Features, FloatArray, ReferenceGrades, Rows
-from drkit.ensembling.config import NestedCVOptions, PoolBy, PoolOver
 from drkit.ensembling.members import Members
 from drkit.ensembling.ridge import Linear, fit_linear
 from drkit.errors import UsageError

@@ -1,32 +1,26 @@
 """Stacking: a small meta-learner on the members' scores and probabilities."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
+from drkit.config.ensemble import StackLearner, StackOptions
 from drkit.ensembling.combiner import Combiner, Features, ReferenceGrades, Rows, hold_out
 from drkit.ensembling.ordinal import fit_ordinal
 from drkit.ensembling.ridge import fit_ridge
-
-StackLearner = Literal["auto", "ridge", "ordinal"]
 
 STRENGTHS = (30.0, 3.0, 1.0, 0.3, 0.1, 0.01)  # strongest first: ties go to it
 CAUTIOUS = 10.0  # where there are too few patients to choose by
 
 
 @dataclass(frozen=True)
-class Stack:
+class Stack(StackOptions):
     """A meta-learner, held small about the members' plain mean.
 
     Args:
-        learner: `ridge` on the score, `ordinal` logistic regression, or `auto`, whichever errs less.
-        strength: Of what holds it small; None chooses among `STRENGTHS`.
         sigma: Of the ridge's probabilities; set by `tune`.
     """
 
-    learner: StackLearner = "auto"
-    strength: float | None = None
     sigma: float | None = None
 
     @property

@@ -6,30 +6,24 @@ from typing import Literal
 import numpy as np
 from scipy.optimize import minimize
 
+from drkit.config.ensemble import WeightOptions
 from drkit.ensembling.blend import Blend
 from drkit.ensembling.combiner import Features, FloatArray, ReferenceGrades, Rows
 from drkit.ensembling.search import KappaSums, search_simplex, select_greedily
 from drkit.resampling import draw_bags
-
-Objective = Literal["greedy", "kappa", "log-loss"]
 
 TOLERANCE = 1e-10  # of the mean log loss
 LEAST_PROBABILITY = 1e-6  # a member that was ever sure of the wrong grade shall not be ruled out by that alone
 
 
 @dataclass(frozen=True)
-class Weight:
+class Weight(WeightOptions):
     """A weighted mean.
 
     Args:
-        by: What the weights are fitted to: `kappa`, the quadratic kappa of the rounded score; `log-loss`, that of
-            the mixed probabilities; `greedy`, kappa by greedy selection with replacement, averaged over bags.
-        bags: With `greedy`, how often patients are drawn.
-        steps: With `greedy`, how many members are taken in each.
+        steps: Number of members that greedy selection draws, with replacement, in each bag.
     """
 
-    by: Objective = "greedy"
-    bags: int = 20
     steps: int = 15
 
     @property

@@ -1,17 +1,16 @@
 """Aggregation of photographs to the cases that kappa counts: photographs, eyes or patients."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from drkit.errors import InputError, first_few
-from drkit.grades import NUM_GRADES
+from drkit.grades import NUM_GRADES, Level
 from drkit.records.predictions import PROBABILITY_COLUMNS, Predictions, PredictionsMeta, decide_as, patient_keys
 
-Level = Literal["photograph", "eye", "patient"]
 Index = NDArray[np.int64]
 
 

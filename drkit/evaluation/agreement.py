@@ -6,10 +6,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from drkit import metrics
+from drkit.errors import UsageError
 
 Interval = tuple[float, float]
 
 NUM_RESAMPLES = 2000
+MIN_RESAMPLES = 100
 
 
 @dataclass(frozen=True)
@@ -92,3 +94,13 @@ def with_interval(value: float, interval: Interval) -> str:
 
 def _defined(share: float) -> float | None:
     return None if np.isnan(share) else float(share)
+
+
+def check_resamples(resamples: int) -> None:
+    """Check that there are enough resamples for an interval.
+
+    Raises:
+        UsageError: fewer than 100.
+    """
+    if resamples < MIN_RESAMPLES:
+        raise UsageError(f"--resamples {resamples}: an interval needs at least {MIN_RESAMPLES}")

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from drkit import metrics
-from drkit.evaluation.aggregation import Cases, Level
+from drkit.evaluation.aggregation import Cases
 from drkit.evaluation.agreement import NUM_RESAMPLES, Interval
+from drkit.grades import Level
 from drkit.reporting import Table
 
 

@@ -6,8 +6,9 @@ from functools import partial
 import numpy as np
 
 from drkit import metrics
-from drkit.evaluation.aggregation import Index, Level, aggregate_by_seed
+from drkit.evaluation.aggregation import Index, aggregate_by_seed
 from drkit.evaluation.agreement import NUM_RESAMPLES, Interval, with_interval
+from drkit.grades import Level
 from drkit.records.predictions import Predictions
 
 

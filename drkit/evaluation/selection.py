@@ -8,8 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from drkit.errors import InputError, LeakageError, first_few
-from drkit.evaluation.aggregation import Index, Level
-from drkit.grades import SPLITS, Split, Target, grade_column
+from drkit.evaluation.aggregation import Index
+from drkit.grades import SPLITS, Level, Split, Target, grade_column
 from drkit.records.labels import image_stem
 from drkit.records.predictions import Predictions
 from drkit.records.truth import GroundTruth

@@ -11,19 +11,16 @@ from numpy.typing import NDArray
 from drkit.catalogue import EXPLAINERS
 from drkit.data.units import UnitIndex
 from drkit.decisions import GradePredictions
-from drkit.errors import UsageError, did_you_mean
 from drkit.explaining.activations import AttributionInput
 from drkit.explaining.attribution import Attribution, mean_attribution, share_inside, unit_scale, unit_shares
 from drkit.explaining.faithfulness import AttributionMethod, Faithfulness, FaithfulnessEvaluator
 from drkit.explaining.photographs import View, blur_discs, render_views
 from drkit.explaining.targets import AttributionTarget, ContrastTarget, GradeTarget, ScoreTarget
 from drkit.explaining.units import ExplainBatch, ExplainedUnits
-from drkit.grades import NUM_GRADES
 from drkit.inference import read_answers
 from drkit.losses import build_loss
 from drkit.models.restoring import OpenedRun
 
-EXPLAIN_TARGETS: tuple[str, ...] = ("predicted", "reference", "score", *map(str, range(NUM_GRADES)))
 # Methods that do not depend on the target, and what positive and negative mean there.
 TARGET_FREE_METHODS: Mapping[str, tuple[str, str]] = {
     "eigencam": ("the strongest pattern, whatever the grade", ""),
@@ -41,7 +38,7 @@ class ExplainSetup:
         opened: The run.
         explained: The photographs.
         method: Name in the catalogue.
-        target_name: One of `EXPLAIN_TARGETS`.
+        target_name: One of `drkit.config.explain.EXPLAIN_TARGETS`.
         layer: Name of the module whose map is taken; None: the backbone's last.
         evaluator: Measures faithfulness; None: it is not measured.
         device: Where the networks work.
@@ -108,16 +105,6 @@ class BatchAttribution:
 def default_target(decision: str) -> str:
     """The predicted grade for a classifier, else the score, whose sign is unambiguous."""
     return "predicted" if decision == "argmax" else "score"
-
-
-def check_target(name: str) -> None:
-    """Check the name of a target.
-
-    Raises:
-        UsageError: it is none of `EXPLAIN_TARGETS`.
-    """
-    if name not in EXPLAIN_TARGETS:
-        raise UsageError(f"--target-grade {name}: {did_you_mean(name, EXPLAIN_TARGETS)}")
 
 
 def explain_batch(setup: ExplainSetup, batch: ExplainBatch, views: Sequence[View]) -> BatchAttribution:

@@ -8,58 +8,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from drkit.config.explain import SelectionCriteria
 from drkit.data.units import Unit, build_units
-from drkit.errors import InputError, UsageError, did_you_mean, first_few
-from drkit.grades import NUM_GRADES, SPLITS, Split, grade_column
+from drkit.errors import InputError, did_you_mean, first_few
+from drkit.grades import SPLITS, Split, grade_column
 from drkit.records.checkpoint import Architecture
 from drkit.records.labels import Labels, image_stem
 from drkit.records.predictions import PROBABILITY_COLUMNS, SCHEMA, Predictions, patient_keys
 
 MOST_BETWEEN = 12  # photographs
 WITHOUT_GRADES = 6  # photographs, where no reference grade is known
-NO_REFERENCE = "pick by --ids or --split, or leave the choice to drkit"  # what to do where none is known
-
-
-@dataclass(frozen=True)
-class SelectionCriteria:
-    """Criteria for the photographs to explain; at most one of the five.
-
-    Args:
-        ids: Their ids, as the predictions spell them.
-        worst: Number of photographs whose score is furthest from their reference grade.
-        best: Number of photographs whose score is nearest to it.
-        between: Photographs borderline between these two grades.
-        per_grade: Number of typical photographs of each reference grade.
-    """
-
-    ids: tuple[str, ...] = ()
-    worst: int | None = None
-    best: int | None = None
-    between: tuple[int, int] | None = None
-    per_grade: int | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse two criteria at once.
-
-        Raises:
-            UsageError: more than one is given, or grades that are off the scale or equal.
-        """
-        named = {"--ids": bool(self.ids), "--worst": self.worst, "--best": self.best, "--between": self.between}
-        given = [name for name, value in {**named, "--per-grade": self.per_grade}.items() if value]
-        if len(given) > 1:
-            raise UsageError(f"{' and '.join(given)}: one criterion at a time")
-        if self.between and not (0 <= self.between[0] < self.between[1] < NUM_GRADES):
-            raise UsageError(f"--between {self.between[0]},{self.between[1]}: two rising grades are expected, as 2,3")
-
-    @property
-    def needs_references(self) -> bool:
-        """Whether reference grades decide which photographs are picked."""
-        return bool(self.worst or self.best or self.between or self.per_grade)
-
-    @property
-    def is_any(self) -> bool:
-        """Whether no criterion is given."""
-        return not self.ids and not self.needs_references
+NO_REFERENCE = "select by --ids or --split, or leave the selection to drkit"  # what to do without reference grades
 
 
 @dataclass(frozen=True)
@@ -90,7 +49,7 @@ def select_photographs(predictions: Predictions, criteria: SelectionCriteria, sp
         InputError: a split that the predictions do not hold, or no reference grades where they are needed.
     """
     if criteria.ids:
-        return Selection(criteria.ids, "asked for by name")
+        return Selection(criteria.ids, "selected by id")
     rows, where = _of_split(predictions, split)
     if criteria.is_any and split:
         return Selection(tuple(rows["image_id"]), f"all of {where}")
@@ -98,7 +57,7 @@ def select_photographs(predictions: Predictions, criteria: SelectionCriteria, sp
     graded = rows[rows["reference"].notna()]
     if criteria.is_any and graded.empty:
         chosen = _first(rows, rows[list(PROBABILITY_COLUMNS)].max(axis=1), WITHOUT_GRADES)
-        return Selection(chosen, f"of {where}, the {len(chosen)} whose grade is least certain")
+        return Selection(chosen, f"the {len(chosen)} of {where} with the least certain grades")
     if graded.empty:
         raise InputError(f"{predictions.name}: no reference grade in {where}: {NO_REFERENCE}")
     return _select_graded(graded, criteria, where)
@@ -109,15 +68,15 @@ def _select_graded(rows: pd.DataFrame, criteria: SelectionCriteria, where: str) 
     if criteria.between:
         return _select_between(rows, criteria.between, where)
     if criteria.per_grade:
-        return Selection(_typical(rows, criteria.per_grade), f"{criteria.per_grade} typical of each grade, of {where}")
+        return Selection(_typical(rows, criteria.per_grade), f"{criteria.per_grade} typical of each grade in {where}")
     if criteria.worst:
         chosen = _first(rows, -errors, criteria.worst)
-        return Selection(chosen, f"of {where}, the {len(chosen)} whose score is furthest from their grade")
+        return Selection(chosen, f"the {len(chosen)} of {where} whose score is furthest from the reference grade")
     if criteria.best:
         chosen = _first(rows, errors, criteria.best)
-        return Selection(chosen, f"of {where}, the {len(chosen)} whose score is nearest to their grade")
+        return Selection(chosen, f"the {len(chosen)} of {where} whose score is nearest to the reference grade")
     both = dict.fromkeys((*_typical(rows, 1), *_first(rows, -errors, 1)))
-    return Selection(tuple(both), f"of {where}, one typical photograph of each grade, and the worst error")
+    return Selection(tuple(both), f"one typical photograph of each grade in {where}, and the largest error")
 
 
 def _select_between(rows: pd.DataFrame, grades: tuple[int, int], where: str) -> Selection:
@@ -128,11 +87,11 @@ def _select_between(rows: pd.DataFrame, grades: tuple[int, int], where: str) -> 
     scores = rows["score"].to_numpy(dtype=np.float64)
     among = rows[confused | ((scores > low) & (scores < high))]
     if among.empty:
-        raise InputError(f"no photograph of {where} lies between grades {low} and {high}")
+        raise InputError(f"no photograph of {where} is between grades {low} and {high}")
     distance = np.abs(scores - (low + high) / 2) - 10.0 * confused
     chosen = _first(among, pd.Series(distance, rows.index)[among.index], MOST_BETWEEN)
     return Selection(
-        chosen, f"of {where}, {len(chosen)} between grades {low} and {high}, those that confuse them first"
+        chosen, f"{len(chosen)} of {where} between grades {low} and {high}, starting with those that confuse them"
     )
 
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from drkit.config.export import NOT_STATED
 from drkit.evaluation.agreement import Agreement, with_interval
-from drkit.exporting.facts import NOT_STATED
 from drkit.grades import GRADE_NAMES
 
 TAGS = ("image-classification", "timm", "diabetic-retinopathy", "fundus")

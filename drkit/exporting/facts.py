@@ -13,7 +13,6 @@ from drkit.records.predictions import Predictions, read_predictions
 from drkit.records.provenance import sha256_file
 from drkit.records.runs import UNKNOWN_PHOTOGRAPHS
 
-NOT_STATED = "not stated"
 NO_DEVICE = "For study and research. This is no medical device and must not be used to diagnose or treat anybody."
 
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 
+from drkit.config.export import Dtype
 from drkit.decisions import GradePredictions
 from drkit.errors import UsageError
 from drkit.exporting.graph import RunGraph
@@ -18,9 +19,7 @@ from drkit.exporting.inputs import GraphInputs
 from drkit.progress import track
 from drkit.records.provenance import METADATA_KEY, canonical_json
 
-Dtype = Literal["uint8", "float32"]
 PACKAGES = ("onnx", "onnxruntime", "onnxscript")
-MIN_OPSET, MAX_OPSET = 18, 23  # the exporter of torch writes 18 or newer
 QUANTISED = ["Conv", "MatMul", "Gemm"]
 
 

@@ -1,4 +1,4 @@
-"""What a command that draws is told, and what it answers."""
+"""Writing pictures: checks before any work, and the report of a command that draws."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -7,44 +7,10 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from drkit.evaluation.aggregation import Level
-from drkit.grades import Split
+from drkit.config.plot import PictureConfig
 from drkit.plotting.style import check_suffix, write_figure
 from drkit.records.atomic import check_writable
 from drkit.reporting import Table
-
-MIN_RESAMPLES = 100
-
-
-@dataclass(frozen=True)
-class PictureConfig:
-    """Where a picture goes and what is drawn.
-
-    Args:
-        out: Its file; the suffix says which kind.
-        force: Overwrite it.
-        split: Only its rows; None: all splits with reference grades that the run was not trained on.
-        by: What counts as a case.
-        seed: Of every draw.
-        resamples: How often patients are drawn for an interval.
-    """
-
-    out: Path
-    force: bool = False
-    split: Split | None = None
-    by: Level = "photograph"
-    seed: int = 0
-    resamples: int = 1000
-
-    def check(self) -> None:
-        """Check that the picture can be written, before any work.
-
-        Raises:
-            UsageError: a suffix of no kind of picture.
-            OutputExistsError: it is there already.
-        """
-        check_suffix(self.out)
-        check_writable(self.out, force=self.force)
 
 
 @dataclass(frozen=True)
@@ -53,9 +19,9 @@ class PictureReport:
 
     Args:
         picture: The file.
-        runs: What it shows.
-        sentences: What it says, in words.
-        figures: The numbers behind it, an object a run.
+        runs: Names of what it shows.
+        sentences: Its content in words.
+        figures: Its numbers, one object per run.
     """
 
     picture: Path
@@ -64,12 +30,23 @@ class PictureReport:
     figures: tuple[dict[str, Any], ...] = field(default_factory=tuple)
 
     def render(self) -> Iterator[str | Table]:
-        """The outcome, for people."""
+        """The sentences, and where the picture is."""
         yield from self.sentences
         yield f"wrote {self.picture}: {', '.join(self.runs)}"
 
 
+def check_picture(config: PictureConfig) -> None:
+    """Check before any work that the picture can be written.
+
+    Raises:
+        UsageError: a suffix that is no picture format.
+        OutputExistsError: it exists already.
+    """
+    check_suffix(config.out)
+    check_writable(config.out, force=config.force)
+
+
 def save(figure: Figure, config: PictureConfig, report: PictureReport) -> PictureReport:
-    """Write the figure and answer."""
+    """Write the figure, and return its report."""
     write_figure(figure, config.out, force=config.force)
     return report

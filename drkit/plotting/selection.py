@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from drkit.errors import InputError
 from drkit.evaluation import select_scorable
-from drkit.evaluation.aggregation import Cases, Index, Level, aggregate, describe_level, level_of
-from drkit.grades import MAX_GRADE, NUM_GRADES, REFERABLE_FROM, SPLITS, Split
+from drkit.evaluation.aggregation import Cases, Index, aggregate, describe_level, level_of
+from drkit.grades import MAX_GRADE, NUM_GRADES, REFERABLE_FROM, SPLITS, Level, Split
 from drkit.progress import warn
 from drkit.records.predictions import Predictions
 

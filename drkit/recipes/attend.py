@@ -1,4 +1,4 @@
-"""`attend`: a training with attention, and an honest answer to what it does."""
+"""`drkit attend`: a training with attention, compared with one without."""
 
 import json
 from collections.abc import Iterator
@@ -30,13 +30,13 @@ from drkit.records.predictions import Predictions, find_predictions, read_predic
 from drkit.records.provenance import canonical_json
 from drkit.records.runs import Run, read_run_record
 from drkit.reporting import Table, as_json
-from drkit.training.config import AttendConfig, TrainingConfig
+from drkit.training.config import AttendConfig, RunOptions, TrainingConfig
 from drkit.training.description import PlanReport, describe_plan
-from drkit.training.execution import RunOptions, TrainingReport, execute, plan_run
+from drkit.training.execution import TrainingReport, execute, plan_run
 from drkit.training.plan import TrainingPlan
 from drkit.training.runtime import only_first_reports
 
-MORE_SEEDS = "Train both sides with --seeds 3 to have that noise in the interval."
+MORE_SEEDS = "Train both runs with --seeds 3, so that the interval includes the variation between trainings."
 INCIDENTAL = frozenset(
     {"attention_blocks", "drkit_version", "embeddings", "plugins", "seeds"}
 )  # runs may differ in them
@@ -44,12 +44,12 @@ INCIDENTAL = frozenset(
 
 @dataclass(frozen=True)
 class AttendPlan:
-    """What a training with attention would do.
+    """What `run_attend` would do.
 
     Args:
-        plan: Of the training.
-        cost: What attention adds.
-        baseline: Of the same training without attention; None where it is not trained.
+        plan: Plan of the training.
+        cost: Parameters and operations that attention adds.
+        baseline: Plan of the same training without attention; None if it is not trained.
     """
 
     plan: PlanReport
@@ -57,23 +57,25 @@ class AttendPlan:
     baseline: PlanReport | None
 
     def render(self) -> Iterator[str | Table]:
-        """The plan, for people."""
+        """The plan in words."""
         yield from self.plan.render()
         yield f"attention: {self.plan.options['attention_blocks']}; {self.cost}"
         if self.baseline:
-            yield "first the same without attention: writes " + ", ".join(map(str, self.baseline.outputs))
+            yield "first trains the same network without attention; writes " + ", ".join(
+                map(str, self.baseline.outputs)
+            )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AttendReport:
-    """What a training with attention came to.
+    """The outcome of a training with attention.
 
     Args:
-        training: The training itself.
-        cost: What attention adds.
-        baseline: What the same training without attention came to; None where it was not trained here and now.
-        comparison: With the baseline; None where there is none.
-        remarks: What must be known to read the comparison rightly.
+        training: Report of the training.
+        cost: Parameters and operations that attention adds.
+        baseline: Report of the training without attention; None if it was not trained now.
+        comparison: With the baseline; None without one.
+        remarks: Caveats of the comparison.
         outputs: Files that were written beside the runs.
     """
 
@@ -85,7 +87,7 @@ class AttendReport:
     outputs: tuple[Path, ...]
 
     def render(self) -> Iterator[str | Table]:
-        """The outcome, for people."""
+        """The reports of the trainings, the cost of attention, and the comparison."""
         if self.baseline:
             yield from self.baseline.render()
         yield from self.training.render()
@@ -106,7 +108,7 @@ class AttendReport:
 
 @dataclass(frozen=True)
 class _TrainingJob:
-    """A training that is to be done, unless it is."""
+    """A training, and whether it is finished already."""
 
     plan: TrainingPlan
     run: Run
@@ -118,11 +120,11 @@ def plan_attend(config: AttendConfig, options: RunOptions, *, train_baseline: bo
     """Say what `run_attend` would do, without doing it.
 
     Raises:
-        DrkitError: a data set, options, a device or a name that would be refused.
+        DrkitError: anything that `run_attend` would refuse before training.
     """
     jobs = _plan_jobs(config, options, train_baseline=train_baseline)
-    *others, told = [describe_plan(job.plan, job.run) for job in jobs]
-    return AttendPlan(told, _measure(jobs[-1].plan), next(iter(others), None))
+    *others, plan = [describe_plan(job.plan, job.run) for job in jobs]
+    return AttendPlan(plan, _measure(jobs[-1].plan), next(iter(others), None))
 
 
 def run_attend(
@@ -131,20 +133,20 @@ def run_attend(
     """Train with attention, and compare with a run without.
 
     Args:
-        config: What is trained, on what, and how.
-        options: Where the run goes.
-        baseline: A run or its predictions to compare with; None: none.
-        train_baseline: First train the same without attention, as NAME-baseline, to compare with. With `resume` it is
-            kept where it is finished.
+        config: Settings of the training.
+        options: Name and folder of the run.
+        baseline: A run, or its predictions, to compare with; None for no comparison.
+        train_baseline: First train the same network without attention, as NAME-baseline, and compare with it. With
+            `resume` a finished baseline is kept.
 
     Raises:
         InputError: a data set, weights or a baseline that cannot be used, or that do not fit together.
         UsageError: options that do not exist or do not fit together.
-        OutputExistsError: the run or the comparison is there already.
+        OutputExistsError: the run or the comparison exists already.
         Interrupted: stopped by the user; finished epochs are kept.
     """
     if train_baseline and baseline is not None:
-        raise UsageError("--train-baseline trains the run that --baseline would name: leave one of them out")
+        raise UsageError("--train-baseline cannot be combined with --baseline: leave out one of them")
     with only_first_reports():
         *others, job = _plan_jobs(config, options, train_baseline=train_baseline)  # all, before any work
         force, record, cost = options.force or options.resume, job.run.comparison, _measure(job.plan)
@@ -158,22 +160,29 @@ def run_attend(
         training = execute(job.plan, job.run, job.options)
         log_pictures(config, job.run)
         if compared is None:
-            return AttendReport(training, cost, None, None, (), ())
+            return AttendReport(training=training, cost=cost, baseline=None, comparison=None, remarks=(), outputs=())
         before, after = read_predictions(compared), read_predictions(job.run.stem)
         comparison, remarks = _compare(before, after), remark_pair(before, after, INCIDENTAL)
         content = {"comparison": comparison, "cost": cost, "remarks": remarks}
         write_comparison(record, as_json(content), (find_predictions(compared), job.run.predictions), force=force)
-        return AttendReport(training, cost, next(iter(trained), None), comparison, remarks, (record,))
+        return AttendReport(
+            training=training,
+            cost=cost,
+            baseline=next(iter(trained), None),
+            comparison=comparison,
+            remarks=remarks,
+            outputs=(record,),
+        )
 
 
 def _plan_jobs(config: AttendConfig, options: RunOptions, *, train_baseline: bool) -> list[_TrainingJob]:
-    """The training without attention, where it is wanted, and the one with it."""
+    """The training with attention, after the one without if `train_baseline` is on."""
     if not train_baseline:
         return [_TrainingJob(*plan_run(config, options, _suffix(config)), options, is_done=False)]
     if config.devices * config.nodes > 1:
         raise UsageError(
-            "--train-baseline trains one run after another in one process: leave --devices and --nodes at 1, or train"
-            " the baseline with drkit finetune and name it with --baseline"
+            "--train-baseline trains two runs in one process: leave --devices and --nodes at 1, or train the baseline"
+            " with drkit finetune and give it with --baseline"
         )
     name = _name_run(config, options)
     jobs = [
@@ -181,19 +190,19 @@ def _plan_jobs(config: AttendConfig, options: RunOptions, *, train_baseline: boo
         _plan_job(config, name, options),
     ]
     if options.resume and (jobs[-1].is_done or not any(job.is_done or job.options.resume for job in jobs)):
-        state = "is finished" if jobs[-1].is_done else "was never begun"
+        state = "is finished" if jobs[-1].is_done else "was never started"
         raise InputError(f"{jobs[-1].run.stem} {state}: there is nothing to resume")
     return jobs
 
 
 def _name_run(config: AttendConfig, options: RunOptions) -> str:
-    """What the run is called: as typed, else made of what is trained."""
+    """The name as typed, else the default name."""
     anew = replace(options, resume=False, force=options.force or options.resume)
     return options.name or plan_run(config, anew, _suffix(config))[1].name
 
 
 def _plan_job(config: TrainingConfig, name: str, options: RunOptions) -> _TrainingJob:
-    """A training of this name; with `resume` it goes on, begins or is done, as it stands."""
+    """The training of a run; with `resume` it is resumed, started or finished, depending on its files."""
     run = Run(options.runs_dir / name)
     is_done = options.resume and run.record.is_file() and not run.unfinished()
     own = RunOptions(options.runs_dir, name, options.resume and bool(run.unfinished()), options.force or is_done)
@@ -204,9 +213,9 @@ def _plan_job(config: TrainingConfig, name: str, options: RunOptions) -> _Traini
 
 
 def _train(job: _TrainingJob, last: Run) -> TrainingReport | None:
-    """The report of a training that comes before the last one; None where it was done before."""
+    """Train the baseline; None if it is finished already."""
     if job.is_done:
-        notify(f"{job.run.stem} is finished")
+        notify(f"keeping {job.run.stem}, which is finished")
         return None
     try:
         report = execute(job.plan, job.run, job.options)
@@ -217,15 +226,15 @@ def _train(job: _TrainingJob, last: Run) -> TrainingReport | None:
 
 
 def _check_same(options: dict[str, Any], plan: TrainingPlan, run: Run) -> None:
-    """Check that a finished run is the one that was to be trained."""
-    identity = json.loads(canonical_json(plan.identity()))  # as a record holds it
+    """Check that a finished run was trained with the options of this one."""
+    identity = json.loads(canonical_json(plan.identity()))  # as in a record
     odd = differing_options(options, identity)
     if odd:
-        raise UsageError(f"{run.stem} is finished with other options: {first_few(odd)}: choose another --name")
+        raise UsageError(f"{run.stem} is finished, but with other options: {first_few(odd)}: choose another --name")
 
 
 def _check_baseline(before: Predictions, plan: TrainingPlan) -> None:
-    """Check that a baseline is comparable before any work is done."""
+    """Check before the training that a baseline can be compared with it."""
     splits = [split.held_out if plan.folds else split.val for split in plan.fold_splits]
     rows = plan.labels.rows.iloc[np.concatenate(splits)]
     reference: pd.Series = rows.set_index("image_id")[grade_column(plan.target)]

@@ -1,4 +1,4 @@
-"""`drkit check`: what is wrong with data sets, runs and submissions, before it spoils a result."""
+"""`drkit check`: an audit of data sets, runs and submissions."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,6 @@ from drkit.auditing.findings import (
     FAILING,
     KINDS,
     SEVERITIES,
-    FailOn,
     Finding,
     by_severity,
     finding_of_flaw,
@@ -33,6 +32,7 @@ from drkit.auditing.photographs import find_poor_photographs
 from drkit.auditing.regrading import find_regraded
 from drkit.auditing.rows import concat_surveys
 from drkit.auditing.submissions import find_submission_faults, is_submission
+from drkit.config.check import CheckConfig
 from drkit.duplicates.stats import PhotographStats, measure_photographs
 from drkit.errors import InputError, UsageError
 from drkit.progress import warn
@@ -44,36 +44,17 @@ from drkit.records.runs import Run
 from drkit.records.submission import read_sample
 from drkit.reporting import Table
 
-SHOWN = 5  # findings of a kind that the screen names
-
-
-@dataclass(frozen=True)
-class CheckConfig:
-    """What is audited beside the paths.
-
-    Args:
-        sample: The competition's sample_submission.csv; the CSVs among the paths are then submissions.
-        contact_sheet: Where the duplicate pairs are drawn (.png); None: nowhere.
-        force: Whether it may be overwritten.
-        workers: Threads that look at photographs; None: one a processor.
-        fail_on: The mildest severity that makes the exit code 1.
-    """
-
-    sample: Path | None = None
-    contact_sheet: Path | None = None
-    force: bool = False
-    workers: int | None = None
-    fail_on: FailOn = "warning"
+SHOWN = 5  # findings listed per kind; --json lists all
 
 
 @dataclass(frozen=True)
 class CheckedInputs:
-    """What the paths turned out to be.
+    """The paths to audit, by kind.
 
     Args:
         data_sets: Folders, or CSVs that label photographs.
-        predictions: Predictions files, of runs or others.
-        comparisons: What runs' comparisons say, with the files that were compared.
+        predictions: Predictions files, with or without a run.
+        comparisons: Records of comparisons of runs.
         submissions: CSVs of ids and grades for a competition.
     """
 
@@ -83,19 +64,19 @@ class CheckedInputs:
     submissions: tuple[Path, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CheckReport:
-    """What was audited, and everything found.
+    """The findings of an audit.
 
     Args:
-        inputs: What the paths turned out to be.
-        photographs: Number of rows of all data sets.
-        prediction_rows: Number of rows of all predictions.
+        inputs: The audited paths, by kind.
+        photographs: Number of photographs in all data sets.
+        prediction_rows: Number of rows in all predictions.
         severities: Number of findings of each severity.
         kinds: Number of findings of each kind, worst first.
-        findings: All, worst first.
-        contact_sheet: Where the duplicate pairs were drawn, or None.
-        exit_code: 1 with findings of the severity that was to fail or a worse one.
+        findings: All findings, worst first.
+        contact_sheet: Picture of the duplicate pairs, or None.
+        exit_code: 1 with findings that fail the audit (see `--fail-on`), else 0.
     """
 
     inputs: CheckedInputs
@@ -108,14 +89,14 @@ class CheckReport:
     exit_code: int
 
     def render(self) -> Iterator[str | Table]:
-        """What was audited, then the first five findings of each kind, worst first."""
+        """What was audited, and the first findings of each kind, worst first."""
         yield f"audited {self._audited()}"
         for kind, count in self.kinds.items():
             yield f"{KINDS[kind].severity}: {kind} ({count}): {KINDS[kind].meaning}"
             found = [finding for finding in self.findings if finding.kind == kind]
             yield from (f"  {finding.sentence}" for finding in found[:SHOWN])
             if count > SHOWN:
-                yield f"  and {count - SHOWN} more: --json lists all"
+                yield f"  and {count - SHOWN} more (--json lists all)"
         if self.contact_sheet:
             yield f"wrote {self.contact_sheet}"
         yield ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for name, count in self.severities.items())
@@ -132,7 +113,7 @@ class CheckReport:
 
 @dataclass
 class _Audit:
-    """What has come together so far."""
+    """The state of an audit."""
 
     surveys: list[tuple[Path, Survey]]
     graded: list[AuditedPredictions]
@@ -142,15 +123,15 @@ class _Audit:
 
 
 def run_check(paths: Sequence[Path], config: CheckConfig) -> CheckReport:
-    """Audit data sets, alone and against each other, runs and submissions.
+    """Audit data sets, each and compared with each other, runs and submissions.
 
     Raises:
-        InputError: a path that is none of these or cannot be read at all.
+        InputError: a path that is none of these, or that cannot be read.
         OutputExistsError: the contact sheet exists already.
-        UsageError: a sample but no submission, or a contact sheet that is no PNG or has no photographs.
+        UsageError: a sample without a submission, or a contact sheet that is no PNG or has no data set.
     """
     if not paths:
-        raise UsageError("nothing to audit: name a data set, a run or a submission")
+        raise UsageError("nothing to audit: give a data set, a run or a submission")
     inputs = sort_inputs(expand_patterns(paths), config.sample)
     _check_sheet(inputs, config)
     audit = _Audit([(path, survey_dataset(path)) for path in inputs.data_sets], [*map(read_graded, inputs.predictions)])
@@ -165,11 +146,11 @@ def run_check(paths: Sequence[Path], config: CheckConfig) -> CheckReport:
 
 
 def sort_inputs(paths: Sequence[Path], sample: Path | None) -> CheckedInputs:
-    """Tell data sets, predictions, comparisons and submissions apart.
+    """Sort paths into data sets, predictions, comparisons and submissions.
 
     Raises:
         InputError: no such file, or not a table.
-        UsageError: a sample, but no submission to hold against it.
+        UsageError: a sample without a submission.
     """
     data_sets: list[Path] = []
     predictions: list[Path] = []
@@ -188,7 +169,7 @@ def sort_inputs(paths: Sequence[Path], sample: Path | None) -> CheckedInputs:
             comparisons += [Run.of(path).comparison] * compared
             predictions += [path] * (not compared or Run.of(path).predictions.is_file())  # several seeds: it alone
     if sample and not submissions:
-        raise UsageError("--sample is what a submission is held against: name the submission's CSV, too")
+        raise UsageError("--sample is compared with a submission: give the submission's CSV, too")
     found = (data_sets, predictions, comparisons, submissions)
     return CheckedInputs(*(tuple(dict.fromkeys(paths)) for paths in found))
 
@@ -197,9 +178,9 @@ def _check_sheet(inputs: CheckedInputs, config: CheckConfig) -> None:
     if config.contact_sheet is None:
         return
     if not inputs.data_sets:
-        raise UsageError("--contact-sheet shows photographs: name a data set, too")
+        raise UsageError("--contact-sheet shows photographs: give a data set, too")
     if config.contact_sheet.suffix.lower() != ".png":
-        raise UsageError(f"--contact-sheet {config.contact_sheet}: a picture ending in .png was expected")
+        raise UsageError(f"--contact-sheet {config.contact_sheet}: expected a name that ends in .png")
     check_writable(config.contact_sheet, force=config.force)
 
 
@@ -207,7 +188,7 @@ def _audit_submissions(audit: _Audit, inputs: CheckedInputs, config: CheckConfig
     sample = read_sample(config.sample) if config.sample else None
     for path in inputs.submissions:
         if not path.is_file():
-            raise InputError(f"{path} does not exist: a submission was expected, a CSV of ids and grades")
+            raise InputError(f"{path} does not exist: expected a submission, a CSV of ids and grades")
         audit.findings += find_submission_faults(path, sample)
 
 
@@ -238,7 +219,7 @@ def _draw(copies: Sequence[DuplicateGroup], config: CheckConfig) -> None:
     if config.contact_sheet is None:
         return
     if len(copies) > MOST_PAIRS:
-        warn(f"{config.contact_sheet} shows the first {MOST_PAIRS} of {len(copies)} duplicates: --json lists all")
+        warn(f"{config.contact_sheet} shows the first {MOST_PAIRS} of {len(copies)} duplicates (--json lists all)")
     worst_first = sorted(copies, key=lambda pair: list(KINDS).index(pair.kind))
     write_bytes(config.contact_sheet, draw_contact_sheet(worst_first), force=config.force)
 

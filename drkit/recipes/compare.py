@@ -1,4 +1,4 @@
-"""`drkit ensemble compare`: every way to combine on the same nested folds, as a table, a picture and a sentence."""
+"""`drkit ensemble compare`: all ensemble methods on the same nested folds, as a table, a picture and a sentence."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drkit.catalogue import METHODS
+from drkit.config.ensemble import CompareConfig
 from drkit.ensembling.comparison import ComparedMethod, Gain, best_members, compare_methods, judge
-from drkit.ensembling.config import CompareConfig
 from drkit.ensembling.members import Members, read_members
 from drkit.ensembling.nested_cv import build_nested_cv, common_decision
 from drkit.ensembling.pooling import build_pooler, pooling_from_options
@@ -23,22 +23,22 @@ from drkit.reporting import Table, as_json
 SCHEMA_VERSION = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CompareReport:
-    """All ways to combine, side by side.
+    """A comparison of all methods.
 
     Args:
-        picture: The file.
+        picture: The picture of all kappas.
         record: A JSON with all figures.
-        members: That were combined.
-        target: Whose grade.
-        fuse: What was joined first: none, eye or patient.
+        members: Names of the members.
+        target: Whose grade is predicted.
+        fuse: How photographs were pooled: none, eye or patient.
         folds: Number of outer folds.
         photographs: Number of graded photographs.
         patients: Number of their patients.
-        contenders: The best member first, in two ways.
-        remarks: What must be known to read the figures rightly.
-        sentence: What the comparison carries.
+        contenders: Methods, members and their mean; the best member (chosen in two ways) comes first.
+        remarks: Caveats of the figures.
+        sentence: The conclusion.
     """
 
     picture: Path
@@ -54,14 +54,17 @@ class CompareReport:
     sentence: str
 
     def render(self) -> Iterator[str | Table]:
-        """The table, and what it carries."""
-        joined = "" if self.fuse == "none" else f", joined by {self.fuse}"
+        """The table and the conclusion."""
+        pooled = "" if self.fuse == "none" else f", pooled by {self.fuse}"
         title = (
-            f"The {self.target}'s grade{joined}: {self.photographs} photographs of {self.patients} patients in"
+            f"The {self.target}'s grade{pooled}: {self.photographs} photographs of {self.patients} patients in"
             f" {self.folds} outer folds; 95 % intervals over patients"
         )
         chosen, hindsight = best_members(self.contenders)
-        less = f"less the {chosen}\nas chosen in the folds", f"less {hindsight},\nbest in hindsight"
+        less = (
+            f"difference to the {chosen}\nchosen within the folds",
+            f"difference to {hindsight},\nthe best in hindsight",
+        )
         columns = ("", "quadratic kappa", "naive", "plain kappa", "accuracy", *less)
         yield Table(title, columns, [_row(contender) for contender in self.contenders])
         yield from self.remarks
@@ -70,17 +73,17 @@ class CompareReport:
 
 
 def run_compare(files: Sequence[Path], config: CompareConfig) -> CompareReport:
-    """Compare all methods, each member and the plain mean on patients that nothing was fitted on.
+    """Compare all methods with each member and with the plain mean, on patients that nothing was fitted on.
 
     Args:
-        files: Predictions, runs or patterns.
+        files: Predictions, runs or glob patterns.
         config: Folds, pooling, seed, and where the picture goes.
 
     Raises:
         UsageError: options that do not fit together.
         InputError: files that cannot be read or do not fit together, or too few reference grades.
-        LeakageError: a member was trained on what is graded.
-        OutputExistsError: the picture or the JSON is there already.
+        LeakageError: a member was trained on photographs that are scored.
+        OutputExistsError: the picture or the JSON exists already.
     """
     record_path, pooling = config.out.with_suffix(".json"), pooling_from_options(config)
     _check_out(config, record_path)
@@ -108,11 +111,11 @@ def run_compare(files: Sequence[Path], config: CompareConfig) -> CompareReport:
 
 
 def _remark_units(members: Members, fuse: str) -> Iterator[str]:
-    """Members whose photographs are not joined alike are not compared alike."""
+    """A remark if the members pool photographs differently."""
     joined = {level_of(member.meta) for member in members.predictions}
     if fuse == "none" and len(joined) > 1:
-        told = ", ".join(f"{member.name} by {level_of(member.meta)}" for member in members.predictions)
-        yield f"The members' photographs are not joined alike ({told}): compare them alike with --fuse patient."
+        levels = ", ".join(f"{member.name} by {level_of(member.meta)}" for member in members.predictions)
+        yield f"The members pool photographs differently ({levels}): use --fuse patient to compare them alike."
 
 
 def _check_out(config: CompareConfig, record_path: Path) -> None:
@@ -127,15 +130,15 @@ def _write(report: CompareReport, paths: Sequence[Path], config: CompareConfig) 
         for item in report.contenders
     ]
     title = f"The {report.target}'s grade: {report.photographs} photographs of {report.patients} patients"
-    axis = "quadratic weighted kappa, 95 % interval over patients, on patients not fitted on"
+    axis = "quadratic weighted kappa on patients not fitted on, 95 % interval over patients"
     write_figure(draw_forest(rows, title, axis), config.out, force=config.force)
     content = {
         "schema_version": SCHEMA_VERSION,
         "kind": "comparison of ensembles",
         **as_json(report),
         "options": as_json(config),
-        **({"plugins": packages} if (packages := METHODS.packages(METHODS)) else {}),
         "files": {name: sha256_file(path) for name, path in zip(report.members, paths, strict=True)},
+        **({"plugins": packages} if (packages := METHODS.packages(METHODS)) else {}),
         "made": circumstances(),
     }
     write_bytes(report.record, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode(), force=config.force)
@@ -143,17 +146,17 @@ def _write(report: CompareReport, paths: Sequence[Path], config: CompareConfig) 
 
 def _row(item: ComparedMethod) -> tuple[str, ...]:
     found, gain = item.nested, item.gain
-    name = f"{item.name}, as it is" if item.kind == "member" else item.name
+    name = f"{item.name} (member)" if item.kind == "member" else item.name
     return (
         name,
         with_interval(found.quadratic_weighted_kappa, found.quadratic_weighted_kappa_interval),
         "-" if item.naive_kappa is None else f"{item.naive_kappa:.3f}",
         f"{found.plain_kappa:.3f}, {found.band}",
         f"{found.accuracy:.3f}",
-        _tell_gain(gain),
-        _tell_gain(item.gain_in_hindsight),
+        _format_gain(gain),
+        _format_gain(item.gain_in_hindsight),
     )
 
 
-def _tell_gain(gain: Gain | None) -> str:
+def _format_gain(gain: Gain | None) -> str:
     return "-" if gain is None else f"{gain.difference:+.3f} ({gain.interval[0]:+.3f} to {gain.interval[1]:+.3f})"

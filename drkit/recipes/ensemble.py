@@ -1,4 +1,4 @@
-"""`drkit ensemble`: predictions of the same photographs become one, fitted and scored on different patients."""
+"""`drkit ensemble`: combine predictions of the same photographs, and score them on patients not fitted on."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from drkit.config.ensemble import EnsembleConfig
 from drkit.ensembling.blend import Blend, Vote
 from drkit.ensembling.combiner import Method
-from drkit.ensembling.config import EnsembleConfig
 from drkit.ensembling.members import Members, read_members
 from drkit.ensembling.nested_cv import common_decision
 from drkit.ensembling.pooling import PhotographPooler, build_pooler, pooling_from_options
@@ -25,40 +25,40 @@ from drkit.records.locks import locking
 from drkit.records.predictions import Predictions, write_predictions
 from drkit.reporting import Table, as_json
 
-# How a grade came about, in words: by votes, or from the mean.
+# How a prediction becomes a grade, in words.
 VOTES = {
-    "hard": "the grade most members give, ties by the mean score",
-    "median": "the middle of the members' grades, between two by the mean score",
-    "adaboost": "the grade with most votes, members weighted",
+    "hard": "the grade that most members give, ties broken by the mean score",
+    "median": "the median of the members' grades, ties broken by the mean score",
+    "adaboost": "the grade with the largest weighted vote",
 }
 DECISIONS = {
     "argmax": "the most probable grade",
     "median": "the median grade of the probabilities",
-    "rounding": "rounding the score",
+    "rounding": "the rounded score",
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EnsembleReport:
-    """What was combined, and how well it agrees.
+    """The ensemble that was written, and its agreement with the reference grades.
 
     Args:
-        ensemble: The JSON with all its numbers.
-        predictions: The file that was written.
-        method: How the members are combined.
-        members: Their names.
-        target: Whose grade is answered.
-        fuse: What was joined first: none, eye or patient.
-        settings: Of the method, as they were chosen.
-        weights: Of each member, where there is one; else None.
-        decision: How the answer becomes a grade.
-        cut_points: For the decision `cut_points`.
-        photographs: How many of each split.
-        fitted_on: Number of photographs whose reference grades were fitted on; 0 where nothing is fitted.
-        nested: Agreement on the graded photographs, each answered by a fit without its patient; None without grades.
-        naive: Agreement of the final fit with the photographs it was fitted on, for contrast only; None where
-            nothing is fitted.
-        remarks: What must be known to read the figures rightly.
+        ensemble: The JSON with all its parameters.
+        predictions: The predictions file.
+        method: Name of the method.
+        members: Names of the members.
+        target: Whose grade is predicted.
+        fuse: How photographs were pooled: none, eye or patient.
+        settings: Settings of the method, including those that were chosen automatically.
+        weights: Weight of each member; None if the method has none.
+        decision: How a prediction becomes a grade.
+        cut_points: Cut points of the decision `cut_points`.
+        photographs: Number of photographs by split.
+        fitted_on: Number of photographs whose reference grades were fitted to; 0 if nothing is fitted.
+        nested: Agreement on the graded photographs, each predicted by a fit without its patient; None without grades.
+        naive: Agreement of the final fit on the photographs that it was fitted to, only for contrast; None if nothing
+            is fitted.
+        remarks: Caveats of the figures.
     """
 
     ensemble: Path
@@ -78,7 +78,7 @@ class EnsembleReport:
     remarks: tuple[str, ...]
 
     def render(self) -> Iterator[str | Table]:
-        """The result, for people."""
+        """Members, weights, agreement and decision."""
         yield f"{self.method} of {', '.join(self.members)}, for the {self.target}'s grade"
         if self.weights:
             rows = [(name, f"{weight:.3f}") for name, weight in self.weights.items()]
@@ -86,38 +86,38 @@ class EnsembleReport:
         if self.nested:
             yield _agreement_table(self.nested, self.naive)
         yield from self.remarks
-        yield f"decided by {self._tell_decision()}"
+        yield f"grades: {self._describe_decision()}"
         yield f"wrote {self.predictions} and {self.ensemble}"
 
-    def _tell_decision(self) -> str:
+    def _describe_decision(self) -> str:
         if self.cut_points is not None:
-            return f"cut points {', '.join(f'{point:.2f}' for point in self.cut_points)}"
-        method = self.settings.get("of", self.settings)  # bags vote as what they are made of
+            return f"by cut points {', '.join(f'{point:.2f}' for point in self.cut_points)}"
+        method = self.settings.get("of", self.settings)  # a bag decides as its base method does
         return VOTES.get(method.get("how") or method.get("learner"), DECISIONS[self.decision])
 
 
 def run_ensemble(files: Sequence[Path], method: Method, config: EnsembleConfig) -> EnsembleReport:
     """Combine predictions files, and write the result as a predictions file and a JSON with all its numbers.
 
-    Graded photographs of train and val get the answer of a fit without their outer fold, all others that of the fit
-    on all graded photographs.
+    Graded photographs of train and val are predicted by a fit without their outer fold, all others by the fit to all
+    graded photographs.
 
     Args:
-        files: Predictions, runs or patterns.
+        files: Predictions, runs or glob patterns.
         method: How they are combined.
-        config: Everything else.
+        config: All other options.
 
     Raises:
         UsageError: options that do not fit together.
         InputError: files that cannot be read or do not fit together, or too few reference grades.
-        LeakageError: a member was trained on what is graded.
-        OutputExistsError: the ensemble is there already.
+        LeakageError: a member was trained on photographs that are scored.
+        OutputExistsError: the ensemble exists already.
     """
     out, pooling = _check_out(method, config), pooling_from_options(config)
     members = read_members(files)
     _check_not_read(out, members)
     if len(members.names) == 1 and config.fuse == "none":
-        warn(f"{members.names[0]} is the only file: there is nothing to combine it with")
+        warn(f"{members.names[0]} is the only file, so that there is nothing to combine")
     pooler = build_pooler(members, pooling)
     result = _answer(pooler, method, _resolve_decision(method, members, config), config)
     options = _options(method, config)
@@ -143,7 +143,7 @@ def _check_out(method: Method, config: EnsembleConfig) -> Path:
 
 def _check_not_read(out: Path, members: Members) -> None:
     if out.resolve() in {path.resolve() for path in members.paths}:
-        raise UsageError(f"--out {out} is one of the files that are combined: choose another name")
+        raise UsageError(f"--out {out} is one of the input files: choose another name")
 
 
 def _resolve_decision(method: Method, members: Members, config: EnsembleConfig) -> str:
@@ -208,17 +208,17 @@ def _remarks(members: Members, predictions: Predictions, result: EnsembleResult)
     cut = [member for member in members.predictions if member.meta.decision == "cut_points"]
     is_cut = [member.name for member in cut if not member.meta.fold_cut_points]
     if is_cut and predictions.meta.unit != members.predictions[0].meta.unit:
-        yield f"{first_few(is_cut)}: joined rows are decided by cut points that were fitted on them, too."
+        yield f"{first_few(is_cut)}: its pooled rows are graded by cut points that were also fitted on them."
 
 
 def _agreement_table(nested: Agreement, naive: Agreement | None) -> Table:
-    rows = [_agreement_row("on patients it was not fitted on", nested)]
+    rows = [_agreement_row("on patients not fitted on", nested)]
     if naive:
-        rows.append(_agreement_row("naive: on those it was fitted on", naive))
+        rows.append(_agreement_row("naive: on the patients fitted on", naive))
         gap = naive.quadratic_weighted_kappa - nested.quadratic_weighted_kappa
         rows.append(("optimistic bias of the naive figure", f"{gap:+.3f}", "", ""))
     columns = ("", "quadratic kappa", "plain kappa", "accuracy")
-    title = f"Agreement, {nested.cases} photographs of {nested.patients} patients, 95 % intervals over patients"
+    title = f"Agreement on {nested.cases} photographs of {nested.patients} patients, 95 % intervals over patients"
     return Table(title, columns, rows)
 
 

@@ -1,4 +1,4 @@
-"""`finetune`: transfer learning, from a data set to a run."""
+"""`drkit finetune`: transfer learning, from a data set to a run."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -12,9 +12,9 @@ from drkit.plotting.tracking import log_pictures
 from drkit.records.atomic import check_writable
 from drkit.records.layouts import read_datasets
 from drkit.reporting import Table
-from drkit.training.config import TrainingConfig
+from drkit.training.config import RunOptions, TrainingConfig
 from drkit.training.description import PlanReport, describe_plan
-from drkit.training.execution import RunOptions, TrainingReport, execute, plan_run
+from drkit.training.execution import TrainingReport, execute, plan_run
 from drkit.training.plan import plan_training
 from drkit.training.runtime import only_first_reports
 
@@ -23,12 +23,12 @@ PREVIEWED = 6  # photographs
 
 @dataclass(frozen=True)
 class AugmentationPreview:
-    """A sheet of augmented photographs.
+    """A picture of augmented photographs.
 
     Args:
         sheet: The picture.
-        augmentation: The policy.
-        photographs: How many of the training split it shows.
+        augmentation: The augmentation policy.
+        photographs: Number of training photographs in it.
     """
 
     sheet: Path
@@ -36,15 +36,15 @@ class AugmentationPreview:
     photographs: int
 
     def render(self) -> Iterator[str | Table]:
-        """What was drawn."""
+        """One sentence."""
         yield f"drew {self.photographs} training photographs under augmentation {self.augmentation} in {self.sheet}"
 
 
 def plan_finetune(config: TrainingConfig, options: RunOptions) -> PlanReport:
-    """Say what `run_finetune` would do, without doing it; of the photographs, few are read.
+    """Say what `run_finetune` would do, without doing it; only a few photographs are read.
 
     Raises:
-        DrkitError: a data set, options, a device or a name that would be refused.
+        DrkitError: anything that `run_finetune` would refuse before training.
     """
     return describe_plan(*plan_run(config, options))
 
@@ -53,13 +53,13 @@ def run_finetune(config: TrainingConfig, options: RunOptions) -> TrainingReport:
     """Fine-tune a backbone on a data set and write the run.
 
     Args:
-        config: What is trained, on what, and how.
-        options: Where the run goes.
+        config: Settings of the training.
+        options: Name and folder of the run.
 
     Raises:
         InputError: the data set, a photograph or the weights cannot be used.
         UsageError: options that do not exist or do not fit together.
-        OutputExistsError: the run is there already.
+        OutputExistsError: the run exists already.
         Interrupted: stopped by the user; finished epochs are kept.
     """
     with only_first_reports():
@@ -70,7 +70,7 @@ def run_finetune(config: TrainingConfig, options: RunOptions) -> TrainingReport:
 
 
 def preview_augmentation(config: TrainingConfig, path: Path, *, force: bool) -> AugmentationPreview:
-    """Draw what `--augment` makes of a few training photographs, without training.
+    """Draw a few training photographs under augmentation, without training.
 
     Raises:
         OutputExistsError: `path` exists and `force` is off.

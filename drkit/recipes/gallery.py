@@ -1,11 +1,12 @@
-"""`plot errors` and `plot examples`: photographs."""
+"""`drkit plot errors` and `drkit plot examples`: pictures of photographs."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from drkit.config.plot import PictureConfig
 from drkit.errors import UsageError
 from drkit.plotting.gallery import draw_errors, draw_examples, show_errors, show_examples
-from drkit.plotting.pictures import PictureConfig, PictureReport, save
+from drkit.plotting.pictures import PictureReport, check_picture, save
 from drkit.plotting.selection import select
 from drkit.records.layouts import read_datasets
 from drkit.records.predictions import read_all_predictions
@@ -19,46 +20,46 @@ def run_errors(
     num: int = 12,
     explanations: Path | None = None,
 ) -> PictureReport:
-    """Draw the photographs that a run grades worst.
+    """Draw the photographs with a run's largest grading errors.
 
     Args:
         files: One predictions file or run.
         data: The data sets it was graded from.
-        config: Where the picture goes, and of which split.
-        num: How many photographs.
-        explanations: A folder that `drkit explain` wrote; its pictures stand beside the photographs.
+        config: The split to draw, and where the picture goes.
+        num: Number of photographs.
+        explanations: A folder that `drkit explain` wrote, to show its maps beside the photographs.
 
     Raises:
         UsageError: more than one run.
         InputError: files that cannot be read, or photographs that the data set lacks.
-        LeakageError: the run was trained on all that would be drawn.
-        OutputExistsError: the picture is there already.
+        LeakageError: the run was trained on everything that would be drawn.
+        OutputExistsError: the picture exists already.
     """
-    config.check()
+    check_picture(config)
     predictions = read_all_predictions(files)
     if len(predictions) != 1:
-        raise UsageError(f"plot errors shows one run's: {len(predictions)} were named")
+        raise UsageError(f"drkit plot errors draws one run: {len(predictions)} were given")
     run = select(predictions[0], config.split)
     shown = show_errors(run, read_datasets(data), num, explanations)
-    title = f"{run.name}: the {len(shown)} scores farthest from the reference ({run.title})"
+    title = f"{run.name}: the {len(shown)} scores furthest from the reference ({run.title})"
     sentences = tuple(", ".join(item.lines) for item in shown)
     figures = tuple({"image_id": item.image_id} for item in shown)
     return save(draw_errors(shown, title), config, PictureReport(config.out, (run.name,), sentences, figures))
 
 
 def run_examples(data: Sequence[Path], config: PictureConfig, num: int = 4) -> PictureReport:
-    """Draw photographs of each grade with what to look for.
+    """Draw example photographs of each grade, with the criteria of the grade.
 
     Args:
         data: Graded data sets.
-        config: Where the picture goes, of which split, and the seed.
-        num: How many photographs of each grade.
+        config: The split to draw, the seed of the random choice, and where the picture goes.
+        num: Number of photographs of each grade.
 
     Raises:
         InputError: a data set that cannot be read or has no grades.
-        OutputExistsError: the picture is there already.
+        OutputExistsError: the picture exists already.
     """
-    config.check()
+    check_picture(config)
     labels = read_datasets(data)
     if config.split is not None:
         labels = labels.of_split(config.split)

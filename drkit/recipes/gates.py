@@ -1,4 +1,4 @@
-"""`plot attention`: what a run's channel gates have to do with the grade."""
+"""`drkit plot attention`: a run's channel attention gates, by grade."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -8,13 +8,14 @@ import numpy as np
 import torch
 
 from drkit.batching import in_batches
+from drkit.config.plot import PictureConfig
 from drkit.data.units import UnitIndex
 from drkit.errors import InputError, UsageError, first_few
 from drkit.explaining.attention import channel_gates
 from drkit.explaining.photographs import read_views, render_views
 from drkit.models.restoring import OpenedRun, open_run
 from drkit.plotting.gates import Gates, draw_gates, measure_gates
-from drkit.plotting.pictures import PictureConfig, PictureReport, save
+from drkit.plotting.pictures import PictureReport, check_picture, save
 from drkit.plotting.selection import PlottedPredictions, select
 from drkit.progress import notify, track
 from drkit.records.layouts import read_datasets
@@ -24,19 +25,20 @@ from drkit.records.runs import NetworkId
 
 
 def run_gates(run_path: Path, data: Sequence[Path], config: PictureConfig) -> PictureReport:
-    """Draw a run's channel gates by grade.
+    """Draw the values of a run's channel gates by grade.
 
     Args:
-        run_path: A finished run with gates of channels; of several networks the first, with folds on its own one.
+        run_path: A finished run with channel attention. Of several networks the first is drawn, on the photographs that
+            its fold held out.
         data: The data sets that it has graded.
-        config: Where the picture goes, of which split, and the seed.
+        config: The split to draw, the seed, and where the picture goes.
 
     Raises:
         InputError: no such run or data set, photographs that cannot be read, or too few with a reference grade.
-        UsageError: the run has no gates of channels.
-        OutputExistsError: the picture is there already.
+        UsageError: the run has no channel gates.
+        OutputExistsError: the picture exists already.
     """
-    config.check()
+    check_picture(config)
     opened = open_run(run_path)
     _check_gates(opened)
     drawn = select(_own_rows(opened), config.split)
@@ -48,32 +50,34 @@ def run_gates(run_path: Path, data: Sequence[Path], config: PictureConfig) -> Pi
 
 
 def _check_gates(opened: OpenedRun) -> None:
-    """Check that there is something to draw, before photographs are read."""
+    """Check that the run has channel gates, before any photograph is read."""
     side, grader = opened.header.architecture.side, opened.graders[0]
     if opened.header.architecture.unshared:
-        raise UsageError(f"{opened.run.stem} has a backbone for each photograph of a unit: its gates are not drawn")
+        raise UsageError(
+            f"{opened.run.stem} was trained with --unshared: the gates of several backbones cannot be drawn"
+        )
     if channel_gates(grader, torch.zeros(1, 3, side, side), UnitIndex.alone(1)) is None:
         blocks = opened.header.architecture.attention or "no attention"
         raise UsageError(
-            f"{opened.run.stem} has no gates of channels but {blocks}: train with drkit attend --attention se, eca or"
-            " cbam; drkit explain --method attention draws other attention"
+            f"{opened.run.stem} has {blocks}, which has no channel gates: train with drkit attend --attention se, eca"
+            " or cbam, or draw other attention with drkit explain --method attention"
         )
 
 
 def _own_rows(opened: OpenedRun) -> Predictions:
-    """The run's predictions; of several folds those of the photographs that the first held out."""
+    """The run's predictions; with folds, those of the photographs that fold 0 held out."""
     predictions = read_predictions(opened.run.stem)
     if len(opened.graders) > 1:
         first = NetworkId(opened.header.fold, opened.header.seed)
-        notify(f"each network has gates of its own: drawn are those of {first}")
+        notify(f"each network has its own gates: drawing those of {first}")
     if not predictions.meta.folds:
         return predictions
-    notify("drawn are the photographs that fold 0 held out")
+    notify("drawing the photographs that fold 0 held out")
     return predictions.where((predictions.rows["fold"] == 0).fillna(False))
 
 
 def _gather(opened: OpenedRun, drawn: PlottedPredictions, data: Sequence[Path]) -> np.ndarray:
-    """Gates (N, C) of the drawn photographs, in their order."""
+    """Gate values (N, C) of the drawn photographs, in their order."""
     labels, header = read_datasets(data), opened.header
     names = drawn.predictions.rows["image_id"].tolist()
     paths = dict(zip(labels.rows["image_id"], labels.paths(), strict=True))
@@ -84,7 +88,7 @@ def _gather(opened: OpenedRun, drawn: PlottedPredictions, data: Sequence[Path]) 
         )
     steps = steps_to_apply(labels.roots, header.steps, header.plugins)
     found, batches = [], list(in_batches(np.arange(len(names))))
-    for rows in track(batches, "watching the gates", len(batches)):
+    for rows in track(batches, "computing the gates", len(batches)):
         views = read_views([paths[names[row]] for row in rows], header.bank_side, steps, round_discs=header.round_discs)
         images = render_views(views, opened.input_format, torch.device("cpu"))[0]
         gates = channel_gates(opened.graders[0], images, UnitIndex.alone(len(rows)))

@@ -1,4 +1,4 @@
-"""`info`: versions, devices, memory, caches and weights of this machine."""
+"""`drkit info`: versions, devices, memory, caches and local weights of this machine."""
 
 import platform
 import re
@@ -12,6 +12,7 @@ import torch
 
 import drkit
 from drkit.catalogue import ATTENTIONS, FILTERS, LOSSES, METHODS
+from drkit.config.info import InfoConfig
 from drkit.data.bank import MEMORY_SHARE
 from drkit.data.cache import cached_files, clear_cached, default_cache_dir
 from drkit.errors import DrkitError
@@ -27,13 +28,13 @@ PACKAGE_NAME = re.compile(r"[\w.-]+")
 
 @dataclass(frozen=True)
 class DeviceInfo:
-    """What a training can run on.
+    """A device that a training can run on.
 
     Args:
-        name: As `--device` takes it.
-        model: What the machine calls it.
-        memory_bytes: Of its own; None: it shares the machine's.
-        precisions: As `--precision` takes them.
+        name: A value of `--device`.
+        model: Its model name.
+        memory_bytes: Size of its own memory; None if it shares the machine's.
+        precisions: Values of `--precision` that it supports.
     """
 
     name: str
@@ -47,10 +48,10 @@ class CacheFolder:
     """A folder in which files are kept between commands.
 
     Args:
-        owner: Whose it is.
-        path: With ~ for the home folder.
-        files: How many.
-        size_bytes: All together.
+        owner: The program that it belongs to, and what it holds.
+        path: Its path, with ~ for the home folder.
+        files: Number of files.
+        size_bytes: Size of all files together.
     """
 
     owner: str
@@ -59,21 +60,20 @@ class CacheFolder:
     size_bytes: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class InfoReport:
-    """What a bug report should say.
+    """Facts for a bug report.
 
     Args:
-        versions: Of drkit, Python, the system and the packages drkit uses; `not installed` where one is optional.
+        versions: Of drkit, Python, the system and the packages that drkit uses; `not installed` for missing ones.
         devices: The CPU first.
-        memory_bytes: That this process may use: the machine's, or less where a container or job limits it.
-        bank_bytes: Memory that photographs may take before they go to the cache.
+        memory_bytes: Memory that this process may use: the machine's, or the limit of a container or job.
+        bank_bytes: Memory that photographs may use before they go to the cache.
         caches: drkit's own, and those of weights.
-        weights: Backbones whose ImageNet weights are at hand, and where: package or cache.
-        networks: Trained networks that come with drkit, as `drkit predict` takes them.
-        plugins: A row for each entry that packages add to a catalogue: its kind and name, package, and summary or
-            why it cannot be used.
-        removed_bytes: What `--clear-cache` has freed; None: it was not asked.
+        weights: Backbones whose ImageNet weights are on this machine, and where: package or cache.
+        networks: Trained networks that come with drkit, by the names that `drkit predict` accepts.
+        plugins: Kind, name, package, and summary or error of each entry that a package adds to a catalogue.
+        removed_bytes: Size of what `--clear-cache` deleted; None if it was not given.
     """
 
     versions: dict[str, str]
@@ -87,32 +87,27 @@ class InfoReport:
     removed_bytes: int | None
 
     def render(self) -> Iterator[str | Table]:
-        """Tables that survive being pasted."""
+        """Tables of versions, devices, caches and weights."""
         if self.removed_bytes is not None:
-            yield f"removed {_amount(self.removed_bytes)} from drkit's cache"
+            yield f"deleted {_amount(self.removed_bytes)} from drkit's cache"
         yield Table("Versions", ("package", "version"), list(self.versions.items()))
         devices = [
             (each.name, each.model, _amount(each.memory_bytes), ", ".join(each.precisions)) for each in self.devices
         ]
         yield Table("Devices", ("--device", "model", "own memory", "--precision"), devices)
-        yield f"memory allowed: {_amount(self.memory_bytes)}, of which photographs may take {_amount(self.bank_bytes)}"
+        yield f"memory limit: {_amount(self.memory_bytes)}, of which photographs may use {_amount(self.bank_bytes)}"
         caches = [(each.owner, each.path, str(each.files), _amount(each.size_bytes)) for each in self.caches]
-        yield Table("Caches", ("of", "folder", "files", "size"), caches)
-        yield Table("ImageNet weights at hand", ("--backbone", "where"), list(self.weights.items()))
-        yield f"trained networks at hand: {', '.join(self.networks) or 'none'}"
+        yield Table("Caches", ("cache", "folder", "files", "size"), caches)
+        yield Table("ImageNet weights on this machine", ("--backbone", "found in"), list(self.weights.items()))
+        yield f"trained networks that come with drkit: {', '.join(self.networks) or 'none'}"
         if self.plugins:
-            yield Table("Added by packages", ("kind", "name", "package", "what it is"), self.plugins)
+            yield Table("Added by packages", ("kind", "name", "package", "summary or error"), self.plugins)
 
 
-def run_info(cache_dir: Path | None, *, clear_cache: bool) -> InfoReport:
-    """Describe this machine.
-
-    Args:
-        cache_dir: drkit's cache; None: the user's.
-        clear_cache: Empty it first.
-    """
-    own_cache = cache_dir or default_cache_dir()
-    removed = clear_cached(own_cache) if clear_cache else None
+def run_info(config: InfoConfig) -> InfoReport:
+    """Describe this machine, after emptying drkit's cache if that is asked for."""
+    own_cache = config.cache_dir or default_cache_dir()
+    removed = clear_cached(own_cache) if config.clear_cache else None
     memory = allowed_memory()
     return InfoReport(
         versions=_versions(),
@@ -128,7 +123,7 @@ def run_info(cache_dir: Path | None, *, clear_cache: bool) -> InfoReport:
 
 
 def _plugins() -> Iterator[tuple[str, str, str, str]]:
-    """What packages add to the catalogues."""
+    """The entries that packages add to the catalogues."""
     registries: tuple[Registry[Any], ...] = (FILTERS, LOSSES, ATTENTIONS, LAYOUTS, METHODS)
     for registry in registries:
         for name, package, entry in registry.added():
@@ -136,7 +131,7 @@ def _plugins() -> Iterator[tuple[str, str, str, str]]:
 
 
 def _versions() -> dict[str, str]:
-    """drkit, Python, the system, and every package that drkit names, optional ones of tests left out."""
+    """Versions of drkit, Python, the system, and all dependencies but those of development."""
     asked = [line for line in _requirements() if not re.search(r"extra == .(test|dev|oracle)", line)]
     names = [found[0] for line in asked if (found := PACKAGE_NAME.match(line))]
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
@@ -147,7 +142,7 @@ def _versions() -> dict[str, str]:
 def _requirements() -> list[str]:
     try:
         return requires("drkit") or []
-    except PackageNotFoundError:  # drkit runs from a folder that is not installed
+    except PackageNotFoundError:  # drkit runs from a source folder
         return []
 
 

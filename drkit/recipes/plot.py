@@ -1,11 +1,12 @@
-"""`plot`: pictures of runs and predictions."""
+"""`drkit plot`: pictures of runs and predictions."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
+from drkit.config.plot import PictureConfig
 from drkit.errors import UsageError, did_you_mean
-from drkit.evaluation.agreement import measure_agreement, with_interval
+from drkit.evaluation.agreement import check_resamples, measure_agreement, with_interval
 from drkit.plotting.calibration import QUESTIONS, measure_calibration
 from drkit.plotting.confusion import draw_confusion
 from drkit.plotting.curves import draw_curves
@@ -13,7 +14,7 @@ from drkit.plotting.embeddings import Projection, draw_embeddings
 from drkit.plotting.epochs import draw_epochs
 from drkit.plotting.forest import ForestRow, draw_forest
 from drkit.plotting.histories import read_training_histories
-from drkit.plotting.pictures import MIN_RESAMPLES, PictureConfig, PictureReport, save
+from drkit.plotting.pictures import PictureReport, check_picture, save
 from drkit.plotting.reliability import draw_reliability
 from drkit.plotting.roc import draw_screening
 from drkit.plotting.scores import draw_pairs, draw_scores
@@ -26,14 +27,14 @@ Kappa = Literal["quadratic", "plain"]
 
 
 def run_curves(files: Sequence[Path], config: PictureConfig) -> PictureReport:
-    """Draw the histories of runs on the same axes.
+    """Draw the training histories of runs on the same axes.
 
     Raises:
-        InputError: no such run, or no history.
-        UsageError: no kind of picture has the suffix of `out`.
-        OutputExistsError: the picture is there already.
+        InputError: no such run, or one without a history.
+        UsageError: the suffix of `out` is no picture format.
+        OutputExistsError: the picture exists already.
     """
-    config.check()
+    check_picture(config)
     histories = read_training_histories(files)
     figures = tuple({"run": name, "epochs": int(history.rows["epoch"].max())} for name, history in histories.items())
     sentences = tuple(f"{item['run']}: {item['epochs']} epochs" for item in figures)
@@ -43,19 +44,21 @@ def run_curves(files: Sequence[Path], config: PictureConfig) -> PictureReport:
 def run_scatter(
     files: Sequence[Path], config: PictureConfig, what: Scatter = "epochs", layout: Projection = "pca"
 ) -> PictureReport:
-    """Draw points: epochs, scores against the reference, models against each other, or photographs on a plane.
+    """Draw a scatter plot: epochs, scores against reference grades, models against each other, or embeddings.
 
     Raises:
-        UsageError: no such kind, one that cannot be joined to eyes or patients, or models of one run alone.
-        InputError: files that cannot be read or lack what is drawn.
-        LeakageError: a run was trained on all that would be drawn.
-        OutputExistsError: the picture is there already.
+        UsageError: an unknown kind, one that cannot be drawn by eye or patient, or models of only one run.
+        InputError: files that cannot be read, or that lack what is drawn.
+        LeakageError: a run was trained on everything that would be drawn.
+        OutputExistsError: the picture exists already.
     """
     if what not in get_args(Scatter):
         raise UsageError(f"unknown --what '{what}': {did_you_mean(what, get_args(Scatter))}")
     if what in ("epochs", "embeddings") and config.by != "photograph":
-        raise UsageError(f"--by {config.by}: {what} are of photographs; scores and models can be joined")
-    config.check()
+        raise UsageError(
+            f"--by {config.by}: {what} are drawn by photograph; use --what scores or models, or leave --by out"
+        )
+    check_picture(config)
     if what == "epochs":
         histories = read_training_histories(files)
         return save(draw_epochs(histories), config, PictureReport(config.out, tuple(histories)))
@@ -70,34 +73,34 @@ def run_scatter(
 
 
 def run_confusion(files: Sequence[Path], config: PictureConfig) -> PictureReport:
-    """Draw reference against predicted grades, and what each confusion costs.
+    """Draw confusion matrices, and how much each confusion lowers quadratic kappa.
 
     Raises:
-        InputError: files that cannot be read, or nothing graded.
-        LeakageError: a run was trained on all that would be drawn.
-        OutputExistsError: the picture is there already.
+        InputError: files that cannot be read, or no reference grades.
+        LeakageError: a run was trained on everything that would be drawn.
+        OutputExistsError: the picture exists already.
     """
-    config.check()
+    check_picture(config)
     runs = _select(files, config)
     return save(draw_confusion(runs), config, _report(config, runs))
 
 
 def run_kappa(files: Sequence[Path], config: PictureConfig, kappa: Kappa = "quadratic") -> PictureReport:
-    """Draw the kappas of runs with their intervals, one below the other.
+    """Draw the kappas of runs with their confidence intervals.
 
     Raises:
         UsageError: too few resamples.
-        InputError: files that cannot be read, or nothing graded.
-        LeakageError: a run was trained on all that would be drawn.
-        OutputExistsError: the picture is there already.
+        InputError: files that cannot be read, or no reference grades.
+        LeakageError: a run was trained on everything that would be drawn.
+        OutputExistsError: the picture exists already.
     """
-    _check_resamples(config)
-    config.check()
+    check_resamples(config.resamples)
+    check_picture(config)
     runs = _select(files, config)
     rows = [_measure_kappa(run, config, kappa) for run in runs]
-    told = [ForestRow(panel_title(run, runs), *row.figures) for row, run in zip(rows, runs, strict=True)]
+    labelled = [ForestRow(panel_title(run, runs), *row.figures) for row, run in zip(rows, runs, strict=True)]
     word = "quadratic weighted kappa" if kappa == "quadratic" else "plain kappa"
-    figure = draw_forest(told, shared_title(runs), f"{word}, 95 % over resampled patients")
+    figure = draw_forest(labelled, shared_title(runs), f"{word}, 95 % interval over resampled patients")
     sentences = tuple(f"{row.name}: {word} {with_interval(row.value, (row.low, row.high))}" for row in rows)
     figures = tuple({"run": row.name, "value": row.value, "interval": (row.low, row.high)} for row in rows)
     return save(figure, config, PictureReport(config.out, tuple(run.name for run in runs), sentences, figures))
@@ -108,12 +111,12 @@ def run_reliability(files: Sequence[Path], config: PictureConfig) -> PictureRepo
 
     Raises:
         UsageError: too few resamples.
-        InputError: files that cannot be read, or nothing graded.
-        LeakageError: a run was trained on all that would be drawn.
-        OutputExistsError: the picture is there already.
+        InputError: files that cannot be read, or no reference grades.
+        LeakageError: a run was trained on everything that would be drawn.
+        OutputExistsError: the picture exists already.
     """
-    _check_resamples(config)
-    config.check()
+    check_resamples(config.resamples)
+    check_picture(config)
     runs = _select(files, config)
     measured = [measure_calibration(run, ask, config.resamples, config.seed) for ask in QUESTIONS for run in runs]
     figures = tuple({"run": item.run, "question": item.question, "calibration_error": item.error} for item in measured)
@@ -123,20 +126,22 @@ def run_reliability(files: Sequence[Path], config: PictureConfig) -> PictureRepo
 
 
 def run_roc(files: Sequence[Path], config: PictureConfig) -> PictureReport:
-    """Draw how well runs find referable DR, at every threshold, at fixed sensitivities, and as they decide.
+    """Draw ROC and precision-recall curves of referable DR, with fixed sensitivities and the runs' own decisions.
 
     Raises:
         UsageError: too few resamples.
-        InputError: files that cannot be read, or nothing to tell apart.
-        LeakageError: a run was trained on all that would be drawn.
-        OutputExistsError: the picture is there already.
+        InputError: files that cannot be read, or grades that are all referable or all not.
+        LeakageError: a run was trained on everything that would be drawn.
+        OutputExistsError: the picture exists already.
     """
-    _check_resamples(config)
-    config.check()
+    check_resamples(config.resamples)
+    check_picture(config)
     runs = _select(files, config)
     measured = [measure_screening(run, config.resamples, config.seed) for run in runs]
-    sentences = [sentence for item in measured for sentence in _tell_screening(item)]
-    sentences.append("thresholds are read off these very patients: fix one on them, and test it on others")
+    sentences = [sentence for item in measured for sentence in _describe_screening(item)]
+    sentences.append(
+        "these thresholds were chosen on the same patients: evaluate a threshold on others before using it"
+    )
     figures = tuple(_screening_figures(item) for item in measured)
     report = PictureReport(config.out, tuple(run.name for run in runs), tuple(sentences), figures)
     return save(draw_screening(measured, shared_title(runs)), config, report)
@@ -150,11 +155,6 @@ def _report(config: PictureConfig, runs: Sequence[PlottedPredictions]) -> Pictur
     return PictureReport(config.out, tuple(run.name for run in runs), tuple(f"{run.name}: {run.title}" for run in runs))
 
 
-def _check_resamples(config: PictureConfig) -> None:
-    if config.resamples < MIN_RESAMPLES:
-        raise UsageError(f"--resamples {config.resamples}: an interval needs at least {MIN_RESAMPLES}")
-
-
 def _measure_kappa(run: PlottedPredictions, config: PictureConfig, kappa: Kappa) -> ForestRow:
     cases = run.cases
     found = measure_agreement(
@@ -165,15 +165,15 @@ def _measure_kappa(run: PlottedPredictions, config: PictureConfig, kappa: Kappa)
     return ForestRow(run.name, found.plain_kappa, *found.plain_kappa_interval)
 
 
-def _tell_screening(found: Screening) -> list[str]:
+def _describe_screening(found: Screening) -> list[str]:
     area = with_interval(found.roc_area, found.roc_area_interval)
     precision = with_interval(found.average_precision, found.average_precision_interval)
-    told = [f"{found.run}: ROC area {area}, average precision {precision}, {found.referable:.0%} referable"]
+    sentences = [f"{found.run}: ROC area {area}, average precision {precision}, {found.referable:.0%} referable"]
     for point in found.points:
-        at = "" if point.threshold is None else f" (probability from {point.threshold:.3f})"
+        at = "" if point.threshold is None else f" (probability of at least {point.threshold:.3f})"
         specificity = with_interval(point.specificity, point.specificity_interval)
-        told.append(f"  {point.name}{at}: sensitivity {point.sensitivity:.3f}, specificity {specificity}")
-    return told
+        sentences.append(f"  {point.name}{at}: sensitivity {point.sensitivity:.3f}, specificity {specificity}")
+    return sentences
 
 
 def _screening_figures(found: Screening) -> dict[str, object]:

@@ -1,16 +1,17 @@
-"""`predict`: a trained run grades photographs."""
+"""`drkit predict`: grade photographs with a trained run or an ensemble."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from drkit.auditing.quality import find_quality_warnings
+from drkit.config.predict import PredictConfig
 from drkit.ensembling.prediction import predict_ensemble
 from drkit.ensembling.serialization import is_ensemble, read_ensemble
 from drkit.errors import InputError, UnreadablePhotographsError
 from drkit.evaluation.referral import describe_rule, read_referral_threshold, refer
 from drkit.explaining.overlays import paint_overlays
-from drkit.grades import NUM_GRADES, SPLITS, Split, Target
+from drkit.grades import NUM_GRADES, SPLITS, Target
 from drkit.grading import grade_photographs
 from drkit.models.restoring import OpenedRun, open_run
 from drkit.plotting.report.patients import embed_overlay, gather_patients, render_patients
@@ -24,58 +25,25 @@ from drkit.records.runs import find_run
 from drkit.reporting import Table
 from drkit.training.runtime import build_autocast, pick_device
 
-SEEN = "the network was trained on this photograph: its grade shows nothing of how well others are graded"
+SEEN = "the network was trained on this photograph: its grade does not show how well others are graded"
 
 
-@dataclass(frozen=True)
-class PredictConfig:
-    """What is graded.
-
-    Args:
-        data: Data sets in any known layout, with or without grades.
-        split: Only this one; None: all photographs.
-        out: The predictions file; None: `predictions/<run>.parquet`.
-        force: Overwrite it.
-        device: `auto`, `cpu`, `cuda` or `mps`.
-        workers: Threads that read photographs; None: one a core.
-        cache_dir: Where photographs go that do not fit in memory; None: the user's cache.
-        embeddings: Keep each photograph's activations in the file.
-        keep_going: Grade the others where photographs cannot be read.
-        csv: The same as a table for people, with quality warnings; None: not written.
-        report: An HTML page with a section for each patient; None: not written.
-        precision: `auto`, `32`, `bf16` or `fp16`.
-    """
-
-    data: Sequence[Path]
-    split: Split | None = None
-    out: Path | None = None
-    force: bool = False
-    device: str = "auto"
-    workers: int | None = None
-    cache_dir: Path | None = None
-    embeddings: bool = False
-    keep_going: bool = False
-    csv: Path | None = None
-    report: Path | None = None
-    precision: str = "auto"
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PredictReport:
-    """What was graded.
+    """The predictions that were written.
 
     Args:
-        run: Or ensemble, that graded.
+        run: The run or ensemble that graded.
         predictions: The file that was written.
         target: Whose grade was predicted.
-        photographs: How many of each split.
-        grade_counts: How many were predicted to have grade 0, 1, 2, 3, 4.
-        trained_on: How many of the photographs the run was trained on.
-        unreadable: Why photographs were left out, by id.
-        csv: The table for people, where one was written.
-        page: The HTML page, where one was written.
-        referable: How many patients are referable; None where neither table nor page was written.
-        warned: How many photographs have quality warnings; likewise.
+        photographs: Number of photographs by split.
+        grade_counts: Number of photographs predicted as grade 0, 1, 2, 3 and 4.
+        trained_on: Number of photographs that the run was trained on.
+        unreadable: Photographs that were skipped, with the reason, by id.
+        csv: The CSV; None if it was not asked for.
+        page: The HTML page; None if it was not asked for.
+        referable: Number of referable patients; None without CSV and page.
+        warned: Number of photographs with quality warnings; None without CSV and page.
     """
 
     run: Path
@@ -91,21 +59,21 @@ class PredictReport:
     warned: int | None = None
 
     def render(self) -> Iterator[str | Table]:
-        """The outcome, for people."""
+        """Number of photographs and predicted grades."""
         counts = ", ".join(f"{count} {split}" for split, count in self.photographs.items())
         yield f"{self.run} graded {sum(self.photographs.values())} photographs ({counts}) for the {self.target}'s grade"
-        yield Table("predicted grades", [str(k) for k in range(NUM_GRADES)], [[str(n) for n in self.grade_counts]])
+        yield Table("Predicted grades", [str(k) for k in range(NUM_GRADES)], [[str(n) for n in self.grade_counts]])
         if self.referable is not None:
             yield f"{self.referable} patients are referable; {self.warned} photographs have quality warnings"
         yield "wrote " + ", ".join(str(path) for path in (self.predictions, self.csv, self.page) if path)
 
 
 def run_predict(run_path: Path, config: PredictConfig) -> PredictReport:
-    """Grade a data set's photographs with a finished run.
+    """Grade a data set's photographs with a finished run or an ensemble, and write the predictions.
 
     Raises:
         InputError: no such run, no such data set, or photographs that cannot be read.
-        OutputExistsError: the predictions file is there already.
+        OutputExistsError: the predictions file exists already.
     """
     stem = run_path.with_suffix("") if is_ensemble(run_path) else find_run(run_path).title
     out = config.out or Path("predictions") / f"{stem.name}.parquet"
@@ -115,18 +83,27 @@ def run_predict(run_path: Path, config: PredictConfig) -> PredictReport:
     try:
         predictions = grade_with(run_path, config)
     except UnreadablePhotographsError as error:
-        raise UnreadablePhotographsError(f"{error} (--keep-going grades the others)") from None
+        raise UnreadablePhotographsError(f"{error} (--keep-going skips them)") from None
     write_predictions(predictions, out, force=config.force)
-    report = _report(predictions, stem, out)
+    counts, grades = predictions.rows["split"].value_counts(), predictions.rows["predicted_grade"]
+    report = PredictReport(
+        run=stem,
+        predictions=out,
+        target=predictions.meta.target,
+        photographs={split: int(counts[split]) for split in SPLITS if split in counts},
+        grade_counts=tuple(int((grades == grade).sum()) for grade in range(NUM_GRADES)),
+        trained_on=int(predictions.leaked_rows().sum()),
+        unreadable=predictions.meta.provenance.get("unreadable", {}),
+    )
     return _write_for_people(run_path, predictions, config, report) if config.csv or config.report else report
 
 
 def _write_for_people(
     run_path: Path, predictions: Predictions, config: PredictConfig, report: PredictReport
 ) -> PredictReport:
-    """Write the table and the page: grades, who is referable, and how far each photograph can be trusted."""
+    """Write the CSV and the HTML page, with grades, referral and quality warnings."""
     opened = None if is_ensemble(run_path) else open_run(run_path)
-    labels = _choose(read_datasets(config.data), config)
+    labels = _select(config)
     rows = labels.rows.set_index("image_id").loc[predictions.rows["image_id"]].reset_index()
     threshold = None if opened is None else read_referral_threshold(opened.record, opened.run.record)
     is_referable = refer(predictions, threshold)
@@ -154,23 +131,27 @@ def _write_for_people(
 
 
 def grade_with(path: Path, config: PredictConfig) -> Predictions:
-    """Grade a data set with a run, or with an ensemble whose members grade it first."""
+    """Grade a data set with a run, or with an ensemble, whose members grade it first."""
     if not is_ensemble(path):
         return grade_dataset(open_run(path), config)
-    return predict_ensemble(read_ensemble(path), lambda member: grade_with(member, _as_needed(member, config)))
+    return predict_ensemble(read_ensemble(path), lambda member: grade_with(member, _as_fitted(member, config)))
 
 
-def _as_needed(member: Path, config: PredictConfig) -> PredictConfig:
-    """With embeddings where the member was fitted with them."""
+def _as_fitted(member: Path, config: PredictConfig) -> PredictConfig:
+    """The options for a member: with embeddings if the ensemble was fitted to its embeddings."""
     return replace(config, embeddings=read_predictions(member).embeddings() is not None)
 
 
 def grade_dataset(opened: OpenedRun, config: PredictConfig) -> Predictions:
-    """Grade the photographs of a data set, by the mean of a run's networks."""
+    """Grade the photographs of data sets with the mean of a run's networks.
+
+    Raises:
+        InputError: no such data set, no photographs of the split, or photographs that cannot be read.
+    """
     device = pick_device(config.device)
     predictions = grade_photographs(
         opened,
-        _choose(read_datasets(config.data), config),
+        _select(config),
         device,
         autocast=build_autocast(config.precision, device),
         workers=config.workers,
@@ -178,27 +159,15 @@ def grade_dataset(opened: OpenedRun, config: PredictConfig) -> Predictions:
         embeddings=config.embeddings,
         keep_going=config.keep_going,
     )
-    if num_seen := int(predictions.leaked_rows().sum()):
-        warn(f"the run was trained on {num_seen} of these photographs: do not evaluate it on them")
+    if num_trained_on := int(predictions.leaked_rows().sum()):
+        warn(f"the run was trained on {num_trained_on} of these photographs: do not evaluate it on them")
     return predictions
 
 
-def _choose(labels: Labels, config: PredictConfig) -> Labels:
-    chosen = labels.of_split(config.split) if config.split else labels
-    if not len(chosen):
+def _select(config: PredictConfig) -> Labels:
+    """The photographs to grade."""
+    labels = read_datasets(config.data)
+    selected = labels.of_split(config.split) if config.split else labels
+    if not len(selected):
         raise InputError(f"{labels.title} has no photographs of split {config.split}")
-    return chosen
-
-
-def _report(predictions: Predictions, stem: Path, out: Path) -> PredictReport:
-    rows = predictions.rows
-    counts = rows["split"].value_counts()
-    return PredictReport(
-        run=stem,
-        predictions=out,
-        target=predictions.meta.target,
-        photographs={split: int(counts[split]) for split in SPLITS if split in counts},
-        grade_counts=tuple(int((rows["predicted_grade"] == grade).sum()) for grade in range(NUM_GRADES)),
-        trained_on=int(predictions.leaked_rows().sum()),
-        unreadable=predictions.meta.provenance.get("unreadable", {}),
-    )
+    return selected

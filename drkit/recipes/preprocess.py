@@ -1,22 +1,21 @@
-"""`preprocess`: filters over every photograph of a data set."""
+"""`drkit preprocess`: image filters applied to every photograph of a data set."""
 
-import os
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
+from drkit.config.preprocess import PreprocessConfig
 from drkit.data.filtered import begin, find_finished, finish, list_tasks, make_plan
 from drkit.data.filtering import FilterTask, process_photographs
 from drkit.errors import DiskFullError, InputError, Interrupted, UsageError
 from drkit.images.files import encode_photograph, read_photograph
 from drkit.images.filters.preview import draw_contact_sheet
-from drkit.images.filters.steps import parse_steps, plan_steps
+from drkit.images.filters.steps import Step, parse_steps, plan_steps
 from drkit.progress import track, warn
 from drkit.records import manifest as records
-from drkit.records.atomic import check_name, check_writable, needing_room, write_bytes
+from drkit.records.atomic import check_free_space, check_name, check_writable, needing_room, write_bytes
 from drkit.records.labels import Labels
 from drkit.records.layouts import read_dataset, read_each
 from drkit.records.locks import locking
@@ -27,48 +26,20 @@ DEFAULT_SIZE = 512  # pixels
 BYTES_A_PIXEL = {"jpg": 0.6, "png": 2.0}  # of a written photograph, rounded up
 PREVIEWED = 5  # photographs on a contact sheet
 PREVIEW_SUFFIXES = (".png", ".jpg", ".jpeg")
+LISTED = 20  # photographs with a problem
 
 
-@dataclass(frozen=True)
-class PreprocessConfig:
-    """What is done.
-
-    Args:
-        data: A data set in any known layout, or one that preprocess made.
-        out: The new data set's folder.
-        steps: As typed: commas between steps, colons between a step's parameters.
-        size: Side of the written photographs in pixels; None: what a typed resize says, else 512.
-        format: jpg (quality 95) or png.
-        workers: Processes; None: one a core.
-        engine: `local` processes, or a `dask` cluster.
-        scheduler: The cluster's address.
-        force: Replace a data set that preprocess made.
-        keep_going: Failed photographs do not make the exit code 1.
-    """
-
-    data: Path
-    out: Path
-    steps: str = "circle-crop"
-    size: int | None = None
-    format: str = "jpg"
-    workers: int | None = None
-    engine: str = "local"
-    scheduler: str | None = None
-    force: bool = False
-    keep_going: bool = False
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PreprocessReport:
-    """What was done.
+    """The outcome for one data set.
 
     Args:
-        out: The data set's folder.
-        steps: All that its photographs have been through.
-        photographs: How many are ok, fallback, failed.
-        not_ok: Image ids of the others, with status and reason.
-        done_before: How many photographs an earlier run had finished.
-        exit_code: 1 with failed photographs, unless they were to be kept going over.
+        out: Folder of the new data set.
+        steps: All steps that its photographs have been through.
+        photographs: Number of photographs that are ok, fallback and failed.
+        not_ok: Image id, status and reason of all photographs that are not ok.
+        done_before: Number of photographs that an earlier run had finished.
+        exit_code: 1 if photographs failed, unless `--keep-going` is given.
     """
 
     out: Path
@@ -79,51 +50,51 @@ class PreprocessReport:
     exit_code: int
 
     def render(self) -> Iterator[str | Table]:
-        """The outcome, for people."""
-        total = sum(self.photographs.values())
+        """Counts, steps, and the photographs that are not ok."""
         counts = ", ".join(f"{count} {status}" for status, count in self.photographs.items() if count)
-        before = f", {self.done_before} of them before" if self.done_before else ""
-        yield f"{total} photographs in {self.out}{before}: {counts}"
+        before = f", {self.done_before} of them in an earlier run" if self.done_before else ""
+        yield f"wrote {sum(self.photographs.values())} photographs to {self.out}{before}: {counts}"
         yield f"steps: {','.join(self.steps)}"
         if self.not_ok:
-            shown = [list(row) for row in self.not_ok[:20]]
-            more = f", the first 20 of {len(self.not_ok)}" if len(self.not_ok) > 20 else ""
-            yield Table(f"not ok{more} (all are in manifest.json)", ("image_id", "status", "reason"), shown)
+            more = f", the first {LISTED} of {len(self.not_ok)}" if len(self.not_ok) > LISTED else ""
+            title = f"Photographs that are not ok{more} (manifest.json lists all)"
+            yield Table(title, ("image_id", "status", "reason"), [list(row) for row in self.not_ok[:LISTED]])
 
 
 @dataclass(frozen=True)
 class PreprocessReports:
-    """What was done to several data sets.
+    """The outcome for several data sets.
 
     Args:
-        datasets: One a data set, in the order given.
+        datasets: One report per data set, in the order given.
     """
 
     datasets: tuple[PreprocessReport, ...]
 
     @property
     def exit_code(self) -> int:
-        """The worst of them."""
+        """The highest of all exit codes."""
         return max(report.exit_code for report in self.datasets)
 
     def render(self) -> Iterator[str | Table]:
-        """Each outcome, for people."""
+        """The outcome of each data set."""
         for report in self.datasets:
             yield from report.render()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PlannedSet:
     """What would be done to a data set.
 
     Args:
-        name: Its folder's.
-        layout: As which it was read.
-        photographs: How many it has.
-        done: Steps they have been through.
-        new_steps: Steps they would go through.
-        out: The new data set's folder.
-        state: `new`; `unfinished`, to go on where it stopped; `finished`, nothing to do; or `replaced`.
+        name: Name of its folder.
+        layout: The layout as which it was read.
+        photographs: Number of photographs.
+        done: Steps that they have been through.
+        new_steps: Steps that they would go through.
+        out: Folder of the new data set.
+        state: `new`; `unfinished`, if an interrupted run would be resumed; `finished`, if nothing is left to do; or
+            `replaced`.
     """
 
     name: str
@@ -137,33 +108,33 @@ class PlannedSet:
 
 @dataclass(frozen=True)
 class PreprocessPlan:
-    """What would be done, told before it is done.
+    """What `run_preprocess` would do.
 
     Args:
-        datasets: A row a data set, in the order given.
+        datasets: One per data set, in the order given.
     """
 
     datasets: tuple[PlannedSet, ...]
 
     def render(self) -> Iterator[str | Table]:
-        """The plan, for people."""
-        columns = ("data set", "layout", "photographs", "steps before", "new steps", "written to", "state")
+        """A table with one row per data set."""
+        columns = ("data set", "layout", "photographs", "steps before", "new steps", "output", "state")
         rows = [
             (each.name, each.layout, str(each.photographs), ",".join(each.done) or "none", ",".join(each.new_steps),
              str(each.out), each.state)
             for each in self.datasets
         ]  # fmt: skip
-        yield Table("data sets", columns, rows)
+        yield Table("Data sets", columns, rows)
 
 
 @dataclass(frozen=True)
 class StepPreview:
-    """What a contact sheet shows.
+    """A contact sheet.
 
     Args:
         preview: The picture.
         image_ids: Its rows.
-        steps: Its columns, after the photograph as it is.
+        steps: Its columns, after that of the original photographs.
     """
 
     preview: Path
@@ -172,120 +143,61 @@ class StepPreview:
 
     def render(self) -> Iterator[str | Table]:
         """One sentence."""
-        yield f"{len(self.image_ids)} photographs before and after {','.join(self.steps)}: {self.preview}"
-
-
-def run_preprocess(config: PreprocessConfig) -> PreprocessReport:
-    """Send every photograph of a data set through the steps and write a data set.
-
-    What an interrupted run finished is kept; a finished one with the same plan is only reported.
-
-    Raises:
-        UsageError: unknown steps or parameters, or options that do not fit together.
-        InputError: no data set, no room, no cluster.
-        OutputExistsError: `out` holds something else, or the outcome of another plan.
-        BusyError: another process writes into `out`.
-        Interrupted: stopped by the user.
-    """
-    return _carry_out(_prepare(config, read_dataset(config.data)))
-
-
-def run_preprocess_each(data: Sequence[Path], config: PreprocessConfig) -> PreprocessReports:
-    """Send several data sets through the steps, each into a folder of its name below `out`.
-
-    All are read and checked before the first photograph is processed.
-
-    Raises:
-        UsageError: a data set is named twice, or as `run_preprocess`.
-        InputError, OutputExistsError, Interrupted: as `run_preprocess`.
-    """
-    return PreprocessReports(tuple(map(_carry_out, _prepare_each(data, config).values())))
-
-
-def plan_preprocess(data: Sequence[Path], config: PreprocessConfig) -> PreprocessPlan:
-    """Say what `run_preprocess`, or of several data sets `run_preprocess_each`, would do; write nothing.
-
-    Raises:
-        DrkitError: what they would refuse.
-    """
-    jobs = _prepare_each(data, config)
-    return PreprocessPlan(tuple(_describe(name, job) for name, job in jobs.items()))
+        yield f"drew {len(self.image_ids)} photographs before and after {','.join(self.steps)} in {self.preview}"
 
 
 @dataclass(frozen=True)
 class _PreprocessJob:
-    """A data set that is to go through its steps."""
+    """A data set that is to go through the steps, and the manifest of a finished run if there is one."""
 
-    config: PreprocessConfig
     labels: Labels
+    out: Path
     earlier: Manifest | None
     plan: Plan
     finished: Manifest | None
 
 
-def _prepare_each(data: Sequence[Path], config: PreprocessConfig) -> dict[str, _PreprocessJob]:
-    """The jobs, by the data sets' names."""
-    parts = read_each(data)
-    outs = {name: config.out / name if len(parts) > 1 else config.out for name in parts}
-    configs = {name: replace(config, data=path, out=outs[name]) for name, path in zip(parts, data, strict=True)}
-    return {name: _prepare(configs[name], labels) for name, labels in parts.items()}
+def run_preprocess(config: PreprocessConfig) -> PreprocessReport | PreprocessReports:
+    """Send every photograph of a data set through the steps, and write the new data set.
+
+    Several data sets go each into a folder of its name below `out`, after all of them have been checked. An interrupted
+    run is resumed; a finished one with the same plan is only reported.
+
+    Raises:
+        UsageError: no `out`, unknown steps or parameters, options that do not fit together, or a data set given twice.
+        InputError: no data set, no space, or no cluster.
+        OutputExistsError: `out` contains something else, or the result of another plan.
+        BusyError: another process writes into `out`.
+        Interrupted: stopped by the user.
+    """
+    reports = [_carry_out(job, config) for job in _plan_jobs(config).values()]
+    return reports[0] if len(reports) == 1 else PreprocessReports(tuple(reports))
 
 
-def _prepare(config: PreprocessConfig, labels: Labels) -> _PreprocessJob:
-    """Plan, and check that it can be carried out; nothing is changed."""
-    _check_options(config)
-    steps = plan_steps(parse_steps(config.steps), config.size, DEFAULT_SIZE)
-    _check_place(config, labels)
-    earlier = records.read_manifest(labels.root)
-    plan = make_plan(labels, steps, earlier, f".{config.format}")
-    finished = find_finished(config.out, plan, force=config.force)
-    if not finished:
-        _check_room(config, len(labels))
-    return _PreprocessJob(config, labels, earlier, plan, finished)
+def plan_preprocess(config: PreprocessConfig) -> PreprocessPlan:
+    """Say what `run_preprocess` would do; nothing is written.
 
-
-def _describe(name: str, job: _PreprocessJob) -> PlannedSet:
-    out = job.config.out
-    is_there = out.is_dir() and records.is_preprocessed(out)
-    state = "finished" if job.finished else "new" if not is_there else "replaced" if job.config.force else "unfinished"
-    done = job.earlier.steps if job.earlier else ()
-    return PlannedSet(name, job.labels.layout, len(job.labels), done, job.plan.new_steps, out, state)
-
-
-def _carry_out(job: _PreprocessJob) -> PreprocessReport:
-    with locking(job.config.out):
-        return _process(job)
-
-
-def _process(job: _PreprocessJob) -> PreprocessReport:
-    config, labels, earlier, plan = job.config, job.labels, job.earlier, job.plan
-    finished = find_finished(config.out, plan, force=config.force)  # meanwhile, by another process
-    if finished:
-        records.drop_plan(config.out)
-        return _report(config, finished, done_before=len(finished.photographs))
-    if config.force and config.out.is_dir():
-        records.clear(config.out)
-    done = begin(config.out, plan)
-    tasks = [task for task in list_tasks(labels, plan, earlier, config.out) if task.image_id not in done]
-    before = len(done)
-    _work(tasks, done, config)
-    manifest = finish(labels, plan, earlier, done, config.out)
-    return _report(config, manifest, done_before=before)
+    Raises:
+        DrkitError: anything that `run_preprocess` would refuse.
+    """
+    return PreprocessPlan(tuple(_describe(name, job, config) for name, job in _plan_jobs(config).items()))
 
 
 def run_preview(config: PreprocessConfig, preview: Path) -> StepPreview:
-    """Draw a few photographs before and after every step, and write nothing else.
+    """Draw a few photographs before and after every step.
 
     Raises:
-        UsageError: unknown steps or parameters, or a suffix that no picture has.
+        UsageError: several data sets, unknown steps or parameters, or a suffix that is no picture format.
         InputError: no data set, or an unreadable photograph.
-        OutputExistsError: the picture is there already.
+        OutputExistsError: the picture exists already.
     """
-    steps = plan_steps(parse_steps(config.steps), config.size, DEFAULT_SIZE)
+    if len(config.data) > 1:
+        raise UsageError(f"--preview shows photographs of one data set: {len(config.data)} were given with --data")
+    steps = _parse_steps(config)
     if preview.suffix.lower() not in PREVIEW_SUFFIXES:
-        raise UsageError(f"--preview {preview}: the name must end in {', '.join(PREVIEW_SUFFIXES)}")
+        raise UsageError(f"--preview {preview}: expected a name that ends in {', '.join(PREVIEW_SUFFIXES)}")
     check_writable(preview, force=config.force)
-    rows = read_dataset(config.data).rows
+    rows = read_dataset(config.data[0]).rows
     chosen = rows.iloc[:: max(1, -(-len(rows) // PREVIEWED))]
     photographs = [
         (image_id, read_photograph(Path(path)))
@@ -296,38 +208,80 @@ def run_preview(config: PreprocessConfig, preview: Path) -> StepPreview:
     return StepPreview(preview, tuple(chosen["image_id"]), tuple(map(str, steps)))
 
 
+def _plan_jobs(config: PreprocessConfig) -> dict[str, _PreprocessJob]:
+    """The jobs by name of their data set, planned and checked; nothing is changed."""
+    if config.out is None:
+        raise UsageError("give the folder of the new data set, e.g. drkit preprocess cropped --steps circle-crop")
+    parts = read_each(config.data)
+    outs = {name: config.out / name if len(parts) > 1 else config.out for name in parts}
+    return {name: _plan_job(labels, outs[name], config) for name, labels in parts.items()}
+
+
+def _plan_job(labels: Labels, out: Path, config: PreprocessConfig) -> _PreprocessJob:
+    _check_options(config)
+    steps = _parse_steps(config)
+    check_name(out)
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file, not a folder: choose another name")
+    if out.resolve().is_relative_to(labels.root.resolve()):
+        raise UsageError(f"{out} is inside the data set {labels.root}: choose a folder outside it")
+    earlier = records.read_manifest(labels.root)
+    plan = make_plan(labels, steps, earlier, f".{config.format}")
+    finished = find_finished(out, plan, force=config.force)
+    if not finished:
+        check_free_space(out, len(labels) * (config.size or DEFAULT_SIZE) ** 2 * BYTES_A_PIXEL[config.format])
+    return _PreprocessJob(labels, out, earlier, plan, finished)
+
+
 def _check_options(config: PreprocessConfig) -> None:
     if config.size is not None and not 16 <= config.size <= 8192:
-        raise UsageError(f"--size {config.size}: 16 to 8192 pixels were expected")
+        raise UsageError(f"--size {config.size}: expected 16 to 8192 pixels")
     if config.workers is not None and config.workers < 1:
-        raise UsageError(f"--workers {config.workers}: at least 1 process has to work")
+        raise UsageError(f"--workers {config.workers}: expected at least 1 process")
     if (config.engine == "dask") != (config.scheduler is not None):
-        raise UsageError("--engine dask and --scheduler ADDRESS belong together: give both, or neither")
-    check_name(config.out)
-    if config.out.exists() and not config.out.is_dir():
-        raise InputError(f"{config.out} is a file, where a folder was to be made: choose another name")
+        raise UsageError("--engine dask and --scheduler ADDRESS need each other: give both or neither")
 
 
-def _check_place(config: PreprocessConfig, labels: Labels) -> None:
-    if config.out.resolve().is_relative_to(labels.root.resolve()):
-        raise UsageError(f"{config.out} lies in the data set {config.data} itself: choose a folder beside it")
+def _parse_steps(config: PreprocessConfig) -> tuple[Step, ...]:
+    return tuple(plan_steps(parse_steps(config.steps), config.size, DEFAULT_SIZE))
 
 
-def _check_room(config: PreprocessConfig, num_photographs: int) -> None:
-    ground = next(folder for folder in (config.out, *config.out.absolute().parents) if folder.exists())
-    if not ground.is_dir() or not os.access(ground, os.W_OK):
-        raise InputError(f"{ground} cannot be written to: choose another place for {config.out.name}")
-    needed = num_photographs * (config.size or DEFAULT_SIZE) ** 2 * BYTES_A_PIXEL[config.format]
-    free = shutil.disk_usage(ground).free
-    if needed > free:
-        raise InputError(f"{config.out} needs about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free")
+def _describe(name: str, job: _PreprocessJob, config: PreprocessConfig) -> PlannedSet:
+    exists = job.out.is_dir() and records.is_preprocessed(job.out)
+    return PlannedSet(
+        name=name,
+        layout=job.labels.layout,
+        photographs=len(job.labels),
+        done=job.earlier.steps if job.earlier else (),
+        new_steps=job.plan.new_steps,
+        out=job.out,
+        state="finished" if job.finished else "new" if not exists else "replaced" if config.force else "unfinished",
+    )
 
 
-def _work(tasks: Sequence[FilterTask], done: dict[str, PhotographRecord], config: PreprocessConfig) -> None:
-    """Process the tasks, each record into the ledger as it comes."""
+def _carry_out(job: _PreprocessJob, config: PreprocessConfig) -> PreprocessReport:
+    """Process the photographs of a data set that are not done yet, and write its manifest."""
+    with locking(job.out):
+        finished = find_finished(job.out, job.plan, force=config.force)  # another process may have finished it by now
+        if finished:
+            records.drop_plan(job.out)
+            return _report(finished, job.out, len(finished.photographs), config)
+        if config.force and job.out.is_dir():
+            records.clear(job.out)
+        done = begin(job.out, job.plan)
+        done_before = len(done)
+        tasks = [task for task in list_tasks(job.labels, job.plan, job.earlier, job.out) if task.image_id not in done]
+        _process(tasks, done, job.out, config)
+        return _report(finish(job.labels, job.plan, job.earlier, done, job.out), job.out, done_before, config)
+
+
+def _process(
+    tasks: Sequence[FilterTask], done: dict[str, PhotographRecord], out: Path, config: PreprocessConfig
+) -> None:
+    """Process the tasks, and write each record to the ledger as it arrives."""
     with (
-        _stopping_well(config, done),  # outermost: a ledger on a full disk fails once more when it is closed
-        records.open_ledger(config.out) as ledger,
+        _explaining_stops(out, done),  # outermost: on a full disk the ledger fails once more when it is closed
+        records.open_ledger(out) as ledger,
         closing(process_photographs(tasks, config.workers, config.scheduler)) as results,
     ):
         for record in track(results, "photographs", len(tasks)):
@@ -336,28 +290,26 @@ def _work(tasks: Sequence[FilterTask], done: dict[str, PhotographRecord], config
 
 
 @contextmanager
-def _stopping_well(config: PreprocessConfig, done: dict[str, PhotographRecord]) -> Iterator[None]:
-    again = "the same command goes on from there"
+def _explaining_stops(out: Path, done: dict[str, PhotographRecord]) -> Iterator[None]:
+    """Add to an interruption or a failure to write how to resume."""
+    resume = "repeat the command to resume"
     try:
-        with needing_room(config.out / records.IMAGES):
+        with needing_room(out / records.IMAGES):
             yield
     except KeyboardInterrupt:
-        raise Interrupted(f"stopped after {len(done)} photographs in {config.out}: {again}") from None
+        raise Interrupted(f"stopped after {len(done)} photographs in {out}: {resume}") from None
     except DiskFullError as error:
-        raise DiskFullError(f"{error}; {again}") from None
+        raise DiskFullError(f"{error}; {resume}") from None
     except OSError as error:
-        raise InputError(f"{config.out} cannot be written to ({error.strerror or error}): {again}") from error
+        raise InputError(f"{out} cannot be written ({error.strerror or error}): {resume}") from error
 
 
-def _report(config: PreprocessConfig, manifest: Manifest, *, done_before: int) -> PreprocessReport:
+def _report(manifest: Manifest, out: Path, done_before: int, config: PreprocessConfig) -> PreprocessReport:
     counts = Counter(record.status for record in manifest.photographs)
-    failed = counts["failed"]
-    if failed:
-        warn(
-            f"{failed} of {len(manifest.photographs)} photographs failed; they are not in {config.out / records.LABELS}"
-        )
+    if failed := counts["failed"]:
+        warn(f"{failed} of {len(manifest.photographs)} photographs failed and are not in {out / records.LABELS}")
     return PreprocessReport(
-        out=config.out,
+        out=out,
         steps=manifest.steps,
         photographs={status: counts[status] for status in ("ok", "fallback", "failed")},
         not_ok=tuple((r.image_id, r.status, r.reason) for r in manifest.photographs if r.status != "ok"),

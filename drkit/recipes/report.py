@@ -1,11 +1,12 @@
-"""`plot report`: the whole work in one HTML file."""
+"""`drkit plot report`: data, runs and results in one HTML file."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from drkit.config.plot import PictureConfig, ReportInputs
 from drkit.errors import UsageError
-from drkit.plotting.pictures import MIN_RESAMPLES, PictureConfig
+from drkit.evaluation.agreement import check_resamples
 from drkit.plotting.report.agreement import tell_agreement
 from drkit.plotting.report.data import DataSet, audit_data, leave_out_data, tell_data
 from drkit.plotting.report.page import Section, render_page
@@ -18,36 +19,19 @@ from drkit.records.atomic import check_writable, write_bytes
 from drkit.records.explanations import Explanations
 from drkit.reporting import Table
 
-LARGE = 5_000_000  # bytes; beyond it a report is hard to send
-
-
-@dataclass(frozen=True)
-class ReportInputs:
-    """What a report tells of.
-
-    Args:
-        files: Runs, ensembles or predictions; the others are compared with the first.
-        data: The data sets; without any, photographs are left out.
-        explanations: Folders that `drkit explain` wrote.
-        title: Above the report.
-    """
-
-    files: tuple[Path, ...]
-    data: tuple[Path, ...] = ()
-    explanations: tuple[Path, ...] = ()
-    title: str = "Grading diabetic retinopathy"
+LARGE = 5_000_000  # bytes; a larger file is hard to send
 
 
 @dataclass(frozen=True)
 class HtmlReport:
-    """What was written.
+    """The HTML file that was written.
 
     Args:
-        page: The HTML file.
+        page: Its path.
         size: In bytes.
-        runs: What it tells of.
-        sections: Their titles.
-        with_photographs: Whether photographs are in it.
+        runs: Names of the runs, ensembles and predictions that it covers.
+        sections: Titles of its sections.
+        with_photographs: Whether it contains photographs.
     """
 
     page: Path
@@ -57,29 +41,29 @@ class HtmlReport:
     with_photographs: bool
 
     def render(self) -> Iterator[str | Table]:
-        """The outcome, for people."""
+        """Size and contents of the file."""
         photographs = "with photographs" if self.with_photographs else "without photographs (no --data)"
         yield f"wrote {self.page}: {self.size / 1e6:.1f} MB, {photographs}"
-        yield f"it tells of {', '.join(self.runs)}: {', '.join(self.sections)}"
+        yield f"runs: {', '.join(self.runs)}; sections: {', '.join(self.sections)}"
 
 
 def run_report(inputs: ReportInputs, config: PictureConfig) -> HtmlReport:
-    """Tell data, runs, agreement, ensembles, errors, explanations and provenance.
+    """Write a report of data, runs, agreement, ensembles, errors, explanations and provenance.
 
     Raises:
         UsageError: a name that does not end in .html, or too few resamples.
-        InputError: files that cannot be read, or nothing with reference grades.
-        OutputExistsError: the file is there already.
+        InputError: files that cannot be read, or no reference grades in any of them.
+        OutputExistsError: the file exists already.
     """
     _check(config)
     sources = read_sources(inputs.files, config.split, config.by)
-    explained = read_explained(inputs.explanations)
+    explained = read_explained(inputs.explanations or ())
     data = audit_data(inputs.data, sources) if inputs.data else None
-    notify("drawing")
+    notify("drawing the figures")
     sections = _tell(sources, data, explained, config)
     page = render_page(inputs.title, _subtitle(sources, data), sections).encode()
     if len(page) > LARGE:
-        warn(f"{config.out} has {len(page) / 1e6:.1f} MB: name fewer runs or --explanations to make it smaller")
+        warn(f"{config.out} is {len(page) / 1e6:.1f} MB: give fewer runs or --explanations to make it smaller")
     write_bytes(config.out, page, force=config.force)
     return HtmlReport(
         page=config.out,
@@ -93,8 +77,7 @@ def run_report(inputs: ReportInputs, config: PictureConfig) -> HtmlReport:
 def _check(config: PictureConfig) -> None:
     if config.out.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"--out {config.out}: expected a name that ends in .html")
-    if config.resamples < MIN_RESAMPLES:
-        raise UsageError(f"--resamples {config.resamples}: an interval needs at least {MIN_RESAMPLES}")
+    check_resamples(config.resamples)
     check_writable(config.out, force=config.force)
 
 

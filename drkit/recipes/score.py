@@ -1,4 +1,4 @@
-"""`drkit score`: predictions against reference grades, kappas with intervals, runs compared in pairs."""
+"""`drkit score`: agreement of predictions with reference grades, and paired comparisons of runs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from drkit import progress
-from drkit.errors import InputError, UsageError
+from drkit.config.score import ScoreConfig
+from drkit.errors import InputError
 from drkit.evaluation import (
     Comparison,
     EvaluationSet,
@@ -19,44 +20,23 @@ from drkit.evaluation import (
     tabulate_comparisons,
 )
 from drkit.evaluation.aggregation import (
-    Level,
     aggregate,
     aggregate_by_seed,
     common_level,
     describe_level,
     level_of,
 )
-from drkit.evaluation.agreement import Agreement, Interval, measure_agreement, with_interval
-from drkit.grades import NUM_GRADES, Split, Target
+from drkit.evaluation.agreement import Agreement, Interval, check_resamples, measure_agreement, with_interval
+from drkit.grades import NUM_GRADES, Level, Target
 from drkit.metrics import band
 from drkit.records.predictions import Predictions, read_all_predictions
 from drkit.records.truth import read_truth
 from drkit.reporting import Table
 
-MIN_RESAMPLES = 100
-FEW_PATIENTS = 20
+FEW_PATIENTS = 20  # fewer than these give unreliable intervals
 
 
-@dataclass(frozen=True)
-class ScoreConfig:
-    """What is compared with what.
-
-    Args:
-        truth: A CSV of reference grades; None takes those in the predictions.
-        split: The rows to score; None takes the splits that the truth touches, or all with a grade.
-        by: What counts as one case: each photograph, or those of an eye or a patient joined.
-        resamples: How often patients are drawn for an interval.
-        seed: Of the draws.
-    """
-
-    truth: Path | None = None
-    split: Split | None = None
-    by: Level = "photograph"
-    resamples: int = 2000
-    seed: int = 0
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunScore:
     """How well one run agrees with the reference grades.
 
@@ -65,14 +45,14 @@ class RunScore:
         target: Whose grade it predicts.
         splits: The splits scored.
         reading: What counts as one case.
-        joined_by: Whose photographs share one answer.
-        chosen_on: What picked the run's epoch or settings.
+        joined_by: Whose photographs share one prediction.
+        chosen_on: What the run's epoch or settings were selected on.
         photographs: Number of photographs scored.
-        left_out_trained_on: Photographs left out because the run was trained on them.
-        left_out_ungraded: Photographs left out because they have no reference grade.
-        agreement: Over the cases; of a run of several seeds, that of its networks' mean answer.
+        left_out_trained_on: Number of photographs left out because the run was trained on them.
+        left_out_ungraded: Number of photographs left out because they have no reference grade.
+        agreement: Over the cases; with several seeds, of the mean prediction of all networks.
         seeds: Of each seed's networks alone; None for a run of one seed.
-        datasets: `agreement` over the cases of each data set, by name, where there are several.
+        datasets: `agreement` over the cases of each data set, by name, if there are several.
         dataset_seeds: `seeds` likewise; empty for a run of one seed.
     """
 
@@ -92,18 +72,18 @@ class RunScore:
 
     @property
     def names(self) -> tuple[str, str]:
-        """What the means of the seeds' own figures and those of their networks' mean answer are called."""
+        """Row names: of the mean over the seeds' own figures, and of the mean prediction of their networks."""
         count = len(self.seeds.seeds) if self.seeds else 1
         if count == 1:
             return "", self.run
-        return f"{self.run}, mean of {count} seeds alone", f"{self.run}, the {count} seeds' networks averaged"
+        return f"{self.run}, mean of {count} single seeds", f"{self.run}, networks of {count} seeds averaged"
 
     def remarks(self) -> Iterator[str]:
-        """What must be known to read the figures rightly."""
+        """Caveats that the reader of the figures needs."""
         if self.left_out_trained_on:
-            yield f"{self.run}: {self.left_out_trained_on} photographs it was trained on are left out."
+            yield f"{self.run}: left out {self.left_out_trained_on} photographs that it was trained on."
         if self.left_out_ungraded:
-            yield f"{self.run}: {self.left_out_ungraded} photographs without a reference grade are left out."
+            yield f"{self.run}: left out {self.left_out_ungraded} photographs without a reference grade."
         if self.seeds:
             yield f"{self.run}: {self.seeds}."
         if self.chosen_on in self.splits:
@@ -112,18 +92,18 @@ class RunScore:
 
 @dataclass(frozen=True)
 class ScoreReport:
-    """All runs, and each but the first against the first.
+    """The scores of all runs, and the comparisons of each later run with the first.
 
     Args:
-        scores: One a run, in the order given.
-        comparisons: Of the second and later runs with the first, where they can be compared.
+        scores: One per run, in the order given.
+        comparisons: Of later runs with the first, if they can be compared.
     """
 
     scores: tuple[RunScore, ...]
     comparisons: tuple[Comparison, ...]
 
     def render(self) -> Iterator[str | Table]:
-        """Agreement, recall by grade, agreement by data set, remarks, and the differences."""
+        """Tables of agreement and recall, remarks, and comparisons."""
         yield _agreement_table(self.scores)
         yield _recall_table(self.scores)
         if any(score.datasets for score in self.scores):
@@ -137,15 +117,14 @@ class ScoreReport:
 
 
 def run_score(files: Sequence[Path], config: ScoreConfig) -> ScoreReport:
-    """Score predictions, and compare the second and later ones with the first.
+    """Score predictions, and compare later ones with the first.
 
     Raises:
         UsageError: too few resamples.
-        InputError: a file that cannot be read, ids that do not match the truth, nothing to score.
-        LeakageError: a run was trained on every photograph it would be scored on.
+        InputError: a file that cannot be read, ids that do not match the reference grades, or nothing to score.
+        LeakageError: a run was trained on every photograph that it would be scored on.
     """
-    if config.resamples < MIN_RESAMPLES:
-        raise UsageError(f"--resamples {config.resamples}: an interval needs at least {MIN_RESAMPLES}")
+    check_resamples(config.resamples)
     truth = None if config.truth is None else read_truth(config.truth)
     selections = [
         select_scorable(predictions, truth, split=config.split, by=config.by)
@@ -195,16 +174,19 @@ def _measure_seeds(selection: EvaluationSet, config: ScoreConfig) -> SeedAgreeme
 def _warn(predictions: Predictions, agreement: Agreement, by: Level) -> None:
     name, decision = predictions.name, predictions.meta.decision
     if agreement.degenerate:
-        progress.warn(f"{name}: one single grade, so nothing could disagree: kappa is undefined and given as 0")
+        progress.warn(f"{name}: all reference and predicted grades are the same: kappa is undefined and reported as 0")
     if agreement.patients < FEW_PATIENTS:
-        progress.warn(f"{name}: {agreement.patients} patients are too few for an interval to be trusted")
+        progress.warn(f"{name}: intervals over only {agreement.patients} patients are unreliable")
     in_fold = predictions.rows["fold"].notna().any()
     if by != "photograph" and decision == "cut_points" and in_fold and not predictions.meta.fold_cut_points:
-        progress.warn(f"{name}: joined out-of-fold rows are decided by cut points that were fitted on them too")
+        progress.warn(
+            f"{name}: the cut points that decide the aggregated out-of-fold rows were also fitted on them, so that its"
+            " scores are optimistic"
+        )
 
 
 def _compare_all(first: EvaluationSet, other: EvaluationSet, config: ScoreConfig) -> Iterator[Comparison | None]:
-    """The paired difference on all that both have graded, and on each data set that both have graded of several."""
+    """Paired differences: on all photographs that both have graded, and on each data set that both have graded."""
     yield _compare(first, other, config)
     before, after = first.by_dataset(), other.by_dataset()
     for name in (name for name in before if name in after):
@@ -212,11 +194,11 @@ def _compare_all(first: EvaluationSet, other: EvaluationSet, config: ScoreConfig
 
 
 def _compare(first: EvaluationSet, other: EvaluationSet, config: ScoreConfig) -> Comparison | None:
-    """The paired difference, or None (and a warning) where there is nothing to pair."""
+    """The paired difference; None, with a warning, if the runs cannot be paired."""
     names = first.predictions.name, other.predictions.name
     shared = pd.Index(first.predictions.rows["image_id"]).intersection(other.predictions.rows["image_id"])
     if shared.empty:
-        progress.warn(f"{names[1]} is not compared with {names[0]}: they share no photograph")
+        progress.warn(f"{names[1]} is not compared with {names[0]}: they have no photograph in common")
         return None
     by = common_level(config.by, first.predictions.meta, other.predictions.meta)
     try:
@@ -228,7 +210,7 @@ def _compare(first: EvaluationSet, other: EvaluationSet, config: ScoreConfig) ->
         progress.warn(f"{names[1]} is not compared with {names[0]}: {error}")
         return None
     if not np.array_equal(before[0].reference, after[0].reference):
-        progress.warn(f"{names[1]} is not compared with {names[0]}: their reference grades are not the same")
+        progress.warn(f"{names[1]} is not compared with {names[0]}: their reference grades differ")
         return None
     return compare_cases(
         names, before, after, num_photographs=len(shared), by=by, num_resamples=config.resamples, seed=config.seed
@@ -237,12 +219,12 @@ def _compare(first: EvaluationSet, other: EvaluationSet, config: ScoreConfig) ->
 
 def _agreement_table(scores: Sequence[RunScore]) -> Table:
     columns = ("run", "quadratic kappa", "plain kappa", "accuracy")
-    title = "Agreement with the reference grades, 95 % intervals over patients"
+    title = "Agreement with the reference grades, with 95 % intervals over patients"
     return Table(title, columns, [row for score in scores for row in _agreement_rows(score)])
 
 
 def _agreement_rows(score: RunScore) -> Iterator[tuple[str, ...]]:
-    """The run's; of several seeds the mean of their own agreements, and that of the networks' mean answer."""
+    """One row per run; with several seeds also one for the mean over single seeds."""
     found = score.seeds
     if found:
         yield (
@@ -259,7 +241,7 @@ def _agreement_row(score: RunScore) -> tuple[str, ...]:
     reading = describe_level(score.reading, score.joined_by)
     scored = (
         f"{score.names[1]}\n{score.target}'s grade, {'+'.join(score.splits)}, {reading}\n"
-        f"{score.photographs} photographs of {found.patients} patients; chosen on {score.chosen_on}"
+        f"{score.photographs} photographs of {found.patients} patients; selected on {score.chosen_on}"
     )
     return (
         scored,
@@ -272,11 +254,11 @@ def _agreement_row(score: RunScore) -> tuple[str, ...]:
 def _dataset_table(scores: Sequence[RunScore]) -> Table:
     columns = ("run", "data set", "cases", "patients", "quadratic kappa", "plain kappa", "accuracy")
     rows = [row for score in scores for name in score.datasets for row in _dataset_rows(score, name)]
-    return Table("The same by data set", columns, rows)
+    return Table("Agreement by data set", columns, rows)
 
 
 def _dataset_rows(score: RunScore, name: str) -> Iterator[tuple[str, ...]]:
-    """What `_agreement_rows` gives, of one data set."""
+    """The rows of `_agreement_rows` for one data set."""
     whole = score.datasets[name]
     for what, found in zip(score.names, (score.dataset_seeds.get(name), whole), strict=True):
         if found:
@@ -298,13 +280,12 @@ def _over_interval(value: float, interval: Interval) -> str:
 def _recall_table(scores: Sequence[RunScore]) -> Table:
     grades = map(str, range(NUM_GRADES))
     columns = ("run", *grades, "referable\nsensitivity", "referable\nspecificity")
-    rows = [(score.run, *map(_share, _shares(score.agreement))) for score in scores]
-    return Table("Share found of grades 0 to 4; referable is grade 2 and worse", columns, rows)
+    rows = [
+        (score.run, *("-" if share is None else f"{share:.3f}" for share in _shares(score.agreement)))
+        for score in scores
+    ]
+    return Table("Recall of grades 0 to 4; referable: grade 2 and worse", columns, rows)
 
 
 def _shares(found: Agreement) -> tuple[float | None, ...]:
     return (*found.recalls, found.referable_sensitivity, found.referable_specificity)
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"

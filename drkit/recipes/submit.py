@@ -1,4 +1,4 @@
-"""`drkit submit`: predictions become the competition's CSV, checked against its sample first."""
+"""`drkit submit`: a competition's CSV from predictions, checked against its sample."""
 
 from collections import Counter
 from collections.abc import Iterator, Set
@@ -10,6 +10,7 @@ import pandas as pd
 
 import drkit
 from drkit import progress
+from drkit.config.submit import SubmitConfig
 from drkit.errors import InputError, first_few
 from drkit.grades import GRADE_NAMES, NUM_GRADES, Target
 from drkit.records.labels import image_stem
@@ -26,40 +27,25 @@ from drkit.records.submission import (
 )
 from drkit.reporting import Table
 
-SUFFIX = ".jpg"  # of the competition's ids, where no sample shows their spelling
+SUFFIX = ".jpg"  # of the ids in a submission without a sample
 
 
-@dataclass(frozen=True)
-class SubmitConfig:
-    """What to write and what to check it against.
-
-    Args:
-        sample: The competition's sample_submission.csv; None takes the rows of split test.
-        out: The CSV.
-        force: Replace an earlier submission.
-    """
-
-    sample: Path | None = None
-    out: Path = Path("submission.csv")
-    force: bool = False
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SubmitReport:
-    """What was written.
+    """The submission that was written.
 
     Args:
         submission: The CSV.
-        sidecar: Where it came from.
+        sidecar: The JSON that records how it was made.
         run: Name of the predictions.
-        target: Whose grade stands in it.
-        unit: What one forward pass of the model saw.
+        target: Whose grade it holds.
+        unit: What the model sees in one forward pass.
         model: The network or the ensemble.
         checked_against: The sample, or None.
         rows: Number of photographs.
-        grade_counts: How many were given grade 0, 1, 2, 3, 4.
-        columns: What the file calls ids and grades.
-        graded_differently: Patients (or eyes, where eyes are graded) whose photographs are given different grades.
+        grade_counts: Number of photographs with grade 0, 1, 2, 3 and 4.
+        columns: Names of the columns of ids and grades.
+        graded_differently: Patients (eyes, if the target is eye) whose photographs get different grades.
     """
 
     submission: Path
@@ -75,20 +61,20 @@ class SubmitReport:
     graded_differently: tuple[str, ...]
 
     def render(self) -> Iterator[str | Table]:
-        """What was written, and how the grades are spread."""
-        yield f"{self.submission}: {self.rows} photographs with the grade of their {self.target}, by {self.run}"
+        """The submission and the distribution of its grades."""
+        yield f"wrote {self.submission}: {self.rows} photographs with the {self.target}'s grade predicted by {self.run}"
         rows = [
             (f"{grade} {name}", str(count), f"{count / self.rows:.0%}")
             for grade, (name, count) in enumerate(zip(GRADE_NAMES, self.grade_counts, strict=True))
         ]
-        yield Table("Grades written", ("grade", "photographs", "share"), rows)
+        yield Table("Submitted grades", ("grade", "photographs", "share"), rows)
 
 
 def run_submit(file: Path, config: SubmitConfig) -> SubmitReport:
-    """Write a submission from predictions; no prediction is changed.
+    """Write a submission from predictions, which are not changed.
 
     Raises:
-        InputError: ids of the sample without a prediction, test rows the sample does not ask for, duplicates.
+        InputError: ids of the sample without a prediction, test rows that the sample lacks, or duplicate ids.
         OutputExistsError: a file would be overwritten.
     """
     source = find_predictions(file)
@@ -96,7 +82,7 @@ def run_submit(file: Path, config: SubmitConfig) -> SubmitReport:
     check_submission_writable(config.out, force=config.force, inputs=inputs)
     predictions = read_predictions(source)
     sample = None if config.sample is None else read_sample(config.sample)
-    ids, rows = _rows_asked_for(predictions, source, sample)
+    ids, rows = _submitted_rows(predictions, source, sample)
     grades = rows["predicted_grade"].tolist()
     counts = Counter(grades)
     report = SubmitReport(
@@ -113,15 +99,15 @@ def run_submit(file: Path, config: SubmitConfig) -> SubmitReport:
         graded_differently=_graded_differently(rows, predictions.meta.target),
     )
     write_submission(config.out, ids, grades, _origin(report, source), columns=report.columns, force=config.force)
-    progress.notify(f"{report.columns[1]} is the {report.target}'s grade: see that the competition asks for that one")
+    progress.notify(f"{report.columns[1]} is the {report.target}'s grade: make sure that the competition asks for that")
     _warn_of_differences(report, file)
     return report
 
 
-def _rows_asked_for(
+def _submitted_rows(
     predictions: Predictions, source: Path, sample: Sample | None
 ) -> tuple[tuple[str, ...], pd.DataFrame]:
-    """Ids in their final spelling, and their predictions in the same order."""
+    """Ids as they are submitted, and their predictions in the same order."""
     if sample is None:
         return _test_rows(predictions, source)
     rows = _dataset_of_sample(predictions, sample)
@@ -131,9 +117,9 @@ def _rows_asked_for(
 
 
 def _dataset_of_sample(predictions: Predictions, sample: Sample) -> pd.DataFrame:
-    """Predictions by image id; of several data sets, those of the one that the sample is of, under its own ids.
+    """Predictions by image id; with several data sets, those of the sample's data set, under the sample's ids.
 
-    An id that stands in several data sets has its data set's name in front in predictions, and not in a sample.
+    An id that occurs in several data sets is prefixed with its data set's name in predictions, but not in a sample.
 
     Raises:
         InputError: several data sets have all ids of the sample.
@@ -150,8 +136,8 @@ def _dataset_of_sample(predictions: Predictions, sample: Sample) -> pd.DataFrame
         return (fitting or list(holding.values()))[0]
     if holding and not asked <= set(whole.index):
         raise InputError(
-            f"{sample.path}: its ids stand in several data sets of {predictions.name} ({', '.join(holding)}): predict"
-            " the one that is meant alone, with --data"
+            f"{sample.path}: its ids occur in several data sets of {predictions.name} ({', '.join(holding)}): predict"
+            " only the data set that is meant, with drkit predict --data"
         )
     return max([whole, *parts.values()], key=lambda part: len(asked & set(part.index)))
 
@@ -159,7 +145,7 @@ def _dataset_of_sample(predictions: Predictions, sample: Sample) -> pd.DataFrame
 def _test_rows(predictions: Predictions, source: Path) -> tuple[tuple[str, ...], pd.DataFrame]:
     test = predictions.of_split("test").rows
     if test.empty:
-        raise InputError(f"{source} has no rows of split test: predict them, or name the rows by --sample")
+        raise InputError(f"{source} has no rows of split test: predict that split, or define the rows with --sample")
     ids = tuple(f"{image_stem(identity)}{SUFFIX}" for identity in test["image_id"])
     check_unique(ids, str(source))
     return ids, test
@@ -177,12 +163,12 @@ def _check_fit(sample: Sample, graded: Set[str], test: list[str], source: Path) 
     if surplus:
         raise InputError(
             f"{source}: {len(surplus)} test photographs are not in {sample.path}: {first_few(surplus)}:"
-            " is it this competition's sample?"
+            " check that the sample belongs to this competition"
         )
 
 
 def _graded_differently(rows: pd.DataFrame, target: Target) -> tuple[str, ...]:
-    """Patients, or where eyes are graded eyes, that have several photographs with not all the same grade."""
+    """Patients (eyes, if the target is eye) whose photographs do not all have the same grade."""
     whose = rows["patient_id"] if target == "patient" else rows["patient_id"] + " " + rows["eye"]
     num_grades = rows["predicted_grade"].groupby(whose).nunique()
     return tuple(num_grades.index[num_grades > 1])
@@ -192,8 +178,8 @@ def _warn_of_differences(report: SubmitReport, file: Path) -> None:
     if report.graded_differently:
         target = report.target
         progress.warn(
-            f"{len(report.graded_differently)} {target}s get different grades on different photographs:"
-            f" {first_few(report.graded_differently)}. To give each {target} one grade: drkit ensemble vote {file}"
+            f"the photographs of {len(report.graded_differently)} {target}s get different grades:"
+            f" {first_few(report.graded_differently)}. For one grade per {target}, run drkit ensemble vote {file}"
             f" --fuse {target}, and submit the ensemble"
         )
 

@@ -1,9 +1,8 @@
-"""Make synthetic fundus photographs in the course's own layout."""
+"""`drkit synth`: synthetic fundus photographs in the course's layout."""
 
 import csv
 import json
 import multiprocessing
-import os
 import shutil
 import signal
 import tempfile
@@ -17,6 +16,7 @@ from typing import Any
 
 import drkit
 from drkit import progress
+from drkit.config.synth import SynthConfig
 from drkit.errors import InputError, OutputExistsError, UsageError, first_few
 from drkit.grades import GRADE_NAMES, NUM_GRADES, SPLITS
 from drkit.images.files import encode_photograph
@@ -24,15 +24,16 @@ from drkit.images.synthetic.canvas import encode_mask
 from drkit.images.synthetic.cohort import FEWEST_PATIENTS, CohortPatient, draw_cohort
 from drkit.images.synthetic.lesions import LesionKind
 from drkit.images.synthetic.patient import SyntheticPhotograph, draw_patient, photograph_patient
-from drkit.records.atomic import check_name, needing_room
+from drkit.machine import allowed_cpus
+from drkit.records.atomic import check_free_space, check_name, needing_room
 from drkit.reporting import Table
 
 SCHEMA_VERSION = 1
 MANIFEST = "synth.json"
 SIZES = (32, 2048)  # pixels
 PHOTOGRAPHS_A_PATIENT = 4
-BYTES_A_PIXEL = 0.6  # of JPEG and mask, rounded up
-PATIENTS_A_WORKER = 6  # fewer do not pay for starting a process
+BYTES_A_PIXEL = 0.6  # JPEG and mask together, rounded up
+PATIENTS_A_WORKER = 6  # for fewer, starting a process takes longer than it saves
 
 COURSE_COLUMNS = (
     "patient_id", "image_id", "img_path", "Overall quality", "left_eye_DR_Level", "right_eye_DR_Level",
@@ -54,39 +55,18 @@ _OWN_ENTRIES = {
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class SynthConfig:
-    """What is made.
-
-    Args:
-        out: The data set's folder.
-        patients: Over all splits; four photographs each.
-        size: Side of a photograph in pixels, 32-2048.
-        seed: The same seed makes the same files.
-        workers: Processes; does not change what is made.
-        force: Replace a data set that `drkit synth` made.
-    """
-
-    out: Path
-    patients: int = 60
-    size: int = 256
-    seed: int = 0
-    workers: int = 1
-    force: bool = False
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SynthReport:
-    """What was made.
+    """The data set that was made.
 
     Args:
-        out: The data set's folder.
-        patients: How many.
-        photographs: How many.
-        size: Side of a photograph in pixels.
-        seed: That makes it again.
-        patients_by_grade: For each split the patients of grade 0, 1, 2, 3, 4.
-        photographs_with: How many photographs show at least one lesion of a kind.
+        out: Its folder.
+        patients: Number of patients.
+        photographs: Number of photographs.
+        size: Side of the photographs in pixels.
+        seed: The seed that makes the same files again.
+        patients_by_grade: Number of patients of grade 0, 1, 2, 3 and 4, by split.
+        photographs_with: Number of photographs with at least one lesion, by kind.
     """
 
     out: Path
@@ -98,24 +78,26 @@ class SynthReport:
     photographs_with: dict[str, int]
 
     def render(self) -> Iterator[str | Table]:
-        """Sentences and the table of patients."""
+        """Its size, its patients by grade, and where the labels of test and the lesions are."""
         yield f"{self.photographs} synthetic photographs of {self.patients} patients, {self.size} px, in {self.out}"
         rows = [[split, *map(str, counts)] for split, counts in self.patients_by_grade.items()]
         yield Table("Patients by the grade of their worse eye", ("split", *GRADE_NAMES), rows)
-        yield f"The test split's grades: {self.out / 'test_grades.csv'}; where the lesions are: {self.out / 'lesions'}"
+        yield f"grades of the test split: {self.out / 'test_grades.csv'}; lesion masks: {self.out / 'lesions'}"
 
 
 def run_synth(config: SynthConfig) -> SynthReport:
-    """Make a data set of synthetic eyes; see `docs/synthetic.md` for what is drawn from what.
+    """Make a data set of synthetic eyes; `docs/synthetic.md` describes how they are drawn.
 
     Raises:
         UsageError: too few patients, or a size, seed or number of workers out of range.
-        OutputExistsError: `out` is there and not empty, or `force` would replace what synth did not make.
-        InputError: `out` is a file or cannot be written, or the disk is too small.
+        OutputExistsError: `out` is not empty, or `force` would replace files that synth did not make.
+        InputError: `out` is a file or cannot be written, or there is too little space on the disk.
     """
     _check_numbers(config)
     _check_out(config.out, force=config.force)
-    _check_space(config)
+    check_free_space(
+        config.out.absolute().parent, config.patients * PHOTOGRAPHS_A_PATIENT * config.size**2 * BYTES_A_PIXEL
+    )
     members = draw_cohort(config.patients, config.seed)
     with needing_room(config.out), _building(config.out) as folder:
         rows = _make_photographs(members, config, folder)
@@ -127,23 +109,23 @@ def run_synth(config: SynthConfig) -> SynthReport:
 def _check_numbers(config: SynthConfig) -> None:
     if config.patients < FEWEST_PATIENTS:
         raise UsageError(
-            f"--patients {config.patients} is too few for train, val and test: ask for {FEWEST_PATIENTS} or more"
-            " (30 or more bring every grade into every split)"
+            f"--patients {config.patients}: train, val and test need at least {FEWEST_PATIENTS} patients (with at least"
+            " 30, every split has every grade)"
         )
     if not SIZES[0] <= config.size <= SIZES[1]:
-        raise UsageError(f"--size {config.size}: photographs have {SIZES[0]} to {SIZES[1]} pixels a side")
+        raise UsageError(f"--size {config.size}: expected {SIZES[0]} to {SIZES[1]} pixels")
     if config.seed < 0:
-        raise UsageError(f"--seed {config.seed}: seeds are 0 or more")
-    if config.workers < 1:
-        raise UsageError(f"--workers {config.workers}: at least 1 process has to work")
+        raise UsageError(f"--seed {config.seed}: expected 0 or more")
+    if config.workers is not None and config.workers < 1:
+        raise UsageError(f"--workers {config.workers}: expected at least 1 process")
 
 
 def _check_out(out: Path, *, force: bool) -> None:
     check_name(out)
     if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file, where a folder was to be made: choose another name")
+        raise InputError(f"{out} is a file, not a folder: choose another name")
     if out.is_dir() and Path.cwd().resolve().is_relative_to(out.resolve()):
-        raise UsageError(f"{out} is the folder you are in: name a new one, such as {out / 'DeepDRiD'}")
+        raise UsageError(f"{out} is the current folder: choose a new one, such as {out / 'DeepDRiD'}")
     found = {entry.name for entry in out.iterdir()} if out.is_dir() else set()
     if not found:
         return
@@ -155,22 +137,14 @@ def _check_out(out: Path, *, force: bool) -> None:
     if not force:
         raise OutputExistsError(f"{out} exists already: choose another name, or replace it with --force")
     if foreign := sorted(found - _OWN_ENTRIES):
-        raise OutputExistsError(f"{out} holds what synth did not make: {first_few(foreign)}: move it away first")
-
-
-def _check_space(config: SynthConfig) -> None:
-    ground = next(folder for folder in config.out.absolute().parents if folder.exists())
-    if not ground.is_dir() or not os.access(ground, os.W_OK):
-        raise InputError(f"{ground} cannot be written to: choose another place for {config.out.name}")
-    needed = int(config.patients * PHOTOGRAPHS_A_PATIENT * config.size**2 * BYTES_A_PIXEL)
-    free = shutil.disk_usage(ground).free
-    if needed > free:
-        raise InputError(f"{config.out} needs about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free")
+        raise OutputExistsError(
+            f"{out} contains files that synth did not make: {first_few(foreign)}: move them away first"
+        )
 
 
 @contextmanager
 def _building(out: Path) -> Iterator[Path]:
-    """Give a folder beside `out` that takes its name, and its place, when the block ends well."""
+    """Yield a draft folder beside `out`, which replaces `out` if the block succeeds."""
     out = out.resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
     workshop = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
@@ -188,16 +162,16 @@ def _building(out: Path) -> Iterator[Path]:
 
 
 def _make_photographs(members: Sequence[CohortPatient], config: SynthConfig, folder: Path) -> list[Row]:
-    """Write photographs and masks; the rows of all tables, in the order of the patients."""
+    """Write photographs and masks, and return the rows of all tables in the order of the patients."""
     (folder / "lesions").mkdir()
     jobs = [_PatientJob(member, config.size, config.seed, folder) for member in members]
-    workers = min(config.workers, -(-len(jobs) // PATIENTS_A_WORKER))
+    workers = min(config.workers or allowed_cpus(), -(-len(jobs) // PATIENTS_A_WORKER))
     results = map(_make_patient, jobs) if workers == 1 else _make_in_processes(jobs, workers)
     return [row for rows in progress.track(results, "patients", len(jobs)) for row in rows]
 
 
 def _make_in_processes(jobs: Sequence["_PatientJob"], workers: int) -> Iterator[list[Row]]:
-    # Started afresh, not forked: a fork of a process whose OpenCV or torch has threads can hang.
+    # Spawned, not forked: a fork of a process in which OpenCV or torch has started threads can hang.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, context, initializer=_leave_interrupts_to_the_parent)
     try:
@@ -219,7 +193,7 @@ class _PatientJob:
 
 
 def _make_patient(job: _PatientJob) -> list[Row]:
-    """Write the photographs of one patient, straight into the draft folder that nobody reads yet."""
+    """Write the photographs of one patient into the draft folder, and return their rows."""
     patient, split = str(job.member.patient), job.member.split
     home = job.folder / split / patient
     home.mkdir(parents=True)
@@ -233,7 +207,7 @@ def _make_patient(job: _PatientJob) -> list[Row]:
 
 
 def _row(take: SyntheticPhotograph, member: CohortPatient) -> Row:
-    """What any of the tables says of a photograph, under their columns' names."""
+    """A photograph's values in all tables, by column."""
     image_id = f"{member.patient}_{take.eye[0]}{take.view}"
     return {
         "split": member.split,
@@ -255,7 +229,7 @@ def _row(take: SyntheticPhotograph, member: CohortPatient) -> Row:
 
 
 def _write_tables(rows: Sequence[Row], folder: Path) -> None:
-    """The course's CSVs with its CRLF ends, and drkit's own with plain ones."""
+    """Write the course's CSVs with CRLF line ends, and drkit's own with LF."""
     by_split = {split: [row for row in rows if row["split"] == split] for split in SPLITS}
     for split in ("train", "val"):
         _write_csv(folder / f"{split}.csv", COURSE_COLUMNS, by_split[split], "\r\n")

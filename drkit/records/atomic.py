@@ -51,6 +51,27 @@ def check_name(path: Path) -> None:
         raise InputError(f"{path} cannot be written ({error.strerror}): choose another name") from None
 
 
+def check_free_space(folder: Path, num_bytes: float) -> None:
+    """Check before long work that its output fits on the disk.
+
+    Args:
+        folder: Where it is written; it need not exist.
+        num_bytes: Expected size.
+
+    Raises:
+        InputError: the folder is not writable, or there is too little space.
+    """
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise InputError(f"{existing} cannot be written to: choose another folder")
+    free = shutil.disk_usage(existing).free
+    if num_bytes > free:
+        raise InputError(
+            f"{folder} needs about {num_bytes / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free: make space on that"
+            " disk, or choose another folder"
+        )
+
+
 @contextmanager
 def writing(path: Path, *, force: bool, size: int = 0) -> Iterator[Path]:
     """Give a temporary path beside `path`, that takes its name when the block ends well.

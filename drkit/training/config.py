@@ -1,4 +1,4 @@
-"""The options of a training, shared by all commands that train; imports nothing heavy, for `--help`."""
+"""The options of a training, as every command that trains shows them; light enough for `--help`."""
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -7,6 +7,20 @@ from typing import Annotated, Any, Literal
 from typer import Option
 
 from drkit.catalogue import ATTENTIONS, LOSSES, POLICIES, TRAINING_DECISIONS
+from drkit.config.shared import (
+    CACHE_HELP,
+    DATA_HELP,
+    DEFAULT_DATA,
+    DEVICE_HELP,
+    EMBEDDINGS_HELP,
+    MAX_SEED,
+    PRECISION_HELP,
+    SEED_HELP,
+    WORKERS_HELP,
+    Device,
+    Force,
+    Precision,
+)
 from drkit.errors import UsageError
 from drkit.grades import Split, Target
 from drkit.specs import Spec, describe_catalogue, parse_spec, parse_specs
@@ -19,43 +33,44 @@ FoldsOver = Literal["train", "train+val"]
 Oversample = Literal["none", "patient"]
 Balance = Literal["none", "dataset"]
 Norms = Literal["batch", "kept"]
-Device = Literal["auto", "cpu", "cuda", "mps"]
-Precision = Literal["auto", "32", "bf16", "fp16"]
 Log = Literal["csv", "tensorboard"]
 
 
-def _panel(name: str, help: str = "", *flags: str, **limits: Any) -> Any:
-    """An option in a panel of `--help`."""
+def _panel(name: str, help: str, *flags: str, **limits: Any) -> Any:
+    """An option in one of the panels of `--help`."""
     return Option(*flags, help=help, rich_help_panel=name, **limits)
 
 
 @dataclass(frozen=True)
 class DataOptions:
-    """Photographs, grades and splits."""
+    """Photographs, grades and splits that a training uses."""
 
     data: Annotated[
         list[Path],
-        _panel("Data", "Data set in any known layout; --data A --data B joins several.", "--data", envvar="DRKIT_DATA"),
-    ] = field(default_factory=lambda: [Path("DeepDRiD")])
+        _panel("Data", DATA_HELP, "--data", envvar="DRKIT_DATA"),
+    ] = field(default_factory=DEFAULT_DATA.copy)
     unit: Annotated[
         Unit,
         _panel(
             "Data",
-            "Photographs in one forward pass: image: one; eye: both views of an eye; patient: all of a patient's.",
+            "Input of one forward pass. image: one photograph; eye: all photographs of an eye (dual-view); patient: all"
+            " photographs of a patient.",
         ),
     ] = "image"
     target: Annotated[
         Target | None,
-        _panel("Data", "Grade to learn: by default the patient's where the data set has it, else the eye's."),
+        _panel(
+            "Data", "Grade to learn: the patient's or the eye's. Default: the patient's if it is known, else the eye's."
+        ),
     ] = None
     auxiliary: Annotated[
-        bool, _panel("Data", "Also learn the other target's grade, with a second head on each eye.", "--auxiliary")
+        bool, _panel("Data", "Also learn the other grade, with a second head on each eye.", "--auxiliary")
     ] = False
     val_share: Annotated[
         float,
         _panel(
             "Data",
-            "Share of the training patients held out for validation, for data sets without a graded val split.",
+            "Share of the training patients to validate on, for a data set without a graded val split.",
             min=0.01,
             max=0.9,
         ),
@@ -64,8 +79,8 @@ class DataOptions:
         float,
         _panel(
             "Data",
-            "Share of the training patients held out for a final test (drkit score --split test), for data sets without"
-            " a graded test split; the run predicts them and uses them for nothing else.",
+            "Share of the training patients to hold out for a final test, for a data set without a graded test split."
+            " The run predicts them for drkit score --split test; nothing else uses them.",
             min=0.0,
             max=0.9,
         ),
@@ -78,20 +93,20 @@ class DataOptions:
             min=2,
         ),
     ] = None
-    folds_over: Annotated[FoldsOver, _panel("Data", "Splits whose patients are assigned to folds.")] = "train"
+    folds_over: Annotated[FoldsOver, _panel("Data", "Splits whose patients are divided into folds.")] = "train"
     oversample: Annotated[
         Oversample,
         _panel(
             "Data",
-            "patient: repeat patients of rare grades, with all their photographs, until grades are equally frequent.",
+            "patient: repeat the patients of rare grades, with all their photographs, until the grades are balanced.",
         ),
     ] = "none"
     dedupe: Annotated[
         bool,
         _panel(
             "Data",
-            "Find near duplicates as drkit check does and treat them as one patient, so that copies are never in both"
-            " training and evaluation.",
+            "Search for near duplicates, as drkit check does, and treat the patients that share them as one, so that no"
+            " copy is on both sides of a split or fold.",
             "--dedupe",
         ),
     ] = False
@@ -99,13 +114,18 @@ class DataOptions:
         Balance,
         _panel(
             "Data",
-            "dataset: every epoch takes as many units from each data set, a part of large ones and repetitions of small"
-            " ones.",
+            "dataset: draw equally many photographs from each data set in an epoch, a part of large data sets and small"
+            " ones repeatedly.",
         ),
     ] = "none"
     bootstrap_patients: Annotated[
         int | None,
-        _panel("Data", "Train on a bootstrap sample of patients, drawn with this seed.", min=0, max=2**32 - 1),
+        _panel(
+            "Data",
+            "Train on a bootstrap sample of the patients, drawn with this seed (for bagging).",
+            min=0,
+            max=MAX_SEED,
+        ),
     ] = None
 
 
@@ -118,16 +138,16 @@ class ModelOptions:
         _panel(
             "Model",
             "resnet18, resnet34, vgg16, efficientnet_b0, densenet121, mobilenet_v2, any timm model, or a timm"
-            " repository (hf-hub:OWNER/NAME, local-dir:PATH) with its weights; by default that of the run or"
-            " repository named by --weights, else tf_efficientnet_lite0.",
+            " repository with its weights (hf-hub:OWNER/NAME or local-dir:PATH). Default: the backbone of the run or"
+            " repository given with --weights, else tf_efficientnet_lite0.",
         ),
     ] = None
     weights: Annotated[
         str,
         _panel(
             "Model",
-            "Initial weights of the backbone: imagenet, fundus, none (random), a file, a folder of files, a finished"
-            " run, or hf-hub:OWNER/NAME (:FILE where there are several).",
+            "Initial weights of the backbone: imagenet, fundus (the run that comes with drkit), none, a file, a folder"
+            " of files, a finished run, or hf-hub:OWNER/NAME (hf-hub:OWNER/NAME:FILE if there are several files).",
         ),
     ] = "imagenet"
     allow_seen: Annotated[
@@ -136,13 +156,13 @@ class ModelOptions:
     ] = False
     keep_head: Annotated[
         bool,
-        _panel("Model", "Also take the head of the run named by --weights.", "--keep-head"),
+        _panel("Model", "Also start from the classification head of the run given with --weights.", "--keep-head"),
     ] = False
     size: Annotated[
         int | None,
         _panel(
             "Model",
-            "Side of the input images in pixels; by default that of --weights, else the backbone's.",
+            "Side of the network's input in pixels. Default: that of --weights, else the backbone's.",
             min=32,
         ),
     ] = None
@@ -150,94 +170,114 @@ class ModelOptions:
         bool | None,
         _panel(
             "Model",
-            "Make the discs of squashed photographs round; by default as in the run named by --weights, else not.",
+            "Restore the aspect ratio of photographs whose fundus disc is not round. Default: as in the run given with"
+            " --weights, else off.",
             "--round-discs/--no-round-discs",
         ),
     ] = None
-    fusion: Annotated[Fusion, _panel("Model", "How the photographs of an eye or a patient are fused.")] = "mean-max"
+    fusion: Annotated[
+        Fusion, _panel("Model", "How the features of the photographs of an eye or a patient are combined.")
+    ] = "mean-max"
     unshared: Annotated[
         bool,
         _panel(
-            "Model", "Separate backbones for the photographs of a unit, as in the course's dual network.", "--unshared"
+            "Model",
+            "Use a separate backbone for each photograph of a unit, as the course's dual network does.",
+            "--unshared",
         ),
     ] = False
-    dropout: Annotated[float, _panel("Model", "Dropout probability before the head.", min=0.0, max=0.95)] = 0.2
+    dropout: Annotated[float, _panel("Model", "Dropout rate before the classification head.", min=0.0, max=0.95)] = 0.2
     freeze: Annotated[
         str,
         _panel(
             "Model",
-            "none; backbone: train the head alone; K: freeze the first K stages. Frozen stages run once, on each"
-            " photograph and on --copies augmented copies of it.",
+            "Layers whose weights stay fixed. none; backbone: train only the head; a number K: the first K stages."
+            " Their features are computed once, for each photograph and --copies augmented copies of it.",
         ),
     ] = "none"
-    copies: Annotated[int, _panel("Model", "Augmented copies per photograph, with --freeze.", min=0)] = 8
+    copies: Annotated[
+        int,
+        _panel("Model", "Augmented copies per photograph whose frozen features are computed (with --freeze).", min=0),
+    ] = 8
 
 
 @dataclass(frozen=True)
 class LearningOptions:
-    """Loss, augmentation and optimisation."""
+    """Loss, augmentation, optimisation and the choice of the epoch."""
 
-    loss: Annotated[str, _panel("Learning", describe_catalogue(LOSSES))] = "regression"
+    loss: Annotated[str, _panel("Learning", f"Loss function. {describe_catalogue(LOSSES)}.")] = "regression"
     decision: Annotated[
-        str, _panel("Learning", f"How a grade is decided. {describe_catalogue(TRAINING_DECISIONS)}.")
+        str, _panel("Learning", f"How a prediction becomes a grade. {describe_catalogue(TRAINING_DECISIONS)}.")
     ] = "own"
-    augment: Annotated[str, _panel("Learning", describe_catalogue(POLICIES) + "; or a TOML file")] = "medium"
-    mixup: Annotated[float, _panel("Learning", "Mixup: alpha of its beta distribution; 0: no mixup.", min=0.0)] = 0.0
+    augment: Annotated[
+        str, _panel("Learning", f"Augmentation policy. {describe_catalogue(POLICIES)}; or a TOML file.")
+    ] = "medium"
+    mixup: Annotated[
+        float, _panel("Learning", "Mixup: alpha of the beta distribution of the mixing weights. 0: no mixup.", min=0.0)
+    ] = 0.0
     epochs: Annotated[int, _panel("Learning", "Number of epochs.", min=1)] = 12
-    batch_size: Annotated[int, _panel("Learning", "Units per batch.", min=1)] = 16
-    accumulate: Annotated[int, _panel("Learning", "Batches per optimiser step (gradient accumulation).", min=1)] = 1
-    optimizer: Annotated[Optimizer, _panel("Learning", "sgd: with Nesterov momentum 0.9.")] = "adamw"
+    batch_size: Annotated[int, _panel("Learning", "Batch size, in units (see --unit).", min=1)] = 16
+    accumulate: Annotated[int, _panel("Learning", "Gradient accumulation: batches per optimizer step.", min=1)] = 1
+    optimizer: Annotated[Optimizer, _panel("Learning", "Optimizer. sgd has Nesterov momentum 0.9.")] = "adamw"
     lr: Annotated[float, _panel("Learning", "Peak learning rate, reached after the warm-up.", min=0.0)] = 3e-4
     layer_decay: Annotated[
-        float, _panel("Learning", "Factor on the learning rate per stage, from the head down.", min=0.01, max=1.0)
+        float,
+        _panel(
+            "Learning", "Layer-wise learning rate decay: factor from each stage to the one below it.", min=0.01, max=1.0
+        ),
     ] = 1.0
-    weight_decay: Annotated[float, _panel("Learning", "Weight decay; none on biases and norms.", min=0.0)] = 0.02
+    weight_decay: Annotated[float, _panel("Learning", "Weight decay.", min=0.0)] = 0.02
     unfreeze_every: Annotated[
         int | None,
         _panel(
             "Learning",
-            "Gradual unfreezing: train the head alone at first, and one more stage after every so many epochs.",
+            "Gradual unfreezing: train only the head at first, and unfreeze one more stage every N epochs.",
             min=1,
         ),
     ] = None
-    clip: Annotated[float | None, _panel("Learning", "Clip the norm of the gradient at this value.", min=0.0)] = None
+    clip: Annotated[float | None, _panel("Learning", "Gradient clipping: maximum norm of the gradient.", min=0.0)] = (
+        None
+    )
     norms: Annotated[
         Norms | None,
         _panel(
             "Learning",
-            "Batch norms of the backbone use the pretrained running statistics (kept), or those of each batch (batch),"
-            " which are noisy in small batches; by default kept, with --weights none batch.",
+            "Statistics of the backbone's batch norm layers. kept: those of the initial weights; batch: those of each"
+            " batch, which are noisy in small batches. Default: kept, or batch with --weights none.",
         ),
     ] = None
     ema: Annotated[
         bool, _panel("Learning", "Evaluate and keep an exponential moving average of the weights.", "--ema/--no-ema")
     ] = True
     class_weights: Annotated[
-        bool, _panel("Learning", "Weight the loss of each grade by how rare it is.", "--class-weights")
+        bool,
+        _panel("Learning", "Weight the loss of each unit by the inverse frequency of its grade.", "--class-weights"),
     ] = False
     choose: Annotated[
         Choose | None,
         _panel(
             "Learning",
-            "How the epoch is selected: by the quadratic kappa on val (default) or on an inner 15 % of the training"
-            " patients (default with --folds), or last: keep the last epoch.",
+            "How the epoch to keep is selected. val: best on the val split; inner: best on 15 % of the training"
+            " patients; last: the last epoch. Default: val, or inner with --folds.",
         ),
     ] = None
     patience: Annotated[
         int | None,
-        _panel("Learning", "Early stopping: stop after so many epochs without a better quadratic kappa.", min=1),
+        _panel("Learning", "Early stopping: number of epochs without an improvement of quadratic kappa.", min=1),
     ] = None
     tta: Annotated[
         bool,
-        _panel("Learning", "Test-time augmentation: predict by the mean over eight flips and quarter turns.", "--tta"),
+        _panel(
+            "Learning", "Test-time augmentation: average the predictions over eight flips and quarter turns.", "--tta"
+        ),
     ] = False
-    seed: Annotated[int, _panel("Learning", "Random seed.", min=0, max=2**32 - 1)] = 0
+    seed: Annotated[int, _panel("Learning", SEED_HELP, min=0, max=MAX_SEED)] = 0
     seeds: Annotated[
         int,
         _panel(
             "Learning",
-            "Number of random seeds, from --seed on; the run predicts by the mean of their networks, which share folds"
-            " and held-out patients.",
+            "Number of seeds to train with, starting at --seed; their predictions are averaged. All seeds share the"
+            " same folds and held-out patients.",
             min=1,
             max=100,
         ),
@@ -246,62 +286,54 @@ class LearningOptions:
 
 @dataclass(frozen=True)
 class MachineOptions:
-    """Device, precision, processes and memory."""
+    """Devices, precision, memory and caches."""
 
-    device: Annotated[Device, _panel("Machine", "auto: a GPU if there is one, else the CPU.")] = "auto"
+    device: Annotated[Device, _panel("Machine", DEVICE_HELP)] = "auto"
     precision: Annotated[
-        Precision, _panel("Machine", "auto: bf16 on a GPU, fp16 where it has no bf16; else 32 bits.")
+        Precision,
+        _panel("Machine", PRECISION_HELP),
     ] = "auto"
     compile: Annotated[bool, _panel("Machine", "Compile the network with torch.compile.", "--compile")] = False
-    devices: Annotated[int, _panel("Machine", "Number of devices, with a process each.", min=1)] = 1
+    devices: Annotated[int, _panel("Machine", "Number of processes per machine, each with one device.", min=1)] = 1
     nodes: Annotated[int, _panel("Machine", "Number of machines.", min=1)] = 1
-    strategy: Annotated[str, _panel("Machine", "Strategy of Lightning Fabric for several devices, e.g. ddp.")] = "auto"
+    strategy: Annotated[
+        str, _panel("Machine", "Strategy of distributed training, by its name in Lightning Fabric.")
+    ] = "auto"
     bank_size: Annotated[
         int | None,
-        _panel(
-            "Machine",
-            "Side in pixels of the decoded photographs; by default 1.15 times --size.",
-            min=32,
-        ),
+        _panel("Machine", "Side in pixels of the photographs kept in memory. Default: 1.15 times --size.", min=32),
     ] = None
-    workers: Annotated[
-        int | None, _panel("Machine", "Threads that decode photographs; by default one per core.", min=1)
-    ] = None
+    workers: Annotated[int | None, _panel("Machine", WORKERS_HELP, min=1)] = None
     cache_dir: Annotated[
         Path | None,
         _panel(
             "Machine",
-            "Folder for decoded photographs that do not fit in memory, by default in the user's cache; if given, it"
-            " also keeps the features of frozen stages for the next run.",
+            f"{CACHE_HELP} If given, it also keeps the features of frozen stages for the next run.",
         ),
     ] = None
-    embeddings: Annotated[
-        bool, _panel("Machine", "Store each photograph's embedding in the predictions file.", "--embeddings")
-    ] = False
+    embeddings: Annotated[bool, _panel("Machine", EMBEDDINGS_HELP, "--embeddings")] = False
     log: Annotated[
         Log | None,
         _panel(
             "Machine",
-            "Also log every epoch, and pictures at the end, for an experiment tracker; nothing is sent.",
+            "Also log every epoch, and pictures at the end, as CSV or for TensorBoard. Nothing leaves the machine.",
         ),
     ] = None
-    log_dir: Annotated[Path, _panel("Machine", "Folder of the logs; each run has one of its name in it.")] = Path(
-        "logs"
-    )
+    log_dir: Annotated[Path, _panel("Machine", "Folder of the logs, with one folder per run.")] = Path("logs")
 
 
 @dataclass(frozen=True)
 class TrainingConfig(MachineOptions, LearningOptions, ModelOptions, DataOptions):
-    """The options of a training; each field is an option on the command line.
+    """The settings of a training; each field is an option of the command line.
 
-    Fields that are None are resolved from the data set or the backbone; the plan (`--dry-run`) shows them.
+    None leaves a setting to the data set or the backbone; `--dry-run` shows the resulting value.
     """
 
     def __post_init__(self) -> None:
         """Check that the options fit together.
 
         Raises:
-            UsageError: they do not.
+            UsageError: options that do not fit together.
         """
         for wrong, what in self._contradictions():
             if wrong:
@@ -309,17 +341,17 @@ class TrainingConfig(MachineOptions, LearningOptions, ModelOptions, DataOptions)
 
     @property
     def shares(self) -> dict[Split, float]:
-        """Share of the training patients held out for val and test, in data sets without such a split."""
+        """Shares of the training patients for the splits that a data set lacks, by split."""
         return {"val": self.val_share, **({"test": self.test_share} if self.test_share else {})}
 
     @property
     def chooses(self) -> Choose:
-        """How the epoch is selected, resolved."""
+        """How the epoch to keep is selected."""
         return self.choose or ("inner" if self.folds else "val")
 
     @property
     def keeps_statistics(self) -> bool:
-        """Whether the backbone's batch norms use the pretrained running statistics."""
+        """Whether the backbone's batch norm layers use the statistics of the initial weights."""
         return (self.norms or ("batch" if self.weights == "none" else "kept")) == "kept"
 
     @property
@@ -329,7 +361,7 @@ class TrainingConfig(MachineOptions, LearningOptions, ModelOptions, DataOptions)
 
     @property
     def decides(self) -> Spec:
-        """The decision, parsed."""
+        """How a prediction becomes a grade."""
         return parse_spec(TRAINING_DECISIONS, "decision", self.decision)
 
     @property
@@ -346,16 +378,16 @@ class TrainingConfig(MachineOptions, LearningOptions, ModelOptions, DataOptions)
             ),
             (
                 self.freeze not in ("none", "backbone") and not is_whole,
-                f"--freeze {self.freeze}: expected none, backbone, or how many stages, from 1",
+                f"--freeze {self.freeze}: expected none, backbone, or a number of stages from 1",
             ),
             (
                 self.chooses == "last" and self.patience is not None,
-                "--patience cannot be combined with --choose last: leave one of them out",
+                "--patience cannot be combined with --choose last: leave out one of them",
             ),
             (
                 self.unit == "patient" and self.target == "eye",
-                "--unit patient joins both eyes, whose grades may differ: use --target patient (with --auxiliary the"
-                " eyes' grades are learned, too), or --unit eye",
+                "--unit patient joins both eyes, whose grades may differ: use --target patient (--auxiliary also learns"
+                " the eyes' grades), or --unit eye",
             ),
             (
                 self.folds is None and (self.folds_over != "train" or self.decides.name == "cut-points"),
@@ -371,26 +403,34 @@ class TrainingConfig(MachineOptions, LearningOptions, ModelOptions, DataOptions)
             ),
             (
                 self.unfreeze_every is not None and self.freeze != "none",
-                "--unfreeze-every cannot be combined with --freeze: leave one of them out",
+                "--unfreeze-every trains all stages in the end, while --freeze keeps some fixed: leave out one of them",
             ),
         )
 
 
 @dataclass(frozen=True)
-class AttendConfig(TrainingConfig):
-    """A training with attention between backbone and pooling.
+class RunOptions:
+    """Name and folder of a run, and whether it is resumed or overwritten."""
 
-    Args:
-        attention_blocks: The blocks, as typed.
-    """
+    runs_dir: Annotated[Path, Option(help="Folder of the runs.")] = Path("runs")
+    name: Annotated[
+        str | None, Option(help="Run name: letters, digits, '-' and '_'. Default: backbone, unit and target.")
+    ] = None
+    resume: Annotated[bool, Option("--resume", help="Resume the unfinished run of this name.")] = False
+    force: Force = False
+
+
+@dataclass(frozen=True)
+class AttendConfig(TrainingConfig):
+    """A training with attention blocks between backbone and pooling."""
 
     attention_blocks: Annotated[
         str,
         _panel(
             "Model",
-            f"Attention blocks in order, separated by commas, e.g. se:reduction=8,spatial."
-            f" {describe_catalogue(ATTENTIONS)}."
-            " For attention over the photographs of an eye or a patient: --fusion attention.",
+            "Attention blocks in order, separated by commas, e.g. se:reduction=8,spatial."
+            f" {describe_catalogue(ATTENTIONS)}. For attention over the photographs of an eye or a patient, use"
+            " --fusion attention.",
             "--attention",
         ),
     ] = field(kw_only=True)
@@ -399,7 +439,7 @@ class AttendConfig(TrainingConfig):
         """Check that the options fit together.
 
         Raises:
-            UsageError: they do not, or there is no such block.
+            UsageError: no such block, or options that do not fit together.
         """
         super().__post_init__()
         parse_specs(ATTENTIONS, "attention block", self.attention_blocks)
@@ -410,11 +450,11 @@ class AttendConfig(TrainingConfig):
         return ",".join(map(str, parse_specs(ATTENTIONS, "attention block", self.attention_blocks)))
 
     def without_attention(self) -> TrainingConfig:
-        """The same training without attention, as a baseline."""
+        """The same training without attention."""
         return TrainingConfig(**{item.name: getattr(self, item.name) for item in fields(TrainingConfig)})
 
 
-# May differ when an interrupted training is resumed: locations and the machine.
+# Options that may differ when a training is resumed: paths, and what computes.
 CIRCUMSTANTIAL = frozenset({"data", "weights", "device", "workers", "cache_dir", "log", "log_dir"})
-# May differ, too, although the run records it: the weights then come out slightly different.
+# These may differ, too, although they are recorded in the run and change its weights slightly.
 EXCHANGEABLE = frozenset({"devices", "nodes", "strategy", "precision"})

@@ -16,7 +16,7 @@ from drkit.records.locks import locking
 from drkit.records.predictions import Predictions
 from drkit.records.runs import Run, new_run
 from drkit.reporting import Table
-from drkit.training.config import TrainingConfig
+from drkit.training.config import RunOptions, TrainingConfig
 from drkit.training.fitting import FittedNetwork, fit_networks
 from drkit.training.plan import TrainingPlan, plan_training
 from drkit.training.resume import load_state
@@ -24,23 +24,6 @@ from drkit.training.run_writer import write_run
 from drkit.training.runtime import check_machine, is_helper, leave_helpers
 from drkit.training.setup import set_up
 from drkit.training.trackers import find_log
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """Where a run goes.
-
-    Args:
-        runs_dir: Folder of runs.
-        name: Of the run; None: made of backbone, unit and target.
-        resume: Go on with the unfinished run of that name.
-        force: Overwrite a finished run of that name.
-    """
-
-    runs_dir: Path = Path("runs")
-    name: str | None = None
-    resume: bool = False
-    force: bool = False
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,10 @@ from typing import Any
 import cv2
 from timing import best_time, build_parser
 
+from drkit.config.synth import SynthConfig
 from drkit.images.disc import NoDiscError, find_disc
 from drkit.images.files import decode_photograph, encode_photograph
-from drkit.recipes.synth import SynthConfig, run_synth
+from drkit.recipes.synth import run_synth
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 COMMIT = "52a256e"

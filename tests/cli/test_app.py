@@ -91,8 +91,8 @@ def test_a_word_that_is_none_of_an_options_words_is_refused_with_the_nearest(arg
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["finetune", "--attention", "se"], "No such option: --attention: it belongs to drkit attend"),
-        (["predict", "a", "--faithfulness"], "No such option: --faithfulness: it belongs to drkit explain"),
+        (["finetune", "--attention", "se"], "No such option: --attention: it is an option of drkit attend"),
+        (["predict", "a", "--faithfulness"], "No such option: --faithfulness: it is an option of drkit explain"),
         (["finetune", "--atention", "se"], "No such option: --atention (Possible options"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -123,7 +123,7 @@ def test_a_terminal_that_lacks_a_letter_shows_its_number(
 def test_an_answer_that_cannot_be_written_is_refused(more: list[str], run_stem: Path) -> None:
     done = _drkit("score", run_stem, "--split", "val", *more, shell="{drkit} > /dev/full")
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1] == "drkit: error: the answer cannot be written: No space left on device"
+    assert done.stderr.splitlines()[-1] == "drkit: error: the result cannot be written: No space left on device"
     assert "Traceback" not in done.stderr
 
 
@@ -142,13 +142,16 @@ def test_who_closes_what_is_said_stops_the_work(eyes: Path, tmp_path: Path) -> N
     ("error", "told"),
     [
         (OSError(errno.ENOSPC, "No space left on device"), "a file: No space left on device: make room"),
-        (OSError(errno.EACCES, "Permission denied", "/a/b"), "/a/b: Permission denied: see who may"),
-        (OSError(errno.EIO, "Input/output error", "/a/b"), "/a/b: Input/output error: see what keeps it"),
+        (OSError(errno.EACCES, "Permission denied", "/a/b"), "/a/b: Permission denied: check its permissions"),
+        (OSError(errno.EIO, "Input/output error", "/a/b"), "/a/b: Input/output error: check what prevents access"),
         (OSError(errno.EMFILE, "Too many open files"), "a file: Too many open files: allow more open files"),
-        (FileNotFoundError(errno.ENOENT, "No such file or directory", "a.jpg"), "a.jpg: .*it was removed meanwhile"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "a.jpg"), "a.jpg: .*it has been removed"),
         (MemoryError(), r"not enough memory \(MemoryError\): choose a smaller size"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9 GB\nmore"), "not enough memory .*9 GB"),
-        (UnicodeEncodeError("utf-8", OLD_NAME, 1, 2, "surrogates not allowed"), r"a name is not UTF-8: r\\xe9tine"),
+        (
+            UnicodeEncodeError("utf-8", OLD_NAME, 1, 2, "surrogates not allowed"),
+            r"file name is not UTF-8: r\\xe9tine",
+        ),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
@@ -175,7 +178,7 @@ def test_all_else_is_a_bug_that_keeps_its_traceback_and_says_where_to_report_it(
     assert traceback[0].startswith("Traceback")
     assert "a bug" in traceback[-1]
     assert last == (
-        "drkit: this is a bug of drkit's: report it to the project's issue tracker, with the command and the lines"
+        "drkit: this is a bug in drkit: please report it to the project's issue tracker, with the command and the lines"
         " above"
     )
 

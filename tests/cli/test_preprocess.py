@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from drkit.catalogue import FILTERS
-from drkit.cli.preprocess import _list_steps, preprocess
-from drkit.errors import UsageError
-from drkit.recipes.synth import SynthConfig, run_synth
+from drkit.cli.app import app
+from drkit.cli.preprocess import _list_steps
+from drkit.config.synth import SynthConfig
+from drkit.recipes.synth import run_synth
 
 
 def test_the_steps_are_listed_with_all_that_help_needs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -25,14 +27,17 @@ def test_the_steps_are_listed_with_all_that_help_needs(capsys: pytest.CaptureFix
 
 def test_it_makes_a_data_set_and_says_what(tmp_path: Path) -> None:
     run_synth(SynthConfig(tmp_path / "DeepDRiD", patients=5, size=48))
-    report = preprocess(tmp_path / "out", "circle-crop,gamma", [tmp_path / "DeepDRiD"], 32, workers=1)
+    options = ["--steps", "circle-crop,gamma", "--data", tmp_path / "DeepDRiD", "--size", 32, "--workers", 1]
+    done = CliRunner().invoke(app, ["preprocess", str(tmp_path / "out"), *map(str, options)])
 
-    told = list(report.render())
-    assert "20 photographs" in str(told[0])
-    assert "circle-crop:margin=0,resize:size=32,gamma:gamma=1.5" in str(told[1])
+    assert done.exit_code == 0, done.output
+    told = done.stdout.splitlines()
+    assert "20 photographs" in told[0]
+    assert "circle-crop:margin=0,resize:size=32,gamma:gamma=1.5" in told[1]
     assert len(list((tmp_path / "out" / "images").glob("*.jpg"))) == 20
 
 
 def test_a_missing_folder_is_asked_for() -> None:
-    with pytest.raises(UsageError, match="name the new data set's folder"):
-        preprocess()
+    refused = CliRunner().invoke(app, ["preprocess"])
+    assert refused.exit_code == 2
+    assert "give the folder of the new data set" in refused.stderr

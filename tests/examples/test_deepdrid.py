@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from drkit.recipes.synth import SynthConfig, run_synth
+from drkit.config.synth import SynthConfig
+from drkit.recipes.synth import run_synth
 from drkit.records.runs import Run, read_run_record
 
 SMALL = {"BACKBONE": "test_efficientnet", "INPUT": "64", "EPOCHS": "1", "FOLDS": "2", "SEEDS": "2"}

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from drkit.recipes.synth import SynthConfig, run_synth
+from drkit.config.synth import SynthConfig
+from drkit.recipes.synth import run_synth
 from drkit.records.layouts import read_dataset
 from drkit.records.runs import Run, read_run_record
 

@@ -75,16 +75,16 @@ def test_without_reference_grades_the_least_certain_come_first_and_criteria_that
     rows = _predictions([2.0] * 20, [None] * 20, "test")
     selection = select_photographs(rows, SelectionCriteria(), None)
     assert selection.image_ids == tuple(f"{number}_l1" for number in range(19, 13, -1))
-    assert selection.reason == "of all photographs, the 6 whose grade is least certain"
-    with pytest.raises(InputError, match="no reference grade in all photographs: pick by --ids"):
+    assert selection.reason == "the 6 of all photographs with the least certain grades"
+    with pytest.raises(InputError, match="no reference grade in all photographs: select by --ids"):
         select_photographs(rows, SelectionCriteria(worst=3), None)
 
 
 def test_one_criterion_at_a_time_and_grades_that_rise() -> None:
-    with pytest.raises(UsageError, match="--worst and --best: one criterion"):
+    with pytest.raises(UsageError, match="--worst and --best cannot be combined"):
         SelectionCriteria(worst=1, best=2)
     for pair in ((3, 2), (2, 2), (4, 5)):
-        with pytest.raises(UsageError, match="two rising grades"):
+        with pytest.raises(UsageError, match="expected two different grades"):
             SelectionCriteria(between=pair)
 
 

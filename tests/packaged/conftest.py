@@ -7,9 +7,10 @@ from types import ModuleType
 
 import pytest
 
+from drkit.config.synth import SynthConfig
 from drkit.images.files import read_photograph
 from drkit.recipes.finetune import RunOptions, run_finetune
-from drkit.recipes.synth import SynthConfig, run_synth
+from drkit.recipes.synth import run_synth
 from drkit.records import runs
 from drkit.records.layouts import read_dataset
 from drkit.records.runs import Run

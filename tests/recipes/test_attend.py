@@ -10,12 +10,13 @@ import pytest
 from typer.testing import CliRunner
 
 from drkit.cli.app import app
+from drkit.config.predict import PredictConfig
 from drkit.errors import InputError, Interrupted, OutputExistsError, UsageError
 from drkit.models.attention import AttentionChain
 from drkit.models.restoring import open_run
 from drkit.recipes.attend import plan_attend, run_attend
 from drkit.recipes.finetune import run_finetune
-from drkit.recipes.predict import PredictConfig, run_predict
+from drkit.recipes.predict import run_predict
 from drkit.records.predictions import read_predictions
 from drkit.records.provenance import sha256_file
 from drkit.records.runs import Run
@@ -154,7 +155,7 @@ def test_a_baseline_is_trained_first_with_the_same_seeds_and_resumed(
     with pytest.raises(OutputExistsError):
         run_attend(config, RunOptions(tmp_path, "a"), train_baseline=True)
     (tmp_path / "a.json").unlink()
-    with pytest.raises(UsageError, match="finished with other options: lr"):
+    with pytest.raises(UsageError, match="finished, but with other options: lr"):
         run_attend(replace(config, lr=1e-5), RunOptions(tmp_path, "a", resume=True, force=True), train_baseline=True)
 
 
@@ -163,7 +164,7 @@ def test_a_plan_tells_what_attention_adds(attending: AttendConfig, tmp_path: Pat
     told = [str(part) for part in plan_attend(config, RunOptions(tmp_path / "runs", "a"), train_baseline=True).render()]
     assert "2 epochs for each of 3 seeds, 3 networks, in batches" in told[1]
     assert "attention: se,spatial:kernel=3; attention adds " in told[-2]
-    assert told[-1].startswith("first the same without attention: writes ")
+    assert told[-1].startswith("first trains the same network without attention")
     assert "a-baseline.seed2.safetensors" in told[-1]
     assert not (tmp_path / "runs").exists()
 
@@ -174,7 +175,7 @@ def test_a_plan_tells_what_attention_adds(attending: AttendConfig, tmp_path: Pat
         ([], "Missing option '--attention'"),
         (["--attention", "spacial"], "did you mean spatial"),
         (["--attention", "self", "--size", "32"], "use a larger --size"),
-        (["--attention", "se", "--train-baseline", "--baseline", "x"], "leave one of them out"),
+        (["--attention", "se", "--train-baseline", "--baseline", "x"], "leave out one of them"),
         (["--attention", "se", "--train-baseline", "--devices", "2"], "one process"),
         (["--attention", "se", "--train-baseline", "--name", "a", "--resume"], "never begun"),
         (["--attention", "se", "--seeds", "0"], "--seeds"),

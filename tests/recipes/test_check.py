@@ -11,9 +11,10 @@ import pytest
 
 from drkit.auditing.findings import KINDS
 from drkit.cli.check import EXAMPLES, check
+from drkit.config.check import CheckConfig
 from drkit.errors import InputError, OutputExistsError, UsageError
 from drkit.images.files import encode_photograph, read_photograph
-from drkit.recipes.check import CheckConfig, run_check, sort_inputs
+from drkit.recipes.check import run_check, sort_inputs
 from drkit.records.comparisons import write_comparison
 from drkit.records.predictions import read_predictions, write_predictions
 from drkit.records.provenance import sha256_file
@@ -57,7 +58,7 @@ def test_the_screen_names_five_and_json_all(data):
     report = run_check([data], CheckConfig())
     lines = [part for part in report.render() if isinstance(part, str)]
     at = next(number for number, line in enumerate(lines) if line.startswith("error: unreadable-photograph (7)"))
-    assert lines[at + 6] == "  and 2 more: --json lists all"
+    assert lines[at + 6] == "  and 2 more (--json lists all)"
     answer = json.loads(json.dumps(as_json(report), allow_nan=False))
     unreadable = [finding for finding in answer["findings"] if finding["kind"] == "unreadable-photograph"]
     assert len({finding["ids"][0] for finding in unreadable}) == 7
@@ -84,7 +85,7 @@ def test_a_contact_sheet_is_drawn_and_never_overwritten(data, tmp_path):
 def test_a_submission_against_its_sample(tmp_path):
     (tmp_path / "sample.csv").write_text("ID,TARGET\na.jpg,0\nb.jpg,0\n")
     (tmp_path / "mine.csv").write_text("ID,TARGET\na.jpg,7\n")
-    report = check([tmp_path / "mine.csv"], sample=tmp_path / "sample.csv")
+    report = check(paths=[tmp_path / "mine.csv"], sample=tmp_path / "sample.csv")
     assert report.kinds == {"grade-off-scale": 1, "id-missing": 1}
     assert report.exit_code == 1
 
@@ -151,11 +152,11 @@ def test_a_submission_may_be_held_against_a_sample_with_semicolons(tmp_path):
     [
         (["nowhere"], CheckConfig(), InputError, "does not exist"),
         (["nowhere.csv"], CheckConfig(), InputError, "does not exist"),
-        ([], CheckConfig(), UsageError, "name a data set"),
+        ([], CheckConfig(), UsageError, "give a data set"),
         (["."], CheckConfig(), InputError, "holds neither photographs nor a"),
-        (["m.csv"], CheckConfig(contact_sheet="p.jpg"), UsageError, "ending in .png"),
-        (["s.csv"], CheckConfig(contact_sheet="p.png"), UsageError, "name a data set"),
-        (["data"], CheckConfig(sample="s.csv"), UsageError, "name the submission's CSV"),
+        (["m.csv"], CheckConfig(contact_sheet="p.jpg"), UsageError, "expected a name that ends in .png"),
+        (["s.csv"], CheckConfig(contact_sheet="p.png"), UsageError, "give a data set"),
+        (["data"], CheckConfig(sample="s.csv"), UsageError, "give the submission's CSV"),
     ],
 )
 def test_what_cannot_be_read_at_all_is_refused(tmp_path, monkeypatch, names, config, error, sentence):
@@ -192,10 +193,10 @@ def test_every_kind_is_explained_and_the_examples_name_the_command():
 def test_data_sets_may_be_named_as_options_or_in_the_environment(eyes, tmp_path, monkeypatch):
     other = copytree(eyes, tmp_path / "other", ignore=ignore_patterns("lesions"))
     monkeypatch.setenv("DRKIT_DATA", os.pathsep.join([str(eyes), str(other)]))
-    for report in (check([eyes, other]), check([eyes], data=[other]), check(data=[eyes, other]), check()):
+    for report in (check(paths=[eyes, other]), check(paths=[eyes], data=[other]), check(data=[eyes, other]), check()):
         assert report.inputs.data_sets == (eyes, other)
         assert report.kinds["identical-across-data-sets"] > 0
-    assert check([other]).inputs.data_sets == (other,)
+    assert check(paths=[other]).inputs.data_sets == (other,)
     monkeypatch.delenv("DRKIT_DATA")
     with pytest.raises(UsageError, match="nothing to audit"):
         check()

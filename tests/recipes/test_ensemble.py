@@ -14,12 +14,14 @@ from predictions_meta import PATIENT_META
 from typer.testing import CliRunner
 
 from drkit.cli.app import app
+from drkit.config.ensemble import CompareConfig, EnsembleConfig
+from drkit.config.score import ScoreConfig
+from drkit.config.submit import SubmitConfig
 from drkit.decisions import normal_probabilities
 from drkit.ensembling.bag import Bag
 from drkit.ensembling.blend import Vote
 from drkit.ensembling.boost import Boost
 from drkit.ensembling.comparison import METHODS as METHODS_COMPARED
-from drkit.ensembling.config import CompareConfig, EnsembleConfig
 from drkit.ensembling.prediction import predict_ensemble
 from drkit.ensembling.serialization import is_ensemble, read_ensemble
 from drkit.ensembling.stack import Stack
@@ -27,8 +29,8 @@ from drkit.ensembling.weight import Weight
 from drkit.errors import InputError, LeakageError, OutputExistsError, UsageError
 from drkit.recipes.compare import run_compare
 from drkit.recipes.ensemble import run_ensemble
-from drkit.recipes.score import ScoreConfig, run_score
-from drkit.recipes.submit import SubmitConfig, run_submit
+from drkit.recipes.score import run_score
+from drkit.recipes.submit import run_submit
 from drkit.records.labels import Labels, build_rows
 from drkit.records.predictions import (
     build_predictions,
@@ -237,7 +239,7 @@ def test_a_leak_is_refused_by_every_method(runs: Path) -> None:
     [
         ({"out": Path("e.csv")}, UsageError, "ends in .parquet"),
         ({"fuse_by": "max"}, UsageError, "--fuse-by max needs --fuse"),
-        ({"out": Path("{runs}/a.parquet"), "force": True}, UsageError, "is one of the files that are combined"),
+        ({"out": Path("{runs}/a.parquet"), "force": True}, UsageError, "is one of the input files"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(runs: Path, change: dict, error: type, told: str) -> None:
@@ -326,12 +328,12 @@ def test_compare_gives_each_method_the_figure_of_its_own_command(runs: Path, mon
 @pytest.mark.parametrize(
     ("method", "told"),
     [
-        (Vote("hard"), "decided by the grade most members give, ties by the mean score"),
-        (Vote("median"), "decided by the middle of the members' grades"),
-        (Vote("soft"), "decided by rounding the score"),
-        (Boost("adaboost"), "decided by the grade with most votes, members weighted"),
-        (Bag(Vote("hard"), 2), "decided by the grade most members give"),
-        (Stack("ridge", 1.0), "decided by cut points 0."),
+        (Vote("hard"), "grades: the grade that most members give, ties broken by the mean score"),
+        (Vote("median"), "grades: the median of the members' grades"),
+        (Vote("soft"), "grades: the rounded score"),
+        (Boost("adaboost"), "grades: the grade with the largest weighted vote"),
+        (Bag(Vote("hard"), 2), "grades: the grade that most members give"),
+        (Stack("ridge", 1.0), "grades: by cut points 0."),
     ],
 )
 def test_how_a_grade_came_about_is_told_in_words(runs: Path, method, told: str) -> None:

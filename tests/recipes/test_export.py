@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from drkit.config.export import ExportConfig
+from drkit.config.predict import PredictConfig
 from drkit.errors import InputError, OutputExistsError, UsageError
-from drkit.exporting import onnx_model
-from drkit.recipes import export
-from drkit.recipes.export import ExportConfig, run_export
-from drkit.recipes.predict import PredictConfig, run_predict
+from drkit.exporting import onnx_model, verification
+from drkit.recipes.export import run_export
+from drkit.recipes.predict import run_predict
 from drkit.records.predictions import read_predictions
 
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "onnx_predict.py"
@@ -67,8 +68,8 @@ def _run_script(model: Path, folder: Path) -> list[dict[str, str]]:
 def test_an_onnx_file_that_answers_differently_is_not_written(
     run_stem: Path, eyes: Path, tmp_path: Path, onnxruntime: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "TOLERANCE", 0.0)
-    with pytest.raises(InputError, match="is not written: onnxruntime and torch graded 4 photographs"):
+    monkeypatch.setattr(verification, "TOLERANCE", 0.0)
+    with pytest.raises(InputError, match="was not written: onnxruntime and torch graded 4 photographs"):
         run_export(run_stem, ExportConfig("onnx", tmp_path / "small.onnx", [eyes], check=1))
     assert not list(tmp_path.iterdir())
 
@@ -91,9 +92,9 @@ def test_a_timm_folder_has_a_card_filled_from_the_run(run_stem: Path, tmp_path: 
 def test_what_cannot_be_exported_is_refused(
     run_stem: Path, eyes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UsageError, match="--int8 is of --format onnx"):
+    with pytest.raises(UsageError, match="--int8 needs --format onnx"):
         run_export(run_stem, ExportConfig("timm", tmp_path / "a", int8=True))
-    with pytest.raises(UsageError, match="--opset 11: 18 to"):
+    with pytest.raises(UsageError, match="--opset 11: expected 18 to"):
         run_export(run_stem, ExportConfig("onnx", tmp_path / "a.onnx", opset=11))
     monkeypatch.setattr(onnx_model, "find_spec", lambda package: None)
     with pytest.raises(UsageError, match=r"pip install 'drkit\[export\]'"):

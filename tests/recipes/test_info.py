@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from drkit.cli.app import app
+from drkit.config.info import InfoConfig
 from drkit.data.cache import open_cached
 from drkit.recipes.info import run_info
 from drkit.records.runs import PACKAGED_RUNS
@@ -21,9 +22,9 @@ def _fill(array: np.ndarray) -> tuple[str, ...]:
 def test_only_drkits_own_files_are_cleared(tmp_path: Path) -> None:
     open_cached(tmp_path, "0" * 32, (100,), _fill)
     (tmp_path / "mine.npy").write_bytes(b"mine")
-    before = run_info(tmp_path, clear_cache=False)
+    before = run_info(InfoConfig(cache_dir=tmp_path))
     assert (before.caches[0].files, before.removed_bytes) == (2, None)
-    after = run_info(tmp_path, clear_cache=True)
+    after = run_info(InfoConfig(clear_cache=True, cache_dir=tmp_path))
     assert after.removed_bytes == before.caches[0].size_bytes > 100
     assert (after.caches[0].files, after.caches[0].size_bytes) == (0, 0)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.npy"]
@@ -46,6 +47,6 @@ def test_the_packaged_network_is_named_where_it_is_there(tmp_path: Path, monkeyp
     for name in ("present", "absent"):
         monkeypatch.setitem(PACKAGED_RUNS, name, tmp_path / name)
     (tmp_path / "present.json").touch()
-    report = run_info(tmp_path, clear_cache=False)
+    report = run_info(InfoConfig(cache_dir=tmp_path))
     assert "present" in report.networks
     assert "absent" not in report.networks

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from drkit.cli import plot as face
 from drkit.cli.app import app
+from drkit.config.plot import PictureConfig
 from drkit.errors import InputError, OutputExistsError, UsageError
-from drkit.plotting.pictures import PictureConfig
 from drkit.recipes.gallery import run_errors, run_examples
 from drkit.recipes.plot import run_confusion, run_curves, run_kappa, run_reliability, run_roc, run_scatter
 from drkit.records.predictions import read_predictions, write_predictions
@@ -62,7 +62,8 @@ def test_points_of_predictions(run_stem: Path, tmp_path: Path, what: str) -> Non
 
 
 def test_kappa_is_what_score_says(run_stem: Path, tmp_path: Path) -> None:
-    from drkit.recipes.score import ScoreConfig, run_score
+    from drkit.config.score import ScoreConfig
+    from drkit.recipes.score import run_score
 
     drawn = run_kappa([run_stem], PictureConfig(tmp_path / "a.png", split="val", by="patient", resamples=200))
     scored = run_score([run_stem], ScoreConfig(split="val", by="patient", resamples=200)).scores[0].agreement
@@ -139,7 +140,7 @@ def test_mistakes_are_refused(run_stem: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="name at least two"):
         run_scatter([run_stem], PictureConfig(tmp_path / "a.png"), "models")
     for what in ("epochs", "embeddings"):
-        with pytest.raises(UsageError, match=f"--by eye: {what} are of photographs"):
+        with pytest.raises(UsageError, match=f"--by eye: {what} are drawn by photograph"):
             run_scatter([run_stem], PictureConfig(tmp_path / "a.png", by="eye"), what)
     with pytest.raises(UsageError, match="did you mean scores"):
         run_scatter([run_stem], PictureConfig(tmp_path / "a.png"), "score")  # type: ignore[arg-type]
@@ -172,7 +173,7 @@ def test_errors_of_other_photographs_or_several_runs_are_refused(run_stem: Path,
         run_examples([other], PictureConfig(tmp_path / "a.png"))
     copy = tmp_path / "copy.parquet"
     copy.write_bytes(run_stem.with_suffix(".parquet").read_bytes())
-    with pytest.raises(UsageError, match="shows one run's: 2 were named"):
+    with pytest.raises(UsageError, match="draws one run: 2 were given"):
         run_errors([run_stem, copy], [eyes], PictureConfig(tmp_path / "a.png"))
 
 

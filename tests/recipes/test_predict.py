@@ -11,8 +11,12 @@ import pytest
 from reporters import Recorder
 from safetensors.torch import save_file
 
+from drkit.config.ensemble import EnsembleConfig
+from drkit.config.predict import PredictConfig
+from drkit.config.preprocess import PreprocessConfig
+from drkit.config.score import ScoreConfig
+from drkit.config.synth import SynthConfig
 from drkit.ensembling.blend import Vote
-from drkit.ensembling.config import EnsembleConfig
 from drkit.errors import InputError, OutputExistsError, UnreadablePhotographsError
 from drkit.evaluation.referral import RECORD_KEY, ReferralThreshold, fit_referral_threshold
 from drkit.grading import ELSEWHERE
@@ -20,10 +24,10 @@ from drkit.images.files import encode_photograph, read_photograph
 from drkit.progress import reporting_to
 from drkit.recipes.ensemble import run_ensemble
 from drkit.recipes.finetune import RunOptions, run_finetune
-from drkit.recipes.predict import SEEN, PredictConfig, run_predict
-from drkit.recipes.preprocess import PreprocessConfig, run_preprocess
-from drkit.recipes.score import ScoreConfig, run_score
-from drkit.recipes.synth import SynthConfig, run_synth
+from drkit.recipes.predict import SEEN, run_predict
+from drkit.recipes.preprocess import run_preprocess
+from drkit.recipes.score import run_score
+from drkit.recipes.synth import run_synth
 from drkit.records.predictions import read_predictions
 from drkit.records.runs import Run
 from drkit.training.config import TrainingConfig
@@ -64,7 +68,7 @@ def test_unreadable_photographs_are_all_named_and_left_out_only_where_that_is_wa
         content = path.read_bytes()
         (folder / f"{number}.jpg").write_bytes(content if number % 2 else content[: len(content) // 2])
     whole = tmp_path / "whole.parquet"
-    with pytest.raises(UnreadablePhotographsError, match=r"2 photographs .*0\.jpg .*2\.jpg .*--keep-going grades"):
+    with pytest.raises(UnreadablePhotographsError, match=r"2 photographs .*0\.jpg .*2\.jpg .*--keep-going skips"):
         run_predict(run_stem, PredictConfig([folder], out=out, device="cpu"))
     assert not out.exists()
     recorder = Recorder()
@@ -106,7 +110,6 @@ def test_another_data_sets_val_did_not_choose_the_epoch(run_stem: Path, eyes: Pa
         assert [read_predictions(path).meta.chosen_on for path in (own, foreign)] == ["val", ELSEWHERE]
         told = [" ".join(map(str, run_score([path], ScoreConfig(split="val")).render())) for path in (own, foreign)]
         assert ["was selected on val" in story for story in told] == [True, False]
-        assert ["chosen on val" in story for story in told] == [True, False]
 
 
 def test_a_checkpoint_that_the_record_does_not_match_is_refused(
@@ -154,7 +157,7 @@ def test_a_run_applies_its_preprocessing_to_raw_photographs_and_to_no_other(
 ) -> None:
     cropped, greened = tmp_path / "cropped", tmp_path / "greened"
     for out, steps in ((cropped, "circle-crop,gamma"), (greened, "green")):
-        run_preprocess(PreprocessConfig(eyes, out, steps, 64, "png", workers=1))
+        run_preprocess(PreprocessConfig(out, steps, [eyes], size=64, format="png", workers=1))
     run = run_finetune(replace(small_config, data=[cropped], epochs=1), RunOptions(tmp_path / "runs")).run
     answers = []
     for data in (eyes, cropped):

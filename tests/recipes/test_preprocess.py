@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from drkit.config.synth import SynthConfig
 from drkit.data import filtering
 from drkit.errors import InputError, Interrupted, OutputExistsError, UsageError
 from drkit.images.files import read_photograph
@@ -19,10 +20,9 @@ from drkit.recipes.preprocess import (
     PreprocessConfig,
     plan_preprocess,
     run_preprocess,
-    run_preprocess_each,
     run_preview,
 )
-from drkit.recipes.synth import SynthConfig, run_synth
+from drkit.recipes.synth import run_synth
 from drkit.records.layouts import read_dataset
 from drkit.records.manifest import read_manifest, read_source_hashes, read_steps
 from drkit.records.provenance import sha256_file
@@ -39,7 +39,7 @@ def eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def config(eyes: Path, tmp_path: Path) -> PreprocessConfig:
-    return PreprocessConfig(eyes, tmp_path / "out", STEPS, size=64, workers=1)
+    return PreprocessConfig(tmp_path / "out", STEPS, data=[eyes], size=64, workers=1)
 
 
 @pytest.fixture
@@ -113,8 +113,8 @@ def test_other_parameters_are_refused_and_forced(config: PreprocessConfig) -> No
 
 
 def test_changed_photographs_and_labels_are_noticed(config: PreprocessConfig, tmp_path: Path, eyes: Path) -> None:
-    run_preprocess(replace(config, data=eyes, out=tmp_path / "copy", steps="resize:size=48", size=None, format="png"))
-    config = replace(config, data=tmp_path / "copy" / "labels.csv")
+    run_preprocess(replace(config, data=[eyes], out=tmp_path / "copy", steps="resize:size=48", size=None, format="png"))
+    config = replace(config, data=[tmp_path / "copy" / "labels.csv"])
     run_preprocess(config)
     table = tmp_path / "copy" / "labels.csv"
     kept = table.read_text()
@@ -131,7 +131,7 @@ def test_changed_photographs_and_labels_are_noticed(config: PreprocessConfig, tm
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_failed_photographs_are_counted_and_the_others_written(broken: Path, tmp_path: Path, workers: int) -> None:
-    config = PreprocessConfig(broken, tmp_path / "out", size=32, workers=workers)
+    config = PreprocessConfig(tmp_path / "out", data=[broken], size=32, workers=workers)
     report = run_preprocess(config)
     manifest = read_manifest(config.out)
 
@@ -154,7 +154,7 @@ def test_failed_photographs_are_counted_and_the_others_written(broken: Path, tmp
 def test_steps_add_up_and_sources_are_kept(config: PreprocessConfig, tmp_path: Path, eyes: Path) -> None:
     run_preprocess(replace(config, steps="circle-crop", format="png"))
     further = replace(
-        config, data=config.out, out=tmp_path / "further", steps="clahe,resize:size=64", size=None, format="png"
+        config, data=[config.out], out=tmp_path / "further", steps="clahe,resize:size=64", size=None, format="png"
     )
     run_preprocess(further)
     at_once = replace(
@@ -172,9 +172,9 @@ def test_steps_add_up_and_sources_are_kept(config: PreprocessConfig, tmp_path: P
 
 
 def test_photographs_lost_before_stay_in_the_manifest(broken: Path, tmp_path: Path) -> None:
-    first = PreprocessConfig(broken, tmp_path / "first", size=32, workers=1)
+    first = PreprocessConfig(tmp_path / "first", data=[broken], size=32, workers=1)
     run_preprocess(first)
-    report = run_preprocess(replace(first, data=first.out, out=tmp_path / "second", steps="green"))
+    report = run_preprocess(replace(first, data=[first.out], out=tmp_path / "second", steps="green"))
 
     assert report.photographs == {"ok": 18, "fallback": 1, "failed": 1}
 
@@ -223,14 +223,14 @@ def write_until_killed(target, content, *, force):
     write(target, content, force=force)
 
 filtering.write_bytes = write_until_killed
-preprocess.run_preprocess(preprocess.PreprocessConfig(Path(sys.argv[1]), out, sys.argv[3], size=64, workers=1))
+preprocess.run_preprocess(preprocess.PreprocessConfig(out, sys.argv[3], data=[Path(sys.argv[1])], size=64, workers=1))
 """
 
 
 def test_a_killed_run_goes_on_to_the_same_bytes(config: PreprocessConfig, tmp_path: Path) -> None:
     run_preprocess(config)
     killed = replace(config, out=tmp_path / "killed")
-    command = [sys.executable, "-c", KILLED, str(config.data), str(killed.out), STEPS]
+    command = [sys.executable, "-c", KILLED, str(config.data[0]), str(killed.out), STEPS]
     child = subprocess.run(command, capture_output=True, check=False)
     assert child.returncode == -signal.SIGKILL, child.stderr
     assert (killed.out / "images" / ".half.x1.part.jpg").exists()
@@ -292,8 +292,8 @@ def test_options_that_do_not_fit_are_refused(
 
 
 def test_the_data_set_itself_is_no_output(config: PreprocessConfig) -> None:
-    for inside in (config.data, config.data / "cropped"):
-        with pytest.raises(UsageError, match="lies in the data set"):
+    for inside in (config.data[0], config.data[0] / "cropped"):
+        with pytest.raises(UsageError, match="is inside the data set"):
             run_preprocess(replace(config, out=inside))
 
 
@@ -305,7 +305,7 @@ def test_a_preview_writes_one_picture(config: PreprocessConfig, tmp_path: Path) 
     assert read_photograph(tmp_path / "sheet.png").shape[1] == 6 * 262
     with pytest.raises(OutputExistsError):
         run_preview(config, tmp_path / "sheet.png")
-    with pytest.raises(UsageError, match="must end in"):
+    with pytest.raises(UsageError, match="expected a name that ends in"):
         run_preview(config, tmp_path / "sheet.txt")
 
 
@@ -338,7 +338,7 @@ def test_real_photographs_are_all_ok(shared_data: Path, tmp_path: Path) -> None:
     for name in ("1/1_l1", "27/27_l1", "80/80_l2"):
         (csv.parent / f"{Path(name).name}.jpg").symlink_to(source / f"{name}.jpg")
     csv.write_text("image,grade\n" + "".join(f"{path.name},0\n" for path in sorted(csv.parent.glob("*.jpg"))))
-    report = run_preprocess(PreprocessConfig(csv.parent, tmp_path / "out", STEPS, size=256, workers=1))
+    report = run_preprocess(PreprocessConfig(tmp_path / "out", STEPS, data=[csv.parent], size=256, workers=1))
 
     assert report.photographs == {"ok": 3, "fallback": 0, "failed": 0}
 
@@ -348,7 +348,7 @@ def test_long_names_are_written_and_read_back(eyes: Path, tmp_path: Path) -> Non
     (tmp_path / "long").mkdir()
     for name, source in zip(names, sorted(eyes.glob("train/*/*.jpg")), strict=False):
         (tmp_path / "long" / f"{name}.jpg").write_bytes(source.read_bytes())
-    report = run_preprocess(PreprocessConfig(tmp_path / "long", tmp_path / "out", size=64, workers=1))
+    report = run_preprocess(PreprocessConfig(tmp_path / "out", data=[tmp_path / "long"], size=64, workers=1))
     assert report.photographs["ok"] == 3
     after = read_dataset(tmp_path / "out")
     assert sorted(after.rows["image_id"]) == sorted(names)
@@ -361,23 +361,23 @@ def test_several_data_sets_go_each_into_a_folder_of_its_own(
     other = tmp_path / "other"
     run_preprocess(replace(config, out=other, steps="green"))
     out, data = tmp_path / "both", [eyes, other]
-    config = replace(config, out=out)
-    plan = plan_preprocess(data, config)
+    config = replace(config, out=out, data=data)
+    plan = plan_preprocess(config)
     assert [(each.name, each.layout, each.state) for each in plan.datasets] == [
         ("DeepDRiD", "deepdrid-course", "new"), ("other", "drkit", "new"),
     ]  # fmt: skip
     assert [each.out for each in plan.datasets] == [out / "DeepDRiD", out / "other"]
     assert [each.done for each in plan.datasets] == [(), read_steps(other)]
     assert not out.exists()
-    reports = run_preprocess_each(data, config).datasets
+    reports = run_preprocess(config).datasets
     assert [sum(report.photographs.values()) for report in reports] == [20, 20]
     assert read_steps(out / "other") == (*read_steps(other), *plan.datasets[1].new_steps)
-    assert [each.state for each in plan_preprocess(data, config).datasets] == ["finished"] * 2
-    assert [each.state for each in plan_preprocess(data, replace(config, force=True)).datasets] == ["replaced"] * 2
+    assert [each.state for each in plan_preprocess(config).datasets] == ["finished"] * 2
+    assert [each.state for each in plan_preprocess(replace(config, force=True)).datasets] == ["replaced"] * 2
     assert len(read_manifest(out / "other").photographs) == 20
-    again = run_preprocess_each(data, config).datasets
+    again = run_preprocess(config).datasets
     assert [report.done_before for report in again] == [20, 20]
-    alone = run_preprocess(replace(config, out=tmp_path / "alone"))
+    alone = run_preprocess(replace(config, data=[eyes], out=tmp_path / "alone"))
     assert (alone.out / "manifest.json").read_bytes() == (out / "DeepDRiD" / "manifest.json").read_bytes()
 
 
@@ -388,9 +388,9 @@ def test_a_refusal_of_one_data_set_comes_before_any_work_on_another(
     run_preprocess(replace(config, out=other, steps="green"))
     (out / "other").mkdir(parents=True)
     (out / "other" / "mine.txt").write_text("keep")
-    for planning in (plan_preprocess, run_preprocess_each):
+    for planning in (plan_preprocess, run_preprocess):
         with pytest.raises(OutputExistsError, match="was not made by drkit preprocess"):
-            planning([eyes, other], replace(config, out=out))
+            planning(replace(config, data=[eyes, other], out=out))
         with pytest.raises(UsageError, match="are the same data set"):
-            planning([eyes, eyes], replace(config, out=out))
+            planning(replace(config, data=[eyes, eyes], out=out))
     assert [path.name for path in out.iterdir()] == ["other"]

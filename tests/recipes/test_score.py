@@ -143,7 +143,7 @@ def test_photographs_that_were_trained_on_are_never_scored(tmp_path: Path) -> No
     path = write_run(tmp_path, predictions)
     found = score_one(path)
     assert (found.splits, found.photographs, found.left_out_trained_on) == (("val", "test"), 80, 40)
-    assert "run: 40 photographs it was trained on are left out." in list(found.remarks())
+    assert "run: left out 40 photographs that it was trained on." in list(found.remarks())
     with pytest.raises(LeakageError, match="split train: the run was trained on all 40 photographs"):
         score_one(path, split="train")
     held_out = replace(predictions, rows=predictions.rows.assign(fold=0))
@@ -223,8 +223,8 @@ def test_one_single_grade_is_a_zero_with_a_warning(tmp_path: Path, reported: Rec
         found = score_one(path)
     agreement = found.agreement
     assert (agreement.degenerate, agreement.quadratic_weighted_kappa, agreement.plain_kappa) == (True, 0, 0)
-    assert any("kappa is undefined and given as 0" in warning for warning in reported.warnings)
-    assert any("too few for an interval" in warning for warning in reported.warnings)
+    assert any("kappa is undefined and reported as 0" in warning for warning in reported.warnings)
+    assert any("are unreliable" in warning for warning in reported.warnings)
     assert found.agreement.recalls == (None, None, None, 1, None)
     assert found.agreement.referable_specificity is None
 
@@ -232,14 +232,14 @@ def test_one_single_grade_is_a_zero_with_a_warning(tmp_path: Path, reported: Rec
 def test_the_command_answers_people_and_programs(tmp_path: Path) -> None:
     for name, seed in (("a", 1), ("b", 2)):
         write_run(tmp_path, predict_eyes(seed), name)
-    report = score([tmp_path / "*.parquet"], split="val", resamples=200, seed=1)
+    report = score(files=[tmp_path / "*.parquet"], split="val", resamples=200, seed=1)
     tables = [part for part in report.render() if isinstance(part, Table)]
     assert [len(table.rows) for table in tables] == [2, 2, 1]
     assert all(len(row) == len(table.columns) for table in tables for row in table.rows)
     assert tables[0].rows[0][0].startswith("a\neye's grade, val, by photograph\n")
     record = json.loads(json.dumps(as_json(report), allow_nan=False))
     assert record["scores"][0]["agreement"]["quadratic_weighted_kappa_interval"][0] < 1
-    assert score([tmp_path / "*.parquet"], split="val", resamples=200, seed=1) == report
+    assert score(files=[tmp_path / "*.parquet"], split="val", resamples=200, seed=1) == report
 
 
 def test_joined_out_of_fold_rows_warn_of_cut_points_that_saw_them(tmp_path: Path, reported: Recorder) -> None:
@@ -250,12 +250,12 @@ def test_joined_out_of_fold_rows_warn_of_cut_points_that_saw_them(tmp_path: Path
     assert reported.warnings == []
     with progress.reporting_to(reported):
         score_one(path, by="eye")
-    assert any("cut points that were fitted on them too" in warning for warning in reported.warnings)
+    assert any("were also fitted on them" in warning for warning in reported.warnings)
 
 
 def test_too_few_resamples_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--resamples 10: an interval needs at least 100"):
-        score([write_run(tmp_path, predict_eyes())], resamples=10)
+        score(files=[write_run(tmp_path, predict_eyes())], resamples=10)
 
 
 def test_predictions_are_not_changed_by_being_scored(tmp_path: Path) -> None:

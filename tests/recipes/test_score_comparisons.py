@@ -95,7 +95,7 @@ def test_seeds_are_scored_each_alone_and_their_average_apart(tmp_path: Path, by:
     assert found.agreement.quadratic_weighted_kappa > found.seeds.quadratic_weighted_kappa  # errors average out
     table, *_ = report.render()
     assert [row[0].splitlines()[0] for row in table.rows] == [
-        "several, mean of 3 seeds alone", "several, the 3 seeds' networks averaged",
+        "several, mean of 3 single seeds", "several, networks of 3 seeds averaged",
     ]  # fmt: skip
     assert table.rows[0][1].startswith(f"{np.mean(kappas):.3f}")
     assert any(str(part).startswith("several: seeds 7, 8 and 9 alone: ") for part in report.render())
@@ -115,8 +115,8 @@ def test_seeds_are_scored_in_each_data_set_for_itself(tmp_path: Path) -> None:
         assert found.dataset_seeds[name] == alone.seeds
     table = next(part for part in report.render() if isinstance(part, Table) and "data set" in part.columns)
     assert [row[:2] for row in table.rows] == [
-        ("both, mean of 2 seeds alone", "one"), ("both, the 2 seeds' networks averaged", "one"),
-        ("both, mean of 2 seeds alone", "two"), ("both, the 2 seeds' networks averaged", "two"),
+        ("both, mean of 2 single seeds", "one"), ("both, networks of 2 seeds averaged", "one"),
+        ("both, mean of 2 single seeds", "two"), ("both, networks of 2 seeds averaged", "two"),
     ]  # fmt: skip
 
 
@@ -198,4 +198,4 @@ def test_runs_that_cannot_be_compared_are_scored_and_said(tmp_path: Path, report
         report = run_score(paths, QUICK)
     assert (len(report.scores), report.comparisons) == (3, ())
     assert any("patients is not compared with eyes: their reference" in warning for warning in reported.warnings)
-    assert any("elsewhere is not compared with eyes: they share no" in warning for warning in reported.warnings)
+    assert any("elsewhere is not compared with eyes: they have no" in warning for warning in reported.warnings)

@@ -10,10 +10,12 @@ from reporters import Recorder
 
 from drkit import progress
 from drkit.cli.submit import submit
+from drkit.config.check import CheckConfig
+from drkit.config.submit import SubmitConfig
 from drkit.errors import InputError, OutputExistsError
 from drkit.grades import Target
-from drkit.recipes.check import CheckConfig, run_check
-from drkit.recipes.submit import SubmitConfig, run_submit
+from drkit.recipes.check import run_check
+from drkit.recipes.submit import run_submit
 from drkit.records.labels import Labels, build_rows
 from drkit.records.predictions import build_predictions, read_predictions, write_predictions
 from drkit.records.provenance import sha256_file
@@ -77,7 +79,7 @@ def test_a_data_sets_name_before_an_id_is_not_in_the_sample(tmp_path: Path, spli
 def test_ids_that_several_data_sets_have_are_the_test_splits_or_refused(tmp_path: Path) -> None:
     run = _predict_several(tmp_path, {"A": "val", "B": "val"})
     with pytest.raises(
-        InputError, match=r"stand in several data sets of several \(A, B\): predict the one that is meant"
+        InputError, match=r"occur in several data sets of several \(A, B\): predict only the data set that is meant"
     ):
         run_submit(run, SubmitConfig(sample=_sample(tmp_path, "1", "2"), out=tmp_path / "s.csv"))
     run_submit(run, SubmitConfig(sample=_sample(tmp_path, "A-1", "B-2"), out=tmp_path / "s.csv"))
@@ -104,7 +106,7 @@ def test_a_submission_has_the_samples_columns(run: Path, tmp_path: Path, columns
         report = run_submit(run, SubmitConfig(sample=sample, out=tmp_path / "s.csv"))
     assert (tmp_path / "s.csv").read_text() == f"{columns}\n5_l1,0\n4_l1,4\n7_l1,2\n6_l1,1\n"
     assert ",".join(report.columns) == columns
-    assert reported.notices == [f"{report.columns[1]} is the eye's grade: see that the competition asks for that one"]
+    assert reported.notices == [f"{report.columns[1]} is the eye's grade: make sure that the competition asks for that"]
     for config in (CheckConfig(), CheckConfig(sample=sample)):
         assert run_check([tmp_path / "s.csv"], config).findings == ()
 
@@ -126,7 +128,7 @@ def test_different_grades_of_one_patient_or_eye_are_told(tmp_path: Path, target:
         report = run_submit(tmp_path / "run", SubmitConfig(out=tmp_path / "s.csv"))
     different = {"patient": ("1", "2"), "eye": ("2 left",)}[target]
     assert report.graded_differently == different
-    assert f"{len(different)} {target}s get different grades on different photographs" in reported.warnings[0]
+    assert f"the photographs of {len(different)} {target}s get different grades" in reported.warnings[0]
     assert f"drkit ensemble vote {tmp_path / 'run'} --fuse {target}" in reported.warnings[0]
 
 
@@ -175,12 +177,12 @@ def test_the_sidecar_tells_the_origin_and_the_talk_the_target(run: Path, tmp_pat
 
 def test_nothing_is_overwritten_unasked(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "s.csv"
-    submit(run, out=out)
+    submit(file=run, out=out)
     first = out.read_bytes()
     with pytest.raises(OutputExistsError, match=r"s\.csv exists already"):
-        submit(run, out=out)
+        submit(file=run, out=out)
     assert out.read_bytes() == first
-    report = submit(run, out=out, force=True)
+    report = submit(file=run, out=out, force=True)
     assert as_json(report)["rows"] == 4
     assert list(report.render())
 

@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
+from drkit.config.synth import SynthConfig
 from drkit.errors import InputError, OutputExistsError, UsageError
 from drkit.recipes import synth
-from drkit.recipes.synth import COURSE_COLUMNS, SynthConfig, run_synth
+from drkit.recipes.synth import COURSE_COLUMNS, run_synth
 from drkit.records.layouts import read_dataset
 from drkit.records.truth import read_truth
 
@@ -153,14 +154,14 @@ def test_an_empty_folder_is_filled_and_the_own_one_refused(tmp_path: Path, monke
     assert (tmp_path / "empty" / "train.csv").is_file()
 
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match="the folder you are in"):
+    with pytest.raises(UsageError, match="is the current folder"):
         run_synth(SynthConfig(Path(), patients=5, size=32))
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"patients": 4}, "--patients 4 is too few"),
+        ({"patients": 4}, "--patients 4: train, val and test need at least"),
         ({"size": 8}, "--size 8"),
         ({"seed": -1}, "--seed -1"),
         ({"workers": 0}, "--workers 0"),

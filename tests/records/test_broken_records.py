@@ -9,12 +9,13 @@ from mutations import check_reader
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from drkit.config.ensemble import EnsembleConfig
+from drkit.config.preprocess import PreprocessConfig
 from drkit.ensembling.blend import Vote
-from drkit.ensembling.config import EnsembleConfig
 from drkit.ensembling.serialization import read_ensemble
 from drkit.errors import DrkitError
 from drkit.recipes.ensemble import run_ensemble
-from drkit.recipes.preprocess import PreprocessConfig, run_preprocess
+from drkit.recipes.preprocess import run_preprocess
 from drkit.records.checkpoint import read_checkpoint
 from drkit.records.manifest import read_ledger, read_manifest, read_plan
 from drkit.records.predictions import read_predictions
@@ -55,7 +56,7 @@ def test_the_metadata_of_predictions(run_stem: Path, tmp_path: Path) -> None:
 
 def test_the_records_of_preprocessing(eyes: Path, tmp_path: Path) -> None:
     made = tmp_path / "made"
-    run_preprocess(PreprocessConfig(eyes, made, "crop", size=32, workers=1))
+    run_preprocess(PreprocessConfig(made, "crop", data=[eyes], size=32, workers=1))
     path = made / "manifest.json"
     manifest = json.loads(path.read_text())
     manifest["photographs"] = manifest["photographs"][:1]

@@ -47,7 +47,7 @@ def test_no_output_of_preprocess_names_anybody(tmp_path: Path) -> None:
             photograph.load()
         marked(photograph, path)
     out = tmp_path / "made"
-    run_preprocess(PreprocessConfig(tmp_path / "eyes", out, "circle-crop,clahe", size=64, workers=1))
+    run_preprocess(PreprocessConfig(out, "circle-crop,clahe", data=[tmp_path / "eyes"], size=64, workers=1))
     assert json.loads((out / "manifest.json").read_text())["photographs"]
     assert [path.name for path in out.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()] == []
 

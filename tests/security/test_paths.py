@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from drkit.auditing.integrity import find_changed_files
+from drkit.config.ensemble import EnsembleConfig
 from drkit.ensembling.blend import Vote
-from drkit.ensembling.config import EnsembleConfig
 from drkit.ensembling.serialization import read_ensemble
 from drkit.errors import InputError, OutputExistsError
 from drkit.explaining.writing import clear_folder
@@ -84,7 +84,7 @@ def test_explanations_show_and_remove_nothing_else(name: str, tmp_path: Path, pr
 
 @pytest.fixture
 def preprocessed(eyes: Path, tmp_path: Path) -> Path:
-    run_preprocess(PreprocessConfig(eyes, tmp_path / "made", "crop", size=32, workers=1))
+    run_preprocess(PreprocessConfig(tmp_path / "made", "crop", data=[eyes], size=32, workers=1))
     return tmp_path / "made"
 
 
@@ -104,7 +104,7 @@ def test_nothing_is_written_or_removed_behind_a_link(preprocessed: Path, eyes: P
     (preprocessed / "images").symlink_to(elsewhere)
     kept = sorted(elsewhere.iterdir())
     with pytest.raises(InputError, match="images is a link"):
-        run_preprocess(PreprocessConfig(eyes, preprocessed, "crop", size=32, workers=1, force=True))
+        run_preprocess(PreprocessConfig(preprocessed, "crop", data=[eyes], size=32, workers=1, force=True))
     assert sorted(elsewhere.iterdir()) == kept
 
 
@@ -127,7 +127,7 @@ def test_an_image_id_is_no_path(image_id: str, eyes: Path, tmp_path: Path) -> No
     (folder / "labels.csv").write_text(f"image_id,path,split,eye_grade,patient_grade\n{image_id},a.jpg,train,0,0\n")
     before = set(tmp_path.rglob("*"))
     out = tmp_path / "out" / "made"
-    run_preprocess(PreprocessConfig(folder, out, "crop", size=32, workers=1))
+    run_preprocess(PreprocessConfig(out, "crop", data=[folder], size=32, workers=1))
     new = {path for path in set(tmp_path.rglob("*")) - before if path.is_file()}
     assert new
     assert all(path.resolve().is_relative_to(out) for path in new)
@@ -142,7 +142,7 @@ def test_a_plan_from_elsewhere_is_not_carried_out(preprocessed: Path, eyes: Path
     }  # fmt: skip
     (preprocessed / "plan.json").write_text(json.dumps(plan))
     with pytest.raises(OutputExistsError, match="holds the same steps of other photographs"):
-        run_preprocess(PreprocessConfig(eyes, preprocessed, "crop", size=32, workers=1))
+        run_preprocess(PreprocessConfig(preprocessed, "crop", data=[eyes], size=32, workers=1))
 
 
 @pytest.mark.parametrize("shard", ["../a.safetensors", "/a.safetensors", "x/a.safetensors"])

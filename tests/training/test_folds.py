@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
+from drkit.config.predict import PredictConfig
 from drkit.cut_points import ROUNDING
 from drkit.decisions import GradePredictions
 from drkit.errors import Interrupted, LeakageError
@@ -16,7 +17,7 @@ from drkit.evaluation.aggregation import aggregate
 from drkit.inference import Outputs
 from drkit.models.restoring import OpenedRun, open_run
 from drkit.recipes.finetune import RunOptions, run_finetune
-from drkit.recipes.predict import PredictConfig, grade_dataset
+from drkit.recipes.predict import grade_dataset
 from drkit.records.checkpoint import read_checkpoint
 from drkit.records.history import read_history
 from drkit.records.layouts import read_datasets

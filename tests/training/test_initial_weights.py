@@ -11,11 +11,13 @@ import torch
 from reporters import Recorder
 
 from drkit import progress
+from drkit.config.preprocess import PreprocessConfig
+from drkit.config.synth import SynthConfig
 from drkit.errors import InputError, LeakageError
 from drkit.models.backbones import build_backbone
 from drkit.recipes.finetune import RunOptions, plan_finetune, run_finetune
-from drkit.recipes.preprocess import PreprocessConfig, run_preprocess
-from drkit.recipes.synth import SynthConfig, run_synth
+from drkit.recipes.preprocess import run_preprocess
+from drkit.recipes.synth import run_synth
 from drkit.records.atomic import write_bytes
 from drkit.records.checkpoint import read_checkpoint, write_checkpoint
 from drkit.records.layouts import read_dataset, read_datasets
@@ -117,7 +119,7 @@ def test_a_preprocessed_data_set_is_not_preprocessed_again(
 ) -> None:
     done = tmp_path / "done"
     steps = "circle-crop,clahe:clip=2:tiles=8"
-    run_preprocess(PreprocessConfig(small_config.data[0], done, steps=steps, size=64, workers=1))
+    run_preprocess(PreprocessConfig(done, steps=steps, data=[small_config.data[0]], size=64, workers=1))
     tensors, header = read_checkpoint(stage_one)
     taken = _plan(replace(small_config, data=[done])).steps
     assert taken
@@ -131,7 +133,7 @@ def test_stages_that_are_not_prepared_alike_are_told_how_to_be(
 ) -> None:
     """The commands of the refusal, typed as they stand, lead to the second stage."""
     done = tmp_path / "done"
-    run_preprocess(PreprocessConfig(small_config.data[0], done, steps="circle-crop", size=64, workers=1))
+    run_preprocess(PreprocessConfig(done, steps="circle-crop", data=[small_config.data[0]], size=64, workers=1))
     first = run_finetune(replace(small_config, data=(second_eyes,), epochs=1), RunOptions(tmp_path, "one")).run
     config = replace(small_config, data=(done,), weights=str(first), backbone=None, size=None, epochs=1)
     with pytest.raises(InputError, match=r"prepare and train both stages alike") as refused:

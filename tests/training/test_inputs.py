@@ -11,13 +11,14 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from drkit import batching, inference
+from drkit.config.predict import PredictConfig
 from drkit.data.augmentation import load_policy
 from drkit.data.bank import PhotographBank
 from drkit.data.rendering import InputFormat
 from drkit.models.grader import Grader, build_grader
 from drkit.models.restoring import open_run
 from drkit.recipes.finetune import RunOptions, plan_finetune, run_finetune
-from drkit.recipes.predict import PredictConfig, grade_dataset
+from drkit.recipes.predict import grade_dataset
 from drkit.records.checkpoint import Architecture
 from drkit.records.layouts import read_datasets
 from drkit.records.predictions import read_predictions

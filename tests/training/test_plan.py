@@ -80,7 +80,7 @@ def test_options_that_contradict_are_refused(small_config: TrainingConfig) -> No
         ({"loss": "cross-entropi"}, "unknown loss 'cross-entropi': did you mean cross-entropy"),
         ({"augment": "mediun"}, "did you mean medium"),
         ({"freeze": "half"}, "--freeze half: expected none, backbone"),
-        ({"freeze": "0"}, "how many stages, from 1"),
+        ({"freeze": "0"}, "a number of stages from 1"),
         ({"unit": "patient", "target": "eye"}, "--unit patient joins both eyes"),
         ({"decision": "cut-points:shrink=0.5"}, "add --folds 5"),
         ({"decision": "cutpoints"}, "unknown decision 'cutpoints': did you mean cut-points"),
@@ -90,7 +90,7 @@ def test_options_that_contradict_are_refused(small_config: TrainingConfig) -> No
         ({"balance": "dataset"}, "name another with --data, too"),
         ({"val_share": 0.5, "test_share": 0.5}, "leave no patients to train on"),
         ({"unshared": True}, "--unshared needs --unit eye or patient"),
-        ({"unfreeze_every": 1, "freeze": "2"}, "leave one of them out"),
+        ({"unfreeze_every": 1, "freeze": "2"}, "leave out one of them"),
         ({"folds": 50}, "cannot fill 50 folds"),
     ):
         with pytest.raises((UsageError, InputError), match=sentence):

@@ -10,12 +10,13 @@ import torch
 from typer.testing import CliRunner
 
 from drkit.cli.app import app
+from drkit.config.predict import PredictConfig
 from drkit.decisions import GradePredictions
 from drkit.errors import InputError, Interrupted, UsageError
 from drkit.inference import Outputs
 from drkit.models.restoring import OpenedRun, open_run
 from drkit.recipes.finetune import RunOptions, plan_finetune, run_finetune
-from drkit.recipes.predict import PredictConfig, grade_dataset
+from drkit.recipes.predict import grade_dataset
 from drkit.records.checkpoint import read_checkpoint
 from drkit.records.history import read_history
 from drkit.records.layouts import read_datasets

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from drkit.config.plot import PictureConfig
 from drkit.errors import InputError
 from drkit.evaluation import Comparison, compare_cases, measure_seeds, tabulate_comparisons
 from drkit.evaluation.aggregation import aggregate_by_seed, common_level
@@ -11,7 +12,6 @@ from drkit.evaluation.agreement import Agreement, measure_agreement, with_interv
 from drkit.plotting.calibration import QUESTIONS, measure_calibration
 from drkit.plotting.confusion import draw_confusion
 from drkit.plotting.forest import ForestRow, draw_forest
-from drkit.plotting.pictures import PictureConfig
 from drkit.plotting.reliability import draw_reliability
 from drkit.plotting.report.page import Block, Paragraph, Picture, Pictures, Section, TableBlock, embed_figure
 from drkit.plotting.report.sources import ReportSource

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from drkit.errors import DrkitError, InputError
-from drkit.evaluation.aggregation import Level
-from drkit.grades import Split
+from drkit.grades import Level, Split
 from drkit.plotting.selection import PlottedPredictions, select
 from drkit.progress import warn
 from drkit.records.predictions import Predictions, name_predictions, read_predictions

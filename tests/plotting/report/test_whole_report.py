@@ -15,14 +15,14 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from drkit.config.plot import PictureConfig, ReportInputs
 from drkit.data.augmentation import load_policy
 from drkit.errors import InputError, OutputExistsError, UsageError
-from drkit.plotting.pictures import PictureConfig
 from drkit.plotting.report.page import Pictures, TableBlock
 from drkit.plotting.report.photographs import tell_explanations
 from drkit.plotting.report.runs import tell_runs
 from drkit.plotting.report.sources import read_sources
-from drkit.recipes.report import HtmlReport, ReportInputs, run_report
+from drkit.recipes.report import HtmlReport, run_report
 from drkit.records.explanations import read_explanations
 from drkit.records.predictions import read_predictions, write_predictions
 

@@ -1,0 +1,45 @@
+"""The options of `drkit preprocess`."""
+
+from dataclasses import KW_ONLY, dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from typer import Argument, Option
+
+from drkit.config.shared import DEFAULT_DATA, Data, Force
+
+
+@dataclass(frozen=True)
+class PreprocessConfig:
+    """Which photographs go through which steps, and where the new data set goes."""
+
+    out: Annotated[Path | None, Argument(help="Folder of the new data set.", show_default=False)] = None
+    steps: Annotated[
+        str,
+        Option(help="Steps in order, e.g. circle-crop,clahe:clip=2:tiles=8. --list-steps shows all of them."),
+    ] = "circle-crop"
+    data: Data = field(default_factory=DEFAULT_DATA.copy)
+    _: KW_ONLY
+    size: Annotated[
+        int | None,
+        Option(
+            help="Side of the written photographs in pixels, 16 to 8192.",
+            show_default="the size of a resize step, else 512",
+        ),
+    ] = None
+    format: Annotated[
+        Literal["jpg", "png"], Option(help="File format of the written photographs. jpg: with quality 95.")
+    ] = "jpg"
+    workers: Annotated[int | None, Option(help="Number of processes.", show_default="one per core")] = None
+    engine: Annotated[
+        Literal["local", "dask"],
+        Option(help="What runs the work. local: processes on this machine; dask: the cluster of --scheduler."),
+    ] = "local"
+    scheduler: Annotated[
+        str | None,
+        Option(help="Address of a Dask cluster, e.g. tcp://host:8786. Its workers must see the same file paths."),
+    ] = None
+    force: Force = False
+    keep_going: Annotated[bool, Option("--keep-going", help="Exit with code 0 even if some photographs failed.")] = (
+        False
+    )

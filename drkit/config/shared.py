@@ -1,0 +1,37 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from typer import Option
+
+from drkit.grades import Level, Split
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "32", "bf16", "fp16"]
+
+DATA_HELP = "Data set in any supported layout. Repeat the option to join several: --data A --data B."
+DEVICE_HELP = "Device to compute on. auto: a GPU if there is one."
+PRECISION_HELP = "Floating-point precision. auto: bf16 on a GPU (fp16 if it lacks bf16), 32 bits elsewhere."
+WORKERS_HELP = "Threads that read photographs. Default: one per core."
+CACHE_HELP = "Folder for photographs that do not fit in memory. Default: the user's cache."
+EMBEDDINGS_HELP = "Store each photograph's embedding in the predictions file."
+SEED_HELP = "Random seed."
+MAX_SEED = 2**32 - 1
+DEFAULT_DATA = [Path("DeepDRiD")]
+
+Data = Annotated[list[Path], Option(help=DATA_HELP, envvar="DRKIT_DATA")]
+OnlySplit = Annotated[Split | None, Option(help="Use only the photographs of this split.")]
+By = Annotated[
+    Level, Option(help="What counts as one case: each photograph, or all photographs of an eye or a patient combined.")
+]
+Resamples = Annotated[int, Option(help="Number of bootstrap resamples of patients for the confidence intervals.")]
+Fold = Annotated[int | None, Option(min=0, help="Use only this fold's network.")]
+NetworkSeed = Annotated[int | None, Option(min=0, help="Use only the networks trained with this seed.")]
+UseDevice = Annotated[Device, Option(help=DEVICE_HELP)]
+Workers = Annotated[int | None, Option(min=1, help=WORKERS_HELP)]
+CacheDir = Annotated[Path | None, Option(help=CACHE_HELP)]
+Embeddings = Annotated[bool, Option("--embeddings", help=EMBEDDINGS_HELP)]
+KeepGoing = Annotated[bool, Option("--keep-going", help="Skip photographs that cannot be read, and list them.")]
+Seed = Annotated[int, Option(min=0, max=MAX_SEED, help=SEED_HELP)]
+Force = Annotated[bool, Option("--force", help="Overwrite existing output.")]

@@ -1,0 +1,93 @@
+"""Predictions of an ONNX file compared with those of the run that it was exported from."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from drkit.data.patients import name_unknown_patients
+from drkit.decisions import GradePredictions
+from drkit.exporting.inputs import build_inputs
+from drkit.exporting.onnx_model import grade_with_onnx
+from drkit.grading import grade_photographs
+from drkit.models.restoring import OpenedRun
+from drkit.records.labels import Labels
+from drkit.records.predictions import Predictions, build_predictions, patient_keys
+
+TOLERANCE = 1e-3  # of probabilities and scores
+
+
+@dataclass(frozen=True)
+class OnnxCheck:
+    """Largest differences between onnxruntime and torch on the same photographs.
+
+    Args:
+        photographs: Number of photographs that both graded.
+        max_probability_difference: Over photographs and grades.
+        max_score_difference: Over photographs, in grades.
+    """
+
+    photographs: int
+    max_probability_difference: float
+    max_score_difference: float
+
+    @property
+    def passes(self) -> bool:
+        """Whether no difference exceeds the tolerance."""
+        return max(self.max_probability_difference, self.max_score_difference) <= TOLERANCE
+
+    def __str__(self) -> str:
+        """One sentence."""
+        return (
+            f"onnxruntime and torch graded {self.photographs} photographs: probabilities differ by at most"
+            f" {self.max_probability_difference:.1e}, scores by at most {self.max_score_difference:.1e}"
+        )
+
+
+def grade_with_both(
+    opened: OpenedRun, labels: Labels, file: Path, *, workers: int | None = None, cache_dir: Path | None = None
+) -> tuple[Predictions, Predictions]:
+    """Grade photographs with a run's networks in torch, and with an ONNX file of them.
+
+    Args:
+        opened: The run.
+        labels: N photographs, whole units; they are read and pooled as by `drkit predict`.
+        file: The ONNX file.
+        workers: Threads that read photographs; None: one per core.
+        cache_dir: Folder for photographs that do not fit in memory; None: the user's cache.
+
+    Returns:
+        Predictions of torch and of onnxruntime for the same rows, decided in the same way.
+
+    Raises:
+        InputError: photographs that cannot be read, or more of a unit than the network has inputs for.
+    """
+    by_torch = grade_photographs(opened, labels, torch.device("cpu"), workers=workers, cache_dir=cache_dir)
+    inputs = build_inputs(opened, labels, workers=workers, cache_dir=cache_dir)
+    return by_torch, _as_predictions(grade_with_onnx(file, inputs).take(inputs.unit_of), by_torch, labels)
+
+
+def compare(by_torch: Predictions, by_onnx: Predictions) -> OnnxCheck:
+    """The largest differences of two predictions of the same rows."""
+    return OnnxCheck(
+        photographs=len(by_torch),
+        max_probability_difference=float(np.abs(by_torch.probabilities() - by_onnx.probabilities()).max()),
+        max_score_difference=float(np.abs(by_torch.rows["score"].to_numpy() - by_onnx.rows["score"].to_numpy()).max()),
+    )
+
+
+def some_patients(labels: Labels, num_patients: int) -> Labels:
+    """The photographs of at most `num_patients` patients, evenly spaced over the data set."""
+    patients = patient_keys(name_unknown_patients(labels).rows)
+    unique = np.unique(patients)
+    chosen = unique[np.linspace(0, len(unique) - 1, min(num_patients, len(unique))).round().astype(int)]
+    return replace(labels, rows=labels.rows[np.isin(patients, chosen)].reset_index(drop=True))
+
+
+def _as_predictions(answers: GradePredictions, by_torch: Predictions, labels: Labels) -> Predictions:
+    shares = answers.probabilities / answers.probabilities.sum(1, keepdims=True)
+    meta = replace(by_torch.meta, seeds=())
+    return build_predictions(
+        name_unknown_patients(labels), probabilities=shares, score=answers.score, meta=meta, name=by_torch.name
+    )
