@@ -60,7 +60,7 @@ def test_the_reference_is_what_the_program_says() -> None:
 
 
 def test_every_page_is_on_the_site() -> None:
-    site = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    site = (ROOT / ".mkdocs.yml").read_text(encoding="utf-8")
     assert [page.name for page in PAGES[1:] if f" {page.name}\n" not in site] == []
 
 
