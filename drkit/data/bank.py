@@ -5,10 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from drkit.data.cache import name_array, open_cached
+from drkit.data.cache import MappedFile, delete_temporary, make_temporary, name_array, open_cached
 from drkit.data.file_remarks import tell_of_files
 from drkit.data.unreadable import describe_unreadable
 from drkit.errors import DrkitError, UnreadablePhotographsError
@@ -46,6 +47,16 @@ class PhotographBank:
     def __len__(self) -> int:
         return len(self.hashes)
 
+    def __reduce__(self) -> tuple[Callable[..., "PhotographBank"], tuple[Any, ...]]:
+        """A bank in a file is sent to another process as the file's path."""
+        if isinstance(self.pixels, np.memmap):
+            return _map_bank, (MappedFile.of(self.pixels), self.hashes, dict(self.unreadable))
+        return PhotographBank, (self.pixels, self.hashes, dict(self.unreadable))
+
+
+def _map_bank(file: MappedFile, hashes: tuple[str, ...], unreadable: Mapping[int, str]) -> PhotographBank:
+    return PhotographBank(file.open(), hashes, unreadable)
+
 
 def bank_side(input_side: int) -> int:
     """Default side of a bank's photographs for a network input of `input_side` pixels."""
@@ -71,6 +82,7 @@ def build_bank(
     steps: Sequence[str] = (),
     round_discs: bool = False,
     keep_going: bool = False,
+    in_file: bool = False,
 ) -> PhotographBank:
     """Decode a data set's photographs, filter them, square each about its fundus disc, and keep them.
 
@@ -85,6 +97,8 @@ def build_bank(
         steps: What `drkit preprocess` would still have to do to the photographs.
         round_discs: Undo the squashing of photographs whose discs are ellipses.
         keep_going: Leave photographs out that cannot be read.
+        in_file: Keep a bank that fits in memory in a temporary file below `cache_dir`, which other processes can map
+            and the caller deletes.
 
     Raises:
         UnreadablePhotographsError: unreadable photographs, all counted, five named; with `keep_going` only where no
@@ -96,8 +110,12 @@ def build_bank(
         _fill, paths=paths, workers=workers or allowed_cpus(), steps=steps, square=square, keep_going=keep_going
     )
     if fits_in_memory(bank_bytes(len(labels), side)):
-        pixels = np.empty(shape, np.uint8)
-        notes = fill(pixels)
+        pixels = make_temporary(cache_dir, shape, np.uint8, named=True) if in_file else np.empty(shape, np.uint8)
+        try:
+            notes = fill(pixels)
+        except BaseException:
+            delete_temporary(pixels)
+            raise
     else:
         notify(f"the photographs take {bank_bytes(len(labels), side) / 2**30:.1f} GiB: kept in {cache_dir}")
         made_by = {"side": side, "steps": list(steps), "round_discs": round_discs, "keep_going": keep_going}

@@ -7,8 +7,10 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from platformdirs import user_cache_path
@@ -19,6 +21,7 @@ from drkit.records.atomic import needing_room, write_bytes, writing
 from drkit.records.locks import locking
 from drkit.records.provenance import canonical_json, sha256_bytes, sha256_file
 
+TEMPORARY_PREFIX = "drkit-"  # of the names of files that a finished training leaves none of
 CACHED_NAME = re.compile(r"[0-9a-f]{32}\.(npy|json)")  # of an array, and of the notes beside it
 
 
@@ -111,22 +114,50 @@ def _make(
     write_bytes(path.with_suffix(".json"), json.dumps(record).encode(), force=True)  # last: it vouches for the array
 
 
-def make_temporary(folder: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray:
+def make_temporary(folder: Path, shape: tuple[int, ...], dtype: type[np.generic], *, named: bool = False) -> np.ndarray:
     """An array of zeros in a temporary file, memory-mapped; the file is deleted with the array.
 
     Args:
         folder: Of the file; made when missing.
         shape: Of the array.
         dtype: Of the array.
+        named: Give the file a name, by which other processes can map it; the caller then deletes it.
 
     Raises:
         InputError: not enough room on the disk.
     """
     num_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
     _check_room(folder, num_bytes)
-    with needing_room(folder, num_bytes), tempfile.TemporaryFile(dir=folder) as stream:
+    make: Any = partial(tempfile.NamedTemporaryFile, delete=False) if named else tempfile.TemporaryFile
+    with needing_room(folder, num_bytes), make(dir=folder, prefix=TEMPORARY_PREFIX) as stream:
         _reserve(stream, num_bytes)
         return np.memmap(stream, dtype, "w+", shape=shape)
+
+
+def delete_temporary(array: np.ndarray) -> None:
+    """Delete the file of an array from `make_temporary`, if it has one with a name; processes that map it keep it."""
+    path = Path(array.filename or "") if isinstance(array, np.memmap) else Path()
+    if path.name.startswith(TEMPORARY_PREFIX):
+        path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class MappedFile:
+    """Where a memory-mapped array is; the description can be sent to another process, which maps the same file."""
+
+    path: str
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int
+
+    @classmethod
+    def of(cls, array: np.memmap) -> "MappedFile":
+        """Of an array that begins where its file's mapping does."""
+        return cls(str(array.filename), array.dtype.str, array.shape, array.offset)
+
+    def open(self) -> np.ndarray:
+        """The array, read-only."""
+        return np.memmap(self.path, self.dtype, "r", self.offset, self.shape)
 
 
 def name_array(paths: Sequence[Path], **made_by: object) -> str:

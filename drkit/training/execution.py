@@ -21,7 +21,7 @@ from drkit.training.fitting import FittedNetwork, fit_networks
 from drkit.training.plan import TrainingPlan, plan_training
 from drkit.training.resume import load_state
 from drkit.training.run_writer import write_run
-from drkit.training.runtime import check_machine, is_helper, leave_helpers
+from drkit.training.runtime import check_machine, is_helper, is_lost_process, leave_helpers
 from drkit.training.setup import set_up
 from drkit.training.trackers import find_log
 
@@ -120,6 +120,10 @@ def execute(plan: TrainingPlan, run: Run, options: RunOptions) -> TrainingReport
             predictions = write_run(setup, run, fitted, force=options.force or options.resume)
         except KeyboardInterrupt:
             raise _interrupted(run) from None
+        except RuntimeError as error:
+            if not is_lost_process(error):
+                raise
+            raise _interrupted(run, "a process of this training has ended") from None
         except DiskFullError as error:
             if states := run.unfinished():
                 raise DiskFullError(f"{error}: the finished epochs are in {states[-1]}, go on with --resume") from None
@@ -163,8 +167,9 @@ def _report(predictions: Predictions, fitted: Sequence[FittedNetwork], run: Run)
     )
 
 
-def _interrupted(run: Run) -> Interrupted:
-    states = run.unfinished()
-    if states:
-        return Interrupted(f"interrupted: the finished epochs are in {states[-1]}", ("--name", run.name, "--resume"))
-    return Interrupted("interrupted before the first epoch was finished: nothing was written")
+def _interrupted(run: Run, reason: str = "") -> Interrupted:
+    why = f" ({reason})" if reason else ""
+    if states := run.unfinished():
+        kept = f"interrupted{why}: the finished epochs are in {states[-1]}"
+        return Interrupted(kept, ("--name", run.name, "--resume"))
+    return Interrupted(f"interrupted{why} before the first epoch was finished: nothing was written")

@@ -2,12 +2,15 @@
 
 import ctypes
 import logging
+import os
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from datetime import timedelta
 from functools import partial
 from inspect import signature
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -16,12 +19,16 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 from torch.nn.parallel import DistributedDataParallel
 
-from drkit.errors import DrkitError, UsageError
+from drkit.errors import DrkitError, Interrupted, UsageError
 from drkit.inference import Autocast
 from drkit.machine import allowed_cpus
 from drkit.progress import SilentReporter, reporting_to
 from drkit.training.config import MachineOptions
 
+POLL_SECONDS = 0.05
+# How gloo says that another process has ended; NCCL raises errors of torch.distributed.
+LOST_PROCESS = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "gloo/transport")
+Result = TypeVar("Result")
 FabricPrecision = Literal["32-true", "bf16-mixed", "16-mixed"]
 PRECISIONS: dict[str, FabricPrecision] = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
@@ -137,14 +144,59 @@ def only_first_reports() -> Iterator[None]:
     with reporting_to(SilentReporter()):
         try:
             yield
+        except Interrupted:
+            leave_at_once()
         except DrkitError as error:
             sys.exit(error.exit_code)
+
+
+def leave_at_once() -> None:
+    """End this process without the clean-up at exit, which would wait for processes that have ended."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def leave_helpers(fabric: Fabric) -> None:
     """End every process but the first, which writes the results."""
     if fabric.global_rank > 0:
         sys.exit(0)
+
+
+def make_once(fabric: Fabric, make: Callable[[], Result]) -> Result:
+    """Let the first process of each machine make something for all its processes, which wait for it.
+
+    Args:
+        fabric: Of the training.
+        make: Its result is sent to the other processes: large arrays in it must be in files that they can map.
+
+    Raises:
+        DrkitError: whatever `make` raised, in every process.
+    """
+    if fabric.world_size == 1:
+        return make()
+    outcome: Result | DrkitError | None = None
+    if fabric.local_rank == 0:
+        try:
+            outcome = make()
+        except DrkitError as error:
+            outcome = error
+    arrival = torch.distributed.barrier(async_op=True)
+    while not arrival.is_completed():  # so that a signal is heard
+        time.sleep(POLL_SECONDS)
+    outcomes: list[Any] = [None] * fabric.world_size
+    torch.distributed.all_gather_object(outcomes, outcome)
+    for each in outcomes:
+        if isinstance(each, DrkitError):
+            raise each
+    made: Result = outcomes[fabric.global_rank - fabric.local_rank]
+    return made
+
+
+def is_lost_process(error: Exception) -> bool:
+    """Whether an error says that another process of the training has ended."""
+    is_gloo = isinstance(error, RuntimeError) and any(words in str(error) for words in LOST_PROCESS)
+    return isinstance(error, torch.distributed.DistError) or is_gloo
 
 
 def gather(fabric: Fabric, rows: np.ndarray) -> np.ndarray:
@@ -164,7 +216,7 @@ def _ddp_strategy(leaves_out: bool) -> DDPStrategy:
     known = signature(DistributedDataParallel).parameters
     sharing = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"  # in older torch
     settings: dict[str, Any] = {"find_unused_parameters": leaves_out, sharing: False}
-    return DDPStrategy(**settings)
+    return DDPStrategy(timeout=timedelta(days=1), **settings)  # others wait while one decodes all photographs
 
 
 def _pick_precision(name: str, device: torch.device) -> FabricPrecision:

@@ -1,14 +1,14 @@
 """What a training works with: device, network, photographs, and what the initial weights know of them."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 from lightning_fabric import Fabric
 from torch import Tensor
 
 from drkit.data.augmentation import load_policy
 from drkit.data.bank import PhotographBank, build_bank
-from drkit.data.cache import default_cache_dir
+from drkit.data.cache import default_cache_dir, delete_temporary
 from drkit.models.freezing import check_cut, frozen_tensors
 from drkit.models.grader import Grader, build_grader
 from drkit.progress import SilentReporter, reporting_to
@@ -17,7 +17,7 @@ from drkit.training.inputs import FrozenInputs, PhotographInputs, freeze_inputs
 from drkit.training.kept_head import load_head
 from drkit.training.leakage import Leakage, check_leakage
 from drkit.training.plan import TrainingPlan
-from drkit.training.runtime import check_compiler, keep_freed_memory, seed_epoch, start_fabric
+from drkit.training.runtime import check_compiler, keep_freed_memory, make_once, seed_epoch, start_fabric
 
 
 @dataclass(frozen=True)
@@ -88,18 +88,30 @@ def set_up(plan: TrainingPlan) -> TrainingSetup:
     grader = _build_initial_grader(plan)
     check_cut(grader, config.frozen_stages, plan.input_format.side)
     check_batches(plan, grader)
-    bank = build_bank(
-        plan.labels,
-        plan.bank_side,
-        config.cache_dir or default_cache_dir(),
-        workers=config.workers,
-        steps=plan.pending_steps,
-        round_discs=plan.round_discs,
-    )
-    leakage = check_leakage(plan, bank)
+    bank, leakage = make_once(fabric, partial(_decode, plan, in_file=fabric.world_size > 1))
+    if fabric.world_size > 1:
+        fabric.barrier()  # until all have mapped the bank
+        delete_temporary(bank.pixels)
     names, policy = plan.labels.rows["image_id"].tolist(), load_policy(config.augment)
     photographs = PhotographInputs(bank, names, plan.input_format, policy, config.seed, fabric.device)
     return TrainingSetup(plan, fabric, grader.to(fabric.device), photographs, leakage)
+
+
+def _decode(plan: TrainingPlan, *, in_file: bool) -> tuple[PhotographBank, Leakage]:
+    bank = build_bank(
+        plan.labels,
+        plan.bank_side,
+        plan.config.cache_dir or default_cache_dir(),
+        workers=plan.config.workers,
+        steps=plan.pending_steps,
+        round_discs=plan.round_discs,
+        in_file=in_file,
+    )
+    try:
+        return bank, check_leakage(plan, bank)
+    except BaseException:
+        delete_temporary(bank.pixels)
+        raise
 
 
 def _build_initial_grader(plan: TrainingPlan) -> Grader:

@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -127,3 +129,76 @@ def test_what_is_refused_is_refused_once(eyes: Path, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.count("drkit: error:") == 1
     assert not (tmp_path / "runs").exists()
+
+
+# Writes down which process decoded, and what each mapped.
+WATCHED = """
+import os
+from pathlib import Path
+from drkit.cli.app import main
+from drkit.data import bank
+from drkit.training import setup
+
+fill, set_up, told = bank._fill, setup.set_up, Path(os.environ["TOLD"])
+
+def watch_fill(*given, **options):
+    (told / f"decoded by {os.environ.get('LOCAL_RANK', 0)}").touch()
+    return fill(*given, **options)
+
+make_once = setup.make_once
+
+def watch_made(fabric, make):
+    made = make_once(fabric, make)
+    (told / f"{type(made[0].pixels).__name__} {made[0].pixels.sum()} {len(made[0])} {fabric.local_rank}").touch()
+    return made
+
+bank._fill, setup.make_once = watch_fill, watch_made
+main()
+"""
+
+
+def test_one_process_decodes_and_all_map_its_file(eyes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script, told, cache = tmp_path / "watched.py", tmp_path / "told", tmp_path / "cache"
+    script.write_text(WATCHED)
+    told.mkdir()
+    monkeypatch.setenv("TOLD", str(told))
+    done = _finetune(
+        eyes, tmp_path / "runs", "--name", "a", "--epochs", "1", "--cache-dir", str(cache), program=[str(script)]
+    )
+    assert done.returncode == 0, done.stderr
+    names = sorted(path.name for path in told.iterdir())
+    assert "decoded by 0" in names
+    assert "decoded by 1" not in names
+    mapped = [name.rpartition(" ") for name in names if name.startswith("memmap")]
+    assert [rank for *_, rank in mapped] == ["0", "1"]
+    assert mapped[0][0] == mapped[1][0]
+    assert list(cache.iterdir()) == []
+
+
+def _is_running(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status")
+    return status.exists() and "State:\tZ" not in status.read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the second process in /proc")
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_process_that_is_terminated_ends_all_in_one_line(eyes: Path, tmp_path: Path, rank: int) -> None:
+    command = [sys.executable, "-m", "drkit", "finetune", "--data", str(eyes), *OPTIONS, *TWO, "--name", "a"]
+    command += ["--epochs", "400", "--runs-dir", str(tmp_path)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
+    first = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    deadline = time.monotonic() + 400
+    while not Run(tmp_path / "a").resume().exists() and first.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    (second,) = map(int, Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split())
+    os.kill((first.pid, second)[rank], signal.SIGTERM)
+    _, errors = first.communicate(timeout=120)
+    assert first.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert errors.count("interrupted") == 1
+    assert "--resume" in errors
+    deadline = time.monotonic() + 60
+    while _is_running(second) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _is_running(second)
+    assert torch.load(Run(tmp_path / "a").resume(), weights_only=True)["history"]
