@@ -184,7 +184,10 @@ def register(group: typer.Typer, module: ModuleType, name: str) -> None:
     """Register the function `name` of a module as a command of `group`, with its examples below the help."""
     examples = module.EXAMPLES[name] if isinstance(module.EXAMPLES, dict) else module.EXAMPLES
     epilog = "Examples:\n\n" + "\n\n".join(examples)
-    group.command(name, cls=Command, epilog=epilog)(as_command(getattr(module, name)))
+    function = getattr(module, name)
+    paragraphs = (inspect.getdoc(function) or "").split("\n\n")
+    text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)  # wrapped for the terminal, not as here
+    group.command(name, cls=Command, help=text, epilog=epilog)(as_command(function))
 
 
 def _show_version(wanted: bool) -> None:
