@@ -23,5 +23,5 @@ def test_too_few_patients_are_refused_in_a_sentence(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["synth", str(tmp_path / "out"), "--patients", "3"])
 
     assert result.exit_code == 2
-    assert "--patients 3 is too few" in result.output
+    assert "--patients 3: train, val and test need at least 5 patients" in result.output
     assert not (tmp_path / "out").exists()
