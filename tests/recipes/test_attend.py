@@ -177,7 +177,7 @@ def test_a_plan_tells_what_attention_adds(attending: AttendConfig, tmp_path: Pat
         (["--attention", "self", "--size", "32"], "use a larger --size"),
         (["--attention", "se", "--train-baseline", "--baseline", "x"], "leave out one of them"),
         (["--attention", "se", "--train-baseline", "--devices", "2"], "one process"),
-        (["--attention", "se", "--train-baseline", "--name", "a", "--resume"], "never begun"),
+        (["--attention", "se", "--train-baseline", "--name", "a", "--resume"], "never started"),
         (["--attention", "se", "--seeds", "0"], "--seeds"),
     ],
 )
