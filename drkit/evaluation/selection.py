@@ -102,7 +102,7 @@ def _check_scorable(chosen: Predictions, leaked: NDArray[np.bool_], graded: NDAr
         )
     if not (graded & ~leaked).any():
         raise InputError(
-            f"{where}: no photograph it was not trained on has a reference grade of the {target}:"
+            f"{where}: no photograph that the run was not trained on has the {target}'s grade:"
             " take another split, or give the grades with drkit score --truth"
         )
 

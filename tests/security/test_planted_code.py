@@ -118,7 +118,7 @@ def test_the_plant_works(trace: Path) -> None:
 def test_a_state_of_a_training(key: str, tmp_path: Path, trace: Path) -> None:
     state = {"learner": {}, "best": {}, "best_epoch": 0, "history": [], "identity": {}, "schema_version": 1}
     torch.save(state | {key: Planted(trace)}, tmp_path / "a.resume.pt")
-    with pytest.raises(DrkitError, match="is no state of a training"):
+    with pytest.raises(DrkitError, match="is not a drkit resume checkpoint"):
         load_state(tmp_path / "a.resume.pt", {})
     assert not trace.exists()
 

@@ -199,7 +199,7 @@ def test_a_file_without_reference_grades_is_named_not_scored(write_run, grade_ey
     write_predictions(predictions, tmp_path / "test-only.parquet")
     run = write_run()
     report, reader = _write(ReportInputs((run, tmp_path / "test-only.parquet")), tmp_path / "report.html")
-    assert "test-only is not scored: test-only: no photograph has a reference grade" in reader.text
+    assert "test-only is not scored: test-only, split " in reader.text
     assert report.runs == ("quick", "test-only")
     with pytest.raises(InputError, match="nothing to report on"):
         _write(ReportInputs((tmp_path / "test-only.parquet",)), tmp_path / "none.html")
