@@ -113,7 +113,7 @@ def test_it_is_scored_for_each_data_set(run: Path) -> None:
     (score,) = told["scores"]
     assert list(score["datasets"]) == ["APTOS", "DeepDRiD", "Resized"]
     assert score["agreement"]["cases"] == sum(found["cases"] for found in score["datasets"].values())
-    assert "The same by data set" in _invoke("score", run, "--resamples", 100).stdout
+    assert "Agreement by data set" in _invoke("score", run, "--resamples", 100).stdout
 
 
 def test_predicting_names_the_data_sets_and_knows_what_was_trained_on(

@@ -48,7 +48,7 @@ def test_another_value_error_is_no_refusal(monkeypatch: pytest.MonkeyPatch) -> N
         raise ValueError("another")
 
     learner = Learner.__new__(Learner)
-    monkeypatch.setattr(Learner, "_gather_gradients", fail)
+    monkeypatch.setattr(Learner, "_accumulate_gradients", fail)
     with pytest.raises(ValueError, match="another"):
         learner.step(torch.zeros(1).numpy(), 1)
 

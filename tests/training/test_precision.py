@@ -105,8 +105,7 @@ def test_without_memory_a_run_is_evaluated_predicted_and_explained_in_smaller_ba
     assert np.allclose(graded.loc[own.index, "score"], own["score"], atol=1e-4)
     cramped.clear()
     ids = tuple(expected.rows["image_id"][:8])
-    config = ExplainConfig(small_config.data, out=tmp_path / "out", device="cpu")
-    config = replace(config, criteria=replace(config.criteria, ids=ids))
+    config = ExplainConfig(small_config.data, out=tmp_path / "out", device="cpu", ids=",".join(ids))
     assert run_explain(run_stem, config).photographs == 8
     assert cramped == [8]
 

@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-NOTES = Path(os.environ["DRKIT_TESTS_REACHED"])
-
 
 def _refuse_others(event: str, arguments: tuple[Any, ...]) -> None:
     if event in ("socket.connect", "socket.sendto"):
@@ -20,7 +18,7 @@ def _refuse_others(event: str, arguments: tuple[Any, ...]) -> None:
         return
     name = host.decode() if isinstance(host, bytes) else str(host or "localhost")
     if not _is_own(name):
-        with NOTES.open("a") as notes:
+        with Path(os.environ["DRKIT_TESTS_REACHED"]).open("a") as notes:  # as it is now: of each process of the tests
             notes.write(f"{event} {name}\n")
         raise OSError(errno.ENETUNREACH, "tests reach no other machine")
 
