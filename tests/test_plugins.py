@@ -57,8 +57,9 @@ def shell(work: Path) -> Shell:
     return run
 
 
-def test_a_package_adds_one_entry_of_each_kind(shell: Shell, site: Path, clinic: Path, work: Path) -> None:
-    """The commands that use them, and what stands in the records."""
+@pytest.fixture(scope="module")
+def made(shell: Shell, site: Path, clinic: Path, work: Path) -> Path:
+    """The folder, with what commands that use the package have written."""
     for line in (
         f"preprocess clean --data {clinic} --steps circle-crop,median:radius=2 --size 64 --workers 1",
         f"finetune --data {clinic} --loss focal:gamma=1.5 --name focal",
@@ -69,22 +70,26 @@ def test_a_package_adds_one_entry_of_each_kind(shell: Shell, site: Path, clinic:
         trains = line.startswith(("finetune", "attend"))
         done = shell(*line.split(), *(QUICK if trains else ()), site=site)
         assert done.returncode == 0, done.stderr
+    return work
 
+
+def test_records_name_the_package_of_each_entry(made: Path) -> None:
     lab = "fundus-lab 1.0"
     steps, layout = {"filter median": lab}, {"layout clinic": lab}
-    assert _read(work / "clean/manifest.json")["plugins"] == steps | layout
-    assert _read(work / "clean/manifest.json")["steps"][1:] == ["resize:size=64", "median:radius=2"]
-    focal, context = (_read(work / f"runs/{name}.json")["options"] for name in ("focal", "context"))
+    assert _read(made / "clean/manifest.json")["plugins"] == steps | layout
+    assert _read(made / "clean/manifest.json")["steps"][1:] == ["resize:size=64", "median:radius=2"]
+    focal, context = (_read(made / f"runs/{name}.json")["options"] for name in ("focal", "context"))
     assert (focal["loss"], focal["plugins"]) == ("focal:gamma=1.5", {"loss focal": lab} | layout)
     assert (context["attention_blocks"], context["plugins"]) == (
         "context:reduction=4",
         {"attention block context": lab} | steps | layout,
     )
-    both, bagged = _read(work / "both.json"), _read(work / "bagged.json")
+    both, bagged = _read(made / "both.json"), _read(made / "bagged.json")
     assert both["fitted"] == {"kind": "trimmed", "share": 0.1}
     assert both["plugins"] == bagged["plugins"] == {"ensemble method trimmed": lab}
 
 
+@pytest.mark.usefixtures("made")
 @pytest.mark.parametrize(
     ("what", "missing"),
     [
@@ -102,12 +107,14 @@ def test_what_was_made_with_a_package_is_refused_without(shell: Shell, eyes: Pat
     )
 
 
+@pytest.mark.usefixtures("made")
 def test_what_was_made_with_a_package_grades_photographs_with_it(shell: Shell, site: Path, eyes: Path) -> None:
     """The ensemble asks both runs: their loss, attention block and filter."""
     done = shell("predict", "both", "--data", eyes, "--out", "both-eyes.parquet", site=site)
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.usefixtures("made")
 def test_steps_of_a_missing_package_are_refused_on_photographs_that_still_need_them(
     shell: Shell, site: Path, eyes: Path
 ) -> None:
