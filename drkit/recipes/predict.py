@@ -64,7 +64,7 @@ class PredictReport:
         yield f"{self.run} graded {sum(self.photographs.values())} photographs ({counts}) for the {self.target}'s grade"
         yield Table("Predicted grades", [str(k) for k in range(NUM_GRADES)], [[str(n) for n in self.grade_counts]])
         if self.referable is not None:
-            yield f"{self.referable} patients are referable; {self.warned} photographs have quality warnings"
+            yield f"referable patients: {self.referable}; photographs with quality warnings: {self.warned}"
         yield "wrote " + ", ".join(str(path) for path in (self.predictions, self.csv, self.page) if path)
 
 

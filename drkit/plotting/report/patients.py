@@ -137,7 +137,7 @@ def render_patients(patients: Sequence[GradedPatient], run: str, rule: str) -> s
     """
     num_photographs = sum(len(patient.photographs) for patient in patients)
     subtitle = (
-        f"{num_photographs} photographs of {len(patients)} patients, graded by {run} on the ICDR scale from 0 to 4."
+        f"Graded by {run} on the ICDR scale from 0 to 4. Photographs: {num_photographs}; patients: {len(patients)}."
     )
     sections = [_explain_page(f"Referable: {rule}.")]
     sections += [_tell_patient(patient, number) for number, patient in enumerate(patients, 1)]
