@@ -210,7 +210,7 @@ def test_without_reference_grades_nothing_is_scored(tmp_path: Path) -> None:
     predictions = predict_eyes()
     predictions.rows["eye_grade"] = None
     path = write_run(tmp_path, predictions)
-    with pytest.raises(InputError, match=r"no photograph .* has a reference grade of the eye.*--truth"):
+    with pytest.raises(InputError, match=r"no photograph .* has the eye's grade.*--truth"):
         score_one(path)
     with pytest.raises(InputError, match="no rows of split train, only of val"):
         score_one(write_run(tmp_path, predict_eyes().of_split("val"), "val"), split="train")
