@@ -24,8 +24,11 @@ def test_other_machines_are_blocked_in_processes_that_tests_start() -> None:
 
 
 def test_this_machine_is_reached() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        socket.create_connection(server.getsockname(), timeout=1).close()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname(), timeout=1) as connection,
+    ):
+        assert connection.getpeername() == server.getsockname()
 
 
 def test_what_was_reached_is_noted_for_this_process_alone() -> None:
