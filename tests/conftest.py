@@ -14,7 +14,7 @@ import pytest
 if TYPE_CHECKING:
     import numpy as np
 
-    from drkit.training.config import TrainingConfig
+    from drkit.config.training import TrainingConfig
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # one process a core: each keeps to one thread, and so do those it starts
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -81,7 +81,7 @@ def clinic(eyes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def small_config(eyes: Path) -> "TrainingConfig":
     """A training of seconds: a tiny network from no weights."""
-    from drkit.training.config import TrainingConfig
+    from drkit.config.training import TrainingConfig
 
     return TrainingConfig(
         data=[eyes], backbone="test_efficientnet", weights="none", size=64, epochs=3, batch_size=8, device="cpu"

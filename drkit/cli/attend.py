@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from drkit.cli.options import DryRun, ListBackbones, PreviewAugmentation, spread
+from drkit.config.training import AttendConfig, RunOptions
 from drkit.reporting import Report
-from drkit.training.config import AttendConfig, RunOptions
 
 EXAMPLES = (
     "drkit attend --attention se,spatial --freeze 4 --choose last --baseline runs/plain.parquet",

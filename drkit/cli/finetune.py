@@ -1,8 +1,8 @@
 """`drkit finetune`: transfer learning."""
 
 from drkit.cli.options import DryRun, ListBackbones, PreviewAugmentation, spread
+from drkit.config.training import RunOptions, TrainingConfig
 from drkit.reporting import Report
-from drkit.training.config import RunOptions, TrainingConfig
 
 EXAMPLES = (
     "drkit finetune --data DeepDRiD --backbone resnet18 --weights pretrained_DR_resize",

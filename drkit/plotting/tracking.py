@@ -4,6 +4,7 @@ from contextlib import suppress
 
 from matplotlib.figure import Figure
 
+from drkit.config.training_options import MachineOptions
 from drkit.errors import DrkitError
 from drkit.plotting.confusion import draw_confusion
 from drkit.plotting.curves import draw_curves
@@ -12,7 +13,6 @@ from drkit.plotting.selection import select
 from drkit.plotting.style import styled, write_figure
 from drkit.records.predictions import read_predictions
 from drkit.records.runs import Run
-from drkit.training.config import MachineOptions
 from drkit.training.trackers import LogFolder, find_log
 
 

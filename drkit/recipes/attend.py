@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from drkit.config.training import AttendConfig, RunOptions, TrainingConfig
 from drkit.errors import InputError, Interrupted, UsageError, first_few
 from drkit.evaluation import (
     Comparison,
@@ -30,7 +31,6 @@ from drkit.records.predictions import Predictions, find_predictions, read_predic
 from drkit.records.provenance import canonical_json
 from drkit.records.runs import Run, read_run_record
 from drkit.reporting import Table, as_json
-from drkit.training.config import AttendConfig, RunOptions, TrainingConfig
 from drkit.training.description import PlanReport, describe_plan
 from drkit.training.execution import TrainingReport, execute, plan_run
 from drkit.training.plan import TrainingPlan

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from drkit.config.training import RunOptions, TrainingConfig
 from drkit.data.augmentation import load_policy
 from drkit.data.bank import build_bank
 from drkit.data.cache import default_cache_dir
@@ -12,7 +13,6 @@ from drkit.plotting.tracking import log_pictures
 from drkit.records.atomic import check_writable
 from drkit.records.layouts import read_datasets
 from drkit.reporting import Table
-from drkit.training.config import RunOptions, TrainingConfig
 from drkit.training.description import PlanReport, describe_plan
 from drkit.training.execution import TrainingReport, execute, plan_run
 from drkit.training.plan import plan_training

@@ -9,6 +9,7 @@ from lightning_fabric import Fabric
 
 from drkit import metrics
 from drkit.batching import in_batches
+from drkit.config.training_options import LearningOptions
 from drkit.data.sampling import balance, even_out
 from drkit.decisions import decide
 from drkit.errors import UsageError
@@ -21,7 +22,6 @@ from drkit.records.history import EpochFigures
 from drkit.records.predictions import patient_keys
 from drkit.records.runs import NetworkId
 from drkit.resampling import bootstrap
-from drkit.training.config import LearningOptions
 from drkit.training.learner import Learner, read_steps
 from drkit.training.optimisation import learning_rate, set_learning_rate
 from drkit.training.plan import FoldSplit, TrainingPlan

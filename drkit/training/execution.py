@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from drkit.config.training import RunOptions, TrainingConfig
 from drkit.errors import DiskFullError, Interrupted
 from drkit.evaluation import SeedAgreement, measure_seeds, scorable_rows
 from drkit.evaluation.agreement import Agreement, measure_agreement, with_interval
@@ -16,7 +17,6 @@ from drkit.records.locks import locking
 from drkit.records.predictions import Predictions
 from drkit.records.runs import Run, new_run
 from drkit.reporting import Table
-from drkit.training.config import RunOptions, TrainingConfig
 from drkit.training.fitting import FittedNetwork, fit_networks
 from drkit.training.plan import TrainingPlan, plan_training
 from drkit.training.resume import load_state

@@ -13,6 +13,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from drkit.batching import in_batches, map_batches
+from drkit.config.training import TrainingConfig
 from drkit.data.augmentation import Policy, draw, policy_record
 from drkit.data.bank import PhotographBank, fits_in_memory
 from drkit.data.cache import default_cache_dir, make_temporary, open_cached
@@ -22,7 +23,6 @@ from drkit.models.freezing import frozen_tensors, run_frozen_part
 from drkit.models.grader import Grader
 from drkit.progress import track
 from drkit.records.provenance import canonical_json, sha256_bytes
-from drkit.training.config import TrainingConfig
 
 Fill = Callable[[np.ndarray], tuple[str, ...]]  # fills an array; returns notes to store beside it
 

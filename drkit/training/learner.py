@@ -12,6 +12,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from drkit.batching import halve, in_batches, unless_out_of_memory
+from drkit.config.training import TrainingConfig
 from drkit.data.transfer import pack_to
 from drkit.data.units import Batch, UnitIndex, Units
 from drkit.errors import UsageError
@@ -19,7 +20,6 @@ from drkit.losses import FloatArray, Loss
 from drkit.models.grader import Grader
 from drkit.progress import warn
 from drkit.training.batches import REMEDY, is_single_value
-from drkit.training.config import TrainingConfig
 from drkit.training.feed import Feed, PreparedBatch
 from drkit.training.inputs import Inputs
 from drkit.training.optimisation import RunningAverage, build_optimizer

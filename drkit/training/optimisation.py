@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
+from drkit.config.training_options import LearningOptions
 from drkit.models.grader import Grader
-from drkit.training.config import LearningOptions
 
 WARM_UP_SHARE = 0.1  # of the steps
 FLOOR = 0.02  # of the highest learning rate, where the cosine ends

@@ -11,6 +11,7 @@ import pandas as pd
 
 import drkit
 from drkit.catalogue import ATTENTIONS, FILTERS, LOSSES
+from drkit.config.training import CIRCUMSTANTIAL, TrainingConfig
 from drkit.data.augmentation import load_policy, policy_record
 from drkit.data.bank import bank_side
 from drkit.data.cache import default_cache_dir
@@ -30,7 +31,6 @@ from drkit.records.layouts import LAYOUTS
 from drkit.records.manifest import read_plugins, read_shared_steps, steps_to_apply
 from drkit.records.runs import NetworkId, list_networks
 from drkit.specs import names_in
-from drkit.training.config import CIRCUMSTANTIAL, TrainingConfig
 from drkit.training.initial_weights import InitialWeights, find_initial_weights
 from drkit.training.kept_head import check_head
 from drkit.training.staging import check_stages

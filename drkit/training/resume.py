@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from drkit.config.training import EXCHANGEABLE
 from drkit.errors import InputError, UsageError
 from drkit.progress import notify
 from drkit.records.atomic import writing
 from drkit.records.history import EpochFigures
-from drkit.training.config import EXCHANGEABLE
 from drkit.training.learner import Learner
 
 SCHEMA_VERSION = 1

@@ -19,11 +19,11 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 from torch.nn.parallel import DistributedDataParallel
 
+from drkit.config.training_options import MachineOptions
 from drkit.errors import DrkitError, Interrupted, UsageError
 from drkit.inference import Autocast
 from drkit.machine import allowed_cpus
 from drkit.progress import SilentReporter, reporting_to
-from drkit.training.config import MachineOptions
 
 POLL_SECONDS = 0.05
 # How gloo says that another process has ended; NCCL raises errors of torch.distributed.

@@ -11,10 +11,10 @@ from lightning_fabric.loggers.csv_logs import CSVLogger
 from lightning_fabric.loggers.logger import Logger
 from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 
+from drkit.config.training_options import Log, MachineOptions
 from drkit.errors import OutputExistsError, UsageError
 from drkit.records.history import EpochFigures
 from drkit.records.runs import NetworkId, Run
-from drkit.training.config import Log, MachineOptions
 
 MEASURES = ("loss", "quadratic_weighted_kappa", "plain_kappa", "accuracy")
 

@@ -19,6 +19,7 @@ import torch
 from lightning_fabric import Fabric
 from timing import build_parser
 
+from drkit.config.training import TrainingConfig
 from drkit.data.augmentation import load_policy
 from drkit.data.bank import PhotographBank, bank_side
 from drkit.data.rendering import InputFormat
@@ -27,7 +28,6 @@ from drkit.losses import build_loss
 from drkit.models.grader import Grader, build_grader
 from drkit.records.checkpoint import Architecture
 from drkit.records.labels import Labels, build_rows
-from drkit.training.config import TrainingConfig
 from drkit.training.feed import Feed
 from drkit.training.inputs import PhotographInputs
 from drkit.training.learner import Learner, TrainingData, read_steps

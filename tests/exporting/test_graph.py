@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from drkit.catalogue import LOSSES
+from drkit.config.training import TrainingConfig
 from drkit.data.units import UnitIndex
 from drkit.exporting.graph import RunGraph, grade_probabilities, join
 from drkit.exporting.inputs import build_inputs
@@ -16,7 +17,6 @@ from drkit.models.fusion import AttentionFusion, Concatenation, Fusion, MeanMaxF
 from drkit.models.restoring import open_run
 from drkit.recipes.finetune import RunOptions, run_finetune
 from drkit.records.layouts import read_datasets
-from drkit.training.config import TrainingConfig
 
 MASK = torch.tensor([[True, True, True, True], [True, False, True, False], [False, False, False, True]])
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from drkit.config.training import TrainingConfig
 from drkit.errors import InputError, UsageError
 from drkit.models.restoring import open_run
 from drkit.recipes.finetune import RunOptions, run_finetune
 from drkit.records.checkpoint import read_checkpoint
 from drkit.records.runs import Run
-from drkit.training.config import TrainingConfig
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,12 @@ import pytest
 import timm
 import torch
 
+from drkit.config.training import AttendConfig, TrainingConfig
 from drkit.data.units import UnitIndex
 from drkit.errors import UsageError
 from drkit.models.restoring import open_run
 from drkit.models.timm_folder import build_timm_network, write_timm_folder
 from drkit.recipes.finetune import RunOptions, run_finetune
-from drkit.training.config import AttendConfig, TrainingConfig
 
 
 @pytest.mark.parametrize(

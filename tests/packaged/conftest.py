@@ -8,13 +8,13 @@ from types import ModuleType
 import pytest
 
 from drkit.config.synth import SynthConfig
+from drkit.config.training import TrainingConfig
 from drkit.images.files import read_photograph
 from drkit.recipes.finetune import RunOptions, run_finetune
 from drkit.recipes.synth import run_synth
 from drkit.records import runs
 from drkit.records.layouts import read_dataset
 from drkit.records.runs import Run
-from drkit.training.config import TrainingConfig
 
 TOOL = Path(__file__).resolve().parents[1] / "tools" / "pack_run.py"
 

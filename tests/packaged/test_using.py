@@ -6,12 +6,12 @@ import pytest
 from typer.testing import CliRunner
 
 from drkit.cli.app import app
+from drkit.config.training import TrainingConfig
 from drkit.errors import LeakageError
 from drkit.recipes.finetune import RunOptions, run_finetune
 from drkit.records import runs
 from drkit.records.predictions import read_predictions
 from drkit.records.runs import Run, read_run_record
-from drkit.training.config import TrainingConfig
 
 
 def invoke(*arguments: object, code: int = 0) -> str:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from drkit.cli.app import app
 from drkit.config.predict import PredictConfig
+from drkit.config.training import AttendConfig, TrainingConfig
 from drkit.errors import InputError, Interrupted, OutputExistsError, UsageError
 from drkit.models.attention import AttentionChain
 from drkit.models.restoring import open_run
@@ -22,7 +23,6 @@ from drkit.records.provenance import sha256_file
 from drkit.records.runs import Run
 from drkit.reporting import Table
 from drkit.training import execution, resume
-from drkit.training.config import AttendConfig, TrainingConfig
 from drkit.training.execution import RunOptions
 
 

@@ -29,7 +29,7 @@ from drkit.records.predictions import read_predictions, write_predictions
 from drkit.reporting import Table, as_json
 
 if TYPE_CHECKING:
-    from drkit.training.config import TrainingConfig
+    from drkit.config.training import TrainingConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from drkit import metrics
+from drkit.config.training import TrainingConfig
 from drkit.errors import InputError, Interrupted, LeakageError, OutputExistsError, UsageError
 from drkit.recipes.finetune import RunOptions, plan_finetune, run_finetune
 from drkit.records.checkpoint import read_checkpoint
@@ -23,7 +24,6 @@ from drkit.records.predictions import read_predictions
 from drkit.records.provenance import sha256_file
 from drkit.records.runs import Run, read_run_record
 from drkit.training import execution, resume
-from drkit.training.config import TrainingConfig
 from drkit.training.resume import FitState
 
 

@@ -16,6 +16,7 @@ from drkit.config.predict import PredictConfig
 from drkit.config.preprocess import PreprocessConfig
 from drkit.config.score import ScoreConfig
 from drkit.config.synth import SynthConfig
+from drkit.config.training import TrainingConfig
 from drkit.ensembling.blend import Vote
 from drkit.errors import InputError, OutputExistsError, UnreadablePhotographsError
 from drkit.evaluation.referral import RECORD_KEY, ReferralThreshold, fit_referral_threshold
@@ -30,7 +31,6 @@ from drkit.recipes.score import run_score
 from drkit.recipes.synth import run_synth
 from drkit.records.predictions import read_predictions
 from drkit.records.runs import Run
-from drkit.training.config import TrainingConfig
 
 
 def test_predicting_again_gives_the_runs_own_predictions(run_stem: Path, eyes: Path, tmp_path: Path) -> None:

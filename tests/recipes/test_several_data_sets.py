@@ -11,13 +11,13 @@ from typer.testing import CliRunner, Result
 
 from drkit.cli.app import app
 from drkit.config.synth import SynthConfig
+from drkit.config.training import TrainingConfig
 from drkit.errors import InputError, Interrupted
 from drkit.recipes.finetune import RunOptions, plan_finetune, run_finetune
 from drkit.recipes.synth import run_synth
 from drkit.records.layouts import read_dataset
 from drkit.records.predictions import read_predictions
 from drkit.records.runs import Run
-from drkit.training.config import TrainingConfig
 
 OPTIONS = ["--backbone", "test_efficientnet", "--weights", "none", "--size", "64", "--device", "cpu", "--workers", "1"]
 

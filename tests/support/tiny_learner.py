@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from drkit.config.training import TrainingConfig
 from drkit.data.units import Units, build_units
 from drkit.losses import FloatArray, build_loss
 from drkit.models.grader import build_grader
 from drkit.records.checkpoint import Architecture
 from drkit.records.labels import Labels, build_rows
-from drkit.training.config import TrainingConfig
 from drkit.training.learner import (
     Learner,
     StepFigures,

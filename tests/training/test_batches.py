@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from drkit.config.training import TrainingConfig
 from drkit.errors import UsageError
 from drkit.recipes.finetune import RunOptions, plan_finetune, run_finetune
-from drkit.training.config import TrainingConfig
 from drkit.training.learner import Learner
 
 ONE = {"backbone": "resnet18", "size": 32, "batch_size": 1, "epochs": 1}  # whose last map is 1 x 1 at 32 px

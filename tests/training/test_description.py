@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from drkit.config.training import TrainingConfig
 from drkit.records.layouts import read_datasets
 from drkit.records.runs import Run
 from drkit.reporting import Table
-from drkit.training.config import TrainingConfig
 from drkit.training.description import PlanReport, describe_plan
 from drkit.training.plan import plan_training
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from drkit.config.training import TrainingConfig
 from drkit.recipes.finetune import RunOptions, run_finetune
 from drkit.records.checkpoint import read_checkpoint
 from drkit.records.history import read_history
 from drkit.records.predictions import read_predictions
 from drkit.records.runs import Run, list_networks
-from drkit.training.config import TrainingConfig
 
 OPTIONS = ["--backbone", "test_convnext", "--weights", "none", "--size", "64", "--epochs", "2", "--device", "cpu"]
 TWO = ["--devices", "2", "--strategy", "ddp", "--batch-size", "4", "--choose", "last", "--augment", "none"]

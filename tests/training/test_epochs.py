@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from drkit.config.training import TrainingConfig
 from drkit.models.grader import build_grader
 from drkit.records.checkpoint import Architecture
 from drkit.records.runs import ONLY_NETWORK
-from drkit.training.config import TrainingConfig
 from drkit.training.epochs import TrainSampler, unfreeze_gradually
 
 GRADES = np.array([0, 0, 0, 0, 3, 1])

@@ -12,12 +12,12 @@ import torch
 from fake_card import CARD, MixedDevicesError, OnCard, fake_card
 from torch import Tensor, nn
 
+from drkit.config.training import TrainingConfig
 from drkit.data.augmentation import load_policy
 from drkit.data.bank import build_bank
 from drkit.losses import build_loss
 from drkit.models.grader import build_grader
 from drkit.records.layouts import read_datasets
-from drkit.training.config import TrainingConfig
 from drkit.training.inputs import PhotographInputs
 from drkit.training.learner import Learner, TrainingData, read_steps
 from drkit.training.plan import plan_training

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from drkit.config.predict import PredictConfig
+from drkit.config.training import TrainingConfig
 from drkit.cut_points import ROUNDING
 from drkit.decisions import GradePredictions
 from drkit.errors import Interrupted, LeakageError
@@ -24,7 +25,6 @@ from drkit.records.layouts import read_datasets
 from drkit.records.predictions import Predictions, read_predictions
 from drkit.records.runs import NetworkId, Run, list_networks
 from drkit.training import resume
-from drkit.training.config import TrainingConfig
 from drkit.training.fitting import FittedNetwork, fit_networks
 from drkit.training.plan import TrainingPlan, plan_training
 from drkit.training.resume import FitState

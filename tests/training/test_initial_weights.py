@@ -13,6 +13,7 @@ from reporters import Recorder
 from drkit import progress
 from drkit.config.preprocess import PreprocessConfig
 from drkit.config.synth import SynthConfig
+from drkit.config.training import TrainingConfig
 from drkit.errors import InputError, LeakageError
 from drkit.models.backbones import build_backbone
 from drkit.recipes.finetune import RunOptions, plan_finetune, run_finetune
@@ -24,7 +25,6 @@ from drkit.records.layouts import read_dataset, read_datasets
 from drkit.records.predictions import read_predictions
 from drkit.records.provenance import sha256_file
 from drkit.records.runs import UNKNOWN_PHOTOGRAPHS, Run, read_run_record, write_run_record
-from drkit.training.config import TrainingConfig
 from drkit.training.initial_weights import find_initial_weights
 from drkit.training.plan import TrainingPlan, plan_training
 from drkit.training.setup import set_up

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from drkit import batching, inference
 from drkit.config.predict import PredictConfig
+from drkit.config.training import TrainingConfig
 from drkit.data.augmentation import load_policy
 from drkit.data.bank import PhotographBank
 from drkit.data.rendering import InputFormat
@@ -23,7 +24,6 @@ from drkit.records.checkpoint import Architecture
 from drkit.records.layouts import read_datasets
 from drkit.records.predictions import read_predictions
 from drkit.training import description, inputs
-from drkit.training.config import TrainingConfig
 from drkit.training.inputs import FrozenInputs, PhotographInputs, freeze_inputs
 from drkit.training.plan import plan_training
 from drkit.training.setup import set_up

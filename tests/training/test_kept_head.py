@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from drkit.config.training import AttendConfig, TrainingConfig
 from drkit.data.units import UnitIndex
 from drkit.errors import UsageError
 from drkit.models.grader import Grader
@@ -17,7 +18,6 @@ from drkit.models.restoring import open_run
 from drkit.recipes.finetune import RunOptions, plan_finetune, run_finetune
 from drkit.records.layouts import read_datasets
 from drkit.training import fitting
-from drkit.training.config import AttendConfig, TrainingConfig
 from drkit.training.learner import Learner
 from drkit.training.plan import plan_training
 from drkit.training.setup import set_up

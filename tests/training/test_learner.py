@@ -8,9 +8,9 @@ import torch
 from lightning_fabric.plugins.precision import MixedPrecision
 from tiny_learner import NUM, assert_same, build_learner, gradients_of, read_step, training_data
 
+from drkit.config.training import TrainingConfig
 from drkit.errors import UsageError
 from drkit.losses import build_loss
-from drkit.training.config import TrainingConfig
 from drkit.training.learner import (
     AUXILIARY_WEIGHT,
 )

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from drkit.config.training import TrainingConfig
 from drkit.models.grader import Grader, build_grader
 from drkit.records.checkpoint import Architecture
-from drkit.training.config import TrainingConfig
 from drkit.training.optimisation import (
     FLOOR,
     WARM_UP_SHARE,

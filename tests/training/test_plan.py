@@ -9,10 +9,10 @@ import pytest
 from reporters import Recorder
 
 from drkit import progress
+from drkit.config.training import TrainingConfig
 from drkit.errors import InputError, UsageError
 from drkit.records.labels import Labels, build_rows
 from drkit.records.layouts import read_datasets
-from drkit.training.config import TrainingConfig
 from drkit.training.plan import plan_training
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from drkit.config.training import TrainingConfig
 from drkit.models.grader import Grader
 from drkit.models.restoring import open_run
 from drkit.recipes.explain import ExplainConfig, run_explain
@@ -17,7 +18,6 @@ from drkit.recipes.predict import PredictConfig, grade_dataset
 from drkit.records.layouts import read_datasets
 from drkit.records.predictions import read_predictions
 from drkit.training import inputs
-from drkit.training.config import TrainingConfig
 from drkit.training.plan import plan_training
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from drkit.config.training import TrainingConfig
 from drkit.inference import run_units
 from drkit.models.restoring import open_run
 from drkit.recipes.finetune import RunOptions, run_finetune
 from drkit.records.layouts import read_datasets
 from drkit.records.predictions import read_predictions
-from drkit.training.config import TrainingConfig
 from drkit.training.plan import plan_training
 from drkit.training.setup import set_up
 

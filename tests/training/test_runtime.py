@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from drkit.config.training import TrainingConfig
 from drkit.errors import UsageError
 from drkit.recipes.finetune import RunOptions, plan_finetune, run_finetune
 from drkit.records.runs import Run, read_run_record
 from drkit.training import runtime
-from drkit.training.config import TrainingConfig
 from drkit.training.runtime import check_machine, pick_device
 
 

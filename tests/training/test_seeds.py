@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from drkit.cli.app import app
 from drkit.config.predict import PredictConfig
+from drkit.config.training import TrainingConfig
 from drkit.decisions import GradePredictions
 from drkit.errors import InputError, Interrupted, UsageError
 from drkit.inference import Outputs
@@ -23,7 +24,6 @@ from drkit.records.layouts import read_datasets
 from drkit.records.predictions import PROBABILITY_COLUMNS, Predictions, read_predictions
 from drkit.records.runs import NetworkId, Run, list_networks, read_run_record
 from drkit.training import inputs, resume
-from drkit.training.config import TrainingConfig
 from drkit.training.fitting import FittedNetwork
 from drkit.training.plan import TrainingPlan, plan_training
 from drkit.training.run_writer import predict_units

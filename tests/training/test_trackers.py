@@ -16,7 +16,7 @@ from drkit.training.execution import RunOptions
 from drkit.training.trackers import LogFolder
 
 if TYPE_CHECKING:
-    from drkit.training.config import TrainingConfig
+    from drkit.config.training import TrainingConfig
 
 
 def figures(epoch: int, loss: float) -> list[EpochFigures]:

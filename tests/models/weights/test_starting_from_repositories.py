@@ -14,12 +14,12 @@ import torch
 from safetensors.torch import save
 from timm.models import save_for_hf
 
+from drkit.config.training import TrainingConfig
 from drkit.errors import InputError, UsageError
 from drkit.models.grader import build_grader
 from drkit.recipes.finetune import RunOptions, plan_finetune, run_finetune
 from drkit.records.layouts import read_datasets
 from drkit.records.runs import UNKNOWN_PHOTOGRAPHS
-from drkit.training.config import TrainingConfig
 from drkit.training.initial_weights import find_initial_weights
 from drkit.training.plan import TrainingPlan, plan_training
 
