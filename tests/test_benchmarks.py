@@ -10,7 +10,9 @@ BENCHMARKS = Path(__file__).parent / "benchmarks"
 ROOT = BENCHMARKS.parents[1]
 
 
-@pytest.mark.parametrize("name", ["augmentation", "disc", "preprocess", "seeds", "training"])
+@pytest.mark.parametrize(
+    "name", ["augmentation", "disc", "duplicates", "ensemble", "inference", "kappa", "preprocess", "seeds", "training"]
+)
 def test_it_runs(name: str) -> None:
     if name == "disc" and not (ROOT / ".git").exists():
         pytest.skip("compares with an earlier commit, and this is no checkout")

@@ -186,7 +186,7 @@ def register(group: typer.Typer, module: ModuleType, name: str) -> None:
     epilog = "Examples:\n\n" + "\n\n".join(examples)
     function = getattr(module, name)
     paragraphs = (inspect.getdoc(function) or "").split("\n\n")
-    text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)  # wrapped for the terminal, not as here
+    text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)  # the terminal's width breaks the lines
     group.command(name, cls=Command, help=text, epilog=epilog)(as_command(function))
 
 

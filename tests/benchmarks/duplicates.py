@@ -5,7 +5,6 @@ python tests/benchmarks/duplicates.py DATA [PHOTOGRAPHS]  planted copies of a da
 """
 
 import resource
-import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,9 +12,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from timing import build_parser
 
 from drkit.duplicates.hashing import RADIUS, Hashes, find_candidates, find_neighbours, hamming_distance, hash_photograph
-from drkit.duplicates.registration import Likeness, compare, prepare
+from drkit.duplicates.registration import Similarity, compare, prepare
 from drkit.duplicates.search import are_copies
 from drkit.duplicates.stats import DECODED_SIDE
 from drkit.images.files import Photograph, encode_photograph, read_photograph
@@ -28,10 +28,10 @@ PLANTED_EACH = 200
 ALL_PAIRS_PART = 4_000  # hashes that are compared each with each
 
 
-def plant_neighbours(generator: np.random.Generator) -> tuple[Hashes, dict[int, np.ndarray]]:
+def plant_neighbours(num_hashes: int, generator: np.random.Generator) -> tuple[Hashes, dict[int, np.ndarray]]:
     """Random hashes; of each number of flipped bits 200 pairs of them."""
-    bits = generator.integers(0, 2, (NUM_HASHES, 256), dtype=np.uint8)
-    rows = generator.permutation(NUM_HASHES)[: 2 * PLANTED_EACH * len(FLIPPED)].reshape(len(FLIPPED), PLANTED_EACH, 2)
+    bits = generator.integers(0, 2, (num_hashes, 256), dtype=np.uint8)
+    rows = generator.permutation(num_hashes)[: 2 * PLANTED_EACH * len(FLIPPED)].reshape(len(FLIPPED), PLANTED_EACH, 2)
     for flipped, pairs in zip(FLIPPED, rows, strict=True):
         for first, second in pairs:
             bits[second] = bits[first]
@@ -39,19 +39,19 @@ def plant_neighbours(generator: np.random.Generator) -> tuple[Hashes, dict[int, 
     return np.packbits(bits, axis=1).view(np.uint64), dict(zip(FLIPPED, np.sort(rows, axis=2), strict=True))
 
 
-def time_search() -> None:
-    """Search 100,000 random hashes; compare a part of them each with each."""
-    hashes, planted = plant_neighbours(np.random.default_rng(0))
+def time_search(num_hashes: int) -> None:
+    """Search random hashes; compare a part of them each with each."""
+    hashes, planted = plant_neighbours(num_hashes, np.random.default_rng(0))
     before, start = _peak_mib(), time.process_time()
     pairs = find_neighbours(hashes, hashes)
     seconds = time.process_time() - start
     found = set(map(tuple, pairs.tolist()))
     recall = {flipped: np.mean([tuple(pair) in found for pair in rows.tolist()]) for flipped, rows in planted.items()}
-    num_pairs = (len(pairs) - NUM_HASHES) // 2  # each pair twice, and each hash with itself
-    print(f"{NUM_HASHES} hashes: {seconds:.1f} s of one core, {_peak_mib() - before:.0f} MiB more, {num_pairs} pairs")
+    num_pairs = (len(pairs) - num_hashes) // 2  # each pair twice, and each hash with itself
+    print(f"{num_hashes} hashes: {seconds:.1f} s of one core, {_peak_mib() - before:.0f} MiB more, {num_pairs} pairs")
     print("(an audit searches three times: as they are, and against those shifted right and down)")
     print("planted neighbours found by bits apart:", {flipped: f"{share:.3f}" for flipped, share in recall.items()})
-    all_pairs = time_all_pairs(hashes[:ALL_PAIRS_PART]) * (NUM_HASHES / ALL_PAIRS_PART) ** 2
+    all_pairs = time_all_pairs(hashes[:ALL_PAIRS_PART]) * (num_hashes / ALL_PAIRS_PART) ** 2
     print(f"all pairs, from a part of {ALL_PAIRS_PART}: {all_pairs:.0f} s, {all_pairs / seconds:.0f} times as long")
 
 
@@ -100,7 +100,7 @@ COPIES: Mapping[str, Callable[[Photograph], bytes]] = {
 }
 
 
-def measure_copy(path: Path) -> dict[str, tuple[int, Likeness, bool]]:
+def measure_copy(path: Path) -> dict[str, tuple[int, Similarity, bool]]:
     """Of each copy: bits apart, correlation, and whether the index lets the two meet."""
     original = _look(path.read_bytes())
     results = {}
@@ -126,7 +126,7 @@ def count_planted(data: Path, num_photographs: int) -> None:
             _print_copy(name, [results[name] for results in measured])
 
 
-def _print_copy(name: str, results: list[tuple[int, Likeness, bool]]) -> None:
+def _print_copy(name: str, results: list[tuple[int, Similarity, bool]]) -> None:
     bits = np.array([result[0] for result in results])
     correlations = np.sort([likeness.structure for _, likeness, _ in results])
     found = np.mean([met and are_copies(likeness) for _, likeness, met in results])
@@ -144,8 +144,17 @@ def _peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Time the search; with a data set, count planted copies, too."""
+    parser = build_parser(__doc__)
+    parser.add_argument("data", type=Path, nargs="?")
+    parser.add_argument("photographs", type=int, nargs="?", default=200)
+    options = parser.parse_args()
     cv2.setNumThreads(1)
-    time_search()
-    if len(sys.argv) > 1:
-        count_planted(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 200)
+    time_search(ALL_PAIRS_PART if options.quick else NUM_HASHES)
+    if options.data:
+        count_planted(options.data, options.photographs)
+
+
+if __name__ == "__main__":
+    main()

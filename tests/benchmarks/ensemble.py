@@ -1,10 +1,9 @@
 """Time what an ensemble does besides its meta-learners' fits, and the same search with scikit-learn's kappa in a loop.
 
-Run: python tests/benchmarks/ensemble.py [PHOTOGRAPHS] [MEMBERS] [compare]
+Run: python tests/benchmarks/ensemble.py [PHOTOGRAPHS] [MEMBERS] [--compare]
 """
 
 import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.metrics import cohen_kappa_score
+from timing import build_parser
 
 from drkit.cut_points import fit_steady_cut_points
 from drkit.data.folds import assign_folds
@@ -84,8 +84,12 @@ def loop_greedily(scores: np.ndarray, reference: np.ndarray, steps: int) -> np.n
 
 def main() -> None:
     """Print a line a part."""
-    photographs = int(sys.argv[1]) if len(sys.argv) > 1 else 90_000
-    members = int(sys.argv[2]) if len(sys.argv) > 2 else 10
+    parser = build_parser(__doc__)
+    parser.add_argument("photographs", type=int, nargs="?", default=90_000)
+    parser.add_argument("members", type=int, nargs="?", default=10)
+    parser.add_argument("--compare", action="store_true", help="Time the comparison of all methods, too.")
+    options = parser.parse_args()
+    photographs, members = (400, 3) if options.quick else (options.photographs, options.members)
     with tempfile.TemporaryDirectory() as folder:
         paths = write_members(Path(folder), photographs, members)
         print(f"{members} members, {photographs} photographs")
@@ -124,7 +128,7 @@ def main() -> None:
         ratio = (time.process_time() - middle) / (middle - start)
         print(f"greedy selection on {len(few)} photographs: {ratio:.0f} times as fast as a loop over scikit-learn;")
         print(f"  drkit takes {ours.tolist()}, the loop {theirs.tolist()}")
-        if sys.argv[3:] == ["compare"]:
+        if options.compare:
             timed("compare, all of it", lambda: compare_methods(cv, "rounding", num_resamples=2000))
 
 

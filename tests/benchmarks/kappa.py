@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 from sklearn.metrics import cohen_kappa_score
+from timing import build_parser
 
 from drkit.metrics import PatientBootstrap, interval, quadratic_weighted_kappa
 
@@ -37,7 +38,8 @@ def loop(reference: np.ndarray, predicted: np.ndarray, patients: np.ndarray) -> 
 
 def main() -> None:
     """Print both times for a course's validation split and for a large screening set."""
-    for num_patients in (100, 2_000, 22_500):
+    sizes = (100,) if build_parser(__doc__).parse_args().quick else (100, 2_000, 22_500)
+    for num_patients in sizes:
         photographs = draw_photographs(num_patients)
         start = time.perf_counter()
         ours = bootstrap(*photographs)
