@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from drkit.evaluation.selection import scorable_rows
 from drkit.grades import NUM_GRADES, REFERABLE_FROM
 from drkit.records.decoding import decode
 from drkit.records.predictions import Predictions
@@ -58,8 +59,7 @@ def fit_referral_threshold(predictions: Predictions) -> ReferralThreshold | None
     in_fold = predictions.rows["fold"].notna().to_numpy()
     is_val = (predictions.rows["split"] == "val").to_numpy()
     held_out = in_fold if predictions.meta.folds else is_val
-    known = predictions.reference().notna().to_numpy()
-    used = predictions.where(held_out & known & ~predictions.leaked_rows())
+    used = predictions.where(held_out & scorable_rows(predictions))
     patients = used.patients()
     probability = _worst(referable_probability(used), patients)
     referable = _worst(used.reference().to_numpy(dtype=np.int64), patients) >= REFERABLE_FROM
