@@ -1,25 +1,29 @@
 """Explain photographs batch by batch: predictions, attribution, faithfulness."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from drkit.batching import map_batches
 from drkit.catalogue import EXPLAINERS
 from drkit.data.units import UnitIndex
 from drkit.decisions import GradePredictions
 from drkit.explaining.activations import AttributionInput
 from drkit.explaining.attribution import Attribution, mean_attribution, share_inside, unit_scale, unit_shares
 from drkit.explaining.faithfulness import AttributionMethod, Faithfulness, FaithfulnessEvaluator
-from drkit.explaining.photographs import View, blur_discs, render_views
+from drkit.explaining.photographs import View, blur_discs, read_views, render_views
 from drkit.explaining.targets import AttributionTarget, ContrastTarget, GradeTarget, ScoreTarget
 from drkit.explaining.units import ExplainBatch, ExplainedUnits
 from drkit.inference import read_answers
 from drkit.losses import build_loss
 from drkit.models.restoring import OpenedRun
+from drkit.progress import track
+from drkit.records.manifest import steps_to_apply
 
 # Methods that do not depend on the target, and what positive and negative mean there.
 TARGET_FREE_METHODS: Mapping[str, tuple[str, str]] = {
@@ -105,6 +109,43 @@ class BatchAttribution:
 def default_target(decision: str) -> str:
     """The predicted grade for a classifier, else the score, whose sign is unambiguous."""
     return "predicted" if decision == "argmax" else "score"
+
+
+def explain_batches(
+    setup: ExplainSetup, workers: int | None = None
+) -> Iterator[tuple[BatchAttribution, Sequence[View]]]:
+    """Read and explain all photographs, batch by batch; a batch that does not fit in memory is halved.
+
+    Args:
+        setup: The run and the photographs.
+        workers: Threads that read photographs.
+
+    Yields:
+        The attribution of a batch, and its photographs in the order of the attribution's rows.
+
+    Raises:
+        InputError: a photograph that cannot be read.
+        UsageError: the layer gives no feature map, or not even one unit fits in memory.
+    """
+    explained, header = setup.explained, setup.opened.header
+    steps = steps_to_apply(explained.roots, header.steps, header.plugins)
+    for batch in track(explained.batches(), f"explaining by {setup.method}", explained.num_batches):
+        paths = [Path(path) for path in explained.rows["path"].iloc[batch.units.rows]]
+        views = read_views(paths, header.bank_side, steps, workers, round_discs=header.round_discs)
+        yield from _explain_halving(setup, batch, views)
+
+
+def _explain_halving(
+    setup: ExplainSetup, batch: ExplainBatch, views: Sequence[View]
+) -> Iterator[tuple[BatchAttribution, Sequence[View]]]:
+    view_of = dict(zip(batch.units.rows.tolist(), views, strict=True))
+
+    def explain(numbers: NDArray[np.int64]) -> tuple[BatchAttribution, Sequence[View]]:
+        part = setup.explained.batch(numbers, batch.fold)
+        own_views = [view_of[row] for row in part.units.rows.tolist()]
+        return explain_batch(setup, part, own_views), own_views
+
+    return (result for _, result in map_batches(explain, batch.numbers, len(batch.numbers)))
 
 
 def explain_batch(setup: ExplainSetup, batch: ExplainBatch, views: Sequence[View]) -> BatchAttribution:

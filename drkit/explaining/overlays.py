@@ -2,20 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
-from drkit.explaining.batch import ExplainSetup, default_target, explain_batch
-from drkit.explaining.photographs import read_views
+from drkit.explaining.batch import ExplainSetup, default_target, explain_batches
 from drkit.explaining.pictures import paint_both
 from drkit.explaining.selection import Selection
 from drkit.explaining.units import gather_units
 from drkit.images.files import Photograph
 from drkit.models.restoring import OpenedRun
-from drkit.progress import track
 from drkit.records.labels import Labels
-from drkit.records.manifest import steps_to_apply
 from drkit.records.predictions import Predictions
 
 METHOD = "gradcam"
@@ -57,13 +53,9 @@ def paint_overlays(
     selection = Selection(tuple(predictions.rows["image_id"]), "all photographs")
     explained = gather_units(labels, predictions, selection, header.architecture)
     setup = ExplainSetup(opened, explained, METHOD, default_target(header.decision), None, None, device)
-    steps = steps_to_apply(explained.roots, header.steps)
-    for batch in track(explained.batches(), f"explaining by {METHOD}", explained.num_batches):
-        rows = explained.rows.iloc[batch.units.rows]
-        paths = [Path(path) for path in rows["path"]]
-        views = read_views(paths, header.bank_side, steps, workers, round_discs=header.round_discs)
-        result = explain_batch(setup, batch, views)
-        for number, (image_id, view) in enumerate(zip(rows["image_id"], views, strict=True)):
+    for result, views in explain_batches(setup, workers):
+        image_ids = explained.rows["image_id"].iloc[result.rows]
+        for number, (image_id, view) in enumerate(zip(image_ids, views, strict=True)):
             positive, negative = result.drawn_positive[number], result.drawn_negative[number]
             painted = paint_both(view.picture, positive, negative, view.disc)
             yield Overlay(str(image_id), view.picture, painted, setup.meanings)
