@@ -66,7 +66,7 @@ def find_finished(out: Path, plan: Plan, *, force: bool) -> Manifest | None:
         OutputExistsError: the folder holds something else.
         InputError: its photographs' folder is a link.
     """
-    if not out.is_dir() or not any(out.iterdir()):
+    if records.is_vacant(out):
         return None
     records.check_no_link(out)
     if not records.is_preprocessed(out):

@@ -309,6 +309,16 @@ def is_preprocessed(folder: Path) -> bool:
     return _read_own(folder / PLAN) is not None or _read_own(folder / MANIFEST) is not None
 
 
+def is_vacant(folder: Path) -> bool:
+    """Whether a folder holds nothing but what preprocess leaves when it is killed before its plan is written.
+
+    That is an empty folder of photographs, and drafts.
+    """
+    left = [entry for entry in _entries(folder) if not _is_draft(entry)]
+    images = folder / IMAGES
+    return not left or (left == [images] and images.is_dir() and not images.is_symlink() and not _entries(images))
+
+
 def clear(folder: Path) -> None:
     """Remove what preprocess made of a data set, and nothing else.
 

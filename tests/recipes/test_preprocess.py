@@ -227,6 +227,22 @@ preprocess.run_preprocess(preprocess.PreprocessConfig(out, sys.argv[3], data=[Pa
 """
 
 
+def test_a_run_that_was_killed_before_its_plan_was_written_goes_on(config: PreprocessConfig) -> None:
+    (config.out / "images").mkdir(parents=True)
+    (config.out / ".plan.x1.part.json").write_text("{")
+    assert run_preprocess(config).exit_code == 0
+    assert read_manifest(config.out)
+    assert not list(config.out.glob(".*"))
+
+
+def test_a_folder_of_other_photographs_is_not_taken_for_a_killed_runs(config: PreprocessConfig) -> None:
+    (config.out / "images").mkdir(parents=True)
+    (config.out / "images" / "own.jpg").write_bytes(b"a photograph")
+    with pytest.raises(OutputExistsError, match="was not made by drkit preprocess"):
+        run_preprocess(config)
+    assert (config.out / "images" / "own.jpg").read_bytes() == b"a photograph"
+
+
 def test_a_killed_run_goes_on_to_the_same_bytes(config: PreprocessConfig, tmp_path: Path) -> None:
     run_preprocess(config)
     killed = replace(config, out=tmp_path / "killed")
