@@ -1,0 +1,98 @@
+"""The commands that the documentation shows are run, on synthetic eyes and with tiny networks."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from torchvision.models import mobilenet_v2, resnet18
+from typer.testing import CliRunner
+
+from drkit.cli.app import app
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = (
+    "attention", "course", "datasets", "ensembles", "explaining", "exporting", "fundus", "kaggle", "losses", "plots",
+    "predicting", "preprocessing", "training", "weights",
+)  # fmt: skip
+ELSEWHERE = {
+    "experiments": "hours of training on real photographs",
+    "extending": "test_extending.py",
+    "reference": "examples of help texts, which tests/cli runs",
+    "reliability": "test_campaigns.py",
+    "results": "hours of training on real photographs",
+}
+UNREACHED = ("hf-hub:", "tcp://HOST")  # other machines
+QUICK = ("--size", "64", "--epochs", "1", "--copies", "1", "--device", "cpu", "--workers", "1")
+TINY = ("--weights", "none", "--backbone", "test_efficientnet")
+
+
+def _blocks(page: str) -> list[list[str]]:
+    """The lines of each of a page's shell blocks that call drkit, but for those that need another machine."""
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```(?:sh|console)\n(.*?)```", text, flags=re.DOTALL)
+    commands = [re.findall(r"\bdrkit [a-z].*", block) for block in blocks]
+    return [
+        lines
+        for block in commands
+        if (lines := [line for line in block if not any(place in line for place in UNREACHED)])
+    ]
+
+
+def _arguments(line: str) -> list[str]:
+    """The arguments of a command line, trainings made small."""
+    words = shlex.split(line.removesuffix("&").rstrip(), comments=True)[1:]
+    arguments = [path for word in words for path in sorted(map(str, Path().glob(word))) or [word]]
+    if words[0] in ("finetune", "attend") and "--list-backbones" not in words:
+        arguments += QUICK if "--weights" in words else (*QUICK, *TINY)
+    return arguments
+
+
+def _run(line: str) -> None:
+    outcome = CliRunner().invoke(app, _arguments(line))
+    expected = (0, 1) if line.startswith("drkit check") else (0,)  # 1: it has findings
+    nothing_to_resume = "--resume" in line and "there is nothing to resume" in outcome.output
+    assert outcome.exit_code in expected or nothing_to_resume, f"{line}\n{outcome.output}"
+
+
+@pytest.fixture(scope="module")
+def prepared(eyes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the data sets, weights and runs that the pages name."""
+    from drkit.config.synth import SynthConfig
+    from drkit.recipes.synth import run_synth
+
+    folder = tmp_path_factory.mktemp("snippets")
+    for seed, name in enumerate(("DeepDRiD", "APTOS2019", "IDRiD", "Messidor-2", "KaggleDRResized"), start=11):
+        run_synth(SynthConfig(folder / name, patients=24, size=64, seed=seed))
+    for name in ("my-photographs", "PHOTOGRAPHS"):
+        shutil.copytree(eyes / "test", folder / name)
+    (folder / "pretrained_DR_resize").mkdir()
+    torch.save(resnet18(weights=None).state_dict(), folder / "pretrained_DR_resize" / "resnet18.pth")
+    torch.save(mobilenet_v2(weights=None).state_dict(), folder / "mobilenet_v2-b0353104.pth")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for seed, name in enumerate(("first", "quick", "a", "b", "stage1")):
+            _run(f"drkit finetune --choose last --seed {seed} --name {name}")
+        _run("drkit explain runs/a")
+    return folder
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_of_a_page_runs(
+    page: str, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, lines in enumerate(_blocks(page)):
+        folder = shutil.copytree(prepared, tmp_path / str(number))
+        monkeypatch.chdir(folder)
+        for name in re.findall(r"--name (\S+)", "\n".join(lines)):
+            for path in Path("runs").glob(f"{name}.*"):
+                path.unlink()
+        for line in lines:
+            _run(line)
+
+
+def test_no_page_is_forgotten() -> None:
+    pages = {path.stem for path in (ROOT / "docs").glob("*.md")}
+    assert {page for page in pages - set(ELSEWHERE) if _blocks(page)} == set(PAGES)
