@@ -1,6 +1,7 @@
 """Batches, halved when a device runs out of memory."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -15,6 +16,17 @@ OUT_OF_MEMORY = ("out of memory", "_STATUS_ALLOC_FAILED", "can't allocate memory
 Result = TypeVar("Result")
 
 
+@dataclass
+class BatchSize:
+    """The size of the largest batch, which is halved for good when memory runs out.
+
+    Args:
+        limit: Number of rows.
+    """
+
+    limit: int = BATCH_SIZE
+
+
 def in_batches(rows: np.ndarray, batch_size: int = BATCH_SIZE) -> Iterator[np.ndarray]:
     """Cut row numbers into batches of nearly equal size, none above `batch_size`."""
     if len(rows):
@@ -22,14 +34,14 @@ def in_batches(rows: np.ndarray, batch_size: int = BATCH_SIZE) -> Iterator[np.nd
 
 
 def map_batches(
-    function: Callable[[np.ndarray], Result], rows: np.ndarray, batch_size: int = BATCH_SIZE
+    function: Callable[[np.ndarray], Result], rows: np.ndarray, batch_size: BatchSize | None = None
 ) -> Iterator[tuple[np.ndarray, Result]]:
     """Call a function on batches of row numbers; one that does not fit in memory is halved, and so are all later ones.
 
     Args:
         function: Must not change anything before it runs out of memory.
         rows: Row numbers.
-        batch_size: Largest batch.
+        batch_size: Largest batch; halved in place, so that calls that share it need not find out again.
 
     Yields:
         The row numbers of each batch, in order, and the function's result.
@@ -37,16 +49,17 @@ def map_batches(
     Raises:
         UsageError: not even a batch of one fits in memory.
     """
-    waiting = list(in_batches(rows, batch_size))
+    size = batch_size or BatchSize()
+    waiting = list(in_batches(rows, size.limit))
     while waiting:
         batch = waiting.pop(0)
         result = unless_out_of_memory(lambda batch=batch: function(batch))  # type: ignore[misc]
         if result is not None:
             yield batch, result
             continue
-        batch_size = halve(len(batch))
-        warn_once(f"out of memory: batches of {batch_size} instead")
-        waiting = list(in_batches(np.concatenate([batch, *waiting]), batch_size))
+        size.limit = halve(len(batch))
+        warn_once(f"out of memory: batches of {size.limit} instead")
+        waiting = list(in_batches(np.concatenate([batch, *waiting]), size.limit))
 
 
 def unless_out_of_memory(function: Callable[[], Result]) -> Result | None:

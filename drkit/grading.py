@@ -1,9 +1,9 @@
 """Grade photographs with a finished run."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -12,23 +12,24 @@ import torch
 from torch import Tensor
 
 import drkit
-from drkit.data.bank import PhotographBank, build_bank
-from drkit.data.cache import default_cache_dir
 from drkit.data.copies import check_grades_agree, number_shared
+from drkit.data.file_remarks import tell_of_files
 from drkit.data.patients import name_unknown_patients
 from drkit.data.rendering import dihedral_views, render
+from drkit.data.stream import PhotographStream
 from drkit.data.units import Unit, Units, build_units
+from drkit.data.unreadable import describe_unreadable
 from drkit.decisions import GradePredictions
 from drkit.duplicates.seen import find_seen
-from drkit.errors import InputError, first_few
+from drkit.errors import InputError, UnreadablePhotographsError, first_few
 from drkit.grades import SPLITS
-from drkit.inference import Autocast, run_units
+from drkit.inference import Autocast, stream_units
 from drkit.losses import build_loss
 from drkit.models.restoring import OpenedRun
 from drkit.progress import warn_once
 from drkit.records.checkpoint import CheckpointHeader
 from drkit.records.labels import Labels
-from drkit.records.manifest import steps_to_apply
+from drkit.records.manifest import read_source_hashes
 from drkit.records.predictions import SCHEMA, Predictions, PredictionsMeta, build_predictions, trained_splits
 from drkit.records.provenance import sha256_file
 from drkit.training.runtime import keep_freed_memory
@@ -45,19 +46,17 @@ def grade_photographs(
     *,
     autocast: Autocast = nullcontext,
     workers: int | None = None,
-    cache_dir: Path | None = None,
     embeddings: bool = False,
     keep_going: bool = False,
 ) -> Predictions:
-    """Grade the photographs of a data set by the mean of a run's networks.
+    """Grade the photographs of a data set by the mean of a run's networks, while the next ones are decoded.
 
     Args:
         opened: The run.
         labels: The photographs, whole units, with or without reference grades.
         device: Where the networks work.
         autocast: Their precision; by default 32 bits.
-        workers: Threads that read photographs; None: one a core.
-        cache_dir: Where photographs go that do not fit in memory; None: the user's cache.
+        workers: Threads that read photographs; None: one per allowed CPU.
         embeddings: Keep the first network's activations of each photograph.
         keep_going: Leave photographs out that cannot be read; the predictions' provenance says which and why.
 
@@ -68,31 +67,29 @@ def grade_photographs(
     """
     labels = name_unknown_patients(labels)
     check_grades_agree(labels, number_shared(labels))
-    header = opened.header
-    _check_slots(_build_units(labels, header), header)
-    bank = build_bank(
-        labels,
-        header.bank_side,
-        cache_dir or default_cache_dir(),
-        workers=workers,
-        steps=steps_to_apply(labels.roots, header.steps, header.plugins),
-        round_discs=header.round_discs,
-        keep_going=keep_going,
+    grade = partial(
+        _grade_units, opened, device=device, autocast=autocast, embeddings=embeddings, keep_going=keep_going
     )
-    labels, unreadable = _without_unreadable(labels, bank)
-    units = _build_units(labels, header)
+    units = _build_units(labels, opened.header)
+    _check_slots(units, opened.header)
     keep_freed_memory()
-    of_seeds, embedding = _run_networks(opened, bank, units, device, autocast)
-    answers = GradePredictions.mean(of_seeds)
+    stream = PhotographStream(labels.paths(), opened.square_decoder(labels), workers)
+    graded = list(grade(stream, units, np.arange(len(units))))
+    unreadable = _describe_errors(stream, labels, keep_going=keep_going)
+    if unreadable:
+        labels, graded = _grade_incomplete_units(labels, stream, graded, opened.header, grade)
+    tell_of_files(stream.remarks)
+    whole = _join(graded)
+    mean = GradePredictions.mean(whole.by_seed)
     return build_predictions(
         labels,
-        probabilities=answers.probabilities,
-        score=answers.score,
-        meta=_build_meta(labels, opened, bank, unreadable, workers),
+        probabilities=mean.probabilities,
+        score=mean.score,
+        meta=_build_meta(labels, opened, stream.contents(read_source_hashes(labels.roots)), unreadable, workers),
         name=opened.run.name,
-        embedding=embedding if embeddings else None,
-        seed_probabilities=np.stack([each.probabilities for each in of_seeds], 1) if opened.seeds else None,
-        seed_score=np.stack([each.score for each in of_seeds], 1) if opened.seeds else None,
+        embedding=whole.activations if embeddings else None,
+        seed_probabilities=np.stack([each.probabilities for each in whole.by_seed], 1) if opened.seeds else None,
+        seed_score=np.stack([each.score for each in whole.by_seed], 1) if opened.seeds else None,
     )
 
 
@@ -118,18 +115,49 @@ def _build_units(labels: Labels, header: CheckpointHeader) -> Units:
     return build_units(labels, cast(Unit, header.architecture.unit), header.architecture.num_slots)
 
 
-def _without_unreadable(labels: Labels, bank: PhotographBank) -> tuple[Labels, dict[str, str]]:
-    """The photographs of a bank, and why each of the others could not be read, by id."""
-    if not bank.unreadable:
-        return labels, {}
-    left_out = labels.rows.index.isin(list(bank.unreadable))
-    names = labels.rows["image_id"]
-    warn_once(
-        f"{len(bank.unreadable)} of {len(labels)} photographs cannot be read and are not graded:"
-        f" {first_few(list(bank.unreadable.values()), 20)}"
-    )
-    rows = labels.rows[~left_out].reset_index(drop=True)
-    return replace(labels, rows=rows), {str(names[row]): reason for row, reason in bank.unreadable.items()}
+def _describe_errors(stream: PhotographStream, labels: Labels, *, keep_going: bool) -> dict[str, str]:
+    """Why photographs could not be read, by id; with `keep_going` a warning, otherwise an error.
+
+    Raises:
+        UnreadablePhotographsError: `keep_going` is off, or no photograph could be read.
+    """
+    reasons = {row: str(stream.errors[row]) for row in sorted(stream.errors)}
+    if reasons and not (keep_going and stream.hashes):
+        raise UnreadablePhotographsError(describe_unreadable(list(reasons.values())))
+    if reasons:
+        warn_once(
+            f"{len(reasons)} of {len(labels)} photographs cannot be read and are not graded:"
+            f" {first_few(list(reasons.values()), 20)}"
+        )
+    return {str(labels.rows["image_id"][row]): reason for row, reason in reasons.items()}
+
+
+def _grade_incomplete_units(
+    labels: Labels,
+    stream: PhotographStream,
+    graded: Sequence["_Graded"],
+    header: CheckpointHeader,
+    grade: Callable[..., Iterator["_Graded"]],
+) -> tuple[Labels, list["_Graded"]]:
+    """Grade the units that lack photographs by those that could be read.
+
+    Returns:
+        The readable photographs, and predictions for all of them.
+
+    Raises:
+        UnreadablePhotographsError: a photograph that could be read before cannot be read now.
+    """
+    readable = np.array(sorted(stream.hashes))
+    labels = replace(labels, rows=labels.rows.iloc[readable].reset_index(drop=True))
+    graded = [replace(part, rows=np.searchsorted(readable, part.rows)) for part in graded]
+    missing = np.setdiff1d(np.arange(len(labels)), np.concatenate([np.empty(0, int), *(part.rows for part in graded)]))
+    if not len(missing):
+        return labels, graded
+    units = _build_units(labels, header)
+    again = PhotographStream(labels.paths(), stream.decoder, stream.workers)
+    graded += grade(again, units, units.of_rows(missing))
+    _describe_errors(again, labels, keep_going=False)
+    return labels, graded
 
 
 def _check_slots(units: Units, header: CheckpointHeader) -> None:
@@ -146,37 +174,74 @@ def _check_slots(units: Units, header: CheckpointHeader) -> None:
         )
 
 
-def _run_networks(
-    opened: OpenedRun, bank: PhotographBank, units: Units, device: torch.device, autocast: Autocast
-) -> tuple[list[GradePredictions], np.ndarray]:
-    """N answers of each seed, and the first network's activations (N, F), photograph by photograph."""
+@dataclass(frozen=True)
+class _Graded:
+    """Predictions for P photographs.
+
+    Args:
+        rows: (P,) their row numbers.
+        by_seed: P predictions of each seed's networks.
+        activations: float16 (P, F) of the first network; (P, 0) where they are not kept.
+    """
+
+    rows: np.ndarray
+    by_seed: tuple[GradePredictions, ...]
+    activations: np.ndarray
+
+
+def _join(parts: Sequence[_Graded]) -> _Graded:
+    """All photographs in the order of their row numbers."""
+    rows = np.concatenate([part.rows for part in parts])
+    order = np.argsort(rows)
+    by_seed = tuple(
+        GradePredictions(
+            np.concatenate([each.probabilities for each in of_seed]), np.concatenate([each.score for each in of_seed])
+        ).take(order)
+        for of_seed in zip(*(part.by_seed for part in parts), strict=True)
+    )
+    return _Graded(rows[order], by_seed, np.concatenate([part.activations for part in parts])[order])
+
+
+def _grade_units(
+    opened: OpenedRun,
+    stream: PhotographStream,
+    units: Units,
+    numbers: np.ndarray,
+    *,
+    device: torch.device,
+    autocast: Autocast,
+    embeddings: bool,
+    keep_going: bool,
+) -> Iterator[_Graded]:
+    """Predictions for the photographs of some units, batch by batch."""
     header, loss = opened.header, build_loss(opened.header.architecture.loss)
 
-    def views(rows: np.ndarray) -> Iterable[Tensor]:
-        plain = render(bank.pixels[rows], opened.input_format, device)
+    def draw(photographs: np.ndarray) -> Iterable[Tensor]:
+        plain = render(photographs, opened.input_format, device)
         return dihedral_views(plain) if header.tta else [plain]
 
-    numbers = np.arange(len(units))
-    outputs = [run_units(grader.to(device), views, units, numbers, autocast) for grader in opened.graders]
-    by_seed: dict[int | None, list[GradePredictions]] = {}
-    for output, each in zip(outputs, opened.headers, strict=True):
-        by_seed.setdefault(each.seed, []).append(output.read(loss, each.sigma))
-    order = np.argsort(outputs[0].rows)
-    return [GradePredictions.mean(answers).take(units.unit_of) for answers in by_seed.values()], outputs[0].activations[
-        order
-    ]
+    graders = [grader.to(device) for grader in opened.graders]
+    batches = stream_units(graders, stream, draw, units, numbers, autocast, keep_going=keep_going)
+    for batch, outputs in batches:
+        by_seed: dict[int | None, list[GradePredictions]] = {}
+        for output, each in zip(outputs, opened.headers, strict=True):
+            by_seed.setdefault(each.seed, []).append(output.read(loss, each.sigma))
+        first = outputs[0] if embeddings else outputs[0].without_activations()
+        index = np.searchsorted(batch, units.unit_of[first.rows])
+        means = tuple(GradePredictions.mean(answers).take(index) for answers in by_seed.values())
+        yield _Graded(first.rows, means, first.activations)
 
 
 def _build_meta(
-    labels: Labels, opened: OpenedRun, bank: PhotographBank, unreadable: Mapping[str, str], workers: int | None
+    labels: Labels, opened: OpenedRun, hashes: Sequence[str], unreadable: Mapping[str, str], workers: int | None
 ) -> PredictionsMeta:
     """How the photographs were graded, and which of them the run was trained on."""
     header, trained_on = opened.header, set(opened.record["trained_on_photographs"])
-    seen = find_seen(labels.paths(), bank.hashes, trained_on, opened.record["descends_from"], workers)
+    seen = find_seen(labels.paths(), hashes, trained_on, opened.record["descends_from"], workers)
     splits, images = trained_splits(labels.rows, seen)
     selected_on, chosen_on = set(opened.record["chosen_by_photographs"]), opened.header.chosen_on
     # The val split of another data set is not the val split graded here.
-    is_elsewhere = chosen_on in SPLITS and selected_on and selected_on.isdisjoint(bank.hashes)
+    is_elsewhere = chosen_on in SPLITS and selected_on and selected_on.isdisjoint(hashes)
     return PredictionsMeta(
         target=header.target,
         unit=header.architecture.unit,

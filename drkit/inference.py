@@ -1,6 +1,6 @@
 """From photographs to answers: probabilities and a score a unit."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
@@ -8,14 +8,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from drkit.batching import BATCH_SIZE, map_batches
+from drkit.batching import BATCH_SIZE, BatchSize, in_batches, map_batches
+from drkit.data.stream import PhotographStream
 from drkit.data.units import Units
 from drkit.decisions import GradePredictions
+from drkit.images.files import Photograph
 from drkit.losses import FloatArray, Loss
 from drkit.models.grader import Grader
+from drkit.progress import track
 
 Autocast = Callable[[], AbstractContextManager[object]]  # the precision that a network runs in
 Views = Callable[[np.ndarray], Iterable[Tensor]]  # row numbers (P,) to inputs (P, ...), once a view
+Render = Callable[[np.ndarray], Iterable[Tensor]]  # photographs (P, S, S, 3) to inputs (P, ...), once a view
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,18 @@ class Outputs:
         return GradePredictions.mean([read_answers(loss, logits, sigma) for logits in self.logits])
 
 
+def units_per_batch(units: Units) -> BatchSize:
+    """The units that a grader is run on at a time."""
+    return BatchSize(max(BATCH_SIZE // units.num_slots, 1))
+
+
 def run_units(
-    grader: Grader, views: Views, units: Units, numbers: np.ndarray, autocast: Autocast = nullcontext
+    grader: Grader,
+    views: Views,
+    units: Units,
+    numbers: np.ndarray,
+    autocast: Autocast = nullcontext,
+    batch_size: BatchSize | None = None,
 ) -> Outputs:
     """Run a grader over units, in smaller batches when memory runs out.
 
@@ -52,6 +66,7 @@ def run_units(
         units: All units of the data set.
         numbers: (B,) numbers of the units to predict, at least one.
         autocast: The precision; by default that of the weights.
+        batch_size: Units in a batch, halved in place; None: `units_per_batch`.
 
     Raises:
         UsageError: not even one unit fits in memory.
@@ -70,9 +85,52 @@ def run_units(
         return np.stack(logits), activations[0].half().cpu().numpy(), batch.rows
 
     with torch.inference_mode():
-        batches = map_batches(run, numbers, max(BATCH_SIZE // units.num_slots, 1))
+        batches = map_batches(run, numbers, batch_size or units_per_batch(units))
         logits, activations, rows = zip(*(result for _, result in batches), strict=True)
     return Outputs(np.concatenate(logits, 1), np.concatenate(activations), np.concatenate(rows))
+
+
+def stream_units(
+    graders: Sequence[Grader],
+    stream: PhotographStream,
+    render: Render,
+    units: Units,
+    numbers: np.ndarray,
+    autocast: Autocast = nullcontext,
+    *,
+    keep_going: bool = False,
+) -> Iterator[tuple[np.ndarray, list[Outputs]]]:
+    """Run graders over units, batch by batch, while the photographs of the next batches are decoded.
+
+    Args:
+        graders: On one device.
+        stream: The data set's photographs.
+        render: Inputs of photographs, without augmentation.
+        units: All units of the data set.
+        numbers: (B,) numbers of the units to predict, at least one.
+        autocast: The precision; by default that of the weights.
+        keep_going: Go on after a photograph that cannot be read; otherwise the rest is only decoded, so that
+            `stream.errors` has them all.
+
+    Yields:
+        Numbers of the units of a batch, and the outputs of each grader for them. Units with a photograph that cannot
+        be read are left out.
+
+    Raises:
+        UsageError: not even one unit fits in memory.
+    """
+    size = units_per_batch(units)
+    batches = list(in_batches(numbers, size.limit))
+    decoded = stream.read([units.batch(batch).rows for batch in batches])
+    for batch, photographs in zip(batches, track(decoded, "grading photographs", len(batches)), strict=True):
+        complete = np.array([number for number in batch if all(row in photographs for row in units.rows_of[number])])
+        if not len(complete) or (stream.errors and not keep_going):
+            continue
+
+        def views(rows: np.ndarray, photographs: Mapping[int, Photograph] = photographs) -> Iterable[Tensor]:
+            return render(np.stack([photographs[row] for row in rows]))
+
+        yield complete, [run_units(grader, views, units, complete, autocast, size) for grader in graders]
 
 
 def read_answers(loss: Loss, logits: FloatArray, sigma: float) -> GradePredictions:

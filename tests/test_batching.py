@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from drkit.batching import map_batches
+from drkit.batching import BatchSize, map_batches
 from drkit.errors import UsageError
 
 
@@ -24,16 +24,25 @@ class Cramped:
 @pytest.mark.parametrize("fits", [1, 3, 8])
 def test_every_row_comes_once_and_in_order(fits: int) -> None:
     rows, function = np.arange(20), Cramped(fits)
-    done = list(map_batches(function, rows, 8))
+    done = list(map_batches(function, rows, BatchSize(8)))
     assert np.concatenate([batch for batch, _ in done]).tolist() == rows.tolist()
     assert [total for _, total in done] == [batch.sum() for batch, _ in done]
     assert max(len(batch) for batch, _ in done) <= fits
     assert sum(size > fits for size in function.tried) <= 3  # from 7 to 4 to 2 to 1: later batches are as small
 
 
+def test_calls_that_share_a_size_find_out_once() -> None:
+    function, size = Cramped(3), BatchSize(8)
+    for start in range(0, 40, 8):
+        assert sum(total for _, total in map_batches(function, np.arange(start, start + 8), size)) == sum(
+            range(start, start + 8)
+        )
+    assert sum(tried > 3 for tried in function.tried) == 2  # 8, then 4
+
+
 def test_what_does_not_fit_alone_is_refused() -> None:
     with pytest.raises(UsageError, match="not even one unit fits in memory"):
-        list(map_batches(Cramped(0), np.arange(4), 2))
+        list(map_batches(Cramped(0), np.arange(4), BatchSize(2)))
 
 
 def test_other_errors_stay_errors() -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from typer import Option
 
-from drkit.config.shared import DEFAULT_DATA, CacheDir, Data, Fold, Force, NetworkSeed, Workers
+from drkit.config.shared import DEFAULT_DATA, Data, Fold, Force, NetworkSeed, Workers
 
 Format = Literal["onnx", "timm"]
 Dtype = Literal["uint8", "float32"]
@@ -48,4 +48,3 @@ class ExportConfig:
     licence: Annotated[str, Option(help="Licence of the exported network, for its metadata.")] = NOT_STATED
     force: Force = False
     workers: Workers = None
-    cache_dir: CacheDir = None

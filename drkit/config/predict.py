@@ -9,7 +9,6 @@ from typer import Option
 from drkit.config.shared import (
     DEFAULT_DATA,
     PRECISION_HELP,
-    CacheDir,
     Data,
     Embeddings,
     Force,
@@ -33,7 +32,6 @@ class PredictConfig:
     device: UseDevice = "auto"
     precision: Annotated[Precision, Option(help=PRECISION_HELP)] = "auto"
     workers: Workers = None
-    cache_dir: CacheDir = None
     embeddings: Embeddings = False
     keep_going: KeepGoing = False
     csv: Annotated[

@@ -30,7 +30,6 @@ Fold = Annotated[int | None, Option(min=0, help="Use only this fold's network.")
 NetworkSeed = Annotated[int | None, Option(min=0, help="Use only the networks trained with this seed.")]
 UseDevice = Annotated[Device, Option(help=DEVICE_HELP)]
 Workers = Annotated[int | None, Option(min=1, help=WORKERS_HELP)]
-CacheDir = Annotated[Path | None, Option(help=CACHE_HELP)]
 Embeddings = Annotated[bool, Option("--embeddings", help=EMBEDDINGS_HELP)]
 KeepGoing = Annotated[bool, Option("--keep-going", help="Skip photographs that cannot be read, and list them.")]
 Seed = Annotated[int, Option(min=0, max=MAX_SEED, help=SEED_HELP)]

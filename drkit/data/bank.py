@@ -11,17 +11,14 @@ import numpy as np
 
 from drkit.data.cache import MappedFile, delete_temporary, make_temporary, name_array, open_cached
 from drkit.data.file_remarks import tell_of_files
+from drkit.data.stream import SquareDecoder
 from drkit.data.unreadable import describe_unreadable
 from drkit.errors import DrkitError, UnreadablePhotographsError
 from drkit.images.decoders import FileRemark
-from drkit.images.disc import square_about_disc
-from drkit.images.files import Photograph, decode_with_remarks, read_content
-from drkit.images.filters import apply_steps
 from drkit.machine import allowed_cpus, allowed_memory
 from drkit.progress import notify, track
 from drkit.records.labels import Labels
 from drkit.records.manifest import read_source_hashes
-from drkit.records.provenance import sha256_bytes
 
 MEMORY_SHARE = 0.4  # of the allowed memory that a bank may take before it goes to disk
 ROOM_FOR_ZOOM = 1.15  # bank side / network input side, so that zooming in does not upsample
@@ -105,10 +102,8 @@ def build_bank(
             other is left.
     """
     paths, shape = labels.paths(), (len(labels), side, side, 3)
-    square = partial(square_about_disc, size=side, round_disc=round_discs)
-    fill = partial(
-        _fill, paths=paths, workers=workers or allowed_cpus(), steps=steps, square=square, keep_going=keep_going
-    )
+    decoder = SquareDecoder(side, steps, round_discs)
+    fill = partial(_fill, paths=paths, workers=workers or allowed_cpus(), decoder=decoder, keep_going=keep_going)
     if fits_in_memory(bank_bytes(len(labels), side)):
         pixels = make_temporary(cache_dir, shape, np.uint8, named=True) if in_file else np.empty(shape, np.uint8)
         try:
@@ -128,27 +123,19 @@ def build_bank(
 
 
 def _fill(
-    pixels: np.ndarray,
-    *,
-    paths: Sequence[Path],
-    workers: int,
-    steps: Sequence[str],
-    square: Callable[[Photograph], Photograph],
-    keep_going: bool,
+    pixels: np.ndarray, *, paths: Sequence[Path], workers: int, decoder: SquareDecoder, keep_going: bool
 ) -> tuple[str, ...]:
     """Decode into `pixels` (N, S, S, 3), readable photographs first; the files' hashes, or why one is unreadable."""
     remarks: dict[str, tuple[FileRemark, ...]] = {}
 
     def decode(index: int) -> str | DrkitError:
         try:
-            content = read_content(paths[index])
-            decoded = decode_with_remarks(content, str(paths[index]))
-            photograph = apply_steps(decoded.pixels, steps)
+            photograph = decoder.decode(paths[index])
         except DrkitError as error:
             return error
-        pixels[index] = square(photograph)
-        remarks[str(paths[index])] = decoded.remarks
-        return sha256_bytes(content)
+        pixels[index] = photograph.pixels
+        remarks[str(paths[index])] = photograph.remarks
+        return photograph.sha256
 
     with ThreadPoolExecutor(workers) as pool:
         outcomes = list(track(pool.map(decode, range(len(paths))), "reading photographs", len(paths)))

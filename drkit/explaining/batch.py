@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from drkit.batching import map_batches
+from drkit.batching import BatchSize, map_batches
 from drkit.catalogue import EXPLAINERS
 from drkit.data.units import UnitIndex
 from drkit.decisions import GradePredictions
@@ -129,14 +129,15 @@ def explain_batches(
     """
     explained, header = setup.explained, setup.opened.header
     steps = steps_to_apply(explained.roots, header.steps, header.plugins)
+    size = BatchSize(explained.batch_size)
     for batch in track(explained.batches(), f"explaining by {setup.method}", explained.num_batches):
         paths = [Path(path) for path in explained.rows["path"].iloc[batch.units.rows]]
         views = read_views(paths, header.bank_side, steps, workers, round_discs=header.round_discs)
-        yield from _explain_halving(setup, batch, views)
+        yield from _explain_halving(setup, batch, views, size)
 
 
 def _explain_halving(
-    setup: ExplainSetup, batch: ExplainBatch, views: Sequence[View]
+    setup: ExplainSetup, batch: ExplainBatch, views: Sequence[View], size: BatchSize
 ) -> Iterator[tuple[BatchAttribution, Sequence[View]]]:
     view_of = dict(zip(batch.units.rows.tolist(), views, strict=True))
 
@@ -145,7 +146,7 @@ def _explain_halving(
         own_views = [view_of[row] for row in part.units.rows.tolist()]
         return explain_batch(setup, part, own_views), own_views
 
-    return (result for _, result in map_batches(explain, batch.numbers, len(batch.numbers)))
+    return (result for _, result in map_batches(explain, batch.numbers, size))
 
 
 def explain_batch(setup: ExplainSetup, batch: ExplainBatch, views: Sequence[View]) -> BatchAttribution:

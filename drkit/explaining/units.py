@@ -62,15 +62,19 @@ class ExplainedUnits:
         """How many are explained."""
         return len(self.photographs)
 
+    @property
+    def batch_size(self) -> int:
+        """Units in a batch."""
+        return max(1, BATCH_SIZE // self.units.num_slots)
+
     def batches(self) -> Iterator[ExplainBatch]:
         """Batches in the order in which they are shown, each of one fold."""
         folds = self.rows["fold"].to_numpy(dtype=object, na_value=None)
         of_unit = [folds[self.units.rows_of[number][0]] for number in self.numbers]
         for fold in dict.fromkeys(of_unit):
             chosen = self.numbers[[each == fold for each in of_unit]]
-            step = max(1, BATCH_SIZE // self.units.num_slots)
-            for start in range(0, len(chosen), step):
-                yield self.batch(chosen[start : start + step], None if fold is None else int(fold))
+            for start in range(0, len(chosen), self.batch_size):
+                yield self.batch(chosen[start : start + self.batch_size], None if fold is None else int(fold))
 
     def batch(self, numbers: np.ndarray, fold: int | None) -> ExplainBatch:
         """A batch of the units with these numbers, which `fold` held out."""

@@ -1,85 +1,97 @@
-"""Photographs as an exported graph takes them: units of a fixed number of places."""
+"""Photographs as an exported graph takes them: units with a fixed number of slots."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 import numpy as np
 
-from drkit.data.bank import build_bank
-from drkit.data.cache import default_cache_dir
+from drkit.batching import in_batches
 from drkit.data.patients import name_unknown_patients
-from drkit.data.units import Unit, build_units
-from drkit.errors import InputError
+from drkit.data.stream import PhotographStream
+from drkit.data.units import Unit, Units, build_units
+from drkit.data.unreadable import describe_unreadable
+from drkit.errors import InputError, UnreadablePhotographsError
 from drkit.models.restoring import OpenedRun
 from drkit.records.labels import Labels
-from drkit.records.manifest import steps_to_apply
 
-UNITS_A_BATCH = 8
+UNITS_PER_BATCH = 8
 
 
 @dataclass(frozen=True)
 class GraphInputs:
-    """The units of N photographs.
+    """B units as the graph is fed with them.
 
     Args:
-        photographs: uint8 (U, K, 3, S, S), RGB, squared about the fundus disc; zero in places without a photograph.
-        mask: bool (U, K), False for these.
-        unit_of: (N,) number of each photograph's unit.
+        photographs: uint8 (B, K, 3, S, S), RGB, squared about the fundus disc; zero in slots without a photograph.
+        mask: bool (B, K), False for these.
     """
 
     photographs: np.ndarray
     mask: np.ndarray
-    unit_of: np.ndarray
 
-    def __len__(self) -> int:
-        return len(self.photographs)
+
+@dataclass(frozen=True)
+class GraphUnits:
+    """The units of N photographs, decoded a batch at a time.
+
+    Args:
+        stream: The photographs.
+        units: All units.
+        num_slots: K, of the graph.
+    """
+
+    stream: PhotographStream
+    units: Units
+    num_slots: int
+
+    @property
+    def unit_of(self) -> np.ndarray:
+        """(N,) number of each photograph's unit."""
+        return self.units.unit_of
 
     @property
     def num_batches(self) -> int:
         """How many `batches` there are."""
-        return -(-len(self) // UNITS_A_BATCH)
+        return -(-len(self.units) // UNITS_PER_BATCH)
 
-    def batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Photographs and mask of a few units at a time."""
-        for start in range(0, len(self), UNITS_A_BATCH):
-            part = slice(start, start + UNITS_A_BATCH)
-            yield self.photographs[part], self.mask[part]
+    def batches(self) -> Iterator[GraphInputs]:
+        """The units in order, a few at a time.
+
+        Raises:
+            UnreadablePhotographsError: a photograph that cannot be read.
+        """
+        batches = list(in_batches(np.arange(len(self.units)), UNITS_PER_BATCH))
+        rows = [self.units.batch(numbers).rows for numbers in batches]
+        for numbers, squares in zip(batches, self.stream.read(rows), strict=True):
+            if self.stream.errors:
+                raise UnreadablePhotographsError(describe_unreadable(list(self.stream.errors.values())))
+            side = self.stream.decoder.side
+            photographs = np.zeros((len(numbers), self.num_slots, 3, side, side), np.uint8)
+            mask = np.zeros((len(numbers), self.num_slots), bool)
+            for row, square in squares.items():
+                position = np.searchsorted(numbers, self.units.unit_of[row]), self.units.slot_of[row]
+                photographs[position], mask[position] = square.transpose(2, 0, 1), True
+            yield GraphInputs(photographs, mask)
 
 
-def build_inputs(
-    opened: OpenedRun, labels: Labels, *, workers: int | None = None, cache_dir: Path | None = None
-) -> GraphInputs:
-    """Read a data set's photographs and lay them out for the graph of a run.
+def gather_units(opened: OpenedRun, labels: Labels, *, workers: int | None = None) -> GraphUnits:
+    """Lay out a data set's photographs for the graph of a run.
 
     Args:
         opened: The run.
         labels: N photographs, whole units.
-        workers: Threads that read photographs; None: one a core.
-        cache_dir: Where photographs go that do not fit in memory; None: the user's cache.
+        workers: Threads that read photographs; None: one per allowed CPU.
 
     Raises:
-        InputError: photographs that cannot be read, or more of a unit than the graph has places.
+        InputError: more photographs of a unit than the graph has slots.
     """
     header, named = opened.header, name_unknown_patients(labels)
-    units = build_units(named, cast(Unit, header.architecture.unit), header.architecture.num_slots)
-    num_places, side = header.architecture.num_slots, header.bank_side
-    if units.num_slots > num_places:
+    num_slots = header.architecture.num_slots
+    units = build_units(named, cast(Unit, header.architecture.unit), num_slots)
+    if units.num_slots > num_slots:
         raise InputError(
             f"{labels.title} has {units.num_slots} photographs of one {units.kind}, the exported network takes at most"
-            f" {num_places}: choose other photographs with --data"
+            f" {num_slots}: choose other photographs with --data"
         )
-    bank = build_bank(
-        named,
-        side,
-        cache_dir or default_cache_dir(),
-        workers=workers,
-        steps=steps_to_apply(named.roots, header.steps, header.plugins),
-        round_discs=header.round_discs,
-    )
-    photographs = np.zeros((len(units), num_places, 3, side, side), np.uint8)
-    photographs[units.unit_of, units.slot_of] = bank.pixels.transpose(0, 3, 1, 2)
-    mask = np.zeros((len(units), num_places), bool)
-    mask[units.unit_of, units.slot_of] = True
-    return GraphInputs(photographs, mask, units.unit_of)
+    return GraphUnits(PhotographStream(named.paths(), opened.square_decoder(named), workers), units, num_slots)

@@ -7,7 +7,7 @@ from drkit.config.export import ExportConfig
 from drkit.errors import InputError
 from drkit.evaluation.agreement import Agreement, with_interval
 from drkit.exporting.facts import agreement_on
-from drkit.exporting.inputs import build_inputs
+from drkit.exporting.inputs import gather_units
 from drkit.exporting.onnx_model import write_int8
 from drkit.exporting.verification import OnnxCheck, compare, grade_with_both, some_patients
 from drkit.models.restoring import OpenedRun
@@ -73,12 +73,12 @@ def export_int8(opened: OpenedRun, labels: Labels, file: Path, config: ExportCon
     if not len(val) or not len(train):
         lacks = "graded photographs of split val" if not len(val) else "photographs of split train to calibrate with"
         raise InputError(f"{labels.title} has no {lacks}, which --int8 needs: give another data set with --data")
-    calibration = build_inputs(opened, some_patients(train, CALIBRATION_PATIENTS), workers=config.workers)
+    calibration = gather_units(opened, some_patients(train, CALIBRATION_PATIENTS), workers=config.workers)
     out = int8_path(config.out)
     with writing(out, force=config.force) as draft:
-        notify(f"calibrating 8-bit weights on {int(calibration.mask.sum())} photographs of train")
+        notify(f"calibrating 8-bit weights on {len(calibration.unit_of)} photographs of train")
         write_int8(file, draft, calibration)
-        by_torch, by_onnx = grade_with_both(opened, val, draft, workers=config.workers, cache_dir=config.cache_dir)
+        by_torch, by_onnx = grade_with_both(opened, val, draft, workers=config.workers)
         size = draft.stat().st_size
     return Int8Outcome(
         out, size, compare(by_torch, by_onnx), agreement_on(by_torch, "val"), agreement_on(by_onnx, "val")

@@ -15,7 +15,7 @@ from drkit.config.export import Dtype
 from drkit.decisions import GradePredictions
 from drkit.errors import UsageError
 from drkit.exporting.graph import RunGraph
-from drkit.exporting.inputs import GraphInputs
+from drkit.exporting.inputs import GraphInputs, GraphUnits
 from drkit.progress import track
 from drkit.records.provenance import METADATA_KEY, canonical_json
 
@@ -66,16 +66,16 @@ def write_onnx(
     program.save(path, external_data=False)
 
 
-def grade_with_onnx(path: Path, inputs: GraphInputs) -> GradePredictions:
+def grade_with_onnx(path: Path, units: GraphUnits) -> GradePredictions:
     """Grade units by onnxruntime on the CPU: U answers."""
     session = _open(path)
-    feeds = track(_feeds(session, inputs), "grading with ONNX", inputs.num_batches)
+    feeds = track(_feeds(session, units), "grading with ONNX", units.num_batches)
     answers = [session.run(["probabilities", "score"], feed) for feed in feeds]
     probabilities, score = (np.concatenate(parts) for parts in zip(*answers, strict=True))
     return GradePredictions(probabilities, score)
 
 
-def write_int8(source: Path, path: Path, calibration: GraphInputs) -> None:
+def write_int8(source: Path, path: Path, calibration: GraphUnits) -> None:
     """Write an ONNX file again with the weights of its convolutions and products in 8 bits, their inputs in 16.
 
     With inputs in 8 bits, too, a tf_efficientnet_lite0 on DeepDRiD fell from a quadratic kappa of 0.79 to 0.57.
@@ -120,12 +120,13 @@ class _Reader:
         return next(self.feeds, None)
 
 
-def _feeds(session: Any, inputs: GraphInputs) -> Iterator[dict[str, np.ndarray]]:
+def _feeds(session: Any, units: GraphUnits) -> Iterator[dict[str, np.ndarray]]:
     """Units as a graph takes them, batch by batch."""
     names = [each.name for each in session.get_inputs()]
     dtype = np.uint8 if session.get_inputs()[0].type == "tensor(uint8)" else np.float32
-    for photographs, mask in inputs.batches():
-        yield dict(zip(names, (photographs.astype(dtype), mask), strict=False))  # no mask where a unit is a photograph
+    for batch in units.batches():
+        arrays = (batch.photographs.astype(dtype), batch.mask)
+        yield dict(zip(names, arrays, strict=False))  # a graph whose units are single photographs takes no mask
 
 
 def _open(path: Path) -> Any:

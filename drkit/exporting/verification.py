@@ -8,7 +8,7 @@ import torch
 
 from drkit.data.patients import name_unknown_patients
 from drkit.decisions import GradePredictions
-from drkit.exporting.inputs import build_inputs
+from drkit.exporting.inputs import gather_units
 from drkit.exporting.onnx_model import grade_with_onnx
 from drkit.grading import grade_photographs
 from drkit.models.restoring import OpenedRun
@@ -46,7 +46,7 @@ class OnnxCheck:
 
 
 def grade_with_both(
-    opened: OpenedRun, labels: Labels, file: Path, *, workers: int | None = None, cache_dir: Path | None = None
+    opened: OpenedRun, labels: Labels, file: Path, *, workers: int | None = None
 ) -> tuple[Predictions, Predictions]:
     """Grade photographs with a run's networks in torch, and with an ONNX file of them.
 
@@ -55,7 +55,6 @@ def grade_with_both(
         labels: N photographs, whole units; they are read and pooled as by `drkit predict`.
         file: The ONNX file.
         workers: Threads that read photographs; None: one per core.
-        cache_dir: Folder for photographs that do not fit in memory; None: the user's cache.
 
     Returns:
         Predictions of torch and of onnxruntime for the same rows, decided in the same way.
@@ -63,9 +62,9 @@ def grade_with_both(
     Raises:
         InputError: photographs that cannot be read, or more of a unit than the network has inputs for.
     """
-    by_torch = grade_photographs(opened, labels, torch.device("cpu"), workers=workers, cache_dir=cache_dir)
-    inputs = build_inputs(opened, labels, workers=workers, cache_dir=cache_dir)
-    return by_torch, _as_predictions(grade_with_onnx(file, inputs).take(inputs.unit_of), by_torch, labels)
+    by_torch = grade_photographs(opened, labels, torch.device("cpu"), workers=workers)
+    units = gather_units(opened, labels, workers=workers)
+    return by_torch, _as_predictions(grade_with_onnx(file, units).take(units.unit_of), by_torch, labels)
 
 
 def compare(by_torch: Predictions, by_onnx: Predictions) -> OnnxCheck:

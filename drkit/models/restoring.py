@@ -6,9 +6,12 @@ from typing import Any
 
 from drkit.catalogue import ATTENTIONS, LOSSES
 from drkit.data.rendering import InputFormat
+from drkit.data.stream import SquareDecoder
 from drkit.errors import UsageError
 from drkit.models.grader import Grader, build_grader, restore_grader
 from drkit.records.checkpoint import CheckpointHeader, read_checkpoint
+from drkit.records.labels import Labels
+from drkit.records.manifest import steps_to_apply
 from drkit.records.runs import NetworkId, Run, find_run, networks_in, read_run_record, verify_checksums
 from drkit.specs import names_in
 
@@ -38,6 +41,17 @@ class OpenedRun:
     def input_format(self) -> InputFormat:
         """What its networks are fed."""
         return InputFormat(self.header.architecture.side, self.header.mean, self.header.std)
+
+    def square_decoder(self, labels: Labels) -> SquareDecoder:
+        """What makes squares of a data set's photographs that its networks can be fed with.
+
+        Raises:
+            InputError: the photographs went through preprocessing that the run's have not.
+        """
+        header = self.header
+        return SquareDecoder(
+            header.bank_side, steps_to_apply(labels.roots, header.steps, header.plugins), header.round_discs
+        )
 
     @property
     def seeds(self) -> tuple[int, ...]:

@@ -144,7 +144,7 @@ def _example(opened: OpenedRun) -> GraphInputs:
     """Two complete units of random pixels, to trace the graph with."""
     slots, side = opened.header.architecture.num_slots, opened.header.bank_side
     photographs = np.random.default_rng(0).integers(0, 256, (2, slots, 3, side, side), np.uint8)
-    return GraphInputs(photographs, np.ones((2, slots), bool), np.arange(2))
+    return GraphInputs(photographs, np.ones((2, slots), bool))
 
 
 def _check(opened: OpenedRun, labels: Labels, file: Path, config: ExportConfig) -> OnnxCheck:
@@ -154,7 +154,7 @@ def _check(opened: OpenedRun, labels: Labels, file: Path, config: ExportConfig) 
         InputError: they differ.
     """
     chosen = some_patients(labels, config.check)
-    check = compare(*grade_with_both(opened, chosen, file, workers=config.workers, cache_dir=config.cache_dir))
+    check = compare(*grade_with_both(opened, chosen, file, workers=config.workers))
     if not check.passes:
         raise InputError(
             f"{config.out} was not written: {check}; at most {TOLERANCE:g} is expected: please report this bug"

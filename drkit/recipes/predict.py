@@ -155,7 +155,6 @@ def grade_dataset(opened: OpenedRun, config: PredictConfig) -> Predictions:
         device,
         autocast=build_autocast(config.precision, device),
         workers=config.workers,
-        cache_dir=config.cache_dir,
         embeddings=config.embeddings,
         keep_going=config.keep_going,
     )

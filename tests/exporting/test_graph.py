@@ -10,7 +10,7 @@ from drkit.catalogue import LOSSES
 from drkit.config.training import TrainingConfig
 from drkit.data.units import UnitIndex
 from drkit.exporting.graph import RunGraph, grade_probabilities, join
-from drkit.exporting.inputs import build_inputs
+from drkit.exporting.inputs import gather_units
 from drkit.grading import grade_photographs
 from drkit.losses import Loss, build_loss
 from drkit.models.fusion import AttentionFusion, Concatenation, Fusion, MeanMaxFusion
@@ -81,13 +81,17 @@ def test_folds_views_and_masks_give_what_predict_gives(patient_run: Path, eyes: 
     object.__setattr__(labels, "rows", labels.rows[short.to_numpy()].reset_index(drop=True))
     opened = open_run(patient_run)
     predictions = grade_photographs(opened, labels, torch.device("cpu"))
-    inputs = build_inputs(opened, labels)
-    assert (~inputs.mask).sum() == len(inputs)
+    units = gather_units(opened, labels)
+    batches = list(units.batches())
+    photographs, mask = (
+        np.concatenate([getattr(batch, name) for batch in batches]) for name in ("photographs", "mask")
+    )
+    assert (~mask).sum() == len(mask) == len(units.units)
     with torch.inference_mode():
         graph = RunGraph(opened).eval()
-        probabilities, score = graph(torch.from_numpy(inputs.photographs), torch.from_numpy(inputs.mask))
-    assert np.allclose(probabilities.numpy()[inputs.unit_of], predictions.probabilities(), atol=1e-5)
-    assert np.allclose(score.numpy()[inputs.unit_of], predictions.rows["score"], atol=1e-5)
+        probabilities, score = graph(torch.from_numpy(photographs), torch.from_numpy(mask))
+    assert np.allclose(probabilities.numpy()[units.unit_of], predictions.probabilities(), atol=1e-5)
+    assert np.allclose(score.numpy()[units.unit_of], predictions.rows["score"], atol=1e-5)
 
 
 def test_what_stands_in_a_masked_place_does_not_matter(patient_run: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from reporters import Recorder
 from safetensors.torch import save_file
 
+from drkit import inference
 from drkit.config.ensemble import EnsembleConfig
 from drkit.config.predict import PredictConfig
 from drkit.config.preprocess import PreprocessConfig
@@ -83,6 +84,45 @@ def test_unreadable_photographs_are_all_named_and_left_out_only_where_that_is_wa
         (folder / f"{name}.jpg").unlink()
     run_predict(run_stem, PredictConfig([folder], out=whole, device="cpu"))
     assert np.array_equal(read_predictions(whole).probabilities(), graded.probabilities())
+
+
+def test_a_unit_that_lacks_a_photograph_is_graded_by_the_others(
+    small_config: TrainingConfig, eyes: Path, tmp_path: Path
+) -> None:
+    """As if the data set did not list it, slots and all."""
+    config = replace(small_config, epochs=1, unit="patient", fusion="concat", batch_size=4, folds=2, choose="last")
+    run = run_finetune(config, RunOptions(tmp_path / "runs")).run
+    broken, shorter = (Path(shutil.copytree(eyes, tmp_path / name)) for name in ("broken", "shorter"))
+    lost = sorted((broken / "val").rglob("*.jpg"))[::5]
+    for path in lost:
+        path.write_bytes(b"")
+    lines = (shorter / "val.csv").read_text().splitlines(keepends=True)
+    names = [path.stem for path in lost]
+    (shorter / "val.csv").write_text("".join(line for line in lines if not any(name in line for name in names)))
+    tables = []
+    for data in (broken, shorter):
+        out = tmp_path / f"{data.name}.parquet"
+        report = run_predict(run, PredictConfig([data], split="val", out=out, device="cpu", keep_going=True))
+        assert sorted(report.unreadable) == (sorted(names) if data == broken else [])
+        tables.append(read_predictions(out))
+    assert len(tables[0]) == 6
+    assert tables[0].rows["image_id"].tolist() == tables[1].rows["image_id"].tolist()
+    assert np.allclose(tables[0].probabilities(), tables[1].probabilities(), atol=1e-6)
+
+
+def test_no_network_runs_once_a_photograph_is_refused(
+    run_stem: Path, eyes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = Path(shutil.copytree(eyes, tmp_path / "eyes"))
+    for path in (data / "train").rglob("*.jpg"):
+        path.write_bytes(b"")
+
+    def fail(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(inference, "run_units", fail)
+    with pytest.raises(UnreadablePhotographsError, match="32 photographs cannot be used"):
+        run_predict(run_stem, PredictConfig([data], split="train", out=tmp_path / "a.parquet", device="cpu"))
 
 
 def test_an_ensemble_leaves_out_what_its_members_cannot_read(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
