@@ -15,7 +15,7 @@ from drkit.records.layouts.listing import list_photographs
 from drkit.records.layouts.photographs import PhotographFolder
 from drkit.records.layouts.reading import read_rows, stated_targets
 from drkit.records.layouts.recognise import find_tables, recognise_table
-from drkit.records.layouts.remarks import remark_on_scale, speak
+from drkit.records.layouts.remarks import remark_on_scale, report_remarks
 from drkit.records.layouts.tables import RawTable, open_table
 
 _GRADES = ("eye_grade", "patient_grade", "grade")
@@ -78,7 +78,7 @@ def _open(path: Path) -> pd.DataFrame:
     table = open_table(path)
     if table.has("id", "target"):
         rows = _submission_rows(table)
-        speak(remark_on_scale(rows, ("grade",)), str(path))
+        report_remarks(remark_on_scale(rows, ("grade",)), str(path))
         return rows
     return _table_rows(recognise_table(table), [table], path)
 
@@ -95,7 +95,7 @@ def _folder_rows(path: Path) -> pd.DataFrame:
     layout, rows, remarks = list_photographs(path, PhotographFolder(path).photographs())
     if layout == "folder":
         raise InputError(f"{path}: no table in this folder states grades, nor do folders of classes")
-    speak(remarks, str(path))
+    report_remarks(remarks, str(path))
     return rows
 
 

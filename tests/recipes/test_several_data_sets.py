@@ -174,7 +174,7 @@ def test_attend_takes_several_and_bad_ones_are_refused_in_one_line(aptos: Path, 
     assert list(json.loads(told.stdout)["plan"]["datasets"]) == ["APTOS", "Resized"]
     (tmp_path / "none").mkdir()
     for words, sentence in (
-        (["--data", aptos], "are the same data set: name it once"),
+        (["--data", aptos], "are the same data set: give it once"),
         (["--data", tmp_path / "none"], "none holds neither photographs nor a table of labels"),
         (["--target", "patient"], "has one grade a photograph, the eye's: choose --target eye"),
     ):

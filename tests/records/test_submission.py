@@ -54,7 +54,7 @@ def test_spellings_of_a_sample_that_are_read_rightly(tmp_path: Path, content: by
         (b"ID,\na,0\n", "columns are ID, , expected two, of ids and of grades"),
         (b"ID;TARGET;extra\na;0;0\n", "columns are ID, TARGET, extra, expected two"),
         (b"ID,TARGET,extra\na,0,0\n", "columns are ID, TARGET, extra, expected"),
-        (b"ID,TARGET\na,0\nb,0,0\n", "is no table: Expected 2 fields in line 3, saw 3"),
+        (b"ID,TARGET\na,0\nb,0,0\n", "is not a table: Expected 2 fields in line 3, saw 3"),
         (b"ID,TARGET\na,0\n,1\n", "row 3: the ID is empty"),
         (b"ID,TARGET\na.jpg,0\nb,0\na.png,0\n", "1 image ids stand twice: a"),
         (b"ID,TARGET\n", "no rows below the header"),
@@ -62,7 +62,7 @@ def test_spellings_of_a_sample_that_are_read_rightly(tmp_path: Path, content: by
         (b"\n\n", "is empty: a table with a header was expected"),
         (b"", "is empty"),
         (b"ID,TARGET\n\xe9,0\n", "line 2 is not UTF-8 text"),
-        (b'ID,TARGET\n"a,0\n', "is no table"),
+        (b'ID,TARGET\n"a,0\n', "is not a table"),
     ],
 )
 def test_a_sample_that_is_none_is_refused_in_one_line(tmp_path: Path, content: bytes, sentence: str) -> None:

@@ -61,7 +61,7 @@ def audit_data(paths: Sequence[Path], sources: Sequence[ReportSource]) -> DataSe
     rows = concat_surveys(surveys)
     stats = measure_photographs(rows["path"].dropna().tolist())
     originals = hash_originals(rows, stats)
-    findings = [finding_of_flaw(flaw, str(path)) for path, survey in surveys for flaw in survey.flaws]
+    findings = [finding_of_flaw(problem, str(path)) for path, survey in surveys for problem in survey.problems]
     findings += [finding_of_remark(remark, str(path)) for path, survey in surveys for remark in survey.remarks]
     findings += find_contradictions(rows)
     findings += find_poor_photographs(rows, stats)

@@ -1,4 +1,4 @@
-"""APTOS 2019, Kaggle's own files and the copies of them."""
+"""APTOS 2019: Kaggle's own files, and copies of them."""
 
 import pandas as pd
 

@@ -1,4 +1,4 @@
-"""BRSET and mBRSET, Brazilian eyes on PhysioNet."""
+"""BRSET and mBRSET, two Brazilian data sets on PhysioNet."""
 
 import pandas as pd
 

@@ -11,7 +11,7 @@ def _parse(table: RawTable) -> pd.DataFrame:
         table,
         table.ids("image_id"),
         path=table.ids("path"),
-        view=table.whole("view") if table.has("view") else pd.NA,
+        view=table.integers("view") if table.has("view") else pd.NA,
         eye_grade=table.grades("eye_grade"),
         patient_grade=table.grades("patient_grade"),
         gradable=table.flags("gradable", blank=True),

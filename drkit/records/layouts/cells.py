@@ -1,4 +1,4 @@
-"""Files of tables, however they were saved, as text cells with the row numbers an editor shows."""
+"""Reading of table files of any kind into text cells with the row numbers that an editor shows."""
 
 import csv
 import gzip
@@ -14,7 +14,7 @@ import pandas as pd
 from drkit.errors import InputError, first_few
 from drkit.records.labels import PHOTOGRAPH_SUFFIXES
 
-_LIST_SUFFIX = ".txt"  # a photograph and its grade a line, as DDR has them
+_LIST_SUFFIX = ".txt"  # one photograph and its grade on each line, as in DDR
 _TEXT_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".csv.zip", ".tsv.gz", ".tsv.zip")
 _SPREADSHEET_SUFFIXES = (".xlsx", ".xls")
 TABLE_SUFFIXES = (*_TEXT_SUFFIXES, *_SPREADSHEET_SUFFIXES, _LIST_SUFFIX)
@@ -23,38 +23,42 @@ _SEPARATORS = ",;\t|"
 _SEPARATOR_LINE = re.compile(r"\"?sep=(?P<separator>.|\\t)\"?\s*", re.IGNORECASE)
 _LIST_LINE = re.compile(rf".*({'|'.join(map(re.escape, PHOTOGRAPH_SUFFIXES))})[ \t]+[^\s,;]+\s*", re.IGNORECASE)
 _ENGINES = {".xlsx": "openpyxl", ".xls": "xlrd"}
-_MOST_BYTES = 2**26  # of a decompressed table
-_MOST_LINES = 2**22  # of a table, however it was saved
-_LONGEST_LINE = 2**17  # letters of those that the separator is told by
-_LOOKED_AT = 20  # lines that the separator is told by
+_MAX_BYTES = 2**26  # of a decompressed table
+_MAX_LINES = 2**22  # of any table
+_NUM_SAMPLED = 20  # first lines, from which the separator is detected
+_MAX_SAMPLED_LENGTH = 2**17  # characters of each of these lines
 
 
 def is_table_file(path: Path) -> bool:
-    """Whether a file is called as a table; of text files only lists of photographs are tables."""
+    """Whether a file's suffix is that of a table; a `.txt` file also has to be a list of photographs."""
     name = path.name.lower()
     return name.endswith(TABLE_SUFFIXES) and (not name.endswith(_LIST_SUFFIX) or _is_list(path))
 
 
 def is_spreadsheet(path: Path) -> bool:
-    """Whether a file is called as a spreadsheet."""
+    """Whether a file's suffix is that of a spreadsheet."""
     return path.name.lower().endswith(_SPREADSHEET_SUFFIXES)
 
 
 def read_cells(path: Path) -> pd.DataFrame:
-    """A table's cells, stripped; its first row is the header, columns are numbered.
+    """Read a table's cells, stripped, with the header as first row and numbered columns.
 
-    Comma, semicolon, tab, bar or, in a list of photographs, the last blank of a line; UTF-8, or UTF-16 with its mark;
-    plain, gzipped, zipped, or a spreadsheet. Blank lines, comments (`#`) and `sep=;` before the header are skipped. A
-    table that begins with a photograph has no header: it gets one.
+    Cells may be separated by commas, semicolons, tabs or bars, and in a list of photographs by the last space of a
+    line. The file may be UTF-8 or UTF-16 (with a byte order mark), plain, gzipped or zipped, or a spreadsheet. Blank
+    lines, comments (`#`) and `sep=;` before the header are skipped. A table whose first row names a photograph has no
+    header, so one is added.
 
     Returns:
-        Strings; the index is the number of the row as an editor shows it, less two.
+        Strings; the index is the row number in an editor minus two.
 
     Raises:
-        InputError: missing, empty, no text, not UTF-8, rows longer than the header, or a spreadsheet without the
-            package that reads it.
+        InputError: the file is missing, empty, not text, not UTF-8, has rows longer than the header, or is a
+            spreadsheet whose reader is not installed.
     """
-    content = _read(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
     if _is_spreadsheet(content):
         cells, skipped = _read_spreadsheet(content, path), 0
     else:
@@ -70,17 +74,10 @@ def read_cells(path: Path) -> pd.DataFrame:
 def _is_list(path: Path) -> bool:
     try:
         with path.open(encoding="utf-8-sig", errors="strict") as stream:
-            lines = [line for line in islice(stream, _LOOKED_AT) if line.strip() and not line.startswith("#")]
+            lines = [line for line in islice(stream, _NUM_SAMPLED) if line.strip() and not line.startswith("#")]
     except (OSError, UnicodeDecodeError):
         return False
     return bool(lines) and all(_LIST_LINE.fullmatch(line) for line in lines)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _is_spreadsheet(content: bytes) -> bool:
@@ -103,41 +100,41 @@ def _read_spreadsheet(content: bytes, path: Path) -> pd.DataFrame:
         ) from None
     except InputError:
         raise
-    except Exception as error:  # whatever the engine raises over a damaged file
+    except Exception as error:  # engines raise many types for a damaged file
         raise InputError(f"{path} is a damaged spreadsheet ({error}): save the table as CSV (UTF-8)") from None
     filled = {name: cells for name, cells in sheets.items() if not cells.empty}
     if not filled:
         raise InputError(f"{path} is empty: a table with a header was expected")
     if len(filled) > 1:
-        raise InputError(f"{path} has {len(filled)} sheets ({first_few(list(filled))}): save the one to read as CSV")
+        raise InputError(f"{path} has {len(filled)} sheets ({first_few(list(filled))}): save the sheet to read as CSV")
     return next(iter(filled.values()))
 
 
 def _unpack(content: bytes, path: Path) -> bytes:
     try:
         if content.startswith(b"\x1f\x8b"):
-            unpacked = gzip.GzipFile(fileobj=io.BytesIO(content)).read(_MOST_BYTES + 1)
+            unpacked = gzip.GzipFile(fileobj=io.BytesIO(content)).read(_MAX_BYTES + 1)
         elif content.startswith((b"PK\x03\x04", b"PK\x05\x06")):
             unpacked = _unzip(content, path)
         else:
             return content
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         raise InputError(f"{path} is a damaged archive ({error}): save the table as CSV (UTF-8)") from None
-    if len(unpacked) > _MOST_BYTES:
-        raise _too_much(path)
+    if len(unpacked) > _MAX_BYTES:
+        raise _too_large(path)
     return unpacked
 
 
 def _check_unpacked(content: bytes, path: Path) -> None:
-    """Check what the parts of a spreadsheet unpack to: a reader takes no more of a part than its header says."""
+    """Check the unpacked size in a spreadsheet's headers; a reader unpacks no more of a part than its header says."""
     if content.startswith(b"PK"):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if sum(part.file_size for part in archive.infolist()) > _MOST_BYTES:
-                raise _too_much(path)
+            if sum(part.file_size for part in archive.infolist()) > _MAX_BYTES:
+                raise _too_large(path)
 
 
-def _too_much(path: Path) -> InputError:
-    return InputError(f"{path} holds more than {_MOST_BYTES >> 20} MiB: is it a table?")
+def _too_large(path: Path) -> InputError:
+    return InputError(f"{path} holds more than {_MAX_BYTES >> 20} MiB: a table of labels was expected")
 
 
 def _unzip(content: bytes, path: Path) -> bytes:
@@ -146,10 +143,10 @@ def _unzip(content: bytes, path: Path) -> bytes:
         if len(names) != 1:
             listed = first_few(names) or "none"
             raise InputError(
-                f"{path} is an archive of {len(names)} files ({listed}): unpack it, and name the table in it"
+                f"{path} is an archive of {len(names)} files ({listed}): unpack it, and give the table in it"
             )
         with archive.open(names[0]) as member:
-            return member.read(_MOST_BYTES + 1)
+            return member.read(_MAX_BYTES + 1)
 
 
 def _decode(content: bytes, path: Path) -> str:
@@ -159,7 +156,7 @@ def _decode(content: bytes, path: Path) -> str:
         except UnicodeDecodeError:
             raise InputError(f"{path} is damaged UTF-16: save the table as CSV (UTF-8)") from None
     if b"\0" in content:
-        raise InputError(f"{path} is no table in UTF-8 but binary or UTF-16: save the table as CSV (UTF-8)")
+        raise InputError(f"{path} is binary or unmarked UTF-16, not a UTF-8 table: save the table as CSV (UTF-8)")
     if content.lstrip()[:15].lower().startswith((b"<html", b"<table", b"<!doctype html")):
         raise InputError(f"{path} is a web page, not a table: save the table as CSV (UTF-8)")
     try:
@@ -170,34 +167,36 @@ def _decode(content: bytes, path: Path) -> str:
 
 
 def _open_text(text: str, path: Path) -> tuple[list[str], str | None, int]:
-    """The lines from the header on, the separator that a line before it states, and how many lines were skipped."""
+    """The lines from the header on, the separator stated in a line before it, and the number of skipped lines."""
     plain = io.StringIO(text, newline=None).read()
-    if plain.count("\n") > _MOST_LINES:
-        raise InputError(f"{path} has more than {_MOST_LINES} lines: is it a table?")
+    if plain.count("\n") > _MAX_LINES:
+        raise InputError(f"{path} has more than {_MAX_LINES} lines: a table of labels was expected")
     lines = plain.split("\n")
     separator = None
     for skipped, line in enumerate(lines):
-        stated = _SEPARATOR_LINE.fullmatch(line)
-        if stated:
-            separator = stated["separator"].replace("\\t", "\t")
+        match = _SEPARATOR_LINE.fullmatch(line)
+        if match:
+            separator = match["separator"].replace("\\t", "\t")
         elif line.strip() and not line.lstrip().startswith("#"):
             return lines[skipped:], separator, skipped
     return [], None, 0
 
 
 def _find_separator(lines: list[str], path: Path) -> str | None:
-    """The one that cuts most lines into as many cells as the header; None for a list of photographs."""
-    looked_at = [line for line in lines[:_LOOKED_AT] if line.strip()]
-    if max(map(len, looked_at)) > _LONGEST_LINE:
-        raise InputError(f"{path} has lines of more than {_LONGEST_LINE} letters: is it a table?")
-    if all(_LIST_LINE.fullmatch(line) for line in looked_at):
+    """The separator that gives most lines as many cells as the header; None for a list of photographs."""
+    sample = [line for line in lines[:_NUM_SAMPLED] if line.strip()]
+    if max(map(len, sample)) > _MAX_SAMPLED_LENGTH:
+        raise InputError(
+            f"{path} has lines of more than {_MAX_SAMPLED_LENGTH} characters: a table of labels was expected"
+        )
+    if all(_LIST_LINE.fullmatch(line) for line in sample):
         return None
     try:
-        widths = {mark: [len(row) for row in csv.reader(looked_at, delimiter=mark)] for mark in _SEPARATORS}
+        widths = {mark: [len(row) for row in csv.reader(sample, delimiter=mark)] for mark in _SEPARATORS}
     except csv.Error as error:  # a quotation mark that is never closed
-        raise InputError(f"{path} is no table: {error}") from None
-    cutting = [mark for mark in _SEPARATORS if widths[mark][0] > 1]
-    return max(cutting, key=lambda mark: widths[mark].count(widths[mark][0]), default=",")
+        raise InputError(f"{path} is not a table: {error}") from None
+    candidates = [mark for mark in _SEPARATORS if widths[mark][0] > 1]
+    return max(candidates, key=lambda mark: widths[mark].count(widths[mark][0]), default=",")
 
 
 def _split(lines: list[str], separator: str | None, path: Path) -> pd.DataFrame:
@@ -214,11 +213,11 @@ def _split(lines: list[str], separator: str | None, path: Path) -> pd.DataFrame:
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         reason = " ".join(str(error).removeprefix("Error tokenizing data. C error:").split())
-        raise InputError(f"{path} is no table: {reason}") from None
+        raise InputError(f"{path} is not a table: {reason}") from None
 
 
 def _with_header(cells: pd.DataFrame) -> pd.DataFrame:
-    """A header for a table whose first row names a photograph: `image`, and `grade` for the only other column."""
+    """Add a header to a table whose first row names a photograph: `image`, and `grade` for a second column."""
     photographs = cells.iloc[0].str.lower().str.endswith(PHOTOGRAPH_SUFFIXES).fillna(False)
     if photographs.sum() != 1:
         return cells

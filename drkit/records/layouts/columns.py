@@ -1,6 +1,6 @@
-"""Which column of a table of one's own holds what."""
+"""Recognition of a table's columns by their names and cells."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -17,7 +17,7 @@ IMAGE_COLUMNS = (
     "filepath", "path", "img", "img_id", "img_name", "photo", "photograph", "picture", "fundus_image",
     "fundus_images", "fundus", "id_code",
 )  # fmt: skip
-WEAK_IMAGE_COLUMNS = ("id", "code", "name")  # may be a person's
+WEAK_IMAGE_COLUMNS = ("id", "code", "name")  # may also identify a person
 _PATH_COLUMNS = (
     "path", "image_path", "img_path", "filepath", "filename", "file_name", "file", "image_file", "image", "image_name",
 )  # fmt: skip
@@ -37,7 +37,7 @@ PATIENT_COLUMNS = (
 )  # fmt: skip
 EYE_COLUMNS = ("eye", "laterality", "eye_laterality", "image_laterality", "eye_side", "side", "exam_eye", "which_eye")
 SPLIT_COLUMNS = ("split", "data_split", "set", "subset", "partition", "part", "fold", "phase", "usage", "dataset_split")
-# fastai's, and its like
+# fastai's is_valid and similar columns
 _HELD_OUT_FLAGS = {"is_valid": "val", "is_val": "val", "is_validation": "val", "is_test": "test"}
 
 
@@ -46,9 +46,10 @@ class Roles:
     """The columns of photographs and grades, by their names in the table's cells.
 
     Args:
-        image: Ids or file names.
-        path: Where the photographs lie.
-        grade: A grade that does not say whose it is; None where `eye_grade` or `patient_grade` do.
+        image: Column of ids or file names.
+        path: Column of paths; the same as `image` if there is no other.
+        grade: Column of grades whose name does not state the target; None if the table has `eye_grade` or
+            `patient_grade`, or no grades.
     """
 
     image: str
@@ -57,27 +58,32 @@ class Roles:
 
 
 def find_roles(table: RawTable) -> Roles:
-    """Choose the columns.
+    """Find the columns of photographs and grades.
 
     Raises:
-        InputError: no column of photographs, or several that may be the grade.
+        InputError: no column of photographs, or several that could be the grade.
     """
     image = table.guess("image_id", find_image(table))
     if image is None:
-        raise InputError(f"{table.path}: no column names photographs (found: {table.columns}): call it image_id")
+        raise InputError(
+            f"{table.path}: no column of image ids or file names (found: {table.columns}): rename it to image_id"
+        )
     grade = None if names_target(table) else table.guess("eye_grade", find_grade(table))
     return Roles(image, table.first(_PATH_COLUMNS) or image, grade)
 
 
 def read_people(table: RawTable) -> dict[str, pd.Series]:
-    """Patient, eye and split as a table of any layout may state them in columns of its own; null where it does not.
+    """Read the patient, eye and split columns that a table of any layout may have.
+
+    Returns:
+        `patient_id`, `eye` and `split` over the table's rows (string); null where the table does not state them.
 
     Raises:
-        InputError: a cell that cannot be understood among others that can.
+        InputError: a column of eyes or splits has a cell that cannot be parsed.
     """
     patient = table.guess("patient_id", table.first(PATIENT_COLUMNS))
-    eye = table.guess("eye", _find_understood(table, EYE_COLUMNS, parse_eye))
-    split = table.guess("split", _find_understood(table, SPLIT_COLUMNS, split_of_name))
+    eye = table.guess("eye", _find_parsable(table, EYE_COLUMNS, parse_eye))
+    split = table.guess("split", _find_parsable(table, SPLIT_COLUMNS, split_of_name))
     return {
         "patient_id": table.text(patient),
         "eye": table.words(eye, parse_eye, "left or right"),
@@ -86,53 +92,54 @@ def read_people(table: RawTable) -> dict[str, pd.Series]:
 
 
 def names_target(table: RawTable) -> bool:
-    """Whether the table says whose grade it holds."""
+    """Whether a column's name states the target of its grades."""
     return table.first(NAMED_GRADES) is not None
 
 
 def find_image(table: RawTable) -> str | None:
-    """The column of photographs: one called so, else one that holds file names, else `id`, `code` or `name`."""
-    named = table.first(IMAGE_COLUMNS)
-    if named:
-        return named
-    files = (
+    """Find the column of photographs: by its name, then by file names in its cells, then `id`, `code` or `name`."""
+    by_name = table.first(IMAGE_COLUMNS)
+    if by_name:
+        return by_name
+    by_cells = (
         key for key in table.header if _share(table.cells[key].str.lower().str.endswith(PHOTOGRAPH_SUFFIXES)) > 0.5
     )
-    return next(files, None) or table.first(WEAK_IMAGE_COLUMNS)
+    return next(by_cells, None) or table.first(WEAK_IMAGE_COLUMNS)
 
 
 def find_grade(table: RawTable) -> str | None:
-    """The column of grades that do not say whose they are.
+    """Find the column of grades whose name does not state the target.
 
-    One that names the ICDR scale goes first, then those that hold grades: one of 0 and 1 alone gives way to one that
-    reaches higher, equal ones are one. Where no column holds grades, one that is called so.
+    Columns that contain grades are preferred, and among them columns named after the ICDR scale. A column with only 0
+    and 1 is dropped if another column has higher grades, and columns with equal cells count as one. If no column
+    contains grades, a column with the name of one is taken.
 
     Raises:
-        InputError: several are left, or only one that is called after another scale.
+        InputError: several columns remain, or only a column that is named after another scale.
     """
-    called = [key for key in dict.fromkeys(map(table.find, UNNAMED_GRADES)) if key]
-    likely = [key for key in table.header if key in called or _is_likely_grade(table, key)]
-    foreign = {key: scale for key in likely if (scale := foreign_scale_of_column(key))}
-    held = {key: grades for key in likely if key not in foreign and _holds_grades(grades := _grades(table, key))}
-    international = {key: grades for key, grades in held.items() if "icdr" in key or "international" in key}
-    left = _drop_lower(international or held)
-    if len(left) > 1:
-        names = " and ".join(table.header[key] for key in left)
+    by_name = [key for key in dict.fromkeys(map(table.find, UNNAMED_GRADES)) if key]
+    candidates = [key for key in table.header if key in by_name or _is_likely_grade(table, key)]
+    foreign = {key: scale for key in candidates if (scale := foreign_scale_of_column(key))}
+    graded = {key: grades for key in candidates if key not in foreign and _holds_grades(grades := _grades(table, key))}
+    international = {key: grades for key, grades in graded.items() if "icdr" in key or "international" in key}
+    remaining = _drop_lower(international or graded)
+    if len(remaining) > 1:
+        names = " and ".join(table.header[key] for key in remaining)
         raise InputError(
-            f"{table.path}: columns {names} may both be the grade: call the one that counts eye_grade (or"
-            " patient_grade), or take the other out"
+            f"{table.path}: columns {names} could each be the grade: rename the correct one to eye_grade (or"
+            " patient_grade), or remove the others"
         )
-    if not left and foreign:
+    if not remaining and foreign:
         key, scale = next(iter(foreign.items()))
         raise InputError(
-            f"{table.path}: column {table.header[key]} is on {scale}, not on the ICDR's 0-4: translate it, and call the"
-            " result eye_grade"
+            f"{table.path}: column {table.header[key]} is on {scale}, not on the ICDR scale 0-4: convert its grades,"
+            " and name the new column eye_grade"
         )
-    return next(iter(left), None) or next((key for key in called if key not in foreign), None)
+    return next(iter(remaining), None) or next((key for key in by_name if key not in foreign), None)
 
 
 def states_grades(table: RawTable) -> bool:
-    """Whether some column may hold grades."""
+    """Whether a column could contain grades, by its name or its cells."""
     return bool(table.first(NAMED_GRADES + UNNAMED_GRADES)) or any(_is_likely_grade(table, key) for key in table.header)
 
 
@@ -144,50 +151,47 @@ def _is_likely_grade(table: RawTable, key: str) -> bool:
 
 
 def _grades(table: RawTable, key: str) -> pd.Series:
-    """Its grades, -1 where a cell is off the scale, null where blank."""
+    """A column's grades: -1 for a cell that is off the scale, null for a blank one."""
     cells = table.peek(key)
     grades = read_grades(cells)
     return grades.where(on_scale(grades) | cells.isna(), -1)
 
 
 def _holds_grades(grades: pd.Series) -> bool:
-    """Whether more than half of the cells that are filled are grades."""
+    """Whether more than half of the cells that are not blank are grades."""
     return _share(grades.dropna() >= 0) > 0.5
 
 
 def _drop_lower(columns: dict[str, pd.Series]) -> list[str]:
-    """Without those of 0 and 1 alone where others reach higher, and without repetitions."""
+    """Drop columns of only 0 and 1 if another column has higher grades, and drop repeated columns."""
     if len(columns) > 1 and any(grades.max() > 1 for grades in columns.values()):
         columns = {key: grades for key, grades in columns.items() if grades.max() > 1}
-    kept: dict[str, pd.Series] = {}
+    distinct: dict[str, pd.Series] = {}
     for key, grades in columns.items():
-        if not any(grades.equals(other) for other in kept.values()):
-            kept[key] = grades
-    return list(kept)
+        if not any(grades.equals(other) for other in distinct.values()):
+            distinct[key] = grades
+    return list(distinct)
 
 
-def _find_understood(table: RawTable, columns: tuple[str, ...], parse: Callable[[str], object]) -> str | None:
-    """The first of `columns` that is there and, but for the first name, half of whose cells are understood."""
-    return next(_understood(table, columns, parse), None)
-
-
-def _understood(table: RawTable, columns: tuple[str, ...], parse: Callable[[str], object]) -> Iterator[str]:
+def _find_parsable(table: RawTable, columns: tuple[str, ...], parse: Callable[[str], object]) -> str | None:
+    """The first of `columns` that the table has; at least half of its cells must parse unless it is `columns[0]`."""
     for column in columns:
         key = table.find(column)
         if key and (column == columns[0] or _share(table.peek(key).dropna().map(parse).notna()) >= 0.5):
-            yield key
+            return key
+    return None
 
 
 def _read_flags(table: RawTable) -> pd.Series:
-    """The split of rows that a column says are held out; true in most rows is something else."""
-    found = pd.Series(pd.NA, index=table.cells.index, dtype="string")
+    """The split from columns such as `is_valid`; a column that is true in most rows does not mark held-out rows."""
+    splits = pd.Series(pd.NA, index=table.cells.index, dtype="string")
     for column, split in _HELD_OUT_FLAGS.items():
         key = table.find(column)
         if key and _share(table.peek(key).str.lower().isin(("true", "1", "yes"))) <= 0.5:
             table.guess("split", key)
-            found = found.fillna("train").mask(table.flags(key, blank=False), split)
-    return found
+            splits = splits.fillna("train").mask(table.flags(key, blank=False), split)
+    return splits
 
 
-def _share(truths: pd.Series) -> float:
-    return float(truths.mean()) if len(truths) else 0.0
+def _share(is_true: pd.Series) -> float:
+    return float(is_true.mean()) if len(is_true) else 0.0

@@ -1,4 +1,4 @@
-"""DeepDRiD, as the course hands it out and as its authors published it."""
+"""DeepDRiD, as distributed by the course and as published by its authors."""
 
 from collections.abc import Sequence
 
@@ -28,8 +28,8 @@ def _parse_course(table: RawTable) -> pd.DataFrame:
 def _parse_official(table: RawTable) -> pd.DataFrame:
     if not table.has("image_path"):
         return _parse_challenge(table)
-    written = table.ids("image_path").str.replace("\\", "/", regex=False).str.lstrip("/")
-    return _parse(table, written.map(_without_split_folder))
+    paths = table.ids("image_path").str.replace("\\", "/", regex=False).str.lstrip("/")
+    return _parse(table, paths.map(_without_split_folder))
 
 
 def _parse(table: RawTable, paths: pd.Series) -> pd.DataFrame:
@@ -57,24 +57,24 @@ def _parse_challenge(table: RawTable) -> pd.DataFrame:
 
 
 def _eye_and_grade(table: RawTable) -> tuple[pd.Series, pd.Series]:
-    """The eye is the one whose column is filled; null, so that its name tells it, where neither or both are."""
+    """The eye whose column is filled, and its grade; the eye is null, to be read from the name, if both or none are."""
     left, right = table.grades(_LEFT), table.grades(_RIGHT)
-    torn = (left != right).fillna(False)
+    contradictory = (left != right).fillna(False)
     table.refuse(
-        torn,
+        contradictory,
         "two-eyes-graded",
         lambda row: (
             f"the left eye is graded {left[row]} and the right eye {right[row]}, but a photograph shows one eye:"
             " leave the other eye's cell empty"
         ),
     )
-    left, right = left.mask(torn), right.mask(torn)
+    left, right = left.mask(contradictory), right.mask(contradictory)
     filled = left.notna().map({True: "left", False: "right"}).astype("string")
     return filled.where(left.notna() != right.notna()), left.fillna(right)
 
 
 def _without_split_folder(path: str) -> str:
-    """`regular-fundus-training/1/1_r1.jpg` names a folder `Images` short: begin at the patient."""
+    """Drop the first folder of `regular-fundus-training/1/1_r1.jpg`: the files lie in `Images/1/` below it."""
     first, _, rest = path.partition("/")
     return rest if rest and split_of_name(first) else path
 
@@ -94,7 +94,7 @@ def _official_folders(table: RawTable, split: Split) -> tuple[str, ...]:
 
 
 def _choose_official(tables: Sequence[RawTable]) -> list[RawTable]:
-    """The challenge's sheet to fill in gives way to the one with its grades."""
+    """Ignore the challenge's table without grades if the table with its grades is there."""
     labelled = any(table.name.lower().startswith("challenge1_labels") for table in tables)
     return [table for table in tables if not (labelled and table.name.lower().startswith("challenge1_upload"))]
 
@@ -104,7 +104,7 @@ COURSE = Layout(
     summary="the course's DeepDRiD: train.csv, val.csv, test.csv with image_id and img_path, train/PATIENT/",
     needs=(("image_id",), ("img_path",)),
     marks=frozenset({"img_path", *_GRADES}),
-    named=True,
+    names_tell_patients=True,
     parse=_parse_course,
     fits=_is_course,
     folders=folders_of_split,
@@ -112,10 +112,10 @@ COURSE = Layout(
 
 OFFICIAL = Layout(
     title="the official DeepDRiD",
-    summary="the official DeepDRiD: regular-fundus-training.csv and its like with image_path, Images/",
+    summary="the official DeepDRiD: regular-fundus-training.csv and similar tables with image_path, Images/",
     needs=(("image_id",), ("image_path", *_CHALLENGE_GRADES)),
     marks=frozenset({"image_path", *_GRADES}),
-    named=True,
+    names_tell_patients=True,
     parse=_parse_official,
     fits=_is_official,
     folders=_official_folders,

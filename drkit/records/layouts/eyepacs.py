@@ -1,4 +1,4 @@
-"""EyePACS, Kaggle's contest of 2015, also as "Kaggle DR Resized"."""
+"""EyePACS (Kaggle competition of 2015), also as "Kaggle DR Resized"."""
 
 from collections.abc import Sequence
 
@@ -46,15 +46,15 @@ def _folders(table: RawTable, split: Split) -> tuple[str, ...]:
 
 
 def _choose(tables: Sequence[RawTable]) -> list[RawTable]:
-    """Both trainLabels list the same photographs: keep the one whose folder is there, cropped first."""
+    """Of trainLabels and trainLabels_cropped, which list the same photographs, choose the one whose folder exists."""
     cropped = [table for table in tables if _is_cropped(table)]
-    whole = [table for table in tables if not _is_cropped(table) and not _is_solution(table)]
-    if not (cropped and whole):
+    uncropped = [table for table in tables if not _is_cropped(table) and not _is_solution(table)]
+    if not (cropped and uncropped):
         return list(tables)
-    there = any((table.path.parent / "resized_train_cropped").is_dir() for table in cropped)
-    dropped = whole if there else cropped
-    progress.notify(f"{dropped[0].name} lists the same photographs again and is left out")
-    return [table for table in tables if table not in dropped]
+    has_cropped = any((table.path.parent / "resized_train_cropped").is_dir() for table in cropped)
+    chosen, ignored = (cropped, uncropped) if has_cropped else (uncropped, cropped)
+    progress.notify(f"{ignored[0].name} is ignored: it lists the same photographs as {chosen[0].name}")
+    return [table for table in tables if table not in ignored]
 
 
 EYEPACS = Layout(
@@ -62,7 +62,7 @@ EYEPACS = Layout(
     summary="EyePACS (Kaggle DR Resized): trainLabels.csv or trainLabels_cropped.csv with image and level",
     needs=(("image",), ("level",)),
     marks=frozenset({"level"}),
-    named=True,
+    names_tell_patients=True,
     parse=_parse,
     fits=_fits,
     folders=_folders,

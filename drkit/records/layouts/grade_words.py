@@ -1,4 +1,4 @@
-"""Grades as tables and folders write them: numbers, or words of the ICDR scale."""
+"""Grades in tables and the names of folders, as numbers or as words of the ICDR scale."""
 
 import re
 from collections.abc import Mapping
@@ -30,41 +30,47 @@ _ENGLISH = re.compile(r"r[0-3][as]?(\s*m[01])?", re.IGNORECASE)
 
 
 def grade_of_word(text: str) -> int | None:
-    """The ICDR grade that a word or a class's name means, 5 for "cannot be graded", None for others.
+    """The ICDR grade that a word or the name of a class means, 5 for "cannot be graded", or None.
 
-    `No_DR`, `Mild`, `Moderate NPDR`, `Severe`, `Proliferate_DR`, `grade 3`, `2 - Moderate`; not `1. No DR signs`, whose
-    number is another scale's.
+    `No_DR`, `Mild`, `Moderate NPDR`, `Severe`, `Proliferate_DR`, `grade 3` and `2 - Moderate` are grades;
+    `1. No DR signs` is not, because its number belongs to another scale.
     """
     if text.strip().startswith("-"):
         return None
     words = " ".join(re.sub(r"[\W_]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)).lower().split())
     numbered = _NUMBERED.fullmatch(words)
     number, words = (int(numbered[1]), numbered[2]) if numbered else (None, words)
-    meant = next((grade for grade, pattern in _WORDS.items() if pattern.fullmatch(words)), None)
+    grade = next((grade for grade, pattern in _WORDS.items() if pattern.fullmatch(words)), None)
     if not words:
         return number if number is not None and number <= UNGRADABLE else None
-    return meant if number in (None, meant) else None
+    return grade if number in (None, grade) else None
 
 
 def read_grades(cells: pd.Series) -> pd.Series:
-    """Grades in a column's text, as numbers or in words; null where blank or neither (float64)."""
+    """Parse a column of numbers or words to grades (float64); null where a cell is blank or neither."""
     numbers = pd.to_numeric(cells, errors="coerce").astype("float64")
     words = cells[cells.notna() & numbers.isna()]
-    meant = {word: grade_of_word(word) for word in words.unique()}
-    return numbers.fillna(words.map(meant).astype("float64"))
+    grades = {word: grade_of_word(word) for word in words.unique()}
+    return numbers.fillna(words.map(grades).astype("float64"))
 
 
 def on_scale(grades: pd.Series) -> pd.Series:
-    """Whether a number is a grade or 5, "cannot be graded"."""
+    """Whether each number is a grade 0-4 or 5 ("cannot be graded")."""
     return grades.isin(range(UNGRADABLE + 1))
 
 
 def describe_off_scale(cells: pd.Series, off: pd.Series, row: int) -> str:
-    """Why the cell of a row is no grade, and what to do."""
-    told = f"grade '{cells[row]}' is off the scale 0-{MAX_GRADE} ({int(off.sum())} such in column {cells.name})"
+    """A message about a cell that is not a grade.
+
+    Args:
+        cells: The column's text.
+        off: Whether each cell is off the scale.
+        row: Index of the cell.
+    """
+    problem = f"grade '{cells[row]}' is off the scale 0-{MAX_GRADE} ({int(off.sum())} such in column {cells.name})"
     numbers = set(pd.to_numeric(cells, errors="coerce").dropna())
     if len(numbers) > 1 and numbers <= _ETDRS:
-        return f"{told}: these are ETDRS levels: translate them to ICDR grades"
+        return f"{problem}: these are ETDRS levels: convert them to ICDR grades"
     if _ENGLISH.fullmatch(cells[row]):
-        return f"{told}: this is the English screening scale (R0-R3): translate it to ICDR grades"
-    return f"{told}: correct it, or leave it empty where unknown"
+        return f"{problem}: this is the English screening scale (R0-R3): convert it to ICDR grades"
+    return f"{problem}: correct it, or leave it empty if unknown"

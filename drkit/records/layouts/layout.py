@@ -1,4 +1,4 @@
-"""What a layout is, and what all of them share."""
+"""The definition of a data set's layout, and functions that all layouts share."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -14,14 +14,14 @@ from drkit.records.layouts.columns import read_people
 from drkit.records.layouts.names import split_folders, split_of_name
 from drkit.records.layouts.tables import RawTable
 
-_FOLDERS_OF_TABLES = ("labels", "label", "annotations", "annotation", "csv", "csvs", "metadata", "tables", "splits")
+_TABLE_FOLDERS = ("labels", "label", "annotations", "annotation", "csv", "csvs", "metadata", "tables", "splits")
 
 
-def _always(table: RawTable) -> bool:
+def _fits_every_table(table: RawTable) -> bool:
     return True
 
 
-def _no_rows(table: RawTable) -> pd.DataFrame:
+def _refuse_to_parse(table: RawTable) -> pd.DataFrame:
     raise InputError(f"{table.path}: a folder of photographs has no table")
 
 
@@ -29,62 +29,63 @@ def _no_folders(table: RawTable, split: Split) -> tuple[str, ...]:
     return ()
 
 
-def _beside(csv_path: Path) -> Path:
+def _folder_of(csv_path: Path) -> Path:
     return csv_path.parent
 
 
 def above_labels(csv_path: Path) -> Path:
-    """The folder of a table, or the one above it where the table lies in a folder of tables: `labels/train.csv`."""
+    """The folder of a table or, if that is a folder of tables as in `labels/train.csv`, its parent."""
     folder = csv_path.parent
-    return folder.parent if folder.name.lower() in _FOLDERS_OF_TABLES else folder
+    return folder.parent if folder.name.lower() in _TABLE_FOLDERS else folder
 
 
-def _all(tables: Sequence[RawTable]) -> list[RawTable]:
+def _choose_all(tables: Sequence[RawTable]) -> list[RawTable]:
     return list(tables)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """One way in which a data set comes.
+    """The files, columns and folders in which a data set is distributed.
 
     Args:
-        title: How sentences call it.
-        summary: One line: the files and columns it is recognised by.
-        needs: For every needed column its accepted names.
-        marks: Columns that betray a table as this layout's although a needed one is missing.
-        named: Whether the layout's own rule is that names tell patient and eye.
-        patients_from: What would tell the patients where nothing does.
-        parse: Turns a table into canonical rows, `path` still as the file spells it.
-        fits: Whether a table that has the needed columns is this layout's.
-        folders: Where the photographs of a table and split lie, from the CSV's folder, likeliest first.
-        root: The data set's folder, from the path of one of its CSVs.
-        choose: Which of several tables count, where the source ships alternatives.
-        package: Name and version of the package that adds it, set by `drkit.plugins.Registry`; empty: drkit itself.
+        title: Name of the layout in messages.
+        summary: One line with the files and columns by which the layout is recognised.
+        needs: Accepted names of each required column.
+        marks: Columns that indicate this layout even if a required column is missing.
+        names_tell_patients: Whether the layout defines that a photograph's name states its patient and eye.
+        patients_from: What a message recommends to add if the patients are unknown.
+        parse: Converts a table to canonical rows, with `path` as the table spells it.
+        fits: Whether a table with the required columns is of this layout.
+        folders: Folders of the photographs of a table and split, relative to the table's, most likely first.
+        root: Returns the data set's folder for the path of one of its tables.
+        choose: Selects the tables to read if the source contains alternatives.
+        package: Name and version of the package that adds the layout, set by `drkit.plugins.Registry`; empty for
+            drkit's own.
     """
 
     title: str
     summary: str
     needs: tuple[tuple[str, ...], ...] = ()
     marks: frozenset[str] = frozenset()
-    parse: Callable[[RawTable], pd.DataFrame] = _no_rows
-    named: bool = False
+    parse: Callable[[RawTable], pd.DataFrame] = _refuse_to_parse
+    names_tell_patients: bool = False
     patients_from: str = "a column patient_id"
-    fits: Callable[[RawTable], bool] = _always
+    fits: Callable[[RawTable], bool] = _fits_every_table
     folders: Callable[[RawTable, Split], tuple[str, ...]] = _no_folders
-    root: Callable[[Path], Path] = _beside
-    choose: Callable[[Sequence[RawTable]], list[RawTable]] = _all
+    root: Callable[[Path], Path] = _folder_of
+    choose: Callable[[Sequence[RawTable]], list[RawTable]] = _choose_all
     package: str = ""
 
     def missing(self, table: RawTable) -> list[str]:
-        """The needed columns that a table lacks."""
+        """The required columns that a table does not have."""
         return [" or ".join(names) for names in self.needs if table.first(names) is None]
 
     def marks_of(self, table: RawTable) -> list[str]:
-        """Those of its marks that the table has, by their names in the table's cells."""
+        """The columns among `marks` that a table has, by their names in the table's cells."""
         return [key for key in map(table.find, sorted(self.marks)) if key]
 
     def recognises(self, table: RawTable) -> bool:
-        """Whether the table is this layout's."""
+        """Whether a table is of this layout."""
         return not self.missing(table) and self.fits(table)
 
 
@@ -92,21 +93,24 @@ def photograph_rows(table: RawTable, ids: pd.Series, **columns: object) -> pd.Da
     """Canonical rows of a table's photographs.
 
     Args:
-        table: Gives patient, eye and split where it has columns for them (split goes before that of `columns`), and
-            the quality columns.
-        ids: Ids or file names; `path` defaults to them.
-        columns: Other canonical columns, each a Series over the table's rows or one value.
+        table: The table that lists the photographs. Its columns of patient, eye and quality are read in addition to
+            `columns`; its column of splits overrides `split` in `columns`.
+        ids: Ids or file names; also the default of `path`.
+        columns: Other canonical columns; each is a Series over the table's rows, or one value for all rows.
     """
-    found = {name: table.first((name, name.replace("_", " "))) for name in QUALITY_COLUMNS}
-    given = {
+    quality = {name: table.first((name, name.replace("_", " "))) for name in QUALITY_COLUMNS}
+    columns = {
         "path": ids,
         "split": split_of_table(table),
-        **{name: table.whole(column) for name, column in found.items() if column is not None},
+        **{name: table.integers(column) for name, column in quality.items() if column is not None},
         **columns,
     }
     rows = build_rows(
         image_id=ids.map(image_stem).astype("string"),
-        **{name: _series(value, table) for name, value in given.items()},
+        **{
+            name: value if isinstance(value, pd.Series) else pd.Series(value, index=table.cells.index)
+            for name, value in columns.items()
+        },
     )
     people = read_people(table)
     return rows.assign(
@@ -117,34 +121,30 @@ def photograph_rows(table: RawTable, ids: pd.Series, **columns: object) -> pd.Da
 
 
 def split_of_table(table: RawTable, graded: bool = True) -> Split:
-    """The split a file's name tells; else train with grades, test without."""
+    """The split in the table's file name; otherwise train for a table with grades and test for one without."""
     return split_of_name(table.stem) or ("train" if graded else "test")
 
 
 def check_graded(table: RawTable, columns: Sequence[str]) -> None:
-    """Check that only a test table goes without grades.
+    """Check that a table has all of its columns of grades, or is a test table without any.
 
     Raises:
-        InputError: a train or val table without one of `columns`.
+        InputError: some of `columns` are missing, or all of them in a train or val table.
     """
-    lacking = [column for column in columns if not table.has(column)]
-    if lacking and (len(lacking) < len(columns) or split_of_name(table.stem) in ("train", "val")):
+    missing = [column for column in columns if not table.has(column)]
+    if missing and (len(missing) < len(columns) or split_of_name(table.stem) in ("train", "val")):
         raise InputError(
-            f"{table.path} lacks column {' and '.join(lacking)} (found: {table.columns}):"
-            " only a test table may go without grades"
+            f"{table.path} lacks column {' and '.join(missing)} (found: {table.columns}):"
+            " only a test table may have no grades"
         )
 
 
 def folders_of_split(table: RawTable, split: Split) -> tuple[str, ...]:
-    """`train` and its like, first the folder called as the CSV."""
+    """Folders named after a split (`train`, `training`), preceded by the folder named after the table."""
     return (table.stem, *split_folders(split))
 
 
 def resized_folders(table: RawTable, split: Split) -> tuple[str, ...]:
-    """`resized train 15` above `labels/trainLabels15.csv`, as the collection of both contests has them."""
+    """`resized train 15` beside `labels/` for `labels/trainLabels15.csv`, as in the collection of both competitions."""
     year = re.search(r"(?<![0-9])(?:20)?(15|19)$", table.stem)
     return (f"../resized {split} {year[1]}", f"resized {split} {year[1]}") if year else ()
-
-
-def _series(value: object, table: RawTable) -> pd.Series:
-    return value if isinstance(value, pd.Series) else pd.Series(value, index=table.cells.index)

@@ -1,4 +1,4 @@
-"""Messidor-2: the adjudicated grades of Krause et al. (2018), and the pairs of eyes that its authors give."""
+"""Messidor-2: the adjudicated grades of Krause et al. (2018), and the pairs of eyes from the data set's authors."""
 
 import pandas as pd
 
@@ -16,12 +16,12 @@ _FOLDERS = ("messidor-2/preprocess", "messidor-2/messidor-2/preprocess", "prepro
 def _parse(table: RawTable) -> pd.DataFrame:
     ids = table.ids(table.first(_IDS) or "")
     gradable = table.flags("adjudicated_gradable", blank=True)
-    named = ids.map(pair_key).map(read_pairs(table.path.parent))
+    pairs = ids.map(pair_key).map(read_pairs(table.path.parent))
     return photograph_rows(
         table,
         ids,
-        patient_id=named.map(lambda pair: pair[0], na_action="ignore").astype("string"),
-        eye=named.map(lambda pair: pair[1], na_action="ignore").astype("string"),
+        patient_id=pairs.map(lambda pair: pair[0], na_action="ignore").astype("string"),
+        eye=pairs.map(lambda pair: pair[1], na_action="ignore").astype("string"),
         eye_grade=table.grades(table.first(_GRADES)).where(gradable),
         gradable=gradable,
     )

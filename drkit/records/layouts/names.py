@@ -1,4 +1,4 @@
-"""What the names of files and folders say: patient, eye, view, split."""
+"""Patient, eye, view and split in the names of files and folders."""
 
 import re
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ _SPLITS: dict[str, Split] = {
 
 @dataclass(frozen=True)
 class PhotographName:
-    """What `347_l1` or `10_left` says; all null for any other name."""
+    """Patient, eye and view in a name such as `347_l1` or `10_left`; None if the name does not state them."""
 
     patient_id: str | None = None
     eye: Eye | None = None
@@ -39,33 +39,33 @@ class PhotographName:
 
 
 def parse_name(image_id: str) -> PhotographName:
-    """Patient, eye and view of DeepDRiD's `347_l1` and EyePACS's `10_left`."""
-    found = _PHOTOGRAPH.fullmatch(image_id)
-    if not found:
+    """Parse DeepDRiD's `347_l1` and EyePACS's `10_left`; any other name gives an empty result."""
+    match = _PHOTOGRAPH.fullmatch(image_id)
+    if not match:
         return PhotographName()
-    patient, eye, view = found.groups()
+    patient, eye, view = match.groups()
     return PhotographName(patient, _EYES[eye.lower()], _view(view))
 
 
 def parse_names(names: Sequence[str], folders: Sequence[str]) -> list[PhotographName]:
-    """What the names of a data set's photographs say, each as `parse_name` and, where the others bear it out, more.
+    """Parse the names of a data set's photographs, like `parse_name` and, if the names agree, in more forms.
 
-    `P07-OD`, `A12_left_2` and `OD_0031` count where at least half of the names are of such a form and both eyes occur.
-    A photograph called only by its eye (`OD`, `left_1`) belongs to the patient that its folder names.
+    `P07-OD`, `A12_left_2` and `OD_0031` are parsed if at least half of the names have such a form and both eyes occur.
+    A photograph whose name is only an eye (`OD`, `left_1`) belongs to the patient after whom its folder is named.
 
     Args:
-        names: Without suffix.
-        folders: The name of each photograph's folder, empty where it is the data set's own.
+        names: File names without suffix.
+        folders: Name of each photograph's folder; empty for the data set's own folder.
     """
     strict = [parse_name(name) for name in names]
     loose = [_parse_loosely(name, folder) for name, folder in zip(names, folders, strict=True)]
-    told = [one if one.eye else other for one, other in zip(strict, loose, strict=True)]
-    eyes = [name.eye for name in told if name.eye]
-    return told if 2 * len(eyes) >= len(told) and len(set(eyes)) > 1 else strict
+    parsed = [first if first.eye else second for first, second in zip(strict, loose, strict=True)]
+    eyes = [name.eye for name in parsed if name.eye]
+    return parsed if 2 * len(eyes) >= len(parsed) and len(set(eyes)) > 1 else strict
 
 
 def is_eye_alone(name: str) -> bool:
-    """Whether a photograph is called only by its eye: `OD`, `left_1`."""
+    """Whether a photograph's name is only an eye: `OD`, `left_1`."""
     return _EYE_ALONE.fullmatch(name) is not None
 
 
@@ -74,10 +74,10 @@ def _parse_loosely(name: str, folder: str) -> PhotographName:
     if alone:
         is_patient = folder and split_of_name(folder) is None
         return PhotographName(folder, _EYES[alone[1].lower()], _view(alone[2])) if is_patient else PhotographName()
-    found = next(filter(None, (pattern.fullmatch(name) for pattern in _LOOSE_PHOTOGRAPHS)), None)
-    if not found:
+    match = next(filter(None, (pattern.fullmatch(name) for pattern in _LOOSE_PHOTOGRAPHS)), None)
+    if not match:
         return PhotographName()
-    return PhotographName(found["patient"], _EYES[found["eye"].lower()], _view(found["view"]))
+    return PhotographName(match["patient"], _EYES[match["eye"].lower()], _view(match["view"]))
 
 
 def _view(digits: str | None) -> int | None:
@@ -85,27 +85,27 @@ def _view(digits: str | None) -> int | None:
 
 
 def parse_eye(text: str) -> Eye | None:
-    """The eye that a cell names: left, l, OS; right, r, OD; in any case. None for other words."""
+    """The eye that a cell states (left, l, OS; right, r, OD; case is ignored); None for other words."""
     return _EYES.get(re.sub(r"[\W_]+", "", text).lower())
 
 
 def split_of_name(text: str) -> Split | None:
-    """The one split among the words of a name: `trainLabels_cropped`, `a. Training Set`, `val_images`."""
+    """The split in a name such as `trainLabels_cropped` or `a. Training Set`; None without one or with several."""
     words = {word.lower() for word in _WORD.findall(text)}
     splits = {_SPLITS[word] for word in words & _SPLITS.keys()}
     return splits.pop() if len(splits) == 1 else None
 
 
 def split_folders(split: Split) -> tuple[str, ...]:
-    """How folders of a split are called."""
-    return tuple(word for word, meant in _SPLITS.items() if meant == split)
+    """Common names for the folder of a split."""
+    return tuple(word for word, meaning in _SPLITS.items() if meaning == split)
 
 
 def is_pairs_file(name: str) -> bool:
-    """Whether a file's name is that of Messidor-2's pairs of eyes."""
+    """Whether a file's name is that of Messidor-2's table of eye pairs."""
     return _PAIRS.fullmatch(name) is not None
 
 
 def holds_masks(folder: str) -> bool:
-    """Whether a folder's name says that its pictures are masks or drawings, not photographs."""
+    """Whether a folder's name says that it contains masks or annotations rather than photographs."""
     return _NO_PHOTOGRAPHS.search(folder) is not None

@@ -1,4 +1,4 @@
-"""A table of one's own."""
+"""A table of no known data set, whose columns are recognised by their names and cells."""
 
 import pandas as pd
 
@@ -30,7 +30,7 @@ def _folders(table: RawTable, split: Split) -> tuple[str, ...]:
 
 PLAIN = Layout(
     title="a plain table",
-    summary="a CSV of one's own with an image column (image_id, file, ...) and grades (grade, label, ...)",
+    summary="any CSV with a column of images (image_id, file, ...) and one of grades (grade, label, ...)",
     needs=(),
     marks=frozenset(),
     parse=_parse,

@@ -1,4 +1,4 @@
-"""From a folder or a table to labels."""
+"""Reading of a data set's folder or table into labels."""
 
 import os
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from drkit.records.labels import Labels, check_rows, withhold_ungradable
 from drkit.records.layouts.listing import list_photographs
 from drkit.records.layouts.photographs import PhotographFolder, locate
 from drkit.records.layouts.recognise import LAYOUTS, find_tables, recognise_table
-from drkit.records.layouts.remarks import remark_on_skipped, speak
-from drkit.records.layouts.settling import WHERE, check_unique, parse_tables, settle
+from drkit.records.layouts.remarks import remark_on_skipped, report_remarks
+from drkit.records.layouts.resolving import WHERE, check_unique, parse_tables, resolve_photographs
 from drkit.records.layouts.tables import RawTable, open_table
 
 
@@ -23,33 +23,34 @@ def read_dataset(path: Path) -> Labels:
     """Read a data set in any of `LAYOUTS`.
 
     Args:
-        path: Its folder, or one of its tables for that one alone.
+        path: The data set's folder, or one of its tables to read only that.
 
     Returns:
-        Labels whose photographs exist, with absolute paths. Photographs that no table lists are left out.
+        Labels of existing photographs, with absolute paths, without photographs that no table lists.
 
     Raises:
-        InputError: nothing there, an unknown or ambiguous layout, a broken table, or missing photographs.
+        InputError: `path` does not exist, its layout is unknown or ambiguous, a table is damaged, or photographs are
+            missing.
     """
     layout, tables, root = open_dataset(path)
     if not tables:
         return _read_folder(root, path)
     parts = parse_tables(layout, tables)
     paths = locate(PhotographFolder(root), LAYOUTS[layout], parts)
-    settled = settle(layout, parts, paths)
-    rows = settled.rows.assign(path=pd.array(paths, dtype="string"))
+    resolved = resolve_photographs(layout, parts, paths)
+    rows = resolved.rows.assign(path=pd.array(paths, dtype="string"))
     check_unique(rows)
-    speak(settled.remarks, str(path))
+    report_remarks(resolved.remarks, str(path))
     rows = rows.drop(columns=WHERE)
     check_rows(rows, str(path))
     return Labels(_withhold(rows, str(path)), root, layout, stated_targets(rows))
 
 
 def read_table(csv_path: Path) -> pd.DataFrame:
-    """The canonical rows of a table in any layout; `path` as the file spells it, not looked for.
+    """Read the canonical rows of a table in any layout, with `path` as the table spells it; no photograph is searched.
 
     Raises:
-        InputError: an unknown layout or a broken table.
+        InputError: the layout is unknown, or the table is damaged.
     """
     table = open_table(csv_path)
     rows = read_rows(recognise_table(table), [table], str(csv_path))
@@ -58,27 +59,27 @@ def read_table(csv_path: Path) -> pd.DataFrame:
 
 
 def read_rows(layout: str, tables: Sequence[RawTable], source: str) -> pd.DataFrame:
-    """The canonical rows of tables, 5 still among the grades; photographs are not looked for.
+    """Read the canonical rows of tables, with grade 5 (cannot be graded) included; photographs are not searched.
 
     Raises:
-        InputError: an id that stands twice, or what the layout's own parser refuses.
+        InputError: an id is repeated, or an error of the layout's parser.
     """
-    settled = settle(layout, parse_tables(layout, tables))
-    check_unique(settled.rows)
-    speak((remark for remark in settled.remarks if not remark.kind.startswith("patients")), source)
-    return settled.rows.drop(columns=WHERE)
+    resolved = resolve_photographs(layout, parse_tables(layout, tables))
+    check_unique(resolved.rows)
+    report_remarks((remark for remark in resolved.remarks if not remark.kind.startswith("patients")), source)
+    return resolved.rows.drop(columns=WHERE)
 
 
 def stated_targets(rows: pd.DataFrame) -> tuple[Target, ...]:
-    """Whose grade stands in the rows."""
+    """The targets for which at least one row has a grade."""
     return tuple(target for target in TARGETS if rows[grade_column(target)].notna().any())  # type: ignore[misc]
 
 
 def open_dataset(path: Path) -> tuple[str, list[RawTable], Path]:
-    """The layout of a folder or a table, its tables, still unread, and the data set's folder, absolute.
+    """The layout of a folder or a table, its tables before parsing, and the data set's folder (absolute).
 
     Raises:
-        InputError: nothing there, or an unknown or ambiguous layout.
+        InputError: `path` does not exist, or its layout is unknown or ambiguous.
     """
     check_spelling([path.absolute()])
     absolute = Path(os.path.normpath(path.absolute()))  # not resolved: a linked folder keeps the name it was given
@@ -94,17 +95,20 @@ def open_dataset(path: Path) -> tuple[str, list[RawTable], Path]:
 def _read_folder(root: Path, path: Path) -> Labels:
     folder = PhotographFolder(root)
     photographs = folder.photographs()
-    skipped = list(remark_on_skipped(folder.others(), folder.masks()))
+    skipped = list(remark_on_skipped(folder.other_files(), folder.masks()))
     if not photographs:
-        told = "".join(f" ({remark.sentence})" for remark in skipped)
-        raise InputError(f"{root} holds neither photographs nor a table of labels{told}: give a data set's own folder")
+        reasons = "".join(f" ({remark.sentence})" for remark in skipped)
+        raise InputError(
+            f"{root} holds neither photographs nor a table of labels{reasons}: give the folder of a data set"
+        )
     layout, rows, remarks = list_photographs(root, photographs)
-    remarks += skipped
-    twice = rows["image_id"].duplicated(keep=False)
-    if twice.any():
-        same = [p.relative_to(root).as_posix() for p, is_twice in zip(photographs, twice, strict=True) if is_twice]
-        raise InputError(f"{root}: photographs of the same name: {first_few(same)}: names are their ids, rename them")
-    speak(remarks, str(path))
+    repeated = rows["image_id"].duplicated(keep=False)
+    if repeated.any():
+        names = [photographs[row].relative_to(root).as_posix() for row in repeated.to_numpy().nonzero()[0]]
+        raise InputError(
+            f"{root}: photographs have the same name: {first_few(names)}: names are used as ids, so rename these"
+        )
+    report_remarks([*remarks, *skipped], str(path))
     return Labels(_withhold(rows, str(path)), root, layout, stated_targets(rows))
 
 
@@ -112,5 +116,5 @@ def _withhold(rows: pd.DataFrame, source: str) -> pd.DataFrame:
     rows = withhold_ungradable(rows)
     ungradable = int((~rows["gradable"]).sum())
     if ungradable:
-        progress.warn(f"{source}: {ungradable} photographs cannot be graded: kept, but never trained on")
+        progress.warn(f"{source}: {ungradable} photographs cannot be graded: they are kept, but not trained on")
     return rows

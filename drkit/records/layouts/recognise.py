@@ -1,4 +1,4 @@
-"""Which layout a folder or a table is in."""
+"""Recognition of the layout of a folder or a table."""
 
 import os
 import re
@@ -44,24 +44,24 @@ LAYOUTS = Registry(
     last={"csv": PLAIN, "class-folders": CLASS_FOLDERS, "folder": FOLDER},
 )
 
-# Lists that come with data sets but label nothing that is read here; sample submissions look like labels.
+# Tables that come with data sets and do not label photographs, and sample submissions, which look like labels.
 _NO_LABELS = re.compile(
     r"sample.*|.*submission.*|.*-source-.*|challenge[23]_.*|ultra-widefield.*|test_grades\.csv|lesions\.csv",
     re.IGNORECASE,
 )
-_DEEPEST = 2  # folders below the data set's in which a table is looked for
+_MAX_DEPTH = 2  # of folders below the data set's in which tables are searched
 
 
 def layout_of(table: RawTable) -> str | None:
-    """The name of the layout that a table is in, or None."""
+    """The name of a table's layout, or None."""
     return next((name for name, layout in LAYOUTS.items() if layout.recognises(table)), None)
 
 
 def recognise_table(table: RawTable) -> str:
-    """As `layout_of`.
+    """The name of a table's layout.
 
     Raises:
-        InputError: no layout fits; says which comes near, or what else it is.
+        InputError: no layout fits; the message names the most similar layout, or the scale that the table is on.
     """
     name = layout_of(table)
     if name is None:
@@ -71,83 +71,85 @@ def recognise_table(table: RawTable) -> str:
 
 
 def find_tables(root: Path) -> tuple[str, list[RawTable]]:
-    """The layout of a folder and its tables; `folder` and none where it has no table.
+    """The layout of a folder and its tables, or `folder` and no tables.
 
-    Tables are looked for in the folder itself, and only where it has none up to two folders below. A spreadsheet
-    counts only where nothing else does.
+    The folder itself is searched first and, if it has no table, up to two levels of folders below it. Spreadsheets are
+    read only if no other table has a known layout.
 
     Raises:
-        InputError: several layouts, or a table that is nearly one.
+        InputError: tables of several layouts, or a table that was probably meant to be read but has no known layout.
     """
     paths = _list_tables(root)
-    texts = [path for path in paths if not is_spreadsheet(path)]
-    tables = [open_table(path) for path in texts]
+    tables = [open_table(path) for path in paths if not is_spreadsheet(path)]
     if not any(map(layout_of, tables)):
         tables += [open_table(path) for path in paths if is_spreadsheet(path)]
-    names = {id(table): layout_of(table) for table in tables}
-    known = [table for table in tables if names[id(table)]]
-    unknown = [table for table in tables if not names[id(table)]]
     if not tables:
         return "folder", []
-    found = sorted({str(names[id(table)]) for table in known})
-    if len(found) > 1:
-        raise InputError(_several(root, [(table, str(names[id(table)])) for table in known]))
-    _pass_over(root, known, unknown)
-    return found[0], LAYOUTS[found[0]].choose(known)
+    layouts = [layout_of(table) for table in tables]
+    known = [(table, layout) for table, layout in zip(tables, layouts, strict=True) if layout]
+    if len({layout for _, layout in known}) > 1:
+        listed = first_few([f"{table.name} ({LAYOUTS[layout].title})" for table, layout in known])
+        example = " ".join(f"--data {shlex.quote(str(table.path))}" for table, _ in known[:2])
+        raise InputError(f"{root} holds tables of several layouts: {listed}: give the tables to read: {example}")
+    unknown = [table for table, layout in zip(tables, layouts, strict=True) if not layout]
+    _check_ignored(root, unknown, has_labels=bool(known))
+    layout = known[0][1]
+    return layout, LAYOUTS[layout].choose([table for table, _ in known])
 
 
 def _list_tables(root: Path) -> list[Path]:
     at_top: list[Path] = []
     below: list[Path] = []
-    for folder, inside, files in os.walk(root):
+    for folder, subfolders, files in os.walk(root):
         depth = len(Path(folder).relative_to(root).parts)
-        inside[:] = sorted(name for name in inside if not name.startswith(".")) if depth < _DEEPEST else []
-        tables = [Path(folder, name) for name in sorted(files) if not _is_passed_over(name)]
+        subfolders[:] = sorted(name for name in subfolders if name[0] != ".") if depth < _MAX_DEPTH else []
+        names = [name for name in sorted(files) if name[0] != "." and not is_pairs_file(name)]
+        tables = [Path(folder, name) for name in names if not _NO_LABELS.fullmatch(name)]
         (below if depth else at_top).extend(path for path in tables if is_table_file(path))
         if at_top:
             break
-    return sorted(at_top or below, key=_in_order)
+    return sorted(at_top or below, key=_split_order)
 
 
-def _in_order(path: Path) -> tuple[int, str]:
+def _split_order(path: Path) -> tuple[int, str]:
     split = split_of_name(stem_of(path))
     return SPLITS.index(split) if split else len(SPLITS), str(path)
 
 
-def _is_passed_over(name: str) -> bool:
-    return name.startswith(".") or is_pairs_file(name) or _NO_LABELS.fullmatch(name) is not None
+def _check_ignored(root: Path, tables: Sequence[RawTable], *, has_labels: bool) -> None:
+    """Check that tables without a known layout can be ignored.
 
+    Args:
+        root: The data set's folder, for messages.
+        tables: The tables without a known layout.
+        has_labels: Whether the folder has other tables that can be read.
 
-def _pass_over(root: Path, known: Sequence[RawTable], unknown: Sequence[RawTable]) -> None:
-    """Leave foreign tables aside, but none that was meant to be read."""
-    meant = [table for table in unknown if not known or split_of_name(table.stem) or _nearest(table)]
-    for table in meant:
+    Raises:
+        InputError: one of them was probably meant to be read.
+    """
+    intended = [table for table in tables if not has_labels or split_of_name(table.stem) or _most_similar(table)]
+    for table in intended:
         check_scale(table)
-    if meant:
-        described = first_few([f"{table.name}: {_describe(table)}" for table in meant])
+    if intended:
+        described = first_few([f"{table.name}: {_describe(table)}" for table in intended])
         raise InputError(f"{root}: {described}")
-    if unknown:
-        progress.notify(f"{first_few([table.name for table in unknown])}: no labels in there, left aside")
-
-
-def _several(root: Path, tables: Sequence[tuple[RawTable, str]]) -> str:
-    listed = first_few([f"{table.name} ({LAYOUTS[name].title})" for table, name in tables])
-    example = " ".join(f"--data {shlex.quote(str(table.path))}" for table, _ in tables[:2])
-    return f"{root} holds tables of several layouts: {listed}: name those to read, one by one: {example}"
+    if tables:
+        progress.notify(f"tables without labels are ignored: {first_few([table.name for table in tables])}")
 
 
 def _describe(table: RawTable) -> str:
-    near = _nearest(table)
-    if near is None and find_image(table):
+    """Why a table has no known layout."""
+    similar = _most_similar(table)
+    if similar is None and find_image(table):
         return f"columns {table.columns}: there is no column of grades (grade, label, level, diagnosis, ...)"
-    if near is None:
-        understood = "; ".join(layout.summary for layout in LAYOUTS.values())
-        return f"no layout has columns {table.columns}: understood are {understood}"
-    missing = " and ".join(near.missing(table)) or " and ".join(m for m in sorted(near.marks) if not table.has(m))
-    return f"looks like {near.title}, but column {missing} is missing (found: {table.columns})"
+    if similar is None:
+        summaries = "; ".join(layout.summary for layout in LAYOUTS.values())
+        return f"no layout has columns {table.columns}: known layouts are {summaries}"
+    missing = similar.missing(table) or [mark for mark in sorted(similar.marks) if not table.has(mark)]
+    return f"looks like {similar.title}, but column {' and '.join(missing)} is missing (found: {table.columns})"
 
 
-def _nearest(table: RawTable) -> Layout | None:
-    """The layout that most of the table's telling columns belong to."""
+def _most_similar(table: RawTable) -> Layout | None:
+    """The layout with most of its marks among the table's columns."""
     best = max(LAYOUTS.values(), key=lambda layout: len(layout.marks_of(table)))
     return best if set(best.marks_of(table)) - {"path", "level"} else None

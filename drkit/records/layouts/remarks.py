@@ -1,4 +1,4 @@
-"""What is to be said of how a data set was read: what was guessed, and what was not taken."""
+"""Remarks for the user on how a data set was read: what was guessed, and what was ignored."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ from drkit.records.layouts.skipped import describe_skipped
 from drkit.records.layouts.tables import RawTable
 
 WARNINGS = ("doubtful-scale", "folders-unread", "files-skipped")
-SHOWN = 8  # columns
+MAX_SHOWN = 8  # columns in a remark
 
 
 @dataclass(frozen=True)
 class DatasetRemark:
-    """One thing that the user should know although the data set can be read.
+    """Something that the user should know about a data set that can be read.
 
     Args:
         kind: `columns-guessed`, `columns-unread`, `files-skipped`, `folders-unread`, `doubtful-scale`,
             `patients-from-names`, `patients-respelled` or `patients-unknown`.
-        sentence: Without the data set's name.
+        sentence: The remark, without the data set's name.
     """
 
     kind: str
@@ -32,19 +32,23 @@ class DatasetRemark:
 
 
 def remark_on_columns(tables: Sequence[RawTable]) -> Iterator[DatasetRemark]:
-    """Which column was taken for what where that was guessed, and which were not read. The tables have been parsed."""
-    guesses = [f"{what} from {table.header[key]}" for table in tables for key, what in table.guesses.items()]
+    """Which columns were guessed, and which were not read.
+
+    Args:
+        tables: Tables that have been parsed.
+    """
+    guesses = [f"{canonical} from {table.header[key]}" for table in tables for key, canonical in table.guesses.items()]
     if guesses:
         yield DatasetRemark("columns-guessed", f"read {', '.join(dict.fromkeys(guesses))}")
     unread = list(dict.fromkeys(name for table in tables for name in table.unread))
     if unread:
-        yield DatasetRemark("columns-unread", f"columns that are not read: {first_few(unread, SHOWN)}")
+        yield DatasetRemark("columns-unread", f"columns that are not read: {first_few(unread, MAX_SHOWN)}")
 
 
 def remark_on_scale(
     rows: pd.DataFrame, columns: Iterable[str] = tuple(map(grade_column, TARGETS))
 ) -> Iterator[DatasetRemark]:
-    """Whether the grades look like those of another scale."""
+    """Which columns of grades could be on another scale than the ICDR's."""
     for column in columns:
         doubt = doubt_scale(rows[column])
         if doubt:
@@ -52,11 +56,11 @@ def remark_on_scale(
 
 
 def remark_on_skipped(others: Iterable[str], masks: Sequence[str]) -> Iterator[DatasetRemark]:
-    """Files in a folder of photographs that are not read.
+    """Which files in a folder of photographs are not read although they may be photographs.
 
     Args:
-        others: Files that are no photographs by their names; those that may show eyes are named.
-        masks: Pictures in folders of masks.
+        others: Files without the suffix of a photograph.
+        masks: Images in folders of masks.
     """
     sentence = describe_skipped(others)
     if sentence:
@@ -65,13 +69,13 @@ def remark_on_skipped(others: Iterable[str], masks: Sequence[str]) -> Iterator[D
         names = list(dict.fromkeys(Path(path).parent.name for path in masks))
         yield DatasetRemark(
             "files-skipped",
-            f"{len(masks)} picture{'s' * (len(masks) != 1)} in folders of masks are not read as photographs:"
-            f" {first_few(names)}: give these folders themselves as --data if they show photographs",
+            f"images in folders of masks are not read as photographs ({len(masks)} in {first_few(names)}): give such a"
+            " folder as --data if it holds photographs",
         )
 
 
-def speak(remarks: Iterable[DatasetRemark], source: str) -> None:
-    """Say each of them, once a command."""
+def report_remarks(remarks: Iterable[DatasetRemark], source: str) -> None:
+    """Notify the user of remarks, or warn; each is reported only once in a command."""
     for remark in remarks:
-        tell = progress.warn_once if remark.kind in WARNINGS else progress.notify_once
-        tell(f"{source}: {remark.sentence}")
+        report = progress.warn_once if remark.kind in WARNINGS else progress.notify_once
+        report(f"{source}: {remark.sentence}")

@@ -1,4 +1,4 @@
-"""Scales that are taken for the ICDR's: refused where they are known, warned of where they are likely."""
+"""Scales that could be mistaken for the ICDR's: known ones are refused, likely ones give a warning."""
 
 import re
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from drkit.grades import MAX_GRADE, UNGRADABLE
 from drkit.records.layouts.grade_words import read_grades
 from drkit.records.layouts.tables import RawTable
 
-_FEW = 5  # photographs: fewer may well be of two grades only
-_MANY = 1000  # photographs: among so many there is a proliferative one
+_MIN_PHOTOGRAPHS = 5  # fewer may have only two grades by chance
+_MIN_FOR_GRADE_4 = 1000  # photographs, of which some are expected to have grade 4
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,10 @@ class ForeignScale:
     """A data set that states something other than ICDR grades.
 
     Args:
-        title: Whose it is.
-        marks: Columns that betray it, all of them.
-        states: What it states instead.
-        advice: What to do.
+        title: Name of the data set.
+        marks: Columns that together identify it.
+        states: What it states instead, as the object of "states".
+        advice: What the user can do.
     """
 
     title: str
@@ -36,14 +36,14 @@ FOREIGN_SCALES = (
     ForeignScale(
         "Messidor (the first one)",
         ("ophthalmologic department",),
-        "its own retinopathy grade 0-3, which is not the ICDR scale",
+        "its own retinopathy grade 0-3, not ICDR grades",
         "Messidor-2's messidor_data.csv has adjudicated ICDR grades of most of these photographs",
     ),
-    ForeignScale("RFMiD", ("disease_risk",), "whether a disease is there (0 or 1), and no grade", _BY_HAND),
+    ForeignScale("RFMiD", ("disease_risk",), "whether a disease is present (0 or 1), not a grade", _BY_HAND),
     ForeignScale(
         "ODIR-5K",
         ("left-diagnostic keywords", "right-diagnostic keywords"),
-        "a patient's diseases (0 or 1) and keywords, and no grade",
+        "a patient's diseases (0 or 1) and keywords, not a grade",
         _BY_HAND,
     ),
 )
@@ -57,41 +57,41 @@ _FOREIGN_COLUMNS = {
 
 
 def foreign_scale_of_column(column: str) -> str | None:
-    """The scale, other than the ICDR's, that a column's name names."""
+    """The scale in a column's name if it is another than the ICDR's, or None."""
     words = re.sub(r"[\W_]+", " ", column.lower())
     return next((title for pattern, title in _FOREIGN_COLUMNS.items() if re.search(pattern, words)), None)
 
 
 def check_scale(table: RawTable) -> None:
-    """Check that a table is not known to state something other than ICDR grades.
+    """Check that a table does not belong to a data set without ICDR grades.
 
     Raises:
-        InputError: it is; says what it states and what to do.
+        InputError: it does; the message says what the table states instead.
     """
     for scale in FOREIGN_SCALES:
         if table.has(*scale.marks):
-            raise InputError(f"{table.path} is {scale.title}: it states {scale.states}: {scale.advice}")
+            raise InputError(f"{table.path} is {scale.title}, which states {scale.states}: {scale.advice}")
     if re.match(r"annotation[ _]base\d", table.stem.lower()):
         scale = FOREIGN_SCALES[0]
-        raise InputError(f"{table.path} is {scale.title}: it states {scale.states}: {scale.advice}")
-    beside = [column for column in _DISEASES if table.has(column)]
-    if table.has("dr") and len(beside) > 1 and set(read_grades(table.peek("dr")).dropna()) <= {0, 1}:
-        named = ", ".join(table.header[table.find(column) or column] for column in ("dr", *beside))
-        raise InputError(f"{table.path} states whether diseases are there ({named}: 0 or 1), and no grade: {_BY_HAND}")
+        raise InputError(f"{table.path} is {scale.title}, which states {scale.states}: {scale.advice}")
+    others = [column for column in _DISEASES if table.has(column)]
+    if table.has("dr") and len(others) > 1 and set(read_grades(table.peek("dr")).dropna()) <= {0, 1}:
+        names = ", ".join(table.header[table.find(column) or column] for column in ("dr", *others))
+        raise InputError(f"{table.path} states whether diseases are present ({names}: 0 or 1), not a grade: {_BY_HAND}")
 
 
 def doubt_scale(grades: pd.Series) -> str | None:
-    """Why a whole data set's grades look like those of another scale; None where they do not.
+    """Why a data set's grades could be on another scale; None if they look like ICDR grades.
 
     Args:
-        grades: Null where unknown, 5 ("cannot be graded") still among them.
+        grades: Grades of all photographs, including 5 ("cannot be graded"); null where unknown.
     """
     known = grades.dropna()
-    found = {int(grade) for grade in known.unique()}
-    if found == {0, 1} and len(known) >= _FEW:
-        return "only 0 and 1: is it whether retinopathy is there, and not how severe?"
-    if found and max(found) < MAX_GRADE and len(known) >= _MANY:
-        return f"nothing above {max(found)} in {len(known)} photographs: is it another scale than ICDR 0-4?"
-    if UNGRADABLE in found and 0 not in found and len(known) >= _FEW:
-        return "5 (read as: cannot be graded) but no 0: is it a scale from 1 to 5?"
+    distinct = {int(grade) for grade in known.unique()}
+    if distinct == {0, 1} and len(known) >= _MIN_PHOTOGRAPHS:
+        return "only 0 and 1: do they state whether retinopathy is present, not how severe it is?"
+    if distinct and max(distinct) < MAX_GRADE and len(known) >= _MIN_FOR_GRADE_4:
+        return f"no grade above {max(distinct)} in {len(known)} photographs: is this a scale other than ICDR 0-4?"
+    if UNGRADABLE in distinct and 0 not in distinct and len(known) >= _MIN_PHOTOGRAPHS:
+        return "5 (which means that a photograph cannot be graded) but no 0: is this a scale from 1 to 5?"
     return None

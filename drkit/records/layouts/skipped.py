@@ -1,11 +1,11 @@
-"""Files beside photographs that are not read, and what would make them readable."""
+"""Files of data sets that cannot be read, and how to make them readable."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
 from drkit.errors import first_few
 
-# What comes with data sets and shows nothing that is missed.
+# Types of files that come with data sets and are not photographs.
 COMPANIONS = frozenset(
     (
         ".bib", ".css", ".csv", ".db", ".doc", ".docx", ".dvc", ".gz", ".htm", ".html", ".ini", ".ipynb", ".js",
@@ -14,7 +14,7 @@ COMPANIONS = frozenset(
         ".xls", ".xlsx", ".xml", ".yaml", ".yml", ".zip", ".7z",
     )
 )  # fmt: skip
-_RAW, _VIDEO = "develop them to TIFF or PNG", "save the frame that is to be graded as PNG"
+_RAW, _VIDEO = "develop them to TIFF or PNG", "save the frame to be graded as PNG"
 _EXPORT, _ARRAY = "export them as PNG or TIFF", "save them as PNG or TIFF of 8 or 16 bits"
 _DEVICE = "export them from the camera's software as DICOM, TIFF or JPEG"
 _REMEDIES = {
@@ -25,14 +25,14 @@ _REMEDIES = {
     **dict.fromkeys((".fda", ".fds", ".e2e", ".vol", ".oct", ".img"), _DEVICE),
 }
 _STARTS = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
-_RENAMED = {"JPEG": "call them .jpg", "PNG": "call them .png", "TIFF": "call them .tif", "DICOM": "call them .dcm"}
+_SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "TIFF": ".tif", "DICOM": ".dcm"}
 
 
 def describe_skipped(paths: Iterable[str]) -> str:
-    """One sentence about files that may show eyes and are not read; empty where there are none.
+    """A sentence about files that may be photographs but are not read; empty if there are none.
 
     Args:
-        paths: Of files that are no photographs by their names.
+        paths: Files without the suffix of a photograph.
     """
     kinds: dict[tuple[str, str], list[str]] = {}
     for path in paths:
@@ -47,18 +47,18 @@ def describe_skipped(paths: Iterable[str]) -> str:
 
 
 def describe_unread(path: str) -> str:
-    """What a file is that a table names and that is not read, and what would make it readable."""
+    """A sentence about a file that is listed in a table but cannot be read."""
     kind, remedy = _name_kind(path)
-    return f"{Path(path).name} is there, but such files ({kind or 'no suffix'}) are not read{remedy and f': {remedy}'}"
+    return f"{Path(path).name} exists, but such files ({kind or 'no suffix'}) are not read{remedy and f': {remedy}'}"
 
 
 def _name_kind(path: str) -> tuple[str, str]:
-    """How files of a kind are called, and what to do with them; empty for one that is no picture and has no suffix."""
+    """The kind of a file and how to make it readable; both are empty for an unknown file without a suffix."""
     suffix = Path(path).suffix.lower()
     if suffix in _REMEDIES:
         return suffix, _REMEDIES[suffix]
     if kind := _kind_by_content(path):
-        return f"{kind} {suffix or 'without a suffix'}", _RENAMED[kind]
+        return f"{kind} {suffix or 'without a suffix'}", f"rename them to {_SUFFIXES[kind]}"
     return suffix, ""
 
 

@@ -1,4 +1,4 @@
-"""Tables however they were saved."""
+"""Table files of all kinds."""
 
 import gzip
 import io
@@ -116,7 +116,7 @@ def test_a_spreadsheet_counts_only_where_nothing_else_does(tmp_path):
     [
         ("t.csv.gz", b"\x1f\x8bbroken", r"t\.csv\.gz is a damaged archive"),
         ("t.csv.gz", gzip.compress(PLAIN.encode(), mtime=0)[:-9], "damaged archive"),
-        ("t.csv.zip", zipped(a="x", b="y"), r"an archive of 2 files \(a, b\): unpack it, and name the table"),
+        ("t.csv.zip", zipped(a="x", b="y"), r"an archive of 2 files \(a, b\): unpack it, and give the table"),
         ("t.csv.zip", zipped(), "damaged archive|an archive of 0 files"),
         ("t.csv", "# only a comment\n", "is empty"),
         ("t.xls", "<html><table><tr><td>image</td></tr></table>", "is a web page"),
@@ -133,9 +133,9 @@ def test_broken_files_get_one_line_each(tmp_path, name, content, sentence):
     [
         (b"\n" * 2**23, "has more than 4194304 lines"),
         (b"\r" * 2**23, "has more than 4194304 lines"),
-        (b"," * 2**25, "has lines of more than 131072 letters"),
-        (b'"' + b"a" * 2**25, "has lines of more than 131072 letters"),
-        (b'"' + (b"a" * 100_000 + b"\n") * 20, r"is no table: field larger than field limit"),
+        (b"," * 2**25, "has lines of more than 131072 characters"),
+        (b'"' + b"a" * 2**25, "has lines of more than 131072 characters"),
+        (b'"' + (b"a" * 100_000 + b"\n") * 20, r"is not a table: field larger than field limit"),
         (bytes(2**26), "holds more than 64 MiB"),
     ],
     ids=["lines", "old lines", "columns", "a cell", "an open quotation", "bytes"],

@@ -1,4 +1,4 @@
-"""Which column is what, and what is said of it."""
+"""Recognition of columns, and the remarks about it."""
 
 import pytest
 from reporters import Recorder
@@ -120,15 +120,15 @@ def test_the_column_of_grades(own, header, lines, grade):
 @pytest.mark.parametrize(
     ("header", "lines", "sentence"),
     [
-        ("image,grade,level", ["p1,0,3", "p2,2,2"], "columns grade and level may both be the grade: call the one"),
-        ("image,icdr_grader1,dr_icdr", ["p1,0,3", "p2,2,2"], "columns icdr_grader1 and dr_icdr may both"),
+        ("image,grade,level", ["p1,0,3", "p2,2,2"], "columns grade and level could each be the grade: rename the"),
+        ("image,icdr_grader1,dr_icdr", ["p1,0,3", "p2,2,2"], "columns icdr_grader1 and dr_icdr could each"),
         ("image,DR_SDRG", ["p1,0", "p2,3"], "column DR_SDRG is on the Scottish scale"),
         ("image,DR_grade(AAO)", ["p1,0", "p2,3"], "column .* is on the scale of the American Academy"),
         ("image,ETDRS_level", ["p1,0", "p2,3"], "no column of grades|ETDRS scale"),
-        ("ID,Disease_Risk,DR,ARMD", ["p1,1,1,0"], "is RFMiD: it states whether a disease is there"),
-        ("ID,DR,NORMAL,MH,ODC", ["p1,1,0,0,0", "p2,0,1,0,0"], r"whether diseases are there \(DR, MH, ODC, NORMAL: 0"),
+        ("ID,Disease_Risk,DR,ARMD", ["p1,1,1,0"], "is RFMiD, which states whether a disease is present"),
+        ("ID,DR,NORMAL,MH,ODC", ["p1,1,0,0,0", "p2,0,1,0,0"], r"whether diseases are present \(DR, MH, ODC, NORMAL: 0"),
         ("Image name,Ophthalmologic department,Retinopathy grade,Risk of macular edema", ["p1,CHU,3,0"],
-         "is Messidor .the first one.: it states its own retinopathy grade 0-3"),
+         "is Messidor .the first one., which states its own retinopathy grade 0-3"),
         ("ID,Left-Fundus,Left-Diagnostic Keywords,Right-Diagnostic Keywords,D", ["1,p1.jpg,normal fundus,x,0"],
          "is ODIR-5K"),
     ],
@@ -147,26 +147,26 @@ def test_messidors_tables_are_known_without_their_department(own):
 
 
 @pytest.mark.parametrize(
-    ("grades", "told"),
+    ("grades", "sentence"),
     [
-        ([0, 1, 0, 1, 1], "only 0 and 1: is it whether retinopathy is there"),
-        ([0, 1, 2, 3, 0] * 200, "nothing above 3 in 1000 photographs"),
-        ([1, 2, 3, 4, 5], "no 0: is it a scale from 1 to 5"),
+        ([0, 1, 0, 1, 1], "only 0 and 1: do they state whether retinopathy is present"),
+        ([0, 1, 2, 3, 0] * 200, "no grade above 3 in 1000 photographs"),
+        ([1, 2, 3, 4, 5], "no 0: is this a scale from 1 to 5"),
         ([0, 1, 2, 3] * 200, None),
         ([0, 1, 2, 3, 4] * 200, None),
         ([0, 1], None),
         ([0, 1, 2, 5, 0], None),
     ],
 )
-def test_grades_that_look_like_another_scales_are_warned_of(tmp_path, grades, told):
+def test_grades_that_look_like_another_scales_are_warned_of(tmp_path, grades, sentence):
     lines = [f"{number},{grade}" for number, grade in enumerate(grades)]
     (tmp_path / "m.csv").write_text("\n".join(["image,grade", *lines]))
     for number in range(len(grades)):
         (tmp_path / f"{number}.jpg").touch()
     _, reported = read(tmp_path)
     doubts = [sentence for sentence in reported.warnings if "eye_grade holds" in sentence]
-    assert len(doubts) == (told is not None)
-    assert told is None or told in doubts[0]
+    assert len(doubts) == (sentence is not None)
+    assert sentence is None or sentence in doubts[0]
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_grades_that_look_like_another_scales_are_warned_of(tmp_path, grades, to
         ("Image name,Retinopathy grade,subject,eye,split", ("p1", "p2", "p3"), "idrid"),
     ],
 )
-def test_people_are_told_by_columns_in_every_layout(own, header, names, layout):
+def test_people_are_read_from_columns_in_every_layout(own, header, names, layout):
     said = ("0,a,L,train", "3,a,R,train", "1,b,L,test")
     folder = own(header, *(f"{name},{cells}" for name, cells in zip(names, said, strict=True)))
     for name in names:

@@ -1,4 +1,4 @@
-"""Patients and eyes from the headers of DICOM files, where no table says them."""
+"""Patients and eyes from the headers of DICOM files."""
 
 from pathlib import Path
 

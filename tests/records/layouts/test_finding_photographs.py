@@ -1,4 +1,4 @@
-"""Where the photographs of a table lie: by path, by name, through links, and never outside the data set."""
+"""Search for photographs: by path, by name, through links, and never outside the data set."""
 
 import shutil
 from pathlib import Path
@@ -42,7 +42,7 @@ def test_a_photograph_elsewhere_is_found_by_its_name_under_its_split(tmp_path):
 def test_a_photograph_is_found_whatever_its_suffix_and_case(tmp_path, folder, written, there, found):
     tree(tmp_path, {"m.csv": ["image,grade", f"{written},1"], **{folder + name: None for name in there}})
     if found is None:
-        with pytest.raises(InputError, match=r"m\.csv row 2: several photographs fit"):
+        with pytest.raises(InputError, match=r"m\.csv row 2: several photographs match"):
             read_dataset(tmp_path)
     else:
         assert read_dataset(tmp_path).paths() == [tmp_path / folder / found]

@@ -45,14 +45,14 @@ def test_a_grade_off_the_scale_names_file_row_and_cell(tmp_path, cell):
 
 
 @pytest.mark.parametrize(
-    ("cells", "told"),
+    ("cells", "sentence"),
     [
         (["10", "35", "47", "65"], "ETDRS levels"),
         (["R0M0", "R1", "R3A"], "English screening scale"),
         (["8"], "correct it"),
     ],
 )
-def test_what_looks_like_another_scale_is_called_so(tmp_path, cells, told):
+def test_what_looks_like_another_scale_is_called_so(tmp_path, cells, sentence):
     (tmp_path / "t.csv").write_text("image,grade\n" + "".join(f"{n},{cell}\n" for n, cell in enumerate(cells)))
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=sentence):
         open_table(tmp_path / "t.csv").grades("grade")

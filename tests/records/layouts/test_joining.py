@@ -1,4 +1,4 @@
-"""Several data sets as one: names, ids and patients that stay apart, targets that all of them state."""
+"""Several data sets as one: their names, ids, patients and targets."""
 
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def test_ids_and_patients_of_two_data_sets_stay_apart_and_others_as_they_are(
     assert labels.rows["image_id"].tolist() == ["APTOS-10_left", "b", "DR-10_left", "10_right", "11_left", "z"]
     assert labels.rows["dataset"].tolist() == ["APTOS"] * 2 + ["DR"] * 3 + ["own"]
     assert labels.rows["patient_id"].fillna("?").tolist() == ["APTOS-10", "?", "DR-10", "DR-10", "11", "own-10"]
-    (sentence,) = (sentence for sentence in reported.notices if "stand in several data sets" in sentence)
+    (sentence,) = (sentence for sentence in reported.notices if "occur in several data sets" in sentence)
     assert sentence.startswith("1 image ids")
     assert "APTOS-10_left" in sentence
     assert labels.roots == (aptos, eyepacs, own)
@@ -81,18 +81,18 @@ def test_the_target_is_what_every_graded_data_set_states(aptos: Path, own: Path,
     assert read_datasets([own, ungraded]).targets == ("patient", "eye")
 
 
-def test_folders_of_one_name_are_told_apart_by_those_above() -> None:
+def test_folders_of_one_name_are_prefixed_with_their_parents() -> None:
     folders = [Path("/x/old/APTOS"), Path("/x/new/APTOS"), Path("/x/IDRiD")]
     assert name_folders(folders) == ["old-APTOS", "new-APTOS", "IDRiD"]
     assert name_folders([Path("/a/c/d"), Path("/b/c/d")]) == ["a-c-d", "b-c-d"]
 
 
-def test_a_data_set_that_is_named_twice_is_refused(aptos: Path, own: Path, tmp_path: Path) -> None:
+def test_a_data_set_that_is_given_twice_is_refused(aptos: Path, own: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(aptos)
     for twice in (aptos, tmp_path / "link", aptos / "train.csv"):
-        with pytest.raises(UsageError, match="are the same data set: name it once"):
+        with pytest.raises(UsageError, match="are the same data set: give it once"):
             read_datasets([aptos, own, twice])
-    with pytest.raises(UsageError, match=r"both hold .*z\.jpg: name one of them"):
+    with pytest.raises(UsageError, match=r"both hold .*z\.jpg: give only one of them"):
         read_datasets([own, _write(tmp_path, "labels.csv", [LABELS[0], "y,own/z.jpg,1,left,3,2,val"], [])])
 
 

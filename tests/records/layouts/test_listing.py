@@ -1,4 +1,4 @@
-"""Folders of photographs: classes, patients, or nothing."""
+"""Folders of photographs without a table: classes, patients, or neither."""
 
 from pathlib import Path
 
@@ -37,17 +37,19 @@ def read(folder: Path, *paths: str):
 )
 @pytest.mark.parametrize("above", ["", "train/", "images/", "images/images/train/"])
 def test_folders_of_classes_tell_grades(tmp_path, names, above):
-    labels, found, reported = read(tmp_path, *(f"{above}{name}/p{grade}.jpg" for grade, name in enumerate(names)))
+    labels, grades_by_id, reported = read(
+        tmp_path, *(f"{above}{name}/p{grade}.jpg" for grade, name in enumerate(names))
+    )
     assert labels.layout == "class-folders"
     assert labels.targets == ("eye",)
-    assert found == {f"p{grade}": ("train", grade) for grade in range(5)}
-    assert any("grades are told by folders" in sentence for sentence in reported.notices)
+    assert grades_by_id == {f"p{grade}": ("train", grade) for grade in range(5)}
+    assert any("grades are read from the names of folders" in sentence for sentence in reported.notices)
 
 
 def test_splits_above_classes_and_a_flat_test(tmp_path):
     paths = ["train/0/a.png", "train/2/deep/b.png", "valid/4/c.png", "test/d.png"]
-    _, found, _ = read(tmp_path, *paths)
-    assert found == {"a": ("train", 0), "b": ("train", 2), "c": ("val", 4), "d": ("test", None)}
+    _, grades_by_id, _ = read(tmp_path, *paths)
+    assert grades_by_id == {"a": ("train", 0), "b": ("train", 2), "c": ("val", 4), "d": ("test", None)}
 
 
 def test_a_class_of_ungradable_photographs(tmp_path):
@@ -77,17 +79,17 @@ def test_messidors_pairs_tell_patients_without_grades(tmp_path):
     assert rows["eye"].tolist() == ["right", "left", "left"]
 
 
-def test_truth_may_be_told_by_folders(tmp_path):
+def test_reference_grades_may_come_from_class_folders(tmp_path):
     read(tmp_path, "No_DR/a.png", "Severe/b.png")
     assert read_truth(tmp_path).grades_for("eye").to_dict() == {"a": 0, "b": 3}
 
 
 def test_folders_of_patients_are_no_classes(tmp_path):
-    labels, found, reported = read(tmp_path, "1/1_l1.jpg", "1/1_r1.jpg", "2/2_l1.jpg")
+    labels, grades_by_id, reported = read(tmp_path, "1/1_l1.jpg", "1/1_r1.jpg", "2/2_l1.jpg")
     assert labels.layout == "folder"
-    assert set(found.values()) == {("test", None)}
+    assert set(grades_by_id.values()) == {("test", None)}
     assert labels.rows["patient_id"].tolist() == ["1", "1", "2"]
-    assert "have no 0 among them" in reported.warnings[0]
+    assert "do not include 0" in reported.warnings[0]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +105,7 @@ def test_classes_of_another_scale_are_warned_of_and_not_taken(tmp_path, names):
     labels, _, reported = read(tmp_path, *(f"train/{name}/p{number}.jpg" for number, name in enumerate(names)))
     assert labels.layout == "folder"
     assert labels.targets == ()
-    assert "no grade is taken from them" in reported.warnings[0]
+    assert "no grades are read from them" in reported.warnings[0]
 
 
 def test_other_folders_say_nothing(tmp_path):

@@ -1,4 +1,4 @@
-"""Data sets that are refused, and the line that says why."""
+"""Error messages for data sets that are refused."""
 
 import pytest
 from layout_trees import COURSE, course, tree
@@ -15,7 +15,7 @@ ROW = "7,7_l1,7/7_l1.jpg,1,2,,3,8,10,4"
     ("files", "sentence"),
     [
         ({}, "holds neither photographs nor a table"),
-        ({"a.csv": ["alpha,beta", "1,2"]}, "no layout has columns alpha, beta: understood are .*IDRiD"),
+        ({"a.csv": ["alpha,beta", "1,2"]}, "no layout has columns alpha, beta: known layouts are .*IDRiD"),
         ({"a.csv": ["image,beta", "1,2"]}, "there is no column of grades"),
         (
             {"train.csv": [COURSE.replace("img_path", "file"), ROW]},
@@ -30,7 +30,7 @@ ROW = "7,7_l1,7/7_l1.jpg,1,2,,3,8,10,4"
         ({"train.csv": [COURSE, ROW.replace(",2,,3", ",7,,3")]}, "train.csv row 2: grade '7' is off the scale 0-4"),
         (
             {"train.csv": [COURSE, ROW, ROW], "7_l1.jpg": None},
-            "train.csv row 2 and train.csv row 3: image id '7_l1' stands twice",
+            "train.csv row 2 and train.csv row 3: image id '7_l1' occurs twice",
         ),
         (
             {"train.csv": [COURSE, ROW], "val.csv": [COURSE, ROW], "7_l1.jpg": None},
@@ -50,15 +50,15 @@ ROW = "7,7_l1,7/7_l1.jpg,1,2,,3,8,10,4"
         ({"a.csv": ["image,label,eye", "1,2,third"]}, "a.csv row 2: eye 'third' is not left or right"),
         (
             {"a.csv": ["image,label", "1,2"], "1.jpg": None, "1.png": None},
-            "a.csv row 2: several photographs fit: .*1.jpg, .*1.png",
+            "a.csv row 2: several photographs match: .*1.jpg, .*1.png",
         ),
         (
             {"a.csv": ["image,label", "1,2"], "x/1.jpg": None, "y/1.jpg": None},
-            "several photographs fit: .*x/1.jpg, .*y/1.jpg",
+            "several photographs match: .*x/1.jpg, .*y/1.jpg",
         ),
         ({"a.csv": ["image,label"]}, "lists no photographs: a row each was expected"),
         ({"trainLabels.csv": ["image,level"]}, "lists no photographs: a row each was expected"),
-        ({"x/1.jpg": None, "x/1.png": None}, "photographs of the same name: x/1.jpg, x/1.png"),
+        ({"x/1.jpg": None, "x/1.png": None}, "photographs have the same name: x/1.jpg, x/1.png"),
     ],
 )
 def test_one_clear_line_for_each_mistake(tmp_path, files, sentence):
@@ -73,7 +73,7 @@ def test_a_missing_folder_is_named(tmp_path):
         read_dataset(tmp_path / "nowhere")
 
 
-def test_foreign_tables_are_left_aside_and_named(tmp_path):
+def test_tables_without_labels_are_ignored_and_named(tmp_path):
     reported = Recorder()
     tree(course(tmp_path), {"notes.csv": ["alpha,beta", "1,2"]})
     with progress.reporting_to(reported):

@@ -1,4 +1,4 @@
-"""Whose photographs they are, told by names or written in several ways."""
+"""Patients from photographs' names, and patients with several spellings."""
 
 import pandas as pd
 import pytest
@@ -10,7 +10,7 @@ from drkit import progress
 from drkit.errors import InputError
 from drkit.records.layouts import read_dataset
 from drkit.records.layouts.names import PhotographName, parse_name, parse_names
-from drkit.records.layouts.patients import person_key, tell_apart, unify_patients
+from drkit.records.layouts.patients import disambiguate_ids, person_key, unify_patients
 
 
 def write(folder, *lines, name="labels.csv", photographs=()):
@@ -33,11 +33,11 @@ def write(folder, *lines, name="labels.csv", photographs=()):
         ("347_l1", "347", "left", 1),
     ],
 )
-def test_names_of_many_forms_tell_where_the_others_bear_them_out(name, patient, eye, view):
+def test_names_of_many_forms_are_parsed_if_the_others_agree(name, patient, eye, view):
     both = [name, "9_left", "9_right"]
     assert parse_names(both, [""] * 3)[0] == PhotographName(patient, eye, view)
-    told_by_itself = parse_name(name)
-    assert parse_names([name, "x", "y"], [""] * 3)[0] == told_by_itself
+    parsed_alone = parse_name(name)
+    assert parse_names([name, "x", "y"], [""] * 3)[0] == parsed_alone
 
 
 def test_a_photograph_called_by_its_eye_belongs_to_its_folder():
@@ -46,7 +46,7 @@ def test_a_photograph_called_by_its_eye_belongs_to_its_folder():
 
 
 @pytest.mark.parametrize("header", ["image_id,grade", "id_code,diagnosis", "file,label", "image,level"])
-def test_ids_that_tell_the_patient_tell_it_in_every_table(tmp_path, header):
+def test_patients_are_read_from_ids_in_every_layout(tmp_path, header):
     names = ["347_l1", "347_r1", "10_left"]
     write(tmp_path, header, *(f"{name},1" for name in names), photographs=[f"{name}.jpg" for name in names])
     reported = Recorder()
@@ -71,7 +71,7 @@ def test_one_person_in_several_spellings_is_one(spellings):
     patients, sentence = unify_patients(pd.Series([*spellings, pd.NA, "other"], dtype="string"))
     assert patients.nunique() == 2
     assert patients.isna().sum() == 1
-    assert "1 patients are written in several ways" in sentence
+    assert "1 patients are spelled in several ways" in sentence
 
 
 @given(st.lists(st.integers(0, 10**6), min_size=2, unique=True), st.sampled_from(["", "P", "site 2 - "]))
@@ -94,7 +94,7 @@ def test_a_person_is_one_across_tables(tmp_path):
     with progress.reporting_to(reported):
         labels = read_dataset(tmp_path)
     assert labels.rows["patient_id"].tolist() == ["7", "8", "7", "9"]
-    assert any("each counts as one: 7 = 007" in sentence for sentence in reported.notices)
+    assert any("count as one each: 7 = 007" in sentence for sentence in reported.notices)
 
 
 @pytest.mark.parametrize(
@@ -108,9 +108,9 @@ def test_a_person_is_one_across_tables(tmp_path):
         (["x/1.jpg", "x/1.jpg"], ["1", "1"]),
     ],
 )
-def test_equal_names_in_different_folders_are_told_apart(paths, ids):
+def test_equal_names_in_different_folders_get_different_ids(paths, ids):
     names = [path.replace("\\", "/").split("/")[-1].removesuffix(".jpg") for path in paths]
-    assert tell_apart(names, paths) == ids
+    assert disambiguate_ids(names, paths) == ids
 
 
 def test_one_name_under_several_folders_makes_one_id_each(tmp_path):
@@ -126,7 +126,7 @@ def test_one_name_under_several_folders_makes_one_id_each(tmp_path):
     )
 
 
-def test_tables_that_number_anew_are_told_apart_by_where_their_photographs_lie(tmp_path):
+def test_equal_ids_in_two_tables_are_prefixed_with_the_photographs_folders(tmp_path):
     for split in ("train", "val"):
         write(tmp_path, "image,grade", "1.png,0", "2.png,3", name=f"{split}.csv")
         write(tmp_path / split, "", name="empty.csv", photographs=["1.png", "2.png"])
@@ -137,5 +137,5 @@ def test_tables_that_number_anew_are_told_apart_by_where_their_photographs_lie(t
 
 def test_two_rows_of_one_photograph_are_refused(tmp_path):
     write(tmp_path, "file,grade", "x/1.jpg,0", "./x/1.jpg,3", photographs=["x/1.jpg"])
-    with pytest.raises(InputError, match=r"labels\.csv row 2 and labels\.csv row 3: .*stands twice"):
+    with pytest.raises(InputError, match=r"labels\.csv row 2 and labels\.csv row 3: .*occurs twice"):
         read_dataset(tmp_path)

@@ -1,4 +1,4 @@
-"""Every layout, as small trees of empty files and as the real folders."""
+"""Every layout, as a small tree of empty files and as the real folder."""
 
 import pandas as pd
 import pytest
@@ -167,14 +167,13 @@ def test_kaggles_messidor_2_tells_no_patient_and_says_so(tmp_path):
     assert column(labels, "eye_grade") == {"a": 2, "b": None}
     assert labels.rows["patient_id"].isna().all()
     assert (
-        "Messidor-2's pairs file beside the table (messidor-2.csv, columns left and right) would tell"
-        in reported.notices[-1]
+        "add Messidor-2's pairs file beside the table (messidor-2.csv, columns left and right)" in reported.notices[-1]
     )
 
 
 def test_a_photograph_in_two_pairs_is_refused(tmp_path):
     tree(messidor_2(tmp_path), {"messidor-2.csv": ["left;right", "a.png;IM004832.jpg", "IM004832.jpg;b.png"]})
-    with pytest.raises(InputError, match=r"messidor-2\.csv row 3: IM004832\.jpg stands in a second pair"):
+    with pytest.raises(InputError, match=r"messidor-2\.csv row 3: IM004832\.jpg occurs in a second pair"):
         read_dataset(tmp_path)
 
 
@@ -201,7 +200,7 @@ def test_mbrset(tmp_path):
     assert column(labels, "patient_id") == {"1.1": "1", "1.3": "1"}
 
 
-def test_the_collection_of_both_contests_table_by_table(tmp_path):
+def test_the_collection_of_both_competitions_table_by_table(tmp_path):
     tree(
         tmp_path,
         {
@@ -222,7 +221,8 @@ def test_the_collection_of_both_contests_table_by_table(tmp_path):
     ]
     test = read_dataset(tmp_path / "labels/testLabels15.csv")
     assert (test.rows["split"].tolist(), test.paths()) == (["test"], [tmp_path / "resized test 15/1_left.jpg"])
-    with pytest.raises(InputError, match=r"trainLabels15\.csv \(EyePACS\).*trainLabels19\.csv \(APTOS 2019\).*name"):
+    expected = r"trainLabels15\.csv \(EyePACS\).*trainLabels19\.csv \(APTOS 2019\).*give the tables"
+    with pytest.raises(InputError, match=expected):
         read_dataset(tmp_path)
 
 

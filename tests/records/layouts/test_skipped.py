@@ -1,4 +1,4 @@
-"""Photographs of every kind are found, and what is not read is named, with what would make it readable."""
+"""Photographs of every kind are found, and files that are not read are named with a remedy."""
 
 from pathlib import Path
 
@@ -40,14 +40,14 @@ def test_photographs_of_every_suffix_are_listed_and_the_others_named_once(folder
     assert len(labels) == 12
     (warning,) = recorder.warnings
     assert "files that are not read: " in warning
-    for told in (
+    for message in (
         "2 .cr2 (one.cr2): develop them to TIFF or PNG",
         "1 .mp4 (film.mp4): save the frame",
         "1 .xyz (odd.xyz)",
-        "1 DICOM without a suffix (IM0001): call them .dcm",
-        "1 PNG .png_large (saved.png_large): call them .png",
+        "1 DICOM without a suffix (IM0001): rename them to .dcm",
+        "1 PNG .png_large (saved.png_large): rename them to .png",
     ):
-        assert told in warning
+        assert message in warning
     assert "readme" not in warning
     assert "hidden" not in warning
 
@@ -62,20 +62,20 @@ def test_a_folder_of_nothing_but_others_says_what_they_are(tmp_path: Path) -> No
         read_dataset(tmp_path)
 
 
-def test_a_table_that_names_other_files_is_told_what_they_are(tmp_path: Path) -> None:
+def test_other_files_in_a_table_are_named_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("image,grade\na.jfif,0\nb.cr2,1\nc,2\nd.jpg,3\n")
     (tmp_path / "a.jfif").write_bytes(PHOTOGRAPH)
     for name in ("b.cr2", "c.psd"):
         (tmp_path / name).write_bytes(b"other")
     with pytest.raises(InputError) as refused:
         read_dataset(tmp_path)
-    told = str(refused.value)
-    assert "3 of 4 photographs are missing: b.cr2 is there, but such files (.cr2) are not read: develop them" in told
-    assert "c.psd is there, but such files (.psd) are not read" in told
-    assert "d.jpg (labels.csv row 5)" in told
-    flaws = {flaw.image_ids[0]: flaw.sentence for flaw in survey_dataset(tmp_path).flaws}
-    assert "b.cr2 is there, but such files (.cr2) are not read" in flaws["b.cr2"]
-    assert flaws["d"].endswith("d.jpg is missing")
+    message = str(refused.value)
+    assert "3 of 4 photographs are missing: b.cr2 exists, but such files (.cr2) are not read: develop them" in message
+    assert "c.psd exists, but such files (.psd) are not read" in message
+    assert "d.jpg (labels.csv row 5)" in message
+    sentences = {problem.image_ids[0]: problem.sentence for problem in survey_dataset(tmp_path).problems}
+    assert "b.cr2 exists, but such files (.cr2) are not read" in sentences["b.cr2"]
+    assert sentences["d"].endswith("d.jpg is missing")
 
 
 @pytest.mark.parametrize("name", ["a.jfif", "a.JPE", "a.dcm", "a.heic", "a.ppm"])
@@ -92,6 +92,6 @@ def test_masks_beside_photographs_are_no_photographs(tmp_path: Path) -> None:
         labels = read_dataset(tmp_path)
     assert labels.rows["image_id"].tolist() == ["a", "b"]
     (warning,) = [warning for warning in recorder.warnings if "masks" in warning]
-    assert "1 picture in folders of masks are not read as photographs: EX" in warning
+    assert "images in folders of masks are not read as photographs (1 in EX)" in warning
     assert "files-skipped" in [remark.kind for remark in survey_dataset(tmp_path).remarks]
     assert read_dataset(tmp_path / "All Groundtruths" / "EX").rows["image_id"].tolist() == ["a_EX"]

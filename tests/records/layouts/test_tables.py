@@ -37,9 +37,9 @@ def test_row_numbers_are_the_editors_even_after_blank_lines(tmp_path):
 
 def test_whole_numbers(tmp_path):
     table = open_table(write(tmp_path, "image,view\na,2.0\nb,\nc,x\n"))
-    with pytest.raises(InputError, match=r"t\.csv row 4: view 'x' is no whole number"):
-        table.whole("view")
-    assert open_table(write(tmp_path, "image,view\na,2.0\nb,\n")).whole("view").tolist() == [2, pd.NA]
+    with pytest.raises(InputError, match=r"t\.csv row 4: view 'x' is not a whole number"):
+        table.integers("view")
+    assert open_table(write(tmp_path, "image,view\na,2.0\nb,\n")).integers("view").tolist() == [2, pd.NA]
 
 
 def test_an_empty_id_is_refused(tmp_path):
@@ -57,7 +57,7 @@ def test_an_empty_id_is_refused(tmp_path):
         ("image,level\n".encode("utf-16") + b"x", "damaged UTF-16"),
         (b"PK\x03\x04rest", "damaged archive"),
         (b"image,level\na,1\n\xe9t\xe9,1\n", r"t\.csv line 3 is not UTF-8"),
-        (b"image,level\na,1,2,3\n", "is no table: .*line 2"),
+        (b"image,level\na,1,2,3\n", "is not a table: .*line 2"),
     ],
 )
 def test_broken_files_get_one_line_each(tmp_path, content, sentence):
