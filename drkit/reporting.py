@@ -1,5 +1,6 @@
 """Reports of commands: sentences and tables to read, or one JSON object."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -26,6 +27,11 @@ class Report(Protocol):
 
     def render(self) -> Iterator[str | Table]:
         """The sentences and tables to print, in order."""
+
+
+def escape_markdown(text: str) -> str:
+    """A text in one line, in which nothing is Markdown or HTML."""
+    return re.sub(r"([\\`*\[\]<>!|#&]|(?<!\w)_|_(?!\w))", r"\\\1", " ".join(text.split()))
 
 
 def as_json(value: Any) -> Any:

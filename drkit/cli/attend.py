@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from drkit.cli.options import DryRun, ListBackbones, PreviewAugmentation, spread
+from drkit.config.shared import TableFiles
 from drkit.config.training import AttendConfig, RunOptions
 from drkit.reporting import Report
 
@@ -19,6 +20,7 @@ EXAMPLES = (
 def attend(
     config: AttendConfig,
     options: RunOptions,
+    tables: TableFiles,
     baseline: Annotated[
         Path | None,
         typer.Option(help="Compare with this finished run without attention (or its predictions), in paired samples."),
@@ -40,7 +42,7 @@ def attend(
     without attention. With --train-baseline, --resume keeps a baseline that is already finished.
 
     Reads: a data set, weights, and a baseline. Writes: the files of a run as finetune does (with --train-baseline, of
-    two runs), and NAME.comparison.json.
+    two runs), and NAME.comparison.json; with MARKDOWN and CSV also the tables of the comparison.
     """
     from drkit.recipes.attend import plan_attend, run_attend
     from drkit.recipes.finetune import preview_augmentation as preview
@@ -49,4 +51,4 @@ def attend(
         return preview(config, preview_augmentation, force=options.force)
     if dry_run:
         return plan_attend(config, options, train_baseline=train_baseline)
-    return run_attend(config, options, baseline, train_baseline=train_baseline)
+    return run_attend(config, options, baseline, train_baseline=train_baseline, tables=tables)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PLAIN_WIDTH = 200  # columns of a table that goes to a file
+PLAIN_WIDTH = 200  # columns of a table that goes to a file or a pipe, unless COLUMNS says otherwise
 NOTEBOOK_VARIABLES = ("JPY_PARENT_PID", "KAGGLE_KERNEL_RUN_TYPE", "COLAB_RELEASE_TAG")
 PLAIN_INTERVAL = 10.0  # seconds between progress lines where there is no terminal
 
@@ -117,7 +117,8 @@ def _console(*, stderr: bool) -> "Console":
     from rich.console import Console
 
     console = Console(stderr=stderr, highlight=False)
-    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=PLAIN_WIDTH)
+    has_width = console.is_terminal or os.environ.get("COLUMNS", "").isdigit()  # which Rich reads by itself
+    return console if has_width else Console(stderr=stderr, highlight=False, width=PLAIN_WIDTH)
 
 
 def _print(console: "Console", sentence: str, style: str = "") -> None:

@@ -16,6 +16,7 @@ from drkit.config.ensemble import (
     VoteOptions,
     WeightOptions,
 )
+from drkit.config.shared import TableFiles
 from drkit.reporting import Report
 from drkit.specs import describe_catalogue
 
@@ -46,7 +47,7 @@ EXAMPLES = {
     ),
     "compare": (
         "drkit ensemble compare runs/*.parquet",
-        "drkit ensemble compare runs/*.parquet --fuse patient --out ensembles/patients.svg",
+        "drkit ensemble compare runs/*.parquet --fuse patient --out ensembles/patients.svg --markdown patients.md",
     ),
 }
 Files = Annotated[list[Path], typer.Argument(help="Predictions or runs, all of the same photographs.")]
@@ -137,11 +138,12 @@ def method(
 
 
 @spread
-def compare(files: Files, config: CompareConfig) -> Report:
+def compare(files: Files, config: CompareConfig, tables: TableFiles) -> Report:
     """Compare all methods with each member and with the plain mean, on patients that nothing was fitted on.
 
-    Reads: predictions (.parquet, or runs' names). Writes: OUT, a picture, and a .json beside it.
+    Reads: predictions (.parquet, or runs' names). Writes: OUT, a picture, a .json beside it, and MARKDOWN
+    and CSV if given.
     """
     from drkit.recipes.compare import run_compare
 
-    return run_compare(files, config)
+    return run_compare(files, config, tables)

@@ -7,11 +7,12 @@ import typer
 
 from drkit.cli.options import spread
 from drkit.config.score import ScoreConfig
+from drkit.config.shared import TableFiles
 from drkit.reporting import Report
 
 EXAMPLES = (
     "drkit score runs/resnet18-image-patient --split val",
-    "drkit score 'runs/*.parquet' --split val --by patient",
+    "drkit score 'runs/*.parquet' --split val --by patient --markdown table.md",
 )
 
 
@@ -21,11 +22,13 @@ def score(
         list[Path], typer.Argument(help="Predictions or runs. The first is what the others are compared with.")
     ],
     config: ScoreConfig,
+    tables: TableFiles,
 ) -> Report:
     """Measure agreement of predictions with the reference grades, and compare runs with each other.
 
-    Reads: predictions (.parquet, or a run's name), and TRUTH. Writes: nothing; the tables go to stdout.
+    Reads: predictions (.parquet, or a run's name), and TRUTH. Writes: MARKDOWN and CSV, if
+    given.
     """
     from drkit.recipes.score import run_score
 
-    return run_score(files, config)
+    return run_score(files, config, tables)

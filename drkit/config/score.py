@@ -6,7 +6,7 @@ from typing import Annotated
 
 from typer import Option
 
-from drkit.config.shared import By, Resamples, Seed
+from drkit.config.shared import By, Force, Resamples, Seed
 from drkit.grades import Split
 
 
@@ -24,3 +24,4 @@ class ScoreConfig:
     by: By = "photograph"
     resamples: Resamples = 2000
     seed: Seed = 0
+    force: Force = False

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -34,3 +35,16 @@ Embeddings = Annotated[bool, Option("--embeddings", help=EMBEDDINGS_HELP)]
 KeepGoing = Annotated[bool, Option("--keep-going", help="Skip photographs that cannot be read, and list them.")]
 Seed = Annotated[int, Option(min=0, max=MAX_SEED, help=SEED_HELP)]
 Force = Annotated[bool, Option("--force", help="Overwrite existing output.")]
+
+
+@dataclass(frozen=True)
+class TableFiles:
+    """Files that the tables of a report are also written to."""
+
+    markdown: Annotated[Path | None, Option(help="Also write the tables as Markdown, into this file.")] = None
+    csv: Annotated[
+        Path | None, Option(help="Also write the figures as CSV, one row per run or method, into this file.")
+    ] = None
+
+
+NO_TABLES = TableFiles()

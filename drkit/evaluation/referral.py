@@ -15,10 +15,27 @@ from drkit.records.predictions import Predictions
 
 MIN_SENSITIVITY = 0.90
 RECORD_KEY = "referral_threshold"  # in a run's JSON
+BY_GRADE_KEY = "referral_by_grade"  # in the JSON of a run without a threshold, what its grades were measured to find
+RESTORE = "train again, or restore the file"
 BY_GRADE = f"predicted grade {REFERABLE_FROM} or worse in any photograph of the patient"
-MEASURED_BY_GRADE = {  # of runs that come with drkit, whose records hold no threshold
-    "fundus": "sensitivity 0.78, specificity 0.95 on 810 photographs that fundus had not seen (docs/fundus.md)",
-}
+
+
+@dataclass(frozen=True)
+class ReferralByGrade:
+    """How well a patient's predicted grades find referable DR, where no threshold was fitted.
+
+    Args:
+        sensitivity: Share of the referable photographs whose predicted grade is referable.
+        specificity: Share of the others whose predicted grade is not.
+        measured_on: The photographs, in words.
+    """
+
+    sensitivity: float
+    specificity: float
+    measured_on: str
+
+    def __str__(self) -> str:
+        return f"sensitivity {self.sensitivity:.2f}, specificity {self.specificity:.2f} on {self.measured_on}"
 
 
 @dataclass(frozen=True)
@@ -88,17 +105,25 @@ def read_referral_threshold(record: Mapping[str, Any], source: object) -> Referr
         InputError: what it keeps is broken.
     """
     kept = record.get(RECORD_KEY)
-    return None if kept is None else decode(kept, ReferralThreshold, source, "train again, or restore the file")
+    return None if kept is None else decode(kept, ReferralThreshold, source, RESTORE)
 
 
-def describe_rule(threshold: ReferralThreshold | None, run: str) -> str:
-    """When a patient is referable, in words, with what the rule was measured to find."""
-    if threshold is not None:
+def describe_rule(record: Mapping[str, Any], source: object) -> str:
+    """When a patient is referable, in words, with what the rule was measured to find.
+
+    Args:
+        record: The content of the run's JSON; empty for an ensemble.
+        source: The file, for the message.
+
+    Raises:
+        InputError: its threshold or its measurement cannot be read.
+    """
+    if threshold := read_referral_threshold(record, source):
         return str(threshold)
-    measured = MEASURED_BY_GRADE.get(
-        run, "sensitivity and specificity are not known, because the run holds no threshold"
-    )
-    return f"{BY_GRADE}; {measured}"
+    measured = record.get(BY_GRADE_KEY)
+    if measured is None:
+        return f"{BY_GRADE}; sensitivity and specificity are not known, because the run holds no threshold"
+    return f"{BY_GRADE}; {decode(measured, ReferralByGrade, source, RESTORE)}"
 
 
 def refer(predictions: Predictions, threshold: ReferralThreshold | None) -> NDArray[np.bool_]:

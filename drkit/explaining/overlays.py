@@ -14,7 +14,7 @@ from drkit.models.restoring import OpenedRun
 from drkit.records.labels import Labels
 from drkit.records.predictions import Predictions
 
-METHOD = "gradcam"
+METHOD = "integrated-gradients"  # points at lesions far more often than GradCAM: docs/results.md
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Overlay:
 def paint_overlays(
     opened: OpenedRun, labels: Labels, predictions: Predictions, device: torch.device, workers: int | None = None
 ) -> Iterator[Overlay]:
-    """Paint all graded photographs, unit by unit, by GradCAM.
+    """Paint all graded photographs, unit by unit, by integrated gradients.
 
     Args:
         opened: The run.

@@ -1,12 +1,12 @@
 """The model card of an exported run: what it is, what it was trained on, how well it grades, what it is not for."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from drkit.config.export import NOT_STATED
 from drkit.evaluation.agreement import Agreement, with_interval
 from drkit.grades import GRADE_NAMES
+from drkit.reporting import escape_markdown
 
 TAGS = ("image-classification", "timm", "diabetic-retinopathy", "fundus")
 READINGS = {
@@ -74,20 +74,15 @@ def write_card(facts: Mapping[str, Any], side: int, agreement: Agreement | None,
         front=_front_matter(facts),
         scale=", ".join(f"{grade} {name}" for grade, name in enumerate(GRADE_NAMES)),
         side=side,
-        steps=f" after {_plain(', '.join(facts['steps']))}" if facts["steps"] else "",
+        steps=f" after {escape_markdown(', '.join(facts['steps']))}" if facts["steps"] else "",
         reading=READINGS[facts["loss"].partition(":")[0]],
         unit=unit,
         unknown=", and others that the weights it started from had seen" if _has_unknown(facts) else "",
         agreement=_describe(agreement, facts, chosen_on),
-        **{key: _plain(str(facts[key])) for key in QUOTED},
+        **{key: escape_markdown(str(facts[key])) for key in QUOTED},
         decision=facts["decision"].replace("_", " ") + at_points,
-        training_data=_plain(", ".join(facts["training_data"])),
+        training_data=escape_markdown(", ".join(facts["training_data"])),
     )
-
-
-def _plain(text: str) -> str:
-    """Text out of a record, in one line, in which nothing is Markdown or HTML."""
-    return re.sub(r"([\\`*\[\]<>!|#&]|(?<!\w)_|_(?!\w))", r"\\\1", " ".join(text.split()))
 
 
 def _front_matter(facts: Mapping[str, Any]) -> str:

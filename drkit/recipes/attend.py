@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from drkit.config.shared import NO_TABLES, TableFiles
 from drkit.config.training import AttendConfig, RunOptions, TrainingConfig
 from drkit.errors import InputError, Interrupted, UsageError, first_few
 from drkit.evaluation import (
@@ -29,6 +30,7 @@ from drkit.records.atomic import check_writable
 from drkit.records.comparisons import write_comparison
 from drkit.records.predictions import Predictions, find_predictions, read_predictions
 from drkit.records.provenance import canonical_json
+from drkit.records.report_tables import check_table_files, write_table_files
 from drkit.records.runs import Run, read_run_record
 from drkit.reporting import Table, as_json
 from drkit.training.description import PlanReport, describe_plan
@@ -66,6 +68,53 @@ class AttendPlan:
             )
 
 
+@dataclass(frozen=True)
+class AttentionComparison:
+    """A run with attention compared with its baseline.
+
+    Args:
+        cost: Parameters and operations that attention adds.
+        comparison: Of the two runs.
+        remarks: Caveats.
+    """
+
+    cost: Cost
+    comparison: Comparison
+    remarks: tuple[str, ...]
+
+    def render(self) -> Iterator[str | Table]:
+        """The cost, the kappas of both runs, and their difference."""
+        found = self.comparison
+        yield str(self.cost)
+        yield from self.remarks
+        yield tabulate_seeds(found)
+        yield f"{found.sentence} Probability of no gain {found.probability_of_no_gain:.3f}."
+        if min(len(found.kappas), len(found.against_kappas)) == 1:
+            yield MORE_SEEDS
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The figures of the baseline, and of the run with its difference."""
+        found, cost = self.comparison, self.cost
+        sizes = {"photographs": found.photographs, "patients": found.patients}
+        before = {
+            "run": found.against,
+            "seeds": len(found.against_kappas),
+            "quadratic_kappa": float(np.mean(found.against_kappas)),
+        }
+        after = {
+            "run": found.run,
+            "seeds": len(found.kappas),
+            "quadratic_kappa": float(np.mean(found.kappas)),
+            "difference": found.difference,
+            "difference_low": found.interval[0],
+            "difference_high": found.interval[1],
+            "probability_of_no_gain": found.probability_of_no_gain,
+            "added_parameters": cost.added_parameters,
+            "added_multiply_adds": cost.added_multiply_adds,
+        }
+        return [{**dict.fromkeys(after), **before, **sizes}, {**after, **sizes}]
+
+
 @dataclass(frozen=True, kw_only=True)
 class AttendReport:
     """The outcome of a training with attention.
@@ -91,19 +140,11 @@ class AttendReport:
         if self.baseline:
             yield from self.baseline.render()
         yield from self.training.render()
-        yield str(self.cost)
-        yield from self.remarks
         if self.comparison:
-            yield from self._compared(self.comparison)
+            yield from AttentionComparison(self.cost, self.comparison, self.remarks).render()
             yield "wrote " + ", ".join(map(str, self.outputs))
-
-    def _compared(self, found: Comparison) -> Iterator[str | Table]:
-        num_seeds = len(found.kappas), len(found.against_kappas)
-        if max(num_seeds) > 1:
-            yield tabulate_seeds(found)
-        yield f"{found.sentence} Probability of no gain {found.probability_of_no_gain:.3f}."
-        if min(num_seeds) == 1:
-            yield MORE_SEEDS
+        else:
+            yield str(self.cost)
 
 
 @dataclass(frozen=True)
@@ -128,7 +169,12 @@ def plan_attend(config: AttendConfig, options: RunOptions, *, train_baseline: bo
 
 
 def run_attend(
-    config: AttendConfig, options: RunOptions, baseline: Path | None = None, *, train_baseline: bool = False
+    config: AttendConfig,
+    options: RunOptions,
+    baseline: Path | None = None,
+    *,
+    train_baseline: bool = False,
+    tables: TableFiles = NO_TABLES,
 ) -> AttendReport:
     """Train with attention, and compare with a run without.
 
@@ -138,21 +184,25 @@ def run_attend(
         baseline: A run, or its predictions, to compare with; None for no comparison.
         train_baseline: First train the same network without attention, as NAME-baseline, and compare with it. With
             `resume` a finished baseline is kept.
+        tables: Files that the comparison is also written to.
 
     Raises:
         InputError: a data set, weights or a baseline that cannot be used, or that do not fit together.
         UsageError: options that do not exist or do not fit together.
-        OutputExistsError: the run or the comparison exists already.
+        OutputExistsError: the run, the comparison or a file of `tables` exists already.
         Interrupted: stopped by the user; finished epochs are kept.
     """
     if train_baseline and baseline is not None:
         raise UsageError("--train-baseline cannot be combined with --baseline: leave out one of them")
+    if tables != NO_TABLES and not train_baseline and baseline is None:
+        raise UsageError("--markdown and --csv hold the comparison: add --baseline or --train-baseline")
     with only_first_reports():
         *others, job = _plan_jobs(config, options, train_baseline=train_baseline)  # all, before any work
         force, record, cost = options.force or options.resume, job.run.comparison, _measure(job.plan)
         compared = others[0].run.stem if others else baseline
         if compared is not None:
             check_writable(record, force=force)
+            check_table_files(tables, force=force)
         if baseline is not None:
             _check_baseline(read_predictions(baseline), job.plan)
         notify(str(cost))
@@ -165,14 +215,16 @@ def run_attend(
         comparison, remarks = _compare(before, after), remark_pair(before, after, INCIDENTAL)
         content = {"comparison": comparison, "cost": cost, "remarks": remarks}
         write_comparison(record, as_json(content), (find_predictions(compared), job.run.predictions), force=force)
-        return AttendReport(
+        report = AttendReport(
             training=training,
             cost=cost,
             baseline=next(iter(trained), None),
             comparison=comparison,
             remarks=remarks,
-            outputs=(record,),
+            outputs=(record, *(path for path in (tables.markdown, tables.csv) if path)),
         )
+        write_table_files(AttentionComparison(cost, comparison, remarks), tables, force=force)
+        return report
 
 
 def _plan_jobs(config: AttendConfig, options: RunOptions, *, train_baseline: bool) -> list[_TrainingJob]:

@@ -4,9 +4,11 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from drkit.catalogue import METHODS
 from drkit.config.ensemble import CompareConfig
+from drkit.config.shared import NO_TABLES, TableFiles
 from drkit.ensembling.comparison import ComparedMethod, Gain, best_members, compare_methods, judge
 from drkit.ensembling.members import Members, read_members
 from drkit.ensembling.nested_cv import build_nested_cv, common_decision
@@ -18,6 +20,7 @@ from drkit.plotting.forest import ForestRow, draw_forest
 from drkit.plotting.style import check_suffix, write_figure
 from drkit.records.atomic import check_writable, write_bytes
 from drkit.records.provenance import circumstances, sha256_file
+from drkit.records.report_tables import check_table_files, write_table_files
 from drkit.reporting import Table, as_json
 
 SCHEMA_VERSION = 1
@@ -71,22 +74,28 @@ class CompareReport:
         yield self.sentence
         yield f"wrote {self.picture} and {self.record}"
 
+    def rows(self) -> list[dict[str, Any]]:
+        """The figures of each method and member."""
+        return [_figure_row(contender) for contender in self.contenders]
 
-def run_compare(files: Sequence[Path], config: CompareConfig) -> CompareReport:
+
+def run_compare(files: Sequence[Path], config: CompareConfig, tables: TableFiles = NO_TABLES) -> CompareReport:
     """Compare all methods with each member and with the plain mean, on patients that nothing was fitted on.
 
     Args:
         files: Predictions, runs or glob patterns.
         config: Folds, pooling, seed, and where the picture goes.
+        tables: Files that the table is also written to.
 
     Raises:
         UsageError: options that do not fit together.
         InputError: files that cannot be read or do not fit together, or too few reference grades.
         LeakageError: a member was trained on photographs that are scored.
-        OutputExistsError: the picture or the JSON exists already.
+        OutputExistsError: the picture, the JSON or a file of `tables` exists already.
     """
     record_path, pooling = config.out.with_suffix(".json"), pooling_from_options(config)
     _check_out(config, record_path)
+    check_table_files(tables, force=config.force)
     members = read_members(files)
     pooler = build_pooler(members, pooling)
     cv = build_nested_cv(pooler, config.folds, config.seed)
@@ -107,6 +116,7 @@ def run_compare(files: Sequence[Path], config: CompareConfig) -> CompareReport:
         sentence=judge(contenders, patients),
     )
     _write(report, members.paths, config)
+    write_table_files(report, tables, force=config.force)
     return report
 
 
@@ -156,6 +166,31 @@ def _row(item: ComparedMethod) -> tuple[str, ...]:
         _format_gain(gain),
         _format_gain(item.gain_in_hindsight),
     )
+
+
+def _figure_row(item: ComparedMethod) -> dict[str, Any]:
+    found = item.nested
+    return {
+        "name": item.name,
+        "kind": item.kind,
+        "cases": found.cases,
+        "patients": found.patients,
+        "quadratic_kappa": found.quadratic_weighted_kappa,
+        "quadratic_kappa_low": found.quadratic_weighted_kappa_interval[0],
+        "quadratic_kappa_high": found.quadratic_weighted_kappa_interval[1],
+        "naive_quadratic_kappa": item.naive_kappa,
+        "plain_kappa": found.plain_kappa,
+        "plain_kappa_low": found.plain_kappa_interval[0],
+        "plain_kappa_high": found.plain_kappa_interval[1],
+        "accuracy": found.accuracy,
+        **_gain_columns("difference_to_best_member", item.gain),
+        **_gain_columns("difference_to_best_in_hindsight", item.gain_in_hindsight),
+    }
+
+
+def _gain_columns(name: str, gain: Gain | None) -> dict[str, float | None]:
+    values = (None, None, None) if gain is None else (gain.difference, *gain.interval)
+    return dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
 
 
 def _format_gain(gain: Gain | None) -> str:

@@ -105,7 +105,8 @@ def _write_for_people(
     opened = None if is_ensemble(run_path) else open_run(run_path)
     labels = _select(config)
     rows = labels.rows.set_index("image_id").loc[predictions.rows["image_id"]].reset_index()
-    threshold = None if opened is None else read_referral_threshold(opened.record, opened.run.record)
+    record, source = ({}, run_path) if opened is None else (opened.record, opened.run.record)
+    threshold = read_referral_threshold(record, source)
     is_referable = refer(predictions, threshold)
     quality = find_quality_warnings([Path(path) for path in rows["path"]], config.workers)
     leaked = predictions.leaked_rows().tolist()
@@ -119,7 +120,7 @@ def _write_for_people(
         patients = gather_patients(
             predictions, is_referable, warnings, {each.image_id: embed_overlay(each) for each in painted}
         )
-        page = render_patients(patients, report.run.name, describe_rule(threshold, report.run.name))
+        page = render_patients(patients, report.run.name, describe_rule(record, source))
         write_bytes(config.report, page.encode(), force=config.force)
     return replace(
         report,

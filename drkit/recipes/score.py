@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from drkit import progress
 from drkit.config.score import ScoreConfig
+from drkit.config.shared import NO_TABLES, TableFiles
 from drkit.errors import InputError
 from drkit.evaluation import (
     Comparison,
@@ -30,6 +32,7 @@ from drkit.evaluation.agreement import Agreement, Interval, check_resamples, mea
 from drkit.grades import NUM_GRADES, Level, Target
 from drkit.metrics import band
 from drkit.records.predictions import Predictions, read_all_predictions
+from drkit.records.report_tables import check_table_files, write_table_files
 from drkit.records.truth import read_truth
 from drkit.reporting import Table
 
@@ -115,15 +118,21 @@ class ScoreReport:
         for comparison in self.comparisons:
             yield comparison.sentence
 
+    def rows(self) -> list[dict[str, Any]]:
+        """The figures of each run; of runs of several seeds also of the mean of the single seeds."""
+        return [row for score in self.scores for row in _figure_rows(score)]
 
-def run_score(files: Sequence[Path], config: ScoreConfig) -> ScoreReport:
+
+def run_score(files: Sequence[Path], config: ScoreConfig, tables: TableFiles = NO_TABLES) -> ScoreReport:
     """Score predictions, and compare later ones with the first.
 
     Raises:
         UsageError: too few resamples.
         InputError: a file that cannot be read, ids that do not match the reference grades, or nothing to score.
         LeakageError: a run was trained on every photograph that it would be scored on.
+        OutputExistsError: a file of `tables` exists already.
     """
+    check_table_files(tables, force=config.force)
     check_resamples(config.resamples)
     truth = None if config.truth is None else read_truth(config.truth)
     selections = [
@@ -132,7 +141,9 @@ def run_score(files: Sequence[Path], config: ScoreConfig) -> ScoreReport:
     ]
     scores = [_score(selection, config) for selection in selections]
     comparisons = [found for other in selections[1:] for found in _compare_all(selections[0], other, config)]
-    return ScoreReport(tuple(scores), tuple(item for item in comparisons if item is not None))
+    report = ScoreReport(tuple(scores), tuple(item for item in comparisons if item is not None))
+    write_table_files(report, tables, force=config.force)
+    return report
 
 
 def _score(selection: EvaluationSet, config: ScoreConfig) -> RunScore:
@@ -271,6 +282,45 @@ def _dataset_rows(score: RunScore, name: str) -> Iterator[tuple[str, ...]]:
                 with_interval(found.plain_kappa, found.plain_kappa_interval),
                 f"{found.accuracy:.3f}",
             )
+
+
+def _figure_rows(score: RunScore) -> Iterator[dict[str, Any]]:
+    """The rows of `_agreement_rows` and `_dataset_rows` as numbers."""
+    measured = [("", score.agreement, score.seeds)]
+    measured += [(name, agreement, score.dataset_seeds.get(name)) for name, agreement in score.datasets.items()]
+    for dataset, agreement, seeds in measured:
+        context = {
+            "run": score.run,
+            "dataset": dataset,
+            "target": score.target,
+            "split": "+".join(score.splits),
+            "by": score.reading,
+            "selected_on": score.chosen_on,
+            "cases": agreement.cases,
+            "patients": agreement.patients,
+        }
+        if seeds:
+            of_seeds = {"networks": f"mean of {len(seeds.seeds)} seeds", **_kappa_columns(seeds)}
+            yield {**context, **of_seeds, **dict.fromkeys(_share_columns(agreement))}
+        yield {**context, "networks": "all", **_kappa_columns(agreement), **_share_columns(agreement)}
+
+
+def _kappa_columns(found: Agreement | SeedAgreement) -> dict[str, float]:
+    quadratic, plain = found.quadratic_weighted_kappa_interval, found.plain_kappa_interval
+    return {
+        "quadratic_kappa": found.quadratic_weighted_kappa,
+        "quadratic_kappa_low": quadratic[0],
+        "quadratic_kappa_high": quadratic[1],
+        "plain_kappa": found.plain_kappa,
+        "plain_kappa_low": plain[0],
+        "plain_kappa_high": plain[1],
+        "accuracy": found.accuracy,
+    }
+
+
+def _share_columns(found: Agreement) -> dict[str, float | None]:
+    names = (*(f"recall_{grade}" for grade in range(NUM_GRADES)), "referable_sensitivity", "referable_specificity")
+    return dict(zip(names, _shares(found), strict=True))
 
 
 def _over_interval(value: float, interval: Interval) -> str:

@@ -87,3 +87,22 @@ def test_a_notebook_gets_lines_although_it_has_a_terminal(
     written = sys.stderr.getvalue()
     assert ("counting: 1/3" in written) == (variable is not None)
     assert ("\x1b[" in written) == (variable is None)
+
+
+@pytest.mark.parametrize(
+    ("columns", "width"), [("60", 60), ("100", 100), (None, console.PLAIN_WIDTH), ("wide", console.PLAIN_WIDTH)]
+)
+def test_a_piped_table_is_as_wide_as_columns_says(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: str | None, width: int
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns is not None:
+        monkeypatch.setenv("COLUMNS", columns)
+
+    @dataclass(frozen=True)
+    class Long:
+        def render(self) -> Iterator[str | Table]:
+            yield Table("a title", ("a",), [("x" * 500,)])
+
+    console.show(Long(), as_object=False)
+    assert max(map(len, capsys.readouterr().out.splitlines())) == width

@@ -1,5 +1,6 @@
 """Who is referable, and what the threshold is fitted on."""
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict
 
@@ -16,6 +17,7 @@ from drkit.evaluation.referral import (
     referable_probability,
 )
 from drkit.records.predictions import PROBABILITY_COLUMNS, Predictions
+from drkit.records.runs import find_packaged_run
 
 
 def with_probability(predictions: Predictions, probability: np.ndarray) -> Predictions:
@@ -57,8 +59,10 @@ def test_without_a_threshold_the_predicted_grade_decides(graded: Callable[..., P
     found = fit_referral_threshold(predictions)
     assert found is not None
     assert refer(predictions, found).tolist() == (referable_probability(predictions) >= found.threshold).tolist()
-    assert "810 photographs that fundus had not seen" in describe_rule(None, "fundus")
-    assert "are not known" in describe_rule(None, "mine")
+    fundus = find_packaged_run("fundus").record
+    record = json.loads(fundus.read_text())
+    assert "specificity 0.95 on 810 photographs that fundus had not seen" in describe_rule(record, fundus)
+    assert "are not known" in describe_rule({}, "a.json")
 
 
 def test_a_record_keeps_it_and_a_broken_one_is_refused(graded: Callable[..., Predictions]) -> None:
@@ -66,5 +70,8 @@ def test_a_record_keeps_it_and_a_broken_one_is_refused(graded: Callable[..., Pre
     assert found is not None
     assert read_referral_threshold({"referral_threshold": asdict(found)}, "a.json") == found
     assert read_referral_threshold({}, "a.json") is None
+    assert describe_rule({"referral_threshold": asdict(found)}, "a.json") == str(found)
     with pytest.raises(InputError, match=r"a\.json is broken"):
         read_referral_threshold({"referral_threshold": asdict(found) | {"threshold": "high"}}, "a.json")
+    with pytest.raises(InputError, match=r"a\.json is broken"):
+        describe_rule({"referral_by_grade": {"sensitivity": 0.9}}, "a.json")

@@ -6,11 +6,13 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from drkit.cli.app import app
 from drkit.config.predict import PredictConfig
+from drkit.config.shared import TableFiles
 from drkit.config.training import AttendConfig, TrainingConfig
 from drkit.errors import InputError, Interrupted, OutputExistsError, UsageError
 from drkit.models.attention import AttentionChain
@@ -43,7 +45,8 @@ def baseline(attending: AttendConfig, tmp_path_factory: pytest.TempPathFactory) 
 def test_a_run_with_attention_is_compared_and_can_be_opened_again(
     attending: AttendConfig, baseline: Path, tmp_path: Path
 ) -> None:
-    report = run_attend(attending, RunOptions(tmp_path), baseline)
+    tables = TableFiles(tmp_path / "t.md", tmp_path / "t.csv")
+    report = run_attend(attending, RunOptions(tmp_path), baseline, tables=tables)
     run = report.training.run
     assert run.name == "test_efficientnet-image-patient-se-spatial"
     assert report.cost.added_parameters == sum(
@@ -61,6 +64,11 @@ def test_a_run_with_attention_is_compared_and_can_be_opened_again(
     assert comparison.sentence in told[-3]
     assert "One seed each: the training's own noise is not in the interval." in told[-3]
     assert "--seeds 3" in told[-2]
+    before_row, after_row = pd.read_csv(tables.csv).to_dict("records")
+    assert (before_row["run"], after_row["run"]) == ("plain", run.name)
+    assert after_row["difference"] == pytest.approx(comparison.difference, abs=1e-6)
+    assert np.isnan(before_row["difference"])
+    assert f"| {run.name} |" in tables.markdown.read_text()
 
 
 def test_a_restored_run_grades_as_it_did(attending: AttendConfig, eyes: Path, tmp_path: Path) -> None:

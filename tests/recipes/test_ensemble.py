@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from drkit.cli.app import app
 from drkit.config.ensemble import CompareConfig, EnsembleConfig
 from drkit.config.score import ScoreConfig
+from drkit.config.shared import TableFiles
 from drkit.config.submit import SubmitConfig
 from drkit.decisions import normal_probabilities
 from drkit.ensembling.bag import Bag
@@ -318,11 +319,16 @@ def test_compare_gives_each_method_the_figure_of_its_own_command(runs: Path, mon
         "drkit.ensembling.comparison.METHODS", {**METHODS_COMPARED, **quick, "boost, trees": Boost(rounds=5)}
     )
     files, out = sorted(runs.glob("*.parquet")), runs / "compare.png"
-    report = run_compare(files, CompareConfig(folds=3, resamples=100, out=out))
+    tables = TableFiles(runs / "t.md", runs / "t.csv")
+    report = run_compare(files, CompareConfig(folds=3, resamples=100, out=out), tables)
+    table = pd.read_csv(tables.csv).set_index("name")
+    assert list(table.index) == [item.name for item in report.contenders]
+    assert "| stack |" in tables.markdown.read_text()
     compared = {item.name: item.nested.quadratic_weighted_kappa for item in report.contenders}
     for name, method in (("vote, majority", Vote("hard")), ("weight, kappa", Weight("kappa")), *quick.items()):
         own = run_ensemble(files, method, replace(QUICK, out=runs / "own.parquet", force=True))
         assert own.nested.quadratic_weighted_kappa == compared[name]
+        assert table.loc[name, "quadratic_kappa"] == pytest.approx(compared[name], abs=1e-6)
 
 
 @pytest.mark.parametrize(

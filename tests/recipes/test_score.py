@@ -13,7 +13,8 @@ from scored_eyes import QUICK, kappa, predict_eyes, score_one, write_run
 
 from drkit import metrics, progress
 from drkit.cli.score import score
-from drkit.errors import InputError, LeakageError, UsageError
+from drkit.config.shared import TableFiles
+from drkit.errors import InputError, LeakageError, OutputExistsError, UsageError
 from drkit.recipes.score import run_score
 from drkit.records.labels import Labels, build_rows
 from drkit.records.predictions import (
@@ -275,3 +276,24 @@ def write_truth(folder: Path, predictions: Predictions) -> Path:
     lines = [f"{image}.jpg,{grade}" for image, grade in zip(predictions.rows["image_id"], grades, strict=True)]
     path.write_text("\n".join(["ID,TARGET", *lines]) + "\n")
     return path
+
+
+def test_tables_are_written_for_papers_and_programs(tmp_path: Path) -> None:
+    paths = [write_run(tmp_path, predict_eyes(seed), name) for seed, name in enumerate(("a", "b_|_c"))]
+    tables = TableFiles(tmp_path / "t.md", tmp_path / "t.csv")
+    report = run_score(paths, replace(QUICK, split="val"), tables)
+    rows = pd.read_csv(tables.csv).set_index("run")
+    for found in report.scores:
+        row, agreement = rows.loc[found.run], found.agreement
+        low, high = agreement.quadratic_weighted_kappa_interval
+        shown = row[["quadratic_kappa", "quadratic_kappa_low", "quadratic_kappa_high"]].tolist()
+        assert shown == pytest.approx([agreement.quadratic_weighted_kappa, low, high], abs=1e-6)
+        assert (row["cases"], row["patients"], row["split"]) == (agreement.cases, agreement.patients, "val")
+    markdown = tables.markdown.read_text()
+    for table in (part for part in report.render() if isinstance(part, Table)):
+        assert table.title in markdown
+    lines = [line for line in markdown.splitlines() if line.startswith("|") and "a<br>" not in line]
+    assert any(line.startswith(r"| b\_\|\_c<br>eye's grade, val, by photograph<br>") for line in lines)
+    with pytest.raises(OutputExistsError):
+        run_score(paths, QUICK, tables)
+    run_score(paths, replace(QUICK, force=True), tables)
