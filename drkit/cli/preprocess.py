@@ -71,7 +71,8 @@ def preprocess(
     Reads: data sets. Writes: OUT with labels.csv, images/ and manifest.json, which records the outcome for every
     photograph; with several data sets, OUT/NAME for each.
     """
-    from drkit.recipes.preprocess import plan_preprocess, run_preprocess, run_preview
+    from drkit.recipes.preprocess import plan_preprocess, run_preprocess
+    from drkit.recipes.preview_steps import run_preview
 
     if preview is not None:
         return run_preview(config, preview)

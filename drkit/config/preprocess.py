@@ -8,6 +8,8 @@ from typer import Argument, Option
 
 from drkit.config.shared import DEFAULT_DATA, Data, Force
 
+DEFAULT_SIZE = 512  # pixels; side of the written photographs if no step sets it
+
 
 @dataclass(frozen=True)
 class PreprocessConfig:
@@ -24,7 +26,7 @@ class PreprocessConfig:
         int | None,
         Option(
             help="Side of the written photographs in pixels, 16 to 8192.",
-            show_default="the size of a resize step, else 512",
+            show_default=f"the size of a resize step, else {DEFAULT_SIZE}",
         ),
     ] = None
     format: Annotated[

@@ -74,8 +74,8 @@ class AttentionComparison:
 
     Args:
         cost: Parameters and operations that attention adds.
-        comparison: Of the two runs.
-        remarks: Caveats.
+        comparison: Difference in quadratic kappa between the two runs.
+        remarks: Caveats of the comparison.
     """
 
     cost: Cost
@@ -84,31 +84,31 @@ class AttentionComparison:
 
     def render(self) -> Iterator[str | Table]:
         """The cost, the kappas of both runs, and their difference."""
-        found = self.comparison
+        comparison = self.comparison
         yield str(self.cost)
         yield from self.remarks
-        yield tabulate_seeds(found)
-        yield f"{found.sentence} Probability of no gain {found.probability_of_no_gain:.3f}."
-        if min(len(found.kappas), len(found.against_kappas)) == 1:
+        yield tabulate_seeds(comparison)
+        yield f"{comparison.sentence} Probability of no gain {comparison.probability_of_no_gain:.3f}."
+        if min(len(comparison.kappas), len(comparison.against_kappas)) == 1:
             yield MORE_SEEDS
 
     def rows(self) -> list[dict[str, Any]]:
         """The figures of the baseline, and of the run with its difference."""
-        found, cost = self.comparison, self.cost
-        sizes = {"photographs": found.photographs, "patients": found.patients}
+        comparison, cost = self.comparison, self.cost
+        sizes = {"photographs": comparison.photographs, "patients": comparison.patients}
         before = {
-            "run": found.against,
-            "seeds": len(found.against_kappas),
-            "quadratic_kappa": float(np.mean(found.against_kappas)),
+            "run": comparison.against,
+            "seeds": len(comparison.against_kappas),
+            "quadratic_kappa": float(np.mean(comparison.against_kappas)),
         }
         after = {
-            "run": found.run,
-            "seeds": len(found.kappas),
-            "quadratic_kappa": float(np.mean(found.kappas)),
-            "difference": found.difference,
-            "difference_low": found.interval[0],
-            "difference_high": found.interval[1],
-            "probability_of_no_gain": found.probability_of_no_gain,
+            "run": comparison.run,
+            "seeds": len(comparison.kappas),
+            "quadratic_kappa": float(np.mean(comparison.kappas)),
+            "difference": comparison.difference,
+            "difference_low": comparison.interval[0],
+            "difference_high": comparison.interval[1],
+            "probability_of_no_gain": comparison.probability_of_no_gain,
             "added_parameters": cost.added_parameters,
             "added_multiply_adds": cost.added_multiply_adds,
         }
@@ -164,8 +164,8 @@ def plan_attend(config: AttendConfig, options: RunOptions, *, train_baseline: bo
         DrkitError: anything that `run_attend` would refuse before training.
     """
     jobs = _plan_jobs(config, options, train_baseline=train_baseline)
-    *others, plan = [describe_plan(job.plan, job.run) for job in jobs]
-    return AttendPlan(plan, _measure(jobs[-1].plan), next(iter(others), None))
+    *earlier, plan = [describe_plan(job.plan, job.run) for job in jobs]
+    return AttendPlan(plan, _measure(jobs[-1].plan), next(iter(earlier), None))
 
 
 def run_attend(
@@ -197,34 +197,41 @@ def run_attend(
     if tables != NO_TABLES and not train_baseline and baseline is None:
         raise UsageError("--markdown and --csv hold the comparison: add --baseline or --train-baseline")
     with only_first_reports():
-        *others, job = _plan_jobs(config, options, train_baseline=train_baseline)  # all, before any work
+        *earlier, job = _plan_jobs(config, options, train_baseline=train_baseline)  # all, before any work
         force, record, cost = options.force or options.resume, job.run.comparison, _measure(job.plan)
-        compared = others[0].run.stem if others else baseline
+        compared = earlier[0].run.stem if earlier else baseline
         if compared is not None:
             check_writable(record, force=force)
             check_table_files(tables, force=force)
         if baseline is not None:
             _check_baseline(read_predictions(baseline), job.plan)
         notify(str(cost))
-        trained = [_train(other, job.run) for other in others]
+        trained = [_train_baseline(other, job.run) for other in earlier]
         training = execute(job.plan, job.run, job.options)
         log_pictures(config, job.run)
         if compared is None:
             return AttendReport(training=training, cost=cost, baseline=None, comparison=None, remarks=(), outputs=())
-        before, after = read_predictions(compared), read_predictions(job.run.stem)
-        comparison, remarks = _compare(before, after), remark_pair(before, after, INCIDENTAL)
-        content = {"comparison": comparison, "cost": cost, "remarks": remarks}
-        write_comparison(record, as_json(content), (find_predictions(compared), job.run.predictions), force=force)
-        report = AttendReport(
+        result = _compare_runs(compared, job.run, cost, force=force)
+        write_table_files(result, tables, force=force)
+        return AttendReport(
             training=training,
             cost=cost,
             baseline=next(iter(trained), None),
-            comparison=comparison,
-            remarks=remarks,
+            comparison=result.comparison,
+            remarks=result.remarks,
             outputs=(record, *(path for path in (tables.markdown, tables.csv) if path)),
         )
-        write_table_files(AttentionComparison(cost, comparison, remarks), tables, force=force)
-        return report
+
+
+def _compare_runs(baseline: Path, run: Run, cost: Cost, *, force: bool) -> AttentionComparison:
+    """Compare a run with its baseline, and write the record of the comparison."""
+    before, after = read_predictions(baseline), read_predictions(run.stem)
+    cases = pair_cases(before, after)
+    comparison = compare_cases((before.name, after.name), *cases, num_photographs=len(cases[0][0].reference))
+    remarks = remark_pair(before, after, INCIDENTAL)
+    content = {"comparison": comparison, "cost": cost, "remarks": remarks}
+    write_comparison(run.comparison, as_json(content), (find_predictions(baseline), run.predictions), force=force)
+    return AttentionComparison(cost, comparison, remarks)
 
 
 def _plan_jobs(config: AttendConfig, options: RunOptions, *, train_baseline: bool) -> list[_TrainingJob]:
@@ -236,7 +243,8 @@ def _plan_jobs(config: AttendConfig, options: RunOptions, *, train_baseline: boo
             "--train-baseline trains two runs in one process: leave --devices and --nodes at 1, or train the baseline"
             " with drkit finetune and give it with --baseline"
         )
-    name = _name_run(config, options)
+    anew = replace(options, resume=False, force=options.force or options.resume)
+    name = options.name or plan_run(config, anew, _suffix(config))[1].name
     jobs = [
         _plan_job(config.without_attention(), f"{name}-baseline", options),
         _plan_job(config, name, options),
@@ -247,12 +255,6 @@ def _plan_jobs(config: AttendConfig, options: RunOptions, *, train_baseline: boo
     return jobs
 
 
-def _name_run(config: AttendConfig, options: RunOptions) -> str:
-    """The name as typed, else the default name."""
-    anew = replace(options, resume=False, force=options.force or options.resume)
-    return options.name or plan_run(config, anew, _suffix(config))[1].name
-
-
 def _plan_job(config: TrainingConfig, name: str, options: RunOptions) -> _TrainingJob:
     """The training of a run; with `resume` it is resumed, started or finished, depending on its files."""
     run = Run(options.runs_dir / name)
@@ -260,12 +262,16 @@ def _plan_job(config: TrainingConfig, name: str, options: RunOptions) -> _Traini
     own = RunOptions(options.runs_dir, name, options.resume and bool(run.unfinished()), options.force or is_done)
     plan, _ = plan_run(config, own)
     if is_done:
-        _check_same(read_run_record(run)["options"], plan, run)
+        identity = json.loads(canonical_json(plan.identity()))  # as in a record
+        if differences := differing_options(read_run_record(run)["options"], identity):
+            raise UsageError(
+                f"{run.stem} is finished, but with other options: {first_few(differences)}: choose another --name"
+            )
     return _TrainingJob(plan, run, own, is_done)
 
 
-def _train(job: _TrainingJob, last: Run) -> TrainingReport | None:
-    """Train the baseline; None if it is finished already."""
+def _train_baseline(job: _TrainingJob, last: Run) -> TrainingReport | None:
+    """Train the baseline before the run `last`; None if it is finished already."""
     if job.is_done:
         notify(f"keeping {job.run.stem}, which is finished")
         return None
@@ -277,25 +283,12 @@ def _train(job: _TrainingJob, last: Run) -> TrainingReport | None:
     return report
 
 
-def _check_same(options: dict[str, Any], plan: TrainingPlan, run: Run) -> None:
-    """Check that a finished run was trained with the options of this one."""
-    identity = json.loads(canonical_json(plan.identity()))  # as in a record
-    odd = differing_options(options, identity)
-    if odd:
-        raise UsageError(f"{run.stem} is finished, but with other options: {first_few(odd)}: choose another --name")
-
-
 def _check_baseline(before: Predictions, plan: TrainingPlan) -> None:
     """Check before the training that a baseline can be compared with it."""
     splits = [split.held_out if plan.folds else split.val for split in plan.fold_splits]
     rows = plan.labels.rows.iloc[np.concatenate(splits)]
     reference: pd.Series = rows.set_index("image_id")[grade_column(plan.target)]
     check_pair(before, plan.target, plan.architecture.unit, plan.folds, reference)
-
-
-def _compare(before: Predictions, after: Predictions) -> Comparison:
-    cases = pair_cases(before, after)
-    return compare_cases((before.name, after.name), *cases, num_photographs=len(cases[0][0].reference))
 
 
 def _measure(plan: TrainingPlan) -> Cost:

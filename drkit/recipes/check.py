@@ -93,8 +93,8 @@ class CheckReport:
         yield f"audited {self._audited()}"
         for kind, count in self.kinds.items():
             yield f"{KINDS[kind].severity}: {kind} ({count}): {KINDS[kind].meaning}"
-            found = [finding for finding in self.findings if finding.kind == kind]
-            yield from (f"  {finding.sentence}" for finding in found[:SHOWN])
+            of_kind = [finding for finding in self.findings if finding.kind == kind]
+            yield from (f"  {finding.sentence}" for finding in of_kind[:SHOWN])
             if count > SHOWN:
                 yield f"  and {count - SHOWN} more (--json lists all)"
         if self.contact_sheet:
@@ -169,16 +169,16 @@ def sort_inputs(paths: Sequence[Path], sample: Path | None) -> CheckedInputs:
             comparisons += [Run.of(path).comparison] * compared
             predictions += [path] * (not compared or Run.of(path).predictions.is_file())  # several seeds: it alone
     if sample and not submissions:
-        raise UsageError("--sample is compared with a submission: give the submission's CSV, too")
-    found = (data_sets, predictions, comparisons, submissions)
-    return CheckedInputs(*(tuple(dict.fromkeys(paths)) for paths in found))
+        raise UsageError("--sample is compared with a submission: also give the submission's CSV")
+    kinds = (data_sets, predictions, comparisons, submissions)
+    return CheckedInputs(*(tuple(dict.fromkeys(each)) for each in kinds))
 
 
 def _check_sheet(inputs: CheckedInputs, config: CheckConfig) -> None:
     if config.contact_sheet is None:
         return
     if not inputs.data_sets:
-        raise UsageError("--contact-sheet shows photographs: give a data set, too")
+        raise UsageError("--contact-sheet shows photographs: also give a data set")
     if config.contact_sheet.suffix.lower() != ".png":
         raise UsageError(f"--contact-sheet {config.contact_sheet}: expected a name that ends in .png")
     check_writable(config.contact_sheet, force=config.force)

@@ -64,11 +64,11 @@ class CompareReport:
             f" {self.folds} outer folds; 95 % intervals over patients"
         )
         chosen, hindsight = best_members(self.contenders)
-        less = (
+        differences = (
             f"difference to the {chosen}\nchosen within the folds",
             f"difference to {hindsight},\nthe best in hindsight",
         )
-        columns = ("", "quadratic kappa", "naive", "plain kappa", "accuracy", *less)
+        columns = ("", "quadratic kappa", "naive", "plain kappa", "accuracy", *differences)
         yield Table(title, columns, [_row(contender) for contender in self.contenders])
         yield from self.remarks
         yield self.sentence
@@ -94,7 +94,9 @@ def run_compare(files: Sequence[Path], config: CompareConfig, tables: TableFiles
         OutputExistsError: the picture, the JSON or a file of `tables` exists already.
     """
     record_path, pooling = config.out.with_suffix(".json"), pooling_from_options(config)
-    _check_out(config, record_path)
+    check_suffix(config.out)
+    for path in (config.out, record_path):
+        check_writable(path, force=config.force)
     check_table_files(tables, force=config.force)
     members = read_members(files)
     pooler = build_pooler(members, pooling)
@@ -128,12 +130,6 @@ def _remark_units(members: Members, fuse: str) -> Iterator[str]:
         yield f"The members pool photographs differently ({levels}): use --fuse patient to compare them alike."
 
 
-def _check_out(config: CompareConfig, record_path: Path) -> None:
-    check_suffix(config.out)
-    for path in (config.out, record_path):
-        check_writable(path, force=config.force)
-
-
 def _write(report: CompareReport, paths: Sequence[Path], config: CompareConfig) -> None:
     rows = [
         ForestRow(item.name, item.nested.quadratic_weighted_kappa, *item.nested.quadratic_weighted_kappa_interval)
@@ -155,34 +151,34 @@ def _write(report: CompareReport, paths: Sequence[Path], config: CompareConfig) 
 
 
 def _row(item: ComparedMethod) -> tuple[str, ...]:
-    found, gain = item.nested, item.gain
+    nested = item.nested
     name = f"{item.name} (member)" if item.kind == "member" else item.name
     return (
         name,
-        with_interval(found.quadratic_weighted_kappa, found.quadratic_weighted_kappa_interval),
+        with_interval(nested.quadratic_weighted_kappa, nested.quadratic_weighted_kappa_interval),
         "-" if item.naive_kappa is None else f"{item.naive_kappa:.3f}",
-        f"{found.plain_kappa:.3f}, {found.band}",
-        f"{found.accuracy:.3f}",
-        _format_gain(gain),
+        f"{nested.plain_kappa:.3f}, {nested.band}",
+        f"{nested.accuracy:.3f}",
+        _format_gain(item.gain),
         _format_gain(item.gain_in_hindsight),
     )
 
 
 def _figure_row(item: ComparedMethod) -> dict[str, Any]:
-    found = item.nested
+    nested = item.nested
     return {
         "name": item.name,
         "kind": item.kind,
-        "cases": found.cases,
-        "patients": found.patients,
-        "quadratic_kappa": found.quadratic_weighted_kappa,
-        "quadratic_kappa_low": found.quadratic_weighted_kappa_interval[0],
-        "quadratic_kappa_high": found.quadratic_weighted_kappa_interval[1],
+        "cases": nested.cases,
+        "patients": nested.patients,
+        "quadratic_kappa": nested.quadratic_weighted_kappa,
+        "quadratic_kappa_low": nested.quadratic_weighted_kappa_interval[0],
+        "quadratic_kappa_high": nested.quadratic_weighted_kappa_interval[1],
         "naive_quadratic_kappa": item.naive_kappa,
-        "plain_kappa": found.plain_kappa,
-        "plain_kappa_low": found.plain_kappa_interval[0],
-        "plain_kappa_high": found.plain_kappa_interval[1],
-        "accuracy": found.accuracy,
+        "plain_kappa": nested.plain_kappa,
+        "plain_kappa_low": nested.plain_kappa_interval[0],
+        "plain_kappa_high": nested.plain_kappa_interval[1],
+        "accuracy": nested.accuracy,
         **_gain_columns("difference_to_best_member", item.gain),
         **_gain_columns("difference_to_best_in_hindsight", item.gain_in_hindsight),
     }

@@ -115,12 +115,14 @@ def run_ensemble(files: Sequence[Path], method: Method, config: EnsembleConfig) 
     """
     out, pooling = _check_out(method, config), pooling_from_options(config)
     members = read_members(files)
-    _check_not_read(out, members)
+    if out.resolve() in {path.resolve() for path in members.paths}:
+        raise UsageError(f"--out {out} is one of the input files: choose another name")
     if len(members.names) == 1 and config.fuse == "none":
         warn(f"{members.names[0]} is the only file, so that there is nothing to combine")
     pooler = build_pooler(members, pooling)
-    result = _answer(pooler, method, _resolve_decision(method, members, config), config)
-    options = _options(method, config)
+    result = _predict(pooler, method, _resolve_decision(method, members, config), config)
+    names = ("fuse", "fuse_by", "folds", "seed", "decision")
+    options = {**describe_method(method), **{name: getattr(config, name) for name in names}}
     predictions = build_predictions(pooler, result, name=out.stem, method=name_method(method), options=options)
     path = record_path(out)
     report = _report(pooler, result, predictions, path, config)
@@ -141,28 +143,18 @@ def _check_out(method: Method, config: EnsembleConfig) -> Path:
     return out
 
 
-def _check_not_read(out: Path, members: Members) -> None:
-    if out.resolve() in {path.resolve() for path in members.paths}:
-        raise UsageError(f"--out {out} is one of the input files: choose another name")
-
-
 def _resolve_decision(method: Method, members: Members, config: EnsembleConfig) -> str:
-    wanted = config.decision or ("members" if isinstance(method, Vote) else "cut-points")
-    if wanted == "members":
+    decision = config.decision or ("members" if isinstance(method, Vote) else "cut-points")
+    if decision == "members":
         return common_decision([member.meta.decision for member in members.predictions])
-    return wanted.replace("-", "_")
+    return decision.replace("-", "_")
 
 
-def _answer(pooler: PhotographPooler, method: Method, decision: str, config: EnsembleConfig) -> EnsembleResult:
+def _predict(pooler: PhotographPooler, method: Method, decision: str, config: EnsembleConfig) -> EnsembleResult:
     is_plain = method.decision is not None or decision != "cut_points"
     if isinstance(method, Vote) and is_plain and not pooler.pooling.is_learned:
         return predict_unfitted(pooler, method, decision, config.folds, config.seed)
     return predict_nested(pooler, method, decision, config.folds, config.seed)
-
-
-def _options(method: Method, config: EnsembleConfig) -> dict[str, Any]:
-    names = ("fuse", "fuse_by", "folds", "seed", "decision")
-    return {**describe_method(method), **{name: getattr(config, name) for name in names}}
 
 
 def _report(
@@ -205,10 +197,13 @@ def _measure(
 
 def _remarks(members: Members, predictions: Predictions, result: EnsembleResult) -> Iterator[str]:
     yield from members.remark_choices(result.graded)
-    cut = [member for member in members.predictions if member.meta.decision == "cut_points"]
-    is_cut = [member.name for member in cut if not member.meta.fold_cut_points]
-    if is_cut and predictions.meta.unit != members.predictions[0].meta.unit:
-        yield f"{first_few(is_cut)}: its pooled rows are graded by cut points that were also fitted on them."
+    cut_on_all = [  # members whose cut points were fitted to all photographs at once
+        member.name
+        for member in members.predictions
+        if member.meta.decision == "cut_points" and not member.meta.fold_cut_points
+    ]
+    if cut_on_all and predictions.meta.unit != members.predictions[0].meta.unit:
+        yield f"{first_few(cut_on_all)}: its pooled rows are graded by cut points that were also fitted on them."
 
 
 def _agreement_table(nested: Agreement, naive: Agreement | None) -> Table:
@@ -222,10 +217,10 @@ def _agreement_table(nested: Agreement, naive: Agreement | None) -> Table:
     return Table(title, columns, rows)
 
 
-def _agreement_row(name: str, found: Agreement) -> tuple[str, str, str, str]:
+def _agreement_row(name: str, figures: Agreement) -> tuple[str, str, str, str]:
     return (
         name,
-        with_interval(found.quadratic_weighted_kappa, found.quadratic_weighted_kappa_interval),
-        with_interval(found.plain_kappa, found.plain_kappa_interval) + f", {found.band}",
-        f"{found.accuracy:.3f}",
+        with_interval(figures.quadratic_weighted_kappa, figures.quadratic_weighted_kappa_interval),
+        with_interval(figures.plain_kappa, figures.plain_kappa_interval) + f", {figures.band}",
+        f"{figures.accuracy:.3f}",
     )

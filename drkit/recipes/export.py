@@ -76,7 +76,11 @@ def run_export(run_path: Path, config: ExportConfig) -> ExportReport:
         OutputExistsError: the output exists already.
     """
     _check_options(config)
-    for path in _outputs(config):
+    if config.format == "timm":
+        outputs = [config.out / name for name in TIMM_FILES]
+    else:
+        outputs = [config.out, int8_path(config.out)] if config.int8 else [config.out]
+    for path in outputs:
         check_writable(path, force=config.force)
     opened = open_run(run_path, config.fold, config.network_seed)
     facts = collect_facts(opened, config.licence)
@@ -90,12 +94,6 @@ def _check_options(config: ExportConfig) -> None:
         raise UsageError(f"--opset {config.opset}: expected {MIN_OPSET} to {MAX_OPSET}")
     if config.format == "onnx":
         check_installed()
-
-
-def _outputs(config: ExportConfig) -> list[Path]:
-    if config.format == "timm":
-        return [config.out / name for name in TIMM_FILES]
-    return [config.out, int8_path(config.out)] if config.int8 else [config.out]
 
 
 def _export_timm(opened: OpenedRun, facts: dict[str, Any], config: ExportConfig) -> ExportReport:
@@ -122,7 +120,7 @@ def _export_onnx(opened: OpenedRun, facts: dict[str, Any], config: ExportConfig)
     graph = RunGraph(opened).eval()
     with writing(config.out, force=config.force) as draft:
         notify(f"tracing {len(opened.graders)} networks")
-        write_onnx(graph, _example(opened), draft, dtype=config.input, opset=config.opset, facts=facts)
+        write_onnx(graph, _example_inputs(opened), draft, dtype=config.input, opset=config.opset, facts=facts)
         check = _check(opened, labels, draft, config) if labels is not None and config.check else None
         int8 = export_int8(opened, labels, draft, config) if labels is not None and config.int8 else None
         size = draft.stat().st_size
@@ -140,7 +138,7 @@ def _export_onnx(opened: OpenedRun, facts: dict[str, Any], config: ExportConfig)
     )
 
 
-def _example(opened: OpenedRun) -> GraphInputs:
+def _example_inputs(opened: OpenedRun) -> GraphInputs:
     """Two complete units of random pixels, to trace the graph with."""
     slots, side = opened.header.architecture.num_slots, opened.header.bank_side
     photographs = np.random.default_rng(0).integers(0, 256, (2, slots, 3, side, side), np.uint8)

@@ -87,11 +87,11 @@ def _gather(opened: OpenedRun, drawn: PlottedPredictions, data: Sequence[Path]) 
             f"{labels.title} lacks {len(missing)} photographs that {opened.run.name} graded: {first_few(missing)}"
         )
     steps = steps_to_apply(labels.roots, header.steps, header.plugins)
-    found, batches = [], list(in_batches(np.arange(len(names))))
+    values, batches = [], list(in_batches(np.arange(len(names))))
     for rows in track(batches, "computing the gates", len(batches)):
         views = read_views([paths[names[row]] for row in rows], header.bank_side, steps, round_discs=header.round_discs)
         images = render_views(views, opened.input_format, torch.device("cpu"))[0]
         gates = channel_gates(opened.graders[0], images, UnitIndex.alone(len(rows)))
         assert gates is not None  # checked by `_check_gates`
-        found.append(gates.double().numpy())
-    return np.concatenate(found)
+        values.append(gates.double().numpy())
+    return np.concatenate(values)

@@ -24,6 +24,7 @@ from drkit.records.runs import PACKAGED_RUNS, Run
 from drkit.reporting import Table
 
 PACKAGE_NAME = re.compile(r"[\w.-]+")
+REGISTRIES: tuple[Registry[Any], ...] = (FILTERS, LOSSES, ATTENTIONS, LAYOUTS, METHODS)
 
 
 @dataclass(frozen=True)
@@ -117,33 +118,26 @@ def run_info(config: InfoConfig) -> InfoReport:
         caches=tuple(_caches(own_cache)),
         weights={entry.name: entry.weights for entry in list_backbones("*") if entry.weights},
         networks=tuple(name for name, stem in PACKAGED_RUNS.items() if Run(stem).record.is_file()),
-        plugins=tuple(_plugins()),
+        plugins=tuple(
+            (registry.kind, name, package, str(entry) if isinstance(entry, DrkitError) else entry.summary)
+            for registry in REGISTRIES
+            for name, package, entry in registry.added()
+        ),
         removed_bytes=removed,
     )
 
 
-def _plugins() -> Iterator[tuple[str, str, str, str]]:
-    """The entries that packages add to the catalogues."""
-    registries: tuple[Registry[Any], ...] = (FILTERS, LOSSES, ATTENTIONS, LAYOUTS, METHODS)
-    for registry in registries:
-        for name, package, entry in registry.added():
-            yield registry.kind, name, package, str(entry) if isinstance(entry, DrkitError) else entry.summary
-
-
 def _versions() -> dict[str, str]:
     """Versions of drkit, Python, the system, and all dependencies but those of development."""
-    asked = [line for line in _requirements() if not re.search(r"extra == .(test|dev|oracle)", line)]
-    names = [found[0] for line in asked if (found := PACKAGE_NAME.match(line))]
+    try:
+        requirements = requires("drkit") or []
+    except PackageNotFoundError:  # drkit runs from a source folder
+        requirements = []
+    used = [line for line in requirements if not re.search(r"extra == .(test|dev|oracle)", line)]
+    names = [match[0] for line in used if (match := PACKAGE_NAME.match(line))]
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
     first = {"drkit": drkit.__version__, "Python": platform.python_version(), "system": system}
     return first | {name: _version(name) for name in names if name != "drkit"}
-
-
-def _requirements() -> list[str]:
-    try:
-        return requires("drkit") or []
-    except PackageNotFoundError:  # drkit runs from a source folder
-        return []
 
 
 def _version(package: str) -> str:
@@ -158,10 +152,10 @@ def _devices() -> Iterator[DeviceInfo]:
     model = f"{platform.processor() or platform.machine()}, {allowed_cpus()} cores, {instructions}"
     yield DeviceInfo("cpu", model, None, ("32", "bf16"))
     for number in range(torch.cuda.device_count()):
-        found = torch.cuda.get_device_properties(number)
+        device = torch.cuda.get_device_properties(number)
         halves = ("bf16", "fp16") if torch.cuda.is_bf16_supported(including_emulation=False) else ("fp16",)
-        capability = f"{found.name}, compute capability {found.major}.{found.minor}, CUDA {torch.version.cuda}"
-        yield DeviceInfo("cuda", capability, found.total_memory, ("32", *halves))
+        capability = f"{device.name}, compute capability {device.major}.{device.minor}, CUDA {torch.version.cuda}"
+        yield DeviceInfo("cuda", capability, device.total_memory, ("32", *halves))
     if torch.backends.mps.is_available():
         yield DeviceInfo("mps", "Apple GPU", None, ("32", "fp16"))
 
@@ -178,12 +172,9 @@ def _caches(own: Path) -> Iterator[CacheFolder]:
 
 
 def _describe(owner: str, folder: Path, files: list[Path]) -> CacheFolder:
-    return CacheFolder(owner, _without_home(folder), len(files), sum(path.stat().st_size for path in files))
-
-
-def _without_home(path: Path) -> str:
-    home, absolute = Path.home(), path.absolute()
-    return f"~/{absolute.relative_to(home).as_posix()}" if absolute.is_relative_to(home) else absolute.as_posix()
+    home, path = Path.home(), folder.absolute()
+    shown = f"~/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) else path.as_posix()
+    return CacheFolder(owner, shown, len(files), sum(file.stat().st_size for file in files))
 
 
 def _amount(num_bytes: int | None) -> str:

@@ -157,32 +157,34 @@ def _report(config: PictureConfig, runs: Sequence[PlottedPredictions]) -> Pictur
 
 def _measure_kappa(run: PlottedPredictions, config: PictureConfig, kappa: Kappa) -> ForestRow:
     cases = run.cases
-    found = measure_agreement(
+    agreement = measure_agreement(
         cases.reference, cases.predicted, cases.patients, num_resamples=config.resamples, seed=config.seed
     )
     if kappa == "quadratic":
-        return ForestRow(run.name, found.quadratic_weighted_kappa, *found.quadratic_weighted_kappa_interval)
-    return ForestRow(run.name, found.plain_kappa, *found.plain_kappa_interval)
+        return ForestRow(run.name, agreement.quadratic_weighted_kappa, *agreement.quadratic_weighted_kappa_interval)
+    return ForestRow(run.name, agreement.plain_kappa, *agreement.plain_kappa_interval)
 
 
-def _describe_screening(found: Screening) -> list[str]:
-    area = with_interval(found.roc_area, found.roc_area_interval)
-    precision = with_interval(found.average_precision, found.average_precision_interval)
-    sentences = [f"{found.run}: ROC area {area}, average precision {precision}, {found.referable:.0%} referable"]
-    for point in found.points:
+def _describe_screening(screening: Screening) -> list[str]:
+    area = with_interval(screening.roc_area, screening.roc_area_interval)
+    precision = with_interval(screening.average_precision, screening.average_precision_interval)
+    sentences = [
+        f"{screening.run}: ROC area {area}, average precision {precision}, {screening.referable:.0%} referable"
+    ]
+    for point in screening.points:
         at = "" if point.threshold is None else f" (probability of at least {point.threshold:.3f})"
         specificity = with_interval(point.specificity, point.specificity_interval)
         sentences.append(f"  {point.name}{at}: sensitivity {point.sensitivity:.3f}, specificity {specificity}")
     return sentences
 
 
-def _screening_figures(found: Screening) -> dict[str, object]:
+def _screening_figures(screening: Screening) -> dict[str, object]:
     return {
-        "run": found.run,
-        "referable": found.referable,
-        "roc_area": found.roc_area,
-        "roc_area_interval": found.roc_area_interval,
-        "average_precision": found.average_precision,
-        "average_precision_interval": found.average_precision_interval,
-        "points": found.points,
+        "run": screening.run,
+        "referable": screening.referable,
+        "roc_area": screening.roc_area,
+        "roc_area_interval": screening.roc_area_interval,
+        "average_precision": screening.average_precision,
+        "average_precision_interval": screening.average_precision_interval,
+        "points": screening.points,
     }

@@ -135,12 +135,12 @@ def grade_with(path: Path, config: PredictConfig) -> Predictions:
     """Grade a data set with a run, or with an ensemble, whose members grade it first."""
     if not is_ensemble(path):
         return grade_dataset(open_run(path), config)
-    return predict_ensemble(read_ensemble(path), lambda member: grade_with(member, _as_fitted(member, config)))
 
+    def grade_member(member: Path) -> Predictions:
+        has_embeddings = read_predictions(member).embeddings() is not None  # the ensemble may be fitted to them
+        return grade_with(member, replace(config, embeddings=has_embeddings))
 
-def _as_fitted(member: Path, config: PredictConfig) -> PredictConfig:
-    """The options for a member: with embeddings if the ensemble was fitted to its embeddings."""
-    return replace(config, embeddings=read_predictions(member).embeddings() is not None)
+    return predict_ensemble(read_ensemble(path), grade_member)
 
 
 def grade_dataset(opened: OpenedRun, config: PredictConfig) -> Predictions:

@@ -1,31 +1,26 @@
 """`drkit preprocess`: image filters applied to every photograph of a data set."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from drkit.config.preprocess import PreprocessConfig
+from drkit.config.preprocess import DEFAULT_SIZE, PreprocessConfig
 from drkit.data.filtered import begin, find_finished, finish, list_tasks, make_plan
-from drkit.data.filtering import FilterTask, process_photographs
+from drkit.data.filtering import process_photographs
 from drkit.errors import DiskFullError, InputError, Interrupted, UsageError
-from drkit.images.files import encode_photograph, read_photograph
-from drkit.images.filters.preview import draw_contact_sheet
 from drkit.images.filters.steps import Step, parse_steps, plan_steps
 from drkit.progress import track, warn
 from drkit.records import manifest as records
-from drkit.records.atomic import check_free_space, check_name, check_writable, needing_room, write_bytes
+from drkit.records.atomic import check_free_space, check_name, needing_room
 from drkit.records.labels import Labels
-from drkit.records.layouts import read_dataset, read_each
+from drkit.records.layouts import read_each
 from drkit.records.locks import locking
 from drkit.records.manifest import Manifest, PhotographRecord, Plan
 from drkit.reporting import Table
 
-DEFAULT_SIZE = 512  # pixels
 BYTES_A_PIXEL = {"jpg": 0.6, "png": 2.0}  # of a written photograph, rounded up
-PREVIEWED = 5  # photographs on a contact sheet
-PREVIEW_SUFFIXES = (".png", ".jpg", ".jpeg")
 LISTED = 20  # photographs with a problem
 
 
@@ -128,25 +123,6 @@ class PreprocessPlan:
 
 
 @dataclass(frozen=True)
-class StepPreview:
-    """A contact sheet.
-
-    Args:
-        preview: The picture.
-        image_ids: Its rows.
-        steps: Its columns, after that of the original photographs.
-    """
-
-    preview: Path
-    image_ids: tuple[str, ...]
-    steps: tuple[str, ...]
-
-    def render(self) -> Iterator[str | Table]:
-        """One sentence."""
-        yield f"drew {len(self.image_ids)} photographs before and after {','.join(self.steps)} in {self.preview}"
-
-
-@dataclass(frozen=True)
 class _PreprocessJob:
     """A data set that is to go through the steps, and the manifest of a finished run if there is one."""
 
@@ -170,7 +146,7 @@ def run_preprocess(config: PreprocessConfig) -> PreprocessReport | PreprocessRep
         BusyError: another process writes into `out`.
         Interrupted: stopped by the user.
     """
-    reports = [_carry_out(job, config) for job in _plan_jobs(config).values()]
+    reports = [_process_dataset(job, config) for job in _plan_jobs(config).values()]
     return reports[0] if len(reports) == 1 else PreprocessReports(tuple(reports))
 
 
@@ -180,46 +156,43 @@ def plan_preprocess(config: PreprocessConfig) -> PreprocessPlan:
     Raises:
         DrkitError: anything that `run_preprocess` would refuse.
     """
-    return PreprocessPlan(tuple(_describe(name, job, config) for name, job in _plan_jobs(config).items()))
+    return PreprocessPlan(tuple(_plan_dataset(name, job, config) for name, job in _plan_jobs(config).items()))
 
 
-def run_preview(config: PreprocessConfig, preview: Path) -> StepPreview:
-    """Draw a few photographs before and after every step.
-
-    Raises:
-        UsageError: several data sets, unknown steps or parameters, or a suffix that is no picture format.
-        InputError: no data set, or an unreadable photograph.
-        OutputExistsError: the picture exists already.
-    """
-    if len(config.data) > 1:
-        raise UsageError(f"--preview shows photographs of one data set: {len(config.data)} were given with --data")
-    steps = _parse_steps(config)
-    if preview.suffix.lower() not in PREVIEW_SUFFIXES:
-        raise UsageError(f"--preview {preview}: expected a name that ends in {', '.join(PREVIEW_SUFFIXES)}")
-    check_writable(preview, force=config.force)
-    rows = read_dataset(config.data[0]).rows
-    chosen = rows.iloc[:: max(1, -(-len(rows) // PREVIEWED))]
-    photographs = [
-        (image_id, read_photograph(Path(path)))
-        for image_id, path in zip(chosen["image_id"], chosen["path"], strict=True)
-    ]
-    sheet = draw_contact_sheet(photographs, steps)
-    write_bytes(preview, encode_photograph(sheet, preview.suffix), force=config.force)
-    return StepPreview(preview, tuple(chosen["image_id"]), tuple(map(str, steps)))
+def _plan_dataset(name: str, job: _PreprocessJob, config: PreprocessConfig) -> PlannedSet:
+    exists = job.out.is_dir() and records.is_preprocessed(job.out)
+    return PlannedSet(
+        name=name,
+        layout=job.labels.layout,
+        photographs=len(job.labels),
+        done=job.earlier.steps if job.earlier else (),
+        new_steps=job.plan.new_steps,
+        out=job.out,
+        state="finished" if job.finished else "new" if not exists else "replaced" if config.force else "unfinished",
+    )
 
 
 def _plan_jobs(config: PreprocessConfig) -> dict[str, _PreprocessJob]:
     """The jobs by name of their data set, planned and checked; nothing is changed."""
     if config.out is None:
         raise UsageError("give the folder of the new data set, e.g. drkit preprocess cropped --steps circle-crop")
-    parts = read_each(config.data)
-    outs = {name: config.out / name if len(parts) > 1 else config.out for name in parts}
-    return {name: _plan_job(labels, outs[name], config) for name, labels in parts.items()}
-
-
-def _plan_job(labels: Labels, out: Path, config: PreprocessConfig) -> _PreprocessJob:
     _check_options(config)
-    steps = _parse_steps(config)
+    steps = plan_steps(parse_steps(config.steps), config.size, DEFAULT_SIZE)
+    datasets = read_each(config.data)
+    outs = {name: config.out / name if len(datasets) > 1 else config.out for name in datasets}
+    return {name: _plan_job(labels, outs[name], steps, config) for name, labels in datasets.items()}
+
+
+def _check_options(config: PreprocessConfig) -> None:
+    if config.size is not None and not 16 <= config.size <= 8192:
+        raise UsageError(f"--size {config.size}: expected 16 to 8192 pixels")
+    if config.workers is not None and config.workers < 1:
+        raise UsageError(f"--workers {config.workers}: expected at least 1 process")
+    if (config.engine == "dask") != (config.scheduler is not None):
+        raise UsageError("--engine dask and --scheduler ADDRESS need each other: give both or neither")
+
+
+def _plan_job(labels: Labels, out: Path, steps: Sequence[Step], config: PreprocessConfig) -> _PreprocessJob:
     check_name(out)
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file, not a folder: choose another name")
@@ -233,33 +206,7 @@ def _plan_job(labels: Labels, out: Path, config: PreprocessConfig) -> _Preproces
     return _PreprocessJob(labels, out, earlier, plan, finished)
 
 
-def _check_options(config: PreprocessConfig) -> None:
-    if config.size is not None and not 16 <= config.size <= 8192:
-        raise UsageError(f"--size {config.size}: expected 16 to 8192 pixels")
-    if config.workers is not None and config.workers < 1:
-        raise UsageError(f"--workers {config.workers}: expected at least 1 process")
-    if (config.engine == "dask") != (config.scheduler is not None):
-        raise UsageError("--engine dask and --scheduler ADDRESS need each other: give both or neither")
-
-
-def _parse_steps(config: PreprocessConfig) -> tuple[Step, ...]:
-    return tuple(plan_steps(parse_steps(config.steps), config.size, DEFAULT_SIZE))
-
-
-def _describe(name: str, job: _PreprocessJob, config: PreprocessConfig) -> PlannedSet:
-    exists = job.out.is_dir() and records.is_preprocessed(job.out)
-    return PlannedSet(
-        name=name,
-        layout=job.labels.layout,
-        photographs=len(job.labels),
-        done=job.earlier.steps if job.earlier else (),
-        new_steps=job.plan.new_steps,
-        out=job.out,
-        state="finished" if job.finished else "new" if not exists else "replaced" if config.force else "unfinished",
-    )
-
-
-def _carry_out(job: _PreprocessJob, config: PreprocessConfig) -> PreprocessReport:
+def _process_dataset(job: _PreprocessJob, config: PreprocessConfig) -> PreprocessReport:
     """Process the photographs of a data set that are not done yet, and write its manifest."""
     with locking(job.out):
         finished = find_finished(job.out, job.plan, force=config.force)  # another process may have finished it by now
@@ -271,27 +218,20 @@ def _carry_out(job: _PreprocessJob, config: PreprocessConfig) -> PreprocessRepor
         done = begin(job.out, job.plan)
         done_before = len(done)
         tasks = [task for task in list_tasks(job.labels, job.plan, job.earlier, job.out) if task.image_id not in done]
-        _process(tasks, done, job.out, config)
+        with (
+            _telling_how_to_resume(job.out, done),  # outermost: on a full disk, closing the ledger fails as well
+            records.open_ledger(job.out) as ledger,
+            closing(process_photographs(tasks, config.workers, config.scheduler)) as results,
+        ):
+            for record in track(results, "photographs", len(tasks)):
+                ledger.add(record)
+                done[record.image_id] = record
         return _report(finish(job.labels, job.plan, job.earlier, done, job.out), job.out, done_before, config)
 
 
-def _process(
-    tasks: Sequence[FilterTask], done: dict[str, PhotographRecord], out: Path, config: PreprocessConfig
-) -> None:
-    """Process the tasks, and write each record to the ledger as it arrives."""
-    with (
-        _explaining_stops(out, done),  # outermost: on a full disk the ledger fails once more when it is closed
-        records.open_ledger(out) as ledger,
-        closing(process_photographs(tasks, config.workers, config.scheduler)) as results,
-    ):
-        for record in track(results, "photographs", len(tasks)):
-            ledger.add(record)
-            done[record.image_id] = record
-
-
 @contextmanager
-def _explaining_stops(out: Path, done: dict[str, PhotographRecord]) -> Iterator[None]:
-    """Add to an interruption or a failure to write how to resume."""
+def _telling_how_to_resume(out: Path, done: Mapping[str, PhotographRecord]) -> Iterator[None]:
+    """Add to an interruption or a failure to write that the command resumes when it is repeated."""
     resume = "repeat the command to resume"
     try:
         with needing_room(out / records.IMAGES):

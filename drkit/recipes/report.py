@@ -55,7 +55,10 @@ def run_report(inputs: ReportInputs, config: PictureConfig) -> HtmlReport:
         InputError: files that cannot be read, or no reference grades in any of them.
         OutputExistsError: the file exists already.
     """
-    _check(config)
+    if config.out.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"--out {config.out}: expected a name that ends in .html")
+    check_resamples(config.resamples)
+    check_writable(config.out, force=config.force)
     sources = read_sources(inputs.files, config.split, config.by)
     explained = read_explained(inputs.explanations or ())
     data = audit_data(inputs.data, sources) if inputs.data else None
@@ -72,13 +75,6 @@ def run_report(inputs: ReportInputs, config: PictureConfig) -> HtmlReport:
         sections=tuple(section.title for section in sections),
         with_photographs=data is not None,
     )
-
-
-def _check(config: PictureConfig) -> None:
-    if config.out.suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"--out {config.out}: expected a name that ends in .html")
-    check_resamples(config.resamples)
-    check_writable(config.out, force=config.force)
 
 
 def _tell(

@@ -1,7 +1,7 @@
 """`drkit submit`: a competition's CSV from predictions, checked against its sample."""
 
 from collections import Counter
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,7 +112,7 @@ def _submitted_rows(
         return _test_rows(predictions, source)
     rows = _dataset_of_sample(predictions, sample)
     check_unique(rows.index.tolist(), str(source))
-    _check_fit(sample, set(rows.index), rows.index[rows["split"] == "test"].tolist(), source)
+    _check_ids(sample, rows, source)
     return sample.ids, rows.loc[list(sample.stems())]
 
 
@@ -125,21 +125,21 @@ def _dataset_of_sample(predictions: Predictions, sample: Sample) -> pd.DataFrame
         InputError: several data sets have all ids of the sample.
     """
     stems, rows = predictions.rows["image_id"].map(image_stem), predictions.rows
-    asked, whole = set(sample.stems()), rows.set_index(stems)
-    parts = {
+    sample_stems, all_rows = set(sample.stems()), rows.set_index(stems)
+    datasets = {
         name: rows[is_of].set_index(stems[is_of].str.removeprefix(f"{name}-"))
         for name, is_of in predictions.rows_by_dataset().items()
     }
-    holding = {name: part for name, part in parts.items() if asked <= set(part.index)}
-    fitting = [part for part in holding.values() if set(part.index[part["split"] == "test"]) == asked]
-    if len(holding) == 1 or len(fitting) == 1:
-        return (fitting or list(holding.values()))[0]
-    if holding and not asked <= set(whole.index):
+    complete = {name: part for name, part in datasets.items() if sample_stems <= set(part.index)}
+    exact = [part for part in complete.values() if set(part.index[part["split"] == "test"]) == sample_stems]
+    if len(complete) == 1 or len(exact) == 1:
+        return (exact or list(complete.values()))[0]
+    if complete and not sample_stems <= set(all_rows.index):
         raise InputError(
-            f"{sample.path}: its ids occur in several data sets of {predictions.name} ({', '.join(holding)}): predict"
+            f"{sample.path}: its ids occur in several data sets of {predictions.name} ({', '.join(complete)}): predict"
             " only the data set that is meant, with drkit predict --data"
         )
-    return max([whole, *parts.values()], key=lambda part: len(asked & set(part.index)))
+    return max([all_rows, *datasets.values()], key=lambda part: len(sample_stems & set(part.index)))
 
 
 def _test_rows(predictions: Predictions, source: Path) -> tuple[tuple[str, ...], pd.DataFrame]:
@@ -151,15 +151,17 @@ def _test_rows(predictions: Predictions, source: Path) -> tuple[tuple[str, ...],
     return ids, test
 
 
-def _check_fit(sample: Sample, graded: Set[str], test: list[str], source: Path) -> None:
-    asked = set(sample.stems())
-    missing = [identity for identity, stem in zip(sample.ids, sample.stems(), strict=True) if stem not in graded]
+def _check_ids(sample: Sample, rows: pd.DataFrame, source: Path) -> None:
+    """Check that every id of the sample has a prediction, and that the sample has every photograph of test."""
+    stems = sample.stems()
+    missing = [identity for identity, stem in zip(sample.ids, stems, strict=True) if stem not in rows.index]
     if missing:
         raise InputError(
             f"{sample.path}: {len(missing)} of {len(sample.ids)} ids have no prediction in {source}:"
             f" {first_few(missing)}"
         )
-    surplus = [stem for stem in test if stem not in asked]
+    test = rows.index[rows["split"] == "test"]
+    surplus = test[~test.isin(stems)].tolist()
     if surplus:
         raise InputError(
             f"{source}: {len(surplus)} test photographs are not in {sample.path}: {first_few(surplus)}:"

@@ -126,17 +126,17 @@ def _check_out(out: Path, *, force: bool) -> None:
         raise InputError(f"{out} is a file, not a folder: choose another name")
     if out.is_dir() and Path.cwd().resolve().is_relative_to(out.resolve()):
         raise UsageError(f"{out} is the current folder: choose a new one, such as {out / 'DeepDRiD'}")
-    found = {entry.name for entry in out.iterdir()} if out.is_dir() else set()
-    if not found:
+    names = {entry.name for entry in out.iterdir()} if out.is_dir() else set()
+    if not names:
         return
-    if MANIFEST not in found:
+    if MANIFEST not in names:
         raise OutputExistsError(
             f"{out} exists, is not empty and was not made by drkit synth: choose another name"
             " (--force replaces only what synth made)"
         )
     if not force:
         raise OutputExistsError(f"{out} exists already: choose another name, or replace it with --force")
-    if foreign := sorted(found - _OWN_ENTRIES):
+    if foreign := sorted(names - _OWN_ENTRIES):
         raise OutputExistsError(
             f"{out} contains files that synth did not make: {first_few(foreign)}: move them away first"
         )

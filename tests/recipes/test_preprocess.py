@@ -16,12 +16,8 @@ from drkit.data import filtering
 from drkit.errors import InputError, Interrupted, OutputExistsError, UsageError
 from drkit.images.files import read_photograph
 from drkit.images.filters import apply_steps
-from drkit.recipes.preprocess import (
-    PreprocessConfig,
-    plan_preprocess,
-    run_preprocess,
-    run_preview,
-)
+from drkit.recipes.preprocess import PreprocessConfig, plan_preprocess, run_preprocess
+from drkit.recipes.preview_steps import run_preview
 from drkit.recipes.synth import run_synth
 from drkit.records.layouts import read_dataset
 from drkit.records.manifest import read_manifest, read_source_hashes, read_steps

@@ -7,7 +7,9 @@ import numpy as np
 from predictions_meta import EYE_META
 from sklearn.metrics import cohen_kappa_score
 
-from drkit.recipes.score import RunScore, ScoreConfig, run_score
+from drkit.config.score import ScoreConfig
+from drkit.evaluation.scores import RunScore
+from drkit.recipes.score import run_score
 from drkit.records.labels import Labels, build_rows
 from drkit.records.predictions import (
     Predictions,
