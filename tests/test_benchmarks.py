@@ -11,7 +11,19 @@ ROOT = BENCHMARKS.parents[1]
 
 
 @pytest.mark.parametrize(
-    "name", ["augmentation", "disc", "duplicates", "ensemble", "inference", "kappa", "preprocess", "seeds", "training"]
+    "name",
+    [
+        "augmentation",
+        "disc",
+        "duplicates",
+        "ensemble",
+        "inference",
+        "kappa",
+        "preprocess",
+        "seeds",
+        "startup",
+        "training",
+    ],
 )
 def test_it_runs(name: str) -> None:
     if name == "disc" and not (ROOT / ".git").exists():

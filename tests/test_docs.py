@@ -8,11 +8,13 @@ import sys
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
-from drkit.cli import app as program
+from drkit.cli.app import app
 from drkit.records.layouts import LAYOUTS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,10 +23,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 def test_the_readme_lists_every_command() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    commands = [command.name for command in program.app.registered_commands]
-    commands += [f"plot {command.name}" for command in program.plots.registered_commands]
-    commands += [f"ensemble {command.name}" for command in program.ensembles.registered_commands]
-    assert [command for command in commands if f"`drkit {command}" not in readme] == []
+    program: Any = get_command(app)
+    assert [name for name, _ in program.load_all() if f"`drkit {name}" not in readme] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -74,7 +74,7 @@ def test_every_command_line_parses(page: Path) -> None:
         if words[:1] != ["drkit"]:
             continue
         name, depth = (" ".join(words[1:3]), 3) if words[1] in ("plot", "ensemble") else (words[1], 2)
-        shown = CliRunner().invoke(program.app, [*name.split(), "--help"], env={"COLUMNS": "200"}).output
+        shown = CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "200"}).output
         options = [word.split("=")[0] for word in words[depth:] if word.startswith("--")]
         assert [option for option in options if option not in shown] == [], line
 

@@ -4,7 +4,6 @@ import ast
 import inspect
 import subprocess
 import sys
-from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -151,15 +150,11 @@ def test_no_two_classes_share_a_name() -> None:
     assert {name: places for name, places in files.items() if len(places) > 1} == {}
 
 
-def _commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Every command and group of commands, as typed after `drkit`."""
-    for name, command in group.commands.items():
-        yield (*path, name)
-        yield from _commands(command, (*path, name)) if hasattr(command, "commands") else ()
-
-
 def _command_lines() -> list[list[str]]:
-    return [["--help"], ["--version"], *([*command, "--help"] for command in _commands(get_command(app)))]
+    program: Any = get_command(app)
+    names = [name.split() for name, _ in program.load_all()]
+    groups = {name[0]: [name[0]] for name in names if len(name) > 1}
+    return [["--help"], ["--version"], *([*name, "--help"] for name in (*groups.values(), *names))]
 
 
 @pytest.mark.parametrize("arguments", _command_lines(), ids=" ".join)

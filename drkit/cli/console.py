@@ -55,8 +55,8 @@ def show_traceback() -> None:
 def show_bug() -> None:
     """Print the traceback of a bug, and where to report it, on stderr."""
     show_traceback()
-    what_to_do = "please report it to the project's issue tracker, with the command and the lines above"
-    _print(_console(stderr=True), f"drkit: this is a bug in drkit: {what_to_do}", style="red")
+    advice = "please report it to the project's issue tracker, with the command and the lines above"
+    _print(_console(stderr=True), f"drkit: this is a bug in drkit: {advice}", style="red")
 
 
 class ConsoleReporter:
@@ -79,33 +79,33 @@ class ConsoleReporter:
         """Print a warning."""
         _print(self.console, f"drkit: warning: {message}", style="yellow")
 
-    def track(self, items: Iterable[T], what: str, total: int) -> Iterator[T]:
+    def track(self, items: Iterable[T], description: str, total: int) -> Iterator[T]:
         """Show a progress bar on a terminal, and a line every ten seconds elsewhere and in notebooks."""
         if self.quiet:
             return iter(items)
         is_redrawn = self.console.is_terminal and not in_notebook()
-        return self._bar(items, what, total) if is_redrawn else self._lines(items, what, total)
+        return self._bar(items, description, total) if is_redrawn else self._lines(items, description, total)
 
-    def _bar(self, items: Iterable[T], what: str, total: int) -> Iterator[T]:
+    def _bar(self, items: Iterable[T], description: str, total: int) -> Iterator[T]:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         rate_column = TextColumn("{task.fields[rate]}")
         with Progress(*columns, rate_column, console=self.console, transient=True) as progress:
-            task = progress.add_task(what, total=total, rate="")
+            task = progress.add_task(description, total=total, rate="")
             started = time.monotonic()
             for done, item in enumerate(items, start=1):
                 yield item
                 progress.update(task, advance=1, rate=f"{done / (time.monotonic() - started):.1f}/s")
 
-    def _lines(self, items: Iterable[T], what: str, total: int) -> Iterator[T]:
-        started = shown = time.monotonic()
+    def _lines(self, items: Iterable[T], description: str, total: int) -> Iterator[T]:
+        started = printed = time.monotonic()
         for done, item in enumerate(items, start=1):
             yield item
             now = time.monotonic()
-            if now - shown >= PLAIN_INTERVAL and done < total:
-                shown, rate = now, done / (now - started)
-                self.notify(f"{what}: {done}/{total}, {rate:.1f}/s, {(total - done) / rate:.0f} s left")
+            if now - printed >= PLAIN_INTERVAL and done < total:
+                printed, rate = now, done / (now - started)
+                self.notify(f"{description}: {done}/{total}, {rate:.1f}/s, {(total - done) / rate:.0f} s left")
 
 
 def in_notebook() -> bool:
@@ -132,16 +132,16 @@ def _show_table(console: "Console", table: Table) -> None:
     from rich.text import Text
 
     has_tall_rows = any("\n" in cell for row in table.rows for cell in row)
-    shown = RichTable(title=Text(readable(table.title)), title_justify="left", show_lines=has_tall_rows)
+    rich_table = RichTable(title=Text(readable(table.title)), title_justify="left", show_lines=has_tall_rows)
     for column in table.columns:
-        shown.add_column(Text(readable(column)), overflow="fold")
+        rich_table.add_column(Text(readable(column)), overflow="fold")
     for row in table.rows:
-        shown.add_row(*(Text(readable(cell)) for cell in row))
-    console.print(shown)
+        rich_table.add_row(*(Text(readable(cell)) for cell in row))
+    console.print(rich_table)
 
 
 def _with_options(options: Iterable[str]) -> str:
-    """The command line as typed, and the options that it lacks."""
+    """The command line as typed, with those of the options that it lacks."""
     import shlex
 
     typed, added = sys.argv[1:], list(options)

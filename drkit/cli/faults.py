@@ -19,15 +19,15 @@ MEMORY_WORDS = ("out of memory", "can't allocate memory", "insufficient memory",
 
 
 def as_refusal(error: Exception) -> DrkitError | None:
-    """An error of the machine with advice on what to do; None for any other exception.
+    """Turn an error of the machine into one line with advice; None for any other exception.
 
     Args:
         error: The exception that ended the command.
     """
     if isinstance(error, OSError) and error.errno and (error.filename or error.errno in NO_FILES):
-        what = readable(str(error.filename)) if error.filename else "a file"
+        path = readable(str(error.filename)) if error.filename else "a file"
         remedy = REMEDIES.get(error.errno, "check what prevents access to it")
-        return InputError(f"{what}: {error.strerror}: {remedy}")
+        return InputError(f"{path}: {error.strerror}: {remedy}")
     if isinstance(error, MemoryError) or any(word in str(error).lower() for word in MEMORY_WORDS):
         reason = str(error).strip().partition("\n")[0] or "MemoryError"
         return InputError(f"not enough memory ({reason}): choose a smaller size, smaller batches or fewer --workers")

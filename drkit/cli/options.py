@@ -4,7 +4,7 @@ import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
-from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from functools import partial, wraps
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -29,13 +29,16 @@ DryRun = Annotated[
 ]
 
 
+NO_DEFAULT = inspect.Parameter.empty
+
+
 @dataclass(frozen=True)
 class Only:
     """Marks a parameter's config in `Annotated`: the command has options for these fields alone, in this order.
 
     Args:
         names: The fields; the others keep the config's defaults.
-        defaults: Where they are not the config's.
+        defaults: Default values that differ from the config's, by field.
     """
 
     names: tuple[str, ...]
@@ -112,11 +115,11 @@ def spread(function: Callable[..., Any]) -> Callable[..., Any]:
     ]
 
     @wraps(function)
-    def command(**given: Any) -> Any:
+    def command(**values: Any) -> Any:
         for name, (config, options) in configs.items():
-            names = [option.name for option in options if option.name in given]
-            given[name] = config(**{**_defaults(options), **{each: given.pop(each) for each in names}})
-        return function(**given)
+            settings = {option.name: values.pop(option.name, option.default) for option in options}
+            values[name] = config(**{key: value for key, value in settings.items() if value is not NO_DEFAULT})
+        return function(**values)
 
     return with_parameters(command, parameters, returns=signature.return_annotation)
 
@@ -138,25 +141,25 @@ def with_parameters(
     command: Callable[..., Any], parameters: list[inspect.Parameter], returns: Any
 ) -> Callable[..., Any]:
     """Give `command` the signature `parameters`, all by keyword."""
-    shown = [
+    keywords = [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=_with_hint(parameter.annotation))
         for parameter in parameters
     ]
-    command.__signature__ = inspect.Signature(shown, return_annotation=returns)  # type: ignore[attr-defined]
-    command.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
+    command.__signature__ = inspect.Signature(keywords, return_annotation=returns)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in keywords}
     return command
 
 
 def _with_hint(annotation: Any) -> Any:
-    """The annotation of an option; one with a fixed set of words suggests the nearest of them on a mistake."""
+    """The annotation of an option; one of type `Literal` completes its words, and suggests the nearest on a mistake."""
     words = _words(annotation)
     if not words:
         return annotation
     kind, option = get_args(annotation)
-    hinting = copy(option)
-    hinting.parser, hinting.metavar = partial(_choose, words), option.metavar or f"<{'|'.join(words)}>"
-    hinting.autocompletion = lambda incomplete: [word for word in words if word.startswith(incomplete)]
-    return Annotated[kind, hinting]
+    option = copy(option)
+    option.parser, option.metavar = partial(_choose, words), option.metavar or f"<{'|'.join(words)}>"
+    option.autocompletion = lambda incomplete: [word for word in words if word.startswith(incomplete)]
+    return Annotated[kind, option]
 
 
 def _words(annotation: Any) -> tuple[str, ...]:
@@ -176,19 +179,9 @@ def _choose(words: tuple[str, ...], word: str) -> str:
 def _options(config: type) -> list[inspect.Parameter]:
     """A keyword-only parameter for each field of a dataclass."""
     hints = get_type_hints(config, include_extras=True)
-    return [
-        inspect.Parameter(
-            field.name, inspect.Parameter.KEYWORD_ONLY, default=_default(field), annotation=hints[field.name]
-        )
-        for field in fields(config)
-    ]
-
-
-def _defaults(options: list[inspect.Parameter]) -> dict[str, Any]:
-    return {option.name: option.default for option in options if option.default is not inspect.Parameter.empty}
-
-
-def _default(field: Field[Any]) -> Any:
-    if field.default_factory is not MISSING:
-        return field.default_factory()
-    return inspect.Parameter.empty if field.default is MISSING else field.default
+    options = []
+    for each in fields(config):
+        default = each.default if each.default_factory is MISSING else each.default_factory()
+        option = inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, annotation=hints[each.name])
+        options.append(option if default is MISSING else option.replace(default=default))
+    return options

@@ -5,12 +5,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
-from drkit.cli import app as program
-from drkit.cli.app import app
+from drkit.cli.app import COMMANDS, app
+from drkit.cli.command import BUG
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -109,7 +111,7 @@ def test_a_bug_keeps_its_traceback(eyes: Path, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr("drkit.recipes.plot.run_curves", broken)
     result = _invoke("plot", "curves", "x")
-    assert result.exit_code == program.BUG
+    assert result.exit_code == BUG
     assert "RuntimeError: a bug" in result.stderr
 
 
@@ -153,18 +155,15 @@ def test_a_closed_pipe_ends_quietly(run_stem: Path) -> None:
 
 
 def test_every_command_has_two_examples_and_says_what_it_reads_and_writes() -> None:
-    modules = [
-        program.synth,
-        program.check,
-        program.preprocess,
-        program.finetune,
-        program.predict,
-        program.score,
-        program.explain,
-        program.submit,
-    ]
-    for module in modules:
-        command = getattr(module, module.__name__.rpartition(".")[2])
-        assert len(module.EXAMPLES) == 2
-        assert "Reads:" in command.__doc__
-        assert "Writes:" in command.__doc__
+    program: Any = get_command(app)
+    for name, command in program.load_all():
+        assert command.epilog.count(f"drkit {name}") == 2
+        assert "Reads:" in command.help
+        assert "Writes:" in command.help
+
+
+def test_the_list_of_commands_says_of_each_what_its_help_begins_with() -> None:
+    program: Any = get_command(app)
+    summaries = {name: command.help.partition("\n\n")[0] for name, command in program.load_all()}
+    assert {name: summary for name, summary in COMMANDS.items() if summary != summaries.get(name, summary)} == {}
+    assert {name.split()[0] for name in summaries} == set(COMMANDS)

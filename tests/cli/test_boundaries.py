@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from drkit.cli.app import BUG, app
+from drkit.cli.app import app
+from drkit.cli.command import BUG
 from drkit.cli.faults import as_refusal
 
 OLD_NAME = os.fsdecode(b"r\xe9tine")  # in the encoding of the last century

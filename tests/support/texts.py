@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-from typer import Typer
+from typer.main import get_command
 from typer.models import ArgumentInfo
 
 import drkit
-from drkit.cli.app import app
+from drkit.cli.app import COMMANDS, app
 
 PACKAGE = Path(drkit.__file__).parent
 SNAPSHOT = Path(__file__).parents[1] / "cli" / "snapshots" / "texts.txt"
@@ -34,34 +34,22 @@ def all_texts() -> str:
 
 def _help() -> Iterator[str]:
     """The program, its groups and commands with their options; those that every command has stand with the program."""
-    commands = list(_commands(app, "drkit"))
-    shared = frozenset.intersection(*(frozenset(_options(command)) for _, command in commands))
-    yield from _group(app, "drkit")
+    program: Any = get_command(app)
+    commands = dict(program.load_all())
+    shared = frozenset.intersection(*(frozenset(_options(command)) for command in commands.values()))
+    yield "## drkit"
+    yield from _indented(program.help)
+    yield from _indented(program.epilog)
     yield from sorted(shared)
     yield ""
-    for name, group in [(each.name, each.typer_instance) for each in app.registered_groups]:
-        yield from _group(group, f"drkit {name}")
-        yield ""
-    for typed, command in commands:
-        yield f"## {typed}"
+    for name in [name for name in COMMANDS if name not in commands]:
+        yield from (f"## drkit {name}", *_indented(COMMANDS[name]), "")
+    for name, command in commands.items():
+        yield f"## drkit {name}"
         yield from _indented(inspect.getdoc(command.callback))
         yield from _indented(command.epilog)
         yield from (line for line in _options(command) if line not in shared)
         yield ""
-
-
-def _group(group: Typer, typed: str) -> Iterator[str]:
-    yield f"## {typed}"
-    yield from _indented(group.info.help)
-    yield from _indented(group.info.epilog or None)
-
-
-def _commands(group: Typer, typed: str) -> Iterator[tuple[str, Any]]:
-    """Every command, as typed."""
-    for command in group.registered_commands:
-        yield f"{typed} {command.name}", command
-    for each in group.registered_groups:
-        yield from _commands(each.typer_instance, f"{typed} {each.name}")
 
 
 def _options(command: Any) -> list[str]:

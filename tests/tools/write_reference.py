@@ -24,19 +24,12 @@ SHARED = {"--json", "--quiet", "--verbose", "--help", "--install-completion", "-
 
 def render() -> str:
     """The whole page."""
-    return "\n".join([HEAD, *(line for name, command in _commands(get_command(app)) for line in _tell(name, command))])
-
-
-def _commands(group: Any, path: str = "drkit") -> Iterator[tuple[str, Any]]:
-    for name, command in sorted(group.commands.items()):
-        if hasattr(command, "commands"):
-            yield from _commands(command, f"{path} {name}")
-        else:
-            yield f"{path} {name}", command
+    program: Any = get_command(app)
+    return "\n".join([HEAD, *(line for name, command in sorted(program.load_all()) for line in _tell(name, command))])
 
 
 def _tell(name: str, command: Any) -> Iterator[str]:
-    yield from (f"## {name}", "", _escape(inspect.cleandoc(command.help or "")), "")
+    yield from (f"## drkit {name}", "", _escape(inspect.cleandoc(command.help or "")), "")
     shown = [parameter for parameter in command.params if not SHARED & set(parameter.opts)]
     if shown:
         yield from ("| option | default | meaning |", "|---|---|---|", *map(_row, shown), "")
