@@ -1,13 +1,13 @@
-"""What can be refused, and how a refusal is worded.
+"""The errors that end a command with one line, and helpers to word them.
 
 DrkitError            shown as one line; the program ends with exit code 2
 ├── UsageError        options that do not exist or do not fit together
 ├── InputError        a file that is missing, unreadable, or contradicts another
 │   ├── UnreadablePhotographsError
-│   └── DiskFullError a file for which there was no room
+│   └── DiskFullError no room for a file
 ├── OutputExistsError a file that would be overwritten
 ├── BusyError         an output that another process is writing
-├── LeakageError      photographs a model was trained on, where it must not have seen them
+├── LeakageError      photographs that a model was trained on, but must not have been
 └── Interrupted       stopped by the user; exit code 130
 """
 
@@ -16,15 +16,15 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class DrkitError(Exception):
-    """A refusal: says where, what, what was expected, and what to do.
+    """An error in one line: where, what, what was expected, and what to do.
 
     Attributes:
-        exit_code: Of the program.
-        table: A `drkit.reporting.Table` to be shown below the sentence; None: none.
+        exit_code: Exit code of the program.
+        table: A `drkit.reporting.Table` to show below the line, or None.
     """
 
     exit_code = 2
@@ -44,11 +44,11 @@ class UnreadablePhotographsError(InputError):
 
 
 class DiskFullError(InputError):
-    """A file for which there was no room; what was there stays."""
+    """No room for a file on the disk; an existing file stays as it was."""
 
 
 class OutputExistsError(DrkitError):
-    """An output that is already there and was not to be overwritten."""
+    """An output that exists already and must not be overwritten."""
 
 
 class BusyError(DrkitError):
@@ -56,15 +56,15 @@ class BusyError(DrkitError):
 
 
 class LeakageError(DrkitError):
-    """Photographs that a model was trained on, where it must not have seen them."""
+    """Photographs that a model was trained on, but must not have been."""
 
 
 class Interrupted(DrkitError):  # noqa: N818 - not an error of anybody's
-    """Stopped by the user, leaving a state that `resume_options` continue.
+    """Stopped by the user, in a state from which the command can be resumed.
 
     Args:
-        message: What was reached.
-        resume_options: Options that, added to the same command line, go on from there.
+        message: What is finished.
+        resume_options: Options that resume the command, if they are added to the same command line.
     """
 
     exit_code = 130
@@ -75,7 +75,7 @@ class Interrupted(DrkitError):  # noqa: N818 - not an error of anybody's
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence that names the nearest known names, or all of them when few or none are near."""
+    """Suggest the nearest known names; if none is near, list all of them, unless there are more than 20."""
     names = list(known)
     near = get_close_matches(name.lower(), names, n=3, cutoff=0.6)
     if near:
@@ -90,10 +90,10 @@ def first_few(items: Sequence[object], shown: int = 5) -> str:
 
 
 def readable(text: str) -> str:
-    """Text that can be written anywhere.
+    """Escape what a terminal must not receive.
 
-    Bytes of a file's name that are no UTF-8 stand as a backslash, x and hex, and so do characters that would steer a
-    terminal or turn the direction of what stands behind them.
+    Bytes of a file name that are not UTF-8 become a backslash, x and two hexadecimal digits, and so do control
+    characters and characters that reverse the direction of the text after them.
     """
     plain = text.encode(errors="surrogateescape").decode(errors="backslashreplace")
-    return _STEERING.sub(lambda found: ascii(found[0])[1:-1], plain)
+    return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], plain)

@@ -1,6 +1,6 @@
-"""Entries that installed packages add to drkit's catalogues through entry points."""
+"""Registries: drkit's own entries, and those that installed packages add through entry points."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,19 +18,19 @@ class Registry(Mapping[str, T]):
     """drkit's own entries by name, and those of installed packages.
 
     The names that packages add are read from their metadata when a name is first looked up. The code of a package is
-    imported only when one of its entries is.
+    imported only when one of its entries is looked up.
 
     Args:
         kind: The word for an entry in messages, such as "filter".
         group: The entry-point group, such as `drkit.filters`.
-        entry_type: A dataclass with a field `package`; what an entry point has to name is an instance of it.
+        entry_type: A dataclass with a field `package`, of which an entry point has to name an instance.
         own: drkit's own entries.
-        last: Further ones of drkit's own, listed behind those of packages.
+        last: More of drkit's own entries, listed after those of packages.
 
     Raises:
         KeyError: on looking up an unknown name.
-        UsageError: on looking up a name that two packages, or a package and drkit, have in common, or an entry that
-            cannot be imported.
+        UsageError: on looking up a name that two packages, or a package and drkit, both define, or an entry that cannot
+            be imported.
     """
 
     def __init__(
@@ -58,27 +58,27 @@ class Registry(Mapping[str, T]):
         return name in self.own or name in self._points
 
     def added(self) -> Iterator[tuple[str, str, T | DrkitError]]:
-        """What packages add: names, the packages, and the entries or why they cannot be used."""
+        """The name, the package, and the entry or the error of each entry that a package adds."""
         for name, points in sorted(self._points.items()):
-            found: T | DrkitError
+            entry: T | DrkitError
             try:
-                found = self[name]
+                entry = self[name]
             except DrkitError as error:
-                found = error
-            yield name, " and ".join(map(_package, points)), found
+                entry = error
+            yield name, " and ".join(map(_package, points)), entry
 
     def packages(self, names: Iterable[str]) -> dict[str, str]:
-        """For a record: `{"filter red-free": "fundus-lab 1.0"}`, those of the entries that are not drkit's own."""
+        """The packages of those entries that are not drkit's own, for a record: `{"filter red-free": "lab 1.0"}`."""
         entries: dict[str, Any] = {name: self[name] for name in names if name in self._points}
         return {f"{self.kind} {name}": entry.package for name, entry in entries.items()}
 
     def check_packages(self, recorded: Mapping[str, str], names: Iterable[str], source: object) -> None:
-        """Check that the packages are installed whose entries a record was made with; warn of other versions.
+        """Check that the packages are installed that a record was made with; warn of other versions.
 
         Args:
-            recorded: As `packages` gave.
-            names: Entries that are needed.
-            source: The record, for messages.
+            recorded: The result of `packages` in the record.
+            names: Names of the entries that are needed.
+            source: File of the record, for messages.
 
         Raises:
             InputError: an entry is missing.
@@ -98,10 +98,10 @@ class Registry(Mapping[str, T]):
 
     @cached_property
     def _points(self) -> Mapping[str, tuple["EntryPoint", ...]]:
-        found: dict[str, tuple[EntryPoint, ...]] = {}
+        points: dict[str, tuple[EntryPoint, ...]] = {}
         for point in _all_entry_points().select(group=self.group):
-            found[point.name] = (*found.get(point.name, ()), point)
-        return found
+            points[point.name] = (*points.get(point.name, ()), point)
+        return points
 
     def _load(self, name: str) -> T:
         points = self._points.get(name, ())
@@ -124,21 +124,21 @@ class Registry(Mapping[str, T]):
         return adopted
 
 
-def load_from(what: str, load: Any) -> Any:
-    """Import what a package adds.
+def load_from(title: str, load: Callable[[], Any]) -> Any:
+    """Import an entry of a package.
 
     Args:
-        what: For the message: the entry and its package.
-        load: Imports it.
+        title: The entry and its package, for the message.
+        load: Imports the entry.
 
     Raises:
         UsageError: the import fails, for whatever reason.
     """
     try:
         return load()
-    except Exception as error:  # whatever foreign code raises
+    except Exception as error:  # a package may raise anything
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise UsageError(f"{what} cannot be imported ({reason}): repair the package, or uninstall it") from error
+        raise UsageError(f"{title} cannot be imported ({reason}): repair the package, or uninstall it") from error
 
 
 @cache

@@ -17,7 +17,7 @@ class Reporter(Protocol):
     def warn(self, message: str) -> None:
         """Report something the user should know although the work continues."""
 
-    def track(self, items: Iterable[T], what: str, total: int) -> Iterator[T]:
+    def track(self, items: Iterable[T], description: str, total: int) -> Iterator[T]:
         """Yield the items and show how many of `total` are done."""
 
 
@@ -30,7 +30,7 @@ class SilentReporter:
     def warn(self, message: str) -> None:
         """Discard."""
 
-    def track(self, items: Iterable[T], what: str, total: int) -> Iterator[T]:
+    def track(self, items: Iterable[T], description: str, total: int) -> Iterator[T]:
         """Yield the items."""
         yield from items
 
@@ -72,9 +72,9 @@ def warn_once(message: str) -> None:
         warn(message)
 
 
-def track(items: Iterable[T], what: str, total: int) -> Iterator[T]:
+def track(items: Iterable[T], description: str, total: int) -> Iterator[T]:
     """Iterate over `items` while the reporter shows how many of `total` are done."""
-    return _reporter.get().track(items, what, total)
+    return _reporter.get().track(items, description, total)
 
 
 def _is_new(message: str) -> bool:

@@ -39,14 +39,14 @@ def parse_spec(catalogue: Catalogue, kind: str, text: str) -> Spec:
         UsageError: an unknown name or parameter (similar ones are suggested), or a value that is not a number in range.
     """
     name, *settings = (part.strip() for part in text.split(":"))
-    known, where = find(catalogue, kind, name).parameters, f"{kind} {name}"
-    given: dict[str, float] = {}
+    known, title = find(catalogue, kind, name).parameters, f"{kind} {name}"
+    values: dict[str, float] = {}
     for setting in settings:
-        parameter, value = _parse_setting(where, setting, known)
-        if parameter in given:
-            raise UsageError(f"{where}: {parameter} is given twice")
-        given[parameter] = value
-    return Spec(name, tuple((parameter, given.get(parameter, known[parameter].default)) for parameter in known))
+        parameter, value = _parse_setting(title, setting, known)
+        if parameter in values:
+            raise UsageError(f"{title}: {parameter} is given twice")
+        values[parameter] = value
+    return Spec(name, tuple((parameter, values.get(parameter, known[parameter].default)) for parameter in known))
 
 
 def parse_specs(catalogue: Catalogue, kind: str, text: str) -> tuple[Spec, ...]:
@@ -71,17 +71,17 @@ def names_in(specs: str) -> list[str]:
 def describe_catalogue(catalogue: Catalogue) -> str:
     """Help text: every name with its summary, and its parameters with defaults and meanings.
 
-    Of a registry these are drkit's own entries; `describe_added` has those of packages, whose code it imports.
+    A registry's entries from packages are left out: `describe_added` lists them, which imports the packages.
     """
     own = catalogue.own if isinstance(catalogue, Registry) else catalogue
     return "; ".join(_describe(name, entry) for name, entry in own.items())
 
 
 def describe_added(registry: Registry[Any]) -> str:
-    """As `describe_catalogue`, of what installed packages add; empty where there is nothing."""
+    """Help text as of `describe_catalogue`, for the entries that installed packages add; empty without any."""
     return "; ".join(
-        f"{name}: {found}" if isinstance(found, DrkitError) else f"{_describe(name, found)}, of {package}"
-        for name, package, found in registry.added()
+        f"{name}: {entry}" if isinstance(entry, DrkitError) else f"{_describe(name, entry)}, of {package}"
+        for name, package, entry in registry.added()
     )
 
 
@@ -91,26 +91,22 @@ def as_text(value: float) -> str:
 
 
 def _describe(name: str, entry: Entry) -> str:
-    return f"{name}: {entry.summary}{_list_parameters(entry)}"
+    parameters = [f":{key}={as_text(each.default)} {each.meaning}" for key, each in entry.parameters.items()]
+    return f"{name}: {entry.summary}" + (f" ({', '.join(parameters)})" if parameters else "")
 
 
-def _list_parameters(entry: Entry) -> str:
-    listed = [f":{name}={as_text(item.default)} {item.meaning}" for name, item in entry.parameters.items()]
-    return f" ({', '.join(listed)})" if listed else ""
-
-
-def _parse_setting(where: str, setting: str, known: Mapping[str, Parameter]) -> tuple[str, float]:
+def _parse_setting(title: str, setting: str, known: Mapping[str, Parameter]) -> tuple[str, float]:
     name, sign, text = (part.strip() for part in setting.partition("="))
     if name not in known:
         hint = did_you_mean(name, known) if known else "it takes no parameters"
-        raise UsageError(f"{where}: unknown parameter '{name}': {hint}")
+        raise UsageError(f"{title}: unknown parameter '{name}': {hint}")
     if not sign:
-        example = f"{where.split()[-1]}:{name}={as_text(known[name].default)}"
-        raise UsageError(f"{where}: {name} needs a value: write {example}")
-    return name, _parse_value(where, name, text, known[name])
+        example = f"{title.split()[-1]}:{name}={as_text(known[name].default)}"
+        raise UsageError(f"{title}: {name} needs a value: write {example}")
+    return name, _parse_value(title, name, text, known[name])
 
 
-def _parse_value(where: str, name: str, text: str, parameter: Parameter) -> float:
+def _parse_value(title: str, name: str, text: str, parameter: Parameter) -> float:
     kind = "whole number" if parameter.is_whole else "number"
     expected = f"a {kind} from {as_text(parameter.low)} to {as_text(parameter.high)}"
     try:
@@ -118,5 +114,5 @@ def _parse_value(where: str, name: str, text: str, parameter: Parameter) -> floa
     except ValueError:
         value = math.nan
     if not parameter.low <= value <= parameter.high:
-        raise UsageError(f"{where}: {name}={text}: expected {expected} ({parameter.meaning})")
+        raise UsageError(f"{title}: {name}={text}: expected {expected} ({parameter.meaning})")
     return value
