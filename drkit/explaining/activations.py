@@ -1,4 +1,4 @@
-"""What is attributed, and the activations and gradients of a layer for it."""
+"""The input of an attribution method, and the activations and gradients of a layer for it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,42 +16,42 @@ from drkit.models.grader import Grader
 MAX_VARIANTS = 32  # changed copies of a photograph in one batch
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AttributionInput:
-    """What is attributed: the target of a network, for the photographs of B units.
+    """A network, a target, and the P photographs of B units for which the target is attributed.
 
     Args:
         grader: The network, in evaluation mode.
         images: (P, 3, S, S), normalised.
-        baseline: (P, 3, S, S), the images blurred inside their discs: what is shown where detail is taken away.
+        baseline: (P, 3, S, S), the images blurred inside their discs, which replace pixels that are removed.
         discs: (P, S, S) bool, the fundus discs.
-        places: Unit, slot and eye of each photograph.
-        target: Of each unit's logits.
-        layer: Name of the module whose map is taken; None: the backbone's last map.
+        index: Unit, slot and eye of each photograph.
+        target: Function of each unit's logits.
+        layer: Name of the module whose feature map is used; None for the backbone's last map.
     """
 
     grader: Grader
     images: Tensor
     baseline: Tensor
     discs: Tensor
-    places: UnitIndex
+    index: UnitIndex
     target: AttributionTarget
     layer: str | None = None
 
     @property
     def side(self) -> int:
-        """Of the images in pixels."""
+        """Side of the images in pixels."""
         return self.images.shape[-1]
 
     def logits(self, images: Tensor) -> Tensor:
         """Logits (B, num_outputs) of changed images (P, 3, S, S), without gradient."""
         with torch.no_grad():
-            return self.grader(images, self.places)
+            return self.grader(images, self.index)
 
     def maps(self) -> Tensor:
         """The backbone's maps (P, C, h, w), without gradient."""
         with torch.no_grad():
-            return self.grader.maps(self.images, self.places)
+            return self.grader.maps(self.images, self.index)
 
     def normalised(self, images: Tensor) -> Tensor:
         """The target (B,), scaled to [0, 1], of changed images (P, 3, S, S)."""
@@ -72,7 +72,7 @@ class LayerActivations:
 
     Args:
         activations: (P, C, h, w).
-        gradients: (P, C, h, w) of the target, summed over units, by the activations.
+        gradients: (P, C, h, w), of the target, summed over units, with respect to the activations.
         logits: (B, num_outputs).
     """
 
@@ -82,13 +82,18 @@ class LayerActivations:
 
 
 def activations_and_gradients(inputs: AttributionInput) -> LayerActivations:
-    """Run the network without gradient up to the layer, and with it from there on.
+    """Run the network without gradients up to the layer, and with gradients from the layer on.
 
     Raises:
-        UsageError: no such layer, or one whose output is no map.
+        UsageError: there is no such layer, or its output is not a feature map.
     """
     with _without_parameter_gradients(inputs.grader):
-        leaf, logits = _run_from_backbone(inputs) if inputs.layer is None else _run_from_layer(inputs, inputs.layer)
+        if inputs.layer is None:
+            leaf = inputs.maps().detach().requires_grad_()
+            with torch.enable_grad():
+                logits = inputs.grader.grade(leaf, inputs.index)
+        else:
+            leaf, logits = _run_from_layer(inputs, inputs.layer)
         with torch.enable_grad():
             target = inputs.target(logits).sum()
         (gradient,) = torch.autograd.grad(target, leaf)
@@ -96,47 +101,46 @@ def activations_and_gradients(inputs: AttributionInput) -> LayerActivations:
     try:
         activations, gradients = (as_map(values, num_prefix_tokens) for values in (leaf.detach(), gradient))
     except NoFeatureMapError as error:
-        raise UsageError(f"--layer {inputs.layer}: {error}: choose another") from None
+        raise UsageError(f"--layer {inputs.layer}: {error}: choose another layer") from None
     return LayerActivations(activations, gradients, logits.detach())
 
 
 def layer_activations(inputs: AttributionInput) -> Tensor:
-    """The layer's map (P, C, h, w) alone."""
+    """The layer's feature map (P, C, h, w)."""
     if inputs.layer is None:
         return inputs.maps()
     return activations_and_gradients(inputs).activations
 
 
 def target_of_variants(inputs: AttributionInput, maps: Tensor, photograph: int, variants: Tensor) -> Tensor:
-    """The target where one photograph of a unit is changed and the others are not.
+    """The target of a unit for each variant of one of its photographs; the others stay unchanged.
 
     Args:
         inputs: The unchanged photographs.
         maps: (P, C, h, w), the backbone's maps of them.
-        photograph: Which of the P is changed.
-        variants: (V, 3, S, S), what it is changed to.
+        photograph: Position of the changed photograph among the P.
+        variants: (V, 3, S, S), the images that replace it.
 
     Returns:
-        (V,) of the target.
+        The target (V,).
     """
-    places = inputs.places
-    unit = places.unit[photograph]
-    rows = torch.nonzero(places.unit == unit)[:, 0]  # (R,) the unit's photographs
-    num, size = len(variants), len(rows)
-    own_slot = replace(UnitIndex.alone(num, maps.device), slot=places.slot[photograph].expand(num))
+    index, num = inputs.index, len(variants)
+    unit = index.unit[photograph]
+    rows = torch.nonzero(index.unit == unit)[:, 0]  # (R,) the unit's photographs
+    own_slot = replace(UnitIndex.alone(num, maps.device), slot=index.slot[photograph].expand(num))
     with torch.no_grad():
         changed = maps[rows].repeat(num, 1, 1, 1)  # (V * R, C, h, w)
-        copies = torch.arange(num, device=maps.device) * size + int((rows == photograph).nonzero())
+        copies = torch.arange(num, device=maps.device) * len(rows) + int((rows == photograph).nonzero())
         changed[copies] = inputs.grader.maps(variants, own_slot)
-        logits = inputs.grader.grade(changed, _repeated(places, rows, num))
+        logits = inputs.grader.grade(changed, _repeat_unit(index, rows, num))
         return inputs.target.of(unit.cpu().expand(num))(logits)
 
 
 def find_layer(grader: nn.Module, name: str) -> nn.Module:
-    """The module called `name`, as seen from the grader, its backbone or the backbone's network.
+    """The module called `name` in the grader, in its backbone or in the backbone's network.
 
     Raises:
-        UsageError: no such module; the sentence names the near ones.
+        UsageError: there is no such module; the message suggests similar names.
     """
     modules = dict(grader.named_modules())
     for prefix in ("backbone.network.", "backbone.", ""):
@@ -150,26 +154,20 @@ def find_layer(grader: nn.Module, name: str) -> nn.Module:
     raise UsageError(f"--layer {name}: the network has no such layer: {hint}")
 
 
-def _run_from_backbone(inputs: AttributionInput) -> tuple[Tensor, Tensor]:
-    leaf = inputs.maps().detach().requires_grad_()
-    with torch.enable_grad():
-        return leaf, inputs.grader.grade(leaf, inputs.places)
-
-
 def _run_from_layer(inputs: AttributionInput, name: str) -> tuple[Tensor, Tensor]:
-    """No parameter and no image needs a gradient, so the graph begins at the layer's output."""
+    """The layer's output, at which the graph begins, and the logits."""
     leaves: list[Tensor] = []
 
-    def cut_graph(module: nn.Module, given: object, output: object) -> Tensor:
+    def cut_graph(module: nn.Module, arguments: object, output: object) -> Tensor:
         if not isinstance(output, Tensor):
-            raise UsageError(f"--layer {name} gives no feature map but a {type(output).__name__}: choose another")
+            raise UsageError(f"--layer {name} gives a {type(output).__name__}, not a feature map: choose another layer")
         leaves.append(output.detach().requires_grad_())
-        return leaves[-1].clone()  # what follows may work in place
+        return leaves[-1].clone()  # the next module may work in place
 
     hook = find_layer(inputs.grader, name).register_forward_hook(cut_graph)
     try:
         with torch.enable_grad():
-            logits = inputs.grader(inputs.images, inputs.places)
+            logits = inputs.grader(inputs.images, inputs.index)
     finally:
         hook.remove()
     if len(leaves) != 1:
@@ -179,11 +177,11 @@ def _run_from_layer(inputs: AttributionInput, name: str) -> tuple[Tensor, Tensor
     return leaves[0], logits
 
 
-def _repeated(places: UnitIndex, rows: Tensor, num: int) -> UnitIndex:
-    """`num` copies of the unit made of `rows`, each a unit of its own."""
-    eyes, eye = places.eye[rows].unique(return_inverse=True)
+def _repeat_unit(index: UnitIndex, rows: Tensor, num: int) -> UnitIndex:
+    """The index of `num` copies of the unit made of `rows`, each of which is a unit."""
+    eyes, eye = index.eye[rows].unique(return_inverse=True)
     copy = torch.arange(num, device=rows.device).repeat_interleave(len(rows))
-    return UnitIndex(copy, places.slot[rows].repeat(num), eye.repeat(num) + copy * len(eyes), num, num * len(eyes))
+    return UnitIndex(copy, index.slot[rows].repeat(num), eye.repeat(num) + copy * len(eyes), num, num * len(eyes))
 
 
 @contextmanager

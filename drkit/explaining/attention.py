@@ -1,4 +1,4 @@
-"""A network's own attention: places, photographs of a unit, and channels."""
+"""The attention of a network: over positions of a feature map, photographs of a unit, and channels."""
 
 from collections.abc import Sequence
 
@@ -15,65 +15,65 @@ from drkit.models.grader import Grader
 
 
 def explain_attention(inputs: AttributionInput) -> Attribution:
-    """Attention above its even share (positive) and below (negative), whatever the target.
+    """Attention above its even share (positive) and below it (negative); it does not depend on the target.
 
-    Where the photographs of a unit are joined by attention, too, each photograph's share of the unit's attribution is
-    its weight, spread over the whole disc where no pixel of the map is preferred to another.
+    If attention also joins the photographs of a unit, a photograph's share of the unit's attribution is its weight; it
+    is spread evenly over the disc if no position is preferred to another.
 
     Raises:
-        UsageError: the network attends neither to places nor to photographs.
+        UsageError: the network attends neither to positions nor to photographs.
     """
     grader, maps = inputs.grader, inputs.maps()
     watched = watch(grader.attention, maps)
-    factors = attended_places(watched, maps)
-    weights = attended_photographs(grader, maps, inputs.places)
+    factors = position_weights(watched, maps)
+    weights = photograph_weights(grader, maps, inputs.index)
     if weights is not None:
-        places = factors - 1 if factors is not None and (factors != 1).any() else inputs.discs.to(maps.dtype)
+        spread = factors - 1 if factors is not None and (factors != 1).any() else inputs.discs.to(maps.dtype)
         # Scale each photograph's map so that it sums to the photograph's weight.
-        mass = places.abs().sum((1, 2)).clamp(min=torch.finfo(places.dtype).tiny)
-        return Attribution.from_signed(places * (weights / mass)[:, None, None])
+        mass = spread.abs().sum((1, 2)).clamp(min=torch.finfo(spread.dtype).tiny)
+        return Attribution.from_signed(spread * (weights / mass)[:, None, None])
     if factors is None:
         raise UsageError(_refusal(watched))
     return Attribution.from_signed(factors - 1)
 
 
-def attended_places(watched: Sequence[BlockAttention], maps: Tensor) -> Tensor | None:
-    """How much each place counts, (P, h, w), never negative; 1 is its even share, the mean of a photograph.
+def position_weights(watched: Sequence[BlockAttention], maps: Tensor) -> Tensor | None:
+    """The weight of each position of a map, (P, h, w), at least 0, with mean 1 over a photograph.
 
-    A gate of places counts as it is: what closes all places alike prefers none. Of self-attention it is what a place
-    gives to all, over heads and receiving places. Several blocks are multiplied.
+    For a spatial gate the weight is the gate's value; for self-attention it is the mean weight with which the other
+    positions attend to this one, over heads. The weights of several blocks are multiplied.
 
     Args:
-        watched: From `watch`.
-        maps: (P, C, h, w) that were watched.
+        watched: The values that `watch` recorded.
+        maps: (P, C, h, w), the maps that were watched.
 
     Returns:
-        None where no block looks at places.
+        The weights, or None if no block attends to positions.
     """
     factors = [item.values for item in watched if item.kind == "places"]
-    given = [item.values.mean((1, 2)) for item in watched if item.kind == "pairs"]  # (P, h * w)
-    factors += [shares.unflatten(1, maps.shape[2:]) for shares in given]
+    received = [item.values.mean((1, 2)) for item in watched if item.kind == "pairs"]  # (P, h * w)
+    factors += [shares.unflatten(1, maps.shape[2:]) for shares in received]
     if not factors:
         return None
-    together = torch.stack(factors).prod(0)
-    return together / together.mean((1, 2), keepdim=True).clamp(min=torch.finfo(together.dtype).tiny)
+    product = torch.stack(factors).prod(0)
+    return product / product.mean((1, 2), keepdim=True).clamp(min=torch.finfo(product.dtype).tiny)
 
 
-def attended_photographs(grader: Grader, maps: Tensor, places: UnitIndex) -> Tensor | None:
-    """The weight of each photograph in its unit, (P,), summing to 1 over a unit; None: it has no such attention."""
+def photograph_weights(grader: Grader, maps: Tensor, index: UnitIndex) -> Tensor | None:
+    """The weight (P,) of each photograph in its unit, with sum 1 over a unit; None without attention fusion."""
     if not isinstance(grader.fusion, AttentionFusion):
         return None
     with torch.no_grad():
-        return grader.fusion.weights(grader.pool(grader.attention(maps)), places)
+        return grader.fusion.weights(grader.pool(grader.attention(maps)), index)
 
 
-def channel_gates(grader: Grader, images: Tensor, places: UnitIndex) -> Tensor | None:
-    """How far each channel is opened, (P, C) from 0 to 2, 1 as without; None: it has no gates of channels.
+def channel_gates(grader: Grader, images: Tensor, index: UnitIndex) -> Tensor | None:
+    """The factor (P, C), 0 to 2, by which channel attention scales each channel; None without channel attention.
 
-    Several blocks are multiplied.
+    The factors of several blocks are multiplied.
     """
     with torch.no_grad():
-        watched = watch(grader.attention, grader.maps(images, places))
+        watched = watch(grader.attention, grader.maps(images, index))
     gates = [item.values for item in watched if item.kind == "channels"]
     return torch.stack(gates).prod(0) if gates else None
 
@@ -81,8 +81,8 @@ def channel_gates(grader: Grader, images: Tensor, places: UnitIndex) -> Tensor |
 def _refusal(watched: Sequence[BlockAttention]) -> str:
     blocks = ", ".join(dict.fromkeys(item.name for item in watched))
     if not blocks:
-        return "this run has no attention to show: train one with drkit attend, or with --fusion attention"
+        return "this run has no attention: train one with drkit attend, or with --fusion attention"
     return (
-        f"the attention of this run ({blocks}) looks at channels, neither at places nor at photographs: see them by"
+        f"the attention of this run ({blocks}) weighs channels, neither positions nor photographs: draw it with"
         " drkit plot attention"
     )

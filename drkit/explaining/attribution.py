@@ -9,16 +9,16 @@ from torch.nn import functional as F
 from drkit.data.units import UnitIndex
 from drkit.explaining.photographs import blur
 
-FINEST = 1 / 40  # of a side: a map that is finer is smoothed to this before it is drawn or ranked
+FINEST = 1 / 40  # share of a side; a finer map is smoothed to this before it is drawn or ranked
 
 
 @dataclass(frozen=True)
 class Attribution:
-    """Evidence for and against a target, photograph by photograph.
+    """Evidence for and against a target in P photographs.
 
     Args:
-        positive: (P, h, w), for; at least 0.
-        negative: (P, h, w), against; at least 0.
+        positive: (P, h, w), at least 0; evidence for the target.
+        negative: (P, h, w), at least 0; evidence against it.
     """
 
     positive: Tensor
@@ -26,21 +26,21 @@ class Attribution:
 
     @classmethod
     def from_signed(cls, signed: Tensor) -> "Attribution":
-        """Positive and negative part of (P, h, w)."""
+        """Split signed evidence (P, h, w) into its positive and its negative part."""
         return cls(signed.clamp(min=0), (-signed).clamp(min=0))
 
     @property
     def signed(self) -> Tensor:
-        """(P, h, w): positive minus negative."""
+        """Positive minus negative evidence (P, h, w)."""
         return self.positive - self.negative
 
     def upsampled(self, side: int) -> "Attribution":
-        """Scaled to images of `side` pixels: coarse maps are interpolated (bicubic), pixelwise ones smoothed first."""
+        """Resize to `side` pixels: bicubic interpolation, after smoothing if the map is finer than `FINEST`."""
         if self.signed.shape[-1] * FINEST > 1:
             smooth = blur(self.signed, self.signed.shape[-1] * FINEST)
-            return Attribution.from_signed(_resized(smooth, side))
-        both = (_resized(part, side).clamp(min=0) for part in (self.positive, self.negative))  # cubics overshoot
-        return Attribution(*both)
+            return Attribution.from_signed(_resize(smooth, side))
+        parts = (_resize(part, side).clamp(min=0) for part in (self.positive, self.negative))  # bicubic overshoots
+        return Attribution(*parts)
 
 
 def mean_attribution(parts: list[Attribution]) -> Attribution:
@@ -53,38 +53,38 @@ def mean_attribution(parts: list[Attribution]) -> Attribution:
     )
 
 
-def unit_scale(attribution: Attribution, places: UnitIndex) -> Tensor:
-    """The strongest attribution, positive or negative, in each photograph's unit: (P,), 1 where there is none.
+def unit_scale(attribution: Attribution, index: UnitIndex) -> Tensor:
+    """The highest evidence (P,), for or against, in each photograph's unit; 1 for a unit without evidence.
 
-    Dividing by it puts all photographs of a unit, and both signs, on one scale from 0 to 1.
+    Divided by it, all photographs of a unit and both signs share one scale from 0 to 1.
     """
     strongest = torch.maximum(attribution.positive, attribution.negative).amax((1, 2))  # (P,)
-    of_unit = strongest.new_zeros(places.num_units).scatter_reduce(0, places.unit, strongest, "amax")
-    scale = of_unit[places.unit]
+    by_unit = strongest.new_zeros(index.num_units).scatter_reduce(0, index.unit, strongest, "amax")
+    scale = by_unit[index.unit]
     return torch.where(scale > 0, scale, torch.ones_like(scale))
 
 
-def unit_shares(attribution: Attribution, places: UnitIndex) -> Tensor:
-    """Each photograph's share (P,) of its unit's attribution, both signs; equal shares where there is none."""
+def unit_shares(attribution: Attribution, index: UnitIndex) -> Tensor:
+    """Each photograph's share (P,) of its unit's evidence for and against; equal shares in a unit without evidence."""
     mass = (attribution.positive + attribution.negative).sum((1, 2))
-    sums = mass.new_zeros(places.num_units).index_add(0, places.unit, mass)[places.unit]
-    counts = mass.new_zeros(places.num_units).index_add(0, places.unit, torch.ones_like(mass))[places.unit]
+    sums = mass.new_zeros(index.num_units).index_add(0, index.unit, mass)[index.unit]
+    counts = mass.new_zeros(index.num_units).index_add(0, index.unit, torch.ones_like(mass))[index.unit]
     return torch.where(sums > 0, mass / sums.clamp(min=torch.finfo(mass.dtype).tiny), 1 / counts)
 
 
 def share_inside(weights: Tensor, masks: Tensor) -> Tensor:
-    """Share (P,) of the weights (P, S, S) that lies inside the masks (P, S, S) bool; NaN where there is no weight."""
+    """Share (P,) of the weights (P, S, S) inside the masks (P, S, S) bool; NaN if all weights are 0."""
     inside = (weights * masks).sum((1, 2))
     return inside / weights.sum((1, 2))
 
 
 def random_attribution(like: Attribution, generator: torch.Generator) -> Attribution:
-    """Gaussian noise of the shape (P, h, w) and on the device of `like`, to compare it with."""
+    """Gaussian noise with the shape (P, h, w) and on the device of `like`."""
     noise = torch.randn(like.signed.shape, generator=generator)
     return Attribution.from_signed(noise.to(like.signed.device))
 
 
-def _resized(maps: Tensor, side: int) -> Tensor:
+def _resize(maps: Tensor, side: int) -> Tensor:
     if maps.shape[-1] == side:
         return maps
     return F.interpolate(maps[:, None], (side, side), mode="bicubic", align_corners=False)[:, 0]

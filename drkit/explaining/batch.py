@@ -1,4 +1,4 @@
-"""Explain photographs batch by batch: predictions, attribution, faithfulness."""
+"""Explanations of photographs, batch by batch: predictions, attribution and faithfulness."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -34,18 +34,18 @@ TARGET_FREE_METHODS: Mapping[str, tuple[str, str]] = {
 Strengths = NDArray[np.float32]  # (P, S, S) in [0, 1]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ExplainSetup:
     """A run, the photographs, and how they are explained.
 
     Args:
         opened: The run.
         explained: The photographs.
-        method: Name in the catalogue.
+        method: Key of `drkit.catalogue.EXPLAINERS`.
         target_name: One of `drkit.config.explain.EXPLAIN_TARGETS`.
-        layer: Name of the module whose map is taken; None: the backbone's last.
-        evaluator: Measures faithfulness; None: it is not measured.
-        device: Where the networks work.
+        layer: Name of the module whose feature map is used; None for the backbone's last map.
+        evaluator: Measures faithfulness; None if it is not measured.
+        device: Device of the networks.
     """
 
     opened: OpenedRun
@@ -58,7 +58,7 @@ class ExplainSetup:
 
     @property
     def attribute(self) -> AttributionMethod:
-        """The method."""
+        """The function of the method."""
         method: AttributionMethod = EXPLAINERS[self.method].load()
         return method
 
@@ -74,28 +74,28 @@ class ExplainSetup:
         return f"speaks for {grade}", f"speaks against {grade}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BatchAttribution:
-    """The outcome for a batch of P photographs in B units.
+    """The explanation of a batch of P photographs in B units.
 
     Args:
         rows: (P,) row numbers among the explained units.
         unit: (P,) number of each photograph's unit in the batch.
-        answers: The run's predictions for each unit.
+        predictions: The run's predictions for each unit.
         target_grades: (B,) grades of the target; None for the score.
-        raw: (P, h, w), as the method gives it.
-        drawn_positive: (P, S, S) in [0, 1], on one scale within a unit.
-        drawn_negative: Likewise.
-        contrast: For each photograph of a unit whose predicted grade is not the reference, by its number in the batch:
-            attribution (S, S) for the predicted and for the reference grade, on one scale.
-        shares: (P,) of the unit's attribution.
-        outside: (P,) share of the attribution outside the disc; NaN where there is no attribution or no disc.
-        faithfulness: Unit by unit; None where it is not measured.
+        raw: (P, h, w), the attribution that the method returned.
+        drawn_positive: (P, S, S) in [0, 1], evidence for the target, on one scale within a unit.
+        drawn_negative: (P, S, S) in [0, 1], evidence against the target, on the same scale.
+        contrast: Evidence (S, S) for the predicted and for the reference grade, on one scale, by position in the batch;
+            only for photographs of units in which the two grades differ.
+        shares: (P,) share of each photograph in the evidence of its unit.
+        outside: (P,) share of the evidence outside the disc; NaN without evidence or without a disc.
+        faithfulness: Scores of each unit; None if they are not measured.
     """
 
     rows: NDArray[np.int64]
     unit: NDArray[np.int64]
-    answers: GradePredictions
+    predictions: GradePredictions
     target_grades: NDArray[np.int64] | None
     raw: Attribution
     drawn_positive: Strengths
@@ -107,7 +107,7 @@ class BatchAttribution:
 
 
 def default_target(decision: str) -> str:
-    """The predicted grade for a classifier, else the score, whose sign is unambiguous."""
+    """The predicted grade for a classifier, and for other networks the score, which has only two directions."""
     return "predicted" if decision == "argmax" else "score"
 
 
@@ -118,7 +118,7 @@ def explain_batches(
 
     Args:
         setup: The run and the photographs.
-        workers: Threads that read photographs.
+        workers: Number of threads that read photographs; None for Python's default.
 
     Yields:
         The attribution of a batch, and its photographs in the order of the attribution's rows.
@@ -154,8 +154,8 @@ def explain_batch(setup: ExplainSetup, batch: ExplainBatch, views: Sequence[View
 
     Args:
         setup: Run, method and target.
-        batch: Whole units, and the fold that held them out.
-        views: Its photographs, in the order of `batch.units.rows`.
+        batch: The units, and the fold that held them out.
+        views: The photographs, in the order of `batch.units.rows`.
 
     Raises:
         UsageError: the layer gives no feature map.
@@ -163,24 +163,28 @@ def explain_batch(setup: ExplainSetup, batch: ExplainBatch, views: Sequence[View
     rows = setup.explained.rows.iloc[batch.units.rows]
     target = _build_target(setup, batch.units.places, rows)
     by_network = _build_inputs(setup, batch, views, target)
+    predictions = [
+        read_answers(inputs.target.loss, inputs.logits(inputs.images).float().cpu().numpy(), inputs.target.sigma)
+        for inputs in by_network
+    ]
     raws = [setup.attribute(inputs) for inputs in by_network]
     first, raw = by_network[0], mean_attribution(raws)
     drawn = raw.upsampled(first.side)
-    scale = unit_scale(drawn, first.places)[:, None, None]
+    scale = unit_scale(drawn, first.index)[:, None, None]
     evaluator = setup.evaluator
-    # Attention below its even share is not attention to anything, in or outside the disc.
+    # Attention below its even share is not evidence, neither inside nor outside the disc.
     weights = drawn.positive if setup.method == "attention" else drawn.positive + drawn.negative
     outside = share_inside(weights, ~first.discs).cpu().double().numpy()
     return BatchAttribution(
         rows=batch.units.rows,
         unit=batch.units.places.unit.numpy(),
-        answers=GradePredictions.mean([_predict(inputs) for inputs in by_network]),
+        predictions=GradePredictions.mean(predictions),
         target_grades=target.grades.numpy() if isinstance(target, GradeTarget) else None,
         raw=raw,
         drawn_positive=(drawn.positive / scale).cpu().numpy(),
         drawn_negative=(drawn.negative / scale).cpu().numpy(),
         contrast=_contrast(setup, by_network, rows),
-        shares=unit_shares(drawn, first.places).cpu().double().numpy(),
+        shares=unit_shares(drawn, first.index).cpu().double().numpy(),
         outside=np.where([view.has_disc for view in views], outside, np.nan),
         faithfulness=evaluator.evaluate(by_network, raws, setup.attribute, tuple(batch.units.rows))
         if evaluator
@@ -188,31 +192,38 @@ def explain_batch(setup: ExplainSetup, batch: ExplainBatch, views: Sequence[View
     )
 
 
-def _build_target(setup: ExplainSetup, places: UnitIndex, rows: pd.DataFrame) -> AttributionTarget:
+def _build_target(setup: ExplainSetup, index: UnitIndex, rows: pd.DataFrame) -> AttributionTarget:
     header = setup.opened.header
     loss = build_loss(header.architecture.loss)
     if setup.target_name == "score":
         return ScoreTarget(loss, header.sigma)
     if setup.target_name in ("predicted", "reference"):
         column = "predicted_grade" if setup.target_name == "predicted" else "reference"
-        return GradeTarget(loss, header.sigma, _of_units(rows[column], places))
-    return GradeTarget(loss, header.sigma, torch.full((places.num_units,), int(setup.target_name)))
+        return GradeTarget(loss, header.sigma, _by_unit(rows[column], index))
+    return GradeTarget(loss, header.sigma, torch.full((index.num_units,), int(setup.target_name)))
 
 
-def _of_units(column: pd.Series, places: UnitIndex) -> torch.Tensor:
+def _by_unit(column: pd.Series, index: UnitIndex) -> torch.Tensor:
     """The value (B,) of each unit's first photograph."""
-    first = np.unique(places.unit.cpu().numpy(), return_index=True)[1]
+    first = np.unique(index.unit.cpu().numpy(), return_index=True)[1]
     return torch.from_numpy(column.to_numpy(dtype=np.int64)[first])
 
 
 def _build_inputs(
     setup: ExplainSetup, batch: ExplainBatch, views: Sequence[View], target: AttributionTarget
 ) -> list[AttributionInput]:
-    """An input for each network that was not trained on the photographs, or for all where no fold held them out."""
+    """The input of each network that was not trained on the photographs; of all networks if no fold held them out."""
     opened, device = setup.opened, setup.device
     images, discs = render_views(views, opened.input_format, device)
-    baseline, places = blur_discs(images, discs), batch.units.places.to(device)
-    first = AttributionInput(opened.graders[0], images, baseline, discs, places, target, setup.layer)
+    first = AttributionInput(
+        grader=opened.graders[0],
+        images=images,
+        baseline=blur_discs(images, discs),
+        discs=discs,
+        index=batch.units.places.to(device),
+        target=target,
+        layer=setup.layer,
+    )
     networks = list(zip(opened.graders, opened.headers, strict=True))
     chosen = [network for network in networks if batch.fold is None or network[1].fold in (None, batch.fold)]
     return [
@@ -221,42 +232,36 @@ def _build_inputs(
     ]
 
 
-def _predict(inputs: AttributionInput) -> GradePredictions:
-    """A network's predictions for the B units."""
-    logits = inputs.logits(inputs.images).float().cpu().numpy()
-    return read_answers(inputs.target.loss, logits, inputs.target.sigma)
-
-
 def _contrast(
     setup: ExplainSetup, by_network: Sequence[AttributionInput], rows: pd.DataFrame
 ) -> dict[int, tuple[Strengths, Strengths]]:
-    """Predicted against reference grade, in units where both are known and differ, by number in the batch."""
+    """Evidence for the predicted against the reference grade if they differ, by position in the batch."""
     differs = (rows["reference"] != rows["predicted_grade"]).fillna(False).to_numpy(dtype=bool)
     if not differs.any() or setup.method in TARGET_FREE_METHODS:
         return {}
-    numbers = np.flatnonzero(differs)
-    chosen = [_select_photographs(inputs, torch.from_numpy(numbers)) for inputs in by_network]
-    places = chosen[0].places
-    predicted, reference = (_of_units(rows.iloc[numbers][name], places) for name in ("predicted_grade", "reference"))
+    positions = np.flatnonzero(differs)
+    chosen = [_select_photographs(inputs, torch.from_numpy(positions)) for inputs in by_network]
+    index = chosen[0].index
+    predicted, reference = (_by_unit(rows.iloc[positions][name], index) for name in ("predicted_grade", "reference"))
     targets = [ContrastTarget(inputs.target.loss, inputs.target.sigma, predicted, reference) for inputs in chosen]
     raws = [setup.attribute(inputs.with_target(target)) for inputs, target in zip(chosen, targets, strict=True)]
     drawn = mean_attribution(raws).upsampled(chosen[0].side)
-    scale = unit_scale(drawn, places)[:, None, None]
-    both = zip((drawn.positive / scale).cpu().numpy(), (drawn.negative / scale).cpu().numpy(), strict=True)
-    return dict(zip(numbers.tolist(), both, strict=True))
+    scale = unit_scale(drawn, index)[:, None, None]
+    pairs = zip((drawn.positive / scale).cpu().numpy(), (drawn.negative / scale).cpu().numpy(), strict=True)
+    return dict(zip(positions.tolist(), pairs, strict=True))
 
 
-def _select_photographs(inputs: AttributionInput, numbers: torch.Tensor) -> AttributionInput:
-    """The same for some of the photographs, whole units."""
-    places = inputs.places
-    index = numbers.to(places.unit.device)
-    units, unit = places.unit[index].unique(return_inverse=True)
-    eyes, eye = places.eye[index].unique(return_inverse=True)
+def _select_photographs(inputs: AttributionInput, positions: torch.Tensor) -> AttributionInput:
+    """The input for some of the photographs, which are whole units."""
+    index = inputs.index
+    rows = positions.to(index.unit.device)
+    units, unit = index.unit[rows].unique(return_inverse=True)
+    eyes, eye = index.eye[rows].unique(return_inverse=True)
     return replace(
         inputs,
-        images=inputs.images[index],
-        baseline=inputs.baseline[index],
-        discs=inputs.discs[index],
-        places=UnitIndex(unit, places.slot[index], eye, len(units), len(eyes)),
+        images=inputs.images[rows],
+        baseline=inputs.baseline[rows],
+        discs=inputs.discs[rows],
+        index=UnitIndex(unit, index.slot[rows], eye, len(units), len(eyes)),
         target=inputs.target.of(units.cpu()),
     )

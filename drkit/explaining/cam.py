@@ -9,9 +9,9 @@ from drkit.machine import on_cpu_if_mps
 
 
 def explain_gradcam(inputs: AttributionInput) -> Attribution:
-    """GradCAM: each channel weighted by its mean gradient.
+    """GradCAM: channels weighted by their mean gradients.
 
-    Source: Selvaraju et al. 2017, ICCV, eqs. 1 and 2; the negative part, which the paper's ReLU drops, is the
+    Source: Selvaraju et al. 2017, ICCV, eqs. 1 and 2. The negative part, which the paper's ReLU removes, is the
     negative attribution.
     """
     layer = activations_and_gradients(inputs)
@@ -19,10 +19,10 @@ def explain_gradcam(inputs: AttributionInput) -> Attribution:
 
 
 def explain_gradcam_plus_plus(inputs: AttributionInput) -> Attribution:
-    """GradCAM++: gradients weighted pixel by pixel, so that each of several small lesions counts.
+    """GradCAM++: channels weighted by pixelwise weighted gradients, so that each of several small lesions counts.
 
-    Source: Chattopadhay et al. 2018, WACV, eqs. 9 and 19. Its weights are never negative, so the negative
-    attribution is that for the opposite target.
+    Source: Chattopadhay et al. 2018, WACV, eqs. 9 and 19. The weights are never negative; the negative attribution is
+    the attribution of the negated target.
     """
     layer = activations_and_gradients(inputs)
     return Attribution(
@@ -41,9 +41,10 @@ def explain_hirescam(inputs: AttributionInput) -> Attribution:
 
 
 def explain_layercam(inputs: AttributionInput) -> Attribution:
-    """LayerCAM: activations weighted by their positive gradients, pixel by pixel; suits earlier layers, too.
+    """LayerCAM: activations weighted by their positive gradients, pixel by pixel; also suits earlier layers.
 
-    Source: Jiang et al. 2021, IEEE TIP 30, eqs. 5 to 7; the negative attribution is that for the opposite target.
+    Source: Jiang et al. 2021, IEEE TIP 30, eqs. 5 to 7. The negative attribution is the attribution of the negated
+    target.
     """
     layer = activations_and_gradients(inputs)
     return Attribution(
@@ -53,10 +54,10 @@ def explain_layercam(inputs: AttributionInput) -> Attribution:
 
 
 def explain_eigencam(inputs: AttributionInput) -> Attribution:
-    """EigenCAM: the activations' first principal component, whatever the target; there is no negative attribution.
+    """EigenCAM: the first principal component of the activations; it has no target and no negative attribution.
 
-    Source: Muhammad and Yeasin 2020, IJCNN, eq. 3. The component's sign, which the paper leaves open, is the one
-    of the larger part.
+    Source: Muhammad and Yeasin 2020, IJCNN, eq. 3. The sign of the component, which the paper leaves open, is chosen
+    so that its sum is positive.
     """
     activations = layer_activations(inputs)
     tokens = activations.flatten(2).transpose(1, 2)  # (P, h * w, C)
@@ -65,20 +66,20 @@ def explain_eigencam(inputs: AttributionInput) -> Attribution:
 
 
 def weigh_channels(activations: Tensor, weights: Tensor) -> Tensor:
-    """Sum over channels of activations (P, C, h, w) times weights (P, C): (P, h, w)."""
+    """The sum (P, h, w) over channels of activations (P, C, h, w) times weights (P, C)."""
     return torch.einsum("pchw,pc->phw", activations, weights)
 
 
 def plus_plus_weights(activations: Tensor, gradients: Tensor) -> Tensor:
-    """GradCAM++'s weights (P, C), never negative, of activations and gradients (P, C, h, w)."""
+    """The channel weights (P, C), at least 0, of GradCAM++ from activations and gradients (P, C, h, w)."""
     squares, sums = gradients**2, activations.sum((2, 3), keepdim=True)
-    below = 2 * squares + sums * squares * gradients
-    alphas = torch.where(below != 0, squares / torch.where(below != 0, below, torch.ones_like(below)), 0)
+    divisor = 2 * squares + sums * squares * gradients
+    alphas = torch.where(divisor != 0, squares / torch.where(divisor != 0, divisor, torch.ones_like(divisor)), 0)
     return (alphas * gradients.clamp(min=0)).sum((2, 3))
 
 
 def first_component(tokens: Tensor) -> Tensor:
-    """Projection (P, N) of tokens (P, N, C), not centred, on the direction that holds most of them."""
-    values, vectors = torch.linalg.eigh(tokens @ tokens.transpose(1, 2))  # (P, N, N), rising
+    """Projection (P, N) of tokens (P, N, C), which are not centred, on their first principal direction."""
+    values, vectors = torch.linalg.eigh(tokens @ tokens.transpose(1, 2))  # eigenvalues in ascending order
     projected = vectors[..., -1] * values[:, -1:].clamp(min=0).sqrt()
     return projected * torch.where(projected.sum(1, keepdim=True) < 0, -1, 1)

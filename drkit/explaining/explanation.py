@@ -19,8 +19,8 @@ def check_folder(folder: Path, *, force: bool) -> None:
     """Check before any work that the folder can be written.
 
     Raises:
-        OutputExistsError: it exists and is not empty, and `force` is off.
-        InputError: its name cannot be a folder's.
+        OutputExistsError: the folder is not empty, and `force` is off.
+        InputError: the name is not valid for a folder.
     """
     check_name(folder)
     if folder.is_dir() and any(folder.iterdir()) and not force:

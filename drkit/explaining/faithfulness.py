@@ -15,9 +15,9 @@ from drkit.explaining.activations import AttributionInput
 from drkit.explaining.attribution import Attribution, random_attribution, unit_scale
 from drkit.models.grader import Grader
 
-NUM_STEPS = 16  # in which the discs' pixels are blurred or restored
-CELLS = 14  # a side, on which two maps are compared
-MIN_INSIDE = 0.5  # of a cell that must lie in the disc
+NUM_STEPS = 16  # steps in which the discs' pixels are blurred or restored
+CELLS = 14  # per side, for the comparison of two maps
+MIN_INSIDE = 0.5  # share of a cell that must lie in the disc
 
 FloatArray = NDArray[np.float64]
 AttributionMethod = Callable[[AttributionInput], Attribution]
@@ -25,13 +25,13 @@ AttributionMethod = Callable[[AttributionInput], Attribution]
 
 @dataclass(frozen=True)
 class PerturbationScores:
-    """How the target of each unit, scaled to [0, 1], changes with what is shown of the photographs; all (B,).
+    """Changes of each unit's target, scaled to [0, 1], when pixels of its photographs are blurred.
 
     Args:
-        deletion: Mean target while the discs' pixels are blurred, highest attribution first: low is good.
-        insertion: Mean target while they are restored, highest attribution first: high is good.
-        drop: Share of the target, 0 to 1, lost where only pixels of positive attribution are shown: low is good.
-        increase: 1 where the target is higher then, else 0.
+        deletion: (B,) mean target while the discs' pixels are blurred, highest attribution first; low is good.
+        insertion: (B,) mean target while they are restored, highest attribution first; high is good.
+        drop: (B,) share of the target, 0 to 1, lost if only pixels of positive attribution are shown; low is good.
+        increase: (B,) 1 if the target is higher with only these pixels, else 0.
     """
 
     deletion: FloatArray
@@ -41,38 +41,40 @@ class PerturbationScores:
 
 
 def perturbation_scores(inputs: AttributionInput, attribution: Attribution) -> PerturbationScores:
-    """Blur pixels and restore them, inside the fundus discs only.
+    """Measure the target while pixels inside the fundus discs are blurred and restored.
 
     Args:
-        inputs: B units of P photographs; all photographs of a unit are ranked together.
-        attribution: (P, S, S), at the size of the images.
+        inputs: P photographs of B units; the pixels of all photographs of a unit are ranked together.
+        attribution: (P, S, S), with the size of the images.
 
     Source: Petsiuk et al. 2018, BMVC, section 3.3 (deletion, insertion); Chattopadhay et al. 2018, WACV, section
     4.1 (average drop and increase).
     """
     ranks = rank_pixels(attribution.signed, inputs)
-    whole = inputs.normalised(inputs.images)
+    full = inputs.normalised(inputs.images)
     shares = torch.arange(1, NUM_STEPS) / NUM_STEPS
-    nothing = inputs.normalised(_blurred(inputs, ranks < 2))
-    deleted = [whole, *(inputs.normalised(_blurred(inputs, ranks < float(share))) for share in shares), nothing]
-    inserted = [nothing, *(inputs.normalised(_blurred(inputs, ranks >= float(share))) for share in shares), whole]
-    # Show only positive attribution: the lower it is, the more a pixel is blurred; the surround stays as it is.
-    weight = attribution.positive / unit_scale(attribution, inputs.places)[:, None, None]
+    empty = inputs.normalised(_blurred(inputs, ranks < 2))
+    deleted = [full, *(inputs.normalised(_blurred(inputs, ranks < float(share))) for share in shares), empty]
+    inserted = [empty, *(inputs.normalised(_blurred(inputs, ranks >= float(share))) for share in shares), full]
+    # Blur each pixel the more, the lower its positive attribution is; pixels outside the disc stay unchanged.
+    weight = attribution.positive / unit_scale(attribution, inputs.index)[:, None, None]
     weight = torch.where(inputs.discs, weight, torch.ones_like(weight))[:, None]
     shown = inputs.normalised(inputs.baseline + weight * (inputs.images - inputs.baseline))
-    lost = (whole - shown).clamp(min=0) / whole.clamp(min=1e-6)
-    return PerturbationScores(_area(deleted), _area(inserted), _figures(lost), _figures(shown > whole))
+    lost = (full - shown).clamp(min=0) / full.clamp(min=1e-6)
+    return PerturbationScores(
+        deletion=_area(deleted), insertion=_area(inserted), drop=_to_numpy(lost), increase=_to_numpy(shown > full)
+    )
 
 
 def rank_pixels(signed: Tensor, inputs: AttributionInput) -> Tensor:
-    """Share (P, S, S) of a unit's disc pixels with a higher attribution than the pixel, in [0, 1); infinite outside.
+    """Share (P, S, S), in [0, 1), of a unit's disc pixels with higher attribution than the pixel; infinite outside.
 
     Ties are broken at random, with a fixed seed.
     """
     values, discs = signed.cpu().numpy().astype(np.float64), inputs.discs.cpu().numpy()
     ranks = np.full(values.shape, np.inf)
-    unit = inputs.places.unit.cpu().numpy()
-    for number in range(inputs.places.num_units):
+    unit = inputs.index.unit.cpu().numpy()
+    for number in range(inputs.index.num_units):
         members = np.flatnonzero(unit == number)
         inside = np.zeros_like(discs)
         inside[members] = discs[members]
@@ -85,22 +87,22 @@ def rank_pixels(signed: Tensor, inputs: AttributionInput) -> Tensor:
 
 
 def _blurred(inputs: AttributionInput, where: Tensor) -> Tensor:
-    """Images that are blurred at the disc pixels `where` (P, S, S)."""
+    """The images, blurred at those disc pixels for which `where` (P, S, S) is true."""
     return torch.where((where & inputs.discs)[:, None], inputs.baseline, inputs.images)
 
 
 def _area(values: list[Tensor]) -> FloatArray:
-    """Under the curve of NUM_STEPS + 1 values (B,), by trapezoids."""
-    curve = np.stack([_figures(value) for value in values])
+    """Area (B,) under a curve of NUM_STEPS + 1 values (B,), by the trapezoidal rule."""
+    curve = np.stack([_to_numpy(value) for value in values])
     return (curve[1:] + curve[:-1]).mean(0) / 2
 
 
-def _figures(values: Tensor) -> FloatArray:
+def _to_numpy(values: Tensor) -> FloatArray:
     return values.detach().cpu().numpy().astype(np.float64)
 
 
-def randomise(grader: Grader, images: Tensor, places: UnitIndex, seed: int) -> Grader:
-    """A copy with random weights, whose batch norms have the statistics of `images`.
+def randomise(grader: Grader, images: Tensor, index: UnitIndex, seed: int) -> Grader:
+    """A copy of a network with random weights, and with batch statistics of `images`.
 
     Without these statistics the activations of a network with random weights vanish with depth.
 
@@ -113,15 +115,15 @@ def randomise(grader: Grader, images: Tensor, places: UnitIndex, seed: int) -> G
             _reset(module)
     norms = [module for module in randomised.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     for norm in norms:
-        norm.momentum = None  # cumulative mean
+        norm.momentum = None  # average over all batches
         norm.train()
     with torch.no_grad():
-        randomised.maps(images, places)
+        randomised.maps(images, index)
     return randomised.eval()
 
 
 def rank_correlation(first: Tensor, second: Tensor, discs: Tensor) -> np.ndarray:
-    """Spearman's correlation (P,) of two maps (P, S, S) inside the discs (P, S, S) bool, 0 where one is constant.
+    """Spearman's rank correlation (P,) of two maps (P, S, S) inside the discs (P, S, S) bool; 0 if one is constant.
 
     The maps are averaged over cells first, because neighbouring pixels are not independent.
     """
@@ -131,7 +133,7 @@ def rank_correlation(first: Tensor, second: Tensor, discs: Tensor) -> np.ndarray
 
 
 def _reset(module: nn.Module) -> None:
-    """Call `reset_parameters` where a module has it; draw its own parameters (tokens, positions) from a normal."""
+    """Draw new parameters: by `reset_parameters` if a module has it, else (tokens, positions) from a normal."""
     reset = getattr(module, "reset_parameters", None)
     if callable(reset):
         reset()
@@ -142,7 +144,7 @@ def _reset(module: nn.Module) -> None:
 
 
 def _cells(maps: Tensor) -> Tensor:
-    """(P, S, S) to (P, CELLS, CELLS) on the CPU."""
+    """Averages (P, CELLS, CELLS) of maps (P, S, S), on the CPU."""
     return F.adaptive_avg_pool2d(maps[:, None].float().cpu(), min(CELLS, maps.shape[-1]))[:, 0]
 
 
@@ -155,11 +157,11 @@ def _spearman(first: np.ndarray, second: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """Faithfulness of a method's attributions, unit by unit.
+    """Faithfulness of a method's attribution of B units.
 
     Args:
         own: Scores of the attribution.
-        noise: Scores of noise of the same resolution in its place.
+        noise: Scores of noise with the same resolution.
         after_randomising: (B,) rank correlation with the attribution of a network with random weights.
     """
 
@@ -170,10 +172,10 @@ class Faithfulness:
 
 @dataclass
 class FaithfulnessEvaluator:
-    """Measures methods; noise is measured once a batch and resolution, for all methods with the same target.
+    """Measures methods; noise is measured once per batch and resolution, for all methods with the same target.
 
     Args:
-        seed: Of the noise and of the random weights.
+        seed: Random seed of the noise and of the random weights.
     """
 
     seed: int
@@ -186,19 +188,21 @@ class FaithfulnessEvaluator:
         attribute: AttributionMethod,
         batch: Hashable,
     ) -> Faithfulness:
-        """Measure one method, each network with its own attribution; scores are means over networks.
+        """Measure one method; the scores are means over networks, each with its own attribution.
 
         Args:
-            by_network: The same photographs and target for each network.
-            raws: The method's attribution for each.
+            by_network: The input of each network, with the same photographs and target.
+            raws: The attribution of each network.
             attribute: The method.
-            batch: Identifies the photographs.
+            batch: Key that identifies the photographs.
         """
         pairs = list(zip(by_network, raws, strict=True))
         return Faithfulness(
-            _mean_scores([perturbation_scores(inputs, raw.upsampled(inputs.side)) for inputs, raw in pairs]),
-            _mean_scores([self._measure_noise(*pair, (batch, number)) for number, pair in enumerate(pairs)]),
-            np.mean([_compare_with_randomised(*pair, attribute, self.seed) for pair in pairs], axis=0),
+            own=_mean_scores([perturbation_scores(inputs, raw.upsampled(inputs.side)) for inputs, raw in pairs]),
+            noise=_mean_scores([self._measure_noise(*pair, (batch, number)) for number, pair in enumerate(pairs)]),
+            after_randomising=np.mean(
+                [_compare_with_randomised(*pair, attribute, self.seed) for pair in pairs], axis=0
+            ),
         )
 
     def _measure_noise(self, inputs: AttributionInput, raw: Attribution, network: Hashable) -> PerturbationScores:
@@ -213,9 +217,9 @@ def _compare_with_randomised(
     inputs: AttributionInput, raw: Attribution, attribute: AttributionMethod, seed: int
 ) -> FloatArray:
     """(B,) rank correlation with the attribution of a network with random weights."""
-    randomised = inputs.with_grader(randomise(inputs.grader, inputs.images, inputs.places, seed))
+    randomised = inputs.with_grader(randomise(inputs.grader, inputs.images, inputs.index, seed))
     own, other = (each.upsampled(inputs.side).signed for each in (raw, attribute(randomised)))
-    unit = inputs.places.unit.cpu().numpy()
+    unit = inputs.index.unit.cpu().numpy()
     return np.bincount(unit, rank_correlation(own, other, inputs.discs)) / np.bincount(unit)
 
 

@@ -30,9 +30,9 @@ class ExplainInputs:
     """The photographs to explain, and the run's predictions of them.
 
     Args:
-        predictions: Of all photographs of the data set that the run has graded.
+        predictions: The predictions of all photographs of the data set that the run has graded.
         selection: The selected photographs.
-        explained: They and the photographs that are graded together with them.
+        explained: The units of the selected photographs.
         unreadable: Photographs that were skipped, with the reason, by id.
     """
 
@@ -51,7 +51,10 @@ def prepare_inputs(
         UnreadablePhotographsError: photographs cannot be read, and `keep_going` is off or none is left.
         InputError: unknown ids, an empty split, or no reference grades where they are needed.
     """
-    graded = _read_graded(opened, config)
+    if config.predictions is None and opened.run.is_packaged:
+        graded = nothing_graded(opened)  # the runs that come with drkit have no predictions
+    else:
+        graded = read_predictions(config.predictions or opened.run.stem)
     criteria = config.criteria
     if criteria.ids:
         criteria = replace(criteria, ids=resolve_ids(criteria.ids, labels, graded))
@@ -66,13 +69,6 @@ def prepare_inputs(
     return inputs
 
 
-def _read_graded(opened: OpenedRun, config: ExplainConfig) -> Predictions:
-    """What the run has graded before; the run that comes with drkit has no predictions."""
-    if config.predictions is None and opened.run.is_packaged:
-        return nothing_graded(opened)
-    return read_predictions(config.predictions or opened.run.stem)
-
-
 def _grade_missing(
     opened: OpenedRun,
     labels: Labels,
@@ -82,7 +78,10 @@ def _grade_missing(
     device: torch.device,
     target_name: str,
 ) -> tuple[Predictions, dict[str, str]]:
-    """Grade the candidates that the run has not graded yet; all predictions, and unreadable photographs by id.
+    """Grade the candidates that the run has not graded yet.
+
+    Returns:
+        All predictions, and the reasons why photographs cannot be read, by id.
 
     Raises:
         InputError: reference grades are needed, and none is known.
@@ -109,7 +108,7 @@ def _select_readable(
     config: ExplainConfig,
     unreadable: dict[str, str],
 ) -> ExplainInputs:
-    """Select photographs; with `keep_going` again, until all of them can be read.
+    """Select photographs; with `keep_going`, select again until all of them can be read.
 
     Raises:
         UnreadablePhotographsError: some cannot be read, and `keep_going` is off.
@@ -132,4 +131,4 @@ def _select_readable(
             raise UnreadablePhotographsError(sentence)
         warn(f"skipping photographs that cannot be read: {sentence}")
         id_of = dict(zip(map(Path, rows["path"]), rows["image_id"], strict=True))
-        unreadable = unreadable | {id_of[path]: why for path, why in reasons.items()}
+        unreadable = unreadable | {id_of[path]: reason for path, reason in reasons.items()}

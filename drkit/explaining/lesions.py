@@ -1,4 +1,4 @@
-"""Masks of lesions, and how much of an attribution lies on them."""
+"""Masks of lesions, and the share of an attribution inside them."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,42 +13,42 @@ from drkit.images.disc import Box, cut_square
 from drkit.images.files import Photograph, read_photograph
 from drkit.records.labels import PHOTOGRAPH_SUFFIXES
 
-ANY = "lesion"  # what a mask that names no kind of lesion shows
-MOST_MARKED = 0.5  # of a photograph: what marks more is no mask of lesions
+ANY = "lesion"  # the kind of a mask whose name has none
+MOST_MARKED = 0.5  # share of a photograph; a file that marks more is not a mask of lesions
 ANATOMY = re.compile(r"optic|dis[ck]\b|\bod\b|macula|fovea|vessel", re.IGNORECASE)  # kinds of mask that show no lesion
 
 Mask = NDArray[np.bool_]  # (S, S)
 
 
 def find_masks(folder: Path, image_ids: Sequence[str], steps: Sequence[str] = ()) -> dict[str, dict[str, list[Path]]]:
-    """The files with masks of each photograph, by kind of lesion.
+    """The files of the masks, by image id and kind of lesion.
 
-    `FOLDER/ID.png`, `FOLDER/ID_KIND.png` and `FOLDER/KIND/ID*.png` are understood, in any photographic format.
+    The names may be `FOLDER/ID.png`, `FOLDER/ID_KIND.png` or `FOLDER/KIND/ID*.png`, in any photographic format.
 
     Args:
-        folder: Of the masks.
-        image_ids: Whose masks are looked for.
-        steps: Preprocessing that the run still applies to the photographs, and not to their masks.
+        folder: Folder of the masks.
+        image_ids: Ids of the photographs whose masks are needed.
+        steps: Preprocessing that the run still applies to the photographs, but not to their masks.
 
     Raises:
-        UsageError: a step cuts the photographs, so that masks no longer fit.
-        InputError: no such folder, or no mask of any of the photographs.
+        UsageError: a step crops the photographs, so that the masks no longer fit.
+        InputError: there is no such folder, or no mask of any of the photographs.
     """
-    if cutting := [step for step in steps if FILTERS[step.partition(":")[0]].changes_frame]:
+    if cropping := [step for step in steps if FILTERS[step.partition(":")[0]].changes_frame]:
         raise UsageError(
-            f"--lesions: the run still has to cut these photographs ({', '.join(cutting)}), and masks cannot follow:"
-            " preprocess photographs and masks alike, and explain those"
+            f"--lesions: the run still crops these photographs ({', '.join(cropping)}), but not their masks: preprocess"
+            " the photographs and the masks alike, and explain those photographs"
         )
     if not folder.is_dir():
-        raise InputError(f"--lesions {folder} is no folder")
+        raise InputError(f"--lesions {folder} is not a folder: give the folder of the masks")
     files = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in PHOTOGRAPH_SUFFIXES]
     masks: dict[str, dict[str, list[Path]]] = {}
     known = set(image_ids)
     for path in files:
         owner = _owner(path.stem, known)
         if owner is not None:
-            named = path.stem[len(owner) :].strip("_") or ANY
-            kind = named if path.parent == folder else path.parent.name
+            suffix = path.stem[len(owner) :].strip("_")
+            kind = suffix or ANY if path.parent == folder else path.parent.name
             masks.setdefault(owner, {}).setdefault(kind, []).append(path)
     if not masks:
         raise InputError(
@@ -62,14 +62,14 @@ def choose_lesions(masks: Mapping[str, Mapping[str, Sequence[Path]]], words: Seq
     """The kinds of mask that count as lesions.
 
     Args:
-        masks: Of `find_masks`.
-        words: Words, each of which must stand in the name of a kind, in any case; empty: every kind but those named
-            after the optic disc, the macula, the fovea or vessels.
+        masks: The result of `find_masks`.
+        words: Parts of the names of the kinds that count, in upper or lower case. Without words all kinds count except
+            those named after the optic disc, the macula, the fovea or vessels.
 
     Raises:
-        UsageError: a word that stands in no kind's name.
+        UsageError: a word that is in no kind's name.
     """
-    kinds = sorted({kind for of_photograph in masks.values() for kind in of_photograph})
+    kinds = sorted({kind for by_kind in masks.values() for kind in by_kind})
     if not words:
         return frozenset(kind for kind in kinds if not ANATOMY.search(kind))
     for word in words:
@@ -79,37 +79,39 @@ def choose_lesions(masks: Mapping[str, Mapping[str, Sequence[Path]]], words: Seq
 
 
 def read_mask(paths: Sequence[Path], shape: tuple[int, int], frame: Box, side: int) -> Mask:
-    """Masks of one photograph, joined, cut as the photograph was; a pixel that a lesion touches belongs to it.
+    """Read the masks of one photograph as their union, cropped like the photograph.
 
     Args:
-        paths: Files whose pixels are 0 where nothing is marked.
-        shape: Height and width of the photograph's file.
-        frame: What was cut from the photograph.
-        side: Of the result in pixels.
+        paths: Files whose pixels are 0 outside lesions.
+        shape: Height and width of the photograph's file in pixels.
+        frame: The square of the photograph that the network sees.
+        side: Side of the result in pixels; a pixel is true if a lesion touches it.
 
     Raises:
-        InputError: a mask that is not of the photograph's size, or marks most of it.
+        InputError: a mask that differs from the photograph in size, or that marks most of it.
     """
-    joined = np.zeros((side, side), dtype=bool)
+    union = np.zeros((side, side), dtype=bool)
     for path in paths:
         marks = read_photograph(path)
         if marks.shape[:2] != shape:
             raise InputError(
-                f"{path} has {marks.shape[1]} x {marks.shape[0]} pixels, its photograph {shape[1]} x {shape[0]}:"
-                " masks must lie on the photograph as the data set has it"
+                f"{path} has {marks.shape[1]} x {marks.shape[0]} pixels, but its photograph {shape[1]} x {shape[0]}:"
+                " expected masks with the size of the photographs"
             )
         marked = (marks > 0).any(2, keepdims=True)
         if marked.mean() > MOST_MARKED:
-            raise InputError(f"{path} marks {marked.mean():.0%} of its photograph: a mask is 0 where nothing is marked")
+            raise InputError(
+                f"{path} marks {marked.mean():.0%} of its photograph: expected a mask that is 0 outside lesions"
+            )
         white: Photograph = (marked * np.full(3, 255)).astype(np.uint8)
-        joined |= cut_square(white, frame, side)[..., 0] > 0
-    return joined
+        union |= cut_square(white, frame, side)[..., 0] > 0
+    return union
 
 
 def points_at(weights: NDArray[np.floating], mask: Mask) -> float:
-    """The pointing game: 1 where the strongest attribution (S, S) lies in the mask, 0 elsewhere, NaN where it is 0.
+    """The pointing game: 1 if the highest attribution (S, S) is inside the mask, else 0; NaN without attribution.
 
-    Source: Zhang et al. 2018, IJCV 126, section 4.2, without their tolerance of 15 pixels.
+    Source: Zhang et al. 2018, IJCV 126, section 4.2, without the tolerance of 15 pixels.
     """
     if not weights.max() > 0:
         return float("nan")
@@ -117,13 +119,13 @@ def points_at(weights: NDArray[np.floating], mask: Mask) -> float:
 
 
 def mass_inside(weights: NDArray[np.floating], mask: Mask) -> float:
-    """Share of the attribution (S, S) in the mask; NaN where it is 0 everywhere."""
+    """Share of the attribution (S, S) inside the mask; NaN without attribution."""
     total = weights.sum()
     return float((weights * mask).sum() / total) if total > 0 else float("nan")
 
 
 def _owner(stem: str, known: set[str]) -> str | None:
-    """The longest known id that the stem is, or begins with before a `_`."""
+    """The longest known id that is the stem, or its beginning up to a `_`."""
     while stem:
         if stem in known:
             return stem

@@ -1,4 +1,4 @@
-"""Metrics of explanations: means over units with intervals over patients, and their tables."""
+"""Metrics of explanations: means with intervals over patients, and their tables."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,8 +21,8 @@ LESION_SCORES = ("pointing", "mass", "area")
 ALL_KINDS = "all lesions"
 NOISE = "noise of the same grain"
 HOW_TO_READ = (
-    "deletion low, insertion high: the answer goes with the evidence; beyond noise above 0: more than with noise in its"
-    " place; after randomising near 0: the maps show what was learned, not edges"
+    "deletion low, insertion high: the prediction depends on the marked pixels; beyond noise above 0: more than on"
+    " pixels marked at random; after randomising near 0: the maps show what was learned, not edges"
 )
 
 
@@ -31,9 +31,9 @@ class MeanWithInterval:
     """A mean with its 95 % interval over patients.
 
     Args:
-        value: Over all cases.
-        low: Lower end.
-        high: Upper end.
+        value: Mean over all cases.
+        low: Lower limit of the interval.
+        high: Upper limit of the interval.
         cases: Number of cases.
         patients: Number of patients.
     """
@@ -52,19 +52,19 @@ Means = dict[str, MeanWithInterval]
 
 
 def patient_mean(values: ArrayLike, patients: ArrayLike, seed: int = 0) -> MeanWithInterval | None:
-    """The mean of (N,) values, patients drawn with replacement; values that are NaN are left out.
+    """The mean of (N,) values, with a bootstrap interval over patients; NaN values are left out.
 
     Returns:
-        None where no value is left.
+        None if all values are NaN.
 
     Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13 (percentile interval).
     """
-    figures, owners = np.asarray(values, dtype=np.float64), np.asarray(patients)
-    known = ~np.isnan(figures)
+    numbers, owners = np.asarray(values, dtype=np.float64), np.asarray(patients)
+    known = ~np.isnan(numbers)
     if not known.any():
         return None
     names, patient = np.unique(owners[known], return_inverse=True)
-    sums, counts = np.bincount(patient, figures[known]), np.bincount(patient).astype(np.float64)
+    sums, counts = np.bincount(patient, numbers[known]), np.bincount(patient).astype(np.float64)
     shares = np.full(len(names), 1 / len(names))
     drawn = np.random.default_rng(seed).multinomial(len(names), shares, size=NUM_RESAMPLES).astype(np.float64)
     low, high = interval((drawn @ sums) / (drawn @ counts))
@@ -72,7 +72,7 @@ def patient_mean(values: ArrayLike, patients: ArrayLike, seed: int = 0) -> MeanW
 
 
 def faithfulness_table(by_method: Mapping[str, Means]) -> Table:
-    """A row a method, and one for noise of each grain."""
+    """One row for each method, and one for the noise of each resolution."""
     columns = ("method", "deletion", "insertion", "beyond noise", "average drop", "increase", "after\nrandomising")
     names = ("deletion", "insertion", "beyond_noise", "drop", "increase", "after_randomising")
     rows = [[method, *(str(means[name]) for name in names)] for method, means in by_method.items()]
@@ -88,7 +88,7 @@ def faithfulness_table(by_method: Mapping[str, Means]) -> Table:
 
 
 def lesion_table(by_method: Mapping[str, Mapping[str, Means]]) -> Table:
-    """A row a method and kind of lesion."""
+    """One row for each method and kind of lesion."""
     columns = ("method", "lesion", "photographs", "pointing game", "mass inside", "area of the mask")
     rows = [
         [
@@ -105,31 +105,31 @@ def lesion_table(by_method: Mapping[str, Mapping[str, Means]]) -> Table:
 
 @dataclass
 class ExplanationMetrics:
-    """Faithfulness by unit and overlap with lesions by photograph, collected batch by batch.
+    """Faithfulness of units and overlap of photographs with lesions, collected batch by batch.
 
     Args:
-        masks: Files of lesions' masks by image id and kind; empty: none were given.
-        lesion_kinds: Kinds of mask that count among all lesions.
+        masks: Files of the masks by image id and kind; empty without masks.
+        lesion_kinds: Kinds of mask that count as lesions.
     """
 
     masks: Mapping[str, Mapping[str, Sequence[Path]]]
     lesion_kinds: frozenset[str] = frozenset()
     _faithfulness: dict[str, list[np.ndarray]] = field(default_factory=dict)
     _patients: list[np.ndarray] = field(default_factory=list)
-    _of_lesions: dict[str, list[tuple[float, float, float, str]]] = field(default_factory=dict)
+    _lesions: dict[str, list[tuple[float, float, float, str]]] = field(default_factory=dict)
 
     def update(self, result: BatchAttribution, views: Sequence[View], rows: pd.DataFrame) -> None:
-        """Add a batch; `rows` are its photographs among the explained."""
+        """Add a batch with its photographs and their rows of `ExplainedUnits`."""
         if result.faithfulness is not None:
             first = np.unique(result.unit, return_index=True)[1]
             self._patients.append(rows["patient"].to_numpy(dtype=str)[first])
-            for name, values in _figures(result.faithfulness).items():
+            for name, values in _scores(result.faithfulness).items():
                 self._faithfulness.setdefault(name, []).append(values)
         for index, view in enumerate(views):
             self._update_lesions(result, index, view, rows.iloc[index])
 
     def compute_faithfulness(self) -> Means | None:
-        """Means of faithfulness; None where it was not measured."""
+        """Means of faithfulness; None if it was not measured."""
         if not self._patients:
             return None
         patients = np.concatenate(self._patients)
@@ -137,14 +137,19 @@ class ExplanationMetrics:
         return {name: mean for name, mean in means.items() if mean is not None}
 
     def compute_lesions(self) -> dict[str, Means] | None:
-        """Means by kind of lesion; None where no photograph has a mask."""
-        return {kind: _lesion_means(rows) for kind, rows in sorted(self._of_lesions.items())} or None
+        """Means by kind of lesion; None if no photograph has a mask."""
+        means: dict[str, Means] = {}
+        for kind, rows in sorted(self._lesions.items()):
+            *columns, patients = zip(*rows, strict=True)
+            scores = {name: patient_mean(column, patients) for name, column in zip(LESION_SCORES, columns, strict=True)}
+            means[kind] = {name: mean for name, mean in scores.items() if mean is not None}
+        return means or None
 
     def _update_lesions(self, result: BatchAttribution, index: int, view: View, row: pd.Series) -> None:
-        """Compare positive attribution with each kind's mask, and with all lesions; empty masks are left out."""
+        """Compare the positive attribution with the mask of each kind and of all lesions; empty masks are left out."""
         weights = result.drawn_positive[index]
-        of_kind = self.masks.get(str(row["image_id"]), {})
-        masks = {kind: read_mask(paths, view.shape, view.frame, len(weights)) for kind, paths in of_kind.items()}
+        by_kind = self.masks.get(str(row["image_id"]), {})
+        masks = {kind: read_mask(paths, view.shape, view.frame, len(weights)) for kind, paths in by_kind.items()}
         lesions = [mask for kind, mask in masks.items() if kind in self.lesion_kinds]
         for kind, mask in masks.items():
             self._add_mask(kind, weights, mask, str(row["patient"]))
@@ -153,17 +158,11 @@ class ExplanationMetrics:
 
     def _add_mask(self, kind: str, weights: np.ndarray, mask: np.ndarray, patient: str) -> None:
         if mask.any():
-            figures = points_at(weights, mask), mass_inside(weights, mask), float(mask.mean())
-            self._of_lesions.setdefault(kind, []).append((*figures, patient))
+            scores = points_at(weights, mask), mass_inside(weights, mask), float(mask.mean())
+            self._lesions.setdefault(kind, []).append((*scores, patient))
 
 
-def _lesion_means(rows: Sequence[tuple[float, float, float, str]]) -> Means:
-    *columns, patients = zip(*rows, strict=True)
-    means = {name: patient_mean(column, patients) for name, column in zip(LESION_SCORES, columns, strict=True)}
-    return {name: mean for name, mean in means.items() if mean is not None}
-
-
-def _figures(faithfulness: Faithfulness) -> dict[str, np.ndarray]:
+def _scores(faithfulness: Faithfulness) -> dict[str, np.ndarray]:
     own, noise = faithfulness.own, faithfulness.noise
     return {
         **{name: getattr(own, name) for name in PERTURBATION_SCORES},

@@ -1,4 +1,4 @@
-"""Photographs with what speaks for and against a worse grade painted on them."""
+"""Photographs with the evidence for and against a grade painted on them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ METHOD = "integrated-gradients"  # points at lesions far more often than GradCAM
 
 @dataclass(frozen=True)
 class Overlay:
-    """A photograph and what its grade rests on.
+    """A photograph and the evidence in it.
 
     Args:
-        image_id: The photograph's.
-        picture: uint8 (S, S, 3) RGB, squared about the disc, as the network sees it.
-        painted: The same in grey: orange where it speaks for what `legend` says first, blue for the second.
-        legend: What orange and blue mean, in words.
+        image_id: Id of the photograph.
+        picture: uint8 (S, S, 3) RGB, the square around the disc that the network sees.
+        painted: uint8 (S, S, 3) RGB, the same in grey, with evidence in orange and blue.
+        legend: The meanings of orange and blue, in words.
     """
 
     image_id: str
@@ -37,14 +37,14 @@ class Overlay:
 def paint_overlays(
     opened: OpenedRun, labels: Labels, predictions: Predictions, device: torch.device, workers: int | None = None
 ) -> Iterator[Overlay]:
-    """Paint all graded photographs, unit by unit, by integrated gradients.
+    """Paint the integrated gradients of all graded photographs, unit by unit.
 
     Args:
         opened: The run.
-        labels: The data sets.
-        predictions: What the run has graded of them, whole units.
-        device: Where the networks work.
-        workers: Threads that read photographs.
+        labels: The photographs.
+        predictions: The run's predictions of whole units of them.
+        device: Device of the networks.
+        workers: Number of threads that read photographs; None for Python's default.
 
     Raises:
         InputError: a photograph that cannot be read.
@@ -52,7 +52,15 @@ def paint_overlays(
     header = opened.header
     selection = Selection(tuple(predictions.rows["image_id"]), "all photographs")
     explained = gather_units(labels, predictions, selection, header.architecture)
-    setup = ExplainSetup(opened, explained, METHOD, default_target(header.decision), None, None, device)
+    setup = ExplainSetup(
+        opened=opened,
+        explained=explained,
+        method=METHOD,
+        target_name=default_target(header.decision),
+        layer=None,
+        evaluator=None,
+        device=device,
+    )
     for result, views in explain_batches(setup, workers):
         image_ids = explained.rows["image_id"].iloc[result.rows]
         for number, (image_id, view) in enumerate(zip(image_ids, views, strict=True)):

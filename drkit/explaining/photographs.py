@@ -1,4 +1,4 @@
-"""Photographs as the network sees them, as people see them, and without detail inside their discs."""
+"""Photographs as input of the network, as pictures for people, and blurred inside their discs."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,21 +20,21 @@ from drkit.images.filters import apply_steps
 from drkit.records.provenance import sha256_bytes
 
 PICTURE_SIDE = 384  # pixels of a photograph in a picture
-BLUR = 1 / 16  # of the side: sigma of the blur that takes the detail away
+BLUR = 1 / 16  # of the side: sigma of the blur that removes detail
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class View:
     """A photograph, read once.
 
     Args:
-        pixels: uint8 (S, S, 3) RGB, as a photograph bank would hold it.
-        picture: uint8 (PICTURE_SIDE, PICTURE_SIDE, 3) RGB, the same square for people.
-        disc: (PICTURE_SIDE, PICTURE_SIDE) bool; all of it where no disc is found.
-        has_disc: Whether one was found.
-        frame: What was cut from the photograph and scaled to a square.
-        shape: Height and width that it was cut from.
-        sha256: Of the file.
+        pixels: uint8 (S, S, 3) RGB, as in a photograph bank.
+        picture: uint8 (PICTURE_SIDE, PICTURE_SIDE, 3) RGB, the same square as a picture for people.
+        disc: (PICTURE_SIDE, PICTURE_SIDE) bool, the fundus disc; all true if no disc is found.
+        has_disc: Whether a disc was found.
+        frame: The part of the photograph that was scaled to a square.
+        shape: Height and width of the photograph in pixels.
+        sha256: SHA-256 of the file.
     """
 
     pixels: Photograph
@@ -57,11 +57,11 @@ def read_views(
     """Read photographs in threads.
 
     Args:
-        paths: Of the files.
-        side: Of the network's photographs, before they are rendered.
-        steps: What `drkit preprocess` would still have to do to them.
-        workers: Threads; None: as many as Python thinks fit.
-        round_discs: Undo the squashing of photographs whose discs are ellipses.
+        paths: Files of the photographs.
+        side: Side of `View.pixels`.
+        steps: Preprocessing steps to apply to the photographs.
+        workers: Number of threads; None for Python's default.
+        round_discs: Whether to scale photographs whose discs are ellipses so that the discs are circles.
 
     Raises:
         InputError: a photograph that cannot be read.
@@ -80,24 +80,31 @@ def read_view(path: Path, side: int, steps: Sequence[str] = (), *, round_discs: 
         disc, has_disc = find_disc(picture).mask(PICTURE_SIDE, PICTURE_SIDE), True
     except NoDiscError:
         disc, has_disc = np.ones((PICTURE_SIDE, PICTURE_SIDE), dtype=bool), False
-    pixels = cut_square(photograph, frame, side)
-    return View(pixels, picture, disc, has_disc, frame, photograph.shape[:2], sha256_bytes(content))
+    return View(
+        pixels=cut_square(photograph, frame, side),
+        picture=picture,
+        disc=disc,
+        has_disc=has_disc,
+        frame=frame,
+        shape=photograph.shape[:2],
+        sha256=sha256_bytes(content),
+    )
 
 
 def render_views(views: Sequence[View], input_format: InputFormat, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Images (P, 3, S, S) and discs (P, S, S) bool of photographs."""
+    """Normalised images (P, 3, S, S) and discs (P, S, S) bool of photographs."""
     images = render(np.stack([view.pixels for view in views]), input_format, device)
     discs = np.stack([shrink_mask(view.disc, input_format.side) for view in views])
     return images, torch.from_numpy(discs).to(device)
 
 
 def shrink_mask(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
-    """A mask (H, H) at another size (side, side): pixels that lie in it by half or more."""
+    """Shrink a mask (H, H) to (side, side): pixels at least half of which are inside."""
     return cv2.resize(mask.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA) >= 0.5
 
 
 def blur_discs(images: Tensor, discs: Tensor) -> Tensor:
-    """Images (P, 3, S, S) without detail inside the discs (P, S, S); the surround stays and does not leak in."""
+    """Blur images (P, 3, S, S) inside the discs (P, S, S), without mixing in pixels outside, which stay unchanged."""
     sigma = images.shape[-1] * BLUR
     inside = discs[:, None].to(images.dtype)
     blurred = _blurred(images * inside, sigma) / _blurred(inside, sigma).clamp(min=1e-6)
@@ -109,10 +116,10 @@ def _blurred(images: Tensor, sigma: float) -> Tensor:
 
 
 def blur(planes: Tensor, sigma: float) -> Tensor:
-    """Blur planes (N, h, w) with a Gaussian of `sigma` pixels, cut at three of them; beyond the border all is zero."""
+    """Blur planes (N, h, w) with a Gaussian of `sigma` pixels, truncated at 3 sigma; pixels beyond the border are 0."""
     reach = round(3 * sigma)
-    places = torch.arange(-reach, reach + 1, dtype=planes.dtype, device=planes.device)
-    kernel = torch.exp(-(places**2) / (2 * sigma**2))
+    offsets = torch.arange(-reach, reach + 1, dtype=planes.dtype, device=planes.device)
+    kernel = torch.exp(-(offsets**2) / (2 * sigma**2))
     kernel = kernel / kernel.sum()
     rows = F.conv2d(planes[:, None].contiguous(), kernel[None, None, None], padding=(0, reach))
     return F.conv2d(rows, kernel[None, None, :, None], padding=(reach, 0))[:, 0]

@@ -1,4 +1,4 @@
-"""Pictures: attribution in colour over the grey photograph, strips and sheets; orange for, blue against."""
+"""Pictures: attribution in colour over the grey photograph, in strips and sheets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,39 +18,39 @@ from drkit.images.files import Photograph, encode_photograph
 Strength = NDArray[np.floating]  # (H, W) in [0, 1]
 Anchors = Sequence[tuple[int, int, int]]
 
-# From weak to strong: hues of Okabe and Ito 2008, getting lighter, so that they order in grey print, too.
+# From weak to strong; hues of Okabe and Ito 2008, which get lighter, so that their order shows in grey print.
 FOR: Anchors = ((120, 40, 0), (213, 94, 0), (245, 165, 35), (255, 238, 150))
 AGAINST: Anchors = ((0, 40, 90), (0, 114, 178), (86, 180, 233), (200, 240, 255))
 
-FAINT = 0.06  # evidence below this share of the strongest is not drawn
+FAINT = 0.06  # share of the strongest evidence; weaker evidence is not drawn
 OPACITY = 0.9  # of the strongest evidence
-DIM = 0.8  # of the grey photograph's brightness, so that colour stands out
+DIM = 0.8  # factor of the grey photograph's brightness, so that colour stands out
 
 
 def paint(picture: Photograph, strength: Strength, colours: Anchors, disc: NDArray[np.bool_]) -> Photograph:
-    """Lay evidence over a photograph, which turns grey; outside the disc nothing is painted.
+    """Turn a photograph grey and paint evidence on it, inside the disc only.
 
     Args:
         picture: uint8 (H, H, 3) RGB.
-        strength: (S, S) in [0, 1], scaled up to the picture.
+        strength: (S, S) in [0, 1], resized to the picture.
         colours: `FOR` or `AGAINST`.
-        disc: (H, H) bool.
+        disc: (H, H) bool, the fundus disc.
     """
-    shown = _enlarge(strength, len(picture)) * disc
+    visible = _resize(strength, len(picture)) * disc
     grey = np.repeat(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
-    return _blend((grey * DIM).astype(np.uint8), _colour(shown, colours), _opacity(shown))
+    return _blend((grey * DIM).astype(np.uint8), _colour(visible, colours), _opacity(visible))
 
 
 def paint_both(picture: Photograph, positive: Strength, negative: Strength, disc: NDArray[np.bool_]) -> Photograph:
-    """Lay what is left of the evidence for one answer (orange) or the other (blue) over a photograph; see `paint`."""
-    left = positive - negative
-    once = paint(picture, np.maximum(left, 0), FOR, disc)
-    shown = _enlarge(np.maximum(-left, 0), len(picture)) * disc
-    return _blend(once, _colour(shown, AGAINST), _opacity(shown))
+    """Paint the difference of two evidences: orange if the positive one is higher, else blue; see `paint`."""
+    difference = positive - negative
+    orange = paint(picture, np.maximum(difference, 0), FOR, disc)
+    visible = _resize(np.maximum(-difference, 0), len(picture)) * disc
+    return _blend(orange, _colour(visible, AGAINST), _opacity(visible))
 
 
 def colour_bar(colours: Anchors, width: int, height: int) -> Photograph:
-    """What weak to strong looks like on black, uint8 (height, width, 3)."""
+    """The colours from weak to strong on black, uint8 (height, width, 3)."""
     ramp = np.tile(np.linspace(0, 1, width), (height, 1))
     return _blend(np.zeros((height, width, 3), np.uint8), _colour(ramp, colours), _opacity(ramp))
 
@@ -61,15 +61,15 @@ def strip(pictures: Sequence[Photograph], gap: int = 6) -> Photograph:
     return np.hstack([*padded, pictures[-1]])
 
 
-def _enlarge(strength: Strength, side: int) -> NDArray[np.float32]:
+def _resize(strength: Strength, side: int) -> NDArray[np.float32]:
     resized = cv2.resize(strength.astype(np.float32), (side, side), interpolation=cv2.INTER_LINEAR)
     return np.clip(resized, 0, 1).astype(np.float32)
 
 
 def _colour(strength: Strength, colours: Anchors) -> NDArray[np.float64]:
-    """(H, W, 3)."""
-    places = np.linspace(0, 1, len(colours))
-    channels = [np.interp(strength, places, [colour[channel] for colour in colours]) for channel in range(3)]
+    """(H, W, 3), between 0 and 255."""
+    positions = np.linspace(0, 1, len(colours))
+    channels = [np.interp(strength, positions, [colour[channel] for colour in colours]) for channel in range(3)]
     return np.stack(channels, axis=-1)
 
 
@@ -86,9 +86,10 @@ def _blend(below: Photograph, colour: NDArray[np.float64], opacity: NDArray[np.f
 ROWS_A_SHEET = 6
 
 _DPI = 130
-_PANEL, _GAP, _EDGE = 273, 13, 20  # pixels: a picture's side, between pictures, around all
-_TITLE, _HEAD, _FOOT = 46, 82, 82  # pixels of height: the sheet's title, a row's heading, the legend
-_BAR, _BETWEEN, _TALL, _ROOM = 32, 12, 175, 52  # pixels: a bar, between bars, a bar of probability 1, before the bars
+_PANEL, _GAP, _EDGE = 273, 13, 20  # pixels: side of a picture, gap between pictures, margin
+_TITLE, _HEAD, _FOOT = 46, 82, 82  # heights in pixels: title of the sheet, heading of a row, legend
+# Pixels: width of a bar, gap between bars, height of probability 1, gap before the bars.
+_BAR, _BETWEEN, _TALL, _ROOM = 32, 12, 175, 52
 _REFERENCE, _OTHER, _ALARM, _QUIET = "#009E73", "#BBBBBB", "#B03A00", "#595959"
 
 
@@ -97,11 +98,11 @@ class SheetRow:
     """One photograph of a sheet.
 
     Args:
-        heading: Its name, grades and whatever must be known to read it.
-        panels: What stands over each picture, and the picture; the first is the photograph.
-        probabilities: Of the grades 0 to 4.
-        reference: The reference grade; None where unknown.
-        warning: What is alarming about it; empty where nothing is.
+        heading: Name, grades and score of the photograph.
+        panels: Title and picture of each panel, starting with the photograph.
+        probabilities: Probabilities of the grades 0 to 4.
+        reference: The reference grade; None if it is unknown.
+        warning: A possible problem of the explanation, or an empty string.
     """
 
     heading: str
@@ -112,12 +113,12 @@ class SheetRow:
 
 
 def draw_sheet(rows: Sequence[SheetRow], title: str, scale: tuple[str, str]) -> bytes:
-    """A PNG, a row a photograph.
+    """A PNG with one row for each photograph.
 
     Args:
-        rows: At most `ROWS_A_SHEET`, at least one.
-        title: Above all rows.
-        scale: What orange and blue speak for, in words; the second empty where there is no blue.
+        rows: 1 to `ROWS_A_SHEET` rows.
+        title: Title of the sheet.
+        scale: The meanings of orange and blue, in words; the second is empty if there is no blue.
     """
     num_panels = max(len(row.panels) for row in rows)
     width = 2 * _EDGE + num_panels * (_PANEL + _GAP) + _ROOM + NUM_GRADES * (_BAR + _BETWEEN)
@@ -133,7 +134,7 @@ def draw_sheet(rows: Sequence[SheetRow], title: str, scale: tuple[str, str]) -> 
 
 @dataclass
 class _SheetCanvas:
-    """Pixels, and text that is set on them at the end; places in pixels from the upper left corner."""
+    """Pixels, and text that is drawn on them at the end; positions are in pixels from the upper left corner."""
 
     pixels: Photograph
     texts: list[tuple[str, int, int, dict[str, Any]]] = field(default_factory=list)
@@ -184,18 +185,18 @@ def _draw_row(canvas: _SheetCanvas, row: SheetRow, top: int) -> None:
 
 
 def _draw_bars(canvas: _SheetCanvas, row: SheetRow, left: int, top: int) -> None:
-    """The probability of each grade, the reference grade's green."""
-    ground = top + 34 + _TALL
+    """Bars of the probabilities, green for the reference grade."""
+    baseline = top + 34 + _TALL
     middle = left + (NUM_GRADES * (_BAR + _BETWEEN) - _BETWEEN) // 2
     canvas.write("probability of each grade", middle, top - 5, ha="center", va="bottom")
     for grade, share in enumerate(row.probabilities):
-        at, tall = left + grade * (_BAR + _BETWEEN), round(share * _TALL)
-        canvas.fill(_REFERENCE if grade == row.reference else _OTHER, at, ground - tall, _BAR, tall)
-        canvas.write(f"{share:.2f}", at + _BAR // 2, ground - tall - 3, ha="center", va="bottom", fontsize=6.5)
-        canvas.write(str(grade), at + _BAR // 2, ground + 6, ha="center")
-    canvas.fill("black", left - 6, ground, NUM_GRADES * (_BAR + _BETWEEN), 1)
-    known = "reference unknown" if row.reference is None else f"green: reference, {GRADE_NAMES[row.reference]}"
-    canvas.write(known, middle, ground + 28, ha="center")
+        x, height = left + grade * (_BAR + _BETWEEN), round(share * _TALL)
+        canvas.fill(_REFERENCE if grade == row.reference else _OTHER, x, baseline - height, _BAR, height)
+        canvas.write(f"{share:.2f}", x + _BAR // 2, baseline - height - 3, ha="center", va="bottom", fontsize=6.5)
+        canvas.write(str(grade), x + _BAR // 2, baseline + 6, ha="center")
+    canvas.fill("black", left - 6, baseline, NUM_GRADES * (_BAR + _BETWEEN), 1)
+    caption = "reference unknown" if row.reference is None else f"green: reference, {GRADE_NAMES[row.reference]}"
+    canvas.write(caption, middle, baseline + 28, ha="center")
 
 
 def _draw_legend(canvas: _SheetCanvas, scale: tuple[str, str]) -> None:
@@ -206,7 +207,7 @@ def _draw_legend(canvas: _SheetCanvas, scale: tuple[str, str]) -> None:
             canvas.paste(colour_bar(colours, 140, 17), left, top)
             canvas.write(words, left + 152, top + 1)
     caption = (
-        "weak to strong; for and against on one scale, which a unit's photographs share, a comparison of two grades on"
-        " its own;\nnothing is painted outside the fundus disc"
+        "Weak to strong. For and against share one scale in all photographs of a unit; a comparison of two grades has"
+        " its own scale.\nNothing is painted outside the fundus disc."
     )
     canvas.write(caption, _EDGE, top + 25, fontsize=6.5, color=_QUIET)

@@ -1,4 +1,4 @@
-"""Attribution by changed pixels: integrated gradients, occlusion, ScoreCAM."""
+"""Attribution from changed pixels: integrated gradients, occlusion and ScoreCAM."""
 
 import numpy as np
 import torch
@@ -8,16 +8,16 @@ from torch.nn import functional as F
 from drkit.explaining.activations import MAX_VARIANTS, AttributionInput, layer_activations, target_of_variants
 from drkit.explaining.attribution import Attribution
 
-PATH_POINTS = 24  # of the Gauss-Legendre rule along the path
-PATCHES_A_SIDE = 8  # an occluded square is this part of the side, and moves by half of itself
-SCORED_CHANNELS = 128  # of a layer: those that vary most over the photograph
+PATH_POINTS = 24  # points of the Gauss-Legendre rule along the path
+PATCHES_A_SIDE = 8  # occluded squares that fit along a side; they move by half their length
+SCORED_CHANNELS = 128  # number of channels of a layer, those that vary most over the photograph
 
 
 def explain_integrated_gradients(inputs: AttributionInput) -> Attribution:
-    """Integrated gradients: pixel gradients, integrated along the straight path from the baseline, times its length.
+    """Integrated gradients: the mean pixel gradient along the straight path from the baseline, times the difference.
 
-    The baseline is the photograph blurred inside its disc, so details are what is explained. The attributions of all
-    photographs of a unit sum to the target minus the baseline's target.
+    The baseline is the photograph blurred inside its disc, so that the attribution explains details. The attributions
+    of all photographs of a unit sum to the target minus the baseline's target.
 
     Source: Sundararajan et al. 2017, ICML, eq. 1.
     """
@@ -27,15 +27,15 @@ def explain_integrated_gradients(inputs: AttributionInput) -> Attribution:
     for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
         leaf = (inputs.baseline + float(node) * path).detach().requires_grad_()
         with torch.enable_grad():
-            target = inputs.target(inputs.grader(leaf, inputs.places)).sum()
+            target = inputs.target(inputs.grader(leaf, inputs.index)).sum()
         total += weight * torch.autograd.grad(target, leaf)[0]
     return Attribution.from_signed((path * total).sum(1))
 
 
 def explain_occlusion(inputs: AttributionInput) -> Attribution:
-    """Occlusion: how far the target falls when a square is blurred, averaged over the squares that cover a pixel.
+    """Occlusion: the decrease of the target when a square is blurred, averaged over the squares that cover a pixel.
 
-    Source: Zeiler and Fergus 2014, ECCV, section 4.2; the square shows the blurred photograph in place of grey.
+    Source: Zeiler and Fergus 2014, ECCV, section 4.2; the square shows the blurred photograph instead of grey.
     """
     maps = inputs.maps()
     squares = _squares(inputs.images.shape[-1], inputs.images.device)  # (V, S, S)
@@ -45,12 +45,12 @@ def explain_occlusion(inputs: AttributionInput) -> Attribution:
 
 
 def explain_scorecam(inputs: AttributionInput) -> Attribution:
-    """ScoreCAM: channels weighted by how far the regions they activate on raise the target above the baseline's.
+    """ScoreCAM: channels weighted by the increase of the target when only the regions that activate them are shown.
 
-    Only the channels that vary most over a photograph are tried; elsewhere the blurred photograph is shown.
+    The increase is measured from the blurred photograph, for the channels that vary most over the photograph.
 
-    Source: Wang et al. 2020, CVPR Workshops, definition 1 and eq. 5; the increases are not put through a softmax,
-    so that they keep their sign.
+    Source: Wang et al. 2020, CVPR Workshops, definition 1 and eq. 5, without the softmax over the increases, so that
+    they keep their sign.
     """
     activations, maps = layer_activations(inputs), inputs.maps()
     signed = [
@@ -71,28 +71,29 @@ def _squares(side: int, device: torch.device) -> Tensor:
 
 
 def _occlude(inputs: AttributionInput, maps: Tensor, photograph: int, squares: Tensor) -> Tensor:
-    """(S, S) mean fall of the target; 0 where no square that meets the disc lies."""
+    """Mean decrease (S, S) of the target; 0 at pixels that no square with a part of the disc covers."""
     used = squares[(squares & inputs.discs[photograph]).any((1, 2))]
     image, baseline = inputs.images[photograph], inputs.baseline[photograph]
-    whole = target_of_variants(inputs, maps, photograph, image[None])
-    fall, count = torch.zeros_like(image[0]), torch.zeros_like(image[0])
+    unchanged = target_of_variants(inputs, maps, photograph, image[None])
+    decrease, count = torch.zeros_like(image[0]), torch.zeros_like(image[0])
     for part in used.split(MAX_VARIANTS):
         targets = target_of_variants(inputs, maps, photograph, torch.where(part[:, None], baseline, image))
-        fall += torch.einsum("v,vhw->hw", whole - targets, part.to(image.dtype))
+        decrease += torch.einsum("v,vhw->hw", unchanged - targets, part.to(image.dtype))
         count += part.sum(0)
-    return fall / count.clamp(min=1)
+    return decrease / count.clamp(min=1)
 
 
 def _score_channels(inputs: AttributionInput, maps: Tensor, photograph: int, activations: Tensor) -> Tensor:
-    """(h, w) of activations (C, h, w)."""
+    """The attribution (h, w) of one photograph, from activations (C, h, w)."""
     image, baseline = inputs.images[photograph], inputs.baseline[photograph]
     varied = activations.flatten(1).std(1).topk(min(SCORED_CHANNELS, len(activations))).indices
     chosen = activations[varied]
     lowest, highest = chosen.amin((1, 2), keepdim=True), chosen.amax((1, 2), keepdim=True)
     masks = (chosen - lowest) / (highest - lowest).clamp(min=1e-12)
-    nothing = target_of_variants(inputs, maps, photograph, baseline[None])
-    rises = []
+    blurred = target_of_variants(inputs, maps, photograph, baseline[None])
+    increases = []
     for part in masks.split(MAX_VARIANTS):
         shown = F.interpolate(part[:, None], image.shape[1:], mode="bilinear", align_corners=False)
-        rises.append(target_of_variants(inputs, maps, photograph, baseline + shown * (image - baseline)) - nothing)
-    return torch.einsum("c,chw->hw", torch.cat(rises), chosen)
+        targets = target_of_variants(inputs, maps, photograph, baseline + shown * (image - baseline))
+        increases.append(targets - blurred)
+    return torch.einsum("c,chw->hw", torch.cat(increases), chosen)

@@ -1,4 +1,4 @@
-"""Targets of an attribution: the score, a grade's log-odds, or one grade against another, as functions of logits."""
+"""Targets of an attribution, as functions of logits: the score, or the log-odds of a grade."""
 
 from dataclasses import dataclass, replace
 
@@ -15,15 +15,15 @@ class ScoreTarget:
     """The score: positive attribution speaks for a worse grade, negative for a milder one.
 
     Args:
-        loss: Reads the logits.
-        sigma: Residual of a regression, in grades; no part otherwise.
+        loss: The loss that defines the meaning of the logits.
+        sigma: Standard deviation of a regression's residuals, in grades; other losses ignore it.
     """
 
     loss: Loss
     sigma: float
 
     def __call__(self, logits: Tensor) -> Tensor:
-        """The score (B,); a regression's is not clipped, lest the gradient vanish."""
+        """The score (B,); that of a regression is not clipped, because clipping would make its gradient 0."""
         return self.loss.expected_grade(logits)
 
     def normalised(self, logits: Tensor) -> Tensor:
@@ -31,18 +31,18 @@ class ScoreTarget:
         return self(logits).clamp(0, MAX_GRADE) / MAX_GRADE
 
     def of(self, units: Tensor) -> "ScoreTarget":
-        """The same target for the units (V,) of a batch."""
+        """The target for some units (V,) of the batch."""
         return self
 
 
 @dataclass(frozen=True)
 class GradeTarget:
-    """The log-odds of a grade, which do not flatten where the network is sure.
+    """The log-odds of a grade, whose gradient does not vanish when the network is certain.
 
     Args:
-        loss: Reads the logits.
-        sigma: Residual of a regression, in grades; no part otherwise.
-        grades: (B,) int64, a grade for each unit.
+        loss: The loss that defines the meaning of the logits.
+        sigma: Standard deviation of a regression's residuals, in grades; other losses ignore it.
+        grades: (B,) int64, the grade of each unit's target.
     """
 
     loss: Loss
@@ -51,18 +51,18 @@ class GradeTarget:
 
     def __call__(self, logits: Tensor) -> Tensor:
         """The grade's log-odds (B,): log p / (1 - p)."""
-        shares = self.loss.log_probabilities(logits, self.sigma)
+        log_probabilities = self.loss.log_probabilities(logits, self.sigma)
         chosen = F.one_hot(self.grades.to(logits.device), NUM_GRADES).bool()
-        others = shares.masked_fill(chosen, -torch.inf).logsumexp(1)
-        return shares[chosen] - others
+        others = log_probabilities.masked_fill(chosen, -torch.inf).logsumexp(1)
+        return log_probabilities[chosen] - others
 
     def normalised(self, logits: Tensor) -> Tensor:
         """The grade's probability (B,)."""
-        shares = self.loss.log_probabilities(logits, self.sigma).exp()
-        return shares.gather(1, self.grades.to(logits.device)[:, None])[:, 0]
+        probabilities = self.loss.log_probabilities(logits, self.sigma).exp()
+        return probabilities.gather(1, self.grades.to(logits.device)[:, None])[:, 0]
 
     def of(self, units: Tensor) -> "GradeTarget":
-        """The same target for the units (V,) of a batch."""
+        """The target for some units (V,) of the batch."""
         return replace(self, grades=self.grades[units])
 
 
@@ -71,10 +71,10 @@ class ContrastTarget:
     """The log-odds of one grade against another.
 
     Args:
-        loss: Reads the logits.
-        sigma: Residual of a regression, in grades; no part otherwise.
-        grades: (B,) int64, what positive attribution speaks for.
-        rivals: (B,) int64, what negative attribution speaks for.
+        loss: The loss that defines the meaning of the logits.
+        sigma: Standard deviation of a regression's residuals, in grades; other losses ignore it.
+        grades: (B,) int64, the grades for which positive attribution is evidence.
+        rivals: (B,) int64, the grades for which negative attribution is evidence.
     """
 
     loss: Loss
@@ -84,17 +84,17 @@ class ContrastTarget:
 
     def __call__(self, logits: Tensor) -> Tensor:
         """The log-odds (B,) of the two grades: log p - log q."""
-        shares = self.loss.log_probabilities(logits, self.sigma)
-        both = torch.stack([self.grades, self.rivals], 1).to(logits.device)
-        grade, rival = shares.gather(1, both).unbind(1)
+        log_probabilities = self.loss.log_probabilities(logits, self.sigma)
+        pairs = torch.stack([self.grades, self.rivals], 1).to(logits.device)
+        grade, rival = log_probabilities.gather(1, pairs).unbind(1)
         return grade - rival
 
     def normalised(self, logits: Tensor) -> Tensor:
-        """The probability (B,) of the grade where only the two are possible."""
+        """The probability (B,) of the grade if only the two are possible."""
         return self(logits).sigmoid()
 
     def of(self, units: Tensor) -> "ContrastTarget":
-        """The same target for the units (V,) of a batch."""
+        """The target for some units (V,) of the batch."""
         return replace(self, grades=self.grades[units], rivals=self.rivals[units])
 
 

@@ -1,4 +1,4 @@
-"""The units that are explained: the selected photographs and those graded together with them."""
+"""The units to explain: the selected photographs, and those that are graded together with them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -21,12 +21,12 @@ BATCH_SIZE = 16  # photographs; see tests/benchmarks/explain.py
 
 @dataclass(frozen=True)
 class ExplainBatch:
-    """Some units that the same networks explain.
+    """Units that the same networks explain.
 
     Args:
-        numbers: Their numbers among all units.
-        units: Their photographs, by row number among the explained.
-        fold: The fold that held them out; None: all folds explain them.
+        numbers: Numbers of the units in `ExplainedUnits.units`.
+        units: The photographs of the units, by row number of `ExplainedUnits.rows`.
+        fold: The fold that held the units out; None if the networks of all folds explain them.
     """
 
     numbers: np.ndarray
@@ -36,15 +36,15 @@ class ExplainBatch:
 
 @dataclass(frozen=True)
 class ExplainedUnits:
-    """The graded photographs of a data set, and which of its units are explained.
+    """The graded photographs of a data set, and the units to explain.
 
     Args:
-        rows: A row a graded photograph: `image_id`, `path`, `patient_id`, `eye` and `view` of the data set; `split`,
-            `fold`, `reference`, `predicted_grade`, `score`, `patient` (a key) and `graded_patient_id` of the
-            predictions; `picked`.
-        units: What is graded together.
-        numbers: The explained units, in the order in which they are shown.
-        roots: The data sets' folders.
+        rows: One row for each graded photograph, with `image_id`, `path`, `patient_id`, `eye` and `view` of the data
+            set; `split`, `fold`, `reference`, `predicted_grade`, `score`, `patient` (a key) and `graded_patient_id` of
+            the predictions; and `picked`, whether it was selected.
+        units: The units of all photographs.
+        numbers: Numbers of the units to explain, in the order in which they are shown.
+        roots: Folders of the data sets.
     """
 
     rows: pd.DataFrame
@@ -54,48 +54,48 @@ class ExplainedUnits:
 
     @property
     def photographs(self) -> pd.DataFrame:
-        """The rows of the photographs that are explained."""
+        """The rows of the photographs to explain."""
         return self.rows.iloc[np.concatenate([self.units.rows_of[number] for number in self.numbers])]
 
     @property
     def num_photographs(self) -> int:
-        """How many are explained."""
+        """Number of photographs to explain."""
         return len(self.photographs)
 
     @property
     def batch_size(self) -> int:
-        """Units in a batch."""
+        """Number of units in a batch."""
         return max(1, BATCH_SIZE // self.units.num_slots)
 
     def batches(self) -> Iterator[ExplainBatch]:
         """Batches in the order in which they are shown, each of one fold."""
         folds = self.rows["fold"].to_numpy(dtype=object, na_value=None)
-        of_unit = [folds[self.units.rows_of[number][0]] for number in self.numbers]
-        for fold in dict.fromkeys(of_unit):
-            chosen = self.numbers[[each == fold for each in of_unit]]
+        fold_of_unit = [folds[self.units.rows_of[number][0]] for number in self.numbers]
+        for fold in dict.fromkeys(fold_of_unit):
+            chosen = self.numbers[[each == fold for each in fold_of_unit]]
             for start in range(0, len(chosen), self.batch_size):
                 yield self.batch(chosen[start : start + self.batch_size], None if fold is None else int(fold))
 
     def batch(self, numbers: np.ndarray, fold: int | None) -> ExplainBatch:
-        """A batch of the units with these numbers, which `fold` held out."""
+        """The batch of some units, which `fold` held out."""
         return ExplainBatch(numbers, self.units.batch(numbers), fold)
 
     @property
     def num_batches(self) -> int:
-        """How many batches there are."""
+        """Number of batches."""
         return sum(1 for _ in self.batches())
 
 
 def gather_units(
     labels: Labels, predictions: Predictions, selection: Selection, architecture: Architecture
 ) -> ExplainedUnits:
-    """The selected photographs, and the units in which the run graded them.
+    """Find the units of the selected photographs.
 
     Args:
-        labels: The data sets.
-        predictions: Of photographs of them, whole units, the selected ones among them.
-        selection: The photographs to explain.
-        architecture: Of the run's networks, which says what a unit is.
+        labels: The photographs of the data sets.
+        predictions: The predictions of whole units of them, including those of the selection.
+        selection: The selected photographs.
+        architecture: Architecture of the run's networks, which defines the units.
     """
     rows = _with_predictions(labels, predictions)
     rows = rows.assign(picked=rows["image_id"].isin(selection.image_ids))
@@ -108,10 +108,10 @@ def gather_units(
 
 
 def check_references(explained: ExplainedUnits) -> None:
-    """Check that the reference grade of every explained photograph is known.
+    """Check that all photographs to explain have a reference grade.
 
     Raises:
-        InputError: some are not.
+        InputError: some have none.
     """
     unknown = explained.photographs["image_id"][explained.photographs["reference"].isna()].tolist()
     if unknown:
@@ -119,7 +119,7 @@ def check_references(explained: ExplainedUnits) -> None:
 
 
 def _with_predictions(labels: Labels, predictions: Predictions) -> pd.DataFrame:
-    """The rows of the graded photographs in the labels' order, with what the run says of them."""
+    """The rows of the graded photographs in the labels' order, with columns of the predictions."""
     graded = predictions.rows.assign(
         reference=predictions.rows[grade_column(predictions.meta.target)],
         patient=predictions.patients(),

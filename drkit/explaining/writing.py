@@ -1,4 +1,4 @@
-"""Write explanations: strips, contrasts, raw maps, sheets, and the rows of the manifest."""
+"""The files of explanations: strips, contrasts, raw maps, sheets, and the rows of the manifest."""
 
 import re
 from collections.abc import Sequence
@@ -19,17 +19,17 @@ from drkit.records.explanations import MANIFEST, ExplainedPhotograph, read_expla
 from drkit.records.filenames import shorten_name
 
 MOST_SHEETS = 10
-LONGEST_ID = 40  # letters of an image id in a heading
+LONGEST_ID = 40  # characters of an image id in a heading
 
 
 def name_files(image_ids: Sequence[str]) -> dict[str, str]:
-    """A short file name without suffix for each id: letters, digits, `.`, `-` and `_`, each once."""
+    """A short and unique file name without suffix for each id, of letters, digits, `.`, `-` and `_`."""
     names: dict[str, str] = {}
     taken: set[str] = set()
     for image_id in image_ids:
         name = stem = shorten_name(re.sub(r"[^\w.-]", "_", image_id))
         for number in count(2):
-            if name.lower() not in taken:  # some file systems do not tell A from a
+            if name.lower() not in taken:  # some file systems ignore case
                 break
             name = f"{stem}-{number}"
         taken.add(name.lower())
@@ -38,7 +38,7 @@ def name_files(image_ids: Sequence[str]) -> dict[str, str]:
 
 
 def clear_folder(folder: Path) -> None:
-    """Remove what an earlier manifest lists: pictures of other photographs must not stay beside the new ones."""
+    """Remove the files of an earlier manifest, so that no pictures of other photographs stay beside the new ones."""
     if not (folder / MANIFEST).is_file():
         return
     earlier = read_explanations(folder)
@@ -52,12 +52,12 @@ class Writer:
     """Writes batch by batch, so that memory does not grow with the number of photographs.
 
     Args:
-        setup: What is explained, and how.
+        setup: Run, photographs and method.
         folder: The output folder.
-        force: Overwrite what is there.
-        names: File names by image id.
+        force: Whether to overwrite files.
+        names: File names without suffix, by image id.
         photographs: Rows of the manifest so far.
-        sheets: Names of the sheets so far.
+        sheets: File names of the sheets so far.
     """
 
     setup: ExplainSetup
@@ -66,10 +66,10 @@ class Writer:
     names: dict[str, str]
     photographs: list[ExplainedPhotograph] = field(default_factory=list)
     sheets: list[str] = field(default_factory=list)
-    _waiting: list[SheetRow] = field(default_factory=list)
+    _sheet_rows: list[SheetRow] = field(default_factory=list)
 
     def add(self, result: BatchAttribution, views: Sequence[View]) -> None:
-        """Write a batch's pictures and maps; the first takes the place of what an earlier run has written."""
+        """Write the pictures and maps of a batch; with `force`, the first batch removes the files of an earlier run."""
         if self.force and not self.photographs:
             clear_folder(self.folder)
         for index, view in enumerate(views):
@@ -80,17 +80,17 @@ class Writer:
             if row.contrast:
                 self._write(row.contrast, encode_photograph(panels[-1][1], ".png"))
             self.photographs.append(row)
-            self._wait(_sheet_row(row, panels, self.setup))
+            self._add_to_sheet(_sheet_row(row, panels, self.setup))
 
     def finish(self) -> None:
         """Write the last sheet."""
-        if self._waiting:
+        if self._sheet_rows:
             self._write_sheet()
 
-    def _wait(self, row: SheetRow) -> None:
+    def _add_to_sheet(self, row: SheetRow) -> None:
         if len(self.sheets) < MOST_SHEETS:
-            self._waiting.append(row)
-        if len(self._waiting) == ROWS_A_SHEET:
+            self._sheet_rows.append(row)
+        if len(self._sheet_rows) == ROWS_A_SHEET:
             self._write_sheet()
 
     def _write_sheet(self) -> None:
@@ -98,9 +98,9 @@ class Writer:
         name = f"sheet-{len(self.sheets) + 1:02d}.png"
         header = setup.opened.header
         title = f"{setup.opened.run.name}: {setup.method}, {header.target}'s grade"
-        self._write(name, draw_sheet(self._waiting, title, setup.meanings))
+        self._write(name, draw_sheet(self._sheet_rows, title, setup.meanings))
         self.sheets.append(name)
-        self._waiting.clear()
+        self._sheet_rows.clear()
 
     def _write_maps(self, row: ExplainedPhotograph, result: BatchAttribution, index: int, view: View) -> None:
         buffer = BytesIO()
@@ -119,7 +119,6 @@ class Writer:
         row = self.setup.explained.rows.iloc[result.rows[index]]
         unit, name = int(result.unit[index]), self.names[row["image_id"]]
         outside, area = float(result.outside[index]), float(1 - view.disc.mean())
-        reference, predicted = _whole(row["reference"]), int(row["predicted_grade"])
         return ExplainedPhotograph(
             image_id=str(row["image_id"]),
             path=_relative(row["path"], self.setup.explained.roots),
@@ -129,10 +128,10 @@ class Writer:
             eye=_text(row["eye"]),
             split=str(row["split"]),
             picked=bool(row["picked"]),
-            reference_grade=reference,
-            predicted_grade=predicted,
-            score=float(result.answers.score[unit]),
-            probabilities=tuple(float(share) for share in result.answers.probabilities[unit]),
+            reference_grade=None if pd.isna(row["reference"]) else int(row["reference"]),
+            predicted_grade=int(row["predicted_grade"]),
+            score=float(result.predictions.score[unit]),
+            probabilities=tuple(float(share) for share in result.predictions.probabilities[unit]),
             asked_grade=None if result.target_grades is None else int(result.target_grades[unit]),
             share=float(result.shares[index]),
             outside_disc=None if np.isnan(outside) else outside,
@@ -147,7 +146,7 @@ class Writer:
 def _panels(
     setup: ExplainSetup, result: BatchAttribution, index: int, view: View, row: ExplainedPhotograph
 ) -> list[tuple[str, Photograph]]:
-    """The photograph, for, against, and predicted against reference where they differ, each with its title."""
+    """Title and picture of the photograph, of the evidence for and against, and of the contrast of two grades."""
     titles = list(setup.meanings)
     if row.asked_grade is not None and setup.target_name != "score" and setup.method not in TARGET_FREE_METHODS:
         titles = [f"{words} grade {row.asked_grade}" for words in ("speaks for", "speaks against")]
@@ -164,18 +163,14 @@ def _panels(
 
 
 def _sheet_row(row: ExplainedPhotograph, panels: Sequence[tuple[str, Photograph]], setup: ExplainSetup) -> SheetRow:
-    known = "unknown" if row.reference_grade is None else str(row.reference_grade)
+    reference = "unknown" if row.reference_grade is None else str(row.reference_grade)
     name = row.image_id if len(row.image_id) <= LONGEST_ID else f"{row.image_id[: LONGEST_ID - 3]}..."
-    heading = f"{name}   reference {known}, predicted {row.predicted_grade}, score {row.score:.2f}"
-    shown = "attention" if setup.method == "attention" else "evidence"
+    heading = f"{name}   reference {reference}, predicted {row.predicted_grade}, score {row.score:.2f}"
+    kind = "attention" if setup.method == "attention" else "evidence"
     if setup.explained.units.kind != "image":
-        heading += f"   {row.share:.0%} of the {setup.explained.units.kind}'s {shown}"
-    warning = f"{row.outside_disc:.0%} of the {shown} outside the disc" if row.alarm else ""
+        heading += f"   {row.share:.0%} of the {setup.explained.units.kind}'s {kind}"
+    warning = f"{row.outside_disc:.0%} of the {kind} outside the disc" if row.alarm else ""
     return SheetRow(heading, panels, row.probabilities, row.reference_grade, warning)
-
-
-def _whole(value: object) -> int | None:
-    return None if pd.isna(value) else int(value)  # type: ignore[call-overload]
 
 
 def _text(value: object) -> str | None:
@@ -183,7 +178,7 @@ def _text(value: object) -> str | None:
 
 
 def _relative(path: str, roots: Sequence[Path]) -> str:
-    """Relative to the data set's folder; of several data sets, with its name in front."""
+    """A path relative to the data set's folder; with several data sets, starting with the folder's name."""
     photograph = Path(path)
     root = next((root for root in roots if photograph.is_relative_to(root)), None)
     if root is None:

@@ -91,7 +91,15 @@ def run_explain(run_path: Path, config: ExplainConfig) -> ExplainReport:
     evaluator = FaithfulnessEvaluator(config.seed) if config.faithfulness else None
     explanations = {}
     for method, folder in folders.items():
-        setup = ExplainSetup(opened, inputs.explained, method, target_name, config.layer, evaluator, device)
+        setup = ExplainSetup(
+            opened=opened,
+            explained=inputs.explained,
+            method=method,
+            target_name=target_name,
+            layer=config.layer,
+            evaluator=evaluator,
+            device=device,
+        )
         explanations[method] = write_explained(setup, inputs, folder, config)
     first = next(iter(explanations.values()))
     if not opened.header.tta and config.fold is None and config.network_seed is None:

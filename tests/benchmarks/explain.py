@@ -65,9 +65,15 @@ def measure(name: str) -> dict[str, float]:
 
     grader = build(name)
     images = torch.randn(BATCH, 3, SIDE, SIDE).contiguous(memory_format=torch.channels_last)
-    places = UnitIndex.alone(BATCH)
     target = GradeTarget(build_loss("cross-entropy"), 0.0, torch.full((BATCH,), 2))
-    inputs = AttributionInput(grader, images, images, torch.ones(BATCH, SIDE, SIDE, dtype=torch.bool), places, target)
+    inputs = AttributionInput(
+        grader=grader,
+        images=images,
+        baseline=images,
+        discs=torch.ones(BATCH, SIDE, SIDE, dtype=torch.bool),
+        index=UnitIndex.alone(BATCH),
+        target=target,
+    )
     first = deepcopy(grader).to(memory_format=torch.contiguous_format)
     as_it_comes, at_its_best = (GradCAM(Plain(network), [network.backbone]) for network in (first, grader))
     channels_first = images.contiguous()

@@ -22,17 +22,17 @@ class SmallGrader(nn.Module):
         self.backbone = nn.Sequential(first, *bend, second, *bend)
         self.head = nn.Linear(8, num_outputs)
 
-    def maps(self, images: Tensor, places: UnitIndex) -> Tensor:
+    def maps(self, images: Tensor, index: UnitIndex) -> Tensor:
         return self.backbone(images)
 
-    def grade(self, maps: Tensor, places: UnitIndex) -> Tensor:
+    def grade(self, maps: Tensor, index: UnitIndex) -> Tensor:
         pooled = maps.mean((2, 3))
-        sums = pooled.new_zeros(places.num_units, pooled.shape[1]).index_add(0, places.unit, pooled)
-        counts = torch.bincount(places.unit, minlength=places.num_units)[:, None]
+        sums = pooled.new_zeros(index.num_units, pooled.shape[1]).index_add(0, index.unit, pooled)
+        counts = torch.bincount(index.unit, minlength=index.num_units)[:, None]
         return self.head(sums / counts)
 
-    def forward(self, images: Tensor, places: UnitIndex) -> Tensor:
-        return self.grade(self.maps(images, places), places)
+    def forward(self, images: Tensor, index: UnitIndex) -> Tensor:
+        return self.grade(self.maps(images, index), index)
 
 
 PAIRS = UnitIndex(torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1]), torch.tensor([0, 0, 1, 1]), 2, 2)
@@ -40,23 +40,31 @@ PAIRS = UnitIndex(torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1]), torch.
 
 @pytest.fixture
 def make_inputs() -> Callable[..., AttributionInput]:
-    """Inputs of random images: `make_inputs(grader, target, places, side)`."""
+    """Inputs of random images: `make_inputs(grader, target, index, side)`."""
 
     def build(
         grader: nn.Module,
         target: AttributionTarget | None = None,
-        places: UnitIndex | None = None,
+        index: UnitIndex | None = None,
         side: int = 16,
         layer: str | None = None,
     ) -> AttributionInput:
-        places = places or UnitIndex.alone(4)
+        index = index or UnitIndex.alone(4)
         torch.manual_seed(1)
-        images = torch.randn(len(places.unit), 3, side, side)
+        images = torch.randn(len(index.unit), 3, side, side)
         discs = torch.zeros(len(images), side, side, dtype=torch.bool)
         discs[:, 1:-1, 1:-1] = True
         baseline = torch.where(discs[:, None], torch.zeros_like(images), images)
         target = target or ScoreTarget(build_loss("cross-entropy"), 0.0)
-        return AttributionInput(grader.eval(), images, baseline, discs, places, target, layer)
+        return AttributionInput(
+            grader=grader.eval(),
+            images=images,
+            baseline=baseline,
+            discs=discs,
+            index=index,
+            target=target,
+            layer=layer,
+        )
 
     return build
 

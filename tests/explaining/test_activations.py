@@ -59,7 +59,7 @@ def test_a_layer_without_a_map_is_refused_and_its_hook_removed(
 def test_changing_one_photograph_of_a_unit_equals_asking_the_whole_unit_again(
     make_grader: Callable, make_inputs: Callable[..., AttributionInput], pairs: UnitIndex
 ) -> None:
-    inputs = make_inputs(make_grader(), places=pairs)
+    inputs = make_inputs(make_grader(), index=pairs)
     torch.manual_seed(5)
     variants = torch.randn(3, *inputs.images.shape[1:])
     found = target_of_variants(inputs, inputs.maps(), 3, variants)

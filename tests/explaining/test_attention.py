@@ -1,4 +1,4 @@
-"""Attention as it is: maps of places, weights of photographs, gates of channels."""
+"""Attention: maps of positions, weights of photographs, gates of channels."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from torch import nn
 
 from drkit.data.units import UnitIndex
 from drkit.errors import UsageError
-from drkit.explaining.attention import attended_places, channel_gates, explain_attention
+from drkit.explaining.attention import channel_gates, explain_attention, position_weights
 from drkit.explaining.attribution import unit_shares
 from drkit.explaining.targets import ScoreTarget
 from drkit.losses import build_loss
@@ -35,7 +35,7 @@ def test_a_spatial_gate_is_shown_as_it_is(make_inputs, pairs: UnitIndex) -> None
     maps = grader.maps(inputs.images, pairs)
     gates = (grader.attention(maps) / maps)[:, 0]
     even = gates.mean((1, 2), keepdim=True)
-    assert (even - 1).abs().max() > 0.01  # what closes all places alike is no preference, and not shown
+    assert (even - 1).abs().max() > 0.01  # a gate that closes all positions alike prefers none, and is not shown
     assert torch.allclose(explain_attention(inputs).signed, gates / even - 1, atol=1e-3)
 
 
@@ -54,8 +54,8 @@ def test_factors_are_worked_out_by_hand() -> None:
     gate = BlockAttention("spatial", "places", torch.tensor([[[0.5, 1.5]]]))
     given = BlockAttention("self", "pairs", torch.tensor([[[[0.8, 0.2], [0.6, 0.4]]]]))
     channels = BlockAttention("se", "channels", torch.ones(1, 5))
-    assert attended_places([channels], maps) is None
-    assert torch.allclose(attended_places([gate, channels, given], maps), torch.tensor([[[0.875, 1.125]]]))
+    assert position_weights([channels], maps) is None
+    assert torch.allclose(position_weights([gate, channels, given], maps), torch.tensor([[[0.875, 1.125]]]))
 
 
 @pytest.mark.parametrize("attention", ["", "se", "spatial"])
@@ -70,9 +70,9 @@ def test_a_photographs_share_is_the_weight_it_got(make_inputs, pairs: UnitIndex,
 
 def test_a_run_without_such_attention_is_refused(make_inputs, pairs: UnitIndex) -> None:
     target = ScoreTarget(build_loss("regression"), 1.0)
-    with pytest.raises(UsageError, match=r"\(se, eca\) looks at channels.*drkit plot attention"):
+    with pytest.raises(UsageError, match=r"\(se, eca\) weighs channels.*drkit plot attention"):
         explain_attention(make_inputs(_grader("se,eca"), target, pairs, side=64))
-    with pytest.raises(UsageError, match="no attention to show"):
+    with pytest.raises(UsageError, match="this run has no attention: train one"):
         explain_attention(make_inputs(_grader(""), target, pairs, side=64))
 
 

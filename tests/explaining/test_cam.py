@@ -1,6 +1,7 @@
 """Class activation maps against sums done by hand, against each other, and against the libraries where installed."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,11 +20,13 @@ ON_ACTIVATIONS = ("gradcam", "gradcam++", "hirescam", "layercam", "eigencam")
 
 
 def test_gradcam_by_hand(make_grader: Callable, make_inputs: Callable[..., AttributionInput]) -> None:
-    """One linear output over the mean: the gradient of channel c is its weight over the number of places."""
+    """One linear output over the mean: the gradient of channel c is its weight over the number of positions."""
     grader = make_grader(num_outputs=1)
     inputs = make_inputs(grader, REGRESSION)
     maps = inputs.maps()
-    by_hand = sum(grader.head.weight[0, channel].item() / 64 * maps[:, channel] for channel in range(8))  # 8 x 8 places
+    by_hand = sum(
+        grader.head.weight[0, channel].item() / 64 * maps[:, channel] for channel in range(8)
+    )  # 8 x 8 positions
     found = cam.explain_gradcam(inputs)
     assert torch.allclose(found.signed, by_hand, atol=1e-6)
     assert (found.positive * found.negative == 0).all()
@@ -56,7 +59,7 @@ def test_evidence_turns_with_the_photographs(
     for convolution in (module for module in grader.modules() if isinstance(module, nn.Conv2d)):
         convolution.weight.data = (convolution.weight.data + convolution.weight.data.flip(3)) / 2
     inputs = make_inputs(grader, side=17)
-    turned = AttributionInput(**{**vars(inputs), "images": inputs.images.flip(3)})
+    turned = replace(inputs, images=inputs.images.flip(3))
     explain = EXPLAINERS[method].load()
     assert torch.allclose(explain(turned).signed, explain(inputs).signed.flip(2), atol=1e-5)
 
@@ -70,13 +73,12 @@ def test_evidence_is_never_negative_and_neighbours_in_a_batch_do_not_matter(
     found = explain(inputs)
     assert (found.positive >= 0).all()
     assert (found.negative >= 0).all()
-    alone = AttributionInput(
-        inputs.grader,
-        inputs.images[2:3],
-        inputs.baseline[2:3],
-        inputs.discs[2:3],
-        UnitIndex.alone(1),
-        inputs.target,
+    alone = replace(
+        inputs,
+        images=inputs.images[2:3],
+        baseline=inputs.baseline[2:3],
+        discs=inputs.discs[2:3],
+        index=UnitIndex.alone(1),
     )
     assert torch.allclose(explain(alone).signed, found.signed[2:3], atol=1e-5)
 
@@ -99,7 +101,7 @@ def test_eigencam_is_the_first_singular_vector(
     inputs = make_inputs(make_grader())
     maps = inputs.maps()
     for photograph, found in zip(maps, cam.explain_eigencam(inputs).positive, strict=True):
-        _, _, directions = np.linalg.svd(photograph.flatten(1).T.numpy())  # places down, channels across
+        _, _, directions = np.linalg.svd(photograph.flatten(1).T.numpy())  # positions down, channels across
         expected = np.abs(photograph.flatten(1).T.numpy() @ directions[0]).reshape(8, 8)
         assert np.allclose(found.numpy(), expected, atol=1e-4)
 
@@ -123,7 +125,7 @@ def test_pytorch_grad_cam_draws_the_same(
 ) -> None:
     oracle = pytest.importorskip("pytorch_grad_cam", reason="grad-cam is not installed")
     grader = make_grader()
-    places, grades = UnitIndex.alone(4), torch.tensor([0, 1, 2, 3])
+    index, grades = UnitIndex.alone(4), torch.tensor([0, 1, 2, 3])
     target = GradeTarget(build_loss("cross-entropy"), 0.0, grades)
 
     class Answering(nn.Module):
@@ -132,7 +134,7 @@ def test_pytorch_grad_cam_draws_the_same(
             self.grader = grader
 
         def forward(self, images: torch.Tensor) -> torch.Tensor:
-            return self.grader(images, places)
+            return self.grader(images, index)
 
     targets = [lambda logits, grade=grade: GradeTarget(target.loss, target.sigma, grade[None])(logits[None])[0]
                for grade in grades]  # fmt: skip

@@ -38,15 +38,15 @@ class Counting(nn.Module):
         self.mask = torch.zeros(SIDE, SIDE)
         self.mask[4:8, 4:8] = 1
 
-    def maps(self, images: Tensor, places: UnitIndex) -> Tensor:
+    def maps(self, images: Tensor, index: UnitIndex) -> Tensor:
         return images
 
-    def grade(self, maps: Tensor, places: UnitIndex) -> Tensor:
+    def grade(self, maps: Tensor, index: UnitIndex) -> Tensor:
         scores = (maps[:, 0] * self.mask).sum((1, 2)) / self.mask.sum()
-        return scores.new_zeros(places.num_units).index_add(0, places.unit, scores)[:, None]
+        return scores.new_zeros(index.num_units).index_add(0, index.unit, scores)[:, None]
 
-    def forward(self, images: Tensor, places: UnitIndex) -> Tensor:
-        return self.grade(self.maps(images, places), places)
+    def forward(self, images: Tensor, index: UnitIndex) -> Tensor:
+        return self.grade(self.maps(images, index), index)
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_areas_by_hand(counted: AttributionInput) -> None:
 
 
 def test_ranks_are_within_the_unit_and_the_disc(counted: AttributionInput, pairs: UnitIndex) -> None:
-    joined = replace(counted, places=UnitIndex(torch.tensor([0, 0]), torch.tensor([0, 1]), torch.tensor([0, 0]), 1, 1))
+    joined = replace(counted, index=UnitIndex(torch.tensor([0, 0]), torch.tensor([0, 1]), torch.tensor([0, 0]), 1, 1))
     signed = torch.stack([torch.ones(SIDE, SIDE), torch.zeros(SIDE, SIDE)])
     ranks = rank_pixels(signed, joined)
     assert ranks[~joined.discs].isinf().all()
@@ -106,9 +106,9 @@ def test_the_surround_is_never_changed(counted: AttributionInput) -> None:
     seen: list[Tensor] = []
 
     class Watching(Counting):
-        def forward(self, images: Tensor, places: UnitIndex) -> Tensor:
+        def forward(self, images: Tensor, index: UnitIndex) -> Tensor:
             seen.append(images)
-            return super().forward(images, places)
+            return super().forward(images, index)
 
     watched = replace(counted, grader=Watching())
     perturbation_scores(
@@ -125,7 +125,7 @@ def test_a_randomised_network_is_another_one_and_the_first_stays(
     grader = make_grader()
     inputs = make_inputs(grader)
     before = {name: tensor.clone() for name, tensor in grader.state_dict().items()}
-    randomised, again = (randomise(grader, inputs.images, inputs.places, 3) for _ in range(2))
+    randomised, again = (randomise(grader, inputs.images, inputs.index, 3) for _ in range(2))
     assert all(torch.equal(before[name], tensor) for name, tensor in grader.state_dict().items())
     for (name, tensor), other in zip(randomised.state_dict().items(), again.state_dict().values(), strict=True):
         assert torch.equal(tensor, other)
@@ -141,7 +141,7 @@ def test_an_untrained_deep_network_still_says_something() -> None:
             super().__init__()
             self.backbone = build_backbone("test_efficientnet", 64, pretrained=False)
 
-        def maps(self, images: torch.Tensor, places: UnitIndex) -> torch.Tensor:
+        def maps(self, images: torch.Tensor, index: UnitIndex) -> torch.Tensor:
             return self.backbone(images)
 
     images = torch.randn(4, 3, 64, 64)
@@ -170,7 +170,7 @@ def test_a_map_that_learned_weights_make_changes_when_they_go(
     make_grader: Callable, make_inputs: Callable[..., AttributionInput]
 ) -> None:
     inputs = make_inputs(make_grader(seed=4), side=56)
-    randomised = inputs.with_grader(randomise(inputs.grader, inputs.images, inputs.places, 1))
+    randomised = inputs.with_grader(randomise(inputs.grader, inputs.images, inputs.index, 1))
     for explain in (explain_gradcam, explain_eigencam):
         own, other = explain(inputs).upsampled(56), explain(randomised).upsampled(56)
         assert (rank_correlation(own.signed, other.signed, inputs.discs) < 0.95).all()

@@ -42,7 +42,7 @@ def test_the_longest_id_owns_a_mask(tmp_path: Path) -> None:
 def test_a_folder_without_masks_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no mask of any of the 1 photographs: .* a_haemorrhages\.png"):
         find_masks(tmp_path, ["a"])
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         find_masks(tmp_path / "x", ["a"])
 
 
@@ -65,7 +65,7 @@ def test_several_masks_are_joined_and_wrong_sizes_refused(tmp_path: Path) -> Non
     left[:, :10], right[:, 10:] = 255, 1  # half of it each: as much as may be marked
     paths = [_write(tmp_path / "a_1.png", left), _write(tmp_path / "a_2.png", right)]
     assert read_mask(paths, (20, 20), Box(0, 0, 20, 20), 20).all()
-    with pytest.raises(InputError, match="20 x 20 pixels, its photograph 30 x 40"):
+    with pytest.raises(InputError, match="20 x 20 pixels, but its photograph 30 x 40"):
         read_mask(paths, (40, 30), Box(0, 0, 20, 20), 20)
 
 

@@ -14,7 +14,7 @@ from drkit.losses import build_loss
 from drkit.models.grader import build_grader
 from drkit.records.checkpoint import Architecture
 
-PLACES = UnitIndex(torch.tensor([0, 0, 1]), torch.tensor([0, 1, 0]), torch.tensor([0, 1, 2]), 2, 3)
+INDEX = UnitIndex(torch.tensor([0, 0, 1]), torch.tensor([0, 1, 0]), torch.tensor([0, 1, 2]), 2, 3)
 
 
 def _make_inputs(name: str, fusion: str, layer: str | None = None, side: int = 64) -> AttributionInput:
@@ -24,7 +24,15 @@ def _make_inputs(name: str, fusion: str, layer: str | None = None, side: int = 6
     images = torch.randn(3, 3, side, side)
     discs = torch.ones(3, side, side, dtype=torch.bool)
     target = GradeTarget(build_loss("cross-entropy"), 0.0, torch.tensor([1, 3]))
-    return AttributionInput(grader, images, torch.zeros_like(images), discs, PLACES, target, layer)
+    return AttributionInput(
+        grader=grader,
+        images=images,
+        baseline=torch.zeros_like(images),
+        discs=discs,
+        index=INDEX,
+        target=target,
+        layer=layer,
+    )
 
 
 @pytest.mark.parametrize(
@@ -54,5 +62,5 @@ def test_integrated_gradients_of_a_real_network_sum_to_the_difference() -> None:
     target = inputs.target
     expected = target(inputs.logits(inputs.images)) - target(inputs.logits(inputs.baseline))
     mass = explain_integrated_gradients(inputs).signed.sum((1, 2))
-    sums = torch.zeros(2).index_add(0, PLACES.unit, mass)
+    sums = torch.zeros(2).index_add(0, INDEX.unit, mass)
     assert torch.allclose(sums, expected, atol=0.05 * expected.abs().max().item())

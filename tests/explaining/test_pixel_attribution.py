@@ -1,6 +1,7 @@
 """Integrated gradients, occlusion and ScoreCAM: what they must sum to, and the libraries where installed."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -33,12 +34,12 @@ class _Asked(nn.Module):
 def test_integrated_gradients_sum_to_the_difference_of_the_answers(
     in_pairs: bool, make_grader: Callable, make_inputs: Callable[..., AttributionInput], pairs: UnitIndex
 ) -> None:
-    places = pairs if in_pairs else UnitIndex.alone(4)
-    inputs = make_inputs(make_grader(), ScoreTarget(build_loss("cross-entropy"), 0.0), places)
+    index = pairs if in_pairs else UnitIndex.alone(4)
+    inputs = make_inputs(make_grader(), ScoreTarget(build_loss("cross-entropy"), 0.0), index)
     target = inputs.target
     expected = target(inputs.logits(inputs.images)) - target(inputs.logits(inputs.baseline))
     mass = explain_integrated_gradients(inputs).signed.sum((1, 2))
-    sums = torch.zeros(places.num_units).index_add(0, places.unit, mass)
+    sums = torch.zeros(index.num_units).index_add(0, index.unit, mass)
     assert torch.allclose(sums, expected, atol=0.02 * expected.abs().max().item())  # ReLUs bend between the points
     assert expected.abs().max() > 0.01
 
@@ -64,7 +65,7 @@ def test_integrated_gradients_are_captums(make_grader: Callable, make_inputs: Ca
 def test_occlusion_is_captums(make_grader: Callable, make_inputs: Callable[..., AttributionInput]) -> None:
     attr = pytest.importorskip("captum.attr", reason="captum is not installed")
     inputs = make_inputs(make_grader(), TARGET)
-    whole = AttributionInput(**{**vars(inputs), "discs": torch.ones_like(inputs.discs)})
+    whole = replace(inputs, discs=torch.ones_like(inputs.discs))
     theirs = attr.Occlusion(_Asked(whole)).attribute(
         whole.images, sliding_window_shapes=(3, 2, 2), strides=(3, 1, 1), baselines=whole.baseline
     )
@@ -79,14 +80,14 @@ def test_occlusion_finds_the_one_square_that_counts(
     marked[..., 4:6, 10:12] = 1
 
     class Watching(nn.Module):
-        def maps(self, images: Tensor, places: UnitIndex) -> Tensor:
+        def maps(self, images: Tensor, index: UnitIndex) -> Tensor:
             return images * marked
 
-        def grade(self, maps: Tensor, places: UnitIndex) -> Tensor:
+        def grade(self, maps: Tensor, index: UnitIndex) -> Tensor:
             return maps.mean((1, 2, 3))[:, None]
 
     inputs = make_inputs(grader, ScoreTarget(build_loss("regression"), 0.0))
-    watched = AttributionInput(**{**vars(inputs), "grader": Watching(), "images": torch.ones_like(inputs.images)})
+    watched = replace(inputs, grader=Watching(), images=torch.ones_like(inputs.images))
     found = explain_occlusion(watched)
     assert (found.negative <= 1e-9).all()
     strongest = found.positive[0] == found.positive[0].max()

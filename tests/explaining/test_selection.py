@@ -128,8 +128,8 @@ def test_ids_are_taken_with_or_without_suffix_each_once() -> None:
     ("name", "sentence"),
     [
         ("b11", "/eyes has no photograph b11: did you mean b1"),
-        ("zebra", "no photograph zebra: its ids are such as a1"),
-        ("d1", "no photograph d1: name the data set it was graded from with --data, too"),
+        ("zebra", "no photograph zebra: its ids look like a1"),
+        ("d1", "no photograph d1: also give the data set that it was graded from with --data"),
     ],
 )
 def test_an_id_that_is_not_there_is_refused_with_what_helps(name: str, sentence: str) -> None:
