@@ -1,4 +1,4 @@
-"""Bagging: another method, fitted to patients drawn with replacement again and again, and averaged."""
+"""Bagging: the mean of a method fitted to several bootstrap samples of patients."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,36 +10,32 @@ from drkit.resampling import draw_bags
 
 @dataclass(frozen=True)
 class BaggedCombiner:
-    """The mean of several combinations.
+    """The mean of several fitted methods.
 
     Args:
-        parts: At least one.
+        parts: The fitted methods, at least one.
     """
 
     parts: tuple[Combiner, ...]
 
     def predict(self, features: Features) -> GradePredictions:
-        """Average probabilities and scores."""
-        total = self.parts[0].predict(features)
-        for part in self.parts[1:]:
-            more = part.predict(features)
-            total = GradePredictions(total.probabilities + more.probabilities, total.score + more.score)
-        return GradePredictions(total.probabilities / len(self.parts), total.score / len(self.parts))
+        """Average the parts' probabilities and scores."""
+        return GradePredictions.mean([part.predict(features) for part in self.parts])
 
     def to_json(self) -> dict[str, Any]:
-        """Those of the parts."""
+        """Convert to JSON."""
         return {"kind": "averaged", "parts": [part.to_json() for part in self.parts]}
 
 
 @dataclass(frozen=True)
 class Bag:
-    """Bagged patients.
+    """Bagging over patients.
 
     Args:
         of: The method that is bagged.
-        bags: How often patients are drawn.
+        bags: Number of bootstrap samples.
 
-    Source: Breiman 1996, Machine Learning 24(2), Bagging predictors; patients drawn instead of cases.
+    Source: Breiman 1996, Machine Learning 24(2), Bagging predictors; patients are drawn instead of cases.
     """
 
     of: Method
@@ -47,15 +43,18 @@ class Bag:
 
     @property
     def decision(self) -> str | None:
-        """That of the method."""
+        """The decision of the bagged method."""
         return self.of.decision
 
     def tune(self, features: Features, truth: ReferenceGrades, folds: Rows, seed: int) -> "Bag":
-        """Choose the method's settings once, for all bags."""
+        """Choose the method's settings once for all bags."""
         return replace(self, of=self.of.tune(features, truth, folds, seed))
 
     def fit(self, features: Features, truth: ReferenceGrades, seed: int) -> BaggedCombiner:
         """Fit the method to each bag."""
         bags = draw_bags(truth.patients, self.bags, seed)
-        taken = ((features.take(rows), truth.take(rows)) for rows in bags)
-        return BaggedCombiner(tuple(self.of.fit(*bag, seed + number) for number, bag in enumerate(taken, 1)))
+        return BaggedCombiner(
+            tuple(
+                self.of.fit(features.take(rows), truth.take(rows), seed + number) for number, rows in enumerate(bags, 1)
+            )
+        )

@@ -1,4 +1,4 @@
-"""What goes into a combination and what comes out of it, as arrays."""
+"""The arrays that ensemble methods are given, and the protocols that they follow."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ from drkit.decisions import GradePredictions
 Rows = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 Grades = NDArray[np.int64]
-Chosen = NDArray[np.int64] | NDArray[np.bool_]  # row numbers, which may be repeated, or which rows to keep
+RowSelection = NDArray[np.int64] | NDArray[np.bool_]  # row numbers, which may repeat, or a mask
 
 
 @dataclass(frozen=True)
 class Features:
-    """What M members say of N photographs.
+    """Predictions of M members for N photographs.
 
     Args:
-        scores: (N, M) in [0, 4].
-        probabilities: (N, M, 5).
-        grades: (N, M) the grades each member decided by itself.
-        embeddings: Of each member (N, D), or none at all.
+        scores: (N, M) scores in [0, 4].
+        probabilities: (N, M, 5) probabilities of the grades 0-4.
+        grades: (N, M) grades 0-4 by each member's own decision.
+        embeddings: One (N, D) array for each member; empty if any member has none.
     """
 
     scores: FloatArray
@@ -31,16 +31,16 @@ class Features:
     grades: Grades
     embeddings: tuple[NDArray[np.float32], ...] = ()
 
-    def take(self, rows: Chosen) -> "Features":
-        """Those of the given rows, which may be repeated."""
-        kept = tuple(features[rows] for features in self.embeddings)
-        return Features(self.scores[rows], self.probabilities[rows], self.grades[rows], kept)
+    def take(self, rows: RowSelection) -> "Features":
+        """Select rows, which may repeat."""
+        embeddings = tuple(embedding[rows] for embedding in self.embeddings)
+        return Features(self.scores[rows], self.probabilities[rows], self.grades[rows], embeddings)
 
     def of_members(self, members: Sequence[int]) -> "Features":
-        """Those of the given members."""
-        chosen = list(members)
-        kept = tuple(self.embeddings[member] for member in chosen) if self.embeddings else ()
-        return Features(self.scores[:, chosen], self.probabilities[:, chosen], self.grades[:, chosen], kept)
+        """Select members by their numbers, which may repeat."""
+        columns = list(members)
+        embeddings = tuple(self.embeddings[member] for member in columns) if self.embeddings else ()
+        return Features(self.scores[:, columns], self.probabilities[:, columns], self.grades[:, columns], embeddings)
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -48,18 +48,18 @@ class Features:
 
 @dataclass(frozen=True)
 class ReferenceGrades:
-    """What is learned from.
+    """Reference grades of n photographs, with their patients.
 
     Args:
         reference: (n,) reference grades 0-4.
-        patients: (n,) whose photograph it is.
+        patients: (n,) key of each photograph's patient.
     """
 
     reference: Grades
     patients: NDArray[Any]
 
-    def take(self, rows: Chosen) -> "ReferenceGrades":
-        """That of the given rows, which may be repeated."""
+    def take(self, rows: RowSelection) -> "ReferenceGrades":
+        """Select rows, which may repeat."""
         return ReferenceGrades(self.reference[rows], self.patients[rows])
 
     def __len__(self) -> int:
@@ -67,42 +67,47 @@ class ReferenceGrades:
 
 
 class Combiner(Protocol):
-    """A way to combine, with all its numbers."""
+    """A fitted ensemble method."""
 
     def predict(self, features: Features) -> GradePredictions:
-        """Combine."""
+        """Combine the members' predictions."""
 
     def to_json(self) -> dict[str, Any]:
-        """All its numbers; the key `kind` says which class reads them."""
+        """All fitted parameters; the key `kind` names the class that reads them."""
 
 
 class Method(Protocol):
-    """A way to combine, before it has seen reference grades."""
+    """An ensemble method before it is fitted to reference grades."""
 
     @property
     def decision(self) -> str | None:
-        """How its answers become grades where there is but one way, else None."""
+        """The only decision that suits the method's predictions; None if any does."""
 
     def tune(self, features: Features, truth: ReferenceGrades, folds: Rows, seed: int) -> "Method":
-        """Choose its settings by the held-out parts of `folds`, which all rows of a patient share."""
+        """Choose the settings by cross-validation over `folds` (n,), which never split a patient."""
 
     def fit(self, features: Features, truth: ReferenceGrades, seed: int) -> Combiner:
-        """Fit its numbers to reference grades."""
+        """Fit the parameters to reference grades."""
 
 
-def hold_out(method: Method, features: Features, truth: ReferenceGrades, folds: Rows, seed: int) -> GradePredictions:
-    """Predictions for each fold by the method fitted on the other folds.
+def predict_out_of_fold(
+    method: Method, features: Features, truth: ReferenceGrades, folds: Rows, seed: int
+) -> GradePredictions:
+    """Predict each fold by the method fitted to the other folds.
 
     Args:
-        method: Tuned.
-        features: (n) photographs.
-        truth: Of the same.
-        folds: (n,) at least two different ones.
-        seed: Of the fits.
+        method: A tuned method.
+        features: Predictions of the members for n photographs.
+        truth: Reference grades of the same photographs.
+        folds: (n,) fold of each photograph; at least two folds.
+        seed: Random seed of the fits.
+
+    Returns:
+        Predictions for the n photographs.
     """
     probabilities, score = np.empty((len(truth), features.probabilities.shape[-1])), np.empty(len(truth))
     for number in np.unique(folds):
-        held, others = np.flatnonzero(folds == number), np.flatnonzero(folds != number)
-        answers = method.fit(features.take(others), truth.take(others), seed).predict(features.take(held))
-        probabilities[held], score[held] = answers.probabilities, answers.score
+        held_out, others = folds == number, folds != number
+        predictions = method.fit(features.take(others), truth.take(others), seed).predict(features.take(held_out))
+        probabilities[held_out], score[held_out] = predictions.probabilities, predictions.score
     return GradePredictions(probabilities, score)

@@ -1,4 +1,4 @@
-"""Every method on the same nested folds, against the best member as it would have been chosen."""
+"""Compare all ensemble methods on the same nested folds with the best member, chosen within the folds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from drkit.ensembling.bag import Bag
 from drkit.ensembling.blend import Vote
 from drkit.ensembling.boost import Boost
 from drkit.ensembling.combiner import Method
-from drkit.ensembling.nested_cv import NestedCV, NestedPredictions, cross_val_predict
+from drkit.ensembling.nested_cv import NestedCV, cross_val_predict
 from drkit.ensembling.serialization import build_method
 from drkit.ensembling.stack import Stack
 from drkit.ensembling.weight import Best, Weight
@@ -37,13 +37,13 @@ METHODS: Mapping[str, Method] = {
 
 @dataclass(frozen=True)
 class Gain:
-    """How much more something agrees than something else.
+    """Difference in quadratic weighted kappa between a method and a baseline.
 
     Args:
-        difference: In quadratic weighted kappa.
-        interval: 95 %, over the same resampled patients for both.
-        probability_of_no_gain: Share of resamples in which it is not better.
-        joint_interval: Wide enough for all that were compared to lie in theirs at once, 95 % of the time.
+        difference: Quadratic weighted kappa of the method less that of the baseline.
+        interval: 95 % interval of the difference, over the same resampled patients for both.
+        probability_of_no_gain: Share of resamples in which the method is not better.
+        joint_interval: Simultaneous 95 % interval: all compared differences lie within theirs at once in 95 % of cases.
     """
 
     difference: float
@@ -54,15 +54,15 @@ class Gain:
 
 @dataclass(frozen=True)
 class ComparedMethod:
-    """One that was compared.
+    """A method, baseline or member of the comparison.
 
     Args:
-        name: Method or member.
-        kind: `baseline`, `method`, or `member` as it is.
-        nested: Agreement on patients it was not fitted on.
-        naive_kappa: Quadratic weighted kappa on the patients it was fitted on; None for a member.
-        gain: Over the best member as chosen within the folds, the stronger of its two forms; None for that itself.
-        gain_in_hindsight: Over the member that turned out best; None for that itself.
+        name: Name of the method or member.
+        kind: `baseline`, `method`, or `member` for an unchanged member.
+        nested: Agreement on patients that the method was not fitted to.
+        naive_kappa: Quadratic weighted kappa on the patients that the method was fitted to; None for a member.
+        gain: Gain over the stronger baseline, the best member chosen within the folds; None for that baseline.
+        gain_in_hindsight: Gain over the member with the highest kappa in the comparison; None for that member.
     """
 
     name: str
@@ -74,47 +74,48 @@ class ComparedMethod:
 
 
 def compare_methods(cv: NestedCV, plain: str, *, num_resamples: int) -> tuple[ComparedMethod, ...]:
-    """Compare all methods, each member as it is, and the plain mean.
+    """Compare all methods, the plain mean and the unchanged members.
 
-    Methods of installed packages come with their default parameters.
+    Methods of installed packages are compared with their default parameters.
 
-    The best member is chosen anew in each outer fold, on the other folds. It stands here twice, by its own grades
-    and by cut points such as the methods have, and gains are over whichever of the two agrees better. Among members
-    that are nearly equal such a choice is unlucky more often than not, because whoever is best on some patients has had
-    its luck there; so gains are also given over the member that turned out best, which nobody could have known.
+    The best member is chosen anew for each outer fold, on the other folds. It is compared in two forms, with its own
+    grades and with fitted cut points, and gains are measured over the better form. If members are nearly equal, the
+    member chosen on some patients tends to do worse on others (regression to the mean). Therefore, gains are also
+    measured over the member that is best in hindsight, which could not have been known beforehand.
 
     Args:
-        cv: The graded photographs.
-        plain: The decision of the plain mean, for which nothing is fitted.
-        num_resamples: How often patients are drawn.
+        cv: The outer folds.
+        plain: Decision of the plain mean, to which nothing is fitted.
+        num_resamples: Number of bootstrap resamples of patients.
 
     Returns:
-        The baselines first, then the plain mean, the methods and the members.
+        The baselines, the plain mean, the methods and the members, in this order.
     """
     added = {name: build_method(name) for name in catalogue.METHODS if name not in catalogue.METHODS.own}
     jobs = [(name, method, "cut_points") for name, method in {**BASELINES, **METHODS, **added}.items()]
     jobs.insert(len(BASELINES), (PLAIN_MEAN, Vote("soft"), plain))
     nested = {name: cross_val_predict(cv, method, rule) for name, method, rule in track(jobs, "methods", len(jobs))}
-    members = cv.whole.training.grades.T  # (M, n)
+    members = cv.pooled.training.grades.T  # (M, n)
     names = [*nested, *cv.pooler.members.names]
-    predicted = np.stack([*(found.grades for found in nested.values()), *members])
+    predicted = np.stack([*(each.grades for each in nested.values()), *members])  # (C, n)
     truth, draws = cv.truth, {"num_resamples": num_resamples, "seed": cv.seed}
     kappas = quadratic_weighted_kappa(confusion(truth.reference, predicted))
     chosen, best = int(kappas[: len(BASELINES)].argmax()), len(nested) + int(kappas[len(nested) :].argmax())
     gains, hindsight = (
         measure_gains(truth.reference, predicted, truth.patients, baseline, **draws) for baseline in (chosen, best)
     )
-    naive = [_naive_kappa(cv, found) for found in nested.values()] + [None] * len(members)
+    final_grades = np.stack([each.final_grades[cv.rows] for each in nested.values()])
+    naive = [*quadratic_weighted_kappa(confusion(truth.reference, final_grades)).tolist(), *[None] * len(members)]
     return tuple(
         ComparedMethod(
             name=name,
-            kind="baseline" if name in BASELINES else "method" if place < len(nested) else "member",
-            nested=measure_agreement(truth.reference, predicted[place], truth.patients, **draws),
-            naive_kappa=naive[place],
-            gain=gains[place],
-            gain_in_hindsight=hindsight[place],
+            kind="baseline" if name in BASELINES else "method" if number < len(nested) else "member",
+            nested=measure_agreement(truth.reference, predicted[number], truth.patients, **draws),
+            naive_kappa=naive[number],
+            gain=gains[number],
+            gain_in_hindsight=hindsight[number],
         )
-        for place, name in enumerate(names)
+        for number, name in enumerate(names)
     )
 
 
@@ -127,68 +128,64 @@ def measure_gains(
     num_resamples: int,
     seed: int,
 ) -> list[Gain | None]:
-    """Differences of each prediction to one of them, on the same resampled patients for all.
+    """Measure the gain of each prediction over a baseline, on the same resampled patients for all.
 
     Args:
-        reference: (n,) grades 0-4.
-        predicted: (C, n) grades 0-4.
-        patients: (n,) whose photograph it is.
-        baseline: The number of the one that the others are compared with.
-        num_resamples: How often patients are drawn.
-        seed: Of the draws.
+        reference: (n,) reference grades 0-4.
+        predicted: (C, n) predicted grades 0-4 of C methods.
+        patients: (n,) key of each photograph's patient.
+        baseline: Row number of the baseline in `predicted`.
+        num_resamples: Number of bootstrap resamples of patients.
+        seed: Random seed of the resamples.
 
     Returns:
-        (C,), None for the baseline.
+        C gains; None for the baseline.
 
-    Source: the joint intervals are the bootstrap's studentised maximum: Westfall and Young 1993, section 2.
+    Source: Westfall and Young 1993, section 2; the joint intervals are those of the studentised maximum.
     """
     kappas = quadratic_weighted_kappa(confusion(reference, predicted))
     drawn = quadratic_weighted_kappa(PatientBootstrap.of(reference, predicted, patients).resample(num_resamples, seed))
     differences, resampled = kappas - kappas[baseline], drawn - drawn[:, [baseline]]  # (C,), (R, C)
     errors = resampled.std(0)
-    departures = np.abs(resampled - differences) / np.where(errors > 0, errors, np.inf)
-    reach = float(np.quantile(departures.max(1), 0.95)) * errors
+    deviations = np.abs(resampled - differences) / np.where(errors > 0, errors, np.inf)
+    half_widths = float(np.quantile(deviations.max(1), 0.95)) * errors
     return [
         None
-        if place == baseline
+        if number == baseline
         else Gain(
             float(value),
-            interval(resampled[:, place]),
-            float((resampled[:, place] <= 0).mean()),
-            (float(value - reach[place]), float(value + reach[place])),
+            interval(resampled[:, number]),
+            float((resampled[:, number] <= 0).mean()),
+            (float(value - half_widths[number]), float(value + half_widths[number])),
         )
-        for place, value in enumerate(differences)
+        for number, value in enumerate(differences)
     ]
 
 
-def judge(contenders: Sequence[ComparedMethod], num_patients: int) -> str:
-    """What the comparison carries, in a sentence."""
-    chosen, hindsight = best_members(contenders)
+def conclude(contenders: Sequence[ComparedMethod], num_patients: int) -> str:
+    """State in a sentence whether the best method is significantly better than any single member."""
+    chosen, hindsight = baseline_names(contenders)
     top = max(
         (item for item in contenders if item.kind == "method"), key=lambda item: item.nested.quadratic_weighted_kappa
     )
     assert top.gain is not None
     assert top.gain_in_hindsight is not None
     gains_text = (
-        f"{_tell(top.gain)} against the {chosen} chosen within the folds, {_tell(top.gain_in_hindsight)} against"
-        f" {hindsight}, the best in hindsight (intervals hold for {len(contenders) - 1} comparisons at once,"
-        f" {num_patients} patients)"
+        f"{_gain_text(top.gain)} against the {chosen} chosen within the folds,"
+        f" {_gain_text(top.gain_in_hindsight)} against {hindsight}, the best in hindsight (intervals hold"
+        f" for {len(contenders) - 1} comparisons at once, {num_patients} patients)"
     )
     if min(top.gain.joint_interval[0], top.gain_in_hindsight.joint_interval[0]) > 0:
         return f"Combining pays: {top.name} agrees better than any single member, {gains_text}."
     return f"Whether combining pays cannot be told: {top.name} is highest, {gains_text}."
 
 
-def best_members(contenders: Sequence[ComparedMethod]) -> tuple[str, str]:
-    """Names of what gains are over: the stronger baseline, and the member that turned out best."""
+def baseline_names(contenders: Sequence[ComparedMethod]) -> tuple[str, str]:
+    """Names of the stronger baseline and of the member that is best in hindsight, over which gains are measured."""
     chosen = next(item.name for item in contenders if item.gain is None)
     return chosen, next(item.name for item in contenders if item.gain_in_hindsight is None)
 
 
-def _tell(gain: Gain) -> str:
+def _gain_text(gain: Gain) -> str:
     low, high = gain.joint_interval
     return f"{gain.difference:+.3f} in quadratic kappa ({low:+.3f} to {high:+.3f})"
-
-
-def _naive_kappa(cv: NestedCV, predictions: NestedPredictions) -> float:
-    return float(quadratic_weighted_kappa(confusion(cv.truth.reference, predictions.all_grades[cv.rows])))

@@ -1,4 +1,4 @@
-"""Predictions of the same photographs, joined by image id and refused where they do not fit together."""
+"""Predictions files of the same photographs: joined by image id, and refused if they contradict each other."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,17 +15,17 @@ from drkit.grades import Target, grade_column
 from drkit.records.predictions import Predictions, name_predictions, patient_keys, read_predictions
 
 SHARED_COLUMNS = ("split", "patient_id", "eye", "eye_grade", "patient_grade")
-FITTED_SPLITS = ("train", "val")  # reference grades of test are never fitted on, even where they are known
+FITTED_SPLITS = ("train", "val")  # nothing is ever fitted to the reference grades of test
 
 
 @dataclass(frozen=True)
 class Members:
-    """Predictions of the same photographs in the same order.
+    """Predictions of M members for the same N photographs, in the same order.
 
     Args:
-        predictions: One a member, ordered by name.
-        paths: Where they were read, in the same order.
-        target: Whose grade is answered; the members' own, unless eyes are joined to patients.
+        predictions: Each member's predictions, ordered by the member's name.
+        paths: The predictions file of each member, in the same order.
+        target: Whose grade the ensemble predicts: the members' target, or patient if eyes are pooled to patients.
     """
 
     predictions: tuple[Predictions, ...]
@@ -34,46 +34,45 @@ class Members:
 
     @property
     def rows(self) -> pd.DataFrame:
-        """What is known of the photographs, and the first member's answers."""
+        """The rows of the first member: facts about the photographs, and its predictions."""
         return self.predictions[0].rows
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the members are called."""
+        """Names of the members."""
         return tuple(member.name for member in self.predictions)
 
     @property
     def patients(self) -> NDArray[np.str_]:
-        """(N,) a key a patient."""
+        """(N,) key of each photograph's patient."""
         return patient_keys(self.rows)
 
     def reference(self) -> pd.Series:
-        """(N,) the reference grades of the target, Int8, null where unknown."""
+        """(N,) reference grades of the target, Int8, null where unknown."""
         return self.rows[grade_column(self.target)]
 
     def graded_rows(self) -> NDArray[np.int64]:
-        """The rows with a reference grade that may be fitted on: those of train and val."""
+        """Row numbers of the photographs of train and val that have a reference grade."""
         graded = self.reference().notna() & self.rows["split"].isin(FITTED_SPLITS)
         return np.flatnonzero(graded.to_numpy(dtype=bool))
 
-    def remark_choices(self, rows: NDArray[np.int64]) -> Iterator[str]:
-        """A sentence for each member that was chosen on a split of the rows that are scored."""
+    def selection_remarks(self, rows: NDArray[np.int64]) -> Iterator[str]:
+        """A sentence for each member whose epoch was selected on a split of the scored rows."""
         scored = set(self.rows["split"].iloc[rows])
         for member in self.predictions:
             if member.meta.chosen_on in scored:
                 yield f"{member.name} was selected on {member.meta.chosen_on}, so every figure above is optimistic."
 
     def features(self) -> Features:
-        """All that the members say."""
-        predictions = self.predictions
-        grades = [member.rows["predicted_grade"].to_numpy(dtype=np.int64) for member in predictions]
-        embeddings = [member.embeddings() for member in predictions]
-        kept = [features.astype(np.float32) for features in embeddings if features is not None]
+        """The members' predictions as arrays."""
+        members = self.predictions
+        grades = [member.rows["predicted_grade"].to_numpy(dtype=np.int64) for member in members]
+        embeddings = [values.astype(np.float32) for member in members if (values := member.embeddings()) is not None]
         return Features(
-            scores=np.stack([member.rows["score"].to_numpy(dtype=np.float64) for member in predictions], 1),
-            probabilities=np.stack([member.probabilities().astype(np.float64) for member in predictions], 1),
+            scores=np.stack([member.rows["score"].to_numpy(dtype=np.float64) for member in members], 1),
+            probabilities=np.stack([member.probabilities().astype(np.float64) for member in members], 1),
             grades=np.stack(grades, 1),
-            embeddings=tuple(kept) if len(kept) == len(predictions) else (),
+            embeddings=tuple(embeddings) if len(embeddings) == len(members) else (),
         )
 
     def __len__(self) -> int:
@@ -81,27 +80,31 @@ class Members:
 
 
 def read_members(paths: Iterable[Path]) -> Members:
-    """Read predictions that are to be combined.
+    """Read the predictions of all members, and check that no member was trained on the photographs.
 
     Args:
-        paths: Predictions, runs or patterns, in any order.
+        paths: Predictions files, runs or glob patterns, in any order.
 
     Raises:
         InputError: as `read_predictions` and `join_members`.
         LeakageError: a member was trained on some of the photographs.
     """
-    named = name_predictions(paths)
-    read = [replace(read_predictions(path), name=name) for name, path in named.items()]
-    members = join_members(read, list(named.values()))
-    refuse_leaks(members.predictions)
+    path_of = name_predictions(paths)
+    predictions = [replace(read_predictions(path), name=name) for name, path in path_of.items()]
+    members = join_members(predictions, list(path_of.values()))
+    check_leaks(members.predictions)
     return members
 
 
 def join_members(predictions: Sequence[Predictions], paths: Sequence[Path]) -> Members:
-    """Bring predictions into one order, that of the first by name.
+    """Order members by name, and their rows as those of the first member.
+
+    Args:
+        predictions: Each member's predictions, in any order.
+        paths: The predictions file of each member, in the same order.
 
     Raises:
-        InputError: targets, labels, photographs, splits, patients or reference grades that differ.
+        InputError: targets, labels, photographs, splits, patients or reference grades differ.
     """
     ordered = sorted(zip(predictions, paths, strict=True), key=lambda pair: pair[0].name)
     first = ordered[0][0]
@@ -109,27 +112,28 @@ def join_members(predictions: Sequence[Predictions], paths: Sequence[Path]) -> M
     for other, _ in ordered[1:]:
         _check_same_target(first, other)
         _check_same_photographs(first, other)
-        place = pd.Index(other.rows["image_id"]).get_indexer(first.rows["image_id"])
-        aligned.append(replace(other, rows=other.rows.iloc[place].reset_index(drop=True)))
+        order = pd.Index(other.rows["image_id"]).get_indexer(first.rows["image_id"])
+        aligned.append(replace(other, rows=other.rows.iloc[order].reset_index(drop=True)))
     for one, other in pairwise(aligned):
         _check_same_facts(one, other)
         _check_same_labels(one, other)
     return Members(tuple(aligned), tuple(path for _, path in ordered), first.meta.target)
 
 
-def refuse_leaks(predictions: Sequence[Predictions]) -> None:
-    """Check that no member was trained on what it grades here.
+def check_leaks(predictions: Sequence[Predictions]) -> None:
+    """Check that no member was trained on the photographs that it grades.
 
     Raises:
-        LeakageError: one was, with the photographs.
+        LeakageError: a member was trained on some of them.
     """
     for member in predictions:
-        leaked = member.rows["image_id"][member.leaked_rows()].tolist()
-        if leaked:
-            splits = " and ".join(sorted(set(member.rows["split"][member.leaked_rows()])))
+        leaked = member.rows[member.leaked_rows()]
+        if len(leaked):
+            splits = " and ".join(sorted(set(leaked["split"])))
             raise LeakageError(
                 f"{member.name} was trained on {len(leaked)} of its {len(member)} photographs (split {splits}:"
-                f" {first_few(leaked)}): give predictions of photographs it has not seen, or train it with --folds"
+                f" {first_few(leaked['image_id'].tolist())}): give predictions of photographs that it was not trained"
+                " on, or train it with --folds"
             )
 
 
@@ -142,7 +146,7 @@ def _check_same_target(first: Predictions, other: Predictions) -> None:
 
 
 def _check_same_labels(first: Predictions, other: Predictions) -> None:
-    """Hold what the photographs at hand do not show: grades and splits of those that were trained on."""
+    """Compare the labels' checksums, which cover the training photographs that the predictions do not contain."""
     hashes = first.meta.labels_sha256, other.meta.labels_sha256
     if None not in hashes and hashes[0] != hashes[1]:
         raise InputError(
@@ -168,19 +172,15 @@ def _check_same_photographs(first: Predictions, other: Predictions) -> None:
 
 def _check_same_facts(first: Predictions, other: Predictions) -> None:
     for column in SHARED_COLUMNS:
-        ours, theirs = first.rows[column], other.rows[column]
-        is_same = (ours == theirs).fillna(False) | (ours.isna() & theirs.isna())
+        left, right = first.rows[column], other.rows[column]
+        is_same = (left == right).fillna(False) | (left.isna() & right.isna())
         if not is_same.all():
-            different = np.flatnonzero(~is_same.to_numpy(dtype=bool))
-            differences = first_few(list(_differences(first, other, column, different)), shown=3)
+            ids = first.rows["image_id"]
+            differences = [
+                f"{image_id} ({', '.join('unknown' if pd.isna(value) else str(value) for value in values)})"
+                for image_id, *values in zip(ids[~is_same], left[~is_same], right[~is_same], strict=True)
+            ]
             raise InputError(
-                f"{first.name} and {other.name} contradict each other in {column} of {len(different)} photographs:"
-                f" {differences}: predict the same data set with both"
+                f"{first.name} and {other.name} contradict each other in {column} of {len(differences)} photographs:"
+                f" {first_few(differences, shown=3)}: predict the same data set with both"
             )
-
-
-def _differences(first: Predictions, other: Predictions, column: str, rows: NDArray[np.int64]) -> Iterator[str]:
-    for row in rows:
-        said = [item.rows[column].iloc[row] for item in (first, other)]
-        ours, theirs = ("unknown" if pd.isna(value) else value for value in said)
-        yield f"{first.rows['image_id'].iloc[row]} ({ours}, {theirs})"

@@ -1,4 +1,4 @@
-"""A finished ensemble grades photographs: every member first, then their combination."""
+"""Prediction with a finished ensemble: every member grades the photographs, and the ensemble combines them."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,41 +30,40 @@ Grade = Callable[[Path], Predictions]
 
 
 def predict_ensemble(ensemble: Ensemble, grade: Grade) -> Predictions:
-    """Grade photographs with every member of an ensemble and combine their answers.
+    """Grade photographs with every member of an ensemble and combine the predictions.
 
     Args:
-        ensemble: As `read_ensemble` gives.
-        grade: Grades the photographs with the run, or the ensemble, that a path belongs to (the predictions file
-            beside it); with embeddings, if the run's own predictions have them.
+        ensemble: A finished ensemble.
+        grade: Grades the photographs with a member, which is a run or another ensemble, given the path of the member's
+            predictions file; the predictions include embeddings if that file does.
 
     Raises:
-        InputError: a member that is no longer the one that was combined.
+        InputError: a member has changed since the ensemble was made, or its files are missing.
     """
     tracked = track(ensemble.members, "members", len(ensemble.members))
-    graded = [replace(_grade_member(ensemble, member, grade), name=member.name) for member in tracked]
-    members = join_members(graded, [ensemble.path_of(member) for member in ensemble.members])
+    predictions = [replace(_grade_member(ensemble, member, grade), name=member.name) for member in tracked]
+    members = join_members(predictions, [ensemble.path_of(member) for member in ensemble.members])
     pooler = build_pooler(members, ensemble.pooling)
-    answers = ensemble.combiner.predict(pooler.apply(ensemble.learned))
-    seen = _was_seen(ensemble, members)
-    meta = _build_meta(ensemble, pooler.members, seen)
-    return assemble(members, answers, ensemble.rule.decide(answers), meta, ensemble.name)
+    combined = ensemble.combiner.predict(pooler.apply(ensemble.learned))
+    meta = _build_meta(ensemble, pooler.members, _was_trained_on(ensemble, members))
+    return assemble(members, combined, ensemble.rule.decide(combined), meta, ensemble.name)
 
 
 def assemble(
-    members: Members, answers: GradePredictions, grades: NDArray[np.int64], meta: PredictionsMeta, name: str
+    members: Members, combined: GradePredictions, grades: NDArray[np.int64], meta: PredictionsMeta, name: str
 ) -> Predictions:
-    """The members' rows with the ensemble's answers, and nobody's fold.
+    """Replace the members' predictions by the ensemble's in the rows of a predictions file, and clear the folds.
 
     Args:
-        members: N photographs.
-        answers: To the same.
-        grades: (N,) decided.
-        meta: Of the ensemble.
-        name: The ensemble's.
+        members: The members, with N photographs.
+        combined: The ensemble's predictions for these photographs.
+        grades: (N,) predicted grades 0-4.
+        meta: Metadata of the ensemble's predictions.
+        name: Name of the ensemble.
     """
     rows = members.rows.drop(columns=list(LISTS), errors="ignore").copy()
-    rows[list(PROBABILITY_COLUMNS)] = answers.probabilities.astype(np.float32)
-    rows["score"] = answers.score.astype(np.float32)
+    rows[list(PROBABILITY_COLUMNS)] = combined.probabilities.astype(np.float32)
+    rows["score"] = combined.score.astype(np.float32)
     rows["predicted_grade"] = grades.astype(np.int8)
     rows["fold"] = pd.array([None] * len(rows), dtype="Int16")
     return Predictions(rows, meta, name)
@@ -75,32 +74,33 @@ def _grade_member(ensemble: Ensemble, member: SavedMember, grade: Grade) -> Pred
     if not path.is_file():
         raise InputError(f"{path}, a member of {ensemble.path}, does not exist: restore it, or combine again")
     if sha256_file(path) != member.sha256:
-        raise InputError(f"{path} was changed since {ensemble.path} was made of it: restore it, or combine again")
+        raise InputError(f"{path} has changed since {ensemble.path} was made from it: restore it, or combine again")
     predictions = grade(path)
     if predictions.meta.checkpoint_sha256 != member.checkpoint_sha256:
         raise InputError(
-            f"the weights beside {path} are not those that {ensemble.path} was made with: restore them, or"
-            " combine again"
+            f"the weights beside {path} have changed since {ensemble.path} was made from it: restore them, or combine"
+            " again"
         )
     return predictions
 
 
-def _was_seen(ensemble: Ensemble, members: Members) -> NDArray[np.bool_]:
-    """(N,) whether a member was trained on the photograph, or the ensemble fitted to its grade."""
+def _was_trained_on(ensemble: Ensemble, members: Members) -> NDArray[np.bool_]:
+    """Whether (N,) a member was trained on the photograph, or the ensemble was fitted to its grade."""
     own = read_predictions(ensemble.predictions).rows
-    fitted = set(own["image_id"][own["fold"].notna()]) if ensemble.record["is_fitted"] else set()
-    seen = members.rows["image_id"].isin(fitted).to_numpy(dtype=bool)
+    fitted = own["image_id"][own["fold"].notna() & ensemble.record["is_fitted"]]
+    is_trained_on = members.rows["image_id"].isin(fitted).to_numpy(dtype=bool)
     for member in members.predictions:
-        seen = seen | member.leaked_rows()
-    if seen.any():
-        warn(f"{ensemble.name} was trained on {seen.sum()} of these photographs: do not evaluate it on them")
-    return seen
+        is_trained_on = is_trained_on | member.leaked_rows()
+    if is_trained_on.any():
+        warn(f"{ensemble.name} was trained on {is_trained_on.sum()} of these photographs: do not evaluate it on them")
+    return is_trained_on
 
 
-def _build_meta(ensemble: Ensemble, members: Members, seen: NDArray[np.bool_]) -> PredictionsMeta:
-    splits, images = trained_splits(members.rows, seen)
+def _build_meta(ensemble: Ensemble, members: Members, is_trained_on: NDArray[np.bool_]) -> PredictionsMeta:
+    splits, images = trained_splits(members.rows, is_trained_on)
     record = ensemble.record
-    split = record["chosen_on"]  # if the split is not one of those predicted here, the members say what it was
+    split = record["chosen_on"]
+    # A split of the record that no member was selected on is a split of other photographs: members name it elsewhere.
     by_members = [member.meta.chosen_on for member in members.predictions]
     unreadable = members.predictions[0].meta.provenance.get("unreadable")
     return PredictionsMeta(

@@ -1,4 +1,4 @@
-"""Honest answers to graded photographs, final ones to all others, and what is written down about both."""
+"""The predictions of an ensemble, out of fold for graded photographs, and the record that is written about them."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -23,25 +23,25 @@ from drkit.records.predictions import Predictions, PredictionsMeta
 from drkit.records.provenance import sha256_file
 from drkit.records.runs import Run, read_run_record
 
-UNKNOWN = "unknown"  # in place of hashes, where a member tells nothing of what it was trained on
+UNKNOWN = "unknown"  # stands for the training photographs of a member without a run record
 
 
 @dataclass(frozen=True)
 class EnsembleResult:
-    """Predictions for N photographs.
+    """An ensemble's predictions for N photographs.
 
     Args:
-        final: Combiner on all graded photographs.
-        answers: (N,) out of fold where graded, else by the final fit.
-        grades: (N,) likewise.
-        fold: (N,) outer fold, -1 where not graded.
-        naive: (N,) decided by the final fit.
-        learned: For joining, one regression a member or none.
-        is_fitted: Whether any number comes from reference grades.
+        final: The method fitted to all graded photographs.
+        predictions: Out-of-fold predictions of graded photographs; predictions of the final fit for all others.
+        grades: (N,) grades 0-4 of these predictions.
+        fold: (N,) outer fold of each photograph; -1 if it is not graded.
+        naive: (N,) grades 0-4 by the final fit for all photographs.
+        learned: Pooling regression of each member; empty unless pooling is learned.
+        is_fitted: Whether anything was fitted to reference grades.
     """
 
     final: Combination
-    answers: GradePredictions
+    predictions: GradePredictions
     grades: NDArray[np.int64]
     fold: NDArray[np.int64]
     naive: NDArray[np.int64]
@@ -50,31 +50,38 @@ class EnsembleResult:
 
     @property
     def graded(self) -> NDArray[np.int64]:
-        """The rows that were answered out of fold."""
+        """Row numbers of the graded photographs."""
         return np.flatnonzero(self.fold >= 0)
 
 
 def predict_nested(
     pooler: PhotographPooler, method: Method, decision: str, num_folds: int, seed: int
 ) -> EnsembleResult:
-    """Answer graded photographs out of fold, all others by a fit on all graded ones.
+    """Predict graded photographs out of fold, and all others by a fit to all graded photographs.
+
+    Args:
+        pooler: Pooler of all photographs.
+        method: An untuned method.
+        decision: As in `fit_combination`.
+        num_folds: Number of outer folds.
+        seed: Random seed of the folds and fits.
 
     Raises:
         InputError: as `build_nested_cv`.
     """
     cv = build_nested_cv(pooler, num_folds, seed)
     nested = cross_val_predict(cv, method, decision)
-    probabilities, score = nested.all_answers.probabilities.copy(), nested.all_answers.score.copy()
-    grades, fold = nested.all_grades.copy(), np.full(len(score), -1)
-    probabilities[cv.rows], score[cv.rows] = nested.answers.probabilities, nested.answers.score
+    probabilities, score = nested.final_predictions.probabilities.copy(), nested.final_predictions.score.copy()
+    grades, fold = nested.final_grades.copy(), np.full(len(score), -1)
+    probabilities[cv.rows], score[cv.rows] = nested.out_of_fold.probabilities, nested.out_of_fold.score
     grades[cv.rows], fold[cv.rows] = nested.grades, cv.fold
     return EnsembleResult(
         final=nested.final,
-        answers=GradePredictions(probabilities, score),
+        predictions=GradePredictions(probabilities, score),
         grades=grades,
         fold=fold,
-        naive=nested.all_grades,
-        learned=cv.whole.learned,
+        naive=nested.final_grades,
+        learned=cv.pooled.learned,
         is_fitted=True,
     )
 
@@ -82,41 +89,51 @@ def predict_nested(
 def predict_unfitted(
     pooler: PhotographPooler, method: Method, decision: str, num_folds: int, seed: int
 ) -> EnsembleResult:
-    """Answer without reference grades: folds are given, but change nothing."""
+    """Predict by a method that needs no reference grades; the folds are assigned as in `predict_nested`.
+
+    Args:
+        pooler: Pooler of all photographs.
+        method: A vote or plain mean.
+        decision: As in `fit_combination`, except `cut_points`.
+        num_folds: Number of folds.
+        seed: Random seed of the folds.
+    """
     rows, patients = pooler.members.graded_rows(), pooler.members.patients
-    nobody = ReferenceGrades(np.empty(0, dtype=np.int64), np.empty(0, dtype=str))
+    no_grades = ReferenceGrades(np.empty(0, dtype=np.int64), np.empty(0, dtype=str))
     rule = DecisionRule(method.decision or decision)
-    final = Combination(method, method.fit(pooler.features, nobody, seed), rule)
-    answers = final.combiner.predict(pooler.features)
-    grades, fold = rule.decide(answers), np.full(len(patients), -1)
+    final = Combination(method, method.fit(pooler.features, no_grades, seed), rule)
+    predictions = final.combiner.predict(pooler.features)
+    grades, fold = rule.decide(predictions), np.full(len(patients), -1)
     if len(rows):
         reference = pooler.members.reference().iloc[rows].to_numpy(dtype=np.int64)
         fold[rows] = assign_folds(reference, patients[rows], num_folds, seed, too_few="fewer folds")
-    return EnsembleResult(final, answers, grades, fold, grades, (), is_fitted=False)
+    return EnsembleResult(final, predictions, grades, fold, grades, (), is_fitted=False)
 
 
 def build_predictions(
     pooler: PhotographPooler, result: EnsembleResult, *, name: str, method: str, options: Mapping[str, Any]
 ) -> Predictions:
-    """A predictions file like any other.
+    """Build the rows and metadata of the ensemble's predictions file.
 
     Args:
-        pooler: Of the members.
-        result: Predictions for their photographs.
-        name: The ensemble's.
-        method: stack, boost, ...
-        options: All that, with the members' files, determines the result.
+        pooler: Pooler of the members.
+        result: Predictions for the members' photographs.
+        name: Name of the ensemble.
+        method: Name of the method: stack, boost, ...
+        options: All options that affect the result.
     """
     members, fold = pooler.members, result.fold
     metas = [member.meta for member in members.predictions]
-    whole, part = _trained_on(pooler, result)
+    units = {meta.unit for meta in metas}
+    member_unit = units.pop() if len(units) == 1 else "mixed"
+    splits, images = _trained_on(pooler, result)
     meta = PredictionsMeta(
         target=members.target,
-        unit=_unit(pooler),
+        unit=member_unit if pooler.pooling.over == "none" else pooler.pooling.over,
         decision=result.final.rule.decision,
         cut_points=result.final.rule.cut_points,
-        trained_on=whole,
-        trained_on_images=part,
+        trained_on=splits,
+        trained_on_images=images,
         folds=int(fold.max()) + 1 if result.is_fitted else 0,
         chosen_on=_chosen_on(pooler, result),
         model=f"{method} of {', '.join(members.names)}",
@@ -129,24 +146,25 @@ def build_predictions(
             "parents": [item.provenance for item in metas],
         },
     )
-    predictions = assemble(members, result.answers, result.grades, meta, name)
-    # Without a reference grade there is no outer fold: the first member's, if all members held the row out.
-    held_out = np.all([member.rows["fold"].notna() for member in pooler.members.predictions], axis=0)
-    own = pooler.members.rows["fold"].where(held_out)
-    predictions.rows["fold"] = own.mask(fold >= 0, fold).astype("Int16")
+    predictions = assemble(members, result.predictions, result.grades, meta, name)
+    # A row without an outer fold keeps the first member's fold if every member held the row out.
+    is_held_out = np.all([member.rows["fold"].notna() for member in members.predictions], axis=0)
+    first_fold = members.rows["fold"].where(is_held_out)
+    predictions.rows["fold"] = first_fold.mask(fold >= 0, fold).astype("Int16")
     return predictions
 
 
 def build_record(pooler: PhotographPooler, result: EnsembleResult, meta: PredictionsMeta, path: Path) -> dict[str, Any]:
-    """All that an ensemble needs to grade new photographs, and what its members were trained on.
+    """Build the content of the ensemble's JSON: fitted parameters, members, and what they were trained on.
 
     Args:
-        pooler: Of the members.
-        result: What was fitted.
-        meta: Of the predictions.
-        path: Where the JSON goes: members are named relative to it.
+        pooler: Pooler of the members.
+        result: The fitted ensemble.
+        meta: Metadata of its predictions file.
+        path: Path of the JSON, to which the members' paths are made relative.
     """
     members, final = pooler.members, result.final
+    folder = path.resolve().parent
     return {
         "target": meta.target,
         "unit": meta.unit,
@@ -160,8 +178,16 @@ def build_record(pooler: PhotographPooler, result: EnsembleResult, meta: Predict
         "fitted": final.combiner.to_json(),
         "is_fitted": result.is_fitted,
         "members": [
-            asdict(_save_member(name, source, member, path))
-            for name, source, member in zip(members.names, members.paths, members.predictions, strict=True)
+            asdict(
+                SavedMember(
+                    name=member.name,
+                    path=Path(relpath(source.resolve(), folder)).as_posix(),
+                    sha256=sha256_file(source),
+                    checkpoint_sha256=member.meta.checkpoint_sha256,
+                    model=member.meta.model,
+                )
+            )
+            for source, member in zip(members.paths, members.predictions, strict=True)
         ],
         "labels_sha256": meta.labels_sha256,
         **({"plugins": packages} if (packages := packages_of(final.method)) else {}),
@@ -169,13 +195,8 @@ def build_record(pooler: PhotographPooler, result: EnsembleResult, meta: Predict
     }
 
 
-def _save_member(name: str, source: Path, member: Predictions, path: Path) -> SavedMember:
-    relative = Path(relpath(source.resolve(), path.resolve().parent)).as_posix()
-    return SavedMember(name, relative, sha256_file(source), member.meta.checkpoint_sha256, member.meta.model)
-
-
 def _trained_on_of(paths: tuple[Path, ...]) -> dict[str, list[str]]:
-    """SHA-256 of every photograph that a member's weights were trained on, and what they descend from."""
+    """SHA-256 of every photograph that the members were trained on, and the runs that their weights come from."""
     runs = [Run.of(path) for path in paths]
     records = [read_run_record(run) for run in runs if run.record.is_file()]
     hashes = {sha256 for record in records for sha256 in record["trained_on_photographs"]}
@@ -185,7 +206,7 @@ def _trained_on_of(paths: tuple[Path, ...]) -> dict[str, list[str]]:
 
 
 def _trained_on(pooler: PhotographPooler, result: EnsembleResult) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Splits, and ids of splits only part of which was fitted on: the members' own, and those of this fit."""
+    """Splits that the members or the ensemble were trained on, and image ids of splits that only partly were."""
     metas = [member.meta for member in pooler.members.predictions]
     splits = {split for item in metas for split in item.trained_on}
     images = {image for item in metas for image in item.trained_on_images}
@@ -200,18 +221,11 @@ def _trained_on(pooler: PhotographPooler, result: EnsembleResult) -> tuple[tuple
     return tuple(split for split in SPLITS if split in splits), tuple(sorted(images))
 
 
-def _unit(pooler: PhotographPooler) -> str:
-    units = {member.meta.unit for member in pooler.members.predictions}
-    if pooler.pooling.over != "none":
-        return pooler.pooling.over
-    return units.pop() if len(units) == 1 else "mixed"
-
-
 def _chosen_on(pooler: PhotographPooler, result: EnsembleResult) -> str:
-    """A split that a member was selected on and that is scored here, where the scores are optimistic."""
-    chosen = {member.meta.chosen_on for member in pooler.members.predictions}
+    """A scored split that a member's epoch was selected on, and on which the scores are optimistic, if there is one."""
+    selected_on = {member.meta.chosen_on for member in pooler.members.predictions}
     scored = set(pooler.members.rows["split"].iloc[result.graded])
-    selected_on = sorted(chosen & scored)
-    if selected_on:
-        return selected_on[0]
+    optimistic = sorted(selected_on & scored)
+    if optimistic:
+        return optimistic[0]
     return "nested folds" if result.is_fitted else "nothing"

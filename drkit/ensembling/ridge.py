@@ -1,4 +1,4 @@
-"""Least squares, held small about one column: a meta-learner for the score."""
+"""Meta-learner for the score: ridge regression, penalised towards the members' mean score."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from drkit.ensembling.combiner import Features, FloatArray, ReferenceGrades
 from drkit.ensembling.design import Scaling, build_columns
 from drkit.grades import MAX_GRADE
 
-JITTER = 1e-9  # keeps a column that does not vary from making the system singular
+JITTER = 1e-9  # keeps the system regular if a column is constant
 
 
 @dataclass(frozen=True)
 class Linear:
-    """A score that is linear in columns.
+    """A linear regression of the grade.
 
     Args:
-        scaling: Of the columns.
-        coefficients: (P,) of the scaled columns.
-        intercept: The mean reference grade.
-        sigma: Residual that probabilities are made with.
+        scaling: Scaling of the columns.
+        coefficients: (P,) coefficients of the scaled columns.
+        intercept: Mean reference grade.
+        sigma: Standard deviation of the residual, from which the probabilities are computed.
     """
 
     scaling: Scaling
@@ -31,19 +31,19 @@ class Linear:
     sigma: float
 
     def predict(self, columns: FloatArray) -> GradePredictions:
-        """Predictions for the rows of the columns (N, P), the score within [0, 4]."""
+        """Predict from columns (N, P); scores are clipped to [0, 4]."""
         linear = self.scaling.apply(columns) @ self.coefficients
         score = np.clip(linear + self.intercept, 0, MAX_GRADE)
         return GradePredictions(normal_probabilities(score, self.sigma), score)
 
     def to_json(self) -> dict[str, Any]:
-        """All its numbers."""
+        """Convert to JSON."""
         numbers = {"coefficients": self.coefficients.tolist(), "intercept": self.intercept, "sigma": self.sigma}
         return {"scaling": self.scaling.to_json(), **numbers}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "Linear":
-        """What `to_json` gave."""
+        """Restore from the output of `to_json`."""
         coefficients = np.asarray(record["coefficients"], float)
         scaling = Scaling.from_json(record["scaling"])
         return cls(scaling, coefficients, float(record["intercept"]), float(record["sigma"]))
@@ -51,48 +51,48 @@ class Linear:
 
 @dataclass(frozen=True)
 class Ridge:
-    """A score that is linear in the members' answers.
+    """A linear regression of the grade on the members' predictions.
 
     Args:
-        linear: On `build_columns`.
+        linear: Regression on the columns of `build_columns`.
     """
 
     linear: Linear
 
     def predict(self, features: Features) -> GradePredictions:
-        """Combine."""
+        """Combine the members' predictions."""
         return self.linear.predict(build_columns(features))
 
     def to_json(self) -> dict[str, Any]:
-        """All its numbers."""
+        """Convert to JSON."""
         return {"kind": "ridge", **self.linear.to_json()}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "Ridge":
-        """What `to_json` gave."""
+        """Restore from the output of `to_json`."""
         return cls(Linear.from_json(record))
 
 
 def fit_ridge(features: Features, truth: ReferenceGrades, strength: float, sigma: float | None = None) -> Ridge:
-    """Fit the score by least squares; all but the mean score's coefficient are held small.
+    """Fit the grade by least squares with a penalty on all coefficients but that of the mean score.
 
     Args:
-        features: n photographs.
-        truth: Of the same.
-        strength: As `fit_linear`.
-        sigma: Held-out residual; None takes that of the fit.
+        features: Predictions of the members for n photographs.
+        truth: Reference grades of the same photographs.
+        strength: As in `fit_linear`.
+        sigma: Standard deviation of the held-out residual; None takes the residual of the fit.
     """
     return Ridge(fit_linear(build_columns(features), truth.reference, strength, sigma))
 
 
 def fit_linear(columns: FloatArray, reference: np.ndarray, strength: float, sigma: float | None = None) -> Linear:
-    """Fit by least squares; all but the first column's coefficient are held small.
+    """Fit by least squares with a penalty on all coefficients but that of the first column.
 
     Args:
-        columns: (n, P).
-        reference: (n,) grades 0-4.
-        strength: Of the penalty, on the mean squared error of scaled columns, so that it means the same for any n.
-        sigma: Held-out residual; None takes that of the fit.
+        columns: (n, P) columns before scaling.
+        reference: (n,) reference grades 0-4.
+        strength: Weight of the penalty relative to the mean squared error, and therefore independent of n.
+        sigma: Standard deviation of the held-out residual; None takes the residual of the fit.
 
     Source: Hoerl and Kennard 1970, Technometrics 12(1), eq. 2.1.
     """

@@ -1,4 +1,4 @@
-"""Weights that agree best: searches on sums over photographs, without building a confusion table."""
+"""Search for the weights with the highest quadratic kappa, computed from sums instead of confusion matrices."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,20 +10,20 @@ from drkit.grades import MAX_GRADE
 
 FloatArray = NDArray[np.floating]
 
-EDGES: FloatArray = np.arange(MAX_GRADE, dtype=np.float64) + 0.5  # between the grades that a score is rounded to
+EDGES: FloatArray = np.arange(MAX_GRADE, dtype=np.float64) + 0.5  # (4,) scores at which the rounded grade changes
 MAX_SWEEPS = 20
-LEAST_GAIN = 1e-12
-EXACT_UP_TO = 500_000  # photographs; whole sums stay below 2**24, which float32 holds up to here
+MIN_GAIN = 1e-12
+EXACT_UP_TO = 500_000  # photographs; up to here, sums are below 2**24 and therefore exact in float32
 CELLS_AT_ONCE = 1_000_000  # photographs times members times bags: 8 MB
 
 
 @dataclass(frozen=True)
 class KappaSums:
-    """What the quadratic kappa of any prediction needs of the reference grades.
+    """Quadratic weighted kappa of any prediction, from sums over photographs.
 
     Args:
-        reference: (n,) grades 0-4.
-        weights: (n,) how often each photograph counts.
+        reference: (n,) reference grades 0-4.
+        weights: (n,) how often each photograph is counted.
     """
 
     reference: FloatArray
@@ -31,28 +31,29 @@ class KappaSums:
 
     @cached_property
     def moments(self) -> tuple[float, float, float]:
-        """R_0, R_1 and R_2."""
+        """Weighted sums R_0, R_1 and R_2 of reference^0, reference^1 and reference^2."""
         weighted = self.weights * self.reference
         return float(self.weights.sum()), float(weighted.sum()), float(weighted @ self.reference)
 
     @cached_property
     def weighted(self) -> FloatArray:
-        """(2, n) weights, and weights times reference."""
+        """Weights, and weights times reference grades, (2, n)."""
         return np.stack([self.weights, self.weights * self.reference])
 
     def kappa(self, predicted: FloatArray) -> FloatArray:
-        """Quadratic weighted kappa of M predictions, (M,), of grades (n, M).
+        """Quadratic weighted kappa (M,) of the predicted grades (n, M) of M predictions.
 
-        With P_k the sum of w times predicted^k, R_k that of the reference and C that of their product, the observed
-        disagreement is P_2 - 2 C + R_2 and the expected one (R_0 P_2 - 2 R_1 P_1 + R_2 P_0) / R_0. Sums of whole
-        numbers are exact, so that this equals `metrics.quadratic_weighted_kappa` of the counts.
+        Let P_k and R_k be the weighted sums of predicted^k and reference^k, and C that of predicted times reference.
+        The observed disagreement is P_2 - 2 C + R_2, and the expected disagreement is
+        (R_0 P_2 - 2 R_1 P_1 + R_2 P_0) / R_0. Sums of integers are exact, so the result equals
+        `metrics.quadratic_weighted_kappa` of the confusion matrix.
         """
         first, products = (self.weighted @ predicted).astype(np.float64)  # (M,), (M,)
         second = (self.weights @ (predicted * predicted)).astype(np.float64)
         return self.ratio(first, second, products)
 
     def ratio(self, first: FloatArray, second: FloatArray, products: FloatArray) -> FloatArray:
-        """Kappa from P_1, P_2 and C; 0 where no disagreement is expected."""
+        """Kappa from P_1, P_2 and C; 0 if the expected disagreement is 0."""
         total, mean, square = self.moments
         observed = (second - 2 * products + square) * total
         expected = total * second - 2 * mean * first + square * total
@@ -60,72 +61,72 @@ class KappaSums:
 
 
 def round_grades(score: FloatArray) -> FloatArray:
-    """The nearest grade, half up, as `decide("rounding", ...)` but as floats."""
+    """Round to the nearest grade, half up, as `decide("rounding", ...)`, but as floats."""
     nearest = score + 0.5
     np.floor(nearest, out=nearest)
     return np.clip(nearest, 0, MAX_GRADE, out=nearest)
 
 
 def search_simplex(scores: FloatArray, reference: NDArray[np.int64]) -> FloatArray:
-    """Weights that are not negative and sum to one, whose rounded weighted score agrees best.
+    """Find non-negative weights that sum to 1 and maximise the kappa of the rounded weighted score.
 
-    From equal weights (from the best single member, where that agrees better than what is reached), the weight of one
-    member after the other is moved to where kappa is highest on the whole line between none and all, found exactly,
-    until no move gains anything.
+    Coordinate ascent: starting from equal weights, the weight of one member after another is set to its best value in
+    [0, 1], found by an exact line search, until no weight improves kappa. If a single member has a higher kappa than
+    the result, the ascent starts again from that member.
 
     Args:
-        scores: (n, M).
-        reference: (n,) grades 0-4.
+        scores: (n, M) scores in [0, 4] of M members.
+        reference: (n,) reference grades 0-4.
 
     Returns:
-        (M,); equal weights where nothing is better.
+        (M,) weights; equal weights if no others are better.
     """
     count = scores.shape[1]
     sums = KappaSums(reference.astype(np.float64), np.ones(len(scores)))
     best = _climb(scores, np.full(count, 1 / count), sums)
-    alone = sums.kappa(round_grades(scores))
-    if alone.max() > _kappa_of(scores, best, sums):
-        best = _climb(scores, np.eye(count)[int(alone.argmax())], sums)
+    kappas = sums.kappa(round_grades(scores))  # (M,) of the single members
+    if kappas.max() > _kappa_of(scores, best, sums):
+        best = _climb(scores, np.eye(count)[int(kappas.argmax())], sums)
     return best
 
 
 def select_greedily(
     scores: FloatArray, reference: NDArray[np.int64], weights: NDArray[np.int64], *, steps: int
 ) -> NDArray[np.int64]:
-    """Add, with replacement, whichever member makes the rounded mean score agree best, in several bags at once.
+    """Select members with replacement, each step adding the member that gives the mean score the highest kappa.
 
     Args:
-        scores: (n, M).
-        reference: (n,) grades 0-4.
-        weights: (n, B) how often each photograph counts in each bag.
-        steps: How many members are drawn; the best of the prefixes is kept.
+        scores: (n, M) scores in [0, 4] of M members.
+        reference: (n,) reference grades 0-4.
+        weights: (n, B) how often each photograph is counted in each of B bags.
+        steps: Number of members to select; the selection after the best of these steps is returned.
 
     Returns:
-        (B, M) how often each member was taken, at least one altogether. Ties go to whoever was taken less.
+        (B, M) how often each member is selected in each bag. Ties go to the member that is selected less often.
 
     Source: Caruana, Niculescu-Mizil, Crew and Ksikes 2004, ICML, Ensemble selection from libraries of models.
     """
     size = max(1, CELLS_AT_ONCE // scores.size)
     chunks = [weights[:, start : start + size] for start in range(0, weights.shape[1], size)]
-    return np.concatenate([_select(scores, reference, chunk, steps) for chunk in chunks])
+    return np.concatenate([_select_in_bags(scores, reference, chunk, steps) for chunk in chunks])
 
 
-def _select(
+def _select_in_bags(
     scores: FloatArray, reference: NDArray[np.int64], weights: NDArray[np.int64], steps: int
 ) -> NDArray[np.int64]:
     exact = np.float32 if len(scores) < EXACT_UP_TO else np.float64
-    pool, sums = scores.astype(exact), [KappaSums(reference.astype(exact), bag.astype(exact)) for bag in weights.T]
-    count, bags = scores.shape[1], np.arange(weights.shape[1])
-    total, taken = np.zeros((len(bags), len(scores)), exact), np.zeros((len(bags), count), dtype=np.int64)
-    best, highest = taken.copy(), np.full(len(bags), -np.inf)
+    members, sums = scores.astype(exact), [KappaSums(reference.astype(exact), bag.astype(exact)) for bag in weights.T]
+    num_members, bags = scores.shape[1], np.arange(weights.shape[1])
+    total, counts = np.zeros((len(bags), len(scores)), exact), np.zeros((len(bags), num_members), dtype=np.int64)
+    best, highest = counts.copy(), np.full(len(bags), -np.inf)
     for step in range(1, steps + 1):
-        predicted = round_grades((total[:, :, None] + pool) / step)  # (B, n, M)
+        predicted = round_grades((total[:, :, None] + members) / step)  # (B, n, M)
         kappas = np.stack([bag.kappa(grades) for bag, grades in zip(sums, predicted, strict=True)])  # (B, M)
-        chosen = np.lexsort((taken, -np.round(kappas, 12)))[:, 0]
-        total += pool.T[chosen]
-        taken[bags, chosen] += 1
-        is_better = kappas[bags, chosen] > highest + LEAST_GAIN
-        best[is_better], highest[is_better] = taken[is_better], kappas[bags, chosen][is_better]
+        chosen = np.lexsort((counts, -np.round(kappas, 12)))[:, 0]
+        total += members.T[chosen]
+        counts[bags, chosen] += 1
+        is_better = kappas[bags, chosen] > highest + MIN_GAIN
+        best[is_better], highest[is_better] = counts[is_better], kappas[bags, chosen][is_better]
     return best
 
 
@@ -138,67 +139,59 @@ def _climb(scores: FloatArray, weights: FloatArray, sums: KappaSums) -> FloatArr
     for _ in range(MAX_SWEEPS):
         before = kappa
         for member in range(len(weights)):
-            moved = _move(scores, weights, member, sums)
-            reached = _kappa_of(scores, moved, sums)
-            if reached > kappa + LEAST_GAIN:
-                weights, kappa = moved, reached
-        if kappa <= before + LEAST_GAIN:
+            candidate = _optimise_weight(scores, weights, member, sums)
+            candidate_kappa = _kappa_of(scores, candidate, sums)
+            if candidate_kappa > kappa + MIN_GAIN:
+                weights, kappa = candidate, candidate_kappa
+        if kappa <= before + MIN_GAIN:
             break
     return weights
 
 
-def _move(scores: FloatArray, weights: FloatArray, member: int, sums: KappaSums) -> FloatArray:
-    """Weights (M,) with the member's share at its best, the others' in their old proportion."""
+def _optimise_weight(scores: FloatArray, weights: FloatArray, member: int, sums: KappaSums) -> FloatArray:
+    """Weights (M,) with the best weight of one member; the ratios of all others are unchanged."""
     blended = scores @ weights
     share = weights[member]
     lowest = -share / (1 - share) if share < 1 else 0.0
     step = best_step(blended, scores[:, member] - blended, (lowest, 1.0), sums)
-    moved = (1 - step) * weights
-    moved[member] += step
-    moved = np.clip(moved, 0, None)
-    return moved / moved.sum()
+    optimised = (1 - step) * weights
+    optimised[member] += step
+    optimised = np.clip(optimised, 0, None)
+    return optimised / optimised.sum()
 
 
 def best_step(start: FloatArray, direction: FloatArray, limits: tuple[float, float], sums: KappaSums) -> float:
-    """The step at which the rounded `start + step * direction` agrees best with the reference.
+    """Find the step that maximises the kappa of the rounded score `start + step * direction`.
 
-    Each photograph changes its grade at no more than four steps; between them kappa is constant, so that one pass
-    over all of them in order finds the maximum.
+    Each photograph changes its grade at no more than four steps, and kappa is constant between them. Therefore, one
+    pass over all these steps in rising order finds the maximum.
 
     Args:
-        start: (n,).
-        direction: (n,).
+        start: (n,) scores at step 0.
+        direction: (n,) change of the scores per step.
         limits: Smallest and largest step.
-        sums: Of the reference.
+        sums: Reference grades of the n photographs.
 
     Returns:
-        The middle of the widest of the best stretches.
+        The middle of the widest interval of steps with the highest kappa.
     """
     low, high = limits
     score = start + low * direction
-    # A score on an edge that is about to fall has already left the grade above it.
+    # A falling score that starts on an edge has already left the grade above it.
     nearest = np.where(direction < 0, np.ceil(score - 0.5), np.floor(score + 0.5))
     grades = np.clip(nearest, 0, MAX_GRADE)
-    steps, signs, rows, edges = _crossings(start, direction, low, high)
-    order = np.argsort(steps, kind="stable")
-    steps, signs, rows, edges = steps[order], signs[order], rows[order], edges[order]
-    weights, reference = sums.weights[rows], sums.reference[rows]
-    changes = np.stack([signs * weights, signs * weights * 2 * edges, signs * weights * reference], 1)
-    begin = [sums.weights @ grades, sums.weights @ grades**2, (sums.weights * sums.reference) @ grades]
-    run = np.cumsum(np.vstack([begin, changes]), axis=0)  # (K + 1, 3)
-    kappas = sums.ratio(run[:, 0], run[:, 1], run[:, 2])
-    bounds = np.concatenate([[low], steps, [high]])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        crossings = (EDGES - start[:, None]) / direction[:, None]  # (n, 4) steps at which the grade changes
+    rows, edges = np.nonzero((crossings > low) & (crossings < high))  # (K,) each
+    order = np.argsort(crossings[rows, edges], kind="stable")
+    rows, edges = rows[order], edges[order]
+    signed_weights = np.sign(direction[rows]) * sums.weights[rows]
+    changes = np.stack([signed_weights, signed_weights * 2 * EDGES[edges], signed_weights * sums.reference[rows]], 1)
+    initial = [sums.weights @ grades, sums.weights @ grades**2, (sums.weights * sums.reference) @ grades]
+    running = np.cumsum(np.vstack([initial, changes]), axis=0)  # (K + 1, 3) sums P_1, P_2 and C
+    kappas = sums.ratio(running[:, 0], running[:, 1], running[:, 2])
+    bounds = np.concatenate([[low], crossings[rows, edges], [high]])
     widths = np.diff(bounds)
-    best = np.flatnonzero(np.isclose(kappas, kappas[widths > 0].max(), rtol=0, atol=LEAST_GAIN) & (widths > 0))
+    best = np.flatnonzero(np.isclose(kappas, kappas[widths > 0].max(), rtol=0, atol=MIN_GAIN) & (widths > 0))
     widest = best[widths[best].argmax()]
     return float((bounds[widest] + bounds[widest + 1]) / 2)
-
-
-def _crossings(
-    start: FloatArray, direction: FloatArray, low: float, high: float
-) -> tuple[FloatArray, FloatArray, NDArray[np.int64], FloatArray]:
-    """Where (steps), which way (+1, -1), of which photograph (rows) and over which edge a grade changes: (K,) each."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        steps = (EDGES - start[:, None]) / direction[:, None]  # (n, 4)
-    rows, edges = np.nonzero((steps > low) & (steps < high))
-    return steps[rows, edges], np.sign(direction[rows]), rows.astype(np.int64), EDGES[edges]

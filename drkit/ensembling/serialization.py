@@ -1,4 +1,4 @@
-"""An ensemble on disk: NAME.parquet, a predictions file like any other, and NAME.json, all its numbers."""
+"""Read and write ensembles: NAME.parquet holds the predictions, NAME.json all parameters."""
 
 import json
 import os
@@ -35,14 +35,14 @@ READERS: Mapping[str, Callable[[Mapping[str, Any]], Combiner]] = {
 
 @dataclass(frozen=True)
 class SavedMember:
-    """A member, as the ensemble remembers it.
+    """A member in an ensemble's record.
 
     Args:
-        name: What it is called in the ensemble.
-        path: Its predictions, relative to the ensemble's JSON.
-        sha256: Of that file.
-        checkpoint_sha256: Of its weights; None for an ensemble.
-        model: The network, in words.
+        name: Name of the member.
+        path: Path of its predictions file, relative to the ensemble's JSON.
+        sha256: SHA-256 of that file.
+        checkpoint_sha256: SHA-256 of its weights; None for an ensemble.
+        model: One-line description of the network.
     """
 
     name: str
@@ -53,7 +53,7 @@ class SavedMember:
 
 
 class _EnsembleRecord(TypedDict):
-    """What is read of an ensemble's JSON, but for the fitted numbers of its method."""
+    """The keys of an ensemble's JSON that are read, without the parameters of its method."""
 
     files: dict[str, str]
     members: list[SavedMember]
@@ -72,13 +72,13 @@ class Ensemble:
     """A finished ensemble.
 
     Args:
-        path: Its JSON.
-        members: In the order of their weights.
-        pooling: How photographs are joined first.
-        learned: What was learned for that, one a member or none.
-        combiner: How the members are combined.
-        rule: How the answer becomes a grade.
-        record: All that stands in the JSON.
+        path: The ensemble's JSON.
+        members: The members, in the order in which they are combined.
+        pooling: How photographs are pooled before the members are combined.
+        learned: Pooling regression of each member; empty unless pooling is learned.
+        combiner: The fitted method.
+        rule: How predictions become grades.
+        record: The content of the JSON.
     """
 
     path: Path
@@ -91,26 +91,26 @@ class Ensemble:
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """Name of the ensemble."""
         return self.path.stem
 
     @property
     def predictions(self) -> Path:
-        """The predictions beside it."""
+        """Path of the ensemble's predictions file."""
         return self.path.with_suffix(".parquet")
 
     def path_of(self, member: SavedMember) -> Path:
-        """Where the member's predictions lie, seen from here."""
+        """Path of a member's predictions file."""
         return Path(os.path.normpath(self.path.parent / member.path))
 
 
 def record_path(path: Path) -> Path:
-    """The JSON of an ensemble, from its stem or any of its files."""
+    """Path of an ensemble's JSON, given its stem or any of its files."""
     return path.with_name(FILE_SUFFIX.sub("", path.name) + ".json")
 
 
 def is_ensemble(path: Path) -> bool:
-    """Whether a stem or file belongs to an ensemble, and not to a run."""
+    """Whether a stem or file belongs to an ensemble rather than a run."""
     source = record_path(path)
     try:
         record = json.loads(source.read_text(encoding="utf-8"))
@@ -120,7 +120,7 @@ def is_ensemble(path: Path) -> bool:
 
 
 def write_ensemble(path: Path, record: Mapping[str, Any], *, force: bool) -> None:
-    """Write the JSON of an ensemble whose predictions are there."""
+    """Write the JSON of an ensemble whose predictions file has been written."""
     predictions = path.with_suffix(".parquet")
     content = {
         "schema_version": SCHEMA_VERSION,
@@ -137,10 +137,11 @@ def read_ensemble(path: Path) -> Ensemble:
     """Read an ensemble.
 
     Args:
-        path: Its stem or any of its files.
+        path: Stem of the ensemble, or any of its files.
 
     Raises:
-        InputError: there is none, it is broken or of another version, or its predictions were changed.
+        InputError: the ensemble does not exist, its JSON is broken or of another version, or its predictions file has
+            changed.
     """
     source = record_path(path)
     try:
@@ -148,24 +149,26 @@ def read_ensemble(path: Path) -> Ensemble:
     except OSError:
         raise InputError(f"{source} does not exist: expected an ensemble, by its name or any of its files") from None
     except ValueError:
-        raise InputError(f"{source} is not an ensemble's record: combine again, or restore the file") from None
+        raise InputError(f"{source} is not an ensemble's record: restore the file, or combine again") from None
     if not isinstance(record, dict) or record.get("kind") != KIND:
-        raise InputError(f"{source} is not an ensemble's record")
+        raise InputError(f"{source} is not an ensemble's record: restore the file, or combine again")
     if record.get("schema_version") != SCHEMA_VERSION:
         version = record.get("schema_version")
         raise InputError(f"{source}: schema version {version}, this drkit reads {SCHEMA_VERSION}: update drkit")
     decode(record, _EnsembleRecord, source, "combine again")
-    METHODS.check_packages(record.get("plugins", {}), _kinds_in(record["fitted"]), source)
+    METHODS.check_packages(record.get("plugins", {}), _kinds_of(record["fitted"]), source)
     try:
         ensemble = _restore(source, record)
     except (LookupError, AttributeError, TypeError, ValueError) as error:
         raise InputError(f"{source} is broken ({type(error).__name__}: {error}): combine again") from None
-    _check_files(ensemble)
+    for file, sha256 in read_checksums(ensemble.path).items():
+        if not file.is_file() or sha256_file(file) != sha256:
+            raise InputError(f"{file} does not match its SHA-256 in {source}: restore it, or combine again")
     return ensemble
 
 
 def restore_combiner(record: Mapping[str, Any]) -> Combiner:
-    """What the `to_json` of any fitted combination gave."""
+    """Restore a fitted method from the output of its `to_json`."""
     kind = record["kind"]
     if kind == "averaged":
         return BaggedCombiner(tuple(map(restore_combiner, record["parts"])))
@@ -176,41 +179,41 @@ def restore_combiner(record: Mapping[str, Any]) -> Combiner:
 
 
 def build_method(spec: str) -> Method:
-    """The method that a spec such as `weight` or, of a package, `trimmed:share=0.2` names.
+    """Build a method from a spec such as `weight`, or `trimmed:share=0.2` for a method of an installed package.
 
     Raises:
-        UsageError: an unknown method or parameter, or a value off its range.
+        UsageError: the method or a parameter is unknown, or a value is out of range.
     """
-    choice = parse_spec(METHODS, METHODS.kind, spec)
-    method: Method = METHODS[choice.name].load()(**dict(choice.parameters))
+    parsed = parse_spec(METHODS, METHODS.kind, spec)
+    method: Method = METHODS[parsed.name].load()(**dict(parsed.parameters))
     return method
 
 
 def name_method(method: Method) -> str:
-    """`stack`, `boost`, ... as on the command line."""
+    """Name of a method on the command line: `stack`, `boost`, ..."""
     build = f"{type(method).__module__}:{type(method).__qualname__}"
     added = (name for name, _, entry in METHODS.added() if getattr(entry, "build", "") == build)
     return next(added, type(method).__name__.lower())
 
 
 def packages_of(method: Any) -> dict[str, str]:
-    """For the record: the packages that a method, or the one that it bags, comes from."""
+    """The packages that provide a method and the method that it bags, by method."""
     bagged = packages_of(method.of) if isinstance(method, Bag) else {}
     return bagged | METHODS.packages([name_method(method)])
 
 
 def describe_method(method: Any) -> dict[str, Any]:
-    """The options of a method, one that is bagged included."""
+    """The name and options of a method, including those of a bagged method."""
     options = {"method": name_method(method), **asdict(method)}
     if "of" in options:
         options["of"] = describe_method(method.of)
     return options
 
 
-def _kinds_in(fitted: Mapping[str, Any]) -> set[str]:
-    """The kinds of a fitted combination, and of the parts of an average."""
+def _kinds_of(fitted: Mapping[str, Any]) -> set[str]:
+    """The kinds of a fitted method and of the parts of a bag."""
     parts = fitted.get("parts", []) if fitted.get("kind") == "averaged" else []
-    return {str(fitted.get("kind"))}.union(*(_kinds_in(part) for part in parts))
+    return {str(fitted.get("kind"))}.union(*(_kinds_of(part) for part in parts))
 
 
 def _restore(path: Path, record: dict[str, Any]) -> Ensemble:
@@ -225,10 +228,3 @@ def _restore(path: Path, record: dict[str, Any]) -> Ensemble:
         rule=DecisionRule(str(record["decision"]), None if cut_points is None else tuple(map(float, cut_points))),
         record=record,
     )
-
-
-def _check_files(ensemble: Ensemble) -> None:
-    """Check that the predictions beside the record match its SHA-256."""
-    for path, sha256 in read_checksums(ensemble.path).items():
-        if not path.is_file() or sha256_file(path) != sha256:
-            raise InputError(f"{path} does not match its SHA-256 in {ensemble.path}: combine again, or restore it")

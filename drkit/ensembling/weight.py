@@ -1,4 +1,4 @@
-"""Weights that sum to one, fitted to reference grades."""
+"""Members' weights that sum to 1, fitted to reference grades."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,7 +13,7 @@ from drkit.ensembling.search import KappaSums, search_simplex, select_greedily
 from drkit.resampling import draw_bags
 
 TOLERANCE = 1e-10  # of the mean log loss
-LEAST_PROBABILITY = 1e-6  # a member that was ever sure of the wrong grade shall not be ruled out by that alone
+MIN_PROBABILITY = 1e-6  # so that one confident error does not exclude a member
 
 
 @dataclass(frozen=True)
@@ -21,22 +21,22 @@ class Weight(WeightOptions):
     """A weighted mean.
 
     Args:
-        steps: Number of members that greedy selection draws, with replacement, in each bag.
+        steps: Number of members that greedy selection picks, with replacement, in each bag.
     """
 
     steps: int = 15
 
     @property
     def decision(self) -> str | None:
-        """As one likes."""
+        """Any decision suits."""
         return None
 
     def tune(self, features: Features, truth: ReferenceGrades, folds: Rows, seed: int) -> "Weight":
-        """There is nothing to choose."""
+        """Return the method unchanged: it has no settings to choose."""
         return self
 
     def fit(self, features: Features, truth: ReferenceGrades, seed: int) -> Blend:
-        """Find the weights."""
+        """Fit the weights."""
         if features.scores.shape[1] == 1:
             return Blend((1.0,))
         if self.by == "kappa":
@@ -48,30 +48,30 @@ class Weight(WeightOptions):
         return Blend(tuple(weights.tolist()))
 
     def _select(self, features: Features, truth: ReferenceGrades, seed: int) -> FloatArray:
-        """Mean weights (M,) over bags of patients drawn with replacement."""
-        drawn = [np.bincount(rows, minlength=len(truth)) for rows in draw_bags(truth.patients, self.bags, seed)]
-        taken = select_greedily(features.scores, truth.reference, np.stack(drawn, 1), steps=self.steps)
-        shares = (taken / taken.sum(1, keepdims=True)).mean(0)
+        """Mean weights (M,) of greedy selection over bootstrap samples of patients."""
+        bags = [np.bincount(rows, minlength=len(truth)) for rows in draw_bags(truth.patients, self.bags, seed)]
+        counts = select_greedily(features.scores, truth.reference, np.stack(bags, 1), steps=self.steps)
+        shares = (counts / counts.sum(1, keepdims=True)).mean(0)
         return shares / shares.sum()
 
 
 @dataclass(frozen=True)
 class Best:
-    """The one member that agrees best by its own grades; ties go to the first by name.
+    """The member with the highest kappa by its own grades; a tie goes to the first member by name.
 
     Args:
-        how: `hard` takes its own grades, `soft` its score, which is then decided as one likes.
+        how: `hard` takes the member's own grades; `soft` takes its probabilities and score, for any decision.
     """
 
     how: Literal["hard", "soft"] = "hard"
 
     @property
     def decision(self) -> str | None:
-        """Its own, or as one likes."""
+        """With `hard`, the member's own grades; with `soft`, any decision suits."""
         return "argmax" if self.how == "hard" else None
 
     def tune(self, features: Features, truth: ReferenceGrades, folds: Rows, seed: int) -> "Best":
-        """There is nothing to choose."""
+        """Return the method unchanged: it has no settings to choose."""
         return self
 
     def fit(self, features: Features, truth: ReferenceGrades, seed: int) -> Blend:
@@ -82,23 +82,23 @@ class Best:
 
 
 def mix_probabilities(probabilities: FloatArray, reference: Rows) -> FloatArray:
-    """Weights (M,) of the mixture under which the reference grades are likeliest.
+    """Fit the weights of a mixture of the members by maximum likelihood.
 
-    The likelihood is concave in the weights, so that the solver ends at its one maximum.
+    The log-likelihood is concave in the weights, so the solver finds the global maximum.
 
     Args:
-        probabilities: (n, M, 5).
-        reference: (n,) grades 0-4.
+        probabilities: (n, M, 5) probabilities of the grades by M members.
+        reference: (n,) reference grades 0-4.
 
     Returns:
-        (M,) not negative, summing to one.
+        (M,) non-negative weights that sum to 1.
     """
-    given = np.clip(probabilities[np.arange(len(reference)), :, reference], LEAST_PROBABILITY, None)  # (n, M)
-    count = given.shape[1]
+    likelihoods = np.clip(probabilities[np.arange(len(reference)), :, reference], MIN_PROBABILITY, None)  # (n, M)
+    count = likelihoods.shape[1]
 
     def loss(weights: FloatArray) -> tuple[float, FloatArray]:
-        mixed = given @ weights
-        return -float(np.log(mixed).mean()), -(given / mixed[:, None]).mean(0)
+        mixed = likelihoods @ weights
+        return -float(np.log(mixed).mean()), -(likelihoods / mixed[:, None]).mean(0)
 
     solved = minimize(
         loss,

@@ -9,7 +9,7 @@ from typing import Any
 from drkit.catalogue import METHODS
 from drkit.config.ensemble import CompareConfig
 from drkit.config.shared import NO_TABLES, TableFiles
-from drkit.ensembling.comparison import ComparedMethod, Gain, best_members, compare_methods, judge
+from drkit.ensembling.comparison import ComparedMethod, Gain, baseline_names, compare_methods, conclude
 from drkit.ensembling.members import Members, read_members
 from drkit.ensembling.nested_cv import build_nested_cv, common_decision
 from drkit.ensembling.pooling import build_pooler, pooling_from_options
@@ -63,7 +63,7 @@ class CompareReport:
             f"The {self.target}'s grade{pooled}: {self.photographs} photographs of {self.patients} patients in"
             f" {self.folds} outer folds; 95 % intervals over patients"
         )
-        chosen, hindsight = best_members(self.contenders)
+        chosen, hindsight = baseline_names(self.contenders)
         differences = (
             f"difference to the {chosen}\nchosen within the folds",
             f"difference to {hindsight},\nthe best in hindsight",
@@ -114,8 +114,8 @@ def run_compare(files: Sequence[Path], config: CompareConfig, tables: TableFiles
         photographs=len(cv.truth),
         patients=patients,
         contenders=contenders,
-        remarks=(*members.remark_choices(cv.rows), *_remark_units(members, config.fuse)),
-        sentence=judge(contenders, patients),
+        remarks=(*members.selection_remarks(cv.rows), *_remark_units(members, config.fuse)),
+        sentence=conclude(contenders, patients),
     )
     _write(report, members.paths, config)
     write_table_files(report, tables, force=config.force)

@@ -196,7 +196,7 @@ def _measure(
 
 
 def _remarks(members: Members, predictions: Predictions, result: EnsembleResult) -> Iterator[str]:
-    yield from members.remark_choices(result.graded)
+    yield from members.selection_remarks(result.graded)
     cut_on_all = [  # members whose cut points were fitted to all photographs at once
         member.name
         for member in members.predictions

@@ -22,7 +22,7 @@ from drkit.ensembling.comparison import compare_methods, measure_gains
 from drkit.ensembling.members import read_members
 from drkit.ensembling.nested_cv import build_nested_cv, cross_val_predict
 from drkit.ensembling.pooling import Pooling, build_pooler
-from drkit.ensembling.search import LEAST_GAIN, round_grades, search_simplex, select_greedily
+from drkit.ensembling.search import MIN_GAIN, round_grades, search_simplex, select_greedily
 from drkit.ensembling.weight import Weight, mix_probabilities
 from drkit.evaluation.agreement import measure_agreement
 from drkit.records.labels import Labels, build_rows
@@ -77,7 +77,7 @@ def loop_greedily(scores: np.ndarray, reference: np.ndarray, steps: int) -> np.n
         chosen = int(np.argmax(kappas))
         taken[chosen] += 1
         total += scores[:, chosen]
-        if kappas[chosen] > highest + LEAST_GAIN:
+        if kappas[chosen] > highest + MIN_GAIN:
             best, highest = taken.copy(), kappas[chosen]
     return best
 
@@ -98,7 +98,7 @@ def main() -> None:
         pooler = timed("no joining", lambda: build_pooler(joined, Pooling()))
         timed("join by patient", lambda: build_pooler(joined, Pooling("patient")))
         cv = timed("nested folds", lambda: build_nested_cv(pooler, 5, 0))
-        features, truth = cv.whole.training, cv.truth
+        features, truth = cv.pooled.training, cv.truth
         timed("folds", lambda: assign_folds(truth.reference, truth.patients, 5, 0))
         timed("weights for kappa", lambda: search_simplex(features.scores, truth.reference))
         timed("weights for log loss", lambda: mix_probabilities(features.probabilities, truth.reference))

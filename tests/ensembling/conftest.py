@@ -1,4 +1,4 @@
-"""Members that grade the same photographs about as well as runs do."""
+"""Synthetic members that grade the same photographs with realistic errors."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +18,7 @@ MakeMember = Callable[..., Predictions]
 
 @pytest.fixture(scope="session")
 def make_member() -> MakeMember:
-    """Builds a member: four photographs each of 24 patients, 16 in val with grades, 8 in test without."""
+    """Builds a member with four photographs of each of 24 patients: 16 graded patients in val, 8 ungraded in test."""
 
     def build(name: str = "a", seed: int = 0, noise: float = 0.7, patients: int = 24, **change: object) -> Predictions:
         eyes = np.random.default_rng(99).integers(0, 5, (patients, 2))
@@ -50,16 +50,16 @@ def make_member() -> MakeMember:
 
 @pytest.fixture(scope="session")
 def make_features() -> Callable[..., tuple[Features, ReferenceGrades]]:
-    """Builds what members of given noise say of 4 photographs a patient, and the truth."""
+    """Builds the predictions of members with given noise for 4 photographs per patient, and the reference grades."""
 
     def build(*noises: float, patients: int = 40, seed: int = 0) -> tuple[Features, ReferenceGrades]:
         generator = np.random.default_rng(seed)
         grade = generator.choice(5, patients, p=(0.3, 0.2, 0.2, 0.2, 0.1))
-        reference, names = np.repeat(grade, 4), np.repeat(np.arange(patients), 4)
+        reference, patient = np.repeat(grade, 4), np.repeat(np.arange(patients), 4)
         errors = generator.normal(0, 1, (len(reference), len(noises))) * noises
         scores = np.clip(reference[:, None] + errors, 0, 4)
         probabilities = np.stack([normal_probabilities(column, 0.6) for column in scores.T], 1)
         grades = np.clip(np.floor(scores + 0.5), 0, 4).astype(np.int64)
-        return Features(scores, probabilities, grades), ReferenceGrades(reference, names)
+        return Features(scores, probabilities, grades), ReferenceGrades(reference, patient)
 
     return build

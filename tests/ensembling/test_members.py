@@ -1,4 +1,4 @@
-"""Only predictions of the same photographs, of which no member has seen one, are joined."""
+"""Only predictions of the same photographs, on none of which a member was trained, are joined."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_the_order_of_the_files_does_not_matter(make_member, tmp_path: Path) -> 
     assert np.array_equal(forwards.features().scores, backwards.features().scores)
 
 
-def test_reference_grades_of_test_are_never_fitted_on(make_member) -> None:
+def test_nothing_is_fitted_to_reference_grades_of_test(make_member) -> None:
     member = make_member()
     rows = member.rows.copy()
     rows["patient_grade"] = rows["patient_grade"].fillna(3).astype("Int8")
@@ -55,7 +55,7 @@ def _with_cell(column: str, value: object):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (_without_rows, r"a and b do not grade the same photographs: 2 only in a \(0_l1, 3_r2\)"),
         (_with_cell("split", "test"), r"in split of 1 photographs: 0_l1 \(val, test\): predict the same data set"),
@@ -65,25 +65,25 @@ def _with_cell(column: str, value: object):
         (_with_cell("eye", "right"), r"contradict each other in eye of 1 photographs: 0_l1 \(left, right\)"),
     ],
 )
-def test_members_that_do_not_match_are_refused_with_the_difference(make_member, change, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_members_that_do_not_match_are_refused_with_the_difference(make_member, change, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         _join(make_member("a"), change(make_member("b")))
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"target": "eye"}, "a grades the patient, b the eye"),
         ({"labels_sha256": "12" * 32}, "different labels .SHA-256 cdcdcdcd and 12121212"),
     ],
 )
-def test_members_of_another_kind_are_refused(make_member, change: dict, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_members_with_another_target_or_other_labels_are_refused(make_member, change: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         _join(make_member("a"), make_member("b", **change))
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"trained_on": ("train", "val")}, r"b was trained on 64 of its 96 photographs \(split val: 0_l1"),
         ({"trained_on": ("val",)}, "b was trained on 64"),
@@ -94,14 +94,14 @@ def test_members_of_another_kind_are_refused(make_member, change: dict, told: st
         ),
     ],
 )
-def test_rows_that_a_member_was_trained_on_are_a_leak(make_member, tmp_path: Path, change: dict, told: str) -> None:
+def test_training_photographs_of_a_member_are_a_leak(make_member, tmp_path: Path, change: dict, message: str) -> None:
     for name, options in (("a", {}), ("b", change)):
         write_predictions(make_member(name, **options), tmp_path / f"{name}.parquet")
-    with pytest.raises(LeakageError, match=told):
+    with pytest.raises(LeakageError, match=message):
         read_members([tmp_path / "a.parquet", tmp_path / "b.parquet"])
 
 
-def test_rows_that_a_fold_held_out_are_no_leak(make_member, tmp_path: Path) -> None:
+def test_out_of_fold_rows_are_no_leak(make_member, tmp_path: Path) -> None:
     member = make_member(trained_on=("train", "val"))
     rows = member.rows.assign(fold=member.rows["split"].eq("val").map({True: 1, False: None}).astype("Int16"))
     write_predictions(replace(member, rows=rows), tmp_path / "a.parquet")

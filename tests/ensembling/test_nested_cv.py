@@ -1,4 +1,4 @@
-"""What is fitted is scored on others: changing a patient's grade never changes that patient's own answer."""
+"""Nested cross-validation: the reference grade of a patient never affects the prediction for that patient."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 from drkit.ensembling.bag import Bag
 from drkit.ensembling.boost import Boost
-from drkit.ensembling.comparison import BASELINES, METHODS, best_members, compare_methods, judge, measure_gains
+from drkit.ensembling.comparison import BASELINES, METHODS, baseline_names, compare_methods, conclude, measure_gains
 from drkit.ensembling.members import join_members
 from drkit.ensembling.nested_cv import build_nested_cv, common_decision, cross_val_predict
 from drkit.ensembling.pooling import Pooling, build_pooler
@@ -18,7 +18,7 @@ from drkit.errors import InputError
 from drkit.metrics import paired_difference
 
 
-def _nest(*predictions, pooling: Pooling | None = None, folds: int = 4):
+def _nested_cv(*predictions, pooling: Pooling | None = None, folds: int = 4):
     members = join_members(predictions, [Path(f"{item.name}.parquet") for item in predictions])
     return build_nested_cv(build_pooler(members, pooling or Pooling()), folds, 0)
 
@@ -29,27 +29,27 @@ def _nest(*predictions, pooling: Pooling | None = None, folds: int = 4):
      Bag(Stack("ridge", 0.1), 3), Best("soft")],
     ids=repr,
 )  # fmt: skip
-@pytest.mark.parametrize("pooling", [Pooling(), Pooling("patient", "learned")], ids=["alone", "joined"])
-def test_a_patients_own_grade_never_reaches_its_own_answer(make_member, method, pooling) -> None:
-    cv = _nest(make_member("a"), make_member("b", seed=1, noise=1.1), pooling=pooling)
+@pytest.mark.parametrize("pooling", [Pooling(), Pooling("patient", "learned")], ids=["photographs", "patients"])
+def test_a_reference_grade_affects_the_predictions_for_other_patients_only(make_member, method, pooling) -> None:
+    members = [make_member(name, seed=seed, noise=0.9 + seed / 10) for seed, name in enumerate("abc")]
+    cv = _nested_cv(*members, pooling=pooling)
     before = cross_val_predict(cv, method, "cut_points")
-    held = cv.fold == 0
-    turned = np.where(held, 4 - cv.truth.reference, cv.truth.reference)
-    after = cross_val_predict(replace(cv, truth=replace(cv.truth, reference=turned)), method, "cut_points")
-    assert np.array_equal(after.answers.score[held], before.answers.score[held])
-    assert np.array_equal(after.grades[held], before.grades[held])
-    others = [np.column_stack([each.answers.score, each.grades])[~held] for each in (after, before)]
-    assert not np.array_equal(*others)
+    held_out = cv.fold == 0
+    changed = np.where(held_out, 4 - cv.truth.reference, cv.truth.reference)
+    after = cross_val_predict(replace(cv, truth=replace(cv.truth, reference=changed)), method, "cut_points")
+    assert np.array_equal(after.out_of_fold.score[held_out], before.out_of_fold.score[held_out])
+    assert np.array_equal(after.grades[held_out], before.grades[held_out])
+    assert not np.array_equal(after.grades[~held_out], before.grades[~held_out])
 
 
-def test_noise_that_is_fitted_flatters_naively_and_not_nested(make_member) -> None:
-    """Members that know nothing: the naive kappa is above zero all the same, the nested one is not."""
+def test_overfitting_raises_the_naive_kappa_and_not_the_nested_kappa(make_member) -> None:
+    """The members predict noise: the naive kappa is far above zero nevertheless, and the nested kappa is not."""
     noise = [make_member(name, seed=seed, noise=50, patients=45) for seed, name in enumerate("abcdef")]
-    cv = _nest(*noise)
-    found = cross_val_predict(cv, Boost(rounds=160), "cut_points")
-    naive = _kappa(cv.truth.reference, found.all_grades[cv.rows])
+    cv = _nested_cv(*noise)
+    predictions = cross_val_predict(cv, Boost(rounds=160), "cut_points")
+    naive = _kappa(cv.truth.reference, predictions.final_grades[cv.rows])
     assert naive > 0.25
-    assert _kappa(cv.truth.reference, found.grades) < 0.5 * naive
+    assert _kappa(cv.truth.reference, predictions.grades) < 0.5 * naive
 
 
 def _kappa(reference: np.ndarray, predicted: np.ndarray) -> float:
@@ -63,7 +63,7 @@ def test_one_graded_patient_is_too_few(make_member) -> None:
     rows = member.rows.copy()
     rows.loc[rows["patient_id"] != "0", "patient_grade"] = None
     with pytest.raises(InputError, match="1 patients of train and val have a reference grade of the patient"):
-        _nest(replace(member, rows=rows))
+        _nested_cv(replace(member, rows=rows))
 
 
 @pytest.mark.parametrize(
@@ -71,14 +71,14 @@ def test_one_graded_patient_is_too_few(make_member) -> None:
     [(["argmax"] * 3, "argmax"), (["median"], "median"), (["argmax", "rounding"], "rounding"),
      (["cut_points"] * 2, "rounding")],
 )  # fmt: skip
-def test_a_mean_is_decided_as_its_members_are_where_they_agree(decisions: list[str], expected: str) -> None:
+def test_a_mean_takes_the_decision_that_its_members_share(decisions: list[str], expected: str) -> None:
     assert common_decision(decisions) == expected
 
 
-def test_everything_is_compared_on_the_same_folds(make_member, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_methods_are_compared_on_the_same_folds(make_member, monkeypatch: pytest.MonkeyPatch) -> None:
     quick = {"stack": Stack("ridge"), "bag of stacks": Bag(Stack("ridge", 1.0), 2)}
     monkeypatch.setattr("drkit.ensembling.comparison.METHODS", METHODS | quick)
-    cv = _nest(make_member("a"), make_member("b", seed=1), make_member("c", seed=2, noise=1.5), folds=2)
+    cv = _nested_cv(make_member("a"), make_member("b", seed=1), make_member("c", seed=2, noise=1.5), folds=2)
     contenders = compare_methods(cv, "rounding", num_resamples=100)
     names = [item.name for item in contenders]
     assert names[:2] == list(BASELINES)
@@ -86,14 +86,14 @@ def test_everything_is_compared_on_the_same_folds(make_member, monkeypatch: pyte
     assert names[-3:] == ["a", "b", "c"]
     assert [item.kind for item in contenders[-3:]] == ["member"] * 3
     assert sum(item.gain is None for item in contenders) == 1
-    found = {item.name: item.nested.quadratic_weighted_kappa for item in contenders}
-    chosen, hindsight = best_members(contenders)
-    assert found[chosen] == max(found[name] for name in BASELINES)
-    assert found[hindsight] == max(found[name] for name in "abc")
+    kappas = {item.name: item.nested.quadratic_weighted_kappa for item in contenders}
+    chosen, hindsight = baseline_names(contenders)
+    assert kappas[chosen] == max(kappas[name] for name in BASELINES)
+    assert kappas[hindsight] == max(kappas[name] for name in "abc")
     assert {item.nested.cases for item in contenders} == {64}
-    own = cv.whole.training.grades[:, 0]
+    own = cv.pooled.training.grades[:, 0]
     assert contenders[-3].nested.quadratic_weighted_kappa == pytest.approx(_kappa(cv.truth.reference, own))
-    assert "patients" in judge(contenders, 16)
+    assert "patients" in conclude(contenders, 16)
 
 
 def test_gains_are_paired_differences_and_their_joint_intervals_are_wider() -> None:
@@ -103,16 +103,16 @@ def test_gains_are_paired_differences_and_their_joint_intervals_are_wider() -> N
     predicted = np.clip(reference + generator.integers(-1, 2, (4, 120)), 0, 4)
     gains = measure_gains(reference, predicted, patients, 1, num_resamples=500, seed=3)
     assert gains[1] is None
-    for place in (0, 2, 3):
-        single = paired_difference(reference, predicted[1], predicted[place], patients, num_resamples=500, seed=3)
-        gain = gains[place]
+    for number in (0, 2, 3):
+        single = paired_difference(reference, predicted[1], predicted[number], patients, num_resamples=500, seed=3)
+        gain = gains[number]
         assert gain.difference == pytest.approx(single.value)
         assert gain.interval[0] == pytest.approx(single.low, abs=0.03)
         width = gain.interval[1] - gain.interval[0]
         assert gain.joint_interval[1] - gain.joint_interval[0] > width
 
 
-def test_the_sentence_claims_no_more_than_the_interval() -> None:
+def test_the_conclusion_claims_no_more_than_the_interval_shows() -> None:
     generator = np.random.default_rng(1)
     reference = np.repeat(np.tile(np.arange(5), 40), 2)
     patients = np.repeat(np.arange(200), 2)
@@ -120,9 +120,11 @@ def test_the_sentence_claims_no_more_than_the_interval() -> None:
     better = np.where(generator.random(len(reference)) < 0.8, reference, poor)
     alike = np.where(np.arange(len(reference)) % 50, poor, 4 - poor)
     lucky = np.where(generator.random(len(reference)) < 0.9, reference, poor)
-    assert judge(_contenders(reference, [poor, better, poor], patients), 200).startswith("Combining pays: stack")
-    for told in ([poor, alike, poor], [poor, better, lucky], [better, better, poor]):
-        assert judge(_contenders(reference, told, patients), 200).startswith("Whether combining pays cannot be told")
+    assert conclude(_contenders(reference, [poor, better, poor], patients), 200).startswith("Combining pays: stack")
+    for predicted in ([poor, alike, poor], [poor, better, lucky], [better, better, poor]):
+        assert conclude(_contenders(reference, predicted, patients), 200).startswith(
+            "Whether combining pays cannot be told"
+        )
 
 
 def _contenders(reference: np.ndarray, predicted: list[np.ndarray], patients: np.ndarray):
@@ -138,8 +140,8 @@ def _contenders(reference: np.ndarray, predicted: list[np.ndarray], patients: np
             kind,
             measure_agreement(reference, grades, patients, num_resamples=100),
             None,
-            gains[place],
-            hindsight[place],
+            gains[number],
+            hindsight[number],
         )
-        for place, ((name, kind), grades) in enumerate(zip(kinds.items(), predicted, strict=True))
+        for number, ((name, kind), grades) in enumerate(zip(kinds.items(), predicted, strict=True))
     ]

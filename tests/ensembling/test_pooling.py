@@ -1,4 +1,4 @@
-"""Photographs joined after the networks: one answer an eye or a patient, and none learned from its own grade."""
+"""Pooling: one prediction per eye or patient, never fitted to the patient's own reference grade."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -29,28 +29,28 @@ def _truth(members) -> tuple[np.ndarray, ReferenceGrades]:
 
 @pytest.mark.parametrize(("over", "size"), [("eye", 2), ("patient", 4)])
 @pytest.mark.parametrize("by", ["mean", "max", "learned"])
-def test_everybody_in_a_group_gets_the_same_answer(members, over: str, by: str, size: int) -> None:
+def test_all_photographs_of_a_group_get_the_same_prediction(members, over: str, by: str, size: int) -> None:
     pooler = build_pooler(members, Pooling(over, by))
-    joined = pooler.fit(*_truth(members), 0).features
-    for values in (joined.scores, joined.probabilities, joined.grades):
+    pooled = pooler.fit(*_truth(members), 0).features
+    for values in (pooled.scores, pooled.probabilities, pooled.grades):
         grouped = values.reshape(-1, size, *values.shape[1:])
         assert np.array_equal(grouped, np.broadcast_to(grouped[:, :1], grouped.shape))
 
 
-def test_mean_and_max_are_what_they_say(members) -> None:
+def test_mean_and_max_of_a_patient(members) -> None:
     scores = members.features().scores.reshape(-1, 4, 2)
     mean, highest = (build_pooler(members, Pooling("patient", by)).features.scores[::4] for by in ("mean", "max"))
     assert mean == pytest.approx(scores.mean(1))
     assert highest == pytest.approx(scores.max(1))
 
 
-def test_nothing_joined_is_nothing_changed(members) -> None:
+def test_without_pooling_predictions_are_unchanged(members) -> None:
     pooler = build_pooler(members, Pooling("none"))
     assert np.array_equal(pooler.features.scores, members.features().scores)
     assert pooler.members is members
 
 
-def test_eyes_make_a_patient_by_the_worse_eye(make_member) -> None:
+def test_a_patient_is_graded_by_the_worse_eye(make_member) -> None:
     members = _members(make_member("a", target="eye"))
     pooler = build_pooler(members, Pooling("patient"))
     by_eye = members.features().scores.reshape(-1, 2, 2).mean(2)
@@ -59,49 +59,49 @@ def test_eyes_make_a_patient_by_the_worse_eye(make_member) -> None:
     assert pooler.members.reference().equals(members.rows["patient_grade"])
 
 
-def test_joined_rows_that_a_fold_held_out_are_decided_by_the_other_folds_cut_points(make_member) -> None:
+def test_out_of_fold_rows_are_graded_by_the_cut_points_of_their_fold(make_member) -> None:
     rounding, strict = (0.5, 1.5, 2.5, 3.5), (3.96, 3.97, 3.98, 3.99)
     member = make_member(decision="cut_points", cut_points=rounding, fold_cut_points=(rounding, strict))
     fold = pd.Series(np.where(member.rows["split"] == "val", np.arange(96) // 4 % 2, -1))
     member = replace(member, rows=member.rows.assign(fold=fold.astype("Int16").where(fold >= 0)))
-    joined = build_pooler(_members(member), Pooling("patient")).features
-    expected = np.where(fold == 1, 0, np.floor(joined.scores[:, 0] + 0.5))
-    assert joined.scores[fold == 1].max() > 3
-    assert np.array_equal(joined.grades[:, 0], expected)
+    pooled = build_pooler(_members(member), Pooling("patient")).features
+    expected = np.where(fold == 1, 0, np.floor(pooled.scores[:, 0] + 0.5))
+    assert pooled.scores[fold == 1].max() > 3
+    assert np.array_equal(pooled.grades[:, 0], expected)
 
 
-def test_joining_twice_is_joining_once(members) -> None:
+def test_pooling_twice_is_pooling_once(members) -> None:
     once = build_pooler(members, Pooling("patient")).features
     rows = [
-        replace(member, rows=member.rows.assign(score=once.scores[:, place].astype(np.float32)))
-        for place, member in enumerate(members.predictions)
+        replace(member, rows=member.rows.assign(score=once.scores[:, number].astype(np.float32)))
+        for number, member in enumerate(members.predictions)
     ]
     twice = build_pooler(replace(members, predictions=tuple(rows)), Pooling("patient")).features
     assert twice.scores == pytest.approx(once.scores, abs=1e-6)
 
 
-def test_what_is_learned_is_not_learned_from_the_row_itself(members) -> None:
-    """A patient's grade is turned upside down: what the others' fits say of that patient stays the same."""
+def test_a_reference_grade_affects_the_training_rows_of_other_patients_only(members, monkeypatch) -> None:
     pooler, (rows, truth) = build_pooler(members, Pooling("patient", "learned")), _truth(members)
-    honest = pooler.fit(rows, truth, 0)
-    turned = truth.reference.copy()
-    turned[:4] = 4 - turned[:4] if turned[0] != 2 else 0
-    changed = pooler.fit(rows, replace(truth, reference=turned), 0)
-    assert not np.allclose(changed.features.scores, honest.features.scores)
-    same_folds = ReferenceGrades(truth.reference, truth.patients)
-    assert np.array_equal(pooler.fit(rows, same_folds, 0).training.scores, honest.training.scores)
-    assert not np.allclose(honest.training.scores, honest.features.take(rows).scores)
+    folds = np.arange(len(rows)) // 4 % 5  # independent of the grades, as stratified folds are not
+    monkeypatch.setattr("drkit.ensembling.pooling.assign_folds", lambda *_, **__: folds)
+    held_out = folds == 0
+    changed = np.where(held_out, 4 - truth.reference, truth.reference)
+    before, after = (pooler.fit(rows, replace(truth, reference=each), 0) for each in (truth.reference, changed))
+    assert np.array_equal(after.training.scores[held_out], before.training.scores[held_out])
+    assert not np.allclose(after.training.scores[~held_out], before.training.scores[~held_out])
+    assert not np.allclose(after.features.scores, before.features.scores)
+    assert not np.allclose(before.training.scores, before.features.take(rows).scores)
 
 
-def test_learned_joining_is_saved_and_read(members) -> None:
+def test_learned_pooling_survives_json(members) -> None:
     pooler = build_pooler(members, Pooling("eye", "learned"))
-    joined = pooler.fit(*_truth(members), 0)
-    pooling, learned = pooling_from_json(pooling_to_json(pooler.pooling, joined.learned))
+    pooled = pooler.fit(*_truth(members), 0)
+    pooling, learned = pooling_from_json(pooling_to_json(pooler.pooling, pooled.learned))
     assert pooling == pooler.pooling
-    assert np.array_equal(pooler.apply(learned).scores, joined.features.scores)
+    assert np.array_equal(pooler.apply(learned).scores, pooled.features.scores)
 
 
-def test_an_unknown_eye_cannot_be_joined(make_member) -> None:
+def test_a_photograph_of_an_unknown_eye_cannot_be_pooled(make_member) -> None:
     member = make_member("a")
     rows = member.rows.copy()
     rows.loc[rows["image_id"] == "3_r2", "eye"] = None

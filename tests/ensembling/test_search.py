@@ -1,4 +1,4 @@
-"""The searches find what there is to find, and their kappa is the kappa."""
+"""The searches find the optimum, and their kappa equals the metric."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def test_kappa_by_sums_is_kappa_by_counts(triples: list[tuple[int, int, int]]) -
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10_000))
-def test_the_step_is_the_best_of_a_fine_grid(seed: int) -> None:
+def test_no_step_of_a_fine_grid_is_better(seed: int) -> None:
     generator = np.random.default_rng(seed)
     reference = generator.integers(0, 5, 25)
     start, other = np.clip(reference + generator.normal(0, 1.2, (2, 25)), 0, 4)
@@ -30,12 +30,12 @@ def test_the_step_is_the_best_of_a_fine_grid(seed: int) -> None:
     step = best_step(start, other - start, (-0.5, 1.0), sums)
     grid = np.linspace(-0.5, 1, 2001)[1:-1]
     kappas = sums.kappa(round_grades(start[:, None] + grid * (other - start)[:, None]))
-    found = sums.kappa(round_grades(start + step * (other - start))[:, None])[0]
+    kappa = sums.kappa(round_grades(start + step * (other - start))[:, None])[0]
     assert -0.5 < step < 1
-    assert found >= kappas.max() - 1e-12
+    assert kappa >= kappas.max() - 1e-12
 
 
-def test_errors_that_cancel_are_weighed_alike_and_noise_gets_nothing() -> None:
+def test_cancelling_errors_get_equal_weights_and_noise_gets_none() -> None:
     generator = np.random.default_rng(0)
     reference = generator.integers(0, 5, 200)
     error = generator.choice((-0.9, 0.9), 200)
@@ -53,9 +53,9 @@ def test_the_search_is_never_worse_than_equal_weights_or_any_member(make_feature
         features, truth = make_features(0.6, 0.9, 1.3, seed=seed)
         sums = KappaSums(truth.reference.astype(float), np.ones(len(truth)))
         weights = search_simplex(features.scores, truth.reference)
-        found = sums.kappa(round_grades(features.scores @ weights)[:, None])[0]
+        kappa = sums.kappa(round_grades(features.scores @ weights)[:, None])[0]
         plain = sums.kappa(round_grades(features.scores.mean(1))[:, None])[0]
-        assert found >= max(plain, sums.kappa(round_grades(features.scores)).max())
+        assert kappa >= max(plain, sums.kappa(round_grades(features.scores)).max())
         assert (weights >= 0).all()
 
 
@@ -68,22 +68,22 @@ def test_greedy_selection_takes_the_perfect_member_only() -> None:
 def test_greedy_selection_takes_equal_members_equally_often() -> None:
     reference = np.tile(np.arange(5), 8)
     error = np.where(np.arange(40) % 2, 0.9, -0.9)
-    taken = select_greedily(
+    counts = select_greedily(
         np.stack([reference + error, reference - error], 1), reference, np.ones((40, 1), int), steps=9
     )
-    assert taken.tolist() == [[1, 1]]
+    assert counts.tolist() == [[1, 1]]
 
 
-def test_the_mixture_is_the_one_that_expectation_maximisation_ends_at(make_features) -> None:
+def test_expectation_maximisation_finds_the_same_mixture(make_features) -> None:
     features, truth = make_features(0.5, 0.8, 1.5)
-    given = features.probabilities[np.arange(len(truth)), :, truth.reference]
+    likelihoods = features.probabilities[np.arange(len(truth)), :, truth.reference]
     expected = np.full(3, 1 / 3)
     for _ in range(20_000):
-        expected = expected * (given / (given @ expected)[:, None]).mean(0)
+        expected = expected * (likelihoods / (likelihoods @ expected)[:, None]).mean(0)
     assert mix_probabilities(features.probabilities, truth.reference) == pytest.approx(expected, abs=2e-3)
 
 
-def test_bags_are_selected_as_if_alone(make_features, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_selection_in_a_bag_is_independent_of_the_other_bags(make_features, monkeypatch: pytest.MonkeyPatch) -> None:
     features, truth = make_features(0.6, 0.9, 1.3)
     weights = np.random.default_rng(0).integers(0, 3, (len(truth), 5))
     together = select_greedily(features.scores, truth.reference, weights, steps=6)

@@ -197,10 +197,10 @@ def test_trees_on_embeddings_need_embeddings(runs: Path) -> None:
 
 def test_a_member_that_changed_is_refused(runs: Path) -> None:
     ensemble = read_ensemble(_run(runs, Vote("soft")).ensemble)
-    with pytest.raises(InputError, match=r"the weights beside .*a\.parquet are not those"):
+    with pytest.raises(InputError, match=r"the weights beside .*a\.parquet have changed since"):
         predict_ensemble(ensemble, lambda path: _member(path.stem, 9))
     write_predictions(_member("b", 7), runs / "b.parquet", force=True)
-    with pytest.raises(InputError, match=r"b\.parquet was changed since"):
+    with pytest.raises(InputError, match=r"b\.parquet has changed since"):
         predict_ensemble(ensemble, read_predictions)
     (runs / "a.parquet").unlink()
     with pytest.raises(InputError, match=r"a\.parquet, a member of .* does not exist"):
