@@ -1,4 +1,4 @@
-"""Aggregation of photographs to the cases that kappa counts: photographs, eyes or patients."""
+"""Aggregation of photographs to cases: photographs, eyes or patients."""
 
 from dataclasses import dataclass
 from typing import get_args
@@ -16,25 +16,27 @@ Index = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Cases:
-    """What kappa counts: photographs, or photographs joined to eyes or patients.
+    """C cases: photographs, or photographs joined to eyes or patients.
 
     Args:
-        reference: (C,) grades 0-4.
-        predicted: (C,) grades 0-4.
-        patients: (C,) a key a patient.
-        answers: (C, 6) float64: the probabilities of the grades 0-4, and the score.
+        reference: (C,) reference grades 0-4.
+        predicted: (C,) predicted grades 0-4.
+        patients: (C,) key of each case's patient.
+        probabilities: (C, 5) float64, of the grades 0-4.
+        score: (C,) float64, 0-4.
     """
 
     reference: Index
     predicted: Index
     patients: NDArray[np.str_]
-    answers: NDArray[np.float64]
+    probabilities: NDArray[np.float64]
+    score: NDArray[np.float64]
 
 
 def level_of(meta: PredictionsMeta) -> Level:
-    """Whose photographs share one answer, because a network saw them together or an ensemble joined them.
+    """The level at which photographs share one prediction, because a network or an ensemble joined them.
 
-    An ensemble whose members differ in this counts as joined as far as its target allows.
+    If the members of an ensemble differ, it is the highest level that the ensemble's target allows.
     """
     if meta.unit == "image":
         return "photograph"
@@ -42,33 +44,33 @@ def level_of(meta: PredictionsMeta) -> Level:
 
 
 def describe_level(by: Level, joined: Level) -> str:
-    """`by photograph`, with what its photographs are joined by where that is more."""
+    """`by photograph`, and `(joined by patient)` if predictions are shared at a higher level."""
     order = get_args(Level).index
     return f"by {by} (joined by {joined})" if order(joined) > order(by) else f"by {by}"
 
 
 def common_level(by: Level, first: PredictionsMeta, other: PredictionsMeta) -> Level:
-    """How two runs are compared: as asked for, or joined alike where the photographs of one are joined further."""
+    """The level at which two runs are compared: at least `by`, and the higher one if their levels differ."""
     joined = {level_of(first), level_of(other)}
     return by if len(joined) == 1 else max(by, *joined, key=get_args(Level).index)
 
 
 def aggregate(predictions: Predictions, reference: Index, by: Level) -> Cases:
-    """Turn photographs into cases.
+    """Aggregate photographs to cases by their mean probabilities and mean score.
 
     Args:
-        predictions: N photographs.
-        reference: (N,) grades 0-4; of the patients where `by` is patient.
-        by: Each photograph for itself; or an eye's, or a patient's, joined by mean probabilities and mean score.
-            A run that grades eyes grades a patient by the worse eye.
+        predictions: Predictions of N photographs.
+        reference: (N,) grades 0-4; the patients' grades if `by` is patient.
+        by: Level of the cases. If the run grades eyes, a patient has the prediction of the worse eye.
 
     Raises:
-        InputError: photographs whose eye is not known, or that contradict each other, where they are joined.
+        InputError: photographs to join have an unknown eye, or different reference grades.
     """
     patients = predictions.patients()
     if by == "photograph":
         predicted = predictions.rows["predicted_grade"].to_numpy(dtype=np.int64)
-        return Cases(reference, predicted, patients, _answers(predictions))
+        score = predictions.rows["score"].to_numpy(dtype=np.float64)
+        return Cases(reference, predicted, patients, predictions.probabilities().astype(np.float64), score)
     if by == "patient" and predictions.meta.target == "patient":
         return _join(predictions, reference, patients, patients)
     eyes = _join(predictions, reference, eye_keys(predictions, "use --by photograph"), patients)
@@ -76,54 +78,51 @@ def aggregate(predictions: Predictions, reference: Index, by: Level) -> Cases:
 
 
 def aggregate_by_seed(predictions: Predictions, reference: Index, by: Level) -> tuple[Cases, ...]:
-    """The same cases as each seed's networks alone decide them; of a run of one seed, or an ensemble, as it does.
+    """The same cases as predicted by the networks of each seed; one entry for a run of one seed or an ensemble.
 
     Args:
-        predictions: N photographs.
+        predictions: Predictions of N photographs.
         reference: (N,) grades 0-4.
-        by: As for `aggregate`.
+        by: Level of the cases.
 
     Raises:
-        InputError: as `aggregate`.
+        InputError: an error of `aggregate`.
     """
-    alone = [predictions.of_seed(seed) for seed in predictions.meta.seeds] or [predictions]
-    return tuple(aggregate(each, reference, by) for each in alone)
+    single_seeds = [predictions.of_seed(seed) for seed in predictions.meta.seeds] or [predictions]
+    return tuple(aggregate(each, reference, by) for each in single_seeds)
 
 
 def _join(predictions: Predictions, reference: Index, keys: NDArray[np.str_], patients: NDArray[np.str_]) -> Cases:
-    """Average the probabilities and scores of the photographs with the same key, then decide."""
+    """Average the probabilities and scores of the photographs with the same key, then predict grades from the means."""
     _, first, case = np.unique(keys, return_index=True, return_inverse=True)
-    joined = reference[first]
-    odd = np.flatnonzero(joined[case] != reference)
-    if len(odd):
+    grades = reference[first]
+    contradicting = np.flatnonzero(grades[case] != reference)
+    if len(contradicting):
         raise InputError(
-            f"{predictions.name}: {len(np.unique(case[odd]))} cases cannot be joined, their photographs have"
-            f" different reference grades: {first_few(np.unique(keys[odd]).tolist())}"
+            f"{predictions.name}: {len(np.unique(case[contradicting]))} cases cannot be joined, their photographs have"
+            f" different reference grades: {first_few(np.unique(keys[contradicting]).tolist())}"
         )
-    sums = np.stack([np.bincount(case, column) for column in _answers(predictions).T], 1)
+    columns = predictions.rows[[*PROBABILITY_COLUMNS, "score"]].to_numpy(dtype=np.float64)
+    sums = np.stack([np.bincount(case, column) for column in columns.T], 1)
     means: NDArray[np.float64] = sums / np.bincount(case)[:, None]
-    predicted = decide_as(predictions.meta, means[:, :NUM_GRADES], means[:, -1], predictions.rows["fold"].iloc[first])
-    return Cases(joined, predicted.astype(np.int64), patients[first], means)
-
-
-def _answers(predictions: Predictions) -> NDArray[np.float64]:
-    """(N, 6) probabilities and score."""
-    return predictions.rows[[*PROBABILITY_COLUMNS, "score"]].to_numpy(dtype=np.float64)
+    probabilities, score = means[:, :NUM_GRADES], means[:, -1]
+    predicted = decide_as(predictions.meta, probabilities, score, predictions.rows["fold"].iloc[first])
+    return Cases(grades, predicted.astype(np.int64), patients[first], probabilities, score)
 
 
 def eye_keys(predictions: Predictions, advice: str) -> NDArray[np.str_]:
-    """(N,) a key an eye; a patient's only photograph needs no eye.
+    """The key (N,) of each photograph's eye; the eye may be unknown if the patient has no other photograph.
 
     Args:
-        predictions: N photographs.
-        advice: What to do where an eye is not known.
+        predictions: Predictions of N photographs.
+        advice: End of the message if an eye is unknown.
 
     Raises:
-        InputError: one of several photographs of a patient whose eye is not known.
+        InputError: a patient has several photographs, and the eye of one is unknown.
     """
     rows = predictions.rows
-    is_alone = ~rows["patient_id"].duplicated(keep=False) | rows["patient_id"].isna()
-    unknown = rows["image_id"][~is_alone & rows["eye"].isna()].tolist()
+    is_single = ~rows["patient_id"].duplicated(keep=False) | rows["patient_id"].isna()
+    unknown = rows["image_id"][~is_single & rows["eye"].isna()].tolist()
     if unknown:
         raise InputError(
             f"{predictions.name}: {len(unknown)} photographs whose eye is not known cannot be joined to eyes:"
@@ -133,8 +132,8 @@ def eye_keys(predictions: Predictions, advice: str) -> NDArray[np.str_]:
 
 
 def _worst_eye(eyes: Cases) -> Cases:
-    """A patient is as ill as the eye with the higher predicted grade, then the higher score."""
-    worst_first = np.lexsort((-eyes.answers[:, -1], -eyes.predicted, eyes.patients))
-    patients, places = np.unique(eyes.patients[worst_first], return_index=True)
-    worst = worst_first[places]
-    return Cases(eyes.reference[worst], eyes.predicted[worst], patients, eyes.answers[worst])
+    """The eye of each patient with the higher predicted grade, or with the higher score if the grades are equal."""
+    worst_first = np.lexsort((-eyes.score, -eyes.predicted, eyes.patients))
+    patients, first = np.unique(eyes.patients[worst_first], return_index=True)
+    worst = worst_first[first]
+    return Cases(eyes.reference[worst], eyes.predicted[worst], patients, eyes.probabilities[worst], eyes.score[worst])

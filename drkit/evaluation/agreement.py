@@ -1,4 +1,4 @@
-"""How well predicted grades agree with reference grades: every figure with what it takes to read it."""
+"""Agreement of predicted with reference grades, with confidence intervals."""
 
 from dataclasses import dataclass
 
@@ -20,18 +20,18 @@ class Agreement:
 
     Args:
         cases: Number of cases.
-        patients: Number of patients they are of: what the intervals are drawn over.
+        patients: Number of patients, over whom the intervals are resampled.
         quadratic_weighted_kappa: Cohen's kappa with quadratic weights.
-        quadratic_weighted_kappa_interval: 95 %, over resampled patients.
+        quadratic_weighted_kappa_interval: Its 95 % interval over resampled patients.
         plain_kappa: Cohen's kappa, unweighted.
-        plain_kappa_interval: 95 %, over resampled patients.
-        band: The course's name of the plain kappa's size.
-        degenerate: Whether both kappas are 0 because nothing was expected to disagree.
-        accuracy: Share of cases with the very grade.
-        recalls: Share found of grade 0, 1, 2, 3, 4; None for a grade that does not occur.
-        referable_sensitivity: Share found of the cases of grade 2 and worse; None where there are none.
-        referable_specificity: Share of the others left unreferred; None where there are none.
-        confusion: 5 rows, the reference grades, of 5 counts, the predicted ones.
+        plain_kappa_interval: Its 95 % interval over resampled patients.
+        band: The course's word for a plain kappa of this size.
+        degenerate: Whether both kappas are reported as 0 because the expected disagreement is 0.
+        accuracy: Share of cases whose predicted grade is the reference grade.
+        recalls: Recall of the grades 0 to 4; None for a grade without cases.
+        referable_sensitivity: Share of the cases of grade 2 and worse that are predicted as such; None without any.
+        referable_specificity: Share of the other cases that are predicted as such; None without any.
+        confusion: Counts, with 5 rows for the reference grades and 5 columns for the predicted ones.
     """
 
     cases: int
@@ -62,9 +62,9 @@ def measure_agreement(
     Args:
         reference: (C,) grades 0-4, C at least 1.
         predicted: (C,) grades 0-4.
-        patients: (C,) whose case it is.
-        num_resamples: How often patients are drawn.
-        seed: Of the draws.
+        patients: (C,) key of each case's patient.
+        num_resamples: Number of resamples of the patients.
+        seed: Random seed of the resampling.
     """
     table = metrics.confusion(reference, predicted)
     bootstrap = metrics.PatientBootstrap.of(reference, predicted, patients)

@@ -1,4 +1,4 @@
-"""One run against another: the difference in quadratic kappa, and what its interval carries in words."""
+"""Difference in quadratic kappa between two runs, with an interval and a conclusion in words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,22 +15,22 @@ from drkit.reporting import Table
 
 @dataclass(frozen=True)
 class Comparison:
-    """How much more one run agrees than the first, on the photographs both have graded.
+    """The difference in agreement between two runs, on the photographs that both have graded.
 
-    A run of several seeds agrees by the mean of its seeds' own kappas, each seed judged by its networks alone.
+    The kappa of a run of several seeds is the mean of the kappas of its single seeds.
 
     Args:
-        run: Its name.
-        against: The first run's.
-        photographs: Number of photographs shared.
-        patients: Number of patients shared.
-        kappas: Quadratic weighted kappas of the run, one a seed.
-        against_kappas: Those of the first run.
-        difference: In quadratic weighted kappa, the run's mean less the first's.
-        interval: 95 %, over the same resampled patients for both, and the seeds of each that has several.
+        run: Name of the run.
+        against: Name of the run that it is compared with.
+        photographs: Number of shared photographs.
+        patients: Number of shared patients.
+        kappas: Quadratic weighted kappa of each seed of the run.
+        against_kappas: Quadratic weighted kappa of each seed of the other run.
+        difference: Mean kappa of the run minus mean kappa of the other run.
+        interval: 95 % interval of the difference, over resampled patients (the same for both runs) and seeds.
         probability_of_no_gain: Share of resamples in which the run is not better.
-        sentence: What the interval carries, in words.
-        by: What counts as a case.
+        sentence: The conclusion in words.
+        by: Level of the cases.
     """
 
     run: str
@@ -59,16 +59,16 @@ def compare_cases(
     """Compare two runs on the same cases.
 
     Args:
-        names: The first run's, and that of the one that should be better.
-        before: What the first says of C cases, once a seed.
-        after: What the other says of the same cases, in the same order, once a seed.
-        num_photographs: That the cases were made of.
-        by: What the cases are.
-        num_resamples: How often patients are drawn.
-        seed: Of the draws.
+        names: Names of the first and of the second run.
+        before: C cases of the first run, for each of its seeds.
+        after: The same cases, in the same order, of the second run, for each of its seeds.
+        num_photographs: Number of photographs in the cases.
+        by: Level of the cases.
+        num_resamples: Number of resamples of the patients.
+        seed: Random seed of the resampling.
     """
     reference, patients = before[0].reference, before[0].patients
-    first, second = (np.stack([cases.predicted for cases in side]) for side in (before, after))
+    first, second = (np.stack([cases.predicted for cases in run]) for run in (before, after))
     difference = metrics.paired_difference(reference, first, second, patients, num_resamples=num_resamples, seed=seed)
     num_patients = len(np.unique(patients))
     return Comparison(
@@ -87,7 +87,7 @@ def compare_cases(
 
 
 def tabulate_comparisons(comparisons: Sequence[Comparison]) -> Table:
-    """A row a comparison."""
+    """One row for each comparison."""
     columns = ("run", "against", "photographs", "patients", "by", "difference", "95 % interval", "P(no gain)")
     rows = [
         (
@@ -106,7 +106,7 @@ def tabulate_comparisons(comparisons: Sequence[Comparison]) -> Table:
 
 
 def tabulate_seeds(comparison: Comparison) -> Table:
-    """A row a run: the kappas of its seeds alone, and their mean."""
+    """One row for each run, with the kappas of its single seeds and their mean."""
     columns = ("run", "quadratic kappa of each seed alone", "mean")
     runs = ((comparison.against, comparison.against_kappas), (comparison.run, comparison.kappas))
     rows = [(name, ", ".join(f"{kappa:.3f}" for kappa in kappas), f"{np.mean(kappas):.3f}") for name, kappas in runs]
@@ -115,38 +115,38 @@ def tabulate_seeds(comparison: Comparison) -> Table:
 
 
 def _kappas(reference: ArrayLike, predicted: ArrayLike) -> tuple[float, ...]:
-    """Quadratic weighted kappas of S trainings (S, C)."""
+    """Quadratic weighted kappas of S seeds, from predicted grades (S, C)."""
     return tuple(metrics.quadratic_weighted_kappa(metrics.confusion(reference, predicted)).tolist())
 
 
 def _sentence(
     names: tuple[str, str], difference: metrics.Difference, num_patients: int, by: Level, num_seeds: tuple[int, int]
 ) -> str:
-    """What the interval carries, and what it does not."""
+    """The conclusion that the interval allows, and the variation that it leaves out."""
     joined = "" if by == "photograph" else f", photographs joined by {by}"
     over = "patients and seeds" if max(num_seeds) > 1 else "patients"
     figures = (
         f"{difference.value:+.3f} in quadratic kappa (95 % interval over {over} {difference.low:+.3f} to"
-        f" {difference.high:+.3f}, {num_patients} patients{_tell_seeds(num_seeds)}){joined}"
+        f" {difference.high:+.3f}, {num_patients} patients{_describe_seeds(num_seeds)}){joined}"
     )
     verdict = f"Which of {names[1]} and {names[0]} agrees better cannot be told: {figures}."
     if difference.low > 0:
         verdict = f"{names[1]} agrees better than {names[0]}: {figures}."
     elif difference.high < 0:
         verdict = f"{names[1]} agrees worse than {names[0]}: {figures}."
-    return f"{verdict}{_tell_noise(names, num_seeds)}"
+    return f"{verdict}{_describe_noise(names, num_seeds)}"
 
 
-def _tell_seeds(num_seeds: tuple[int, int]) -> str:
-    """`, 3 seeds each`, `, 3 seeds against 1`, or nothing where both have one."""
+def _describe_seeds(num_seeds: tuple[int, int]) -> str:
+    """`, 3 seeds each`, `, 3 seeds against 1`, or an empty string if both have one."""
     first, second = num_seeds
     if first == second:
         return f", {first} seeds each" if first > 1 else ""
     return f", {second} seed{'s' * (second > 1)} against {first}"
 
 
-def _tell_noise(names: tuple[str, str], num_seeds: tuple[int, int]) -> str:
-    """Whose noise the interval lacks."""
+def _describe_noise(names: tuple[str, str], num_seeds: tuple[int, int]) -> str:
+    """A sentence on the runs of one seed, whose variation between trainings is not in the interval."""
     single = [name for name, count in zip(names, num_seeds, strict=True) if count == 1]
     if not single:
         return ""

@@ -1,4 +1,4 @@
-"""Whether a patient is referable: a threshold on the probability of grade 2 or worse, fitted on held-out patients."""
+"""Referral of patients by a threshold on the probability of grade 2 or worse, fitted on held-out patients."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from drkit.evaluation.pairs import evaluated_rows
 from drkit.evaluation.selection import scorable_rows
 from drkit.grades import NUM_GRADES, REFERABLE_FROM
 from drkit.records.decoding import decode
@@ -15,19 +16,19 @@ from drkit.records.predictions import Predictions
 
 MIN_SENSITIVITY = 0.90
 RECORD_KEY = "referral_threshold"  # in a run's JSON
-BY_GRADE_KEY = "referral_by_grade"  # in the JSON of a run without a threshold, what its grades were measured to find
+BY_GRADE_KEY = "referral_by_grade"  # in the JSON of a run without a threshold: a measurement of referral by grade
 RESTORE = "train again, or restore the file"
 BY_GRADE = f"predicted grade {REFERABLE_FROM} or worse in any photograph of the patient"
 
 
 @dataclass(frozen=True)
 class ReferralByGrade:
-    """How well a patient's predicted grades find referable DR, where no threshold was fitted.
+    """Sensitivity and specificity of referral by predicted grade, for a run without a threshold.
 
     Args:
         sensitivity: Share of the referable photographs whose predicted grade is referable.
         specificity: Share of the others whose predicted grade is not.
-        measured_on: The photographs, in words.
+        measured_on: Description of the photographs.
     """
 
     sensitivity: float
@@ -43,10 +44,10 @@ class ReferralThreshold:
     """A patient is referable if any photograph's probability of grade 2 or worse reaches a threshold.
 
     Args:
-        threshold: The highest that finds `MIN_SENSITIVITY` of the referable patients it was fitted on.
-        sensitivity: Share of those found, on the patients it was fitted on.
-        specificity: Share of the others that are not referred, on the same.
-        patients: How many it was fitted on.
+        threshold: The highest probability that refers `MIN_SENSITIVITY` of the referable patients.
+        sensitivity: Share of the referable patients that are referred, on the patients it was fitted on.
+        specificity: Share of the other patients that are not referred, on the same patients.
+        patients: Number of patients it was fitted on.
         fitted_on: `val`, or `out of fold`.
     """
 
@@ -65,25 +66,23 @@ class ReferralThreshold:
 
 
 def fit_referral_threshold(predictions: Predictions) -> ReferralThreshold | None:
-    """Fit the threshold on the patients that a training held out: those of other folds, else those of val.
+    """Fit the threshold on the patients that a training held out: those of its folds, or those of val without folds.
 
     Args:
-        predictions: Of a training, as its run keeps them.
+        predictions: The predictions of a training.
 
     Returns:
-        None where all of these patients are referable, or none is.
+        The threshold, or None if all of these patients are referable or none is.
     """
-    in_fold = predictions.rows["fold"].notna().to_numpy()
-    is_val = (predictions.rows["split"] == "val").to_numpy()
-    held_out = in_fold if predictions.meta.folds else is_val
-    used = predictions.where(held_out & scorable_rows(predictions))
+    evaluated = evaluated_rows(predictions)
+    used = evaluated.where(scorable_rows(evaluated))
     patients = used.patients()
     probability = _worst(referable_probability(used), patients)
     referable = _worst(used.reference().to_numpy(dtype=np.int64), patients) >= REFERABLE_FROM
     if not referable.any() or referable.all():
         return None
-    found = np.sort(probability[referable])[::-1]
-    threshold = float(found[int(np.ceil(MIN_SENSITIVITY * len(found))) - 1])
+    descending = np.sort(probability[referable])[::-1]
+    threshold = float(descending[int(np.ceil(MIN_SENSITIVITY * len(descending))) - 1])
     referred = probability >= threshold
     return ReferralThreshold(
         threshold=threshold,
@@ -95,28 +94,28 @@ def fit_referral_threshold(predictions: Predictions) -> ReferralThreshold | None
 
 
 def read_referral_threshold(record: Mapping[str, Any], source: object) -> ReferralThreshold | None:
-    """The threshold that a run's JSON keeps; None for runs of older versions, and where none could be fitted.
+    """The threshold in a run's JSON; None for runs of older versions, and if no threshold could be fitted.
 
     Args:
-        record: The JSON's content.
-        source: The file, for the message.
+        record: Content of the JSON.
+        source: Path of the JSON, for the message.
 
     Raises:
-        InputError: what it keeps is broken.
+        InputError: the threshold cannot be read.
     """
-    kept = record.get(RECORD_KEY)
-    return None if kept is None else decode(kept, ReferralThreshold, source, RESTORE)
+    entry = record.get(RECORD_KEY)
+    return None if entry is None else decode(entry, ReferralThreshold, source, RESTORE)
 
 
 def describe_rule(record: Mapping[str, Any], source: object) -> str:
-    """When a patient is referable, in words, with what the rule was measured to find.
+    """The rule of referral in words, with its sensitivity and specificity if they are known.
 
     Args:
-        record: The content of the run's JSON; empty for an ensemble.
-        source: The file, for the message.
+        record: Content of the run's JSON; empty for an ensemble.
+        source: Path of the JSON, for the message.
 
     Raises:
-        InputError: its threshold or its measurement cannot be read.
+        InputError: the threshold or the measurement cannot be read.
     """
     if threshold := read_referral_threshold(record, source):
         return str(threshold)
@@ -127,7 +126,7 @@ def describe_rule(record: Mapping[str, Any], source: object) -> str:
 
 
 def refer(predictions: Predictions, threshold: ReferralThreshold | None) -> NDArray[np.bool_]:
-    """(N,) whether each photograph is reason to refer the patient; without a threshold, its predicted grade decides."""
+    """(N,) whether each photograph makes its patient referable, by the threshold or else by its predicted grade."""
     if threshold is None:
         return (predictions.rows["predicted_grade"] >= REFERABLE_FROM).to_numpy(dtype=bool)
     return referable_probability(predictions) >= threshold.threshold
@@ -139,5 +138,5 @@ def referable_probability(predictions: Predictions) -> NDArray[np.float64]:
 
 
 def _worst(values: ArrayLike, patients: NDArray[np.str_]) -> NDArray[Any]:
-    """The highest value of each patient's photographs, patient by patient."""
+    """The highest value of each patient, in the order of the keys."""
     return pd.Series(np.asarray(values)).groupby(patients).max().to_numpy()

@@ -1,4 +1,4 @@
-"""A run of several seeds: how well each seed's networks agree alone, and on the average."""
+"""Agreement of the single seeds of a run, and their mean."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -14,18 +14,18 @@ from drkit.records.predictions import Predictions
 
 @dataclass(frozen=True)
 class SeedAgreement:
-    """Agreement of trainings that differ in their seed alone, each judged for itself.
+    """Agreement of S trainings that differ only in their seed.
 
     Args:
-        seeds: S of them.
-        quadratic_weighted_kappas: Of each seed's networks alone.
-        quadratic_weighted_kappa: Their mean.
-        quadratic_weighted_kappa_interval: 95 %, over resampled patients and seeds.
+        seeds: The S seeds.
+        quadratic_weighted_kappas: Quadratic weighted kappa of each seed's networks.
+        quadratic_weighted_kappa: Mean over the seeds.
+        quadratic_weighted_kappa_interval: 95 % interval of the mean, over resampled patients and seeds.
         spread: Standard deviation of the quadratic kappas over the seeds, with S - 1 in the denominator.
-        plain_kappas: Of each seed's networks alone.
-        plain_kappa: Their mean.
-        plain_kappa_interval: 95 %, over resampled patients and seeds.
-        accuracy: Share of cases with the very grade, the mean over the seeds.
+        plain_kappas: Plain kappa of each seed's networks.
+        plain_kappa: Mean over the seeds.
+        plain_kappa_interval: 95 % interval of the mean, over resampled patients and seeds.
+        accuracy: Mean over the seeds of the share of cases whose predicted grade is the reference grade.
     """
 
     seeds: tuple[int, ...]
@@ -57,24 +57,24 @@ def measure_seeds(
     num_resamples: int = NUM_RESAMPLES,
     seed: int = 0,
 ) -> SeedAgreement | None:
-    """Measure the agreement of each seed alone, and their mean with intervals over resampled patients and seeds.
+    """Measure the agreement of each seed, and the mean with intervals over resampled patients and seeds.
 
     Args:
-        predictions: N photographs, at least one.
+        predictions: Predictions of N photographs, N at least 1.
         reference: (N,) grades 0-4.
-        by: What counts as a case.
-        num_resamples: How often patients and seeds are drawn.
-        seed: Of the draws.
+        by: Level of the cases.
+        num_resamples: Number of resamples of the patients and seeds.
+        seed: Random seed of the resampling.
 
     Returns:
-        None for a run of one seed, or an ensemble.
+        The agreement, or None for a run of one seed or an ensemble.
     """
     if not predictions.meta.seeds:
         return None
-    alone = aggregate_by_seed(predictions, reference, by)
-    truth, predicted = alone[0].reference, np.stack([cases.predicted for cases in alone])
+    single_seeds = aggregate_by_seed(predictions, reference, by)
+    truth, predicted = single_seeds[0].reference, np.stack([cases.predicted for cases in single_seeds])
     average = partial(
-        metrics.mean_over_seeds, truth, predicted, alone[0].patients, num_resamples=num_resamples, seed=seed
+        metrics.mean_over_seeds, truth, predicted, single_seeds[0].patients, num_resamples=num_resamples, seed=seed
     )
     quadratic, plain = average(metrics.quadratic_weighted_kappa), average(metrics.plain_kappa)
     return SeedAgreement(

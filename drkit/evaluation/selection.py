@@ -1,4 +1,4 @@
-"""Which photographs of a run can be scored: graded ones that it was not trained on."""
+"""Selection of the photographs that a run is scored on: those with a reference grade that it was not trained on."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -17,13 +17,13 @@ from drkit.records.truth import GroundTruth
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """The photographs of a run that are scored.
+    """The N photographs that a run is scored on.
 
     Args:
-        predictions: Their rows, ordered by image id, none of them trained on.
-        reference: (N,) their reference grades.
-        trained_on: How many were left out because the run was trained on them.
-        ungraded: How many were left out because they have no reference grade.
+        predictions: The predictions, in the order of the image ids.
+        reference: (N,) reference grades 0-4.
+        trained_on: Number of photographs left out because the run was trained on them.
+        ungraded: Number of photographs left out because they have no reference grade.
     """
 
     predictions: Predictions
@@ -33,16 +33,16 @@ class EvaluationSet:
 
     @property
     def splits(self) -> tuple[Split, ...]:
-        """Theirs, in the order train, val, test."""
+        """The splits of the photographs, in the order train, val, test."""
         return _in_order(self.predictions.rows["split"].unique())
 
     def shared_with(self, image_ids: pd.Index) -> "EvaluationSet":
-        """Those among `image_ids`."""
+        """The photographs with ids in `image_ids`."""
         keep = self.predictions.rows["image_id"].isin(image_ids).to_numpy(dtype=bool)
         return self._where(keep)
 
     def by_dataset(self) -> dict[str, "EvaluationSet"]:
-        """Those of each data set, by name, where there are several; called `RUN on NAME`."""
+        """The photographs of each data set, with the run named `RUN on NAME`; empty for a single data set."""
         parts = {name: self._where(rows) for name, rows in self.predictions.rows_by_dataset().items()}
         return {
             name: replace(part, predictions=replace(part.predictions, name=f"{self.predictions.name} on {name}"))
@@ -54,32 +54,34 @@ class EvaluationSet:
 
 
 def scorable_rows(predictions: Predictions) -> NDArray[np.bool_]:
-    """(N,) whether a photograph counts: it has a reference grade of the target, and the run was not trained on it."""
+    """(N,) whether a photograph has a reference grade of the target, and the run was not trained on it."""
     return predictions.reference().notna().to_numpy(dtype=bool) & ~predictions.leaked_rows()
 
 
 def select_scorable(
     predictions: Predictions, truth: GroundTruth | None, *, split: Split | None, by: Level
 ) -> EvaluationSet:
-    """Choose the photographs that a run may be scored on: of the split, graded, and not trained on.
+    """Select the photographs of a split that have a reference grade and that the run was not trained on.
 
     Args:
-        predictions: Of the run.
-        truth: Reference grades from elsewhere; None takes those in the predictions.
-        split: Only its photographs; None takes the splits that the truth touches, or all with a grade.
-        by: What will count as a case: patients have the patient's reference grade.
+        predictions: The predictions of the run.
+        truth: Reference grades; None for those in the predictions.
+        split: The split; None for all splits with reference grades.
+        by: Level of the cases; for patients the reference is the patient's grade.
 
     Raises:
-        InputError: ids that do not match the truth, or nothing to score.
-        LeakageError: the run was trained on all of it.
+        InputError: ids do not match the reference grades, or no photograph is left.
+        LeakageError: the run was trained on all photographs.
     """
     target: Target = "patient" if by == "patient" else predictions.meta.target
     splits = _splits(predictions, truth, target, split)
     ordered = replace(predictions, rows=predictions.rows.sort_values("image_id", ignore_index=True))
     chosen = ordered.of_split(*splits)
-    if truth is not None:
+    if truth is None:
+        grades = chosen.rows[grade_column(target)]
+    else:
         _check_match(chosen, predictions, truth, target, splits)
-    grades = _reference(chosen, truth, target)
+        grades = _stems(chosen).map(truth.grades_for(target)).astype("Int8")
     leaked, graded = chosen.leaked_rows(), grades.notna().to_numpy(dtype=bool)
     _check_scorable(chosen, leaked, graded, target)
     keep = graded & ~leaked
@@ -88,21 +90,21 @@ def select_scorable(
 
 
 def _check_scorable(chosen: Predictions, leaked: NDArray[np.bool_], graded: NDArray[np.bool_], target: Target) -> None:
-    """Check that something clean and graded is left.
+    """Check that a graded photograph is left that the run was not trained on.
 
     Raises:
-        LeakageError: the run was trained on all of it.
-        InputError: no reference grades.
+        LeakageError: the run was trained on all photographs.
+        InputError: the others have no reference grades.
     """
-    where = f"{chosen.name}, split {' and '.join(chosen.rows['split'].unique())}"
+    source = f"{chosen.name}, split {' and '.join(chosen.rows['split'].unique())}"
     if leaked.all():
         raise LeakageError(
-            f"{where}: the run was trained on all {len(chosen)} photographs:"
+            f"{source}: the run was trained on all {len(chosen)} photographs:"
             " take another split, or train it with --folds"
         )
     if not (graded & ~leaked).any():
         raise InputError(
-            f"{where}: no photograph that the run was not trained on has the {target}'s grade:"
+            f"{source}: no photograph that the run was not trained on has the {target}'s grade:"
             " take another split, or give the grades with drkit score --truth"
         )
 
@@ -117,28 +119,28 @@ def _splits(
         return (split,)
     if truth is None:
         return _in_order(rows["split"][rows[grade_column(target)].notna()].unique()) or predictions.splits
-    touched = _in_order(rows["split"][_stems(predictions).isin(truth.rows["image_id"])].unique())
-    if not touched:
+    graded = _in_order(rows["split"][_stems(predictions).isin(truth.rows["image_id"])].unique())
+    if not graded:
         raise InputError(
-            f"{truth.source} and {predictions.name} share no photograph: the first has ids such as"
-            f" {truth.rows['image_id'].iloc[0]}, the second such as {rows['image_id'].iloc[0]}"
+            f"{truth.source} and {predictions.name} share no photograph: the first has ids like"
+            f" {truth.rows['image_id'].iloc[0]}, the second ids like {rows['image_id'].iloc[0]}"
         )
-    return touched
+    return graded
 
 
 def _in_order(splits: Iterable[str]) -> tuple[Split, ...]:
-    """Those of train, val, test that are among `splits`."""
-    given = set(splits)
-    return tuple(split for split in SPLITS if split in given)
+    """The distinct splits in the order train, val, test."""
+    distinct = set(splits)
+    return tuple(split for split in SPLITS if split in distinct)
 
 
 def _check_match(
     chosen: Predictions, predictions: Predictions, truth: GroundTruth, target: Target, splits: Sequence[Split]
 ) -> None:
-    """Check that photographs and reference grades fit one to one.
+    """Check that photographs and reference grades match one to one.
 
     Raises:
-        InputError: photographs without a row in the truth, or graded ones without a prediction.
+        InputError: photographs without a row in `truth`, or reference grades without a prediction.
     """
     stems = _stems(chosen)
     unknown = stems[~stems.isin(truth.rows["image_id"])].tolist()
@@ -146,22 +148,15 @@ def _check_match(
         raise InputError(
             f"{truth.source}: {len(unknown)} photographs of {predictions.name} have no row: {first_few(unknown)}"
         )
-    elsewhere = truth.rows["split"].notna() & ~truth.rows["split"].isin(splits)
+    in_other_split = truth.rows["split"].notna() & ~truth.rows["split"].isin(splits)
     graded = truth.rows["image_id"].isin(truth.grades_for(target).dropna().index)
-    expected = truth.rows["image_id"][graded & ~elsewhere]
+    expected = truth.rows["image_id"][graded & ~in_other_split]
     missing = expected[~expected.isin(_stems(predictions))].tolist()
     if missing:
         raise InputError(
             f"{predictions.name}: {len(missing)} graded photographs of {truth.source} have no prediction:"
             f" {first_few(missing)}"
         )
-
-
-def _reference(chosen: Predictions, truth: GroundTruth | None, target: Target) -> pd.Series:
-    """(N,) Int8, null where unknown."""
-    if truth is None:
-        return chosen.rows[grade_column(target)]
-    return _stems(chosen).map(truth.grades_for(target)).astype("Int8")
 
 
 def _stems(predictions: Predictions) -> pd.Series:

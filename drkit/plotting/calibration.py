@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from drkit.grades import NUM_GRADES, REFERABLE_FROM
+from drkit.grades import REFERABLE_FROM
 from drkit.plotting.selection import PlottedPredictions, resample_patients
 
 FloatArray = NDArray[np.float64]
@@ -74,5 +74,5 @@ def _ask(run: PlottedPredictions, question: Question) -> tuple[FloatArray, Float
     """(C,) stated probability, (C,) 1 where it is so."""
     if question == "referable":
         return run.referable(), (run.cases.reference >= REFERABLE_FROM).astype(np.float64)
-    probabilities = run.cases.answers[:, :NUM_GRADES]
+    probabilities = run.cases.probabilities
     return probabilities.max(1), (probabilities.argmax(1) == run.cases.reference).astype(np.float64)

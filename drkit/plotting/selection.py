@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from drkit.errors import InputError
 from drkit.evaluation import select_scorable
 from drkit.evaluation.aggregation import Cases, Index, aggregate, describe_level, level_of
-from drkit.grades import MAX_GRADE, NUM_GRADES, REFERABLE_FROM, SPLITS, Level, Split
+from drkit.grades import MAX_GRADE, REFERABLE_FROM, SPLITS, Level, Split
 from drkit.progress import warn
 from drkit.records.predictions import Predictions
 
@@ -67,11 +67,11 @@ class PlottedPredictions:
 
     def referable(self) -> NDArray[np.float64]:
         """(C,) probability of grade 2 or worse."""
-        return self.cases.answers[:, REFERABLE_FROM:NUM_GRADES].sum(1)
+        return self.cases.probabilities[:, REFERABLE_FROM:].sum(1)
 
     def scores(self) -> NDArray[np.float64]:
         """(C,) in [0, 4]."""
-        return self.cases.answers[:, -1]
+        return self.cases.score
 
 
 def select(predictions: Predictions, split: Split | None = None, by: Level = "photograph") -> PlottedPredictions:

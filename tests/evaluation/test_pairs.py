@@ -7,15 +7,15 @@ import pandas as pd
 import pytest
 
 from drkit.errors import InputError, LeakageError
-from drkit.evaluation import check_pair, compare_cases, judged, pair_cases, remark_pair
+from drkit.evaluation import check_pair, compare_cases, evaluated_rows, pair_cases, remark_pair
 from drkit.records.predictions import Predictions
 
 
-def test_the_rows_judged_are_those_of_val_or_of_the_folds(graded) -> None:
+def test_the_evaluated_rows_are_those_of_val_or_of_the_folds(graded) -> None:
     run = graded("a")
-    assert set(judged(run).rows["split"]) == {"val"}
+    assert set(evaluated_rows(run).rows["split"]) == {"val"}
     folded = graded("b", folds=3)
-    assert set(judged(folded).rows["split"]) == {"train"}
+    assert set(evaluated_rows(folded).rows["split"]) == {"train"}
 
 
 def test_pairs_are_joined_by_name_and_never_by_place(graded) -> None:
@@ -38,7 +38,7 @@ def test_a_row_that_either_was_trained_on_is_not_compared(graded) -> None:
 
 
 def _reference(run: Predictions) -> pd.Series:
-    rows = judged(run)
+    rows = evaluated_rows(run)
     return rows.reference().set_axis(rows.rows["image_id"])
 
 
@@ -52,7 +52,7 @@ def test_what_cannot_be_compared_is_refused(graded) -> None:
         check_pair(run, "patient", "patient", 0, reference)
     with pytest.raises(InputError, match="a has no folds, not 3"):
         check_pair(run, "patient", "image", 3, reference)
-    with pytest.raises(InputError, match=r"judged on 40 photographs, not on the same 39; different: .*_l1"):
+    with pytest.raises(InputError, match=r"evaluated on 40 photographs, not on the same 39; different: .*_l1"):
         check_pair(run, "patient", "image", 0, reference.iloc[1:])
     with pytest.raises(InputError, match="other reference grades of"):
         check_pair(run, "patient", "image", 0, (reference + 1) % 5)
@@ -65,10 +65,10 @@ def test_remarks_name_what_else_differs_and_what_flatters(graded) -> None:
     assert "augment, epochs (6, here 12)" in remarks[0]
     assert remark_pair(before, before, ()) == ()
     chosen = replace(after, meta=replace(after.meta, chosen_on="val"))
-    assert "the epoch of b was chosen" in remark_pair(after, chosen, ())[0]
+    assert "the epoch of b was selected" in remark_pair(after, chosen, ())[0]
     carried = replace(chosen.meta, provenance={**chosen.meta.provenance, "choose": "last"})
     told = remark_pair(after, replace(chosen, meta=carried), {"choose"})
-    assert "the epoch of the weights that b started from was chosen" in told[0]
+    assert "the epoch of the weights that b started from was selected" in told[0]
 
 
 def test_the_sentence_claims_no_more_than_the_interval(graded) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from drkit import metrics
-from drkit.evaluation import Comparison, compare_cases, judged, measure_seeds, pair_cases, tabulate_seeds
+from drkit.evaluation import Comparison, compare_cases, evaluated_rows, measure_seeds, pair_cases, tabulate_seeds
 from drkit.evaluation.aggregation import aggregate
 from drkit.records.predictions import Predictions
 
@@ -19,8 +19,8 @@ def _kappa(run: Predictions, by: str = "photograph") -> float:
 
 
 @pytest.mark.parametrize("by", ["photograph", "eye", "patient"])
-def test_each_seed_is_judged_alone_and_not_their_average(seeded, by: str) -> None:
-    run = judged(seeded("a", [0.6, 1.5, 2.0]))
+def test_each_seed_is_evaluated_alone_and_not_their_average(seeded, by: str) -> None:
+    run = evaluated_rows(seeded("a", [0.6, 1.5, 2.0]))
     found = measure_seeds(run, run.reference().to_numpy(dtype=int), by)
     own = [_kappa(run.of_seed(seed), by) for seed in run.meta.seeds]
     assert found.quadratic_weighted_kappas == pytest.approx(own)
@@ -32,15 +32,15 @@ def test_each_seed_is_judged_alone_and_not_their_average(seeded, by: str) -> Non
 
 
 def test_a_run_of_one_seed_has_nothing_to_average(graded) -> None:
-    run = judged(graded("a"))
+    run = evaluated_rows(graded("a"))
     assert measure_seeds(run, run.reference().to_numpy(dtype=int), "photograph") is None
 
 
 def test_the_difference_is_that_of_the_seeds_means(seeded) -> None:
     before, after = seeded("a", [1.5, 1.6]), seeded("b", [0.6, 0.9, 1.2], seed=10)
     found = _compare(before, after)
-    assert found.kappas == pytest.approx([_kappa(judged(after).of_seed(seed)) for seed in range(3)])
-    assert found.against_kappas == pytest.approx([_kappa(judged(before).of_seed(seed)) for seed in range(2)])
+    assert found.kappas == pytest.approx([_kappa(evaluated_rows(after).of_seed(seed)) for seed in range(3)])
+    assert found.against_kappas == pytest.approx([_kappa(evaluated_rows(before).of_seed(seed)) for seed in range(2)])
     assert found.difference == pytest.approx(np.mean(found.kappas) - np.mean(found.against_kappas))
     assert found.interval[0] < found.difference < found.interval[1]
     table = tabulate_seeds(found)

@@ -109,14 +109,14 @@ def test_patients_are_drawn_whole_and_as_many_as_there_are() -> None:
 
 def test_probabilities_that_keep_their_word_have_no_error(cohort) -> None:
     run = cohort()
-    run.cases.answers[:, :5] = np.eye(5)[run.cases.reference]
+    run.cases.probabilities[:] = np.eye(5)[run.cases.reference]
     for question in ("referable", "grade"):
         assert measure_calibration(run, question, 100).error == 0
 
 
 def test_the_calibration_error_is_the_mean_distance(cohort) -> None:
     run = cohort()
-    run.cases.answers[:, :5] = [0.1, 0.1, 0.2, 0.2, 0.4]
+    run.cases.probabilities[:] = [0.1, 0.1, 0.2, 0.2, 0.4]
     found = measure_calibration(run, "referable", 100)
     assert found.stated.tolist() == pytest.approx([0.8])
     assert found.error == pytest.approx(abs(0.8 - (run.cases.reference >= 2).mean()))

@@ -119,7 +119,7 @@ def test_what_else_differs_is_said(attending: AttendConfig, baseline: Path, tmp_
     other = replace(attending, epochs=1, choose="val")
     remarks = run_attend(other, RunOptions(tmp_path, "a"), baseline).remarks
     assert "epochs (2, here 1)" in remarks[0]
-    assert "the epoch of a was chosen on the photographs that are compared" in remarks[1]
+    assert "the epoch of a was selected on the photographs that are compared" in remarks[1]
 
 
 def test_a_baseline_is_trained_first_with_the_same_seeds_and_resumed(

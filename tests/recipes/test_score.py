@@ -187,7 +187,7 @@ def test_a_truth_must_fit_in_both_directions(tmp_path: Path) -> None:
         score_one(fewer, truth=write_truth(tmp_path, predictions.of_split("test")))
     other = tmp_path / "other.csv"
     other.write_text("ID,TARGET\nabc.jpg,1\n")
-    with pytest.raises(InputError, match="share no photograph: the first has ids such as abc, the second"):
+    with pytest.raises(InputError, match="share no photograph: the first has ids like abc, the second"):
         score_one(path, truth=other)
 
 
