@@ -1,4 +1,4 @@
-"""Duplicate pairs side by side, for the eye to judge."""
+"""A picture of duplicate pairs side by side."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from drkit.images.files import Photograph, encode_photograph, read_content
 from drkit.images.reduced import decode_reduced
 
 SIDE = 240  # pixels of a photograph
-MOST_PAIRS = 200  # on one sheet: 60 million pixels
+MOST_PAIRS = 200  # on one sheet, which then has 60 million pixels
 
 _PAIRS_A_ROW = 3
 _CAPTION, _LINE, _GAP = 64, 18, 12  # pixels
@@ -21,10 +21,10 @@ _WHITE, _BLACK = 255, (0, 0, 0)
 
 
 def draw_contact_sheet(copies: Sequence[DuplicateGroup]) -> bytes:
-    """A PNG of the pairs, three a row, each with ids, splits, grades, kind and correlation.
+    """A PNG of the pairs, three in a row, each with ids, splits, grades, kind and correlation.
 
     Args:
-        copies: At most `MOST_PAIRS` are drawn; with none the sheet says so.
+        copies: The pairs, of which the first `MOST_PAIRS` are drawn; without pairs the sheet says so.
     """
     cells = [_draw_pair(pair) for pair in copies[:MOST_PAIRS]] or [_caption(["no duplicates were found"], 2 * SIDE)]
     blank = np.full_like(cells[0], _WHITE)
@@ -34,19 +34,16 @@ def draw_contact_sheet(copies: Sequence[DuplicateGroup]) -> bytes:
 
 
 def _draw_pair(pair: DuplicateGroup) -> Photograph:
-    """uint8 (SIDE + captions, 2 SIDE + gap, 3)."""
-    photographs = np.hstack([_fetch(path) for path in pair.shown])
-    alike = "identical files" if pair.is_identical else f"correlation {pair.correlation:.3f}"
-    captions = [_name(pair, path) for path in pair.shown]
-    whole = np.vstack([photographs, _caption([*captions, f"{pair.kind}, {alike}"], 2 * SIDE)])
-    return np.pad(whole, ((0, _GAP), (0, _GAP), (0, 0)), constant_values=_WHITE)
+    """The two photographs with captions, uint8 (SIDE + captions, 2 SIDE + gap, 3)."""
+    decoded = [decode_reduced(read_content(Path(path)), path, SIDE)[0].pixels for path in pair.shown]
+    photographs = np.hstack([square_about_disc(photograph, SIDE) for photograph in decoded])
+    similarity = "identical files" if pair.is_identical else f"correlation {pair.correlation:.3f}"
+    captions = [_describe(pair, path) for path in pair.shown]
+    cell = np.vstack([photographs, _caption([*captions, f"{pair.kind}, {similarity}"], 2 * SIDE)])
+    return np.pad(cell, ((0, _GAP), (0, _GAP), (0, 0)), constant_values=_WHITE)
 
 
-def _fetch(path: str) -> Photograph:
-    return square_about_disc(decode_reduced(read_content(Path(path)), path, SIDE)[0].pixels, SIDE)
-
-
-def _name(pair: DuplicateGroup, path: str) -> str:
+def _describe(pair: DuplicateGroup, path: str) -> str:
     """`410_l1, val, eye grade 2, patient grade 3`."""
     row = pair.rows[pair.rows["path"] == path].iloc[0]
     grades = [f"{target} grade {row[grade_column(target)]}" for target in TARGETS if row.notna()[grade_column(target)]]

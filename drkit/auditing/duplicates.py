@@ -1,4 +1,4 @@
-"""Copies of photographs as findings: identical files, and near duplicates."""
+"""Findings of copies of photographs: identical files and near duplicates."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ class DuplicateGroup:
 
     Args:
         rows: Two or more rows of `concat_surveys`.
-        shown: Paths of two of them that differ, or the first two.
-        correlation: Of the two, after registration; 1 for identical files.
+        shown: Paths of two photographs of the group, which differ unless all files are identical.
+        correlation: Correlation of the two after registration; 1 for identical files.
         is_identical: Whether all files have the same bytes.
         kind: Key of `drkit.auditing.findings.KINDS`.
     """
@@ -33,61 +33,66 @@ class DuplicateGroup:
 
     @property
     def sentence(self) -> str:
-        """Which photographs, and how alike."""
-        alike = "identical files" if self.is_identical else f"correlation {self.correlation:.3f}"
-        return f"{describe(self.rows)}: {alike}"
+        """The photographs and their similarity, in words."""
+        similarity = "identical files" if self.is_identical else f"correlation {self.correlation:.3f}"
+        return f"{describe(self.rows)}: {similarity}"
 
 
 def find_copies(rows: pd.DataFrame, stats: dict[str, PhotographStats]) -> list[DuplicateGroup]:
     """Groups of identical files, then pairs of near duplicates.
 
-    Identical files are one in the search for near duplicates, so that a photograph saved a hundred times is a
-    hundred ids in one finding, not five thousand pairs.
+    Identical files count once in the search for near duplicates, so that a photograph saved a hundred times gives one
+    finding with a hundred ids, and not five thousand pairs.
 
     Args:
-        rows: As `concat_surveys` returns them.
+        rows: The result of `concat_surveys`.
         stats: Statistics of each photograph, by path.
     """
-    seen = rows[rows["path"].map(lambda path: not pd.isna(path) and stats[path].refusal is None).astype(bool)]
-    seen = seen.drop_duplicates(["path", "split"], ignore_index=True)
-    files = [same for _, same in seen.groupby(seen["path"].map(lambda path: stats[path].sha256), sort=False)]
-    return [*_identical(files), *_near(files, stats)]
+    readable = rows[rows["path"].map(lambda path: not pd.isna(path) and stats[path].refusal is None).astype(bool)]
+    readable = readable.drop_duplicates(["path", "split"], ignore_index=True)
+    files = [same for _, same in readable.groupby(readable["path"].map(lambda path: stats[path].sha256), sort=False)]
+    identical = [
+        DuplicateGroup(
+            rows=same,
+            shown=(same["path"].iloc[0], same["path"].iloc[1]),
+            correlation=1.0,
+            is_identical=True,
+            kind=_kind(same, None),
+        )
+        for same in files
+        if len(same) > 1
+    ]
+    return [*identical, *_find_near_duplicates(files, stats)]
 
 
 def find_copy_findings(copies: Sequence[DuplicateGroup]) -> Iterator[Finding]:
-    """Each group or pair as a finding, and another where its grades contradict."""
+    """A finding for each group or pair, and another one if its grades contradict each other."""
     for group in copies:
         yield finding_about(group.kind, group.sentence, group.rows)
         yield from find_contradicting_grades(group.rows, group.sentence)
 
 
-def _identical(files: Sequence[pd.DataFrame]) -> Iterator[DuplicateGroup]:
-    for rows in files:
-        if len(rows) > 1:
-            shown = (rows["path"].iloc[0], rows["path"].iloc[1])
-            yield DuplicateGroup(rows, shown, 1.0, True, _kind(rows, None))
-
-
-def _near(files: Sequence[pd.DataFrame], stats: dict[str, PhotographStats]) -> Iterator[DuplicateGroup]:
+def _find_near_duplicates(files: Sequence[pd.DataFrame], stats: dict[str, PhotographStats]) -> Iterator[DuplicateGroup]:
     paths = [rows["path"].iloc[0] for rows in files]
-    for first, second, likeness in find_near_copies([stats[path] for path in paths]):
+    for first, second, similarity in find_near_copies([stats[path] for path in paths]):
         rows = pd.concat([files[first], files[second]])
-        yield DuplicateGroup(rows, (paths[first], paths[second]), likeness.structure, False, _kind(rows, likeness))
+        yield DuplicateGroup(
+            rows=rows,
+            shown=(paths[first], paths[second]),
+            correlation=similarity.structure,
+            is_identical=False,
+            kind=_kind(rows, similarity),
+        )
 
 
-def _kind(rows: pd.DataFrame, likeness: Similarity | None) -> str:
-    """The kind of finding that copies are; `likeness` is None for identical files."""
-    same = "near-duplicate" if likeness else "identical"
+def _kind(rows: pd.DataFrame, similarity: Similarity | None) -> str:
+    """The kind of a finding about copies; `similarity` is None for identical files."""
+    prefix = "near-duplicate" if similarity else "identical"
     if rows["split"].nunique() > 1:
-        return f"{same}-across-splits"
+        return f"{prefix}-across-splits"
     if rows["root"].nunique() > 1:
-        return f"{same}-across-data-sets"
-    if _are_views(rows):
-        return "views-alike" if likeness and likeness.light < ONE_EXPOSURE else "views-saved-twice"
-    return "near-duplicates" if likeness else "identical-photographs"
-
-
-def _are_views(rows: pd.DataFrame) -> bool:
-    """Whether all rows are of one known eye of one known patient."""
-    known = rows[["patient_id", "eye"]].notna().all(axis=None)
-    return bool(known and (rows[["patient_id", "eye"]].nunique() == 1).all())
+        return f"{prefix}-across-data-sets"
+    eyes = rows[["patient_id", "eye"]]
+    if eyes.notna().all(axis=None) and (eyes.nunique() == 1).all():  # views of one eye
+        return "views-alike" if similarity and similarity.light < ONE_EXPOSURE else "views-saved-twice"
+    return "near-duplicates" if similarity else "identical-photographs"

@@ -9,10 +9,10 @@ from drkit.records.runs import read_checksums
 
 
 def find_changed_files(record: Path) -> Iterator[Finding]:
-    """Files missing or changed since the JSON of a run, an ensemble or a comparison was written.
+    """Files that are missing or were changed after the JSON of a run, an ensemble or a comparison was written.
 
     Raises:
-        InputError: it is none of these.
+        InputError: the JSON is none of these.
     """
     for path, sha256 in read_checksums(record).items():
         if not path.is_file():

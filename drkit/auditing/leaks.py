@@ -1,4 +1,4 @@
-"""Rows and photographs that a model was trained on, and runs that contradict each other."""
+"""Leaks: rows and photographs that a model was trained on; and files that contradict each other."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,20 +16,20 @@ from drkit.records.manifest import read_source_hashes
 from drkit.records.predictions import Predictions, find_predictions, read_predictions
 from drkit.records.runs import FILE_SUFFIX, Run, read_run_record
 
-_SAME_DATA = 0.9  # of a file's ids that a data set must hold, for their grades to be compared
+_SAME_DATA = 0.9  # share of a file's ids that a data set must have, so that their grades are compared
 
 
 @dataclass(frozen=True)
 class AuditedPredictions:
-    """Predictions and, where they are a run's, what the run was trained on.
+    """Predictions, and the photographs that their run was trained on.
 
     Args:
-        path: The parquet.
-        predictions: What stands in it.
-        record: The JSON of the run or ensemble that they belong to; None where there is none beside the parquet.
-        trained_on: SHA-256 of the photographs that its weights were trained on, "unknown" among them where
-            that is not known; empty without a record.
-        descends_from: Names of the runs that come with drkit among what its weights started from.
+        path: The parquet file.
+        predictions: Its content.
+        record: The JSON of the run or ensemble beside the parquet; None without one.
+        trained_on: SHA-256 of the photographs that the run's weights were trained on, with "unknown" if some are not
+            known; empty without a record.
+        descends_from: Names of the runs that come with drkit which the weights started from.
     """
 
     path: Path
@@ -40,13 +40,13 @@ class AuditedPredictions:
 
 
 def read_graded(path: Path) -> AuditedPredictions:
-    """Read predictions, and the record of the run they belong to where there is one.
+    """Read predictions, and the record of their run if there is one.
 
     Args:
-        path: The parquet, a run's stem, or any of its files.
+        path: The parquet file, a run's stem, or any file of a run.
 
     Raises:
-        InputError: no such file, no predictions, or no run's record.
+        InputError: there is no such file, or the predictions or the record cannot be read.
     """
     parquet = find_predictions(path)
     run = Run(parquet.with_name(FILE_SUFFIX.sub("", parquet.name)))
@@ -57,7 +57,7 @@ def read_graded(path: Path) -> AuditedPredictions:
 
 
 def find_trained_rows(graded: AuditedPredictions) -> Iterator[Finding]:
-    """Rows of a split that was trained on, and that no fold held out."""
+    """Rows of splits that the run was trained on and that no fold held out."""
     predictions = graded.predictions
     for row in predictions.where(predictions.leaked_rows()).rows.itertuples():
         sentence = (
@@ -70,11 +70,11 @@ def hash_originals(rows: pd.DataFrame, stats: Mapping[str, PhotographStats]) -> 
     """SHA-256 of each photograph's file, or of the file that preprocess made it from, by path.
 
     Args:
-        rows: As `concat_surveys` returns them.
+        rows: The result of `concat_surveys`.
         stats: Statistics of each photograph, by path.
 
     Raises:
-        InputError: a broken manifest.
+        InputError: a manifest cannot be read.
     """
     hashes = {path: item.sha256 for path, item in stats.items()}
     originals = read_source_hashes([Path(root) for root in rows["root"].unique()])
@@ -87,9 +87,9 @@ def find_trained_photographs(
     """Photographs of val and test that the run was trained on, unless a fold held them out.
 
     Args:
-        rows: As `concat_surveys` returns them.
-        originals: As `hash_originals` gives.
-        graded: A run's predictions.
+        rows: The result of `concat_surveys`.
+        originals: The result of `hash_originals`.
+        graded: The predictions of a run.
     """
     predicted = graded.predictions.rows
     held_out = _ids_in(graded.predictions, rows).isin(predicted["image_id"][predicted["fold"].notna()])
@@ -111,9 +111,10 @@ def find_contradicting_files(files: Sequence[AuditedPredictions], rows: pd.DataF
 
     Args:
         files: Predictions.
-        rows: As `concat_surveys` returns them, or None. A data set is compared with a file only if it has at least 90 %
-            of the file's ids (of a file on several data sets, of those that belong to this one). A photograph that the
-            data set has in train and the run in val or test is no contradiction: drkit splits data sets without splits.
+        rows: The result of `concat_surveys`, or None without data sets. A data set is compared with a file only if it
+            has at least 90 % of the file's ids (for a file on several data sets, of the ids of this data set). Train in
+            the data set and val or test in the file do not contradict each other, because drkit splits data sets
+            without splits.
     """
     tables = [_statements(graded.predictions.rows, str(graded.path)) for graded in files]
     for graded in files if rows is not None else ():
@@ -131,7 +132,7 @@ def find_contradicting_files(files: Sequence[AuditedPredictions], rows: pd.DataF
 
 
 def _data_set_statements(rows: pd.DataFrame, predictions: Predictions) -> Iterator[pd.DataFrame]:
-    """What the audited data sets state of the photographs in a file, under their ids there."""
+    """The grades and splits in the audited data sets, under the ids of a predictions file."""
     ids = _ids_in(predictions, rows)
     names = predictions.dataset_names().fillna("")
     for source, part in rows.groupby("source", sort=False):
@@ -143,9 +144,9 @@ def _data_set_statements(rows: pd.DataFrame, predictions: Predictions) -> Iterat
 
 
 def _ids_in(predictions: Predictions, rows: pd.DataFrame) -> pd.Series:
-    """Under which id a file knows each audited photograph (N,); null where it is of a data set that is not there.
+    """The id of each audited photograph (N,) in a predictions file; null for data sets that the file lacks.
 
-    A file on several data sets puts a data set's name in front of ids that stand in others, too.
+    In a file on several data sets, ids that several of them have start with the data set's name.
     """
     names = predictions.dataset_names()
     if names.isna().all():
@@ -158,7 +159,7 @@ def _ids_in(predictions: Predictions, rows: pd.DataFrame) -> pd.Series:
 
 
 def _statements(rows: pd.DataFrame, source: str) -> pd.DataFrame:
-    """What a file says of its photographs: a row an id and grade or split."""
+    """The grades and splits in a file, with one row for each id and value."""
     by_id = rows.drop_duplicates("image_id").set_index("image_id")
     columns = {f"{target} grade": by_id[grade_column(target)] for target in TARGETS} | {"split": by_id["split"]}
     parts = [

@@ -1,4 +1,4 @@
-"""Photographs that cannot be read, show nothing, are small, have a light surround, or were read with a remark."""
+"""Findings about single photographs: unreadable, blank, small, with a light surround, or read with a remark."""
 
 from collections.abc import Iterator
 
@@ -7,22 +7,22 @@ import pandas as pd
 from drkit.auditing.findings import Finding, finding_about
 from drkit.duplicates.stats import PhotographStats
 
-TINY, SMALL = 64, 224  # pixels a side
+TINY, SMALL = 64, 224  # pixels per side
 
 
 def find_poor_photographs(rows: pd.DataFrame, stats: dict[str, PhotographStats]) -> Iterator[Finding]:
     """Photographs that cannot be read, are blank or small, or have a light surround.
 
     Args:
-        rows: As `concat_surveys` returns them.
+        rows: The result of `concat_surveys`.
         stats: Statistics of each photograph, by path.
     """
     for position, (name, path) in enumerate(zip(rows["image_id"], rows["path"], strict=True)):
-        for kind, sentence in [] if pd.isna(path) else _judge(stats[path]):
+        for kind, sentence in [] if pd.isna(path) else _describe_problems(stats[path]):
             yield finding_about(kind, f"{name}: {sentence}", rows.iloc[[position]])
 
 
-def _judge(stats: PhotographStats) -> Iterator[tuple[str, str]]:
+def _describe_problems(stats: PhotographStats) -> Iterator[tuple[str, str]]:
     if stats.refusal:
         yield "unreadable-photograph", stats.refusal
         return

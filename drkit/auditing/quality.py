@@ -1,4 +1,4 @@
-"""Quality warnings of photographs, read from their files."""
+"""Quality warnings of photographs."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,18 +10,18 @@ from drkit.progress import track
 
 
 def find_quality_warnings(paths: Sequence[Path], workers: int | None = None) -> list[tuple[str, ...]]:
-    """Why the grade of each photograph deserves less trust, in sentences; see `drkit.images.quality`.
+    """The quality warnings of N photographs; see `drkit.images.quality`.
 
     Args:
-        paths: Of N photographs as they were taken.
-        workers: Threads that read them.
+        paths: Files of the photographs, without preprocessing.
+        workers: Number of threads; None for Python's default.
 
     Raises:
         InputError: a photograph that cannot be read.
     """
     with ThreadPoolExecutor(workers) as pool:
-        found = pool.map(_find_warnings, paths)
-        return list(track(found, "measuring the photographs' quality", len(paths)))
+        warnings = pool.map(_find_warnings, paths)
+        return list(track(warnings, "measuring the photographs' quality", len(paths)))
 
 
 def _find_warnings(path: Path) -> tuple[str, ...]:

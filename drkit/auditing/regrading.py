@@ -1,4 +1,4 @@
-"""How well graders agree with themselves: photographs that a data set grades more than once."""
+"""Agreement of graders with themselves, on photographs that a data set grades more than once."""
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations
@@ -8,15 +8,15 @@ from drkit.auditing.findings import Finding, make_finding
 from drkit.evaluation.agreement import measure_agreement, with_interval
 from drkit.grades import TARGETS, grade_column
 
-FEWEST_PAIRS = 20  # of fewer, a kappa says nothing
-_VIEWS = ("views-alike", "views-saved-twice")  # one eye, graded once
+FEWEST_PAIRS = 20  # for a meaningful kappa
+_VIEWS = ("views-alike", "views-saved-twice")  # views of one eye share one grade
 
 
 def find_regraded(copies: Sequence[DuplicateGroup]) -> Iterator[Finding]:
-    """Cohen's kappa between the grades that copies of one photograph were given, where there are enough.
+    """Cohen's kappa between the grades of copies of one photograph, if there are at least `FEWEST_PAIRS` pairs.
 
-    Each pair of ids counts once in each order, so that neither grade is the reference; intervals are over photographs.
-    A model scored on such grades is scored against this much noise.
+    It shows the noise of the reference grades. Each pair of ids counts once in each order, because neither grade is the
+    reference; intervals are over photographs.
     """
     photographs = [group for group in copies if group.kind not in _VIEWS]
     for target in TARGETS:
@@ -37,7 +37,7 @@ def find_regraded(copies: Sequence[DuplicateGroup]) -> Iterator[Finding]:
 
 
 def _pair_up(group: DuplicateGroup, column: str) -> Iterator[tuple[int, int]]:
-    """The two grades of each pair of ids; pairs with the same file are left to the finding about identical files."""
+    """The two grades of each pair of ids with different files or with identical copies."""
     graded = group.rows[group.rows[column].notna()]
     for (_, one), (_, other) in combinations(graded.iterrows(), 2):
         if one["image_id"] != other["image_id"] and (group.is_identical or one["path"] != other["path"]):

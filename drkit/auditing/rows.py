@@ -24,14 +24,14 @@ def concat_surveys(surveys: Sequence[tuple[Path, Survey]]) -> pd.DataFrame:
 
 def describe(rows: pd.DataFrame) -> str:
     """List up to five rows: `410_l1 (val, patient 410) and 420_l2 (test, patient 420)`."""
-    several = rows["root"].nunique() > 1
-    names = [_describe_row(row, several=several) for row in rows.head(5).itertuples()]
+    with_source = rows["root"].nunique() > 1
+    names = [_describe_row(row, with_source=with_source) for row in rows.head(5).itertuples()]
     more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
     return f"{', '.join(names)}{more}" if more or len(names) != 2 else " and ".join(names)
 
 
-def _describe_row(row: object, *, several: bool) -> str:
+def _describe_row(row: object, *, with_source: bool) -> str:
     values = row._asdict()  # type: ignore[attr-defined]
     patient = [] if pd.isna(values["patient_id"]) else [f"patient {values['patient_id']}"]
-    source = [Path(values["source"]).name] if several else []
+    source = [Path(values["source"]).name] if with_source else []
     return f"{values['image_id']} ({', '.join([*source, values['split'], *patient])})"

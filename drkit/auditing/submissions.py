@@ -1,4 +1,4 @@
-"""A submission before Kaggle sees it: its ids, its grades, its columns."""
+"""Findings about a submission: its columns, ids and grades."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ from drkit.auditing.findings import Finding, make_finding
 from drkit.grades import MAX_GRADE
 from drkit.records.labels import image_stem
 from drkit.records.layouts.cells import is_table_file
-from drkit.records.layouts.tables import RawTable, open_table
+from drkit.records.layouts.tables import open_table
 from drkit.records.submission import COLUMNS, Sample, is_written
 
 
@@ -20,65 +20,61 @@ def is_submission(path: Path) -> bool:
 
 
 def find_submission_faults(path: Path, sample: Sample | None) -> Iterator[Finding]:
-    """What Kaggle would refuse or misread.
+    """Faults of a submission that Kaggle would refuse or misread.
 
     Args:
         path: The submission.
-        sample: Which ids are asked for; None: any.
+        sample: The sample with the expected ids, or None.
 
     Raises:
-        InputError: not a table.
+        InputError: the file is not a table.
     """
     table = open_table(path)
-    expected = _columns(path, table, sample)
-    if tuple(table.header.values()) != expected:
+    columns = tuple(table.header.values())
+    without_sample = columns if len(columns) == 2 and is_written(path) else COLUMNS
+    expected = without_sample if sample is None else sample.columns
+    if columns != expected:
         sentence = f"{path}: columns are {table.columns}, expected {', '.join(expected)}"
         yield make_finding("wrong-columns", sentence, (), (), (str(path),))
-    called = {written.lower(): column for column, written in table.header.items()}
-    ids, grades = (table.cells[called[name.lower()]] if name.lower() in called else None for name in expected)
+    column_of = {title.lower(): column for column, title in table.header.items()}
+    ids, grades = (table.cells[column_of[name.lower()]] if name.lower() in column_of else None for name in expected)
     if ids is not None:
-        yield from _find_ids_off(path, ids.rename(expected[0]), sample)
+        yield from _check_ids(path, ids.rename(expected[0]), sample)
     if ids is not None and grades is not None:
-        yield from _find_grades_off(path, ids, grades.rename(expected[1]))
+        yield from _check_grades(path, ids, grades.rename(expected[1]))
 
 
-def _columns(path: Path, table: RawTable, sample: Sample | None) -> tuple[str, ...]:
-    """Those of the sample; without one, the two of a submission that drkit wrote, else ID and TARGET."""
-    if sample is not None:
-        return sample.columns
-    own = tuple(table.header.values())
-    return own if len(own) == 2 and is_written(path) else COLUMNS
-
-
-def _find_ids_off(path: Path, ids: pd.Series, sample: Sample | None) -> Iterator[Finding]:
+def _check_ids(path: Path, ids: pd.Series, sample: Sample | None) -> Iterator[Finding]:
     for row in ids.index[ids == ""]:
         yield _about("empty-id", f"{path} row {row + 2}: the {ids.name} is empty", (), path)
     stems = ids[ids != ""].map(image_stem)
     for name, same in stems[stems.duplicated(keep=False)].groupby(stems, sort=False):
-        places = ", ".join(str(row + 2) for row in same.index)
-        yield _about("id-twice", f"{path} rows {places}: '{name}' stands {len(same)} times", (str(name),), path)
+        numbers = ", ".join(str(row + 2) for row in same.index)
+        yield _about("id-twice", f"{path} rows {numbers}: '{name}' occurs {len(same)} times", (str(name),), path)
     if sample is not None:
-        yield from _find_unasked(path, ids[ids != ""], sample)
+        yield from _compare_ids(path, ids[ids != ""], sample)
 
 
-def _find_unasked(path: Path, ids: pd.Series, sample: Sample) -> Iterator[Finding]:
-    """Kaggle compares ids letter by letter: another spelling is told as such."""
-    given = dict(zip(ids.map(image_stem), ids, strict=True))
-    for asked, stem in zip(sample.ids, sample.stems(), strict=True):
-        if stem not in given:
-            yield _about("id-missing", f"{path} has no row for {asked}", (asked,), path)
-        elif asked not in set(ids):
-            sentence = f"{path} spells {asked} as {given[stem]}: Kaggle will not know it"
-            yield _about("id-missing", sentence, (asked,), path)
-    for stem in given.keys() - set(sample.stems()):
-        yield _about("id-surplus", f"{path}: {given[stem]} is not in {sample.path}", (given[stem],), path)
+def _compare_ids(path: Path, ids: pd.Series, sample: Sample) -> Iterator[Finding]:
+    """Ids that the submission or the sample lacks; Kaggle does not accept another spelling."""
+    submitted = dict(zip(ids.map(image_stem), ids, strict=True))
+    for expected, stem in zip(sample.ids, sample.stems(), strict=True):
+        if stem not in submitted:
+            yield _about("id-missing", f"{path} has no row for {expected}", (expected,), path)
+        elif expected not in set(ids):
+            sentence = f"{path} spells {expected} as {submitted[stem]}: Kaggle will not accept it"
+            yield _about("id-missing", sentence, (expected,), path)
+    for stem in submitted.keys() - set(sample.stems()):
+        yield _about("id-surplus", f"{path}: {submitted[stem]} is not in {sample.path}", (submitted[stem],), path)
 
 
-def _find_grades_off(path: Path, ids: pd.Series, cells: pd.Series) -> Iterator[Finding]:
-    off = ~cells.isin([str(grade) for grade in range(MAX_GRADE + 1)])
-    for row in cells.index[off]:
-        name, where = ids[row], f"{path} row {row + 2}"
-        sentence = f"{where}: {cells.name} of {name} is '{cells[row]}', expected a whole number 0-{MAX_GRADE}"
+def _check_grades(path: Path, ids: pd.Series, cells: pd.Series) -> Iterator[Finding]:
+    is_off_scale = ~cells.isin([str(grade) for grade in range(MAX_GRADE + 1)])
+    for row in cells.index[is_off_scale]:
+        name = ids[row]
+        sentence = (
+            f"{path} row {row + 2}: {cells.name} of {name} is '{cells[row]}', expected a whole number 0-{MAX_GRADE}"
+        )
         yield _about("grade-off-scale", sentence, (str(name),), path)
 
 

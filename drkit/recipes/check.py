@@ -16,7 +16,7 @@ from drkit.auditing.findings import (
     SEVERITIES,
     Finding,
     by_severity,
-    finding_of_flaw,
+    finding_of_problem,
     finding_of_remark,
 )
 from drkit.auditing.integrity import find_changed_files
@@ -199,7 +199,7 @@ def _audit_data_sets(audit: _Audit, config: CheckConfig) -> None:
         return
     audit.num_photographs = len(rows)
     for path, survey in audit.surveys:
-        audit.findings += [finding_of_flaw(problem, str(path)) for problem in survey.problems]
+        audit.findings += [finding_of_problem(problem, str(path)) for problem in survey.problems]
         audit.findings += [finding_of_remark(remark, str(path)) for remark in survey.remarks]
     audit.findings += find_contradictions(rows)
     _audit_photographs(audit, rows, measure_photographs(rows["path"].dropna().tolist(), config.workers))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from drkit.auditing.contradictions import find_contradictions
 from drkit.auditing.duplicates import find_copies, find_copy_findings
-from drkit.auditing.findings import KINDS, Finding, by_severity, finding_of_flaw, finding_of_remark
+from drkit.auditing.findings import KINDS, Finding, by_severity, finding_of_problem, finding_of_remark
 from drkit.auditing.leaks import find_trained_photographs, hash_originals, read_graded
 from drkit.auditing.photographs import find_poor_photographs
 from drkit.auditing.rows import concat_surveys
@@ -61,7 +61,7 @@ def audit_data(paths: Sequence[Path], sources: Sequence[ReportSource]) -> DataSe
     rows = concat_surveys(surveys)
     stats = measure_photographs(rows["path"].dropna().tolist())
     originals = hash_originals(rows, stats)
-    findings = [finding_of_flaw(problem, str(path)) for path, survey in surveys for problem in survey.problems]
+    findings = [finding_of_problem(problem, str(path)) for path, survey in surveys for problem in survey.problems]
     findings += [finding_of_remark(remark, str(path)) for path, survey in surveys for remark in survey.remarks]
     findings += find_contradictions(rows)
     findings += find_poor_photographs(rows, stats)
