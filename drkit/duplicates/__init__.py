@@ -1,1 +1,1 @@
-"""Photographs that are one: the same bytes, or the same fundus after registration."""
+"""Copies of photographs: identical files, and near duplicates that match after registration."""

@@ -1,4 +1,4 @@
-"""A 256-bit hash of the fundus, and the neighbours among many hashes without comparing all pairs."""
+"""A 256-bit perceptual hash of the fundus, and the search for similar hashes without comparing all pairs."""
 
 from collections.abc import Iterator
 
@@ -10,37 +10,38 @@ from drkit.images.disc import square_about_disc
 from drkit.images.files import Photograph
 
 Hashes = NDArray[np.uint64]  # (..., 4): 256 bits each
-Pairs = NDArray[np.int64]  # (P, 2) rows
-Plane = NDArray[np.float32]  # (S, S): one channel, contrast evened out, 0 outside the disc
+Pairs = NDArray[np.int64]  # (P, 2) row numbers
+Plane = NDArray[np.float32]  # (S, S): one channel with evened contrast, 0 outside the disc
 
 NUM_BITS = 256
-RADIUS = 45  # bits that copies of one photograph may differ in; docs/auditing.md tells how it was chosen
-CHUNK_BITS = 16  # hashes meet where one of 16 chunks is equal but for one bit: within 31 bits they always do
+RADIUS = 45  # bits by which copies may differ; docs/auditing.md explains the choice
+CHUNK_BITS = 16  # candidates have a chunk of 16 bits that differs by at most one bit, as all within 31 bits do
 
-_SIDE = 64
-_SHIFT = 2  # of _SIDE
-_BLUR = 4.0  # of _SIDE: what is wider than this is lighting, not fundus
-_DISC = 0.46  # of a side: radius inside which the fundus lies, whatever the camera's mask
+_SIDE = 64  # pixels of the square about the disc
+_SHIFT = 2  # pixels
+_BLUR = 4.0  # pixels; wider structures are lighting
+_DISC = 0.46  # share of a side: radius that is inside the fundus with every camera's mask
 _LIT = 20  # grey levels by which retina differs from the surround
-_MIN_LIT = 0.3  # of a row inside the disc, for it to show retina
-_MARGIN = 0.02  # of a side: where a cut's edge is still felt
-_LOWEST = 3.0  # of the cosine frequencies: below it all fundi look alike
-_BLOCK = 250_000  # candidate pairs compared at a time: bounds the memory, and stays in the cache
+_MIN_LIT = 0.3  # share of a row inside the disc that is lit if the row shows retina
+_MARGIN = 0.02  # share of a side at a cut's edge that is masked
+_LOWEST = 3.0  # cosine frequency; lower ones are alike in all fundi
+_BLOCK = 250_000  # candidate pairs compared at a time, which limits memory and fits the cache
 
 
 def hash_photograph(photograph: Photograph, *, round_disc: bool = False) -> Hashes:
-    """Hash the fundus: signs of 256 low frequencies of the contrast-evened green channel about the disc.
+    """Hash the fundus: the signs of 256 low frequencies of the green channel about the disc, with evened contrast.
 
-    The same but for a few bits after re-encoding, resizing, and turns of a degree; about half of the bits
-    differ between two fundi. Where the disc's edge is not seen, a shift stays a shift: hence the other hashes.
+    Re-encoding, resizing and rotation by a degree change only a few bits; two different fundi differ in about half of
+    the bits. The hashes of shifted photographs find copies in which the disc's edge is not visible.
 
     Args:
         photograph: uint8 (H, W, 3) RGB.
-        round_disc: Undo the squashing of a disc that is an ellipse: then a photograph and its copy of another aspect
-            ratio have one hash, too.
+        round_disc: Whether to scale a disc that is an ellipse to a circle, so that a copy with another aspect ratio has
+            the same hash.
 
     Returns:
-        uint64 (3, 4): as it is, shifted to the right, and shifted down, each by 3 % of the disc.
+        uint64 (3, 4): the hashes of the photograph unchanged, shifted to the right, and shifted down, by 3 % of the
+        disc.
     """
     square = square_about_disc(_shrink(photograph), _SIDE, round_disc=round_disc)
     plane = even_contrast(square[..., 1], mask_retina(square), blur=_BLUR, floor=1.5)
@@ -50,7 +51,7 @@ def hash_photograph(photograph: Photograph, *, round_disc: bool = False) -> Hash
 
 
 def _shrink(photograph: Photograph) -> Photograph:
-    """No larger than the hash needs: the disc is found faster."""
+    """Shrink a photograph to the size that the hash needs, which makes the search for the disc faster."""
     scale = 2 * _SIDE / min(photograph.shape[:2])
     if scale >= 1:
         return photograph
@@ -59,13 +60,13 @@ def _shrink(photograph: Photograph) -> Photograph:
 
 
 def even_contrast(channel: NDArray[np.uint8], mask: Plane, *, blur: float, floor: float) -> Plane:
-    """Take away the lighting and divide by the local contrast, where the retina is.
+    """Subtract the lighting and divide by the local contrast.
 
     Args:
         channel: uint8 (S, S).
-        mask: float32 (S, S), 1 where the retina is, 0 elsewhere.
-        blur: Width in pixels of what counts as lighting.
-        floor: Grey levels added to the contrast, so that noise in the dark is not blown up.
+        mask: float32 (S, S), 1 on the retina, 0 elsewhere.
+        blur: Sigma in pixels of the Gaussian that estimates the lighting.
+        floor: Grey levels added to the contrast, so that noise in dark areas is not amplified.
     """
     grey = channel.astype(np.float32)
     share = cv2.GaussianBlur(mask, (0, 0), blur) + 1e-6
@@ -75,17 +76,17 @@ def even_contrast(channel: NDArray[np.uint8], mask: Plane, *, blur: float, floor
 
 
 def mask_retina(square: Photograph) -> Plane:
-    """Where a square about the disc (S, S, 3) shows retina: float32 (S, S), 1 there and 0 elsewhere.
+    """The mask float32 (S, S), 1 on the retina and 0 elsewhere, of a square about the disc (S, S, 3).
 
-    A disc that the camera's frame cuts off leaves bands without retina; their straight edges stay where they are
-    when the eye is shifted, and must not count.
+    If the camera's frame cuts the disc, bands without retina and their straight edges are masked, because the edges do
+    not move with the eye.
     """
     disc = _mask_disc(len(square))
     outside = square[_mask_disc(len(square), 0.5) == 0]
     lit = (np.abs(square - np.median(outside, axis=0)).max(axis=2) > _LIT) * disc
     rows, columns = (_mask_cuts(lit.sum(axis=axis), disc.sum(axis=axis)) for axis in (1, 0))
     mask = disc * rows[:, None] * columns[None]
-    return mask if mask.sum() > 0.5 * disc.sum() else disc  # no surround to tell the retina from
+    return mask if mask.sum() > 0.5 * disc.sum() else disc  # the photograph has no surround
 
 
 def _mask_disc(side: int, radius: float = _DISC) -> Plane:
@@ -94,38 +95,34 @@ def _mask_disc(side: int, radius: float = _DISC) -> Plane:
 
 
 def _mask_cuts(lit: Plane, inside: Plane) -> Plane:
-    """Of rows (or columns), 1 between the first and last that are lit, less a margin where the disc goes on."""
-    within = np.flatnonzero(inside)
-    seen = np.flatnonzero(lit > _MIN_LIT * inside)
+    """1 for the rows (or columns) from the first to the last lit one, without a margin at a cut edge; else 0."""
+    of_disc = np.flatnonzero(inside)
+    of_retina = np.flatnonzero(lit > _MIN_LIT * inside)
     mask = np.zeros_like(inside)
-    if len(seen):
+    if len(of_retina):
         margin = max(1, round(_MARGIN * len(inside)))
-        first = seen[0] + margin * (seen[0] > within[0])
-        last = seen[-1] - margin * (seen[-1] < within[-1])
+        first = of_retina[0] + margin * (of_retina[0] > of_disc[0])
+        last = of_retina[-1] - margin * (of_retina[-1] < of_disc[-1])
         mask[first : last + 1] = 1
     return mask
 
 
 def hamming_distance(first: Hashes, second: Hashes) -> NDArray[np.int64]:
     """Number of differing bits of hashes (..., 4)."""
-    return _count_ones(first ^ second).sum(axis=-1, dtype=np.int64)
-
-
-def _count_ones(words: Hashes) -> NDArray[np.uint8]:
-    if hasattr(np, "bitwise_count"):  # numpy 2
-        return np.bitwise_count(words)
-    return _ONES[words.view(np.uint16)]
+    words = first ^ second
+    ones = np.bitwise_count(words) if hasattr(np, "bitwise_count") else _ONES[words.view(np.uint16)]  # numpy 2 has it
+    return ones.sum(axis=-1, dtype=np.int64)
 
 
 def find_candidates(variants: Hashes, radius: int = RADIUS) -> Pairs:
-    """Pairs of photographs whose hashes are at most `radius` bits apart, one of the two as it is or shifted.
+    """Pairs of photographs whose hashes differ by at most `radius` bits, one of them unchanged or shifted.
 
     Args:
-        variants: uint64 (N, V, 4), as `hash_photograph` gives.
-        radius: Bits.
+        variants: uint64 (N, V, 4), the results of `hash_photograph`.
+        radius: Number of bits.
 
     Returns:
-        (P, 2) rows i < j in rising order, each pair once.
+        (P, 2) row numbers i < j in ascending order, each pair once.
     """
     index = variants[:, 0]
     neighbours = [find_neighbours(index, variants[:, shifted], radius) for shifted in range(variants.shape[1])]
@@ -134,47 +131,47 @@ def find_candidates(variants: Hashes, radius: int = RADIUS) -> Pairs:
 
 
 def find_neighbours(index: Hashes, probes: Hashes, radius: int = RADIUS) -> Pairs:
-    """Rows of `index` and `probes` at most `radius` bits apart, by an index on each chunk (multi-index hashing).
+    """Pairs of hashes that differ by at most `radius` bits, by an index of each chunk (multi-index hashing).
 
-    Those within 31 bits are always found; beyond, nearly always (at 45 random bits 97 of 100).
+    All pairs within 31 bits are found, and nearly all others (97 % of those that differ in 45 random bits).
 
     Args:
-        index: uint64 (N, 4).
-        probes: uint64 (M, 4).
-        radius: Bits.
+        index: uint64 (N, 4), the indexed hashes.
+        probes: uint64 (M, 4), the hashes to look up.
+        radius: Number of bits.
 
     Returns:
-        (P, 2), row of `index` and row of `probes`, each pair once.
+        (P, 2), row numbers of `index` and of `probes`, each pair once.
 
     Source: Norouzi, Punjani, Fleet, "Fast search in Hamming space with multi-index hashing", CVPR 2012.
     """
     near_pairs = [np.empty((0, 2), np.int64)]
-    for pairs in _meetings(_chunks(index), _chunks(probes)):
+    for pairs in _pairs_sharing_a_chunk(_chunks(index), _chunks(probes)):
         near = hamming_distance(index[pairs[:, 0]], probes[pairs[:, 1]]) <= radius
         near_pairs.append(pairs[near])
     return np.unique(np.concatenate(near_pairs), axis=0)
 
 
 def _chunks(hashes: Hashes) -> NDArray[np.int64]:
-    """(16, N): each hash cut into numbers below 2 ** 16, the bits shuffled first."""
+    """The 16 chunks (16, N) of each hash, numbers below 2 ** 16, after its bits are shuffled."""
     bits = np.unpackbits(np.ascontiguousarray(hashes).view(np.uint8), axis=1)[:, _SHUFFLED]
     halves = np.ascontiguousarray(np.packbits(bits, axis=1)).view(">u2")  # (N, 16)
     return np.ascontiguousarray(halves.T).astype(np.int64)
 
 
-def _meetings(index: NDArray[np.int64], probes: NDArray[np.int64]) -> Iterator[Pairs]:
-    """Rows with a chunk in common but for at most one bit, in blocks; pairs may come again."""
+def _pairs_sharing_a_chunk(index: NDArray[np.int64], probes: NDArray[np.int64]) -> Iterator[Pairs]:
+    """Pairs with a chunk that differs by at most one bit, in blocks; a pair may occur several times."""
     flips = (0, *(1 << bit for bit in range(CHUNK_BITS)))
     for keys, probe_keys in zip(index, probes, strict=True):
         order = np.argsort(keys, kind="stable")
         counts = np.bincount(keys, minlength=1 << CHUNK_BITS)
         starts = np.cumsum(counts) - counts
         for flipped in flips:
-            yield from _join(order, starts[probe_keys ^ flipped], counts[probe_keys ^ flipped])
+            yield from _list_pairs(order, starts[probe_keys ^ flipped], counts[probe_keys ^ flipped])
 
 
-def _join(order: NDArray[np.int64], start: NDArray[np.int64], count: NDArray[np.int64]) -> Iterator[Pairs]:
-    """Of every probe the `count` rows that `order` holds from `start` on."""
+def _list_pairs(order: NDArray[np.int64], start: NDArray[np.int64], count: NDArray[np.int64]) -> Iterator[Pairs]:
+    """Each probe with the `count` rows that begin at `start` in `order`."""
     for block in _split_by_sum(count, _BLOCK):
         counts = count[block]
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -182,20 +179,20 @@ def _join(order: NDArray[np.int64], start: NDArray[np.int64], count: NDArray[np.
 
 
 def _split_by_sum(counts: NDArray[np.int64], limit: int) -> Iterator[NDArray[np.int64]]:
-    """Indices of non-zero counts, in runs whose counts add up to about `limit` or less."""
-    some = np.flatnonzero(counts)
-    turns = np.flatnonzero(np.diff(np.cumsum(counts[some]) // limit)) + 1
-    yield from (run for run in np.split(some, turns) if len(run))
+    """The indices of non-zero counts, in blocks whose counts add up to about `limit` or less."""
+    nonzero = np.flatnonzero(counts)
+    ends = np.flatnonzero(np.diff(np.cumsum(counts[nonzero]) // limit)) + 1
+    yield from (block for block in np.split(nonzero, ends) if len(block))
 
 
 def _lowest_frequencies() -> NDArray[np.int64]:
-    """Flat indices, into the lower quarter of the cosine transform, of the frequencies that make the hash."""
+    """Flat indices, in the lower quarter of the cosine transform, of the frequencies of the hash."""
     axis = np.arange(_SIDE // 2)
-    height = np.hypot(axis[:, None], axis[None]).ravel()
-    rising = np.argsort(height, kind="stable")
-    return rising[height[rising] >= _LOWEST][:NUM_BITS]
+    frequency = np.hypot(axis[:, None], axis[None]).ravel()
+    ascending = np.argsort(frequency, kind="stable")
+    return ascending[frequency[ascending] >= _LOWEST][:NUM_BITS]
 
 
 _FREQUENCIES = _lowest_frequencies()
-_SHUFFLED = np.random.default_rng(0).permutation(NUM_BITS)  # neighbouring frequencies err together
+_SHUFFLED = np.random.default_rng(0).permutation(NUM_BITS)  # because errors of neighbouring frequencies correlate
 _ONES = np.array([value.bit_count() for value in range(1 << 16)], np.uint8)

@@ -1,4 +1,4 @@
-"""Photographs that are the same byte for byte, without reading those that cannot be."""
+"""Identical files among photographs; only files of equal size are read."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,13 +12,13 @@ from drkit.records.provenance import sha256_bytes
 
 
 def number_contents(paths: Sequence[Path], originals: Mapping[Path, str] | None = None) -> np.ndarray:
-    """int64 (N,): equal numbers for photographs that are the same byte for byte.
+    """Number photographs so that identical files have equal numbers, int64 (N,).
+
+    A file that cannot be read has a number of its own, and is refused when its pixels are read.
 
     Args:
-        paths: N photographs; only those that share their size with another are read.
-        originals: SHA-256 of what preprocess made a photograph from, which then counts instead of the file.
-
-    A file that cannot be opened is like no other: it is refused where its pixels are read.
+        paths: Files of N photographs; a file is read only if another one has the same size.
+        originals: SHA-256 of the originals of preprocessed photographs, which are compared instead of their files.
     """
     known = originals or {}
     keys = pd.Series([known.get(path) or _size_or_name(path) for path in paths], dtype="object")

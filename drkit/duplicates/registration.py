@@ -1,4 +1,4 @@
-"""Whether two photographs are one: their correlation after one is laid upon the other."""
+"""Similarity of two photographs: their correlation after registration."""
 
 from dataclasses import dataclass
 
@@ -12,16 +12,16 @@ from drkit.images.files import Photograph
 
 SIDE = 128  # pixels of the square about the disc on which photographs are compared
 
-_STEPS = ((25, 30), (7, 40))  # width of the smoothing and iterations, coarse to fine
-_ENOUGH = 0.99  # a correlation that needs no better registration
-_HOPELESS = 0.6  # correlation after the coarse step below which the fine one is not tried
-_WHOLE = 0.99  # of a pixel: laid upon another, a mask's edge is mixed
-_FAINTEST = 0.01  # spread of an evened disc below which there is only rounding
+_STEPS = ((25, 30), (7, 40))  # width of the smoothing and number of iterations, coarse to fine
+_ENOUGH = 0.99  # correlation that needs no better registration
+_HOPELESS = 0.6  # correlation after the coarse step below which the fine step is skipped
+_INSIDE = 0.99  # value of a warped mask above which a pixel is entirely inside
+_FAINTEST = 0.01  # standard deviation of an evened disc below which it has only rounding errors
 
 
 @dataclass(frozen=True)
 class _Smoothing:
-    """How a disc is smoothed (pixels: JPEG's noise is finer), and freed of lighting (`even_contrast`)."""
+    """Sigma in pixels of the smoothing, which removes JPEG noise, and arguments of `even_contrast`."""
 
     smoothing: float
     blur: float
@@ -30,23 +30,23 @@ class _Smoothing:
 
 @dataclass(frozen=True)
 class _Disc:
-    """An evened channel and where it shows retina, both float32 (128, 128)."""
+    """A channel with evened contrast and the mask of its retina, both float32 (128, 128)."""
 
     plane: Plane
     mask: Plane
 
 
-_STRUCTURE = _Smoothing(smoothing=1.5, blur=6.0, floor=6.0)  # vessels, lesions, the optic disc: one eye's own
-_WITH_LIGHT = _Smoothing(smoothing=2.0, blur=12.0, floor=10.0)  # and reflections: one exposure's own
+_STRUCTURE = _Smoothing(smoothing=1.5, blur=6.0, floor=6.0)  # vessels, lesions and optic disc, which belong to an eye
+_WITH_LIGHT = _Smoothing(smoothing=2.0, blur=12.0, floor=10.0)  # and reflections, which belong to an exposure
 
 
 @dataclass(frozen=True)
 class Similarity:
-    """How alike two discs are, laid upon each other: Pearson correlations, 1 of a photograph with itself.
+    """Pearson correlations of two registered discs.
 
     Args:
-        structure: Of vessels and lesions; high for two photographs of one eye from the same place.
-        light: Of reflections and shadows, too; high only for copies of one exposure.
+        structure: Correlation of vessels and lesions; high for two photographs of one eye from the same position.
+        light: Correlation that includes reflections and shadows; high only for copies of one exposure.
     """
 
     structure: float
@@ -54,35 +54,35 @@ class Similarity:
 
 
 def prepare(photograph: Photograph) -> NDArray[np.uint8]:
-    """All that is compared of a photograph: uint8 (128, 128, 2), the green channel about the disc and `mask_retina`."""
+    """The data of a photograph for `compare`, uint8 (128, 128, 2): green channel about the disc, and `mask_retina`."""
     square = square_about_disc(photograph, SIDE)
     return np.stack([square[..., 1], mask_retina(square).astype(np.uint8)], axis=2)
 
 
 def compare(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Similarity:
-    """Lay one disc upon the other by an affine map, and correlate their contrast-evened green channels.
+    """Register two discs by an affine map, and correlate their green channels with evened contrast.
 
     Args:
-        first: uint8 (128, 128, 2), as `prepare` gives.
-        second: The same of the other photograph.
+        first: uint8 (128, 128, 2), the result of `prepare`.
+        second: uint8 (128, 128, 2), the result of `prepare` for the other photograph.
 
-    Source: the registration is ECC, Evangelidis and Psarakis, IEEE TPAMI 30(10), 2008.
+    Source: Evangelidis and Psarakis, IEEE TPAMI 30(10), 2008 (ECC registration).
     """
-    structure, warp = _lay(_even(first, _STRUCTURE), _even(second, _STRUCTURE))
+    structure, warp = _align(_even(first, _STRUCTURE), _even(second, _STRUCTURE))
     return Similarity(structure, _correlation(_even(first, _WITH_LIGHT), _even(second, _WITH_LIGHT), warp))
 
 
-def _lay(fixed: _Disc, moving: _Disc) -> tuple[float, Plane]:
-    """The best correlation found, and the affine map (2, 3) that gives it."""
+def _align(fixed: _Disc, moving: _Disc) -> tuple[float, Plane]:
+    """The best correlation, and its affine map (2, 3)."""
     warp = best_warp = np.eye(2, 3, dtype=np.float32)
     best = _correlation(fixed, moving, warp)
     for step, (width, iterations) in enumerate(_STEPS):
         if best >= _ENOUGH or (step and best < _HOPELESS):
             break
         warp = _register(fixed, moving, warp, width, iterations)
-        reached = _correlation(fixed, moving, warp)
-        if reached > best:
-            best, best_warp = reached, warp
+        correlation = _correlation(fixed, moving, warp)
+        if correlation > best:
+            best, best_warp = correlation, warp
     return best, best_warp
 
 
@@ -93,26 +93,26 @@ def _even(prepared: NDArray[np.uint8], evening: _Smoothing) -> _Disc:
 
 
 def _register(fixed: _Disc, moving: _Disc, warp: Plane, width: int, iterations: int) -> Plane:
-    """The affine map (2, 3) that lays `moving` upon `fixed`, from `warp` on; `warp` where none is found."""
+    """Refine the affine map (2, 3) from `moving` to `fixed`; it is returned unchanged if ECC does not converge."""
     until = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, iterations, 1e-5)
-    both = (fixed.mask * _lay_upon(moving.mask, warp) > _WHOLE).astype(np.uint8)
+    both = (fixed.mask * _warp(moving.mask, warp) > _INSIDE).astype(np.uint8)
     try:
         refined = cv2.findTransformECC(fixed.plane, moving.plane, warp.copy(), cv2.MOTION_AFFINE, until, both, width)[1]
-    except cv2.error:  # ECC raises where the photographs have nothing in common
+    except cv2.error:  # ECC raises if the photographs have nothing in common
         return warp
     return refined.astype(np.float32, copy=False)
 
 
 def _correlation(fixed: _Disc, moving: _Disc, warp: Plane) -> float:
-    """Over what both show; -1 where that is less than half of what the one shows."""
-    both = fixed.mask * _lay_upon(moving.mask, warp) > _WHOLE
+    """The correlation on the retina that both show; -1 if it is less than half of the retina of `fixed`."""
+    both = fixed.mask * _warp(moving.mask, warp) > _INSIDE
     if both.sum() < 0.5 * fixed.mask.sum():
         return -1.0
-    a, b = fixed.plane[both], _lay_upon(moving.plane, warp)[both]
+    a, b = fixed.plane[both], _warp(moving.plane, warp)[both]
     visible = min(a.std(), b.std()) > _FAINTEST
     return float(np.corrcoef(a, b)[0, 1]) if visible else 0.0
 
 
-def _lay_upon(plane: Plane, warp: Plane) -> Plane:
-    laid = cv2.warpAffine(plane, warp, (SIDE, SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    return laid.astype(np.float32, copy=False)
+def _warp(plane: Plane, warp: Plane) -> Plane:
+    warped = cv2.warpAffine(plane, warp, (SIDE, SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    return warped.astype(np.float32, copy=False)

@@ -1,4 +1,4 @@
-"""Photographs that weights were trained on, recognised by content, by appearance, and by name."""
+"""Photographs that weights were trained on, recognised by content, appearance and file name."""
 
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +17,7 @@ from drkit.progress import track
 from drkit.records.runs import find_packaged_run
 from drkit.records.seen import SeenPhotographs, read_seen
 
-NAMESAKE_RADIUS = 65  # bits that copies of one file name may differ in; docs/fundus.md tells how it was chosen
+NAMESAKE_RADIUS = 65  # bits by which copies with the same file name may differ; docs/fundus.md explains the choice
 
 
 def find_seen(
@@ -27,15 +27,15 @@ def find_seen(
     descends_from: Sequence[str] = (),
     workers: int | None = None,
 ) -> NDArray[np.bool_]:
-    """Which photographs weights were trained on.
+    """Whether weights were trained on each photograph.
 
     Args:
-        paths: N photographs.
-        contents: SHA-256 of each, or of the original that it was preprocessed from.
+        paths: Files of N photographs.
+        contents: SHA-256 of each file, or of the original that it was preprocessed from.
         trained_on: SHA-256 of the photographs that the weights were trained on.
-        descends_from: Names of the runs that come with drkit among what the weights started from. The photographs of
-            these are recognised in copies, too, that were saved anew at another size, quality or aspect ratio.
-        workers: Threads that look at photographs; None: one a processor.
+        descends_from: Names of the runs that come with drkit which the weights started from. Their photographs are also
+            recognised in copies that were saved again with another size, quality or aspect ratio.
+        workers: Number of threads; None for one per processor.
 
     Returns:
         (N,) bool.
@@ -52,10 +52,10 @@ def find_seen(
 
 
 def hash_all(paths: Sequence[Path], workers: int | None = None) -> list[Hashes | None]:
-    """Hashes of photographs, their discs made round.
+    """Hashes of photographs, with their discs scaled to circles.
 
     Returns:
-        uint64 (3, 4) each; None for photographs that cannot be read or are blank.
+        uint64 (3, 4) for each photograph; None for one that cannot be read or is blank.
     """
     with ThreadPoolExecutor(workers or allowed_cpus()) as pool:
         return list(track(pool.map(_hash, paths), "recognising photographs", len(paths)))
@@ -70,12 +70,12 @@ def _hash(path: Path) -> Hashes | None:
 
 
 def find_copies(paths: Sequence[Path], hashes: Sequence[Hashes | None], seen: SeenPhotographs) -> NDArray[np.bool_]:
-    """Which photographs are copies of seen ones: alike, or of the same file name and not too unlike.
+    """Whether each photograph is a copy of a seen one, by its hash; with equal file names more bits may differ.
 
     Args:
-        paths: N photographs.
-        hashes: Of each, from `hash_all`.
-        seen: What the weights were trained on.
+        paths: Files of N photographs.
+        hashes: The results of `hash_all`.
+        seen: The photographs that the weights were trained on.
 
     Returns:
         (N,) bool; False for photographs without hashes.
@@ -85,10 +85,7 @@ def find_copies(paths: Sequence[Path], hashes: Sequence[Hashes | None], seen: Se
     for row, (path, own) in enumerate(zip(paths, hashes, strict=True)):
         if own is not None:
             allowed = np.where(names == path.stem.lower(), NAMESAKE_RADIUS, RADIUS)
-            is_copy[row] = ((_bits_apart(own, seen.hashes) <= allowed) & seen.is_hashed).any()
+            shifted_others = hamming_distance(seen.hashes, own[0]).min(axis=1)  # (S,)
+            shifted_own = hamming_distance(seen.hashes[:, :1], own).min(axis=1)
+            is_copy[row] = ((np.minimum(shifted_others, shifted_own) <= allowed) & seen.is_hashed).any()
     return is_copy
-
-
-def _bits_apart(own: Hashes, others: Hashes) -> NDArray[np.int64]:
-    """(S,) bits between hashes (3, 4) and (S, 3, 4), the least over one of the two as it is or shifted."""
-    return np.minimum(hamming_distance(others, own[0]).min(axis=1), hamming_distance(others[:, :1], own).min(axis=1))

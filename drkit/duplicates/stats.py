@@ -1,4 +1,4 @@
-"""Statistics of each photograph file: readable, blank, size and hashes."""
+"""Statistics of photograph files: size, hashes, and whether they are readable or blank."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,9 +16,9 @@ from drkit.machine import allowed_cpus
 from drkit.progress import track
 from drkit.records.provenance import sha256_bytes
 
-DECODED_SIDE = 256  # pixels: least shorter side when a large photograph is decoded at reduced size
-BLANK_SPREAD = 4.0  # grey levels: standard deviation of every channel below which a photograph is blank
-LIGHT_SURROUND = 160  # grey levels of the darkest channel: a retina that fills the corners is never so light
+DECODED_SIDE = 256  # pixels: minimum of the shorter side when a large photograph is decoded at reduced size
+BLANK_SPREAD = 4.0  # grey levels: a photograph is blank if the standard deviation of every channel is lower
+LIGHT_SURROUND = 160  # grey levels of the darkest channel, which a retina that fills the corners never has
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,13 @@ class PhotographStats:
     """Statistics of one photograph file.
 
     Args:
-        path: Its file.
-        sha256: Of the file; empty where it could not be opened.
+        path: Path of the file.
+        sha256: SHA-256 of the file; empty if it could not be opened.
         size: Width and height in pixels (a reduced decoding rounds them up by at most 7).
         bits: Perceptual hashes, uint64 (3, 4); None for a blank photograph.
         is_light: Whether the surround is white or light.
-        refusal: Why it could not be read; None if it could.
-        remarks: What should be known of its file, which was read.
+        refusal: Why the file could not be read; None if it could.
+        remarks: Remarks on how the file was read.
     """
 
     path: str
@@ -49,7 +49,7 @@ def measure_photographs(paths: Sequence[str], workers: int | None = None) -> dic
 
     Args:
         paths: Image files.
-        workers: Number of threads; None: one per processor.
+        workers: Number of threads; None for one per processor.
 
     Returns:
         Statistics by path.
@@ -60,9 +60,9 @@ def measure_photographs(paths: Sequence[str], workers: int | None = None) -> dic
 
 
 def measure_photograph(path: str) -> PhotographStats:
-    """Read and hash one photograph; a file that cannot be read gives `refusal`, not an error."""
+    """Read and hash one photograph; for a file that cannot be read, `refusal` has the reason."""
     try:
-        with open(path, "rb") as stream:  # noqa: PTH123 - a Path a photograph takes longer than opening it
+        with open(path, "rb") as stream:  # noqa: PTH123 - a Path takes longer to make than a file to open
             content = stream.read()
     except OSError as error:
         return PhotographStats(path, refusal=f"{path} cannot be read: {error.strerror}")
@@ -78,7 +78,7 @@ def measure_photograph(path: str) -> PhotographStats:
 
 
 def is_blank(photograph: Photograph) -> bool:
-    """Whether no channel of a photograph (H, W, 3) varies."""
+    """Whether every channel of a photograph (H, W, 3) is nearly constant."""
     return bool((photograph.reshape(-1, 3).std(axis=0, dtype=np.float32) < BLANK_SPREAD).all())
 
 

@@ -1,1 +1,1 @@
-"""Runs in formats that other programs read: ONNX and timm's folders."""
+"""Export of runs to formats of other programs: ONNX files and timm folders."""

@@ -1,4 +1,4 @@
-"""The model card of an exported run: what it is, what it was trained on, how well it grades, what it is not for."""
+"""The model card of an exported run: its use, training, agreement and limits."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -58,49 +58,44 @@ measure it on graded photographs of your own with `drkit score`.
 
 
 def write_card(facts: Mapping[str, Any], side: int, agreement: Agreement | None, chosen_on: str) -> str:
-    """The text of a README.md as the Hugging Face Hub reads it.
+    """The text of a README.md for the Hugging Face Hub.
 
     Args:
-        facts: From `collect_facts`.
-        side: Of the network's images in pixels.
-        agreement: Of the run's own predictions on val; None: it has none.
-        chosen_on: What the epoch was selected on.
+        facts: The result of `collect_facts`.
+        side: Side of the network's images in pixels.
+        agreement: Agreement of the run's predictions on val; None without graded photographs of val.
+        chosen_on: The split that the epoch was selected on.
     """
-    places = facts["photographs_a_unit"]
-    unit = f" The run saw up to {places} photographs at once; this network grades one alone." if places > 1 else ""
+    num_slots = facts["photographs_a_unit"]
+    unit = (
+        f" The run saw up to {num_slots} photographs at once; this network grades one alone." if num_slots > 1 else ""
+    )
+    licence = [] if facts["licence"] == NOT_STATED else [f"license: {facts['licence']}"]
+    has_unknown = facts["trained_on_unknown_photographs"]
     points = facts["cut_points"]
     at_points = f" at {', '.join(f'{point:.3f}' for point in points)}" if points else ""
     return CARD.format(
-        front=_front_matter(facts),
+        front="\n".join(["library_name: timm", *licence, "tags:", *(f"- {tag}" for tag in TAGS)]),
         scale=", ".join(f"{grade} {name}" for grade, name in enumerate(GRADE_NAMES)),
         side=side,
         steps=f" after {escape_markdown(', '.join(facts['steps']))}" if facts["steps"] else "",
         reading=READINGS[facts["loss"].partition(":")[0]],
         unit=unit,
-        unknown=", and others that the weights it started from had seen" if _has_unknown(facts) else "",
-        agreement=_describe(agreement, facts, chosen_on),
+        unknown=", and others that the weights it started from had seen" if has_unknown else "",
+        agreement=_describe_agreement(agreement, facts, chosen_on),
         **{key: escape_markdown(str(facts[key])) for key in QUOTED},
         decision=facts["decision"].replace("_", " ") + at_points,
         training_data=escape_markdown(", ".join(facts["training_data"])),
     )
 
 
-def _front_matter(facts: Mapping[str, Any]) -> str:
-    licence = [] if facts["licence"] == NOT_STATED else [f"license: {facts['licence']}"]
-    return "\n".join(["library_name: timm", *licence, "tags:", *(f"- {tag}" for tag in TAGS)])
-
-
-def _has_unknown(facts: Mapping[str, Any]) -> bool:
-    return bool(facts["trained_on_unknown_photographs"])
-
-
-def _describe(agreement: Agreement | None, facts: Mapping[str, Any], chosen_on: str) -> str:
+def _describe_agreement(agreement: Agreement | None, facts: Mapping[str, Any], chosen_on: str) -> str:
     if agreement is None:
         return "The run has no graded validation photographs."
     kappa = with_interval(agreement.quadratic_weighted_kappa, agreement.quadratic_weighted_kappa_interval)
-    whole = "of the run, its photographs joined, " if facts["photographs_a_unit"] > 1 else ""
+    joined = "of the run, its photographs joined, " if facts["photographs_a_unit"] > 1 else ""
     biased = " Its epoch was selected there, so the figure is optimistic." if chosen_on == "val" else ""
     return (
-        f"Quadratic weighted kappa {whole}on val, {agreement.cases} photographs of {agreement.patients} patients,"
+        f"Quadratic weighted kappa {joined}on val, {agreement.cases} photographs of {agreement.patients} patients,"
         f" against the {facts['target']}'s grade: {kappa}.{biased}"
     )

@@ -1,4 +1,4 @@
-"""What a user of an exported run must know of it."""
+"""The metadata of an exported run."""
 
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,11 @@ NO_DEVICE = "For study and research. This is no medical device and must not be u
 
 
 def collect_facts(opened: OpenedRun, licence: str) -> dict[str, Any]:
-    """The facts that are kept in an exported file, as JSON takes them.
+    """The metadata of an exported file, as values of JSON.
 
     Args:
         opened: The run.
-        licence: Of the exported network, as its owner states it.
+        licence: Licence of the exported network, as its owner states it.
     """
     header, record = opened.header, opened.record
     photographs = set(record["trained_on_photographs"])
@@ -54,7 +54,7 @@ def collect_facts(opened: OpenedRun, licence: str) -> dict[str, Any]:
 
 
 def own_agreement(opened: OpenedRun) -> Agreement | None:
-    """How the run's own predictions agree with the grades of val, by photograph; None where it has no such rows."""
+    """Agreement of the run's predictions on val, by photograph; None without graded photographs of val."""
     try:
         return agreement_on(read_predictions(opened.run.predictions), "val")
     except (InputError, LeakageError):
@@ -62,11 +62,11 @@ def own_agreement(opened: OpenedRun) -> Agreement | None:
 
 
 def agreement_on(predictions: Predictions, split: Split) -> Agreement:
-    """Agreement by photograph on the graded photographs of a split that were not trained on.
+    """Agreement by photograph on the graded photographs of a split that the run was not trained on.
 
     Raises:
-        InputError: there are none.
-        LeakageError: all were trained on.
+        InputError: the split has no such photographs.
+        LeakageError: the run was trained on all photographs of the split.
     """
     selection = select_scorable(predictions, None, split=split, by="photograph")
     rows = selection.predictions

@@ -1,4 +1,4 @@
-"""A run as one module: from photographs in grey levels to probabilities and a score, everything inside."""
+"""A run as one module, from photographs in grey levels to probabilities and scores."""
 
 from functools import singledispatch
 
@@ -18,13 +18,13 @@ from drkit.models.restoring import OpenedRun
 
 
 class RunGraph(nn.Module):
-    """The mean of a run's networks, for units of a fixed number of places.
+    """The mean of a run's networks, for units with a fixed number of slots.
 
-    What `drkit predict` does after it has squared the photographs: scaling, normalisation, the eight views of a run
-    with `--tta`, every fold and seed, the photographs of a unit joined.
+    It contains all that `drkit predict` does with squared photographs: scaling, normalisation, the eight views of a run
+    with `--tta`, the networks of all folds and seeds, and the fusion of a unit's photographs.
 
     Args:
-        opened: The run; its graders are moved to the contiguous memory format.
+        opened: The run, whose graders are converted to the contiguous memory format.
     """
 
     def __init__(self, opened: OpenedRun) -> None:
@@ -37,25 +37,25 @@ class RunGraph(nn.Module):
         )
 
     def forward(self, photographs: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Photographs (U, K, 3, S, S), RGB in 0-255, to probabilities (U, 5) and score (U,).
+        """The probabilities (U, 5) and scores (U,) of U units.
 
         Args:
-            photographs: uint8 or float32, squared about the fundus disc.
-            mask: bool (U, K), False for places without a photograph, whatever stands there; None: all are there.
+            photographs: uint8 or float32 (U, K, 3, S, S), RGB in 0-255, squared about the fundus disc.
+            mask: bool (U, K), False for slots without a photograph, whose pixels are ignored; None if no slot is empty.
         """
-        num_units, num_places = photographs.shape[:2]
+        num_units, num_slots = photographs.shape[:2]
         if mask is None:
-            mask = photographs.new_ones((num_units, num_places), dtype=torch.bool)
+            mask = photographs.new_ones((num_units, num_slots), dtype=torch.bool)
         images = self._render(photographs.flatten(0, 1))
         views = list(dihedral_views(images)) if self.tta else [images]
-        seen = torch.cat([view.unflatten(0, (num_units, num_places)) for view in views])  # (V * U, K, 3, s, s)
-        answers = [network(seen, mask.repeat(len(views), 1)) for network in self.networks]
-        probabilities, score = (torch.stack(each).mean(0) for each in zip(*answers, strict=True))
+        inputs = torch.cat([view.unflatten(0, (num_units, num_slots)) for view in views])  # (V * U, K, 3, s, s)
+        outputs = [network(inputs, mask.repeat(len(views), 1)) for network in self.networks]
+        probabilities, score = (torch.stack(each).mean(0) for each in zip(*outputs, strict=True))
         by_view = (len(views), num_units)
         return probabilities.unflatten(0, by_view).mean(0), score.unflatten(0, by_view).mean(0)
 
     def _render(self, pixels: Tensor) -> Tensor:
-        """(P, 3, S, S) in grey levels to normalised images (P, 3, s, s): `drkit.data.rendering.render`, traceable."""
+        """Normalised images (P, 3, s, s) of pixels (P, 3, S, S): a traceable `drkit.data.rendering.render`."""
         side = self.format.side
         scaled = pixels.float()
         if scaled.shape[2] != side:
@@ -65,12 +65,12 @@ class RunGraph(nn.Module):
 
 
 class NetworkGraph(nn.Module):
-    """One of a run's networks, for units of a fixed number of places.
+    """One network of a run, for units with a fixed number of slots.
 
     Args:
-        grader: In evaluation mode.
-        loss: As its checkpoint holds it: says what the logits are.
-        sigma: Residual of a regression, in grades.
+        grader: The network, in evaluation mode.
+        loss: Name of the loss in its checkpoint, which defines the meaning of the logits.
+        sigma: Standard deviation of a regression's residuals, in grades.
     """
 
     def __init__(self, grader: Grader, loss: str, sigma: float) -> None:
@@ -78,7 +78,7 @@ class NetworkGraph(nn.Module):
         self.grader, self.loss, self.sigma = grader, build_loss(loss), sigma
 
     def forward(self, images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised images (U, K, 3, s, s) and mask (U, K) to probabilities (U, 5) and score (U,)."""
+        """The probabilities (U, 5) and scores (U,) of normalised images (U, K, 3, s, s) with a mask (U, K)."""
         grader = self.grader
         activations = grader.pool(grader.attention(self._maps(images)))  # (U * K, F)
         logits = grader.head(join(grader.fusion, activations.unflatten(0, images.shape[:2]), mask))
@@ -88,24 +88,24 @@ class NetworkGraph(nn.Module):
         return probabilities, probabilities @ torch.arange(NUM_GRADES, dtype=probabilities.dtype)
 
     def _maps(self, images: Tensor) -> Tensor:
-        """(U, K, 3, s, s) to feature maps (U * K, C, h, w), each place through its own backbone where it has one."""
+        """Feature maps (U * K, C, h, w) of images (U, K, 3, s, s); unshared networks have a backbone for each slot."""
         backbones = [self.grader.backbone, *self.grader.others]
         if len(backbones) == 1:
             return backbones[0](images.flatten(0, 1))
-        return torch.stack([each(images[:, place]) for place, each in enumerate(backbones)], 1).flatten(0, 1)
+        return torch.stack([each(images[:, slot]) for slot, each in enumerate(backbones)], 1).flatten(0, 1)
 
 
 @singledispatch
 def join(fusion: Fusion, activations: Tensor, mask: Tensor) -> Tensor:
-    """What a fusion makes of units with a fixed number of places.
+    """Apply a fusion to units with a fixed number of slots.
 
     Args:
-        fusion: Of a grader.
+        fusion: The fusion of a grader.
         activations: (U, K, F).
-        mask: bool (U, K), at least one True a row.
+        mask: bool (U, K), with at least one True in each row.
 
     Returns:
-        (U, F') as the fusion gives it for the photographs that are there.
+        (U, F'), the fused activations of the slots with a photograph.
     """
     raise NotImplementedError(type(fusion).__name__)
 
@@ -136,13 +136,13 @@ def _(fusion: Concatenation, activations: Tensor, mask: Tensor) -> Tensor:
 
 @singledispatch
 def grade_probabilities(loss: Loss, logits: Tensor, sigma: float) -> Tensor:
-    """Logits (U, num_outputs) to probabilities (U, 5), as the loss defines them."""
+    """The probabilities (U, 5) that a loss defines for logits (U, num_outputs)."""
     return loss.log_probabilities(logits, sigma).exp()
 
 
 @grade_probabilities.register
 def _(loss: Regression, logits: Tensor, sigma: float) -> Tensor:
-    """By the error function: ONNX has no logarithm of the normal distribution function."""
+    """Use the error function, because ONNX has no logarithm of the normal distribution function."""
     edges = torch.arange(MAX_GRADE) + 0.5
     deviations = (logits.clamp(0, MAX_GRADE) - edges) / max(sigma, MIN_SIGMA)
     return _between((1 + torch.erf(deviations / 2**0.5)) / 2)
@@ -150,10 +150,10 @@ def _(loss: Regression, logits: Tensor, sigma: float) -> Tensor:
 
 @grade_probabilities.register
 def _(loss: CumulativeLink, logits: Tensor, sigma: float) -> Tensor:
-    """By differences of logistic functions: ONNX has no cumulative minimum."""
+    """Use differences of logistic functions, because ONNX has no cumulative minimum."""
     return _between(logits.sigmoid())
 
 
 def _between(above: Tensor) -> Tensor:
-    """Probabilities of a grade above 0, 1, 2, 3, (U, 4), to those of each grade (U, 5)."""
+    """The probabilities (U, 5) of the grades, from those (U, 4) of a grade above 0, 1, 2 and 3."""
     return F.pad(above, (1, 0), value=1.0) - F.pad(above, (0, 1))

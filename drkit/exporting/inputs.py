@@ -1,4 +1,4 @@
-"""Photographs as an exported graph takes them: units with a fixed number of slots."""
+"""The inputs of an exported graph: units with a fixed number of slots."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ UNITS_PER_BATCH = 8
 
 @dataclass(frozen=True)
 class GraphInputs:
-    """B units as the graph is fed with them.
+    """The inputs of the graph for B units.
 
     Args:
-        photographs: uint8 (B, K, 3, S, S), RGB, squared about the fundus disc; zero in slots without a photograph.
-        mask: bool (B, K), False for these.
+        photographs: uint8 (B, K, 3, S, S), RGB, squared about the fundus disc; 0 in slots without a photograph.
+        mask: bool (B, K), False for slots without a photograph.
     """
 
     photographs: np.ndarray
@@ -33,12 +33,12 @@ class GraphInputs:
 
 @dataclass(frozen=True)
 class GraphUnits:
-    """The units of N photographs, decoded a batch at a time.
+    """The units of N photographs, which are decoded batch by batch.
 
     Args:
         stream: The photographs.
-        units: All units.
-        num_slots: K, of the graph.
+        units: The units of all photographs.
+        num_slots: Number of slots K of the graph.
     """
 
     stream: PhotographStream
@@ -52,11 +52,11 @@ class GraphUnits:
 
     @property
     def num_batches(self) -> int:
-        """How many `batches` there are."""
+        """Number of `batches`."""
         return -(-len(self.units) // UNITS_PER_BATCH)
 
     def batches(self) -> Iterator[GraphInputs]:
-        """The units in order, a few at a time.
+        """The units in order, `UNITS_PER_BATCH` at a time.
 
         Raises:
             UnreadablePhotographsError: a photograph that cannot be read.
@@ -76,22 +76,22 @@ class GraphUnits:
 
 
 def gather_units(opened: OpenedRun, labels: Labels, *, workers: int | None = None) -> GraphUnits:
-    """Lay out a data set's photographs for the graph of a run.
+    """The units of a data set, for the graph of a run.
 
     Args:
         opened: The run.
         labels: N photographs, whole units.
-        workers: Threads that read photographs; None: one per allowed CPU.
+        workers: Number of threads that read photographs; None for one per allowed CPU.
 
     Raises:
-        InputError: more photographs of a unit than the graph has slots.
+        InputError: a unit has more photographs than the graph has slots.
     """
     header, named = opened.header, name_unknown_patients(labels)
     num_slots = header.architecture.num_slots
     units = build_units(named, cast(Unit, header.architecture.unit), num_slots)
     if units.num_slots > num_slots:
         raise InputError(
-            f"{labels.title} has {units.num_slots} photographs of one {units.kind}, the exported network takes at most"
-            f" {num_slots}: choose other photographs with --data"
+            f"{labels.title} has {units.num_slots} photographs of one {units.kind}, but the exported network takes at"
+            f" most {num_slots}: choose other photographs with --data"
         )
     return GraphUnits(PhotographStream(named.paths(), opened.square_decoder(named), workers), units, num_slots)

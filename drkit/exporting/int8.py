@@ -1,4 +1,4 @@
-"""An ONNX file with 8-bit weights: calibrated on train, and scored on val beside the original."""
+"""An ONNX file with 8-bit weights, which is calibrated on train and compared with the original on val."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +21,14 @@ CALIBRATION_PATIENTS = 24
 
 @dataclass(frozen=True)
 class Int8Outcome:
-    """What 8-bit weights cost.
+    """The 8-bit file, and its differences from the original.
 
     Args:
         file: The file that was written.
         size_bytes: Its size.
-        check: Its differences from the run's networks in float32.
-        agreement: Of the networks in float32, on val.
-        int8_agreement: Of the 8-bit file, on val.
+        check: Differences from the run's networks in float32.
+        agreement: Agreement of the networks in float32 on val.
+        int8_agreement: Agreement of the 8-bit file on val.
     """
 
     file: Path
@@ -38,7 +38,7 @@ class Int8Outcome:
     int8_agreement: Agreement
 
     def table(self) -> Table:
-        """Both agreements."""
+        """The agreements on val, one row for each type of weights."""
         rows = [
             (
                 name,
@@ -52,7 +52,7 @@ class Int8Outcome:
 
 
 def int8_path(out: Path) -> Path:
-    """Where the 8-bit file goes: beside `out`."""
+    """The path of the 8-bit file, beside `out`."""
     return out.with_suffix(f".int8{out.suffix}")
 
 
@@ -61,12 +61,12 @@ def export_int8(opened: OpenedRun, labels: Labels, file: Path, config: ExportCon
 
     Args:
         opened: The run that was exported.
-        labels: A data set with photographs of train, to calibrate with, and graded ones of val.
+        labels: Photographs, including some of train for calibration and graded ones of val.
         file: The ONNX file in float32.
-        config: Says where the copy goes, and how photographs are read.
+        config: Output path, and options for reading photographs.
 
     Raises:
-        InputError: no photographs of train, or no graded ones of val.
+        InputError: there are no photographs of train, or no graded ones of val.
         OutputExistsError: the copy exists already.
     """
     val, train = labels.of_split("val").graded(opened.header.target), labels.of_split("train")
@@ -81,5 +81,9 @@ def export_int8(opened: OpenedRun, labels: Labels, file: Path, config: ExportCon
         by_torch, by_onnx = grade_with_both(opened, val, draft, workers=config.workers)
         size = draft.stat().st_size
     return Int8Outcome(
-        out, size, compare(by_torch, by_onnx), agreement_on(by_torch, "val"), agreement_on(by_onnx, "val")
+        file=out,
+        size_bytes=size,
+        check=compare(by_torch, by_onnx),
+        agreement=agreement_on(by_torch, "val"),
+        int8_agreement=agreement_on(by_onnx, "val"),
     )

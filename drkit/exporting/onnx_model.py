@@ -1,4 +1,4 @@
-"""ONNX: a run's graph written with what its users must know, run by onnxruntime, and made smaller."""
+"""ONNX files: writing a run's graph with metadata, running it with onnxruntime, and quantising it."""
 
 import logging
 import warnings
@@ -24,10 +24,10 @@ QUANTISED = ["Conv", "MatMul", "Gemm"]
 
 
 def check_installed() -> None:
-    """Check that what writes and runs ONNX files is installed.
+    """Check that the packages that write and run ONNX files are installed.
 
     Raises:
-        UsageError: it is not; the sentence says what to install.
+        UsageError: a package is missing; the message says what to install.
     """
     missing = [package for package in PACKAGES if find_spec(package) is None]
     if missing:
@@ -37,15 +37,15 @@ def check_installed() -> None:
 def write_onnx(
     graph: RunGraph, example: GraphInputs, path: Path, *, dtype: Dtype, opset: int, facts: Mapping[str, Any]
 ) -> None:
-    """Write a graph that takes any number of units at once, weights inside.
+    """Write a graph with its weights, for any number of units at once.
 
     Args:
-        graph: In evaluation mode.
-        example: At least two units, to trace it with.
-        path: The file; overwritten.
-        dtype: Of the input `photographs`, grey levels 0-255 in both.
+        graph: The graph, in evaluation mode.
+        example: At least two units, with which the graph is traced.
+        path: The file, which is overwritten.
+        dtype: Type of the input `photographs`, grey levels 0-255.
         opset: Version of ONNX's operators.
-        facts: Kept as JSON under the metadata key `drkit`.
+        facts: Metadata, which is stored as JSON under the key `drkit`.
     """
     photographs = torch.from_numpy(example.photographs[:2]).to(getattr(torch, dtype))
     arguments = (photographs, torch.from_numpy(example.mask[:2]))[: 1 + (example.mask.shape[1] > 1)]
@@ -67,23 +67,23 @@ def write_onnx(
 
 
 def grade_with_onnx(path: Path, units: GraphUnits) -> GradePredictions:
-    """Grade units by onnxruntime on the CPU: U answers."""
+    """Predictions of U units by onnxruntime on the CPU."""
     session = _open(path)
     feeds = track(_feeds(session, units), "grading with ONNX", units.num_batches)
-    answers = [session.run(["probabilities", "score"], feed) for feed in feeds]
-    probabilities, score = (np.concatenate(parts) for parts in zip(*answers, strict=True))
+    outputs = [session.run(["probabilities", "score"], feed) for feed in feeds]
+    probabilities, score = (np.concatenate(parts) for parts in zip(*outputs, strict=True))
     return GradePredictions(probabilities, score)
 
 
 def write_int8(source: Path, path: Path, calibration: GraphUnits) -> None:
-    """Write an ONNX file again with the weights of its convolutions and products in 8 bits, their inputs in 16.
+    """Write a copy of an ONNX file with 8-bit weights and 16-bit inputs of convolutions and matrix products.
 
-    With inputs in 8 bits, too, a tf_efficientnet_lite0 on DeepDRiD fell from a quadratic kappa of 0.79 to 0.57.
+    With 8-bit inputs, the quadratic kappa of a tf_efficientnet_lite0 on DeepDRiD fell from 0.79 to 0.57.
 
     Args:
-        source: From `write_onnx`.
-        path: The file; overwritten.
-        calibration: Units by which the activations' ranges are told.
+        source: A file of `write_onnx`.
+        path: The file, which is overwritten.
+        calibration: Units from which the ranges of the activations are measured.
     """
     import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
@@ -106,27 +106,27 @@ def write_int8(source: Path, path: Path, calibration: GraphUnits) -> None:
 
 
 class _Reader:
-    """Calibration units as onnxruntime asks for them.
+    """The calibration units, with the interface that onnxruntime requires.
 
     Args:
-        feeds: What the graph is fed, batch by batch.
+        feeds: The inputs of the graph, batch by batch.
     """
 
     def __init__(self, feeds: Iterator[dict[str, np.ndarray]]) -> None:
         self.feeds = feeds
 
     def get_next(self) -> dict[str, np.ndarray] | None:
-        """The next batch; None: there is no more."""
+        """The next batch, or None after the last one."""
         return next(self.feeds, None)
 
 
 def _feeds(session: Any, units: GraphUnits) -> Iterator[dict[str, np.ndarray]]:
-    """Units as a graph takes them, batch by batch."""
+    """The inputs of a graph by name, batch by batch."""
     names = [each.name for each in session.get_inputs()]
     dtype = np.uint8 if session.get_inputs()[0].type == "tensor(uint8)" else np.float32
     for batch in units.batches():
         arrays = (batch.photographs.astype(dtype), batch.mask)
-        yield dict(zip(names, arrays, strict=False))  # a graph whose units are single photographs takes no mask
+        yield dict(zip(names, arrays, strict=False))  # without a mask if units are single photographs
 
 
 def _open(path: Path) -> Any:
@@ -139,7 +139,7 @@ def _open(path: Path) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the notes of torch's exporter and of onnxruntime's quantisation off the terminal."""
+    """Suppress the messages of torch's exporter and of onnxruntime's quantisation."""
     with warnings.catch_warnings(action="ignore"):
         before = logging.root.manager.disable
         logging.disable(logging.WARNING)

@@ -1,4 +1,4 @@
-"""Predictions of an ONNX file compared with those of the run that it was exported from."""
+"""Comparison of an ONNX file's predictions with those of its run."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,8 +24,8 @@ class OnnxCheck:
 
     Args:
         photographs: Number of photographs that both graded.
-        max_probability_difference: Over photographs and grades.
-        max_score_difference: Over photographs, in grades.
+        max_probability_difference: Maximum over photographs and grades.
+        max_score_difference: Maximum over photographs, in grades.
     """
 
     photographs: int
@@ -52,15 +52,15 @@ def grade_with_both(
 
     Args:
         opened: The run.
-        labels: N photographs, whole units; they are read and pooled as by `drkit predict`.
+        labels: N photographs, whole units, which are read and joined as by `drkit predict`.
         file: The ONNX file.
-        workers: Threads that read photographs; None: one per core.
+        workers: Number of threads that read photographs; None for one per allowed CPU.
 
     Returns:
-        Predictions of torch and of onnxruntime for the same rows, decided in the same way.
+        Predictions of torch and of onnxruntime for the same rows, with grades by the same decision.
 
     Raises:
-        InputError: photographs that cannot be read, or more of a unit than the network has inputs for.
+        InputError: photographs cannot be read, or a unit has more photographs than the network has slots.
     """
     by_torch = grade_photographs(opened, labels, torch.device("cpu"), workers=workers)
     units = gather_units(opened, labels, workers=workers)
@@ -68,7 +68,7 @@ def grade_with_both(
 
 
 def compare(by_torch: Predictions, by_onnx: Predictions) -> OnnxCheck:
-    """The largest differences of two predictions of the same rows."""
+    """The largest differences between two predictions of the same rows."""
     return OnnxCheck(
         photographs=len(by_torch),
         max_probability_difference=float(np.abs(by_torch.probabilities() - by_onnx.probabilities()).max()),
@@ -84,9 +84,9 @@ def some_patients(labels: Labels, num_patients: int) -> Labels:
     return replace(labels, rows=labels.rows[np.isin(patients, chosen)].reset_index(drop=True))
 
 
-def _as_predictions(answers: GradePredictions, by_torch: Predictions, labels: Labels) -> Predictions:
-    shares = answers.probabilities / answers.probabilities.sum(1, keepdims=True)
+def _as_predictions(outputs: GradePredictions, by_torch: Predictions, labels: Labels) -> Predictions:
+    probabilities = outputs.probabilities / outputs.probabilities.sum(1, keepdims=True)
     meta = replace(by_torch.meta, seeds=())
     return build_predictions(
-        name_unknown_patients(labels), probabilities=shares, score=answers.score, meta=meta, name=by_torch.name
+        name_unknown_patients(labels), probabilities=probabilities, score=outputs.score, meta=meta, name=by_torch.name
     )
