@@ -1,4 +1,4 @@
-"""Cut points from score to grade, fitted to agree best, and never used on the rows they were fitted on."""
+"""Cut points from score to grade, fitted for the highest quadratic weighted kappa."""
 
 from collections.abc import Callable
 from math import gcd
@@ -12,57 +12,57 @@ from drkit.resampling import draw_bags
 CutPoints = tuple[float, float, float, float]
 
 ROUNDING: CutPoints = (0.5, 1.5, 2.5, 3.5)
-EXACT_UP_TO = 200_000  # photographs; sums stay below 512 N^3, which int64 holds up to here
+EXACT_UP_TO = 200_000  # photographs, up to which sums below 512 N^3 fit into int64
 MAX_BAGS = 20
-ENOUGH_PHOTOGRAPHS = 20_000  # for cut points to be steady; in all bags together, where there are fewer
+ENOUGH_PHOTOGRAPHS = 20_000  # for steady cut points, in all bags together
 GRADES = np.arange(NUM_GRADES)
-SQUARES = (GRADES[:, None] - GRADES) ** 2  # (5, 5) disagreement of two grades
+SQUARES = (GRADES[:, None] - GRADES) ** 2  # (5, 5), disagreement of two grades
 
 
 def fit_cut_points(score: ArrayLike, reference: ArrayLike) -> CutPoints:
-    """The rising thresholds with the highest quadratic weighted kappa of all, not merely of those near a start.
+    """The ascending thresholds with the highest quadratic weighted kappa, as a global optimum.
 
-    Kappa is 1 - O / E, and with the reference grades given, both O and E are sums over photographs of what
-    depends on the predicted grade alone. Dinkelbach's iteration therefore turns the ratio into a few sums, each
-    of which dynamic programming over the sorted scores minimises at once, in time that grows with N log N.
+    Kappa is 1 - O / E, and for given reference grades both O and E are sums over photographs of terms that depend only
+    on the predicted grade. Therefore Dinkelbach's iteration replaces the ratio by a few sums, each of which is
+    minimised by dynamic programming over the sorted scores, in O(N log N) time.
 
     Args:
         score: (N,) finite, any range; equal scores get equal grades.
         reference: (N,) grades 0-4.
 
     Returns:
-        Four thresholds; a score that has reached one counts, as in `decide("cut_points", ...)`. Each lies midway
-        between two neighbouring scores; beyond the lowest or highest score it is as near to rounding as the data
-        allow. Where several choices agree equally well, the grades of `decide` are still a function of the order
-        of the scores alone. Rounding (0.5, 1.5, 2.5, 3.5) where nothing is gained over one grade for all: no
-        photographs, one score, one reference grade, or scores that fall as the grades rise.
+        Four thresholds, for `decide("cut_points", ...)`. Each is midway between two neighbouring scores; beyond the
+        lowest or highest score it is as near to rounding as the data allow. If several solutions have the same kappa,
+        the grades of `decide` still depend only on the order of the scores. The result is rounding (0.5, 1.5, 2.5, 3.5)
+        if no thresholds are better than one grade for all: without photographs, with one score or one reference grade,
+        or if the scores decrease with the grades.
 
     Raises:
-        ValueError: a score that is not finite, a grade off the scale, or lengths that differ.
+        ValueError: a score is not finite, a grade is off the scale, or the lengths differ.
 
-    Source: Dinkelbach 1967, Management Science 13(7), on ratios; kappa as in Cohen 1968.
+    Source: Dinkelbach 1967, Management Science 13(7) (ratios); Cohen 1968 (kappa).
     """
     scores, grades = _check(score, reference)
-    values, group = np.unique(scores, return_inverse=True)  # (U,) rising
+    values, group = np.unique(scores, return_inverse=True)  # (U,) ascending
     counts = np.bincount(group * NUM_GRADES + grades, minlength=len(values) * NUM_GRADES).reshape(-1, NUM_GRADES)
     positions = _best_partition(counts)
     return ROUNDING if positions is None else _thresholds(values, positions)
 
 
 def fit_steady_cut_points(score: ArrayLike, reference: ArrayLike, patients: NDArray, seed: int) -> CutPoints:
-    """Mean cut points over patients drawn with replacement.
+    """Mean cut points over bootstrap samples of patients.
 
-    Those that agree best with some hundreds of patients agree worse with others than their mean over bags does.
-    Where there are many photographs they are steady by themselves, and fewer bags do.
+    With a few hundred patients, the mean generalises better to other patients than the cut points with the highest
+    kappa. With many photographs the cut points are steady, so that fewer samples suffice.
 
     Args:
         score: (N,) finite, of rows that were held out.
         reference: (N,) grades 0-4.
-        patients: (N,) whose row it is.
-        seed: Of the draws.
+        patients: (N,) key of each row's patient.
+        seed: Random seed of the samples.
 
     Raises:
-        ValueError: as `fit_cut_points`.
+        ValueError: an error of `fit_cut_points`.
 
     Source: Breiman 1996, Machine Learning 24(2), Bagging predictors.
     """
@@ -70,13 +70,13 @@ def fit_steady_cut_points(score: ArrayLike, reference: ArrayLike, patients: NDAr
     num_bags = min(MAX_BAGS, ENOUGH_PHOTOGRAPHS // max(len(scores), 1))
     if num_bags < 2 or not len(scores):
         return fit_cut_points(scores, grades)
-    found = [fit_cut_points(scores[rows], grades[rows]) for rows in draw_bags(patients, num_bags, seed)]
-    first, second, third, fourth = np.mean(found, axis=0).tolist()
+    fits = [fit_cut_points(scores[rows], grades[rows]) for rows in draw_bags(patients, num_bags, seed)]
+    first, second, third, fourth = np.mean(fits, axis=0).tolist()
     return first, second, third, fourth
 
 
 def shrink_to_rounding(cut_points: CutPoints, weight: float) -> CutPoints:
-    """Cut points drawn towards rounding by a weight in [0, 1]: 0 leaves them, 1 gives rounding."""
+    """Shrink cut points towards rounding by a weight in [0, 1]; 0 leaves them unchanged, 1 gives rounding."""
     first, second, third, fourth = (
         (1 - weight) * fitted + weight * plain for fitted, plain in zip(cut_points, ROUNDING, strict=True)
     )
@@ -84,11 +84,11 @@ def shrink_to_rounding(cut_points: CutPoints, weight: float) -> CutPoints:
 
 
 def fit_without_each(fold: ArrayLike, fit: Callable[[NDArray[np.bool_]], CutPoints]) -> dict[int, CutPoints]:
-    """For each fold the cut points that were fitted on the other folds' rows, by the fold's number.
+    """The cut points for each fold, fitted on the rows of the other folds, by the fold's number.
 
     Args:
-        fold: (N,) to which fold a row belongs; no patient may stand in two of them.
-        fit: Fits cut points to the rows where its argument, (N,), is true.
+        fold: (N,) number of each row's fold; a patient's rows must be in one fold.
+        fit: Function that fits cut points to the rows for which its argument (N,) is true.
     """
     folds = np.asarray(fold)
     return {int(number): fit(folds != number) for number in np.unique(folds)}
@@ -97,7 +97,7 @@ def fit_without_each(fold: ArrayLike, fit: Callable[[NDArray[np.bool_]], CutPoin
 def _check(score: ArrayLike, reference: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     scores, grades = np.asarray(score, dtype=np.float64), np.asarray(reference).astype(np.int64)
     if scores.shape != grades.shape or scores.ndim != 1:
-        raise ValueError(f"scores {scores.shape} and reference grades {grades.shape} do not belong together")
+        raise ValueError(f"scores {scores.shape} and reference grades {grades.shape}: expected the same number of each")
     if not np.isfinite(scores).all():
         raise ValueError(f"{int((~np.isfinite(scores)).sum())} of {len(scores)} scores are not finite")
     if grades.size and (grades.min() < 0 or grades.max() > MAX_GRADE):
@@ -106,31 +106,31 @@ def _check(score: ArrayLike, reference: ArrayLike) -> tuple[NDArray[np.float64],
 
 
 def _best_partition(counts: NDArray[np.int64]) -> NDArray[np.int64] | None:
-    """Where to cut the rising scores.
+    """The best positions at which to cut the ascending scores.
 
     Args:
-        counts: (U, 5) photographs of each score with each reference grade.
+        counts: (U, 5), number of photographs with each score and reference grade.
 
     Returns:
-        (4,) rising positions 0 to U: grade g starts at the position numbered g - 1. None where no kappa is above 0.
+        (4,) ascending positions 0 to U, of which position g - 1 is the start of grade g. None if no kappa is above 0.
     """
     dtype = np.int64 if counts.sum() <= EXACT_UP_TO else np.float64
     observed = (counts @ SQUARES).astype(dtype)  # (U, 5) by predicted grade
     expected = (counts.sum(1)[:, None] * (counts.sum(0) @ SQUARES)).astype(dtype)  # the same, times N
-    best, ratio = None, (1, max(int(counts.sum()), 1))  # one grade for all: as much disagreement as expected
+    best, ratio = None, (1, max(int(counts.sum()), 1))  # as for one grade for all, whose disagreement is as expected
     while True:
         positions = _cheapest_partition(observed * ratio[1] - expected * ratio[0])
-        found = _ratio(observed, expected, positions)
-        if found[0] * ratio[1] >= ratio[0] * found[1]:
+        new_ratio = _ratio(observed, expected, positions)
+        if new_ratio[0] * ratio[1] >= ratio[0] * new_ratio[1]:
             return best
-        best, ratio = positions, found
+        best, ratio = positions, new_ratio
 
 
 def _cheapest_partition(costs: NDArray) -> NDArray[np.int64]:
-    """The rising positions (4,) whose summed costs (U, 5) are lowest; among equal ones the first.
+    """The ascending positions (4,) with the lowest sum of costs (U, 5); the first ones if several are equal.
 
-    With c[g, j] the cost of giving grade g to all before position j, the cheapest way to have given grades 0 to g
-    before j is c[g, j] + min over i <= j of (the cheapest for g - 1 before i) - c[g, i].
+    Let c[g, j] be the cost of grade g for all scores before position j. The lowest cost of grades 0 to g before j is
+    c[g, j] + min over i <= j of (the lowest cost of grades 0 to g - 1 before i) - c[g, i].
     """
     sums = np.vstack([np.zeros(NUM_GRADES, costs.dtype), np.cumsum(costs, axis=0)]).T  # (5, U + 1)
     cheapest, starts = sums[0], []
@@ -138,7 +138,7 @@ def _cheapest_partition(costs: NDArray) -> NDArray[np.int64]:
         candidates = cheapest - sum_of_grade
         lowest = np.minimum.accumulate(candidates)
         is_lower = np.concatenate([[True], lowest[1:] < lowest[:-1]])
-        starts.append(np.maximum.accumulate(np.where(is_lower, np.arange(len(lowest)), 0)))  # first that is lowest
+        starts.append(np.maximum.accumulate(np.where(is_lower, np.arange(len(lowest)), 0)))  # the first minimum
         cheapest = lowest + sum_of_grade
     positions, end = [], len(costs)
     for start in reversed(starts):
@@ -148,20 +148,20 @@ def _cheapest_partition(costs: NDArray) -> NDArray[np.int64]:
 
 
 def _ratio(observed: NDArray, expected: NDArray, positions: NDArray) -> tuple[int, int]:
-    """The summed costs (U, 5) of both kinds at the positions' grades, as a reduced fraction: O / E over N."""
+    """The sums of observed and expected costs (U, 5) for the grades at the positions, as a reduced fraction."""
     rows = np.arange(len(observed))
     grades = np.searchsorted(positions, rows, side="right")
-    over, under = int(observed[rows, grades].sum()), int(expected[rows, grades].sum())
-    divisor = gcd(over, under) or 1
-    return over // divisor, under // divisor
+    numerator, denominator = int(observed[rows, grades].sum()), int(expected[rows, grades].sum())
+    divisor = gcd(numerator, denominator) or 1
+    return numerator // divisor, denominator // divisor
 
 
 def _thresholds(values: NDArray[np.float64], positions: NDArray[np.int64]) -> CutPoints:
-    """Thresholds that part the rising scores (U,) at the positions."""
+    """Thresholds that separate the ascending scores (U,) at the positions."""
     low = np.concatenate([[-np.inf], values])[positions]
     high = np.concatenate([values, [np.inf]])[positions]
     middle = low / 2 + high / 2
-    between = np.where((low < middle) & (middle <= high), middle, high)  # no number lies between neighbours
+    between = np.where((low < middle) & (middle <= high), middle, high)  # neighbouring floats have no middle
     near_rounding = np.clip(ROUNDING, np.nextafter(low, np.inf), high)
     first, second, third, fourth = np.where(np.isinf(low) | np.isinf(high), near_rounding, between).tolist()
     return first, second, third, fourth

@@ -1,4 +1,4 @@
-"""From probabilities and score to the predicted grade."""
+"""Decisions: predicted grades from probabilities and scores."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from drkit.grades import MAX_GRADE, NUM_GRADES
 Decision = Literal["argmax", "median", "rounding", "cut_points"]
 DECISIONS: tuple[str, ...] = get_args(Decision)
 
-MIN_SIGMA = 0.1  # nobody grades more surely than this: keeps the probabilities of regression off one-hot
-HALF = 0.5 - 1e-6  # float32 probabilities that add up to a half may fall a little short of it
+MIN_SIGMA = 0.1  # grades; keeps the probabilities of a regression from becoming one-hot
+HALF = 0.5 - 1e-6  # because float32 probabilities that sum to a half may be slightly lower
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class GradePredictions:
     """Predictions for N photographs or units, before a decision turns them into grades.
 
     Args:
-        probabilities: (N, 5) of grades 0-4, rows summing to 1.
+        probabilities: (N, 5), of the grades 0-4, with row sums of 1.
         score: (N,) in [0, 4].
     """
 
@@ -38,7 +38,7 @@ class GradePredictions:
         )
 
     def take(self, rows: NDArray[Any]) -> "GradePredictions":
-        """The given rows: indices, which may repeat, or a mask."""
+        """Some rows, by indices, which may repeat, or by a mask."""
         return GradePredictions(self.probabilities[rows], self.score[rows])
 
 
@@ -51,24 +51,24 @@ def decide(
     """The predicted grade of each photograph.
 
     Args:
-        decision: `argmax` of the probabilities (a tie goes to the lower grade); `median`, the lowest grade
-            whose cumulative probability reaches one half; `rounding` of the score, half up, within 0-4;
-            `cut_points`, the number of cut points that the score has reached.
-        probabilities: (N, 5), rows summing to 1.
+        decision: `argmax` of the probabilities, the lower grade of a tie; `median`, the lowest grade with a cumulative
+            probability of at least one half; `rounding` of the score, half up, within 0-4; or `cut_points`, the number
+            of cut points that the score reaches.
+        probabilities: (N, 5), with row sums of 1.
         score: (N,) in [0, 4].
-        cut_points: Four rising thresholds, for `cut_points`; (0.5, 1.5, 2.5, 3.5) is rounding.
+        cut_points: Four ascending thresholds for `cut_points`; (0.5, 1.5, 2.5, 3.5) is the same as rounding.
 
     Returns:
         (N,) grades 0-4.
 
     Raises:
-        UsageError: an unknown decision, or cut points that are missing, not four or not rising.
+        UsageError: an unknown decision, or cut points that are missing, not four or not ascending.
     """
-    shares, scores = np.asarray(probabilities), np.asarray(score, dtype=np.float64)
+    probability, scores = np.asarray(probabilities), np.asarray(score, dtype=np.float64)
     if decision == "argmax":
-        grades = shares.argmax(-1)
+        grades = probability.argmax(-1)
     elif decision == "median":
-        grades = (np.cumsum(shares, -1, dtype=np.float64) >= HALF).argmax(-1)
+        grades = (np.cumsum(probability, -1, dtype=np.float64) >= HALF).argmax(-1)
     elif decision == "rounding":
         grades = np.clip(np.floor(scores + 0.5), 0, MAX_GRADE)
     elif decision == "cut_points":
@@ -81,44 +81,44 @@ def decide(
 def decide_by_fold(
     score: ArrayLike, fold: ArrayLike, cut_points: Sequence[float] | None, of_folds: Mapping[int, Sequence[float]]
 ) -> NDArray[np.int8]:
-    """Decide by cut points, each fold's rows by those that were fitted on the other folds.
+    """Decide by cut points; the rows of a fold by cut points that were fitted on the other folds.
 
     Args:
         score: (N,) in [0, 4].
-        fold: (N,) which fold held a row out; any number without cut points of its own where none did.
-        cut_points: For rows that no fold held out.
-        of_folds: For the rows of each fold, by its number.
+        fold: (N,) number of the fold that held a row out; any other number if no fold did.
+        cut_points: The cut points for rows that no fold held out.
+        of_folds: The cut points for the rows of each fold, by its number.
 
     Returns:
         (N,) grades 0-4.
 
     Raises:
-        UsageError: cut points that are not four or not rising.
+        UsageError: cut points that are not four or not ascending.
     """
-    scores, folds, nothing = np.asarray(score, dtype=np.float64), np.asarray(fold), np.empty((0, NUM_GRADES))
-    grades = decide("cut_points", nothing, scores, cut_points)
-    for number, own in of_folds.items():
-        grades[folds == number] = decide("cut_points", nothing, scores[folds == number], own)
+    scores, folds, unused = np.asarray(score, dtype=np.float64), np.asarray(fold), np.empty((0, NUM_GRADES))
+    grades = decide("cut_points", unused, scores, cut_points)
+    for number, of_fold in of_folds.items():
+        grades[folds == number] = decide("cut_points", unused, scores[folds == number], of_fold)
     return grades
 
 
 def normal_probabilities(score: ArrayLike, sigma: float) -> NDArray[np.float64]:
-    """Probabilities of the grades for a regression: the mass of a normal about the score.
+    """Probabilities of the grades for a regression: the mass of a normal distribution around the score.
 
-    Grade k takes what lies between k - 0.5 and k + 0.5, the ends are open.
+    Grade k has the mass between k - 0.5 and k + 0.5; the intervals of the lowest and highest grade are unbounded.
 
     Args:
         score: (N,), any range.
-        sigma: Residual on held-out rows, not negative; below `MIN_SIGMA` it is taken as that.
+        sigma: Standard deviation of residuals on held-out rows, at least 0; values below `MIN_SIGMA` are raised to it.
 
     Returns:
-        (N, 5), rows summing to 1.
+        (N, 5), with row sums of 1.
 
     Raises:
-        ValueError: a sigma that is negative or not a number.
+        ValueError: sigma is negative or not a number.
     """
     if not sigma >= 0:
-        raise ValueError(f"sigma {sigma} is no standard deviation")
+        raise ValueError(f"sigma {sigma}: expected a standard deviation of at least 0")
     edges = np.arange(MAX_GRADE) + 0.5
     deviations = (edges - np.asarray(score, dtype=np.float64)[:, None]) / max(sigma, MIN_SIGMA)  # (N, 4)
     below = [erfc(-deviation / sqrt(2)) / 2 for deviation in deviations.ravel().tolist()]  # exact in both tails
@@ -134,7 +134,7 @@ def _check_cut_points(cut_points: Sequence[float] | None) -> NDArray[np.float64]
     if cut_points is None or len(cut_points) != MAX_GRADE:
         given = "none" if cut_points is None else f"{len(cut_points)}"
         raise UsageError(f"the decision cut_points needs {MAX_GRADE} cut points, got {given}")
-    rising = np.asarray(cut_points, dtype=np.float64)
-    if not (np.isfinite(rising).all() and (np.diff(rising) >= 0).all()):
-        raise UsageError(f"cut points {', '.join(f'{point:g}' for point in rising)} do not rise")
-    return rising
+    thresholds = np.asarray(cut_points, dtype=np.float64)
+    if not (np.isfinite(thresholds).all() and (np.diff(thresholds) >= 0).all()):
+        raise UsageError(f"cut points {', '.join(f'{point:g}' for point in thresholds)}: expected ascending numbers")
+    return thresholds

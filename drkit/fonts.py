@@ -1,4 +1,4 @@
-"""Letters of any script in pictures: from the machine's fonts, and told in one line where none has them."""
+"""Fonts for letters of any script in pictures, and a warning of letters that no font has."""
 
 import re
 import warnings
@@ -10,7 +10,7 @@ from drkit.errors import first_few
 from drkit.progress import warn
 
 PLAIN_FONT = "DejaVu Sans"  # comes with Matplotlib
-# What systems have for other scripts; the first that has a letter gives it.
+# Fonts for other scripts on common systems; a letter is drawn with the first font that has it.
 OTHER_FONTS = (
     "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Noto Sans JP", "Noto Sans KR", "Source Han Sans SC",
     "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "Microsoft YaHei", "SimHei", "Yu Gothic", "Meiryo", "Malgun Gothic",
@@ -18,7 +18,7 @@ OTHER_FONTS = (
     "Noto Sans", "Noto Sans Arabic", "Noto Sans Hebrew", "Noto Sans Devanagari", "Noto Sans Bengali", "Noto Sans Thai",
     "Segoe UI", "Tahoma",
 )  # fmt: skip
-_TOLD: set[str] = set()  # letters, each once a program
+_REPORTED: set[str] = set()  # letters, each of which is reported once per process
 _MISSING = re.compile(r"Glyph (\d+) .* missing from")
 
 
@@ -33,23 +33,23 @@ def font_families() -> tuple[str, ...]:
 
 @contextmanager
 def telling_missing_letters(picture: str) -> Iterator[None]:
-    """Tell in one line which letters of a picture that is drawn inside the block no font has.
+    """Warn in one line of letters that no font has, in a picture that is drawn inside the block.
 
     Args:
-        picture: What it is called.
+        picture: Name of the picture, for the message.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
-    found = [_MISSING.match(str(item.message)) for item in caught]
-    for item in [item for item, match in zip(caught, found, strict=True) if not match]:
+    matches = [_MISSING.match(str(item.message)) for item in caught]
+    for item in [item for item, match in zip(caught, matches, strict=True) if not match]:
         warnings.warn_explicit(item.message, item.category, item.filename, item.lineno)
     letters = [
-        letter for letter in dict.fromkeys(chr(int(match[1])) for match in found if match) if letter not in _TOLD
+        letter for letter in dict.fromkeys(chr(int(match[1])) for match in matches if match) if letter not in _REPORTED
     ]
-    _TOLD.update(letters)
+    _REPORTED.update(letters)
     if letters:
         warn(
-            f"{picture}: {len(letters)} letters are drawn as boxes, as no font that was found has them:"
-            f" {first_few(letters)}: install one that does, such as Noto Sans CJK, or rename what is called so"
+            f"{picture}: {len(letters)} letters are drawn as boxes, because no installed font has them:"
+            f" {first_few(letters)}: install a font that does, such as Noto Sans CJK, or use other names"
         )

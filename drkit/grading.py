@@ -54,16 +54,16 @@ def grade_photographs(
     Args:
         opened: The run.
         labels: The photographs, whole units, with or without reference grades.
-        device: Where the networks work.
-        autocast: Their precision; by default 32 bits.
-        workers: Threads that read photographs; None: one per allowed CPU.
-        embeddings: Keep the first network's activations of each photograph.
-        keep_going: Leave photographs out that cannot be read; the predictions' provenance says which and why.
+        device: Device of the networks.
+        autocast: Precision of the networks, by default 32 bits.
+        workers: Number of threads that read photographs; None for one per allowed CPU.
+        embeddings: Whether to keep the first network's activations of each photograph.
+        keep_going: Whether to leave out photographs that cannot be read; the predictions' provenance has the reasons.
 
     Raises:
-        UnreadablePhotographsError: photographs that cannot be read.
-        InputError: photographs that data sets grade differently, or more of a unit than the
-            network has inputs for.
+        UnreadablePhotographsError: photographs cannot be read.
+        InputError: data sets grade a photograph differently, or a unit has more photographs than the network has
+            slots.
     """
     labels = name_unknown_patients(labels)
     check_grades_agree(labels, number_shared(labels))
@@ -79,22 +79,22 @@ def grade_photographs(
     if unreadable:
         labels, graded = _grade_incomplete_units(labels, stream, graded, opened.header, grade)
     tell_of_files(stream.remarks)
-    whole = _join(graded)
-    mean = GradePredictions.mean(whole.by_seed)
+    joined = _join(graded)
+    mean = GradePredictions.mean(joined.by_seed)
     return build_predictions(
         labels,
         probabilities=mean.probabilities,
         score=mean.score,
         meta=_build_meta(labels, opened, stream.contents(read_source_hashes(labels.roots)), unreadable, workers),
         name=opened.run.name,
-        embedding=whole.activations if embeddings else None,
-        seed_probabilities=np.stack([each.probabilities for each in whole.by_seed], 1) if opened.seeds else None,
-        seed_score=np.stack([each.score for each in whole.by_seed], 1) if opened.seeds else None,
+        embedding=joined.activations if embeddings else None,
+        seed_probabilities=np.stack([each.probabilities for each in joined.by_seed], 1) if opened.seeds else None,
+        seed_score=np.stack([each.score for each in joined.by_seed], 1) if opened.seeds else None,
     )
 
 
 def nothing_graded(opened: OpenedRun) -> Predictions:
-    """Predictions without rows: of a run that has graded no photograph yet."""
+    """The predictions, without rows, of a run that has graded no photographs."""
     header = opened.header
     meta = PredictionsMeta(
         target=header.target,
@@ -116,7 +116,7 @@ def _build_units(labels: Labels, header: CheckpointHeader) -> Units:
 
 
 def _describe_errors(stream: PhotographStream, labels: Labels, *, keep_going: bool) -> dict[str, str]:
-    """Why photographs could not be read, by id; with `keep_going` a warning, otherwise an error.
+    """The reasons why photographs cannot be read, by id; with `keep_going` they are a warning, else an error.
 
     Raises:
         UnreadablePhotographsError: `keep_going` is off, or no photograph could be read.
@@ -161,16 +161,17 @@ def _grade_incomplete_units(
 
 
 def _check_slots(units: Units, header: CheckpointHeader) -> None:
-    """Check that a network with an input for each photograph of a unit has enough of them.
+    """Check that a network with separate slots for the photographs of a unit has enough slots.
 
     Raises:
-        InputError: more photographs a unit than it was trained on.
+        InputError: a unit has more photographs than those that the network was trained on.
     """
     known = header.architecture.num_slots
     by_slot = header.architecture.fusion == "concat" or header.architecture.unshared or known == 1
     if units.num_slots > known and by_slot:
         raise InputError(
-            f"the run joins at most {known} photographs of {_ARTICLES[units.kind]}, the data set has {units.num_slots}"
+            f"the run joins at most {known} photographs of {_ARTICLES[units.kind]}, but the data set has"
+            f" {units.num_slots}: choose other photographs with --data"
         )
 
 
@@ -179,9 +180,9 @@ class _Graded:
     """Predictions for P photographs.
 
     Args:
-        rows: (P,) their row numbers.
+        rows: (P,) row numbers of the photographs.
         by_seed: P predictions of each seed's networks.
-        activations: float16 (P, F) of the first network; (P, 0) where they are not kept.
+        activations: float16 (P, F), of the first network; (P, 0) if they are not kept.
     """
 
     rows: np.ndarray
@@ -190,7 +191,7 @@ class _Graded:
 
 
 def _join(parts: Sequence[_Graded]) -> _Graded:
-    """All photographs in the order of their row numbers."""
+    """The predictions of all photographs, in the order of the row numbers."""
     rows = np.concatenate([part.rows for part in parts])
     order = np.argsort(rows)
     by_seed = tuple(
@@ -228,14 +229,14 @@ def _grade_units(
             by_seed.setdefault(each.seed, []).append(output.read(loss, each.sigma))
         first = outputs[0] if embeddings else outputs[0].without_activations()
         index = np.searchsorted(batch, units.unit_of[first.rows])
-        means = tuple(GradePredictions.mean(answers).take(index) for answers in by_seed.values())
+        means = tuple(GradePredictions.mean(predictions).take(index) for predictions in by_seed.values())
         yield _Graded(first.rows, means, first.activations)
 
 
 def _build_meta(
     labels: Labels, opened: OpenedRun, hashes: Sequence[str], unreadable: Mapping[str, str], workers: int | None
 ) -> PredictionsMeta:
-    """How the photographs were graded, and which of them the run was trained on."""
+    """The metadata of the predictions, with the photographs that the run was trained on."""
     header, trained_on = opened.header, set(opened.record["trained_on_photographs"])
     seen = find_seen(labels.paths(), hashes, trained_on, opened.record["descends_from"], workers)
     splits, images = trained_splits(labels.rows, seen)

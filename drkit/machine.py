@@ -1,4 +1,4 @@
-"""The share of the machine that this process may use: CPU affinity, control groups and SLURM limits included."""
+"""CPUs and memory that this process may use, with CPU affinity, control groups and SLURM limits."""
 
 import math
 import os
@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path("/")
-UNKNOWN_MEMORY = 2 * 2**30  # bytes, where the system does not say how much it has
+UNKNOWN_MEMORY = 2 * 2**30  # bytes, if the system does not state its memory
 MEBIBYTE = 2**20
 
 
 def allowed_cpus() -> int:
-    """CPUs that this process may keep busy, at least 1."""
+    """Number of CPUs that this process may use, at least 1."""
     installed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     limits = [_cpu_quota(group) for group in _control_groups()]
     allotted = _number(os.environ.get("SLURM_CPUS_PER_TASK", ""))
@@ -20,17 +20,17 @@ def allowed_cpus() -> int:
 
 
 def on_cpu_if_mps(function: Callable[[Any], Any], tensor: Any) -> Any:
-    """A function of a tensor; on the CPU for tensors on an Apple GPU, where torch lacks some functions.
+    """Apply a function to a tensor, on the CPU if the tensor is on an Apple GPU, for which torch lacks some functions.
 
     Args:
-        function: From a tensor to a tensor.
-        tensor: On any device; the result is on the same, and gradients pass.
+        function: A function from a tensor to a tensor.
+        tensor: On any device, which is also that of the result; gradients pass through.
     """
     return function(tensor.cpu()).to(tensor.device) if tensor.device.type == "mps" else function(tensor)
 
 
 def allowed_memory() -> int:
-    """Bytes of memory that this process may take."""
+    """Bytes of memory that this process may use."""
     limits = [
         _number(_read(group / name))
         for group in _control_groups()
@@ -46,14 +46,14 @@ def _installed_memory() -> int:
 
 
 def _slurm_memory() -> float:
-    """Bytes that SLURM allots on this machine, 0 where it does not say; it counts in MiB."""
-    whole = _number(os.environ.get("SLURM_MEM_PER_NODE", ""))
+    """Bytes that SLURM allots on this machine, 0 if it states none; SLURM counts in MiB."""
+    per_node = _number(os.environ.get("SLURM_MEM_PER_NODE", ""))
     per_cpu = _number(os.environ.get("SLURM_MEM_PER_CPU", ""))
-    return (whole or per_cpu * _number(os.environ.get("SLURM_CPUS_ON_NODE", ""))) * MEBIBYTE
+    return (per_node or per_cpu * _number(os.environ.get("SLURM_CPUS_ON_NODE", ""))) * MEBIBYTE
 
 
 def _cpu_quota(group: Path) -> float:
-    """CPUs that a control group may use on average, 0 without a limit."""
+    """Number of CPUs that a control group may use on average, 0 without a limit."""
     quota, _, period = _read(group / "cpu.max").partition(" ")  # of cgroup v2: "200000 100000"
     if not period:
         quota, period = _read(group / "cpu.cfs_quota_us"), _read(group / "cpu.cfs_period_us")  # of v1
@@ -61,7 +61,7 @@ def _cpu_quota(group: Path) -> float:
 
 
 def _control_groups() -> Iterator[Path]:
-    """Folders of the control groups that this process is in and of those around them, as far as they are mounted."""
+    """Folders of the control groups of this process and of their parents, as far as they are mounted."""
     mounts = ROOT / "sys/fs/cgroup"
     for line in _read(ROOT / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
@@ -71,7 +71,7 @@ def _control_groups() -> Iterator[Path]:
 
 
 def _read(path: Path) -> str:
-    """Content of a small file, empty where there is none."""
+    """Content of a small file, empty if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
@@ -79,7 +79,7 @@ def _read(path: Path) -> str:
 
 
 def _number(text: str) -> float:
-    """A positive number, else 0: `max` and -1 mean no limit."""
+    """A positive number, or 0 for any other text; `max` and -1 mean no limit."""
     try:
         return max(float(text), 0.0)
     except ValueError:

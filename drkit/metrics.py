@@ -1,4 +1,4 @@
-"""Agreement of predicted with reference grades, on counts, with intervals over resampled patients."""
+"""Agreement of predicted with reference grades, from counts, with intervals over resampled patients."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from drkit.grades import NUM_GRADES, REFERABLE_FROM
 Counts = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
-CELLS_A_CHUNK = 4_000_000  # numbers drawn at once: 32 MB, whatever the number of patients
-SEEDS_STREAM = 0x5EED  # of the random numbers that draw seeds, apart from those that draw patients
+CELLS_A_CHUNK = 4_000_000  # numbers drawn at once, which take 32 MB
+SEEDS_STREAM = 0x5EED  # key of the random numbers for seeds, which are independent of those for patients
 BANDS = (
     (0.20, "slight"),
     (0.40, "fair"),
@@ -26,15 +26,15 @@ def confusion(reference: ArrayLike, predicted: ArrayLike, weights: ArrayLike | N
     """Count every pair of reference and predicted grade.
 
     Args:
-        reference: Grades 0-4, shape (..., N) or one that broadcasts with `predicted`.
+        reference: Grades 0-4, shape (..., N) or a shape that broadcasts with `predicted`.
         predicted: Grades 0-4, shape (..., N).
-        weights: How often each photograph counts, whole numbers, broadcast likewise; once each by default.
+        weights: How often each photograph counts, whole numbers with a shape that broadcasts; 1 by default.
 
     Returns:
-        (..., 5, 5): rows the reference grade, columns the predicted one.
+        (..., 5, 5): rows for the reference grade, columns for the predicted grade.
 
     Raises:
-        ValueError: a grade off the scale 0-4.
+        ValueError: a grade is off the scale 0-4.
     """
     times = 1 if weights is None else weights
     left, right, counts = np.broadcast_arrays(_on_scale(reference), _on_scale(predicted), np.asarray(times))
@@ -47,13 +47,13 @@ def confusion(reference: ArrayLike, predicted: ArrayLike, weights: ArrayLike | N
 
 
 def quadratic_weighted_kappa(confusion: ArrayLike) -> FloatArray:
-    """Cohen's kappa where being k grades apart disagrees k squared times.
+    """Cohen's kappa in which a difference of k grades has the weight k squared.
 
     Args:
-        confusion: (..., K, K), rows the reference grade.
+        confusion: (..., K, K), rows for the reference grade.
 
     Returns:
-        (...) in [-1, 1]; 0 where nothing was expected to disagree (see `is_degenerate`), never NaN.
+        (...) in [-1, 1]; 0 instead of NaN if the expected disagreement is 0 (see `is_degenerate`).
 
     Source: Cohen 1968, Psychological Bulletin 70(4), eq. 5, weights (i - j)^2.
     """
@@ -63,13 +63,13 @@ def quadratic_weighted_kappa(confusion: ArrayLike) -> FloatArray:
 
 
 def plain_kappa(confusion: ArrayLike) -> FloatArray:
-    """Cohen's kappa where all disagreements are the same: the one the course's text explains.
+    """Cohen's kappa in which all disagreements have the same weight, as the course's text explains it.
 
     Args:
-        confusion: (..., K, K), rows the reference grade.
+        confusion: (..., K, K), rows for the reference grade.
 
     Returns:
-        (...) in [-1, 1]; 0 where nothing was expected to disagree (see `is_degenerate`), never NaN.
+        (...) in [-1, 1]; 0 instead of NaN if the expected disagreement is 0 (see `is_degenerate`).
 
     Source: Cohen 1960, Educational and Psychological Measurement 20(1), eq. 1.
     """
@@ -78,44 +78,44 @@ def plain_kappa(confusion: ArrayLike) -> FloatArray:
 
 
 def is_degenerate(confusion: ArrayLike) -> NDArray[np.bool_]:
-    """Whether no disagreement was to be expected: no photographs, or one single grade on both sides.
+    """Whether the expected disagreement is 0: there are no photographs, or all grades are the same.
 
     Args:
         confusion: (..., K, K).
 
     Returns:
-        (...); True where both kappas are 0 by convention and not by measurement.
+        (...); True if both kappas are 0 by convention, and not by measurement.
     """
     table = np.asarray(confusion)
     return _expected(table, 1 - np.eye(table.shape[-1], dtype=np.int64)) == 0
 
 
 def accuracy(confusion: ArrayLike) -> FloatArray:
-    """Share of photographs with the very grade, (...) in [0, 1]; NaN without photographs."""
+    """Share (...) of photographs whose predicted grade is the reference grade, in [0, 1]; NaN without photographs."""
     table = np.asarray(confusion)
     return _share(np.trace(table, axis1=-2, axis2=-1), table.sum((-2, -1)))
 
 
 def recalls(confusion: ArrayLike) -> FloatArray:
-    """Share of each reference grade that was found, (..., K) in [0, 1]; NaN where a grade is absent."""
+    """Recall (..., K) of each grade, in [0, 1]; NaN for a grade without photographs."""
     table = np.asarray(confusion)
     return _share(np.diagonal(table, axis1=-2, axis2=-1), table.sum(-1))
 
 
 def referable_sensitivity(confusion: ArrayLike) -> FloatArray:
-    """Share of the referable (grade 2 and worse) that was graded 2 or worse; NaN where none is referable."""
+    """Share of the referable photographs (grade 2 and worse) that are predicted as referable; NaN without any."""
     referable = np.asarray(confusion)[..., REFERABLE_FROM:, :]
     return _share(referable[..., REFERABLE_FROM:].sum((-2, -1)), referable.sum((-2, -1)))
 
 
 def referable_specificity(confusion: ArrayLike) -> FloatArray:
-    """Share of the non-referable that was graded 0 or 1; NaN where all are referable."""
+    """Share of the other photographs (grades 0 and 1) that are predicted as such; NaN without any."""
     others = np.asarray(confusion)[..., :REFERABLE_FROM, :]
     return _share(others[..., :REFERABLE_FROM].sum((-2, -1)), others.sum((-2, -1)))
 
 
 def band(kappa: float) -> str:
-    """The name of a plain kappa's size, upper bounds included: poor, slight, fair, ... almost perfect.
+    """The word for a plain kappa of this size, with upper bounds included: poor, slight, fair, ... almost perfect.
 
     Source: Landis and Koch 1977, Biometrics 33(1), p. 165; the course uses the same names.
     """
@@ -126,15 +126,15 @@ def band(kappa: float) -> str:
 
 @dataclass(frozen=True)
 class PatientBootstrap:
-    """Confusions of patients drawn with replacement: one for all metrics, so that they share the draws.
+    """Bootstrap over patients of confusion tables, which all metrics share.
 
-    Patients with the same counts are exchangeable, so that not patients but kinds of patients are drawn, from
-    a multinomial: the same distribution, hundreds of times fewer numbers, and an answer that depends neither
-    on the order of the rows nor on what the patients are called.
+    Patients with the same counts are exchangeable. Therefore the number of patients with each table is drawn from a
+    multinomial: it has the same distribution, needs hundreds of times fewer random numbers, and does not depend on the
+    order of the rows or on the names of the patients.
 
     Args:
-        kinds: (U, M, 5, 5): the different tables of one patient, for M predictions of the same photographs.
-        num_patients: (U,): how many patients have each.
+        kinds: (U, M, 5, 5), the distinct tables of one patient, for M predictions of the same photographs.
+        num_patients: (U,), the number of patients with each table.
     """
 
     kinds: Counts
@@ -147,7 +147,7 @@ class PatientBootstrap:
         Args:
             reference: (N,) grades 0-4.
             predicted: (N,) grades 0-4, or (M, N) of M predictions.
-            patients: (N,) whose photograph it is.
+            patients: (N,) key of each photograph's patient.
         """
         _, patient = np.unique(np.asarray(patients), return_inverse=True)
         tables = count_by_patient(reference, np.atleast_2d(predicted), patient)
@@ -155,10 +155,10 @@ class PatientBootstrap:
         return cls(kinds.reshape(-1, *tables.shape[1:]), num_patients)
 
     def resample(self, num_resamples: int = 2000, seed: int = 0) -> Counts:
-        """Draw as many patients as there are, again and again.
+        """Draw as many patients as there are, with replacement, R times.
 
         Returns:
-            (R, M, 5, 5); resample r holds the same patients for all M predictions.
+            (R, M, 5, 5); a resample has the same patients for all M predictions.
         """
         total = int(self.num_patients.sum())
         generator = np.random.default_rng(seed)
@@ -192,7 +192,7 @@ def count_by_patient(reference: ArrayLike, predicted: ArrayLike, patient: ArrayL
 
 
 def interval(samples: ArrayLike) -> tuple[float, float]:
-    """The middle 95 % of resampled figures (R,): the percentile bootstrap's interval.
+    """The 95 % percentile interval of resampled values (R,).
 
     Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
     """
@@ -205,10 +205,10 @@ class SeedMean:
     """A kappa averaged over trainings with several seeds.
 
     Args:
-        values: (S,) of each training alone.
-        value: Their mean.
-        low: Lower end of the 95 % interval over resampled patients and seeds; of one training, over patients alone.
-        high: Upper end.
+        values: (S,) kappa of each training.
+        value: Mean of the kappas.
+        low: Lower limit of the 95 % interval over resampled patients and seeds; for one training, over patients only.
+        high: Upper limit of the interval.
     """
 
     values: tuple[float, ...]
@@ -218,7 +218,7 @@ class SeedMean:
 
     @property
     def spread(self) -> float:
-        """Standard deviation over the seeds, with one less in the denominator; NaN of a single one."""
+        """Standard deviation over the seeds, with S - 1 in the denominator; NaN for a single seed."""
         return float(np.std(self.values, ddof=1)) if len(self.values) > 1 else float("nan")
 
 
@@ -231,18 +231,17 @@ def mean_over_seeds(
     num_resamples: int = 2000,
     seed: int = 0,
 ) -> SeedMean:
-    """The mean kappa of trainings that differ in their seed alone, with an interval over patients and seeds.
+    """The mean kappa of trainings that differ only in their seed, with an interval over patients and seeds.
 
-    In each resample patients are drawn as in `PatientBootstrap`, the same for all trainings, and seeds as in
-    `mean_of_drawn_seeds`.
+    Each resample draws patients as `PatientBootstrap`, the same for all trainings, and seeds as `mean_of_drawn_seeds`.
 
     Args:
         reference: (N,) grades 0-4.
         predicted: (S, N) grades 0-4 of S trainings.
-        patients: (N,) whose photograph it is.
+        patients: (N,) key of each photograph's patient.
         kappa: `quadratic_weighted_kappa` or `plain_kappa`.
-        num_resamples: How often patients and seeds are drawn.
-        seed: Of the draws.
+        num_resamples: Number of resamples of patients and seeds.
+        seed: Random seed of the resampling.
     """
     values = kappa(confusion(reference, predicted))
     resampled = kappa(PatientBootstrap.of(reference, predicted, patients).resample(num_resamples, seed))
@@ -250,37 +249,37 @@ def mean_over_seeds(
     return SeedMean(tuple(values.tolist()), float(values.mean()), low, high)
 
 
-def mean_of_drawn_seeds(figures: FloatArray, generator: np.random.Generator) -> FloatArray:
-    """Draw seeds with replacement, anew in each resample, and average what their trainings came to.
+def mean_of_drawn_seeds(values: FloatArray, generator: np.random.Generator) -> FloatArray:
+    """Draw seeds with replacement in each resample, and average the values of their trainings.
 
-    Of S seeds S - 1 are drawn, so that the variance of the mean drawn is s^2 / S, with s the standard deviation over
-    the seeds with S - 1 in the denominator; S draws would give (S - 1) / S of that, a third too little for three seeds.
-    A single training is taken as it is.
+    S - 1 of S seeds are drawn, so that the variance of the mean is s^2 / S, where s is the standard deviation over the
+    seeds with S - 1 in the denominator. S draws would give (S - 1) / S of it, a third too little for three seeds. The
+    value of a single training is returned unchanged.
 
     Args:
-        figures: (R, S) of S trainings on R resamples of patients.
-        generator: Of the draws.
+        values: (R, S), for S trainings on R resamples of patients.
+        generator: Generator of the random numbers.
 
     Returns:
-        (R,).
+        (R,), the means.
 
     Source: Rao and Wu 1988, Journal of the American Statistical Association 83(401), for n - 1 draws; Owen 2007, Annals
-    of Applied Statistics 1(2), for drawing rows and columns each for itself, which errs to the wide side.
+    of Applied Statistics 1(2), for independent draws of rows and columns, which tend to give wider intervals.
     """
-    num_resamples, num_seeds = figures.shape
+    num_resamples, num_seeds = values.shape
     drawn = generator.integers(num_seeds, size=(num_resamples, max(num_seeds - 1, 1)))
-    return np.take_along_axis(figures, drawn, axis=1).mean(1)
+    return np.take_along_axis(values, drawn, axis=1).mean(1)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How much more one way to predict agrees than another, on the same patients.
+    """The difference in quadratic weighted kappa between two sets of predictions for the same patients.
 
     Args:
-        value: Second minus first quadratic weighted kappa, each the mean of its seeds' own.
-        low: Lower end of the 95 % interval over resampled patients, and over the seeds of a side with several.
-        high: Upper end.
-        probability_of_no_gain: Share of the resamples in which the second is not better than the first.
+        value: Second minus first kappa, each of which is the mean over its seeds.
+        low: Lower limit of the 95 % interval over resampled patients and seeds.
+        high: Upper limit of the interval.
+        probability_of_no_gain: Share of the resamples in which the second kappa is not higher than the first.
     """
 
     value: float
@@ -300,24 +299,24 @@ def paired_difference(
 ) -> Difference:
     """Difference in quadratic weighted kappa, paired over patients, with both patients and seeds resampled.
 
-    With k(y, w) the kappa of grades y where patient p counts w_p times, a of S trainings of the first way and b of T of
-    the second:
+    Let k(y, w) be the kappa of grades y in which patient p counts w_p times, a the S trainings of the first side and b
+    the T trainings of the second side:
 
         difference  D   = mean_b k(b, 1) - mean_a k(a, 1)
         resample r  D_r = mean_j k(b_rj, w_r) - mean_i k(a_ri, w_r)
 
-    w_r: as many patients as there are, drawn with replacement, the same for both ways and all trainings, so that what
-    is hard for both cancels. a_ri and b_rj: each way's seeds, drawn for itself by `mean_of_drawn_seeds`. A way of one
-    training has no seeds to draw: how it would fall out with another is then not in the interval. The interval is the
-    middle 95 % of D_r.
+    w_r are as many patients as there are, drawn with replacement. They are the same for both sides and all trainings,
+    so that the difficulty of a patient cancels. a_ri and b_rj are the seeds of each side, drawn independently by
+    `mean_of_drawn_seeds`. For a side of one training the interval lacks the variation between seeds. The interval is
+    the middle 95 % of D_r.
 
     Args:
         reference: (N,) grades 0-4.
-        first: (N,) predicted grades that are compared against, or (S, N) of trainings with S seeds.
-        second: (N,) predicted grades that should be better, or (T, N) of T seeds.
-        patients: (N,) whose photograph it is.
-        num_resamples: How often patients and seeds are drawn.
-        seed: Of the draws.
+        first: (N,) predicted grades of the first side, or (S, N) of its S seeds.
+        second: (N,) predicted grades of the second side, or (T, N) of its T seeds.
+        patients: (N,) key of each photograph's patient.
+        num_resamples: Number of resamples of patients and seeds.
+        seed: Random seed of the resampling.
     """
     before, after = np.atleast_2d(np.asarray(first)), np.atleast_2d(np.asarray(second))
     all_predicted = np.concatenate([before, after])  # (S + T, N)
@@ -330,23 +329,23 @@ def paired_difference(
     lower, upper = (mean_of_drawn_seeds(part, generator) for part in np.split(resampled, [len(before)], axis=1))
     gains = upper - lower
     low, high = interval(gains)
-    return Difference(float(value), low, high, float((gains <= 0).mean()))
+    return Difference(float(value), low, high, probability_of_no_gain=float((gains <= 0).mean()))
 
 
 def _on_scale(grades: ArrayLike) -> Counts:
     """Grades as integers.
 
     Raises:
-        ValueError: one is off the scale.
+        ValueError: a grade is off the scale.
     """
-    whole = np.asarray(grades).astype(np.int64)
-    if whole.size and (whole.min() < 0 or whole.max() >= NUM_GRADES):
-        raise ValueError(f"grades {whole.min()} to {whole.max()} are off the scale 0-{NUM_GRADES - 1}")
-    return whole
+    integers = np.asarray(grades).astype(np.int64)
+    if integers.size and (integers.min() < 0 or integers.max() >= NUM_GRADES):
+        raise ValueError(f"grades {integers.min()} to {integers.max()} are off the scale 0-{NUM_GRADES - 1}")
+    return integers
 
 
 def _kappa(table: NDArray, disagreement: Counts) -> FloatArray:
-    """1 - observed / expected disagreement, in whole numbers until the one division."""
+    """1 - observed / expected disagreement, computed with integers up to the division."""
     observed = (table * disagreement).sum((-2, -1)) * table.sum((-2, -1))
     expected = _expected(table, disagreement)
     ratio = np.divide(observed, expected, out=np.ones(expected.shape), where=expected != 0)
@@ -354,7 +353,7 @@ def _kappa(table: NDArray, disagreement: Counts) -> FloatArray:
 
 
 def _expected(table: NDArray, disagreement: Counts) -> NDArray:
-    """Disagreement of independent graders with the same margins, times the squared number of photographs."""
+    """Disagreement of independent graders with the same margins, multiplied by the squared number of photographs."""
     return np.einsum("...i,ij,...j->...", table.sum(-1), disagreement, table.sum(-2))
 
 

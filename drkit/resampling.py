@@ -1,4 +1,4 @@
-"""Patients drawn with replacement."""
+"""Bootstrap samples of patients."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,11 +8,11 @@ def bootstrap(patients: NDArray, seed: int) -> NDArray[np.int64]:
     """Draw as many patients as there are, with replacement.
 
     Args:
-        patients: (N,) the patient of each unit or photograph.
-        seed: Of the draw.
+        patients: (N,) key of the patient of each unit or photograph.
+        seed: Random seed.
 
     Returns:
-        Positions in `patients`, rising, all of a patient together, as often as the patient was drawn.
+        Positions in `patients` in ascending order; all positions of a patient occur as often as it was drawn.
     """
     names, patient = np.unique(patients, return_inverse=True)
     drawn = np.random.default_rng([seed, 0xB00]).integers(len(names), size=len(names))
@@ -20,14 +20,14 @@ def bootstrap(patients: NDArray, seed: int) -> NDArray[np.int64]:
 
 
 def draw_bags(patients: NDArray, count: int, seed: int) -> list[NDArray[np.int64]]:
-    """Draw as many patients as there are, with replacement, again and again.
+    """Draw several bootstrap samples.
 
     Args:
-        patients: (N,) whose photograph it is.
-        count: How often.
-        seed: Of the draws.
+        patients: (N,) key of the patient of each unit or photograph.
+        count: Number of samples.
+        seed: Random seed.
 
     Returns:
-        Of each bag the row numbers, as `bootstrap` gives them.
+        The result of `bootstrap` for each sample.
     """
     return [bootstrap(patients, int(number)) for number in np.random.SeedSequence(seed).generate_state(count)]

@@ -161,7 +161,7 @@ def test_one_fold_alone_is_rounded() -> None:
     [
         ([0.0, np.nan], [0, 1], "1 of 2 scores are not finite"),
         ([0.0, 1.0], [0, 5], "grades 0 to 5 are off the scale"),
-        ([0.0, 1.0], [0], "do not belong together"),
+        ([0.0, 1.0], [0], "expected the same number of each"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused(score: list[float], reference: list[int], sentence: str) -> None:

@@ -72,7 +72,7 @@ def test_normal_probabilities_are_the_normals_mass(score: np.ndarray, sigma: flo
 
 def test_normal_probabilities_are_never_one_hot() -> None:
     assert (normal_probabilities([2.0], 0) < 1).all()
-    with pytest.raises(ValueError, match="no standard deviation"):
+    with pytest.raises(ValueError, match="expected a standard deviation"):
         normal_probabilities([2.0], float("nan"))
 
 
@@ -86,7 +86,7 @@ def test_expected_grade_is_the_mean() -> None:
         ("arg-max", None, "unknown decision 'arg-max': did you mean argmax"),
         ("cut_points", None, "needs 4 cut points, got none"),
         ("cut_points", (1, 2), "needs 4 cut points, got 2"),
-        ("cut_points", (1, 3, 2, 4), "cut points 1, 3, 2, 4 do not rise"),
+        ("cut_points", (1, 3, 2, 4), "cut points 1, 3, 2, 4: expected ascending numbers"),
     ],
 )
 def test_what_cannot_be_decided_is_refused(decision: str, cut_points, sentence: str) -> None:

@@ -24,7 +24,7 @@ def _figure(title: str) -> Figure:
 
 @pytest.fixture(autouse=True)
 def _strict():
-    fonts._TOLD.clear()
+    fonts._REPORTED.clear()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         yield
@@ -36,7 +36,7 @@ def test_missing_letters_are_one_warning_of_drkits(tmp_path: Path) -> None:
         write_figure(_figure(f"{ANCIENT} and {ANCIENT}"), tmp_path / "a.png", force=False)
     assert len(reported.warnings) == 1
     assert (
-        f"a.png: 2 letters are drawn as boxes, as no font that was found has them: {', '.join(ANCIENT)}"
+        f"a.png: 2 letters are drawn as boxes, because no installed font has them: {', '.join(ANCIENT)}"
         in (reported.warnings[0])
     )
 
