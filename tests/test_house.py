@@ -30,6 +30,7 @@ FLOORS = [
     {"duplicates"},
     {"images", "records", "losses"},
     {"cut_points"},
+    {"intervals"},
     {"metrics", "decisions", "resampling"},
     {"config"},
     {"specs", "fonts", "batching"},

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import accuracy_score, cohen_kappa_score, confusion_matrix, recall_score
 
-from drkit import metrics
+from drkit import intervals, metrics
 
 GRADES = range(5)
 quick = settings(max_examples=40, deadline=None)
@@ -145,22 +145,22 @@ def test_resampling_ignores_order_and_names_of_patients(photographs) -> None:
     reference, predicted, patients = photographs
     order = np.random.default_rng(1).permutation(len(patients))
     names = np.array([f"p{(7 * patient) % 60}" for patient in patients])
-    plain = metrics.PatientBootstrap.of(reference, predicted, patients).resample(50)
-    other = metrics.PatientBootstrap.of(reference[order], predicted[order], names[order]).resample(50)
+    plain = intervals.PatientBootstrap.of(reference, predicted, patients).resample(50)
+    other = intervals.PatientBootstrap.of(reference[order], predicted[order], names[order]).resample(50)
     assert (plain == other).all()
 
 
 def test_resampling_draws_whole_patients_as_many_as_there_are(photographs) -> None:
-    resampled = metrics.PatientBootstrap.of(*photographs).resample(200)
+    resampled = intervals.PatientBootstrap.of(*photographs).resample(200)
     assert resampled.shape == (200, 1, 5, 5)
     assert (resampled.sum((1, 2, 3)) == 240).all()
     assert (resampled.sum(-1) % 4 == 0).all()  # each patient's four photographs have one reference grade
 
 
 def test_resampling_in_chunks_draws_the_same(photographs, monkeypatch: pytest.MonkeyPatch) -> None:
-    bootstrap = metrics.PatientBootstrap.of(*photographs)
+    bootstrap = intervals.PatientBootstrap.of(*photographs)
     whole = bootstrap.resample(101, seed=5)
-    monkeypatch.setattr(metrics, "CELLS_A_CHUNK", 3 * len(bootstrap.kinds))
+    monkeypatch.setattr(intervals, "CELLS_A_CHUNK", 3 * len(bootstrap.kinds))
     assert (bootstrap.resample(101, seed=5) == whole).all()
 
 
@@ -169,15 +169,15 @@ def test_the_interval_is_that_of_patients_drawn_one_by_one(photographs) -> None:
     generator = np.random.default_rng(0)
     drawn = [np.bincount(generator.integers(0, 60, 60), minlength=60)[patients] for _ in range(4000)]
     oracle = metrics.quadratic_weighted_kappa(metrics.confusion(reference, predicted, np.array(drawn)))
-    resampled = metrics.PatientBootstrap.of(reference, predicted, patients).resample(4000)[:, 0]
-    ours = metrics.interval(metrics.quadratic_weighted_kappa(resampled))
-    np.testing.assert_allclose(ours, metrics.interval(oracle), atol=0.006)
+    resampled = intervals.PatientBootstrap.of(reference, predicted, patients).resample(4000)[:, 0]
+    ours = intervals.interval(metrics.quadratic_weighted_kappa(resampled))
+    np.testing.assert_allclose(ours, intervals.interval(oracle), atol=0.006)
 
 
 def test_copies_of_a_photograph_do_not_narrow_the_interval(photographs) -> None:
     def width(*parts: np.ndarray) -> float:
-        resampled = metrics.PatientBootstrap.of(*parts).resample(500)[:, 0]
-        low, high = metrics.interval(metrics.quadratic_weighted_kappa(resampled))
+        resampled = intervals.PatientBootstrap.of(*parts).resample(500)[:, 0]
+        low, high = intervals.interval(metrics.quadratic_weighted_kappa(resampled))
         return high - low
 
     assert width(*(np.tile(part, 5) for part in photographs)) == pytest.approx(width(*photographs))
@@ -185,13 +185,13 @@ def test_copies_of_a_photograph_do_not_narrow_the_interval(photographs) -> None:
 
 def test_a_run_does_not_differ_from_itself(photographs) -> None:
     reference, predicted, patients = photographs
-    assert metrics.paired_difference(reference, predicted, predicted, patients) == metrics.Difference(0, 0, 0, 1)
+    assert intervals.paired_difference(reference, predicted, predicted, patients) == intervals.Difference(0, 0, 0, 1)
 
 
 def test_differences_turn_their_sign_with_the_order(photographs) -> None:
     reference, predicted, patients = photographs
-    there = metrics.paired_difference(reference, predicted, reference, patients)
-    back = metrics.paired_difference(reference, reference, predicted, patients)
+    there = intervals.paired_difference(reference, predicted, reference, patients)
+    back = intervals.paired_difference(reference, reference, predicted, patients)
     assert there.low > 0
     assert there.probability_of_no_gain == 0
     assert (back.value, back.probability_of_no_gain) == (-there.value, 1)
@@ -201,9 +201,9 @@ def test_pairing_is_narrower_than_two_separate_intervals(photographs) -> None:
     reference, first, patients = photographs
     second = first.copy()
     second[::20] = reference[::20]
-    paired = metrics.paired_difference(reference, first, second, patients)
-    separate = metrics.PatientBootstrap.of(reference, first, patients).resample()[:, 0]
-    low, high = metrics.interval(metrics.quadratic_weighted_kappa(separate))
+    paired = intervals.paired_difference(reference, first, second, patients)
+    separate = intervals.PatientBootstrap.of(reference, first, patients).resample()[:, 0]
+    low, high = intervals.interval(metrics.quadratic_weighted_kappa(separate))
     assert paired.high - paired.low < (high - low) / 2
 
 
@@ -225,7 +225,7 @@ def trainings(photographs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def test_seeds_and_patients_are_drawn_as_a_slow_loop_draws_them(photographs, trainings) -> None:
     first, second, reference = trainings
     patients = photographs[2]
-    ours = metrics.paired_difference(reference, first, second, patients, num_resamples=4000)
+    ours = intervals.paired_difference(reference, first, second, patients, num_resamples=4000)
     names, generator = np.unique(patients), np.random.default_rng(8)
     rows_of = {name: np.flatnonzero(patients == name) for name in names}
 
@@ -252,15 +252,15 @@ def test_seeds_and_patients_are_drawn_as_a_slow_loop_draws_them(photographs, tra
 def test_seeds_that_agree_in_all_change_nothing(photographs) -> None:
     reference, predicted, patients = photographs
     better = np.where(np.arange(len(reference)) % 4 == 0, reference, predicted)
-    single = metrics.paired_difference(reference, predicted, better, patients)
-    assert metrics.paired_difference(reference, [predicted] * 2, [better] * 3, patients) == pytest.approx(single)
+    single = intervals.paired_difference(reference, predicted, better, patients)
+    assert intervals.paired_difference(reference, [predicted] * 2, [better] * 3, patients) == pytest.approx(single)
 
 
 def test_the_noise_of_training_widens_the_interval(photographs, trainings) -> None:
     first, second, reference = trainings
     patients = photographs[2]
-    seeds = metrics.paired_difference(reference, first, second, patients)
-    alone = metrics.paired_difference(reference, first[0], second[0], patients)
+    seeds = intervals.paired_difference(reference, first, second, patients)
+    alone = intervals.paired_difference(reference, first[0], second[0], patients)
     assert seeds.high - seeds.low > 1.5 * (alone.high - alone.low)
 
 
@@ -268,7 +268,7 @@ def test_seeds_are_drawn_with_the_variance_of_their_mean() -> None:
     """That is s^2 / S with S - 1 in the denominator of s^2, for as few as two seeds."""
     for values in ([0.1, 0.5], [0.2, 0.3, 0.9], [0.1, 0.2, 0.3, 0.7, 0.4]):
         figures = np.tile(values, (40000, 1))
-        drawn = metrics.mean_of_drawn_seeds(figures, np.random.default_rng(0))
+        drawn = intervals.mean_of_drawn_seeds(figures, np.random.default_rng(0))
         assert drawn.mean() == pytest.approx(np.mean(values), abs=0.005)
         assert drawn.var() == pytest.approx(np.var(values, ddof=1) / len(values), rel=0.03)
 
@@ -278,7 +278,7 @@ def test_each_ways_seeds_are_drawn_for_themselves() -> None:
     generator = np.random.default_rng(0)
     reference = generator.integers(0, 5, 400)
     good, bad = reference, np.clip(reference + generator.integers(-2, 3, 400), 0, 4)
-    found = metrics.paired_difference(reference, [good, bad], [good, bad], np.arange(400) // 4)
+    found = intervals.paired_difference(reference, [good, bad], [good, bad], np.arange(400) // 4)
     gap = float(metrics.quadratic_weighted_kappa(metrics.confusion(reference, bad)))
     assert found.value == pytest.approx(0, abs=1e-12)
     assert found.high == pytest.approx(1 - gap, abs=0.05)
@@ -288,13 +288,13 @@ def test_each_ways_seeds_are_drawn_for_themselves() -> None:
 def test_the_mean_over_seeds_has_every_seeds_kappa(photographs, trainings) -> None:
     _, predicted, reference = trainings
     patients = photographs[2]
-    found = metrics.mean_over_seeds(reference, predicted, patients, metrics.plain_kappa)
+    found = intervals.mean_over_seeds(reference, predicted, patients, metrics.plain_kappa)
     own = [cohen_kappa_score(reference, seed, labels=range(5)) for seed in predicted]
     assert found.values == pytest.approx(own)
     assert found.value == pytest.approx(np.mean(own))
     assert found.low < found.value < found.high
     assert found.spread == pytest.approx(np.std(own, ddof=1))
-    alone = metrics.mean_over_seeds(reference, predicted[:1], patients, metrics.plain_kappa)
-    resampled = metrics.PatientBootstrap.of(reference, predicted[:1], patients).resample()[:, 0]
-    assert (alone.low, alone.high) == metrics.interval(metrics.plain_kappa(resampled))
+    alone = intervals.mean_over_seeds(reference, predicted[:1], patients, metrics.plain_kappa)
+    resampled = intervals.PatientBootstrap.of(reference, predicted[:1], patients).resample()[:, 0]
+    assert (alone.low, alone.high) == intervals.interval(metrics.plain_kappa(resampled))
     assert np.isnan(alone.spread)

@@ -16,7 +16,8 @@ from drkit.ensembling.serialization import build_method
 from drkit.ensembling.stack import Stack
 from drkit.ensembling.weight import Best, Weight
 from drkit.evaluation.agreement import Agreement, Interval, measure_agreement
-from drkit.metrics import PatientBootstrap, confusion, interval, quadratic_weighted_kappa
+from drkit.intervals import PatientBootstrap, interval
+from drkit.metrics import confusion, quadratic_weighted_kappa
 from drkit.progress import track
 
 BASELINES: Mapping[str, Method] = {"best member": Best("hard"), "best member with cut points": Best("soft")}

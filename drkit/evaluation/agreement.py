@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from drkit import metrics
+from drkit import intervals, metrics
 from drkit.errors import UsageError
 
 Interval = tuple[float, float]
@@ -67,16 +67,16 @@ def measure_agreement(
         seed: Random seed of the resampling.
     """
     table = metrics.confusion(reference, predicted)
-    bootstrap = metrics.PatientBootstrap.of(reference, predicted, patients)
+    bootstrap = intervals.PatientBootstrap.of(reference, predicted, patients)
     resampled = bootstrap.resample(num_resamples, seed)[:, 0]
     plain = float(metrics.plain_kappa(table))
     return Agreement(
         cases=int(table.sum()),
         patients=int(bootstrap.num_patients.sum()),
         quadratic_weighted_kappa=float(metrics.quadratic_weighted_kappa(table)),
-        quadratic_weighted_kappa_interval=metrics.interval(metrics.quadratic_weighted_kappa(resampled)),
+        quadratic_weighted_kappa_interval=intervals.interval(metrics.quadratic_weighted_kappa(resampled)),
         plain_kappa=plain,
-        plain_kappa_interval=metrics.interval(metrics.plain_kappa(resampled)),
+        plain_kappa_interval=intervals.interval(metrics.plain_kappa(resampled)),
         band=metrics.band(plain),
         degenerate=bool(metrics.is_degenerate(table)),
         accuracy=float(metrics.accuracy(table)),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from drkit import metrics
+from drkit import intervals, metrics
 from drkit.evaluation.aggregation import Cases
 from drkit.evaluation.agreement import NUM_RESAMPLES, Interval
 from drkit.grades import Level
@@ -69,7 +69,7 @@ def compare_cases(
     """
     reference, patients = before[0].reference, before[0].patients
     first, second = (np.stack([cases.predicted for cases in run]) for run in (before, after))
-    difference = metrics.paired_difference(reference, first, second, patients, num_resamples=num_resamples, seed=seed)
+    difference = intervals.paired_difference(reference, first, second, patients, num_resamples=num_resamples, seed=seed)
     num_patients = len(np.unique(patients))
     return Comparison(
         run=names[1],
@@ -120,7 +120,7 @@ def _kappas(reference: ArrayLike, predicted: ArrayLike) -> tuple[float, ...]:
 
 
 def _sentence(
-    names: tuple[str, str], difference: metrics.Difference, num_patients: int, by: Level, num_seeds: tuple[int, int]
+    names: tuple[str, str], difference: intervals.Difference, num_patients: int, by: Level, num_seeds: tuple[int, int]
 ) -> str:
     """The conclusion that the interval allows, and the variation that it leaves out."""
     joined = "" if by == "photograph" else f", photographs joined by {by}"

@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from drkit import metrics
+from drkit import intervals, metrics
 from drkit.evaluation.aggregation import Index, aggregate_by_seed
 from drkit.evaluation.agreement import NUM_RESAMPLES, Interval, with_interval
 from drkit.grades import Level
@@ -74,7 +74,7 @@ def measure_seeds(
     single_seeds = aggregate_by_seed(predictions, reference, by)
     truth, predicted = single_seeds[0].reference, np.stack([cases.predicted for cases in single_seeds])
     average = partial(
-        metrics.mean_over_seeds, truth, predicted, single_seeds[0].patients, num_resamples=num_resamples, seed=seed
+        intervals.mean_over_seeds, truth, predicted, single_seeds[0].patients, num_resamples=num_resamples, seed=seed
     )
     quadratic, plain = average(metrics.quadratic_weighted_kappa), average(metrics.plain_kappa)
     return SeedAgreement(

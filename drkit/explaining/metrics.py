@@ -12,7 +12,7 @@ from drkit.explaining.batch import BatchAttribution
 from drkit.explaining.faithfulness import Faithfulness
 from drkit.explaining.lesions import mass_inside, points_at, read_mask
 from drkit.explaining.photographs import View
-from drkit.metrics import interval
+from drkit.intervals import interval
 from drkit.reporting import Table
 
 NUM_RESAMPLES = 2000

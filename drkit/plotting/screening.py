@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from drkit import metrics
+from drkit import intervals
 from drkit.errors import InputError
 from drkit.evaluation.agreement import Interval
 from drkit.grades import REFERABLE_FROM
@@ -160,9 +160,9 @@ def measure_screening(run: PlottedPredictions, num_resamples: int = 1000, seed: 
         referable=float(referable.mean()),
         rates=rates,
         roc_area=rates.area(),
-        roc_area_interval=metrics.interval([item.area() for item in resampled]),
+        roc_area_interval=intervals.interval([item.area() for item in resampled]),
         average_precision=rates.average_precision(),
-        average_precision_interval=metrics.interval([item.average_precision() for item in resampled]),
+        average_precision_interval=intervals.interval([item.average_precision() for item in resampled]),
         roc_band=_band([item.sensitivity_at(GRID) for item in resampled]),
         precision_band=_band([item.precision_at(GRID) for item in resampled]),
         points=(*(_at(share, ranking, rates, resampled) for share in SENSITIVITIES), _own(run, drawn)),
@@ -181,7 +181,7 @@ def _at(share: float, ranking: Ranking, rates: Rates, resampled: Sequence[Rates]
         threshold=float(ranking.thresholds[place]),
         sensitivity=float(rates.sensitivity[place]),
         specificity=float(1 - rates.false_alarms[place]),
-        specificity_interval=metrics.interval(specificities),
+        specificity_interval=intervals.interval(specificities),
         precision=float(rates.precision[place]),
     )
 
@@ -196,6 +196,6 @@ def _own(run: PlottedPredictions, drawn: Sequence[FloatArray]) -> OperatingPoint
         threshold=None,
         sensitivity=float(referred[referable].mean()),
         specificity=float(left.sum() / others.sum()),
-        specificity_interval=metrics.interval(specificities),
+        specificity_interval=intervals.interval(specificities),
         precision=float(referable[referred].mean()) if referred.any() else float("nan"),
     )

@@ -6,7 +6,8 @@ import numpy as np
 from sklearn.metrics import cohen_kappa_score
 from timing import build_parser
 
-from drkit.metrics import PatientBootstrap, interval, quadratic_weighted_kappa
+from drkit.intervals import PatientBootstrap, interval
+from drkit.metrics import quadratic_weighted_kappa
 
 RESAMPLES = 2000
 LOOPED = 200  # of them by the loop, which takes too long for all

@@ -9,7 +9,7 @@ import argparse
 import numpy as np
 from timing import build_parser
 
-from drkit.metrics import interval, mean_of_drawn_seeds
+from drkit.intervals import interval, mean_of_drawn_seeds
 
 EFFECTS = ((1, 0, 0.5), (1, 0.05, 0.5), (1, 0.1, 1), (1, 0.2, 1), (0.5, 0.2, 0.5))  # of patients, seeds, and both
 

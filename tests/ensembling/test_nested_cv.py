@@ -15,7 +15,7 @@ from drkit.ensembling.pooling import Pooling, build_pooler
 from drkit.ensembling.stack import Stack
 from drkit.ensembling.weight import Best, Weight
 from drkit.errors import InputError
-from drkit.metrics import paired_difference
+from drkit.intervals import paired_difference
 
 
 def _nested_cv(*predictions, pooling: Pooling | None = None, folds: int = 4):
