@@ -29,8 +29,8 @@ from drkit.models.restoring import OpenedRun
 from drkit.progress import warn_once
 from drkit.records.checkpoint import CheckpointHeader
 from drkit.records.labels import Labels
-from drkit.records.manifest import read_source_hashes
 from drkit.records.predictions import SCHEMA, Predictions, PredictionsMeta, build_predictions, trained_splits
+from drkit.records.preprocessed import read_source_hashes
 from drkit.records.provenance import sha256_file
 from drkit.training.runtime import keep_freed_memory
 

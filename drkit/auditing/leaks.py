@@ -12,8 +12,8 @@ from drkit.duplicates.seen import find_seen
 from drkit.duplicates.stats import PhotographStats
 from drkit.errors import first_few
 from drkit.grades import TARGETS, grade_column
-from drkit.records.manifest import read_source_hashes
 from drkit.records.predictions import Predictions, find_predictions, read_predictions
+from drkit.records.preprocessed import read_source_hashes
 from drkit.records.runs import FILE_SUFFIX, Run, read_run_record
 
 _SAME_DATA = 0.9  # share of a file's ids that a data set must have, so that their grades are compared

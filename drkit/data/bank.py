@@ -18,7 +18,7 @@ from drkit.images.decoders import FileRemark
 from drkit.machine import allowed_cpus, allowed_memory
 from drkit.progress import notify, track
 from drkit.records.labels import Labels
-from drkit.records.manifest import read_source_hashes
+from drkit.records.preprocessed import read_source_hashes
 
 MEMORY_SHARE = 0.4  # of the allowed memory that a bank may take before it goes to disk
 ROOM_FOR_ZOOM = 1.15  # bank side / network input side, so that zooming in does not upsample

@@ -16,7 +16,7 @@ from drkit.errors import InputError
 from drkit.grades import SPLITS, Target
 from drkit.progress import notify, warn
 from drkit.records.labels import Labels
-from drkit.records.manifest import read_source_hashes
+from drkit.records.preprocessed import read_source_hashes
 
 
 def keep_copies_together(labels: Labels) -> Labels:

@@ -23,7 +23,7 @@ from drkit.inference import read_answers
 from drkit.losses import build_loss
 from drkit.models.restoring import OpenedRun
 from drkit.progress import track
-from drkit.records.manifest import steps_to_apply
+from drkit.records.preprocessed import steps_to_apply
 
 # Methods that do not depend on the target, and what positive and negative mean there.
 TARGET_FREE_METHODS: Mapping[str, tuple[str, str]] = {

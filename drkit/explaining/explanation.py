@@ -11,7 +11,7 @@ from drkit.explaining.metrics import ExplanationMetrics
 from drkit.explaining.writing import Writer, name_files
 from drkit.records.atomic import check_name, check_writable
 from drkit.records.explanations import MANIFEST, Explanations, write_explanations
-from drkit.records.manifest import steps_to_apply
+from drkit.records.preprocessed import steps_to_apply
 from drkit.records.provenance import sha256_file
 
 

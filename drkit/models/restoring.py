@@ -11,7 +11,7 @@ from drkit.errors import UsageError
 from drkit.models.grader import Grader, build_grader, restore_grader
 from drkit.records.checkpoint import CheckpointHeader, read_checkpoint
 from drkit.records.labels import Labels
-from drkit.records.manifest import steps_to_apply
+from drkit.records.preprocessed import steps_to_apply
 from drkit.records.runs import NetworkId, Run, find_run, networks_in, read_run_record, verify_checksums
 from drkit.specs import names_in
 

@@ -19,8 +19,8 @@ from drkit.plotting.pictures import PictureReport, check_picture, save
 from drkit.plotting.selection import PlottedPredictions, select
 from drkit.progress import notify, track
 from drkit.records.layouts import read_datasets
-from drkit.records.manifest import steps_to_apply
 from drkit.records.predictions import Predictions, read_predictions
+from drkit.records.preprocessed import steps_to_apply
 from drkit.records.runs import NetworkId
 
 

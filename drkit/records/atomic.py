@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and never over another without being told to."""
+"""Atomic writing: a file appears complete or not at all, and replaces another only with `force`."""
 
 import errno
 import os
@@ -11,11 +11,11 @@ from pathlib import Path
 from drkit.errors import DiskFullError, DrkitError, InputError, OutputExistsError, readable
 from drkit.records.filenames import is_text
 
-DRAFT_STEM = 32  # letters of the final name in that of a draft, which must not be too long where that is not
+DRAFT_STEM = 32  # characters of the final name in a draft's name, which is longer by a prefix and a suffix
 
 
 def check_writable(path: Path, *, force: bool) -> None:
-    """Refuse early what `writing` would refuse late.
+    """Check early that `writing` will be able to write a file.
 
     Raises:
         OutputExistsError: `path` exists and `force` is off.
@@ -23,7 +23,7 @@ def check_writable(path: Path, *, force: bool) -> None:
     """
     check_name(path)
     if path.is_dir():
-        raise InputError(f"{path} is a folder, where a file was to be written")
+        raise InputError(f"{path} is a folder, but a file is to be written there: choose another name")
     if path.exists() and not force:
         raise OutputExistsError(f"{path} exists already: choose another name, or overwrite it with --force")
     for parent in path.parents:
@@ -36,10 +36,10 @@ def check_writable(path: Path, *, force: bool) -> None:
 
 
 def check_name(path: Path) -> None:
-    """Refuse a path that no file can have, or that records cannot name.
+    """Check that a file can have a path, and that records can contain it.
 
     Raises:
-        InputError: a part of it is longer than the file system takes, or it leads nowhere, or is not UTF-8.
+        InputError: a part of it is too long for the file system, it cannot be resolved, or it is not UTF-8.
     """
     if not is_text(path):
         raise InputError(f"{readable(str(path))} cannot be written: the name is not UTF-8, choose another")
@@ -55,8 +55,8 @@ def check_free_space(folder: Path, num_bytes: float) -> None:
     """Check before long work that its output fits on the disk.
 
     Args:
-        folder: Where it is written; it need not exist.
-        num_bytes: Expected size.
+        folder: Folder of the output; it need not exist.
+        num_bytes: Expected size in bytes.
 
     Raises:
         InputError: the folder is not writable, or there is too little space.
@@ -74,16 +74,16 @@ def check_free_space(folder: Path, num_bytes: float) -> None:
 
 @contextmanager
 def writing(path: Path, *, force: bool, size: int = 0) -> Iterator[Path]:
-    """Give a temporary path beside `path`, that takes its name when the block ends well.
+    """Yield the path of a draft beside `path`, which is renamed to `path` when the block ends without an error.
 
     Args:
-        path: The final name; its folder is made.
-        force: Replace an existing file. Without it a file that came into being meanwhile is kept.
-        size: What the file will take in bytes, about, to tell how much room is missing; 0: unknown.
+        path: The final path; its folder is created.
+        force: Replace an existing file. Otherwise a file that is created during the block is kept as well.
+        size: Approximate size of the file in bytes, to report how much space is missing; 0 if unknown.
 
     Raises:
         OutputExistsError: `path` exists and `force` is off.
-        DiskFullError: there is no room; what was there stays.
+        DiskFullError: the disk is full; an existing file is kept.
     """
     check_writable(path, force=force)
     with needing_room(path, size):
@@ -103,16 +103,16 @@ def writing(path: Path, *, force: bool, size: int = 0) -> Iterator[Path]:
 
 @contextmanager
 def needing_room(path: Path, size: int = 0) -> Iterator[None]:
-    """Tell in one line that a disk is full, in whichever words a library says so.
+    """Convert any library's error about a full disk to a `DiskFullError`.
 
     Args:
-        path: What is written.
-        size: What it will take in bytes, about; 0: unknown.
+        path: The file that is written.
+        size: Its approximate size in bytes; 0 if unknown.
 
     Raises:
-        DiskFullError: there is no room.
+        DiskFullError: the disk is full.
     """
-    free = _free(path)
+    free = shutil.disk_usage(next(folder for folder in path.absolute().parents if folder.is_dir())).free
     try:
         yield
     except DrkitError:
@@ -121,15 +121,10 @@ def needing_room(path: Path, size: int = 0) -> Iterator[None]:
         if not _is_full(error) and size <= free:
             raise
         needed = f", {_amount(size)} are needed and {_amount(size - free)} missing" if size > free else ""
-        remedy = "make room, or choose another folder"
+        remedy = "free some space, or choose another folder"
         raise DiskFullError(
             f"{path} cannot be written, the disk is full: {_amount(free)} were free{needed}: {remedy}"
         ) from None
-
-
-def _free(path: Path) -> int:
-    """Bytes that are free where a path is or will be."""
-    return shutil.disk_usage(next(folder for folder in path.absolute().parents if folder.is_dir())).free
 
 
 def _is_full(error: Exception) -> bool:
@@ -145,7 +140,7 @@ def _amount(num_bytes: int) -> str:
 
 
 def write_bytes(path: Path, content: bytes, *, force: bool) -> None:
-    """Write `content` to `path` at once."""
+    """Write `content` to `path` atomically."""
     with writing(path, force=force, size=len(content)) as draft:
         draft.write_bytes(content)
 
@@ -153,7 +148,7 @@ def write_bytes(path: Path, content: bytes, *, force: bool) -> None:
 def _sync(draft: Path) -> None:
     umask = os.umask(0)
     os.umask(umask)
-    draft.chmod(0o666 & ~umask)  # mkstemp makes files that nobody else may read
+    draft.chmod(0o666 & ~umask)  # mkstemp creates files that only their owner may read
     with draft.open("rb+") as stream:
         os.fsync(stream.fileno())
 
@@ -163,8 +158,8 @@ def _publish(draft: Path, path: Path, *, force: bool) -> None:
         draft.replace(path)
         return
     try:
-        os.link(draft, path)  # unlike a rename, a link never replaces
+        os.link(draft, path)  # unlike renaming, linking never replaces a file
     except FileExistsError:
-        raise OutputExistsError(f"{path} came into being meanwhile: it was left as it is") from None
+        raise OutputExistsError(f"{path} was created by another process meanwhile: it was not overwritten") from None
     except OSError:  # a file system without links
         draft.replace(path)

@@ -1,4 +1,4 @@
-"""A run's weights, with everything in the header that rebuilds model and input without a network."""
+"""A run's weights, with a header from which model and input can be rebuilt without a network connection."""
 
 import json
 from collections.abc import Mapping
@@ -23,19 +23,19 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a grader is made of.
+    """The options from which a grader is built.
 
     Args:
-        backbone: timm's name.
-        side: Of the images in pixels.
-        unit: What one forward pass sees: image, eye or patient.
-        num_slots: Photographs of a whole unit.
-        fusion: How the photographs of a unit are joined: mean-max, attention or concat.
-        unshared: Whether each slot has a backbone of its own.
-        attention: Blocks between backbone and pool, as typed; empty: none.
-        loss: As typed; says what the logits are.
+        backbone: timm's name of the backbone.
+        side: Side of the square input images, in pixels.
+        unit: Input of one forward pass: image, eye or patient.
+        num_slots: Number of photographs of a complete unit.
+        fusion: How the photographs of a unit are fused: mean-max, attention or concat.
+        unshared: Whether each slot has its own backbone.
+        attention: Blocks between backbone and pooling, as typed; empty for none.
+        loss: The loss as typed; it defines the meaning of the logits.
         auxiliary: Whether a second head grades each eye for the other target.
-        dropout: Probability, before the head.
+        dropout: Dropout probability before the head.
     """
 
     backbone: str
@@ -52,28 +52,28 @@ class Architecture:
 
 @dataclass(frozen=True)
 class CheckpointHeader:
-    """How a grader is rebuilt and how its logits are read.
+    """How a grader is rebuilt, and how its logits become grades.
 
     Args:
-        architecture: What the grader is made of.
-        bank_side: Of the photographs that images are made of.
-        steps: Preprocessing that its photographs went through, as a manifest holds them.
-        mean: Normalisation, a channel each.
-        std: Normalisation, a channel each.
-        sigma: Residual of a regression on held-out photographs, in grades; 0 for other losses.
+        architecture: The options from which the grader is built.
+        bank_side: Side of the square photographs from which images are rendered, in pixels.
+        steps: Preprocessing steps of its photographs, as in a manifest.
+        mean: Mean of each channel, for normalisation.
+        std: Standard deviation of each channel, for normalisation.
+        sigma: Standard deviation of a regression's residuals on held-out photographs, in grades; 0 for other losses.
         decision: How probabilities and score become a grade.
-        cut_points: The four thresholds of the decision `cut_points`, else None.
-        target: Whose grade.
-        fold: Which patients it did not see, of `folds` parts; None without.
-        folds: Number of parts, 0 without.
-        tta: Whether answers are means over the eight flips and quarter turns of the images.
-        chosen_on: What picked the epoch.
-        epoch: Which was picked, from 1.
-        labels_sha256: Hash of the labels it was trained with.
-        provenance: Options, seed and version; what is the same for the same work.
-        round_discs: Whether the squashing of its photographs was undone; older headers do not say, and mean no.
-        seed: It was trained with; None in a run of one seed, and in older headers.
-        schema_version: Of this header.
+        cut_points: The four thresholds of the decision `cut_points`; None for other decisions.
+        target: Target of the grades: patient or eye.
+        fold: The fold that the network was not trained on, from 0; None without folds.
+        folds: Number of folds, 0 without cross-validation.
+        tta: Whether predictions are means over the eight flips and quarter turns of the images.
+        chosen_on: What selected the epoch.
+        epoch: The selected epoch, from 1.
+        labels_sha256: Hash of the labels of the training.
+        provenance: Options, seed and version; equal for equal work.
+        round_discs: Whether elliptical discs of its photographs were made round; False in older headers without it.
+        seed: Random seed of the network; None in a run of one seed, and in older headers.
+        schema_version: Version of this header.
     """
 
     architecture: Architecture
@@ -98,12 +98,12 @@ class CheckpointHeader:
 
     @property
     def plugins(self) -> dict[str, str]:
-        """Packages that the training used, as `drkit.plugins.Registry.packages` names them."""
+        """Packages that the training used, by the names of `drkit.plugins.Registry.packages`."""
         return dict(self.provenance.get("plugins", {}))
 
 
 def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], header: CheckpointHeader, *, force: bool) -> None:
-    """Write weights that are byte for byte the same for the same training.
+    """Write weights and header; equal trainings give equal bytes.
 
     Raises:
         OutputExistsError: `path` exists and `force` is off.
@@ -115,20 +115,20 @@ def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], header: Checkpoi
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], CheckpointHeader]:
-    """Read weights and header; no code in the file is executed, there is none in this format.
+    """Read weights and header; the format cannot contain code.
 
     Raises:
-        InputError: missing, truncated, or not a checkpoint of drkit's.
+        InputError: the file is missing, truncated, or not drkit's checkpoint.
     """
-    check_spelling([path])  # which safetensors cannot open
+    check_spelling([path])  # safetensors cannot open other names
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors: dict[str, torch.Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is no safetensors file, or not a whole one: {error}") from None
+        raise InputError(f"{path} is not a safetensors file, or is truncated: {error}") from None
     if METADATA_KEY not in metadata:
-        raise InputError(f"{path} is a safetensors file, but not a checkpoint of drkit's: it has no key 'drkit'")
+        raise InputError(f"{path} is a safetensors file, but not drkit's checkpoint: its metadata has no key 'drkit'")
     return tensors, _parse_header(metadata[METADATA_KEY], path)
 
 

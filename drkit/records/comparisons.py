@@ -1,4 +1,4 @@
-"""NAME.comparison.json: how runs compare, and of which predictions files that was found."""
+"""NAME.comparison.json: the comparison of runs, with the predictions files that were compared."""
 
 import json
 import os
@@ -17,9 +17,9 @@ def write_comparison(path: Path, content: Mapping[str, Any], compared: Sequence[
 
     Args:
         path: `NAME.comparison.json`.
-        content: What was found, as JSON's types.
-        compared: The predictions files that were compared; they are named relative to `path`, with their hashes.
-        force: Overwrite one that is there.
+        content: The results, as types of JSON.
+        compared: The predictions files that were compared; recorded relative to `path`, with their hashes.
+        force: Overwrite an existing comparison.
     """
     record = {
         "schema_version": SCHEMA_VERSION,

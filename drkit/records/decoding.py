@@ -1,4 +1,4 @@
-"""Records as they come out of JSON, checked against the types of the dataclass that they are to become."""
+"""Conversion of JSON values to dataclasses, with checked types."""
 
 from typing import Any, TypeVar
 
@@ -10,13 +10,13 @@ T = TypeVar("T")
 
 
 def decode(content: Any, kind: type[T], source: object, remedy: str) -> T:
-    """Build a dataclass (or a TypedDict) from JSON values; lists become tuples, keys that it does not have are dropped.
+    """Build a dataclass (or a TypedDict) from JSON values; lists become tuples, and unknown keys are dropped.
 
     Args:
-        content: What `json.loads` gave.
-        kind: The dataclass; its annotations are the types that are expected.
+        content: The result of `json.loads`.
+        kind: The dataclass; its annotations are the expected types.
         source: The file, for the message.
-        remedy: What to do about a broken file, for the message.
+        remedy: What the user should do about a damaged file, for the message.
 
     Raises:
         InputError: a key is missing or a value has another type; the message says which.
@@ -24,4 +24,4 @@ def decode(content: Any, kind: type[T], source: object, remedy: str) -> T:
     try:
         return msgspec.convert(content, kind)
     except msgspec.ValidationError as error:
-        raise InputError(f"{source} is broken: {error}: {remedy}") from None
+        raise InputError(f"{source} is damaged: {error}: {remedy}") from None

@@ -1,4 +1,4 @@
-"""manifest.json of explanations: what was asked, of which weights, and where the pictures and maps lie."""
+"""manifest.json of explanations: targets, weights, photographs, and the files of figures and maps."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -17,29 +17,29 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class ExplainedPhotograph:
-    """One photograph and its evidence.
+    """One photograph and its attribution.
 
     Args:
-        image_id: Its name.
-        path: Of the photograph, as the data set has it.
-        sha256: Of the photograph's file.
-        unit: What was graded together with it: photographs of one unit carry the same number.
-        patient_id: Whose it is; None where unknown.
-        eye: left or right; None where unknown.
+        image_id: Id of the photograph.
+        path: Path of the photograph in the data set.
+        sha256: SHA-256 of the photograph's file.
+        unit: Number of the unit; photographs that were graded together have the same number.
+        patient_id: Id of the patient; None if unknown.
+        eye: left or right; None if unknown.
         split: train, val or test.
-        picked: Whether it was asked for, or only belongs to the unit of one that was.
-        reference_grade: Of the run's target; None where unknown.
-        predicted_grade: The run's.
-        score: The network's, in [0, 4].
-        probabilities: Of the grades 0 to 4.
-        asked_grade: The grade that was explained; None where the score was.
-        share: Of the unit's evidence that lies in this photograph.
-        outside_disc: Share of the photograph's evidence outside the fundus disc; None where no disc was found.
-        outside_area: Share of the image that lies outside the disc.
-        alarm: Whether the evidence is denser outside the disc than inside.
-        picture: File name of the strip photograph, for, against.
+        picked: Whether the photograph was selected; False if only another one of its unit was.
+        reference_grade: Reference grade of the run's target; None if unknown.
+        predicted_grade: The grade that the run predicted.
+        score: The network's score, in [0, 4].
+        probabilities: Probabilities of the grades 0 to 4.
+        asked_grade: The grade that was explained; None if the score was explained.
+        share: Share of the unit's attribution that lies in this photograph.
+        outside_disc: Share of the photograph's attribution outside the fundus disc; None if no disc was found.
+        outside_area: Share of the image's area outside the disc.
+        alarm: Whether the attribution is denser outside the disc than inside.
+        picture: File name of the figure with photograph, positive and negative map.
         maps: File name of the raw maps (.npz).
-        contrast: File name of predicted against reference, where they differ; else None.
+        contrast: File name of the figure of predicted against reference grade; None if they are equal.
     """
 
     image_id: str
@@ -66,25 +66,25 @@ class ExplainedPhotograph:
 
 @dataclass(frozen=True)
 class Explanations:
-    """All that one run of `drkit explain` found with one method.
+    """The results of `drkit explain` with one method.
 
     Args:
-        run: Its name.
-        checkpoints: SHA-256 of each weights file that was asked, by file name.
-        method: Name in the catalogue.
-        layer: Whose map was looked at; None: the backbone's last.
-        target: Whose grade, patient or eye.
-        asked: predicted, reference, score, or a grade.
-        unit: What one forward pass sees.
-        reason: Why these photographs, in words.
-        speaks_for: What the evidence for speaks for, in words.
-        speaks_against: The same of the evidence against.
-        sheets: File names of the sheets.
-        photographs: A row each.
-        faithfulness: Figures of the proof, each a value with low and high; None where it was not asked for.
-        lesions: Figures of the lesions' masks, likewise.
-        unreadable: Why photographs were left out that cannot be read, by id.
-        schema_version: Of the manifest.
+        run: Name of the explained run.
+        checkpoints: SHA-256 of each network's weights, by file name.
+        method: Name of the method in the catalogue.
+        layer: The layer of the map; None for the backbone's last.
+        target: Target of the run: patient or eye.
+        asked: What was explained: predicted, reference, score, or a grade.
+        unit: Input of one forward pass: image, eye or patient.
+        reason: Why these photographs were selected.
+        speaks_for: What the positive map speaks for.
+        speaks_against: What the negative map speaks for.
+        sheets: File names of the overview sheets.
+        photographs: The explained photographs.
+        faithfulness: Figures of faithfulness, each with value, low and high; None if it was not measured.
+        lesions: Figures of agreement with lesion masks, each with value, low and high; None if it was not measured.
+        unreadable: Why photographs could not be read, by id.
+        schema_version: Version of the manifest.
     """
 
     run: str
@@ -105,17 +105,17 @@ class Explanations:
     schema_version: int = SCHEMA_VERSION
 
     def files(self) -> list[str]:
-        """Names of everything that lies beside the manifest."""
+        """Names of all files beside the manifest."""
         rows = self.photographs
-        named = [*(row.picture for row in rows), *(row.maps for row in rows), *(row.contrast for row in rows)]
-        return [*self.sheets, *(name for name in named if name is not None)]
+        names = [*(row.picture for row in rows), *(row.maps for row in rows), *(row.contrast for row in rows)]
+        return [*self.sheets, *(name for name in names if name is not None)]
 
 
 def write_explanations(explanations: Explanations, folder: Path, *, force: bool) -> Path:
-    """Write the manifest, the last of a folder's files.
+    """Write the manifest, which is the last file of its folder to be written.
 
     Raises:
-        OutputExistsError: there is one, and `force` is off.
+        OutputExistsError: a manifest exists and `force` is off.
     """
     path = folder / MANIFEST
     content = {**asdict(explanations), "made": circumstances()}
@@ -124,10 +124,10 @@ def write_explanations(explanations: Explanations, folder: Path, *, force: bool)
 
 
 def find_explanations(folder: Path) -> list[Path]:
-    """The folder of explanations itself, or where it holds one a method, as `--method a,b` makes them, all of these.
+    """The folder of explanations itself, or its folders for each method after `--method a,b`.
 
     Args:
-        folder: As typed; its manifest will do.
+        folder: The folder as typed, or its manifest.
     """
     if folder.name == MANIFEST:
         return [folder.parent]
@@ -140,7 +140,7 @@ def read_explanations(folder: Path) -> Explanations:
     """Read the manifest of a folder that `drkit explain` wrote.
 
     Raises:
-        InputError: there is none, or it is not what drkit writes.
+        InputError: there is no manifest, or it is not in drkit's format.
     """
     path = folder if folder.name == MANIFEST else folder / MANIFEST
     try:
@@ -155,5 +155,5 @@ def read_explanations(folder: Path) -> Explanations:
     explanations = decode(record, Explanations, path, "run drkit explain again")
     outside = [name for name in explanations.files() if not is_bare(name)]
     if outside:
-        raise InputError(f"{path} names '{outside[0]}', which is no file beside it: run drkit explain again")
+        raise InputError(f"{path} lists '{outside[0]}', which is not a file beside it: run drkit explain again")
     return explanations

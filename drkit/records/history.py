@@ -1,4 +1,4 @@
-"""NAME.history.csv: how a training went, a row an epoch and split."""
+"""NAME.history.csv: the figures of a training, one row for each epoch and split."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
@@ -12,18 +12,19 @@ from drkit.records.atomic import writing
 
 @dataclass(frozen=True)
 class EpochFigures:
-    """What one epoch came to on one split.
+    """The figures of one epoch on one split.
 
     Args:
-        epoch: From 1.
-        split: train (while training: augmented, with dropout), inner, held-out (the fold's own patients), or val.
-        fold: Cross-validation part, None without.
-        seed: The network was trained with, None in a run of one seed.
-        loss: Mean over the photographs.
-        quadratic_weighted_kappa: In [-1, 1].
-        plain_kappa: In [-1, 1].
-        accuracy: In [0, 1].
-        learning_rate: At the end of the epoch.
+        epoch: Number of the epoch, from 1.
+        split: train (measured during training, with augmentation and dropout), inner, held-out (the fold's own
+            patients), or val.
+        fold: Fold of the cross-validation; None without folds.
+        seed: Seed of the network; None in a run of one seed.
+        loss: Mean loss over the photographs.
+        quadratic_weighted_kappa: Quadratically weighted kappa, in [-1, 1].
+        plain_kappa: Unweighted kappa, in [-1, 1].
+        accuracy: Share of photographs with the reference grade, in [0, 1].
+        learning_rate: Learning rate at the end of the epoch.
     """
 
     epoch: int
@@ -38,7 +39,7 @@ class EpochFigures:
 
 
 COLUMNS = tuple(item.name for item in fields(EpochFigures))
-WHOLE_NUMBERS = {"fold": "Int16", "seed": "Int64"}
+INTEGER_TYPES = {"fold": "Int16", "seed": "Int64"}
 
 
 def write_history(figures: Iterable[EpochFigures], path: Path, *, force: bool) -> None:
@@ -48,16 +49,16 @@ def write_history(figures: Iterable[EpochFigures], path: Path, *, force: bool) -
         OutputExistsError: `path` exists and `force` is off.
     """
     rows = pd.DataFrame([asdict(item) for item in figures], columns=list(COLUMNS))
-    rows = rows.astype(WHOLE_NUMBERS)
+    rows = rows.astype(INTEGER_TYPES)
     with writing(path, force=force) as draft:
         rows.to_csv(draft, index=False, lineterminator="\n", float_format="%.6g")
 
 
 def read_history(path: Path) -> pd.DataFrame:
-    """Read the CSV: columns as the fields of `EpochFigures`; files of older versions have no seeds.
+    """Read the CSV, with the fields of `EpochFigures` as columns; `seed` is null in files of older versions.
 
     Raises:
-        InputError: missing, or not a history.
+        InputError: the file is missing or is not a history.
     """
     try:
         rows = pd.read_csv(path)

@@ -1,4 +1,4 @@
-"""The canonical labels: a row a photograph, whatever layout its data set came in."""
+"""The canonical labels of a data set in any layout: one row for each photograph."""
 
 import hashlib
 import os
@@ -21,8 +21,8 @@ QUALITY_COLUMNS = (
     "clarity",
     "field_definition",
     "artifact",
-)  # Int16, DeepDRiD's own scales
-DATASET = "dataset"  # only where there are several data sets
+)  # Int16, on DeepDRiD's own scales
+DATASET = "dataset"  # column of labels from several data sets
 PHOTOGRAPH_SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".dib", ".webp", ".gif", ".ppm", ".pgm", ".pbm",
     ".pnm", ".jp2", ".j2k", ".avif", ".heic", ".heif", ".dcm", ".dicom",
@@ -35,8 +35,8 @@ _SUFFIX = re.compile(rf"(?<=.)(?:{'|'.join(map(re.escape, PHOTOGRAPH_SUFFIXES))}
 def image_stem(name: str) -> str:
     r"""The image_id in a file name, a path or an id.
 
-    `train/1/1_l1.JPG`, `1\1_l1.jpg` and `1_l1` are all `1_l1`. Only photographic suffixes go: a dot elsewhere
-    stays, so `eye.2024` is an id. Taking the stem of a stem changes nothing.
+    `train/1/1_l1.JPG`, `1\1_l1.jpg` and `1_l1` all give `1_l1`. Only photographic suffixes are removed, so `eye.2024`
+    is an id. The stem of a stem is the stem itself.
     """
     base = name.replace("\\", "/").rsplit("/", 1)[-1].strip()
     return _SUFFIX.sub("", base).strip()
@@ -44,19 +44,19 @@ def image_stem(name: str) -> str:
 
 @dataclass(frozen=True)
 class Labels:
-    """What is known of the photographs of a data set, or of several.
+    """The photographs of one or several data sets, and their labels.
 
     Args:
-        rows: A row a photograph, columns `REQUIRED_COLUMNS` and any quality columns of the source:
-            `image_id` unique; `path` absolute; `patient_id` and `eye` (left, right) null where unknown;
-            `view` the number of the photograph among those of its eye, or null; `eye_grade` and
-            `patient_grade` 0-4 or null (Int8); `gradable` False where the source says grade 5;
-            `split` train, val or test; of several data sets also `dataset`, the name of the photograph's.
-        root: The data set's folder; of several, the folder that holds them all.
-        layout: Name of the layout it was read from; of several, one a data set.
-        targets: Whose grade the source states, of several every one that is graded; a grade that could only be
-            derived is not stated.
-        datasets: Several data sets by name, each as it was read; empty for a single one.
+        rows: One row for each photograph, with `REQUIRED_COLUMNS` and the quality columns of the source: `image_id`,
+            unique; `path`, absolute; `patient_id` and `eye` (left, right), null if unknown; `view`, the number of the
+            photograph among those of its eye, or null; `eye_grade` and `patient_grade`, 0-4 or null (Int8);
+            `gradable`, False for grade 5 in the source; `split`, train, val or test; and `dataset`, the name of the
+            data set if there are several.
+        root: The data set's folder, or the common folder of several data sets.
+        layout: Name of the data set's layout; the names of several are joined by ` + `.
+        targets: Targets whose grades the source states, or all graded data sets state; grades that could be derived
+            do not count.
+        datasets: The labels of each of several data sets, by name; empty for a single one.
     """
 
     rows: pd.DataFrame
@@ -72,12 +72,12 @@ class Labels:
 
     @property
     def title(self) -> str:
-        """How sentences call it: the folder, or the names of several data sets."""
+        """The name in messages: the folder, or the names of several data sets."""
         return " + ".join(self.datasets) or str(self.root)
 
     @property
     def name(self) -> str:
-        """What pictures call it: the names of all data sets."""
+        """The name in figures: the folder's name, or the names of several data sets."""
         return " + ".join(self.datasets) or self.root.name
 
     def dataset_names(self) -> pd.Series:
@@ -87,7 +87,7 @@ class Labels:
         return pd.Series(self.root.name, index=self.rows.index, dtype="string", name=DATASET)
 
     def by_dataset(self) -> dict[str, "Labels"]:
-        """The photographs of each data set, by name; a data set without any is left out."""
+        """The photographs of each data set, by name, without data sets that have none."""
         return {
             str(name): replace(self.datasets.get(str(name), self), rows=rows.reset_index(drop=True))
             for name, rows in self.rows.groupby(self.dataset_names(), sort=False)
@@ -98,7 +98,7 @@ class Labels:
         return replace(self, rows=self.rows[self.rows["split"].isin(splits)].reset_index(drop=True))
 
     def graded(self, target: Target) -> "Labels":
-        """The photographs that have a grade of `target` to learn from or to be scored on."""
+        """The photographs that are gradable and have a reference grade of `target`."""
         keep = self.rows[grade_column(target)].notna() & self.rows["gradable"]
         return replace(self, rows=self.rows[keep].reset_index(drop=True))
 
@@ -107,26 +107,26 @@ class Labels:
         return self.rows[grade_column(target)]
 
     def grade_counts(self, target: Target) -> tuple[int, ...]:
-        """How many photographs have grade 0, 1, 2, 3, 4."""
+        """The number of photographs with grade 0, 1, 2, 3 and 4."""
         counts = self.grades(target).value_counts()
         return tuple(int(counts.get(grade, 0)) for grade in range(NUM_GRADES))
 
     def paths(self) -> list[Path]:
-        """Where the photographs lie, in row order."""
+        """The photographs' paths, in row order."""
         return [Path(path) for path in self.rows["path"]]
 
     @property
     def num_patients(self) -> int:
-        """Number of patients; a photograph of nobody known counts as one."""
+        """Number of patients; photographs without a patient id count as separate patients."""
         known = self.rows["patient_id"].dropna()
         return int(known.nunique() + (len(self.rows) - len(known)))
 
     @property
     def sha256(self) -> str:
-        """Hash of ids, patients, grades and splits: what a model could learn from, not where it lay."""
+        """Hash of ids, patients, grades and splits, without paths."""
         columns = ["image_id", "patient_id", "eye", "eye_grade", "patient_grade", "gradable", "split", DATASET]
-        known = [column for column in columns if column in self.rows]
-        text = self.rows[known].sort_values("image_id").to_csv(index=False, lineterminator="\n")
+        rows = self.rows[[column for column in columns if column in self.rows]]
+        text = rows.sort_values("image_id").to_csv(index=False, lineterminator="\n")
         return hashlib.sha256(text.encode()).hexdigest()
 
     def __len__(self) -> int:
@@ -134,21 +134,21 @@ class Labels:
 
 
 def build_rows(**columns: Iterable[object]) -> pd.DataFrame:
-    """A table with the canonical columns and types; columns that are not given are null."""
-    given = pd.DataFrame(columns)
-    rows = given.reindex(columns=[*REQUIRED_COLUMNS, *given.columns.difference(REQUIRED_COLUMNS, sort=False)])
+    """Build a table with the canonical columns and types; missing columns are null."""
+    table = pd.DataFrame(columns)
+    rows = table.reindex(columns=[*REQUIRED_COLUMNS, *table.columns.difference(REQUIRED_COLUMNS, sort=False)])
     for name in ("image_id", "path", "patient_id", "eye", "split"):
         rows[name] = rows[name].astype("string")
     for name in ("eye_grade", "patient_grade"):
         rows[name] = rows[name].astype("Int8")
-    for name in ("view", *given.columns.intersection(QUALITY_COLUMNS)):
+    for name in ("view", *table.columns.intersection(QUALITY_COLUMNS)):
         rows[name] = rows[name].astype("Int16")
     rows["gradable"] = rows["gradable"].astype("boolean").fillna(True).astype(bool)
     return rows
 
 
 def withhold_ungradable(rows: pd.DataFrame) -> pd.DataFrame:
-    """Turn grade 5 into an empty grade and `gradable` False."""
+    """Replace grade 5 by an empty grade and `gradable` False."""
     rows = rows.copy()
     for target in TARGETS:
         ungradable = (rows[grade_column(target)] == UNGRADABLE).fillna(False)
@@ -158,28 +158,28 @@ def withhold_ungradable(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def check_rows(rows: pd.DataFrame, source: str) -> None:
-    """Hold what every reader may rely on.
+    """Check ids, eyes and splits.
 
     Raises:
-        InputError: no photograph, an id twice, an unknown eye or split.
+        InputError: there is no photograph, an id is repeated, or an eye or split is unknown.
     """
     if rows.empty:
-        raise InputError(f"{source} lists no photographs: a row each was expected")
-    twice = rows["image_id"][rows["image_id"].duplicated()].unique().tolist()
-    if twice:
-        raise InputError(f"{source}: {len(twice)} image ids stand twice: {first_few(twice)}")
+        raise InputError(f"{source} lists no photographs: expected one row for each")
+    repeated = rows["image_id"][rows["image_id"].duplicated()].unique().tolist()
+    if repeated:
+        raise InputError(f"{source}: {len(repeated)} image ids occur twice: {first_few(repeated)}")
     for column, allowed in (("eye", EYES), ("split", SPLITS)):
-        odd = rows[column].dropna()[~rows[column].dropna().isin(allowed)].unique().tolist()
-        if odd:
-            raise InputError(f"{source}: {column} '{odd[0]}' is none of {', '.join(allowed)}")
+        unknown = rows[column].dropna()[~rows[column].dropna().isin(allowed)].unique().tolist()
+        if unknown:
+            raise InputError(f"{source}: {column} '{unknown[0]}' is none of {', '.join(allowed)}")
 
 
 def write_labels(labels: Labels, path: Path, *, force: bool = False) -> None:
-    """Write the canonical `labels.csv`, photographs' paths relative to it.
+    """Write the canonical `labels.csv`, with the photographs' paths relative to it.
 
     Raises:
         OutputExistsError: `path` exists and `force` is off.
-        InputError: a photograph outside the folder of `path`.
+        InputError: a photograph lies outside the folder of `path`.
     """
     rows = labels.rows.copy()
     rows["path"] = [_relative(photograph, path) for photograph in rows["path"]]
@@ -188,7 +188,7 @@ def write_labels(labels: Labels, path: Path, *, force: bool = False) -> None:
 
 
 def _relative(photograph: str, csv_path: Path) -> str:
-    """The path to write: as it is spelled, or behind symbolic links."""
+    """A photograph's path relative to the CSV, as spelled or after resolving symbolic links."""
     for spelled in (os.path.abspath, os.path.realpath):
         relative = Path(os.path.relpath(spelled(photograph), spelled(csv_path.parent)))
         if ".." not in relative.parts:

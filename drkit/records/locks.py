@@ -1,4 +1,4 @@
-"""One process at a time on what two at once would spoil."""
+"""Locks on outputs that two processes must not write at the same time."""
 
 import os
 import tempfile
@@ -13,22 +13,22 @@ from drkit.errors import BusyError
 from drkit.progress import notify
 from drkit.records.provenance import sha256_bytes
 
-PATIENCE = 3  # seconds before a refusal: a command that has been killed takes a moment to end
+PATIENCE = 3  # seconds before an error, because a command that was killed takes a moment to end
 
 
 @contextmanager
 def locking(path: Path, *, wait: bool = False) -> Iterator[None]:
     """Keep other processes of the user from writing a file, a folder or a run while the block runs.
 
-    The lock is the operating system's and ends with the process, however that ends. Its file lies in the user's cache
-    folder; nothing is left beside `path`.
+    The lock belongs to the operating system and ends with the process, even if that is killed. Its file lies in the
+    user's cache folder, so nothing is left beside `path`.
 
     Args:
-        path: What is written; it need not be there.
-        wait: Wait for the other process instead of refusing.
+        path: The file, folder or run; it need not exist.
+        wait: Wait for the other process instead of raising an error.
 
     Raises:
-        BusyError: another process writes it, and `wait` is off.
+        BusyError: another process writes `path`, and `wait` is off.
     """
     lock = FileLock(_lock_path(path))
     try:
@@ -36,9 +36,9 @@ def locking(path: Path, *, wait: bool = False) -> Iterator[None]:
     except Timeout:
         if not wait:
             raise BusyError(
-                f"{path} is being written by another drkit: wait until it has ended, or choose another name"
+                f"{path} is being written by another drkit process: wait until it has ended, or choose another name"
             ) from None
-        notify(f"waiting for another drkit, which writes {path}")
+        notify(f"waiting for another drkit process that writes {path}")
         lock.acquire()
     try:
         yield
@@ -51,6 +51,6 @@ def _lock_path(path: Path) -> Path:
     folder = user_cache_path("drkit") / "locks"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:  # a home that cannot be written to
+    except OSError:  # the home folder cannot be written to
         folder = Path(tempfile.gettempdir())
     return folder / name if os.access(folder, os.W_OK) else Path(tempfile.gettempdir(), name)

@@ -1,15 +1,13 @@
-"""What preprocessing did to a data set: its plan, its ledger while it works, its manifest when it is done."""
+"""The records of a preprocessed data set: plan, ledger of finished photographs, and manifest."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal, TextIO
 
 import drkit
-from drkit.catalogue import FILTERS
 from drkit.errors import InputError, OutputExistsError, first_few
 from drkit.records.atomic import write_bytes
 from drkit.records.decoding import decode
@@ -27,15 +25,15 @@ Status = Literal["ok", "fallback", "failed"]
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done; written before the first photograph.
+    """The work of a preprocessing, written before the first photograph.
 
     Args:
-        steps: All since the original photographs, each as it is typed, with every parameter.
-        new_steps: Those of them that the input photographs have not seen.
-        suffix: Of the written photographs.
-        labels_sha256: Hash of the input's labels, quality scores included.
-        inputs: SHA-256 of every input file by image_id; empty for a file that cannot be read.
-        plugins: Packages that steps or the layout come from, as `drkit.plugins.Registry.packages` names them.
+        steps: All steps since the original photographs, as typed, with every parameter.
+        new_steps: The steps among them that still have to be applied to the input photographs.
+        suffix: Suffix of the written photographs.
+        labels_sha256: Hash of the input's labels, including quality scores.
+        inputs: SHA-256 of every input file, by image_id; empty for a file that cannot be read.
+        plugins: Packages that add steps or the layout, by the names of `drkit.plugins.Registry.packages`.
     """
 
     steps: tuple[str, ...]
@@ -47,7 +45,7 @@ class Plan:
 
     @property
     def sha256(self) -> str:
-        """Equal for equal work."""
+        """Hash of the plan; equal for equal work."""
         content = {name: value for name, value in asdict(self).items() if name != "plugins" or value}
         return sha256_bytes(canonical_json(content).encode())
 
@@ -58,20 +56,21 @@ class Plan:
 
 @dataclass(frozen=True)
 class PhotographRecord:
-    """What became of one photograph.
+    """The result for one photograph.
 
     Args:
-        image_id: As in labels.csv.
-        status: `ok`; `fallback`: the disc could not be told and the whole photograph was taken; `failed`: not written.
-        reason: Why it is not `ok`.
-        source: The original photograph, relative to its data set's folder.
-        source_sha256: Of the original photograph's file.
-        source_size: Its width and height; None where it could not be read.
-        source_disc: Its fundus disc: x, y, radius_x, radius_y in pixels, and the box that the photograph shows.
-        path: What was written, relative to this data set's folder; None where nothing was.
-        sha256: Of that file.
-        size: Its width and height.
-        disc: Its fundus disc.
+        image_id: Id in labels.csv.
+        status: `ok`; `fallback` if no disc was found, so that the whole photograph was used; `failed` if nothing was
+            written.
+        reason: Why the status is not `ok`.
+        source: Path of the original photograph, relative to its data set's folder.
+        source_sha256: SHA-256 of the original photograph's file.
+        source_size: Width and height of the original in pixels; None if it could not be read.
+        source_disc: Fundus disc of the original: x, y, radius_x, radius_y in pixels, and the box that it shows.
+        path: Path of the written photograph, relative to this data set's folder; None if nothing was written.
+        sha256: SHA-256 of the written file.
+        size: Width and height of the written photograph in pixels.
+        disc: Fundus disc of the written photograph.
     """
 
     image_id: str
@@ -92,11 +91,11 @@ class Manifest:
     """A preprocessed data set.
 
     Args:
-        steps: All since the original photographs.
-        plan_sha256: Of the plan that it is the outcome of.
-        suffix: Of the written photographs.
-        photographs: A record for each, failed ones included, in the order of the input's labels.
-        plugins: As in `Plan`.
+        steps: All steps since the original photographs.
+        plan_sha256: Hash of its plan.
+        suffix: Suffix of the written photographs.
+        photographs: The record of each photograph, including failed ones, in the order of the input's labels.
+        plugins: Packages that add steps or the layout, as in `Plan`.
     """
 
     steps: tuple[str, ...]
@@ -106,111 +105,15 @@ class Manifest:
     plugins: dict[str, str] = field(default_factory=dict)
 
     def written(self) -> Iterator[PhotographRecord]:
-        """The records of photographs that are there."""
+        """The records of photographs that were written."""
         return (record for record in self.photographs if record.path is not None)
 
 
-def read_steps(dataset: Path) -> tuple[str, ...]:
-    """The steps that a data set's photographs have been through; none where preprocess did not make it.
-
-    Args:
-        dataset: The data set's folder.
-
-    Raises:
-        InputError: preprocess has not finished it, or its manifest is broken.
-    """
-    if (dataset / PLAN).exists() and not (dataset / MANIFEST).exists() and read_plan(dataset):
-        raise InputError(f"{dataset} is unfinished: the `drkit preprocess` that began it goes on where it stopped")
-    manifest = read_manifest(dataset)
-    return manifest.steps if manifest else ()
-
-
-def read_shared_steps(datasets: Sequence[Path]) -> tuple[str, ...]:
-    """The steps that the photographs of all data sets have been through.
-
-    Args:
-        datasets: The data sets' folders.
-
-    Raises:
-        InputError: they have been through different steps, or as `read_steps`.
-    """
-    done = {dataset: read_steps(dataset) for dataset in datasets}
-    first, *others = datasets
-    for other in others:
-        if done[other] != done[first]:
-            raise InputError(
-                f"{first} went through {_word(done[first])}, {other} through {_word(done[other])}: give both as they"
-                " were taken, or preprocess both with the same --steps"
-            )
-    return done[first]
-
-
-def steps_to_apply(
-    datasets: Sequence[Path], wanted: Sequence[str], plugins: Mapping[str, str] = MappingProxyType({})
-) -> tuple[str, ...]:
-    """What still has to be done to the photographs of data sets, for a run that learned from such after `wanted`.
-
-    Args:
-        datasets: The data sets' folders.
-        wanted: The steps of the run's own data.
-        plugins: Packages that the run's record names.
-
-    Returns:
-        All of `wanted` for raw photographs, none for photographs that have been through the same.
-
-    Raises:
-        InputError: the photographs have been through other steps, or a package that has to apply one is not installed.
-    """
-    for dataset in datasets:
-        done = read_steps(dataset)
-        if done and done != tuple(wanted):
-            asked = f"after {','.join(wanted)}" if wanted else "as they were taken"
-            then = ", the steps are then applied to them" if wanted else ""
-            raise InputError(
-                f"{dataset} went through {','.join(done)}, but the run learned from photographs {asked}:"
-                f" give the original photographs{then}"
-            )
-    finished = [dataset for dataset in datasets if read_steps(dataset)]
-    if finished and (raw := [dataset for dataset in datasets if dataset not in finished]):
-        raise InputError(
-            f"{raw[0]} has not been through {','.join(wanted)}, {finished[0]} has: give both as they were taken or both"
-            " preprocessed, or one after the other in commands of their own"
-        )
-    if finished:
-        return ()
-    FILTERS.check_packages(plugins, [step.partition(":")[0] for step in wanted], "the run")
-    return tuple(wanted)
-
-
-def read_plugins(datasets: Sequence[Path]) -> dict[str, str]:
-    """The packages that preprocessing used for data sets, as `drkit.plugins.Registry.packages` names them.
-
-    Args:
-        datasets: The data sets' folders.
-    """
-    manifests = [manifest for dataset in datasets if (manifest := read_manifest(dataset))]
-    return {name: package for manifest in manifests for name, package in manifest.plugins.items()}
-
-
-def read_source_hashes(datasets: Sequence[Path]) -> dict[Path, str]:
-    """SHA-256 of the original of every photograph, by the path of what preprocess wrote; none for other data sets.
-
-    Args:
-        datasets: The data sets' folders.
-    """
-    manifests = {dataset: manifest for dataset in datasets if (manifest := read_manifest(dataset))}
-    return {
-        dataset / str(record.path): record.source_sha256
-        for dataset, manifest in manifests.items()
-        for record in manifest.written()
-    }
-
-
 def read_manifest(folder: Path) -> Manifest | None:
-    """The manifest in a data set's folder; None where there is none, or another program's.
+    """Read the manifest in a data set's folder; None if there is none, or it is another program's.
 
     Raises:
-        InputError: broken, or of a later drkit.
+        InputError: the manifest is damaged or of a later version.
     """
     content = _read_own(folder / MANIFEST)
     if content is None:
@@ -218,12 +121,12 @@ def read_manifest(folder: Path) -> Manifest | None:
     manifest = decode(content, Manifest, folder / MANIFEST, AGAIN)
     for record in manifest.written():
         if not _is_inside(record):
-            raise InputError(f"{folder / MANIFEST} names '{record.path}', which is no photograph of it: {AGAIN}")
+            raise InputError(f"{folder / MANIFEST} lists '{record.path}', which is not in {IMAGES}: {AGAIN}")
     return manifest
 
 
 def write_manifest(folder: Path, plan: Plan, records: Sequence[PhotographRecord]) -> Manifest:
-    """Write the manifest in place of plan and ledger; the same work writes the same bytes."""
+    """Write the manifest, and remove plan and ledger; equal work gives equal bytes."""
     manifest = Manifest(plan.steps, plan.sha256, plan.suffix, tuple(records), plan.plugins)
     _write(folder / MANIFEST, {"drkit_version": drkit.__version__, **asdict(manifest)})
     drop_plan(folder)
@@ -231,99 +134,101 @@ def write_manifest(folder: Path, plan: Plan, records: Sequence[PhotographRecord]
 
 
 def read_plan(folder: Path) -> Plan | None:
-    """The plan of an unfinished data set, or None.
+    """Read the plan of an unfinished data set, or None.
 
     Raises:
-        InputError: broken, or of a later drkit.
+        InputError: the plan is damaged or of a later version.
     """
     content = _read_own(folder / PLAN)
     return decode(content, Plan, folder / PLAN, AGAIN) if content else None
 
 
 def write_plan(folder: Path, plan: Plan) -> None:
-    """Write the plan, before anything else."""
+    """Write the plan, which is the first file of its folder to be written."""
     _write(folder / PLAN, asdict(plan))
 
 
 def drop_plan(folder: Path) -> None:
-    """Remove plan and ledger of a finished data set; the plan last, as it tells whose the folder is."""
+    """Remove ledger and then plan of a finished data set; the plan marks the folder as drkit's until then."""
     (folder / LEDGER).unlink(missing_ok=True)
     (folder / PLAN).unlink(missing_ok=True)
 
 
 def read_ledger(folder: Path) -> dict[str, PhotographRecord]:
-    """The finished photographs of an interrupted run whose files are as they were written, by image_id.
+    """The finished photographs of an interrupted run whose files exist unchanged, by image_id.
 
-    A last line that was cut off is removed, so that the next one starts a line of its own.
+    An incomplete last line is removed from the ledger, so that the next record starts on a new line.
     """
     path = folder / LEDGER
     if not path.exists():
         return {}
     content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
-        write_bytes(path, whole, force=True)
+    complete = content[: content.rfind(b"\n") + 1]
+    if len(complete) < len(content):
+        write_bytes(path, complete, force=True)
     try:
-        lines = [json.loads(line) for line in whole.splitlines()]
+        lines = [json.loads(line) for line in complete.splitlines()]
     except ValueError:
-        raise InputError(f"{path} is broken: a line is no JSON: {AGAIN}") from None
+        raise InputError(f"{path} is damaged: a line is not JSON: {AGAIN}") from None
     records = [decode(line, PhotographRecord, path, AGAIN) for line in lines]
     return {record.image_id: record for record in records if _is_inside(record) and _is_intact(folder, record)}
 
 
 @contextmanager
 def open_ledger(folder: Path) -> Iterator["LedgerWriter"]:
-    """Add to the ledger, a line a photograph."""
+    """Open the ledger to append records."""
     with (folder / LEDGER).open("a", encoding="utf-8", newline="\n") as stream:
         yield LedgerWriter(stream)
 
 
 class LedgerWriter:
-    """The finished photographs of a run, in the order they were finished.
+    """Appends the records of finished photographs, one line for each.
 
     Args:
-        stream: Open for appending.
+        stream: Text stream that is open for appending.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def add(self, record: PhotographRecord) -> None:
-        """Write one line, at once."""
+        """Write and flush one line."""
         self._stream.write(canonical_json(asdict(record)) + "\n")
         self._stream.flush()
 
 
 def check_no_link(folder: Path) -> None:
-    """Check that what is written and removed in a data set lies in its folder.
+    """Check that photographs are written to and removed from the data set's own folder.
 
     Raises:
-        InputError: its photographs' folder is a link to another.
+        InputError: the folder of photographs is a link.
     """
     if (folder / IMAGES).is_symlink():
-        raise InputError(f"{folder / IMAGES} is a link: what is written there would lie elsewhere, so remove it first")
+        raise InputError(
+            f"{folder / IMAGES} is a link to another folder, so no photographs are written there: remove it first"
+        )
 
 
 def is_preprocessed(folder: Path) -> bool:
-    """Whether preprocess made, or has begun, what is in the folder."""
+    """Whether a folder has a data set that preprocess finished or started."""
     return _read_own(folder / PLAN) is not None or _read_own(folder / MANIFEST) is not None
 
 
 def is_vacant(folder: Path) -> bool:
-    """Whether a folder holds nothing but what preprocess leaves when it is killed before its plan is written.
+    """Whether a folder has nothing except an empty folder of photographs and drafts.
 
-    That is an empty folder of photographs, and drafts.
+    Preprocess leaves these if it is killed before its plan is written.
     """
-    left = [entry for entry in _entries(folder) if not _is_draft(entry)]
+    entries = [entry for entry in _entries(folder) if not _is_draft(entry)]
     images = folder / IMAGES
-    return not left or (left == [images] and images.is_dir() and not images.is_symlink() and not _entries(images))
+    return not entries or (entries == [images] and images.is_dir() and not images.is_symlink() and not _entries(images))
 
 
 def clear(folder: Path) -> None:
-    """Remove what preprocess made of a data set, and nothing else.
+    """Remove the files that preprocess wrote.
 
     Raises:
-        OutputExistsError: something else lies there.
+        OutputExistsError: the folder has other files; nothing is removed.
     """
     plan, manifest = read_plan(folder), read_manifest(folder)
     planned = {plan.path_of(image_id) for image_id in plan.inputs} if plan else set()
@@ -333,13 +238,13 @@ def clear(folder: Path) -> None:
     foreign = [entry for entry in _entries(folder) if entry.name not in OWN_ENTRIES and not _is_draft(entry)]
     if foreign or below:
         listed = first_few([str(entry.relative_to(folder)) for entry in (*foreign, *below)])
-        raise OutputExistsError(f"{folder} holds what preprocess did not make: {listed}: move it away first")
+        raise OutputExistsError(f"{folder} holds files that preprocess did not write: {listed}: move them away first")
     for entry in (*_entries(folder / IMAGES), folder / LABELS, folder / LEDGER, folder / MANIFEST, folder / PLAN):
-        entry.unlink(missing_ok=True)  # the plan last: an interrupted removal is still seen to be preprocess's
+        entry.unlink(missing_ok=True)  # the plan is last, so that an interrupted removal can be continued
 
 
 def remove_drafts(folder: Path) -> None:
-    """Remove half-written files of a killed run."""
+    """Remove the partly written files of a killed run."""
     for entry in (*_entries(folder), *_entries(folder / IMAGES)):
         if _is_draft(entry):
             entry.unlink(missing_ok=True)
@@ -354,7 +259,7 @@ def _is_draft(path: Path) -> bool:
 
 
 def _is_inside(record: PhotographRecord) -> bool:
-    """Whether what was written lies in the folder of photographs, as all does that preprocess writes."""
+    """Whether a written photograph lies in the data set's folder of photographs."""
     folder, _, name = (record.path or f"{IMAGES}/none").partition("/")
     return folder == IMAGES and is_bare(name)
 
@@ -366,18 +271,14 @@ def _is_intact(folder: Path, record: PhotographRecord) -> bool:
     return path.is_file() and sha256_file(path) == record.sha256
 
 
-def _word(steps: Sequence[str]) -> str:
-    return ",".join(steps) or "no steps"
-
-
 def _read_own(path: Path) -> dict[str, Any] | None:
-    """A JSON file that preprocess wrote; None where there is none, or another program's."""
+    """Read a JSON file that preprocess wrote; None if there is none, or it is another program's."""
     if not path.is_file():
         return None
     try:
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError):
-        raise InputError(f"{path} is no JSON: was it edited?") from None
+        raise InputError(f"{path} is not valid JSON: restore the file, or remove it") from None
     if not isinstance(content, dict) or content.get("made_by") != MAKER:
         return None
     if content.get("schema_version") != SCHEMA_VERSION:

@@ -1,4 +1,4 @@
-"""File patterns that reached the program because the shell left them alone (quotes, Windows)."""
+"""Expansion of file patterns that the shell did not expand (quoted ones, and all on Windows)."""
 
 import glob
 from collections.abc import Iterable
@@ -8,18 +8,18 @@ from drkit.errors import InputError
 
 
 def expand_patterns(paths: Iterable[Path]) -> list[Path]:
-    """Expand each `*`, `?` or `[...]` that the shell left alone; each path once, in the order given.
+    """Expand `*`, `?` and `[...]`; paths keep their order, without repetitions.
 
     Raises:
-        InputError: a pattern that fits no file.
+        InputError: a pattern matches no file.
     """
-    found: dict[Path, None] = {}
+    expanded: dict[Path, None] = {}
     for path in paths:
         if path.exists() or not glob.has_magic(str(path)):
-            found[path] = None
+            expanded[path] = None
             continue
-        matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - takes absolute patterns too
+        matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - pathlib takes no absolute patterns
         if not matches:
-            raise InputError(f"no file fits the pattern {path}")
-        found.update(dict.fromkeys(Path(match) for match in matches))
-    return list(found)
+            raise InputError(f"no file matches the pattern {path}")
+        expanded.update(dict.fromkeys(Path(match) for match in matches))
+    return list(expanded)

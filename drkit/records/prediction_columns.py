@@ -1,4 +1,4 @@
-"""The columns of predictions.parquet: their types, and what may stand in them."""
+"""The columns of predictions.parquet: their types and their ranges."""
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -39,65 +39,61 @@ PANDAS_TYPES = {
 
 
 def schema_of(columns: Iterable[str]) -> pa.Schema:
-    """`SCHEMA` for a table with these columns: with `dataset` behind the others where there are several data sets."""
+    """`SCHEMA`, followed by `dataset` if this is among `columns`."""
     return SCHEMA.append(_DATASET) if DATASET in columns else SCHEMA
 
 
 def check_columns(schema: pa.Schema, further: Collection[str], path: Path) -> None:
-    """Check that a parquet has the columns of `schema_of` in their types, and no other but `further`.
+    """Check that a parquet file has the columns of `schema_of` with their types, and no others except `further`.
 
     Raises:
-        InputError: a column too many, too few, or of another type.
+        InputError: a column is missing, unknown, or has another type.
     """
     expected = schema_of(schema.names)
-    odd = [name for name in schema.names if name not in expected.names and name not in further]
+    unknown = [name for name in schema.names if name not in expected.names and name not in further]
     missing = [name for name in expected.names if name not in schema.names]
-    for what, names in (("is missing", missing), ("is not known", odd)):
+    for problem, names in (("is missing", missing), ("is unknown", unknown)):
         if names:
-            raise InputError(f"{path}: column {names[0]} {what} (of such: {len(names)})")
+            raise InputError(f"{path}: column {names[0]} {problem} (number of such columns: {len(names)})")
     for item in expected:
-        found = schema.field(item.name).type
-        if found != item.type:
-            raise InputError(f"{path}: column {item.name} is {found}, expected {item.type}")
+        column_type = schema.field(item.name).type
+        if column_type != item.type:
+            raise InputError(f"{path}: column {item.name} is {column_type}, expected {item.type}")
 
 
 def typed(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows in the nullable pandas types of `schema_of`; `predicted_grade` int8 where none is null."""
+    """Convert rows to the nullable pandas types of `schema_of`; `predicted_grade` is int8 if none is null."""
     types = {item.name: PANDAS_TYPES[item.type] for item in schema_of(rows.columns)}
-    found = rows.astype(types)
-    if found["predicted_grade"].notna().all():
-        found["predicted_grade"] = found["predicted_grade"].astype("int8")
-    return found.reset_index(drop=True)
+    converted = rows.astype(types)
+    if converted["predicted_grade"].notna().all():
+        converted["predicted_grade"] = converted["predicted_grade"].astype("int8")
+    return converted.reset_index(drop=True)
 
 
 def check_rows(rows: pd.DataFrame, source: str) -> None:
-    """Hold what every reader may rely on.
+    """Check ids, words, ranges and sums of probabilities.
 
     Raises:
-        InputError: no rows, an id twice, a null where none may be, or a value off its range.
+        InputError: there are no rows, an id is repeated, a required value is null, or a value is off its range.
     """
     if rows.empty:
-        raise InputError(f"{source}: no rows, expected a row a photograph")
+        raise InputError(f"{source}: no rows, expected one for each photograph")
     for column in (item.name for item in schema_of(rows.columns) if not item.nullable):
         refuse_rows(rows, rows[column].isna(), column, "is empty", source)
-    refuse_rows(rows, rows["image_id"].duplicated(), "image_id", "stands twice, expected each once", source)
-    _check_words(rows, source)
+    refuse_rows(rows, rows["image_id"].duplicated(), "image_id", "occurs twice, expected each once", source)
+    for column, allowed in (("split", SPLITS), ("eye", EYES)):
+        unknown = rows[column].notna() & ~rows[column].isin(allowed)
+        refuse_rows(rows, unknown, column, f"is none of {', '.join(allowed)}", source)
     _check_numbers(rows, source)
     _check_sums(rows, source)
 
 
-def _check_words(rows: pd.DataFrame, source: str) -> None:
-    for column, allowed in (("split", SPLITS), ("eye", EYES)):
-        odd = rows[column].notna() & ~rows[column].isin(allowed)
-        refuse_rows(rows, odd, column, f"is none of {', '.join(allowed)}", source)
-
-
 def _check_numbers(rows: pd.DataFrame, source: str) -> None:
-    highest = dict.fromkeys(("eye_grade", "patient_grade", "score", "predicted_grade"), MAX_GRADE)
-    for column, high in {**highest, **dict.fromkeys(PROBABILITY_COLUMNS, 1)}.items():
-        slack = SUM_TOLERANCE if column in PROBABILITY_COLUMNS else 0
-        inside = rows[column].between(-slack, high + slack) | rows[column].isna()
-        refuse_rows(rows, ~inside.fillna(False), column, f"is off the range 0-{high}", source)
+    grades = dict.fromkeys(("eye_grade", "patient_grade", "score", "predicted_grade"), MAX_GRADE)
+    for column, maximum in {**grades, **dict.fromkeys(PROBABILITY_COLUMNS, 1)}.items():
+        tolerance = SUM_TOLERANCE if column in PROBABILITY_COLUMNS else 0
+        is_inside = rows[column].between(-tolerance, maximum + tolerance) | rows[column].isna()
+        refuse_rows(rows, ~is_inside.fillna(False), column, f"is off the range 0-{maximum}", source)
     refuse_rows(rows, (rows["fold"] < 0).fillna(False), "fold", "is negative", source)
 
 
@@ -105,18 +101,24 @@ def _check_sums(rows: pd.DataFrame, source: str) -> None:
     sums = rows[list(PROBABILITY_COLUMNS)].to_numpy(dtype=np.float32).astype(np.float64).sum(1)
     off = np.abs(sums - 1) > SUM_TOLERANCE
     if off.any():
-        place = _place(rows, int(off.argmax()))
         raise InputError(
-            f"{source}, {place}: prob_0 to prob_{MAX_GRADE} sum to {sums[off.argmax()]:.4g}, expected 1"
-            f" ({int(off.sum())} such rows)"
+            f"{source}, {_locate(rows, int(off.argmax()))}: prob_0 to prob_{MAX_GRADE} sum to"
+            f" {sums[off.argmax()]:.4g}, expected 1 ({int(off.sum())} such rows)"
         )
 
 
-def refuse_rows(rows: pd.DataFrame, wrong: pd.Series, column: str, what: str, source: str) -> None:
-    """Check that none of the rows (N,) is wrong in a column.
+def refuse_rows(rows: pd.DataFrame, wrong: pd.Series, column: str, problem: str, source: str) -> None:
+    """Raise an error for the first wrong row.
+
+    Args:
+        rows: N rows of predictions.
+        wrong: bool (N,), whether the row is wrong.
+        column: The column in which it is wrong.
+        problem: What is wrong, as a predicate of the column's value.
+        source: The file, for the message.
 
     Raises:
-        InputError: some are; names the first.
+        InputError: at least one row is wrong.
     """
     if not wrong.any():
         return
@@ -124,8 +126,8 @@ def refuse_rows(rows: pd.DataFrame, wrong: pd.Series, column: str, what: str, so
     cell = rows[column].iloc[index]
     value = f" '{cell}'" if np.ndim(cell) == 0 and pd.notna(cell) else ""
     count = f" ({int(wrong.sum())} such rows)"
-    raise InputError(f"{source}, {_place(rows, index)}: {column}{value} {what}{count}")
+    raise InputError(f"{source}, {_locate(rows, index)}: {column}{value} {problem}{count}")
 
 
-def _place(rows: pd.DataFrame, index: int) -> str:
+def _locate(rows: pd.DataFrame, index: int) -> str:
     return f"row {index + 1} (image {rows['image_id'].iloc[index]})"

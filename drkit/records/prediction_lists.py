@@ -1,4 +1,4 @@
-"""Columns of predictions.parquet with an array in each cell: embeddings, and what each seed's networks say."""
+"""Columns of predictions.parquet with an array in each cell: embeddings, and the predictions of each seed."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ EMBEDDING = "embedding"
 SEED_SCORE = "seed_score"
 SEED_PROBABILITIES = "seed_probabilities"
 SEED_COLUMNS = (SEED_SCORE, SEED_PROBABILITIES)
-# What a cell holds: the type of its numbers, and how many axes: (D,), (S,) and (S, 5).
+# Type of the numbers in a cell, and number of its axes: (D,), (S,) and (S, 5).
 LISTS: dict[str, tuple[pa.DataType, int]] = {
     EMBEDDING: (pa.float16(), 1),
     SEED_SCORE: (pa.float32(), 1),
@@ -26,12 +26,12 @@ LISTS: dict[str, tuple[pa.DataType, int]] = {
 
 
 def stack_lists(rows: pd.DataFrame, name: str) -> NDArray[Any]:
-    """(N, ...) of a column whose cells hold arrays of one shape."""
+    """Stack a column of arrays of equal shape to (N, ...)."""
     return np.stack(rows[name].tolist())
 
 
 def to_arrow(values: NDArray[Any]) -> pa.FixedSizeListArray:
-    """(N, ...) as N fixed-size lists, of lists where there is more than one further axis."""
+    """Convert (N, ...) to N fixed-size lists, nested if there are several further axes."""
     array = pa.array(values.ravel())
     for length in reversed(values.shape[1:]):
         array = pa.FixedSizeListArray.from_arrays(array, length)
@@ -39,15 +39,15 @@ def to_arrow(values: NDArray[Any]) -> pa.FixedSizeListArray:
 
 
 def from_arrow(column: pa.ChunkedArray, name: str, path: Path) -> list[NDArray[Any]]:
-    """An array for each of N cells.
+    """Convert a column of N fixed-size lists to N arrays.
 
     Args:
-        column: As `to_arrow` made it.
-        name: One of `LISTS`.
+        column: A column from `to_arrow`.
+        name: Name of the column, one of `LISTS`.
         path: The file, for the message.
 
     Raises:
-        InputError: other types, or empty cells.
+        InputError: the column has another type, or empty cells.
     """
     shape = list_shape(column.type, name, path)
     if column.null_count:
@@ -59,53 +59,55 @@ def from_arrow(column: pa.ChunkedArray, name: str, path: Path) -> list[NDArray[A
 
 
 def list_shape(column_type: pa.DataType, name: str, path: Path) -> tuple[int, ...]:
-    """The lengths of a column's lists, from the outer to the inner.
+    """The lengths of a column's lists, from the outermost to the innermost.
 
     Args:
-        column_type: Of the column.
-        name: One of `LISTS`.
+        column_type: Type of the column.
+        name: Name of the column, one of `LISTS`.
         path: The file, for the message.
 
     Raises:
-        InputError: it is no column of such lists.
+        InputError: the column has another type than `LISTS` says.
     """
     kind, shape = column_type, []
     while pa.types.is_fixed_size_list(kind):
         shape.append(kind.list_size)
         kind = kind.value_type
-    wanted, num_axes = LISTS[name]
-    if kind != wanted or len(shape) != num_axes:
-        of = " of such lists" if num_axes > 1 else ""
-        raise InputError(f"{path}: column {name} is {column_type}, expected fixed-size lists{of} of {wanted}")
+    expected, num_axes = LISTS[name]
+    if kind != expected or len(shape) != num_axes:
+        nested = " of such lists" if num_axes > 1 else ""
+        raise InputError(f"{path}: column {name} is {column_type}, expected fixed-size lists{nested} of {expected}")
     return tuple(shape)
 
 
 def check_seeds(rows: pd.DataFrame, seeds: Sequence[int], source: str) -> None:
-    """Check that each seed has a score and probabilities in each row, and that their means stand beside them.
+    """Check that each row has a score and probabilities of each seed, with the row's score and probabilities as means.
 
     Raises:
-        InputError: columns or values that are missing or off their range, or means that are others.
+        InputError: columns are missing, values are off their range, or the means differ.
     """
-    there = [name for name in SEED_COLUMNS if name in rows]
-    if len(there) != (len(SEED_COLUMNS) if seeds else 0):
-        raise InputError(f"{source}: {len(seeds)} seeds, but columns {', '.join(there) or 'of none'}: train again")
+    columns = [name for name in SEED_COLUMNS if name in rows]
+    if len(columns) != (len(SEED_COLUMNS) if seeds else 0):
+        raise InputError(
+            f"{source}: {len(seeds)} seeds, but {', '.join(columns) or 'no'} columns of seeds: train again"
+        )
     if not seeds:
         return
-    score, shares = (stack_lists(rows, name).astype(np.float64) for name in SEED_COLUMNS)
-    if score.shape[1] != len(seeds) or shares.shape[1:] != (len(seeds), NUM_GRADES):
+    score, probabilities = (stack_lists(rows, name).astype(np.float64) for name in SEED_COLUMNS)  # (N, S), (N, S, 5)
+    if score.shape[1] != len(seeds) or probabilities.shape[1:] != (len(seeds), NUM_GRADES):
         raise InputError(
-            f"{source}: {SEED_SCORE} and {SEED_PROBABILITIES} have lists of {score.shape[1]} and {shares.shape[1:]},"
-            f" expected {len(seeds)} and {(len(seeds), NUM_GRADES)}"
+            f"{source}: {SEED_SCORE} and {SEED_PROBABILITIES} have lists of {score.shape[1]} and"
+            f" {probabilities.shape[1:]}, expected {len(seeds)} and {(len(seeds), NUM_GRADES)}"
         )
-    means, probabilities = shares.mean(1), rows[list(PROBABILITY_COLUMNS)].to_numpy(dtype=np.float64)
-    for column, wrong, what in (
+    sums, means = probabilities.sum(-1), rows[list(PROBABILITY_COLUMNS)].to_numpy(dtype=np.float64)
+    for column, wrong, problem in (
         (SEED_SCORE, ~((score >= 0) & (score <= MAX_GRADE)).all(1), f"is off the range 0-{MAX_GRADE}"),
-        (SEED_PROBABILITIES, (np.abs(shares.sum(-1) - 1) > SUM_TOLERANCE).any(1), "does not sum to 1, seed by seed"),
-        (SEED_SCORE, ~np.isclose(score.mean(1), rows["score"], atol=SUM_TOLERANCE), "does not have score for its mean"),
+        (SEED_PROBABILITIES, (np.abs(sums - 1) > SUM_TOLERANCE).any(1), "does not sum to 1 in each seed"),
+        (SEED_SCORE, ~np.isclose(score.mean(1), rows["score"], atol=SUM_TOLERANCE), "does not have score as its mean"),
         (
             SEED_PROBABILITIES,
-            ~np.isclose(means, probabilities, atol=SUM_TOLERANCE).all(1),
-            "does not have prob_0 to prob_4 for its mean",
+            ~np.isclose(probabilities.mean(1), means, atol=SUM_TOLERANCE).all(1),
+            "does not have prob_0 to prob_4 as its mean",
         ),
     ):
-        refuse_rows(rows, pd.Series(wrong), column, what, source)
+        refuse_rows(rows, pd.Series(wrong), column, problem, source)

@@ -1,4 +1,4 @@
-"""How predictions came about: the one metadata key of their parquet."""
+"""How predictions were made: the metadata key of their parquet file."""
 
 import json
 from collections.abc import Sequence
@@ -19,25 +19,25 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class PredictionsMeta:
-    """What is the same for the same work, in the parquet's one metadata key.
+    """How predictions were made; equal for equal work.
 
     Args:
-        target: Whose grade was predicted.
-        unit: What one forward pass saw: image, eye or patient.
-        decision: How a grade was made of probabilities and score, one of `drkit.decisions.DECISIONS`.
-        cut_points: The four thresholds of the decision `cut_points`, else None.
-        fold_cut_points: The same for the rows of each fold, fitted on the other folds; empty without folds.
-        trained_on: Splits the weights were fitted on.
-        trained_on_images: Ids of further rows that the weights, or those they began from, were fitted on.
-        folds: Number of cross-validation parts, 0 without.
-        chosen_on: What picked the epoch or the settings: val, inner, last, ...
-        model: The network or the ensemble, in words.
-        checkpoint_sha256: Hash of the weights, None for an ensemble.
-        labels_sha256: Hash of the labels, None where there were none.
-        provenance: Resolved options, seed, drkit version, parents; free JSON.
-        seeds: Those whose networks' mean decides, each with answers of its own in the rows; empty for a run of one seed
-            and for ensembles.
-        schema_version: Of this file.
+        target: Target of the grades: patient or eye.
+        unit: Input of one forward pass: image, eye or patient.
+        decision: How probabilities and score become a grade, one of `drkit.decisions.DECISIONS`.
+        cut_points: The four thresholds of the decision `cut_points`; None for other decisions.
+        fold_cut_points: Thresholds for the rows of each fold, fitted on the other folds; empty without folds.
+        trained_on: Splits on which the weights were trained.
+        trained_on_images: Ids of further rows on which the weights, or those that they started from, were trained.
+        folds: Number of folds, 0 without cross-validation.
+        chosen_on: What selected the epoch or the settings: val, inner, last, ...
+        model: Description of the network or the ensemble.
+        checkpoint_sha256: Hash of the weights; None for an ensemble.
+        labels_sha256: Hash of the labels; None without labels.
+        provenance: Resolved options, seed, drkit version, parents; any JSON.
+        seeds: Seeds of the networks whose mean is the prediction; the rows have the predictions of each. Empty for a
+            run of one seed and for ensembles.
+        schema_version: Version of this record.
     """
 
     target: Target
@@ -58,13 +58,13 @@ class PredictionsMeta:
 
 
 def read_meta(metadata: dict[bytes, bytes], path: Path) -> PredictionsMeta:
-    """What stands in the metadata of a parquet.
+    """Parse the metadata of a parquet file.
 
     Raises:
-        InputError: no predictions of drkit's, or of another version.
+        InputError: the file does not have drkit's predictions, or is of another version.
     """
     if METADATA_KEY.encode() not in metadata:
-        raise InputError(f"{path} is a parquet file, but not predictions of drkit's: it has no key 'drkit'")
+        raise InputError(f"{path} is a parquet file, but not drkit's predictions: its metadata has no key 'drkit'")
     try:
         record = json.loads(metadata[METADATA_KEY.encode()])
         version = record["schema_version"]
@@ -73,25 +73,25 @@ def read_meta(metadata: dict[bytes, bytes], path: Path) -> PredictionsMeta:
     if version != SCHEMA_VERSION:
         raise InputError(f"{path}: schema version {version}, this drkit reads {SCHEMA_VERSION}: update drkit")
     if unknown := sorted(set(record) - {item.name for item in fields(PredictionsMeta)}):
-        raise InputError(f"{path}: metadata keys not known: {first_few(unknown)}")
+        raise InputError(f"{path}: unknown metadata keys: {first_few(unknown)}")
     return decode(record, PredictionsMeta, f"{path}: metadata", "make the predictions again")
 
 
 def check_meta(meta: PredictionsMeta, source: str) -> None:
-    """Check that words and thresholds are such as drkit knows.
+    """Check target, decision, splits and thresholds.
 
     Raises:
-        InputError: they are not.
+        InputError: one of them is unknown or invalid.
     """
     words: tuple[tuple[str, Sequence[str], Sequence[str]], ...] = (
         ("target", [meta.target], TARGETS),
         ("decision", [meta.decision], DECISIONS),
         ("trained_on", meta.trained_on, SPLITS),
     )
-    for key, given, allowed in words:
-        odd = [word for word in given if word not in allowed]
-        if odd:
-            raise InputError(f"{source}: metadata {key} '{odd[0]}' is none of {', '.join(allowed)}")
+    for key, values, allowed in words:
+        unknown = [word for word in values if word not in allowed]
+        if unknown:
+            raise InputError(f"{source}: metadata {key} '{unknown[0]}' is none of {', '.join(allowed)}")
     if meta.decision == "cut_points":
         try:
             for points in (meta.cut_points, *meta.fold_cut_points):

@@ -1,4 +1,4 @@
-"""predictions.parquet: a row a photograph, what was known of it and how it was graded."""
+"""predictions.parquet: one row for each photograph, with its labels and its predicted grade."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
@@ -41,15 +41,15 @@ from drkit.records.runs import FILE_SUFFIX, Run, names_packaged_run
 
 @dataclass(frozen=True)
 class Predictions:
-    """Graded photographs.
+    """Predictions for N photographs.
 
     Args:
-        rows: A row a photograph, the columns of `SCHEMA` in their nullable pandas types (`predicted_grade`
-            int8); where there are several data sets, `dataset`, the name of the photograph's; where it was kept,
-            `embedding` with a float16 array (D,) in each cell; of a run of S seeds, `seed_score` with (S,) and
-            `seed_probabilities` with (S, 5), float32, in the order of `meta.seeds`.
-        meta: How they were graded.
-        name: The run's, that is the file's stem.
+        rows: One row for each photograph, with the columns of `SCHEMA` in their nullable pandas types
+            (`predicted_grade` int8). Optional columns are `dataset` (string, of several data sets), `embedding` (a
+            float16 array (D,) in each cell) and, of a run of S seeds, `seed_score` (S,) and `seed_probabilities`
+            (S, 5), float32 in the order of `meta.seeds`.
+        meta: How the predictions were made.
+        name: Name of the run, which is the file's stem.
     """
 
     rows: pd.DataFrame
@@ -61,23 +61,23 @@ class Predictions:
         return self.rows[list(PROBABILITY_COLUMNS)].to_numpy(dtype=np.float32)
 
     def embeddings(self) -> NDArray[np.float16] | None:
-        """(N, D) of the photographs' features, or None where they were not kept."""
+        """The photographs' features (N, D), or None if they were not stored."""
         if EMBEDDING not in self.rows:
             return None
         return stack_lists(self.rows, EMBEDDING).astype(np.float16)
 
     def of_seed(self, seed: int) -> "Predictions":
-        """What the networks of one seed say without the others, decided as the run decides.
+        """The predictions of one seed's networks, with the run's decision.
 
         Args:
             seed: One of `meta.seeds`.
         """
-        place = self.meta.seeds.index(seed)
+        position = self.meta.seeds.index(seed)
         rows = self.rows.drop(columns=list(LISTS), errors="ignore")
-        shares, score = (stack_lists(self.rows, name)[:, place] for name in (SEED_PROBABILITIES, SEED_SCORE))
-        rows[list(PROBABILITY_COLUMNS)] = shares
+        probabilities, score = (stack_lists(self.rows, name)[:, position] for name in (SEED_PROBABILITIES, SEED_SCORE))
+        rows[list(PROBABILITY_COLUMNS)] = probabilities
         rows["score"] = score
-        rows["predicted_grade"] = decide_as(self.meta, shares, score, rows["fold"])
+        rows["predicted_grade"] = decide_as(self.meta, probabilities, score, rows["fold"])
         return Predictions(rows, replace(self.meta, seeds=()), f"{self.name}, seed {seed}")
 
     def reference(self) -> pd.Series:
@@ -85,11 +85,11 @@ class Predictions:
         return self.rows[grade_column(self.meta.target)]
 
     def patients(self) -> NDArray[np.str_]:
-        """(N,) a key a patient; a photograph of nobody known is its own patient."""
+        """(N,) a key of each photograph's patient; photographs without a patient id count as separate patients."""
         return patient_keys(self.rows)
 
     def leaked_rows(self) -> NDArray[np.bool_]:
-        """(N,) whether the photograph is known to be trained on, or its split was and no fold held it out."""
+        """(N,) whether the run was trained on the photograph, or on its split without a fold that held it out."""
         by_split = self.rows["split"].isin(self.meta.trained_on)
         by_name = self.rows["image_id"].isin(self.meta.trained_on_images)
         return (by_split & self.rows["fold"].isna() | by_name).to_numpy(dtype=bool)
@@ -104,25 +104,25 @@ class Predictions:
 
     @property
     def splits(self) -> tuple[Split, ...]:
-        """Those that have photographs here, in the order train, val, test."""
+        """The splits of the photographs, in the order train, val, test."""
         return tuple(split for split in SPLITS if (self.rows["split"] == split).any())
 
     def dataset_names(self) -> pd.Series:
-        """(N,) the name of each photograph's data set, in row order; null where all are of one."""
+        """(N,) the name of each photograph's data set, in row order; null if there is only one data set."""
         unknown = pd.Series(pd.NA, index=self.rows.index, dtype="string", name=DATASET)
         return self.rows.get(DATASET, unknown)
 
     def rows_by_dataset(self) -> dict[str, NDArray[np.bool_]]:
-        """Of each data set, by name, which rows (N,) are of it; empty unless there are several."""
+        """Masks (N,) of the rows of each data set, by name; empty if there is only one data set."""
         names = self.dataset_names()
         parts = sorted(names.dropna().unique())
         return {name: (names == name).to_numpy(dtype=bool) for name in parts} if len(parts) > 1 else {}
 
     def check_split(self, split: Split) -> None:
-        """Check that a split has photographs here.
+        """Check that there are photographs of a split.
 
         Raises:
-            InputError: it has none.
+            InputError: there are none.
         """
         if split not in self.splits:
             raise InputError(f"{self.name} has no rows of split {split}, only of {' and '.join(self.splits)}")
@@ -132,37 +132,36 @@ class Predictions:
 
 
 def patient_keys(rows: pd.DataFrame) -> NDArray[np.str_]:
-    """(N,) a key a patient, from `patient_id`; where that is null the photograph is its own patient."""
-    known, single = "patient " + rows["patient_id"], "photograph " + rows["image_id"]
-    return known.fillna(single).to_numpy(dtype=str)
+    """(N,) a key of each photograph's patient; photographs without a patient id count as separate patients."""
+    return ("patient " + rows["patient_id"]).fillna("photograph " + rows["image_id"]).to_numpy(dtype=str)
 
 
 def trained_splits(rows: pd.DataFrame, is_trained_on: NDArray[np.bool_]) -> tuple[tuple[Split, ...], tuple[str, ...]]:
-    """The splits that were trained on as a whole, and the ids of further photographs that were trained on.
+    """The splits whose photographs were all trained on, and the ids of other photographs that were trained on.
 
     Args:
         rows: N photographs with `image_id` and `split`.
-        is_trained_on: (N,).
+        is_trained_on: bool (N,).
     """
     splits = rows["split"]
-    whole = tuple(split for split in SPLITS if (splits == split).any() and is_trained_on[splits == split].all())
-    others = rows["image_id"][is_trained_on & ~splits.isin(whole).to_numpy(dtype=bool)]
-    return whole, tuple(sorted(others))
+    complete = tuple(split for split in SPLITS if (splits == split).any() and is_trained_on[splits == split].all())
+    others = rows["image_id"][is_trained_on & ~splits.isin(complete).to_numpy(dtype=bool)]
+    return complete, tuple(sorted(others))
 
 
 def decide_as(meta: PredictionsMeta, probabilities: ArrayLike, score: ArrayLike, fold: pd.Series) -> NDArray[np.int8]:
-    """Grades as a run decides them, of rows that a fold held out by the cut points of the other folds.
+    """Decide grades as a run does; rows that a fold held out get the cut points of the other folds.
 
     Args:
-        meta: The run's.
+        meta: The run's metadata.
         probabilities: (N, 5).
         score: (N,) in [0, 4].
-        fold: (N,) which fold held a row out, null where none did.
+        fold: (N,) the fold that held the row out, or null.
     """
     if meta.decision != "cut_points":
         return decide(meta.decision, probabilities, score)
-    of_folds = dict(enumerate(meta.fold_cut_points))
-    return decide_by_fold(score, fold.fillna(-1).to_numpy(dtype=np.int64), meta.cut_points, of_folds)
+    by_fold = dict(enumerate(meta.fold_cut_points))
+    return decide_by_fold(score, fold.fillna(-1).to_numpy(dtype=np.int64), meta.cut_points, by_fold)
 
 
 def build_predictions(
@@ -178,33 +177,32 @@ def build_predictions(
     seed_probabilities: ArrayLike | None = None,
     seed_score: ArrayLike | None = None,
 ) -> Predictions:
-    """Put a network's answers beside what is known of the photographs, in the labels' order.
+    """Join a network's outputs to the labels of the photographs, in the labels' order.
 
     Args:
-        labels: The N photographs that were graded.
+        labels: Labels of the N photographs.
         probabilities: (N, 5), rows summing to 1 within 0.001.
         score: (N,) in [0, 4].
-        meta: How they were graded; its decision makes the predicted grade.
-        name: The run's.
-        fold: (N,) the fold that held the row out, null elsewhere; None without folds.
-        predicted_grade: (N,) only where the rows were decided each in their own way, as out-of-fold rows
-            are whose cut points come from the other folds.
-        embedding: (N, D) features to be kept.
-        seed_probabilities: (N, S, 5) of each seed of `meta.seeds` alone; None where it has none.
-        seed_score: (N, S) likewise.
+        meta: How the predictions were made; its decision gives the predicted grades.
+        name: Name of the run.
+        fold: (N,) the fold that held the row out, or null; None without folds.
+        predicted_grade: (N,) grades 0-4 if rows have decisions of their own, such as out-of-fold rows with the cut
+            points of the other folds.
+        embedding: (N, D) features to be stored.
+        seed_probabilities: (N, S, 5) probabilities of each seed in `meta.seeds`; None without seeds.
+        seed_score: (N, S) scores of each seed; None without seeds.
 
     Raises:
-        InputError: values off their range, in the words of `check_predictions`.
+        InputError: values are off their range, as in `check_predictions`.
     """
-    shares, scores = np.asarray(probabilities, np.float32), np.asarray(score, np.float32)
+    probabilities, score = np.asarray(probabilities, np.float32), np.asarray(score, np.float32)
     if predicted_grade is None:
-        predicted_grade = decide(meta.decision, shares, scores, meta.cut_points)
+        predicted_grade = decide(meta.decision, probabilities, score, meta.cut_points)
     schema = schema_of(labels.rows.columns)
-    known = [column for column in schema.names if column in labels.rows]
-    rows = labels.rows[known].reset_index(drop=True)
+    rows = labels.rows[[column for column in schema.names if column in labels.rows]].reset_index(drop=True)
     rows["fold"] = pd.NA if fold is None else pd.array(fold, dtype="Int16")
-    rows[list(PROBABILITY_COLUMNS)] = shares
-    rows["score"] = scores
+    rows[list(PROBABILITY_COLUMNS)] = probabilities
+    rows["score"] = score
     rows["predicted_grade"] = np.asarray(predicted_grade)
     rows = typed(rows[schema.names])
     lists = {EMBEDDING: embedding, SEED_SCORE: seed_score, SEED_PROBABILITIES: seed_probabilities}
@@ -217,11 +215,11 @@ def build_predictions(
 
 
 def write_predictions(predictions: Predictions, path: Path, *, force: bool = False) -> None:
-    """Write a parquet that is byte for byte the same for the same predictions.
+    """Write a parquet file; equal predictions give equal bytes.
 
     Raises:
         OutputExistsError: `path` exists and `force` is off.
-        InputError: values off their range.
+        InputError: values are off their range.
     """
     check_predictions(predictions, str(path))
     table = _table(predictions)
@@ -230,33 +228,36 @@ def write_predictions(predictions: Predictions, path: Path, *, force: bool = Fal
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Read predictions and hold what every command may rely on.
+    """Read and check predictions.
 
     Args:
-        path: The parquet, a run's stem, or any of the run's files.
+        path: The parquet file, a run's stem, or any of the run's files.
 
     Raises:
-        InputError: no such file, not drkit's predictions, or a value that cannot be; names file, column, row
-            (counted from 1) and what was expected.
+        InputError: the file is missing, does not have drkit's predictions, or has an invalid value; the message has
+            file, column, row (counted from 1) and what was expected.
     """
-    found = find_predictions(path)
-    check_spelling([found])  # which pyarrow cannot open
-    table = read_table(found, partial(_check_schema, path=found))
-    meta = read_meta(table.schema.metadata or {}, found)
-    plain = table.select(schema_of(table.column_names).names).replace_schema_metadata()  # whatever pandas left there
+    path = find_predictions(path)
+    check_spelling([path])  # pyarrow cannot open other names
+    table = read_table(path, partial(_check_schema, path=path))
+    meta = read_meta(table.schema.metadata or {}, path)
+    plain = table.select(schema_of(table.column_names).names).replace_schema_metadata()  # drops pandas's metadata
     rows = typed(plain.to_pandas())
     for column in [name for name in LISTS if name in table.column_names]:
-        rows[column] = from_arrow(table.column(column), column, found)
-    predictions = Predictions(rows, meta, found.stem)
-    check_predictions(predictions, str(found))
+        rows[column] = from_arrow(table.column(column), column, path)
+    predictions = Predictions(rows, meta, path.stem)
+    check_predictions(predictions, str(path))
     return predictions
 
 
 def find_predictions(path: Path) -> Path:
-    """The parquet that `path`, a run's stem or any of its files, stands for.
+    """The predictions file of a run.
+
+    Args:
+        path: The parquet file, a run's stem, or any of the run's files.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no such file.
     """
     if path.is_file() and (path.suffix == ".parquet" or not FILE_SUFFIX.search(path.name)):
         return path
@@ -272,7 +273,7 @@ def find_predictions(path: Path) -> Path:
 
 
 def read_all_predictions(paths: Iterable[Path]) -> list[Predictions]:
-    """Read several predictions, patterns expanded, each run once, each under a name of its own.
+    """Read the predictions of runs and patterns, each once, with unique names.
 
     Raises:
         InputError: as `read_predictions` and `expand_patterns`.
@@ -286,17 +287,17 @@ def name_predictions(paths: Iterable[Path]) -> dict[str, Path]:
     Raises:
         InputError: as `expand_patterns` and `find_predictions`.
     """
-    found = list(dict.fromkeys(find_predictions(path) for path in expand_patterns(paths)))
-    stems = [path.stem for path in found]
-    return {path.stem if stems.count(path.stem) == 1 else path.as_posix(): path for path in found}
+    files = list(dict.fromkeys(find_predictions(path) for path in expand_patterns(paths)))
+    stems = [path.stem for path in files]
+    return {path.stem if stems.count(path.stem) == 1 else path.as_posix(): path for path in files}
 
 
 def check_predictions(predictions: Predictions, source: str) -> None:
-    """Hold what every reader may rely on.
+    """Check rows and metadata.
 
     Raises:
-        InputError: an id twice, a null where none may be, a value off its range, unknown words in the
-            metadata.
+        InputError: an id is repeated, a required value is null, a value is off its range, or a word in the metadata is
+            unknown.
     """
     check_meta(predictions.meta, source)
     check_rows(predictions.rows, source)

@@ -1,4 +1,4 @@
-"""Where a file came from: hashes that are the same for the same work, circumstances that are not."""
+"""Provenance of files: hashes, which are equal for equal work, and circumstances, which differ."""
 
 import hashlib
 import json
@@ -12,27 +12,27 @@ from typing import Any
 
 import drkit
 
-METADATA_KEY = "drkit"  # the one key: safetensors writes several in random order
+METADATA_KEY = "drkit"  # a single key, because safetensors writes several in random order
 
 
 def sha256_bytes(content: bytes) -> str:
-    """Hash of some bytes, in hex."""
+    """SHA-256 of bytes, in hex."""
     return hashlib.sha256(content).hexdigest()
 
 
 def sha256_file(path: Path) -> str:
-    """Hash of a file's content, in hex."""
+    """SHA-256 of a file's content, in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def canonical_json(record: Mapping[str, Any]) -> str:
-    """JSON with sorted keys and no spaces: equal records are equal texts."""
+    """JSON with sorted keys and no spaces, so that equal records give equal texts."""
     return json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def circumstances() -> dict[str, Any]:
-    """How a file was made: what differs between two runs of the same work, so only for the JSON beside it."""
+    """When, where and with which versions a file was made; for JSON records only, as it differs for equal work."""
     return {
         "command": shlex.join(["drkit", *sys.argv[1:]]),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -1,4 +1,4 @@
-"""A run: files of one stem, and the JSON, written last, with the SHA-256 of the others."""
+"""A run: files with a common stem, of which the JSON is written last, with the SHA-256 of the others."""
 
 import json
 import re
@@ -15,15 +15,15 @@ from drkit.records.provenance import circumstances, sha256_file
 
 SCHEMA_VERSION = 1
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_-]+")
-PACKAGED_RUNS = {"fundus": Path(__file__).parents[1] / "models" / "fundus" / "fundus"}  # name -> stem, read only
+PACKAGED_RUNS = {"fundus": Path(__file__).parents[1] / "models" / "fundus" / "fundus"}  # name -> stem; never written
 COMPARISON_SUFFIX = ".comparison.json"
-UNKNOWN_PHOTOGRAPHS = "unknown"  # among the photographs that foreign weights were trained on
+UNKNOWN_PHOTOGRAPHS = "unknown"  # stands for the photographs that foreign weights were trained on
 NETWORK_INFIX = r"(\.fold\d+)?(\.seed\d+)?"
 FILE_SUFFIX = re.compile(NETWORK_INFIX + r"\.(safetensors|parquet|history\.csv|resume\.pt|comparison\.json|json)$")
 
 
 class _RunRecord(TypedDict):
-    """What is read of a run's JSON, which holds more."""
+    """The keys of a run's JSON that are always read; there are more."""
 
     files: dict[str, str]
     folds: int
@@ -34,11 +34,11 @@ class _RunRecord(TypedDict):
 
 
 class NetworkId(NamedTuple):
-    """Which of a run's networks is meant.
+    """Identifies one of a run's networks.
 
     Args:
-        fold: Whose patients it is not trained on; None without `--folds`.
-        seed: It is trained with; None without `--seeds`.
+        fold: The fold that the network is not trained on; None without `--folds`.
+        seed: Random seed of the network; None without `--seeds`.
     """
 
     fold: int | None = None
@@ -46,45 +46,45 @@ class NetworkId(NamedTuple):
 
     @property
     def infix(self) -> str:
-        """What its files are called after the run's name: `.fold0.seed1`."""
+        """The part of its file names after the run's name: `.fold0.seed1`."""
         fold = "" if self.fold is None else f".fold{self.fold}"
         return fold if self.seed is None else f"{fold}.seed{self.seed}"
 
     def __str__(self) -> str:
         """`fold 0, seed 1`; empty for a run's only network."""
-        named = (("fold", self.fold), ("seed", self.seed))
-        return ", ".join(f"{what} {number}" for what, number in named if number is not None)
+        numbers = (("fold", self.fold), ("seed", self.seed))
+        return ", ".join(f"{name} {number}" for name, number in numbers if number is not None)
 
 
 ONLY_NETWORK = NetworkId()
 
 
 def list_networks(folds: int = 0, seeds: Sequence[int] = ()) -> tuple[NetworkId, ...]:
-    """The networks of a run in the order of training: all folds of a seed, then those of the next.
+    """The networks of a run in the order of training: all folds of the first seed, then those of the next.
 
     Args:
-        folds: How many, 0 without.
-        seeds: All of them; empty without `--seeds`.
+        folds: Number of folds, 0 without `--folds`.
+        seeds: The seeds; empty without `--seeds`.
     """
     return tuple(NetworkId(fold, seed) for seed in tuple(seeds) or (None,) for fold in tuple(range(folds)) or (None,))
 
 
 @dataclass(frozen=True)
 class Run:
-    """Where a run's files lie.
+    """The paths of a run's files.
 
     Args:
-        stem: Folder and name, as in `runs/NAME`.
+        stem: Folder and name: `runs/NAME`.
     """
 
     stem: Path
 
     @classmethod
     def of(cls, path: Path) -> "Run":
-        """The run that a stem or any file of it belongs to, whether or not it is there.
+        """The run with a stem, or with any of its files; it need not exist.
 
         Raises:
-            InputError: `path` is no name but a way, such as `.` or `..`.
+            InputError: `path` is a folder without a name, such as `.` or `..`.
         """
         if path.name in ("", ".."):
             raise InputError(f"{path} is a folder, expected a run: its name or any of its files")
@@ -92,62 +92,62 @@ class Run:
 
     @property
     def name(self) -> str:
-        """What the run is called."""
+        """The run's name."""
         return self.stem.name
 
     @property
     def is_packaged(self) -> bool:
-        """Whether it comes with drkit."""
+        """Whether the run is packaged with drkit."""
         return PACKAGED_RUNS.get(self.name) == self.stem
 
     @property
     def title(self) -> Path:
-        """How sentences call it: its stem, of a run that comes with drkit its name alone."""
+        """The run's name in messages: its stem, or only its name if it is packaged with drkit."""
         return Path(self.name) if self.is_packaged else self.stem
 
     def checkpoint(self, network: NetworkId = ONLY_NETWORK) -> Path:
-        """The weights, with all that rebuilds model and input in their header."""
+        """The weights of a network; their header has everything that is needed to rebuild model and input."""
         return self._file(f"{network.infix}.safetensors")
 
     @property
     def predictions(self) -> Path:
-        """A row a photograph."""
+        """The predictions, one row for each photograph."""
         return self._file(".parquet")
 
     @property
     def history(self) -> Path:
-        """A row an epoch and split."""
+        """The figures of the training, one row for each epoch and split."""
         return self._file(".history.csv")
 
     def resume(self, network: NetworkId = ONLY_NETWORK) -> Path:
-        """The state of an unfinished training."""
+        """The state of a network's unfinished training."""
         return self._file(f"{network.infix}.resume.pt")
 
     @property
     def record(self) -> Path:
-        """The JSON that is the run."""
+        """The JSON record of the run."""
         return self._file(".json")
 
     @property
     def seen_photographs(self) -> Path:
-        """What a run that comes with drkit has seen, a row a photograph; other runs have no such file."""
+        """The photographs that a packaged run was trained on; other runs do not have this file."""
         return self._file(".seen.parquet")
 
     @property
     def comparison(self) -> Path:
-        """How it compares with a baseline, where it has been compared."""
+        """The comparison with a baseline, if the run has been compared."""
         return self._file(COMPARISON_SUFFIX)
 
     def outputs(self, networks: Iterable[NetworkId] = (ONLY_NETWORK,)) -> tuple[Path, ...]:
-        """What a finished run of these networks consists of, in the order of writing."""
+        """The files of a finished run with these networks, in the order of writing."""
         return (*map(self.checkpoint, networks), self.history, self.predictions, self.record)
 
     def unfinished(self) -> list[Path]:
-        """States of an unfinished training that are there."""
+        """Existing states of an unfinished training."""
         return self._networks_files("resume.pt")
 
     def checkpoints(self) -> list[Path]:
-        """Weights that are there, of this or an earlier run of the name."""
+        """Existing weights, of this run or an earlier run of the same name."""
         return self._networks_files("safetensors")
 
     def _networks_files(self, suffix: str) -> list[Path]:
@@ -159,7 +159,10 @@ class Run:
 
 
 def find_run(path: Path) -> Run:
-    """The run that a stem, any of a run's files, or the name of a run that comes with drkit stands for.
+    """Find a finished run.
+
+    Args:
+        path: The run's stem, any of its files, or the name of a packaged run.
 
     Raises:
         InputError: there is no such run, or it is unfinished.
@@ -168,7 +171,7 @@ def find_run(path: Path) -> Run:
     if run.record.is_file():
         return run
     if run.unfinished():
-        raise InputError(f"{run.stem} is unfinished: go on with drkit finetune ... --name {run.name} --resume")
+        raise InputError(f"{run.stem} is unfinished: continue with drkit finetune ... --name {run.name} --resume")
     if names_packaged_run(path):
         return find_packaged_run(run.name)
     own = f", such as {Path('runs') / path}" if Run(Path("runs") / path).record.is_file() else ""
@@ -176,16 +179,16 @@ def find_run(path: Path) -> Run:
 
 
 def names_packaged_run(path: Path) -> bool:
-    """Whether a path is the name of a run that comes with drkit, and no run here or in `runs` is called so."""
+    """Whether a path is the name of a packaged run, and not of a run in this folder or in `runs`."""
     own = (Run(path), Run(Path("runs") / path))
     return str(path) in PACKAGED_RUNS and not any(run.record.is_file() or run.unfinished() for run in own)
 
 
 def find_packaged_run(name: str) -> Run:
-    """A run that comes with drkit.
+    """A run that is packaged with drkit.
 
     Raises:
-        InputError: this installation lacks it.
+        InputError: this installation does not have it.
     """
     run = Run(PACKAGED_RUNS[name]) if name in PACKAGED_RUNS else None
     if run is None or not run.record.is_file():
@@ -202,20 +205,20 @@ def new_run(
     resume: bool = False,
     force: bool = False,
 ) -> Run:
-    """Name a run that is to be trained.
+    """Choose the name of a run to be trained, and check that it can be written.
 
     Args:
-        runs_dir: Its folder.
-        name: As typed, never changed; None: `default`, then `default-2`, `default-3`, whichever is free.
-        default: A name made of what is trained.
-        networks: Those it will have.
-        resume: The run is expected to be there, unfinished.
-        force: It may be overwritten.
+        runs_dir: Folder of the run.
+        name: The name as typed; None for the first free name of `default`, `default-2`, `default-3`, ...
+        default: A name that describes the training.
+        networks: The networks that the run will have.
+        resume: Whether an unfinished run of this name is continued.
+        force: Whether an existing run may be overwritten.
 
     Raises:
-        UsageError: a name with other characters than letters, digits, `-` and `_`.
+        UsageError: the name has characters other than letters, digits, `-` and `_`.
         OutputExistsError: the name is taken.
-        InputError: nothing to resume, or the folder cannot be written to.
+        InputError: there is nothing to resume, or the folder cannot be written to.
     """
     if name is not None and not NAME_PATTERN.fullmatch(name):
         raise UsageError(f"--name '{name}': letters, digits, '-' and '_' are expected")
@@ -223,19 +226,19 @@ def new_run(
         return _unfinished(Run(runs_dir / (name or default)), force=force)
     run = Run(runs_dir / name) if name else _first_free(runs_dir, default, networks, force=force)
     if run.unfinished() and not force:
-        raise OutputExistsError(f"{run.stem} is unfinished: go on with --resume, or start again with --force")
+        raise OutputExistsError(f"{run.stem} is unfinished: continue with --resume, or start again with --force")
     for path in run.outputs(networks):
         check_writable(path, force=force)
     return run
 
 
 def write_run_record(run: Run, record: Mapping[str, Any], *, force: bool) -> None:
-    """Write the JSON of a run whose other files are there, and drop its resume files.
+    """Write the JSON of a run whose other files exist, and remove its resume files.
 
     Args:
         run: The run.
-        record: What belongs in it beside the files' hashes and the circumstances; `folds` and `seeds` among it.
-        force: Overwrite one that is there.
+        record: Content of the JSON, except for the files' hashes and the circumstances; includes `folds` and `seeds`.
+        force: Overwrite an existing record.
     """
     outputs = run.outputs(networks_in(record))
     files = {path.name: sha256_file(path) for path in outputs[:-1]}
@@ -246,7 +249,7 @@ def write_run_record(run: Run, record: Mapping[str, Any], *, force: bool) -> Non
         **record,
         "made": circumstances(),
     }
-    for leftover in set(run.checkpoints()) - set(outputs):  # of an earlier run of this name
+    for leftover in set(run.checkpoints()) - set(outputs):  # weights of an earlier run of this name
         leftover.unlink()
     write_bytes(run.record, (json.dumps(content, indent=1) + "\n").encode(), force=force)
     for state in run.unfinished():
@@ -257,7 +260,7 @@ def read_run_record(run: Run) -> dict[str, Any]:
     """Read a run's JSON.
 
     Raises:
-        InputError: not a run's JSON.
+        InputError: the file is not a run's record, or is of another version.
     """
     try:
         record = json.loads(run.record.read_text(encoding="utf-8"))
@@ -266,22 +269,22 @@ def read_run_record(run: Run) -> dict[str, Any]:
         raise InputError(f"{run.record} is not a run's record: train again, or restore the file") from None
     if version != SCHEMA_VERSION:
         raise InputError(f"{run.record}: schema version {version}, this drkit reads {SCHEMA_VERSION}: update drkit")
-    absent: dict[str, Any] = {"files": {}, "folds": 0, "seeds": [], "chosen_by_photographs": [], "descends_from": []}
-    record = absent | record  # of older versions
+    defaults: dict[str, Any] = {"files": {}, "folds": 0, "seeds": [], "chosen_by_photographs": [], "descends_from": []}
+    record = defaults | record  # records of older versions lack some keys
     decode(record, _RunRecord, run.record, "train again, or restore the file")
     return record
 
 
 def networks_in(record: Mapping[str, Any]) -> tuple[NetworkId, ...]:
-    """The networks of the run whose record this is."""
+    """The networks of the run with a record."""
     return list_networks(record["folds"], record["seeds"])
 
 
 def verify_checksums(run: Run, record: Mapping[str, Any], path: Path) -> None:
-    """Check that a file of a run has the SHA-256 in its record.
+    """Check that a file of a run has the SHA-256 in the run's record.
 
     Raises:
-        InputError: it has another.
+        InputError: the file has another SHA-256.
     """
     if record["files"].get(path.name) != sha256_file(path):
         raise InputError(f"{path} does not match its SHA-256 in {run.record}: restore it, or train again")
@@ -291,27 +294,27 @@ def read_checksums(record: Path) -> dict[Path, str]:
     """The files listed in the JSON of a run, an ensemble or a comparison, with their SHA-256.
 
     Raises:
-        InputError: it is none of these, or names what none of them does: they name files beside them, and a comparison
-            predictions in other folders.
+        InputError: `record` is another file, or lists a file that is neither beside it nor, for a comparison, a
+            predictions file with a relative path.
     """
     try:
-        named: dict[str, str] = json.loads(record.read_text(encoding="utf-8")).get("files", {})
-        found = {record.parent / name: sha256 for name, sha256 in named.items()}
+        files: dict[str, str] = json.loads(record.read_text(encoding="utf-8")).get("files", {})
+        checksums = {record.parent / name: sha256 for name, sha256 in files.items()}
     except (ValueError, AttributeError, TypeError, OSError, RecursionError):
-        raise InputError(f"{record} is not the JSON of a run or a comparison: restore it, or make it anew") from None
+        raise InputError(f"{record} is not the JSON of a run or a comparison: restore it, or create it again") from None
     is_comparison = record.name.endswith(COMPARISON_SUFFIX)
-    for name in named:
-        elsewhere = is_comparison and name.endswith(".parquet") and not Path(name).is_absolute()
-        if not (is_bare(name) or elsewhere):
-            raise InputError(f"{record} names '{name}', which is no file beside it: restore it, or make it anew")
-    return found
+    for name in files:
+        is_compared = is_comparison and name.endswith(".parquet") and not Path(name).is_absolute()
+        if not (is_bare(name) or is_compared):
+            raise InputError(f"{record} lists '{name}', which is not a file beside it: restore it, or create it again")
+    return checksums
 
 
 def _unfinished(run: Run, *, force: bool) -> Run:
     if not run.unfinished():
-        state = "is finished" if run.record.is_file() else "was never begun"
+        state = "is finished" if run.record.is_file() else "was never started"
         raise InputError(f"{run.stem} {state}: there is nothing to resume")
-    check_writable(run.record, force=force)  # an earlier run of this name; files without it are leftovers
+    check_writable(run.record, force=force)  # which may belong to an earlier run of this name
     return run
 
 

@@ -1,4 +1,4 @@
-"""What a run that comes with drkit has seen: each photograph by content, by name and by its hashes."""
+"""The photographs that a packaged run was trained on: content, name and perceptual hashes of each."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from drkit.errors import InputError
 from drkit.records.atomic import writing
 
-_HASHES = (3, 4)  # of a photograph, see `drkit.duplicates.hashing`
-_BYTES = 8 * _HASHES[0] * _HASHES[1]
+_HASH_SHAPE = (3, 4)  # for each photograph, see `drkit.duplicates.hashing`
+_BYTES = 8 * _HASH_SHAPE[0] * _HASH_SHAPE[1]
 SCHEMA = pa.schema(
     [
         pa.field("dataset", pa.string(), nullable=False),
@@ -28,11 +28,11 @@ class SeenPhotographs:
     """S photographs that weights were trained on.
 
     Args:
-        datasets: Which data set each is of.
-        names: What its file was called there, without suffix.
-        sha256: Of its file, in hex.
-        hashes: uint64 (S, 3, 4), as `hash_photograph` gives.
-        is_hashed: bool (S,), False where nothing is to be seen on the photograph, so that its hashes mean nothing.
+        datasets: Data set of each photograph.
+        names: File name of each photograph there, without suffix.
+        sha256: SHA-256 of each file, in hex.
+        hashes: uint64 (S, 3, 4), from `hash_photograph`.
+        is_hashed: bool (S,); False for a photograph on which nothing is visible, so that its hashes mean nothing.
     """
 
     datasets: tuple[str, ...]
@@ -62,19 +62,19 @@ def read_seen(path: Path) -> SeenPhotographs:
     """Read the table.
 
     Raises:
-        InputError: missing, or not such a table.
+        InputError: the file is missing or is not such a table.
     """
     try:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path} is no table of seen photographs: {str(error).splitlines()[0]}") from None
+        raise InputError(f"{path} is not a table of seen photographs: {str(error).splitlines()[0]}") from None
     if not table.schema.equals(SCHEMA):
-        raise InputError(f"{path} is no table of seen photographs: columns {', '.join(SCHEMA.names)} are expected")
+        raise InputError(f"{path} is not a table of seen photographs: columns {', '.join(SCHEMA.names)} are expected")
     hashes = [one or bytes(_BYTES) for one in table["hashes"].to_pylist()]
     return SeenPhotographs(
         datasets=tuple(table["dataset"].to_pylist()),
         names=tuple(table["name"].to_pylist()),
         sha256=tuple(content.hex() for content in table["sha256"].to_pylist()),
-        hashes=np.frombuffer(b"".join(hashes), np.uint64).reshape(-1, *_HASHES),
+        hashes=np.frombuffer(b"".join(hashes), np.uint64).reshape(-1, *_HASH_SHAPE),
         is_hashed=table["hashes"].is_valid().to_numpy(),
     )

@@ -1,4 +1,4 @@
-"""submission.csv: the sample is read, and the submission written in its columns, beside a JSON of its origin."""
+"""submission.csv, with the columns of the competition's sample, and the JSON beside it that records its origin."""
 
 import csv
 import io
@@ -15,18 +15,18 @@ from drkit.records.labels import image_stem
 from drkit.records.layouts.cells import read_cells
 from drkit.records.provenance import sha256_bytes
 
-COLUMNS = ("ID", "TARGET")  # where no sample names others, as id_code,diagnosis or image,level
+COLUMNS = ("ID", "TARGET")  # unless the sample has others, such as id_code,diagnosis or image,level
 KIND = "submission"
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Which photographs the competition asks for.
+    """The photographs that the competition expects.
 
     Args:
-        ids: In the sample's spelling and order, each once.
-        path: The sample.
-        columns: How it calls ids and grades.
+        ids: Unique ids, in the sample's spelling and order.
+        path: The sample's file.
+        columns: Names of the columns of ids and grades.
     """
 
     ids: tuple[str, ...]
@@ -34,7 +34,7 @@ class Sample:
     columns: tuple[str, str] = COLUMNS
 
     def stems(self) -> tuple[str, ...]:
-        """The image ids that the ids stand for."""
+        """The image ids, without suffixes."""
         return tuple(image_stem(identity) for identity in self.ids)
 
 
@@ -42,67 +42,69 @@ def sidecar_path(out: Path) -> Path:
     """The JSON beside a submission.
 
     Raises:
-        UsageError: the submission itself is called .json.
+        UsageError: the submission itself has the suffix .json.
     """
     if out.suffix.lower() == ".json":
-        raise UsageError(f"--out {out}: a submission is a .csv, the .json beside it tells its origin")
+        raise UsageError(f"--out {out}: a submission is a .csv file; the .json file beside it records its origin")
     return out.with_suffix(".json")
 
 
 def read_sample(path: Path) -> Sample:
-    """Read a sample submission: ids in its first column, grades, which are ignored, in its second and last.
-
-    However it was saved: see `read_cells`.
+    """Read a sample submission: a table with a column of ids and one of grades, which are ignored.
 
     Raises:
-        InputError: missing, no table, not two columns, an empty id, an id twice.
+        InputError: the file is missing, is not a table (see `read_cells`), does not have two columns, or has an empty
+            or repeated id.
     """
-    (_, header), *rows = _read_rows(path)
+    if not path.exists():
+        raise InputError(f"{path} does not exist: expected the competition's sample_submission.csv")
+    lines = ((int(row) + 2, cells) for row, *cells in read_cells(path).itertuples())
+    (_, header), *rows = [(number, cells) for number, cells in lines if any(cells)]
     if len(header) != 2 or not all(header):
         raise InputError(
-            f"{path}: columns are {', '.join(header)}, expected two, of ids and of grades, as {', '.join(COLUMNS)}"
+            f"{path}: columns are {', '.join(header)}, expected two, of ids and of grades, such as {', '.join(COLUMNS)}"
         )
     columns = (header[0], header[1])
     for number, cells in rows:
         if not cells[0]:
             raise InputError(f"{path} row {number}: the {columns[0]} is empty")
     if not rows:
-        raise InputError(f"{path}: no rows below the header, expected one a photograph")
+        raise InputError(f"{path}: no rows below the header, expected one for each photograph")
     sample = Sample(tuple(cells[0] for _, cells in rows), path, columns)
     check_unique(sample.stems(), str(path))
     return sample
 
 
 def check_unique(stems: Sequence[str], source: str) -> None:
-    """Refuse image ids that stand twice.
+    """Check that no image id is repeated.
 
     Raises:
-        InputError: counts them all and names five.
+        InputError: ids are repeated; the message has their number and the first five.
     """
-    twice = [stem for stem, count in Counter(stems).items() if count > 1]
-    if twice:
-        raise InputError(f"{source}: {len(twice)} image ids stand twice: {first_few(twice)}")
+    repeated = [stem for stem, count in Counter(stems).items() if count > 1]
+    if repeated:
+        raise InputError(f"{source}: {len(repeated)} image ids occur twice: {first_few(repeated)}")
 
 
 def check_submission_writable(out: Path, *, force: bool, inputs: Sequence[Path] = ()) -> None:
-    """Refuse, before anything is written, what must not be overwritten.
+    """Check that a submission and its sidecar can be written.
 
     Args:
-        out: The submission; its sidecar is looked at too.
-        force: Whether an earlier submission may be replaced.
-        inputs: Files the submission is made from: never replaced.
+        out: The submission.
+        force: Whether an earlier submission may be overwritten.
+        inputs: Files from which the submission is made; they are never overwritten.
 
     Raises:
-        OutputExistsError: a file is there and `force` is off, or it is no submission's sidecar.
+        OutputExistsError: a file exists and `force` is off, or the JSON is not that of a submission.
         UsageError: an output is one of the inputs.
     """
     sidecar = sidecar_path(out)
     for path in (out, sidecar):
-        if path.resolve() in {given.resolve() for given in inputs}:
-            raise UsageError(f"{path} is what the submission is made from: choose another --out")
+        if path.resolve() in {source.resolve() for source in inputs}:
+            raise UsageError(f"{path} is an input of the submission: choose another --out")
         check_writable(path, force=force)
     if sidecar.exists() and not is_written(out):
-        raise OutputExistsError(f"{sidecar} is there and belongs to no submission: choose another --out")
+        raise OutputExistsError(f"{sidecar} exists and does not belong to a submission: choose another --out")
 
 
 def write_submission(
@@ -114,15 +116,15 @@ def write_submission(
     columns: tuple[str, str] = COLUMNS,
     force: bool = False,
 ) -> None:
-    """Write ids and grades and, beside them, where they came from.
+    """Write a submission, and the JSON beside it that records its origin.
 
     Args:
-        out: The CSV; the sidecar takes its name with .json.
-        ids: In the order of the file.
-        grades: 0-4, one an id.
-        origin: What the sidecar tells; free JSON.
-        columns: What ids and grades are called.
-        force: Replace an earlier submission.
+        out: The CSV; the sidecar has its name with .json.
+        ids: Ids, in the order of the file.
+        grades: Grade of each id, 0-4.
+        origin: Content of the sidecar; any JSON.
+        columns: Names of the columns of ids and grades.
+        force: Overwrite an earlier submission.
 
     Raises:
         OutputExistsError: as `check_submission_writable`.
@@ -133,19 +135,10 @@ def write_submission(
     writer.writerow(columns)
     writer.writerows(zip(ids, grades, strict=True))
     content = text.getvalue().encode()
-    whole = {"kind": KIND, "submission_sha256": sha256_bytes(content), **origin}
-    record = json.dumps(whole, indent=2, sort_keys=True, allow_nan=False) + "\n"
+    record = {"kind": KIND, "submission_sha256": sha256_bytes(content), **origin}
     with writing(sidecar_path(out), force=force) as sidecar, writing(out, force=force) as draft:
         draft.write_bytes(content)
-        sidecar.write_bytes(record.encode())
-
-
-def _read_rows(path: Path) -> list[tuple[int, list[str]]]:
-    """The filled rows of a table, the header first, each with the number that an editor shows."""
-    if not path.exists():
-        raise InputError(f"{path} does not exist: expected the competition's sample_submission.csv")
-    cells = read_cells(path)
-    return [(int(row) + 2, line) for row, line in zip(cells.index, cells.to_numpy().tolist(), strict=True) if any(line)]
+        sidecar.write_bytes((json.dumps(record, indent=2, sort_keys=True, allow_nan=False) + "\n").encode())
 
 
 def is_written(out: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Reference grades to score against, from whatever file states them."""
+"""Reference grades for scoring, from a file or folder of any layout."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,8 +27,8 @@ class GroundTruth:
     """The reference grades of photographs.
 
     Args:
-        rows: A row a photograph: `image_id` unique and without suffix; `eye_grade`, `patient_grade` and
-            `grade` (of a file that does not say whose it is) 0-4 or null, Int8; `split` or null.
+        rows: One row for each photograph: `image_id`, unique and without suffix; `eye_grade`, `patient_grade` and
+            `grade` (of a file that does not state the target), 0-4 or null (Int8); and `split`, or null.
         source: The file, for messages.
     """
 
@@ -37,11 +37,11 @@ class GroundTruth:
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """Whose grades the file names; empty where it only has unnamed ones."""
+        """The targets that the file states; empty if it has only a column `grade`."""
         return stated_targets(self.rows)
 
     def grades_for(self, target: Target) -> pd.Series:
-        """The known grades of `target`, Int8, indexed by image_id; unnamed grades serve either target.
+        """The known grades of `target` (Int8), by image_id; grades without a target are used for either.
 
         Raises:
             InputError: the file has no grade of that target.
@@ -50,23 +50,23 @@ class GroundTruth:
         grades = self.rows.set_index("image_id")[column].dropna()
         if grades.empty:
             stated = " and ".join(f"{other} grades" for other in self.targets) or "no grades at all"
-            raise InputError(f"{self.source} has no {target} grade (it has {stated}): name a file that states it")
+            raise InputError(f"{self.source} has no {target} grade (it has {stated}): give a file that states it")
         return grades
 
 
 def read_truth(path: Path) -> GroundTruth:
-    """Read reference grades; photographs are not looked for.
+    """Read reference grades; photographs are not searched.
 
     Args:
-        path: `ID,TARGET`; `image_id` with `eye_grade`, `patient_grade` or `grade`; any layout's CSV; or a
-            data set's folder. Ids with or without a photographic suffix.
+        path: A table with `ID,TARGET`, or with `image_id` and `eye_grade`, `patient_grade` or `grade`; a table of any
+            layout; or a data set's folder. Ids may have a photographic suffix.
 
     Raises:
-        InputError: missing, an unknown layout, or a broken table.
+        InputError: the file is missing or damaged, or its layout is unknown.
     """
     rows = _open(path).reindex(columns=[*_COLUMNS, "gradable"])
     if rows.empty:
-        raise InputError(f"{path} has no rows below its header: a row a photograph was expected")
+        raise InputError(f"{path} has no rows below its header: expected one for each photograph")
     rows = rows.astype(dict.fromkeys(_GRADES, "Int8") | {"split": "string", "gradable": "boolean"})
     return GroundTruth(_withhold(rows, str(path)), str(path))
 
@@ -86,7 +86,7 @@ def _open(path: Path) -> pd.DataFrame:
 def _table_rows(layout: str, tables: Sequence[RawTable], path: Path) -> pd.DataFrame:
     rows = read_rows(layout, tables, str(path))
     if layout == "csv" and not any(map(names_target, tables)):
-        # Training takes a plain table's `grade` for the eye's, but the table does not say whose it is.
+        # A training uses a plain table's `grade` as the eye's, but the table does not state the target.
         rows = rows.assign(grade=rows["eye_grade"], eye_grade=pd.array([pd.NA] * len(rows), dtype="Int8"))
     return rows
 
@@ -94,17 +94,17 @@ def _table_rows(layout: str, tables: Sequence[RawTable], path: Path) -> pd.DataF
 def _folder_rows(path: Path) -> pd.DataFrame:
     layout, rows, remarks = list_photographs(path, PhotographFolder(path).photographs())
     if layout == "folder":
-        raise InputError(f"{path}: no table in this folder states grades, nor do folders of classes")
+        raise InputError(f"{path}: this folder has neither a table with grades nor folders of classes")
     report_remarks(remarks, str(path))
     return rows
 
 
 def _submission_rows(table: RawTable) -> pd.DataFrame:
     ids = table.ids("id").map(image_stem).astype("string")
-    twice = ids.duplicated()
-    if twice.any():
-        where = table.where(int(twice.idxmax()))
-        raise InputError(f"{where}: id '{ids[twice.idxmax()]}' stands twice: keep one row a photograph")
+    repeated = ids.duplicated()
+    if repeated.any():
+        row = int(repeated.idxmax())
+        raise InputError(f"{table.where(row)}: id '{ids[row]}' occurs twice: keep one row for each photograph")
     return pd.DataFrame({"image_id": ids, "grade": table.grades("target")})
 
 
@@ -112,6 +112,6 @@ def _withhold(rows: pd.DataFrame, source: str) -> pd.DataFrame:
     grades = list(_GRADES)
     ungradable = (rows[grades] == UNGRADABLE).fillna(False).any(axis=1) | ~rows["gradable"].fillna(True).astype(bool)
     if ungradable.any():
-        progress.warn(f"{source}: {int(ungradable.sum())} photographs cannot be graded (grade 5): left out of scores")
+        progress.warn(f"{source}: {int(ungradable.sum())} photographs cannot be graded (grade 5): they are not scored")
         rows.loc[ungradable, grades] = pd.NA
     return rows[list(_COLUMNS)].reset_index(drop=True)

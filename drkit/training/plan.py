@@ -28,7 +28,7 @@ from drkit.progress import warn
 from drkit.records.checkpoint import Architecture
 from drkit.records.labels import Labels
 from drkit.records.layouts import LAYOUTS
-from drkit.records.manifest import read_plugins, read_shared_steps, steps_to_apply
+from drkit.records.preprocessed import read_plugins, read_shared_steps, steps_to_apply
 from drkit.records.runs import NetworkId, list_networks
 from drkit.specs import names_in
 from drkit.training.initial_weights import InitialWeights, find_initial_weights

@@ -7,7 +7,7 @@ from typing import Any
 
 from drkit.errors import InputError
 from drkit.records.labels import Labels
-from drkit.records.manifest import read_shared_steps
+from drkit.records.preprocessed import read_shared_steps
 from drkit.records.runs import read_run_record
 from drkit.training.initial_weights import InitialWeights
 

@@ -59,7 +59,7 @@ def test_the_quickstart_runs_on_synthetic_eyes(eyes: Path, tmp_path: Path) -> No
         (["finetune", "--data", "{eyes}", "--augment", "mediun"], "did you mean medium"),
         (["finetune", "--data", "{eyes}", "--name", "../a"], "letters, digits"),
         (["predict", "{tmp}/nothing", "--data", "{eyes}"], "expected a finished run"),
-        (["score", "{tmp}/*.parquet"], "no file fits the pattern"),
+        (["score", "{tmp}/*.parquet"], "no file matches the pattern"),
         (["score", "{eyes}/train.csv"], "is not a parquet file"),
         (["submit", "{eyes}/train.csv"], "is not a parquet file"),
         (["plot", "curves", "{tmp}/x"], "expected a finished run"),

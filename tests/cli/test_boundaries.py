@@ -63,14 +63,14 @@ def test_photographs_of_another_encoding_are_named(
     command: list[str], old_names: Path, run_stem: Path, tmp_path: Path
 ) -> None:
     result = _invoke(*(word.format(run=run_stem, data=old_names, tmp=tmp_path) for word in command))
-    _check_refused(result, r"2 names of files or folders are not UTF-8: r\xe9tine1.jpg, r\xe9tine2.jpg: rename them")
+    _check_refused(result, r"2 file or folder names are not UTF-8: r\xe9tine1.jpg, r\xe9tine2.jpg: rename them")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_data_set_in_a_folder_of_another_encoding_is_refused(eyes: Path, tmp_path: Path) -> None:
     shutil.copytree(eyes, tmp_path / OLD_NAME)
     for command in (["check", tmp_path / OLD_NAME], ["finetune", "--data", tmp_path / OLD_NAME, "--dry-run"]):
-        _check_refused(_invoke(*command), r"r\xe9tine: rename it, as with convmv")
+        _check_refused(_invoke(*command), r"r\xe9tine: rename it, for example with convmv")
 
 
 @pytest.mark.parametrize(

@@ -351,7 +351,7 @@ def test_a_mistake_is_one_line(runs: Path) -> None:
     result = _invoke("ensemble", "stack", runs / "nothing*.parquet")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.count("\n") == 1
-    assert "no file fits the pattern" in result.stderr
+    assert "no file matches the pattern" in result.stderr
 
 
 @pytest.mark.timeout(1800)  # a dozen programs: 40 s alone, minutes beside other work

@@ -135,7 +135,7 @@ def test_mistakes_are_refused(run_stem: Path, tmp_path: Path) -> None:
         run_curves([run_stem], PictureConfig(tmp_path / "a.bmp"))
     with pytest.raises(InputError, match="expected a finished run"):
         run_curves([tmp_path / "nothing"], PictureConfig(tmp_path / "a.png"))
-    with pytest.raises(InputError, match="no file fits the pattern"):
+    with pytest.raises(InputError, match="no file matches the pattern"):
         run_curves([tmp_path / "*.parquet"], PictureConfig(tmp_path / "a.png"))
     with pytest.raises(UsageError, match="name at least two"):
         run_scatter([run_stem], PictureConfig(tmp_path / "a.png"), "models")

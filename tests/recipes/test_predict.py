@@ -187,7 +187,7 @@ def test_a_checkpoint_of_something_else_is_refused(run_stem: Path, eyes: Path, t
     for path in Run(run_stem).outputs():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     save_file({}, run.checkpoint())
-    with pytest.raises(InputError, match="not a checkpoint of drkit's"):
+    with pytest.raises(InputError, match="not drkit's checkpoint"):
         run_predict(run.stem, PredictConfig([eyes], out=tmp_path / "a.parquet"))
     assert not (tmp_path / "a.parquet").exists()
 
@@ -208,7 +208,9 @@ def test_a_run_applies_its_preprocessing_to_raw_photographs_and_to_no_other(
     assert np.allclose(answers[0], answers[1], atol=1e-5)
     whole = run_predict(run, PredictConfig([eyes], out=tmp_path / "all.parquet", device="cpu"))
     assert whole.trained_on == 32  # told by the originals' content, though others were trained on
-    with pytest.raises(InputError, match=r"went through .*green, but the run learned .* after circle-crop"):
+    with pytest.raises(
+        InputError, match=r"was preprocessed with .*green, but the run was trained on .* after circle-crop"
+    ):
         run_predict(run, PredictConfig([greened], out=tmp_path / "no.parquet"))
     assert not (tmp_path / "no.parquet").exists()
 

@@ -20,7 +20,8 @@ from drkit.recipes.preprocess import PreprocessConfig, plan_preprocess, run_prep
 from drkit.recipes.preview_steps import run_preview
 from drkit.recipes.synth import run_synth
 from drkit.records.layouts import read_dataset
-from drkit.records.manifest import read_manifest, read_source_hashes, read_steps
+from drkit.records.manifest import read_manifest
+from drkit.records.preprocessed import read_source_hashes, read_steps
 from drkit.records.provenance import sha256_file
 
 STEPS = "circle-crop,ben-graham,clahe:clip=3,sharpen"

@@ -144,7 +144,7 @@ def test_another_splits_rows_count_only_where_the_sample_asks(run: Path, tmp_pat
         (["4_l1", "5_l1", "6_l1"], "1 test photographs are not in .*: 7_l1"),
         (["4_l1", "5_l1", "6_l1", "7_l1", "9_l1"], "1 of 5 ids have no prediction in .*: 9_l1"),
         ([str(n) for n in range(7)], "7 of 7 ids have no prediction in .*: 0, 1, 2, 3, 4 and 2 more"),
-        (["4_l1", "5_l1", "6_l1", "7_l1", "7_l1.jpg"], "1 image ids stand twice: 7_l1"),
+        (["4_l1", "5_l1", "6_l1", "7_l1", "7_l1.jpg"], "1 image ids occur twice: 7_l1"),
     ],
 )
 def test_a_sample_that_does_not_fit_is_refused(run: Path, tmp_path: Path, ids: list[str], sentence: str) -> None:

@@ -1,12 +1,13 @@
-"""Files appear whole or not at all, and never over another."""
+"""Files appear complete or not at all, and never replace another without force."""
 
 import errno
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from drkit.errors import DiskFullError, InputError, OutputExistsError
-from drkit.records import atomic
 from drkit.records.atomic import check_writable, write_bytes, writing
 
 
@@ -77,13 +78,13 @@ def test_a_name_that_is_too_long_is_refused_early(tmp_path: Path) -> None:
 def test_a_full_disk_is_told_and_what_was_there_stays(tmp_path: Path, error: Exception) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")
-    told = r"a\.txt cannot be written, the disk is full: .* were free: make room"
+    message = r"a\.txt cannot be written, the disk is full: .* were free: free some space"
 
     def fail(draft: Path) -> None:
         draft.write_text("half")
         raise error
 
-    with pytest.raises(DiskFullError, match=told), writing(path, force=True) as draft:
+    with pytest.raises(DiskFullError, match=message), writing(path, force=True) as draft:
         fail(draft)
     assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
     assert path.read_text() == "old"
@@ -92,9 +93,9 @@ def test_a_full_disk_is_told_and_what_was_there_stays(tmp_path: Path, error: Exc
 def test_how_much_room_is_missing_is_told_whatever_the_library_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(atomic, "_free", lambda _: 700_000)
-    told = r"700 kB were free, 2\.1 MB are needed and 1\.4 MB missing"
-    with pytest.raises(DiskFullError, match=told), writing(tmp_path / "a", force=False, size=2_100_000):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=700_000))
+    message = r"700 kB were free, 2\.1 MB are needed and 1\.4 MB missing"
+    with pytest.raises(DiskFullError, match=message), writing(tmp_path / "a", force=False, size=2_100_000):
         raise RuntimeError("unexpected pos 64 vs 0")
     with pytest.raises(RuntimeError, match="a bug"), writing(tmp_path / "a", force=False, size=600_000):
         raise RuntimeError("a bug")

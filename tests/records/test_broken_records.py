@@ -1,4 +1,4 @@
-"""Records that were edited, cut or mixed up: every reader takes them or refuses them in one line."""
+"""Records that were edited, cut or mixed up: every reader accepts them or refuses them in one line."""
 
 import json
 from pathlib import Path
@@ -68,7 +68,7 @@ def test_the_records_of_preprocessing(eyes: Path, tmp_path: Path) -> None:
     path = made / "ledger.jsonl"
     check_reader(path, manifest["photographs"][0], lambda: read_ledger(made), lambda text: path.write_text(text + "\n"))
     path.write_text("{\n")
-    with pytest.raises(DrkitError, match=r"ledger.jsonl is broken: a line is no JSON"):
+    with pytest.raises(DrkitError, match=r"ledger.jsonl is damaged: a line is not JSON"):
         read_ledger(made)
 
 

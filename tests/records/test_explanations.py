@@ -1,4 +1,4 @@
-"""The manifest of explanations: written, read again, refused where broken."""
+"""The manifest of explanations: round trip, and damaged manifests are refused."""
 
 import json
 from pathlib import Path
@@ -48,9 +48,13 @@ def test_what_is_no_manifest_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a folder that drkit explain wrote"):
         read_explanations(tmp_path)
     path = tmp_path / "manifest.json"
-    for text, told in (("{", "is not a manifest"), ("[]", "is not a manifest"), ('{"schema_version": 9}', "version 9")):
+    for text, message in (
+        ("{", "is not a manifest"),
+        ("[]", "is not a manifest"),
+        ('{"schema_version": 9}', "version 9"),
+    ):
         path.write_text(text)
-        with pytest.raises(InputError, match=told):
+        with pytest.raises(InputError, match=message):
             read_explanations(tmp_path)
     path.unlink()
     record = json.loads(write_explanations(WHOLE, tmp_path, force=False).read_text())

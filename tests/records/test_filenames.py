@@ -1,4 +1,4 @@
-"""Names of files that are made of image ids."""
+"""File names made from image ids."""
 
 from drkit.records.filenames import MAX_BYTES, shorten_name
 

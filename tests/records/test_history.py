@@ -1,4 +1,4 @@
-"""The history CSV comes back as it was written."""
+"""The history CSV: round trip, and damaged files are refused."""
 
 from dataclasses import asdict
 from pathlib import Path

@@ -113,7 +113,7 @@ def test_grade_five_becomes_no_grade():
     ("columns", "sentence"),
     [
         ({"image_id": []}, "no photographs"),
-        ({"image_id": ["a", "a"]}, "stand twice: a"),
+        ({"image_id": ["a", "a"]}, "occur twice: a"),
         ({"image_id": ["a"], "eye": ["middle"]}, "eye 'middle' is none of left, right"),
         ({"image_id": ["a"], "split": ["dev"]}, "split 'dev' is none of train, val, test"),
     ],

@@ -1,4 +1,4 @@
-"""One process at a time: the second is refused or waits, and a killed one leaves nothing behind."""
+"""Locks: a second process is refused or waits, and a killed one leaves nothing behind."""
 
 import os
 import signal
@@ -53,7 +53,7 @@ def test_the_second_is_refused_until_the_first_is_killed(
     out = tmp_path / "out" / "run"
     first = hold(out)
     with (
-        pytest.raises(BusyError, match=r"out/run is being written by another drkit: wait until it has ended"),
+        pytest.raises(BusyError, match=r"out/run is being written by another drkit process: wait until it has ended"),
         locking(out),
     ):
         pytest.fail("both hold it")
@@ -82,7 +82,7 @@ def test_whoever_waits_says_so_and_goes_on(tmp_path: Path, hold: Callable[[Path]
     began, reported = time.monotonic(), Recorder()
     with progress.reporting_to(reported), locking(tmp_path / "cache.npy", wait=True):
         assert time.monotonic() - began > 0.5
-    assert reported.notices == [f"waiting for another drkit, which writes {tmp_path / 'cache.npy'}"]
+    assert reported.notices == [f"waiting for another drkit process that writes {tmp_path / 'cache.npy'}"]
 
 
 def test_a_home_that_cannot_be_written_to_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What preprocessing did: written and read back, torn ledgers mended, other people's files left alone."""
+"""Records of preprocessing: round trips, truncated ledgers, and the files of other programs."""
 
 import json
 from dataclasses import replace
@@ -8,6 +8,7 @@ import pytest
 
 from drkit.errors import InputError, OutputExistsError
 from drkit.records import manifest as records
+from drkit.records import preprocessed
 from drkit.records.manifest import PhotographRecord, Plan
 from drkit.records.provenance import sha256_bytes
 
@@ -44,8 +45,8 @@ def test_plan_and_manifest_read_back_as_written(tmp_path: Path) -> None:
     written = records.write_manifest(tmp_path, PLAN, [record_of(tmp_path, "b"), FAILED])
     assert records.read_manifest(tmp_path) == written
     assert records.read_plan(tmp_path) is None
-    assert records.read_steps(tmp_path) == STEPS
-    assert records.read_source_hashes([tmp_path]) == {tmp_path / "images/b.png": "5" * 64}
+    assert preprocessed.read_steps(tmp_path) == STEPS
+    assert preprocessed.read_source_hashes([tmp_path]) == {tmp_path / "images/b.png": "5" * 64}
 
 
 def test_plans_differ_in_anything() -> None:
@@ -89,13 +90,13 @@ def test_a_photograph_that_was_changed_or_lost_is_not_finished(tmp_path: Path) -
 
 
 def test_steps_are_applied_to_raw_photographs_only(tmp_path: Path) -> None:
-    assert records.steps_to_apply([tmp_path], STEPS) == STEPS
+    assert preprocessed.steps_to_apply([tmp_path], STEPS) == STEPS
     records.write_manifest(tmp_path, PLAN, [record_of(tmp_path, "b")])
 
-    assert records.steps_to_apply([tmp_path], STEPS) == ()
+    assert preprocessed.steps_to_apply([tmp_path], STEPS) == ()
     for other in (STEPS[:1], (), (*STEPS, "green")):
-        with pytest.raises(InputError, match="the run learned from photographs"):
-            records.steps_to_apply([tmp_path], other)
+        with pytest.raises(InputError, match="the run was trained on"):
+            preprocessed.steps_to_apply([tmp_path], other)
 
 
 def test_steps_are_not_applied_to_half_of_the_photographs(tmp_path: Path) -> None:
@@ -105,25 +106,23 @@ def test_steps_are_not_applied_to_half_of_the_photographs(tmp_path: Path) -> Non
     records.write_manifest(done, PLAN, [record_of(done, "b")])
 
     for both in ([done, raw], [raw, done]):
-        with pytest.raises(
-            InputError, match=r"raw has not been through .*done has: give both .* commands of their own"
-        ):
-            records.steps_to_apply(both, STEPS)
+        with pytest.raises(InputError, match=r"done was preprocessed with .*raw was not: give .* separate commands"):
+            preprocessed.steps_to_apply(both, STEPS)
 
 
 def test_an_unfinished_data_set_is_refused(tmp_path: Path) -> None:
     records.write_plan(tmp_path, PLAN)
 
     with pytest.raises(InputError, match="unfinished"):
-        records.read_steps(tmp_path)
+        preprocessed.read_steps(tmp_path)
 
 
-def test_another_programs_manifest_is_none_of_ours(tmp_path: Path) -> None:
+def test_another_programs_manifest_is_ignored(tmp_path: Path) -> None:
     (tmp_path / records.MANIFEST).write_text('{"made_by": "drkit explain", "schema_version": 7}')
     (tmp_path / records.PLAN).write_text("[1, 2]")
 
     assert records.read_manifest(tmp_path) is None
-    assert records.read_steps(tmp_path) == ()
+    assert preprocessed.read_steps(tmp_path) == ()
     assert not records.is_preprocessed(tmp_path)
 
 
@@ -143,7 +142,7 @@ def test_a_broken_manifest_is_refused(tmp_path: Path, change: dict[str, object],
 def test_a_manifest_that_is_no_json_is_refused(tmp_path: Path) -> None:
     (tmp_path / records.MANIFEST).write_text("{")
 
-    with pytest.raises(InputError, match="no JSON"):
+    with pytest.raises(InputError, match="not valid JSON"):
         records.read_manifest(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Parquet tables whose headers, or a few bytes, stand for more than memory holds."""
+"""Parquet tables that would need more memory than is available are refused."""
 
 from pathlib import Path
 
@@ -21,9 +21,9 @@ def test_a_table_comes_back_as_it_was(tmp_path: Path) -> None:
     table = pa.table([["a", None, "ä" * 300, ""], [0, 1, None, 4]], schema=SCHEMA)
     path = tmp_path / "a.parquet"
     pq.write_table(table, path)
-    found = read_table(path, accept)
-    assert found.equals(table)
-    assert found.schema.equals(SCHEMA, check_metadata=True)
+    table_read = read_table(path, accept)
+    assert table_read.equals(table)
+    assert table_read.schema.equals(SCHEMA, check_metadata=True)
 
 
 def test_an_empty_table_comes_back(tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_an_empty_table_comes_back(tmp_path: Path) -> None:
 
 
 def test_rows_that_are_not_there_are_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drkit.records.parquet.MOST_VALUES", 2**22)
+    monkeypatch.setattr("drkit.records.parquet.MAX_VALUES", 2**22)
     path = tmp_path / "a.parquet"
     rows = pa.table([pa.array(["a"] * 2**21), pa.array(np.zeros(2**21, np.int8))], schema=SCHEMA)
     pq.write_table(rows, path, compression="zstd")
@@ -50,7 +50,9 @@ def test_a_long_text_is_not_repeated(tmp_path: Path) -> None:
     written = pa.table([index, pa.array(np.zeros(3000, np.int8))], names=SCHEMA.names)
     pq.write_table(written.replace_schema_metadata(SCHEMA.metadata), path, compression="zstd", store_schema=False)
     assert path.stat().st_size < 10_000
-    with pytest.raises(InputError, match=r"a\.parquet holds texts of 100000 letters in name, more than drkit writes"):
+    with pytest.raises(
+        InputError, match=r"a\.parquet holds texts of 100000 characters in name, more than drkit writes"
+    ):
         read_table(path, accept)
 
 

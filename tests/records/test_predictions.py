@@ -142,9 +142,9 @@ def test_rows_are_chosen_and_ordered_with_what_their_seeds_say(seeded: Predictio
     [
         ({"seed_score": [0.0, 4.5]}, "row 2 .*seed_score is off the range 0-4"),
         ({"seed_score": [np.nan, 1.0]}, "row 2 .*seed_score is off the range 0-4"),
-        ({"seed_score": [1.0, 1.0]}, "row 2 .*seed_score does not have score for its mean"),
+        ({"seed_score": [1.0, 1.0]}, "row 2 .*seed_score does not have score as its mean"),
         ({"seed_probabilities": [[0.5] * 5, [0.2] * 5]}, "row 2 .*seed_probabilities does not sum to 1"),
-        ({"seed_probabilities": [[0.2] * 5, [0.2] * 5]}, "row 2 .* does not have prob_0 to prob_4 for its mean"),
+        ({"seed_probabilities": [[0.2] * 5, [0.2] * 5]}, "row 2 .* does not have prob_0 to prob_4 as its mean"),
     ],
 )
 def test_what_a_seed_cannot_say_is_refused(
@@ -228,7 +228,7 @@ def test_a_photograph_of_nobody_known_is_its_own_patient(predictions: Prediction
 @pytest.mark.parametrize(
     ("column", "value", "sentence"),
     [
-        ("image_id", "7_l1", r"row 2 \(image 7_l1\): image_id '7_l1' stands twice"),
+        ("image_id", "7_l1", r"row 2 \(image 7_l1\): image_id '7_l1' occurs twice"),
         ("split", "validation", r"row 2 \(image 7_l2\): split 'validation' is none of train, val, test"),
         ("split", None, r"row 2 .*split is empty"),
         ("eye", "L", r"row 2 .*eye 'L' is none of left, right"),
@@ -264,7 +264,7 @@ def test_a_value_that_cannot_be_is_refused(
         ({"decision": "cut_points"}, "needs 4 cut points, got none"),
         ({"cut_points": 3}, r"Expected `array \| null`, got `int` - at `\$.cut_points`"),
         ({"schema_version": 9}, "schema version 9, this drkit reads 1"),
-        ({"surprise": 1}, "keys not known: surprise"),
+        ({"surprise": 1}, "unknown metadata keys: surprise"),
     ],
 )
 def test_metadata_that_cannot_be_is_refused(
@@ -284,7 +284,7 @@ def test_columns_that_do_not_fit_are_refused(predictions: Predictions, tmp_path:
     wide = table.set_column(table.schema.names.index("score"), "score", table["score"].cast(pa.float64()))
     broken = {
         "column fold is missing": table.drop_columns("fold"),
-        "column extra is not known": table.append_column("extra", table["eye"]),
+        "column extra is unknown": table.append_column("extra", table["eye"]),
         "column score is double, expected float": wide,
         "column embedding is string, expected fixed-size lists": table.set_column(
             table.num_columns - 1, "embedding", table["image_id"]
@@ -299,15 +299,15 @@ def test_columns_that_do_not_fit_are_refused(predictions: Predictions, tmp_path:
 def test_what_is_no_predictions_file_is_refused_in_one_line(predictions: Predictions, tmp_path: Path) -> None:
     path = tmp_path / "run.parquet"
     write_predictions(predictions, path)
-    whole = path.read_bytes()
-    contents = {"truncated": whole[: len(whole) // 2], "text": b"ID,TARGET\n", "empty": b""}
+    content = path.read_bytes()
+    contents = {"truncated": content[: len(content) // 2], "text": b"ID,TARGET\n", "empty": b""}
     for name, content in contents.items():
         (tmp_path / f"{name}.parquet").write_bytes(content)
         with pytest.raises(InputError, match=f"{name}.parquet is not a parquet file") as caught:
             read_predictions(tmp_path / f"{name}.parquet")
         assert "\n" not in str(caught.value)
     pq.write_table(pa.table({"a": [1]}), path)
-    with pytest.raises(InputError, match="not predictions of drkit's"):
+    with pytest.raises(InputError, match="not drkit's predictions"):
         read_predictions(path)
 
 
@@ -329,7 +329,7 @@ def test_a_star_that_reaches_the_program_is_expanded(predictions: Predictions, t
     both = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
     assert expand_patterns([tmp_path / "*.parquet", tmp_path / "a.parquet"]) == both
     assert [found.name for found in read_all_predictions([tmp_path / "*"])] == ["a", "b"]
-    with pytest.raises(InputError, match=r"no file fits the pattern .*c\*\.parquet"):
+    with pytest.raises(InputError, match=r"no file matches the pattern .*c\*\.parquet"):
         expand_patterns([tmp_path / "c*.parquet"])
 
 

@@ -74,7 +74,7 @@ def test_an_unfinished_run_is_not_lost_and_a_finished_one_not_resumed(run: Run) 
     assert new_run(runs_dir, "half", "x", resume=True, force=False).name == "half"
     with pytest.raises(InputError, match="is finished"):
         new_run(runs_dir, "first", "x", resume=True, force=False)
-    with pytest.raises(InputError, match="never begun"):
+    with pytest.raises(InputError, match="never started"):
         new_run(runs_dir, "third", "x", resume=True, force=False)
 
 

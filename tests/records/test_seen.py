@@ -1,4 +1,4 @@
-"""What a packaged run has seen, written and read again."""
+"""The photographs that a packaged run was trained on: round trip."""
 
 from pathlib import Path
 
@@ -43,5 +43,5 @@ def test_what_is_no_such_table_is_refused(broken: str, tmp_path: Path) -> None:
         path.write_text("seen")
     if broken == "another table":
         pq.write_table(pa.table({"image_id": ["a"]}), path)
-    with pytest.raises(InputError, match=r"x\.seen\.parquet is no table of seen photographs"):
+    with pytest.raises(InputError, match=r"x\.seen\.parquet is not a table of seen photographs"):
         read_seen(path)

@@ -56,7 +56,7 @@ def test_spellings_of_a_sample_that_are_read_rightly(tmp_path: Path, content: by
         (b"ID,TARGET,extra\na,0,0\n", "columns are ID, TARGET, extra, expected"),
         (b"ID,TARGET\na,0\nb,0,0\n", "is not a table: Expected 2 fields in line 3, saw 3"),
         (b"ID,TARGET\na,0\n,1\n", "row 3: the ID is empty"),
-        (b"ID,TARGET\na.jpg,0\nb,0\na.png,0\n", "1 image ids stand twice: a"),
+        (b"ID,TARGET\na.jpg,0\nb,0\na.png,0\n", "1 image ids occur twice: a"),
         (b"ID,TARGET\n", "no rows below the header"),
         (b"sep=;\n\nID;TARGET\na;0\n;1\n", "row 5: the ID is empty"),
         (b"\n\n", "is empty: a table with a header was expected"),
@@ -101,10 +101,10 @@ def test_force_replaces_a_submission_but_never_a_runs_json_or_an_input(tmp_path:
     for grade in (0, 3):
         write_submission(out, ["a.jpg"], [grade], {}, force=True)
     assert out.read_text().endswith("a.jpg,3\n")
-    with pytest.raises(UsageError, match="made from"):
+    with pytest.raises(UsageError, match="is an input of the submission"):
         check_submission_writable(out, force=True, inputs=[tmp_path / "." / "s.csv"])
     (tmp_path / "run.json").write_text('{"schema_version": 1}')
-    with pytest.raises(OutputExistsError, match="belongs to no submission"):
+    with pytest.raises(OutputExistsError, match="does not belong to a submission"):
         check_submission_writable(tmp_path / "run.csv", force=True)
     with pytest.raises(UsageError, match="a submission is a"):
         check_submission_writable(tmp_path / "run.json", force=True)

@@ -70,7 +70,7 @@ def test_a_row_that_is_not_gradable_is_left_out(tmp_path):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("ID,TARGET\na,1\na.jpg,1\n", r"truth\.csv row 3: id 'a' stands twice"),
+        ("ID,TARGET\na,1\na.jpg,1\n", r"truth\.csv row 3: id 'a' occurs twice"),
         ("ID,TARGET\na,6\n", r"truth\.csv row 2: grade '6' is off the scale"),
         ("ID,TARGET\n,1\n", r"truth\.csv row 2: column ID is empty"),
         ("alpha,beta\n1,2\n", "no layout has columns alpha, beta"),
@@ -82,16 +82,16 @@ def test_mistakes_are_named(tmp_path, text, sentence):
 
 
 def test_a_folder_without_tables_states_nothing(tmp_path):
-    with pytest.raises(InputError, match="no table in this folder states grades"):
+    with pytest.raises(InputError, match="neither a table with grades nor folders of classes"):
         read_truth(tmp_path)
 
 
 def test_real_folder_equals_its_tables(shared_data):
-    whole = read_truth(shared_data / "DeepDRiD")
+    truth = read_truth(shared_data / "DeepDRiD")
     parts = [read_truth(shared_data / "DeepDRiD" / f"{split}.csv") for split in ("train", "val")]
     for target in ("eye", "patient"):
         together = pd.concat([part.grades_for(target) for part in parts])
-        assert whole.grades_for(target).to_dict() == together.to_dict()
+        assert truth.grades_for(target).to_dict() == together.to_dict()
     assert len(together) == 1600
 
 

@@ -42,7 +42,7 @@ def change(path: Path, edit: Callable[[Any], object]) -> None:
 def test_a_runs_record_names_files_beside_it(name: str, tmp_path: Path) -> None:
     path = tmp_path / "r.json"
     path.write_text(json.dumps({"files": {name: "0" * 64}}))
-    with pytest.raises(InputError, match="which is no file beside it"):
+    with pytest.raises(InputError, match="which is not a file beside it"):
         list(find_changed_files(path))
 
 
@@ -50,7 +50,7 @@ def test_a_runs_record_names_files_beside_it(name: str, tmp_path: Path) -> None:
 def test_a_comparison_names_predictions(name: str, tmp_path: Path) -> None:
     path = tmp_path / "r.comparison.json"
     path.write_text(json.dumps({"files": {name: "0" * 64}}))
-    with pytest.raises(InputError, match="which is no file beside it"):
+    with pytest.raises(InputError, match="which is not a file beside it"):
         list(find_changed_files(path))
 
 
@@ -58,7 +58,7 @@ def test_an_ensemble_names_files_beside_it(run_stem: Path, tmp_path: Path) -> No
     run_ensemble([run_stem], Vote(), EnsembleConfig(out=tmp_path / "vote.parquet"))
     read_ensemble(tmp_path / "vote.json")
     change(tmp_path / "vote.json", lambda record: record["files"].update({"../private.png": "0" * 64}))
-    with pytest.raises(InputError, match=r"vote\.json names '\.\./private\.png', which is no file beside it"):
+    with pytest.raises(InputError, match=r"vote\.json lists '\.\./private\.png', which is not a file beside it"):
         read_ensemble(tmp_path / "vote.json")
 
 
@@ -76,7 +76,7 @@ def test_explanations_show_and_remove_nothing_else(name: str, tmp_path: Path, pr
     folder = tmp_path / "explanations"
     write_explanations(explanations(name), folder, force=False)
     for use in (clear_folder, lambda given: read_explained([given])):
-        with pytest.raises(InputError, match="which is no file beside it"):
+        with pytest.raises(InputError, match="which is not a file beside it"):
             use(folder)
     assert private.read_bytes() == b"private"
     assert (folder / "manifest.json").is_file()
@@ -91,7 +91,7 @@ def preprocessed(eyes: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", ["../private.png", "/etc/hostname", "images/../../private.png", "labels.csv"])
 def test_a_manifest_names_its_own_photographs(name: str, preprocessed: Path) -> None:
     change(preprocessed / "manifest.json", lambda record: record["photographs"][0].update(path=name))
-    with pytest.raises(InputError, match="which is no photograph of it"):
+    with pytest.raises(InputError, match="which is not in images"):
         read_manifest(preprocessed)
     record = json.loads((preprocessed / "manifest.json").read_text())["photographs"][0]
     (preprocessed / "ledger.jsonl").write_text(json.dumps(record) + "\n")

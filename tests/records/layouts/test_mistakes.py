@@ -56,8 +56,8 @@ ROW = "7,7_l1,7/7_l1.jpg,1,2,,3,8,10,4"
             {"a.csv": ["image,label", "1,2"], "x/1.jpg": None, "y/1.jpg": None},
             "several photographs match: .*x/1.jpg, .*y/1.jpg",
         ),
-        ({"a.csv": ["image,label"]}, "lists no photographs: a row each was expected"),
-        ({"trainLabels.csv": ["image,level"]}, "lists no photographs: a row each was expected"),
+        ({"a.csv": ["image,label"]}, "lists no photographs: expected one row for each"),
+        ({"trainLabels.csv": ["image,level"]}, "lists no photographs: expected one row for each"),
         ({"x/1.jpg": None, "x/1.png": None}, "photographs have the same name: x/1.jpg, x/1.png"),
     ],
 )
