@@ -13,10 +13,10 @@ START = b"\x89PNG\r\n\x1a\n"
 
 
 def decode_png(content: bytes) -> Decoded:
-    """Decode a PNG; of an animated one, the first frame.
+    """Decode a PNG, or the first frame of an animated one.
 
     Raises:
-        CannotDecodeError: it is damaged or cut off.
+        CannotDecodeError: the file is damaged or truncated.
     """
     header = dict(_chunks_before_pixels(content))
     width, height, bits = struct.unpack(">IIB", header.get(b"IHDR", b"")[:9].ljust(9, b"\0"))
@@ -32,12 +32,12 @@ def decode_png(content: bytes) -> Decoded:
 
 
 def _without_alpha(values: np.ndarray) -> np.ndarray:
-    """(H, W) or (H, W, 3): opaque alpha is as large as can be and would tell a wrong depth."""
+    """Drop alpha, to (H, W) or (H, W, 3); the maximum values of opaque alpha would suggest a wrong bit depth."""
     return values[..., : values.shape[2] // 2 * 2 - 1] if values.ndim == 3 and values.shape[2] in (2, 4) else values
 
 
 def _chunks_before_pixels(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Name and content of each chunk before the first of pixels."""
+    """Name and content of each chunk before the first chunk of pixels."""
     at = len(START)
     while at + 8 <= len(content):
         end = at + 8 + int.from_bytes(content[at : at + 4], "big")

@@ -1,4 +1,4 @@
-"""A photograph together with its fundus disc and the colour of its surround: what filters take and give."""
+"""The input and output of filters: a photograph with its fundus disc and the colour of its surround."""
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -19,12 +19,12 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Fundus:
-    """What filters take and give.
+    """The input and output of filters.
 
     Args:
         photograph: uint8 (H, W, 3) RGB.
-        disc: Where its fundus disc lies; None where that is not known: then the whole photograph counts as retina.
-        surround: Colour of what lies outside the disc, and of what is added there.
+        disc: The photograph's fundus disc; None if it is unknown, so that the whole photograph counts as retina.
+        surround: RGB colour of the surround, and of padding.
     """
 
     photograph: Photograph
@@ -33,24 +33,24 @@ class Fundus:
 
     @classmethod
     def of(cls, photograph: Photograph, disc: Disc | None) -> "Fundus":
-        """With the surround's colour as the corners show it."""
+        """A photograph with the colour of its surround measured in the corners."""
         red, green, blue = (round(float(value)) for value in surround_colour(photograph))
         return cls(photograph, disc, (red, green, blue))
 
     @property
     def radius(self) -> float:
-        """Of the disc, in pixels; half the longer side where it is not known."""
+        """Radius of the disc in pixels, or half the longer side if the disc is unknown."""
         return self.disc.radius if self.disc else max(self.photograph.shape[:2]) / 2
 
     def mask(self) -> NDArray[np.uint8] | None:
-        """(H, W) 255 inside the disc, 0 outside; None where all counts as retina."""
+        """uint8 (H, W), 255 inside the disc and 0 outside; None if the disc is unknown."""
         height, width = self.photograph.shape[:2]
         return _mask(self.disc, height, width) if self.disc else None
 
     def extended(self) -> Photograph:
-        """The photograph with the disc mirrored across its rim over the surround.
+        """The photograph with the retina mirrored at the disc's rim over the surround.
 
-        Filters that look at neighbours then see retina instead of an edge, and make no ring inside it.
+        Filters of neighbourhoods do not see the edge of the disc then, and make no ring along it.
         """
         if self.disc is None:
             return self.photograph
@@ -59,7 +59,7 @@ class Fundus:
         return cv2.remap(self.photograph, source, NO_FRACTIONS, cv2.INTER_NEAREST).astype(np.uint8, copy=False)
 
     def with_retina(self, filtered: Photograph) -> "Fundus":
-        """Take the retina from `filtered` (H, W, 3) and leave the surround as it is."""
+        """Replace the retina by that of `filtered` (H, W, 3), and keep the surround."""
         mask = self.mask()
         if mask is None:
             return replace(self, photograph=filtered)
@@ -85,13 +85,13 @@ def _mask(disc: Disc, height: int, width: int) -> NDArray[np.uint8]:
 
 
 def _to_whole_pixels(disc: Disc) -> Disc:
-    """So that the discs of cropped photographs, all nearly the same, share one map."""
+    """Round a disc to whole pixels, so that the nearly equal discs of cropped photographs share one cached map."""
     return Disc(round(disc.x), round(disc.y), round(disc.radius_x), round(disc.radius_y), disc.box)
 
 
 @lru_cache(maxsize=8)
 def _mirror(disc: Disc, height: int, width: int) -> NDArray[np.int16]:
-    """(H, W, 2) column and row that each pixel is taken from: itself, or its mirror image beyond the rim."""
+    """(H, W, 2) column and row of each pixel's source: the pixel itself or, beyond the rim, its mirror image."""
     box = Box(*(edge + sign * CUT_WIDTH for edge, sign in zip(disc.box.edges, (1, 1, -1, -1), strict=True)))
     rim = replace(disc, radius_x=disc.radius_x * RIM, radius_y=disc.radius_y * RIM, box=box)
     source = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=2).astype(np.int16)
@@ -107,7 +107,7 @@ def _mirror(disc: Disc, height: int, width: int) -> NDArray[np.int16]:
 
 
 def _reflect(position: NDArray[np.floating], first: int, end: int) -> NDArray[np.intp]:
-    """Whole positions in [first, end), those beyond mirrored at the end they passed."""
+    """Integer positions in [first, end); positions outside are mirrored at the nearer end."""
     folded = np.where(position < first, 2 * first - position, position)
     folded = np.where(folded > end, 2 * end - folded, folded)
     return np.clip(folded.astype(np.intp), first, end - 1)

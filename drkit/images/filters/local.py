@@ -84,7 +84,7 @@ def _scale_to_radius(fundus: Fundus, radius: int) -> Fundus:
 
 
 def _shrink_disc(disc: Disc, share: float) -> Disc:
-    """The inner part of a disc, its box shrunk with it."""
+    """Scale a disc by `share` about its centre, and clip its box to it."""
     shrunk = replace(disc, radius_x=disc.radius_x * share, radius_y=disc.radius_y * share)
     box = Box(
         max(disc.box.left, int(disc.x - shrunk.radius_x)),

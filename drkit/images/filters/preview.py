@@ -16,11 +16,11 @@ LETTER = 7  # pixels of width, about
 
 
 def draw_contact_sheet(photographs: Sequence[tuple[str, Photograph]], steps: Sequence[Step]) -> Photograph:
-    """A row a photograph: as it is, then after each of the steps.
+    """Draw one row for each photograph: the original, and the result of each step.
 
     Args:
         photographs: Names and pixels.
-        steps: In the order they act.
+        steps: The steps, in the order of application.
 
     Returns:
         uint8 (H, W, 3) RGB.

@@ -78,7 +78,7 @@ def follow_steps(fundus: Fundus, steps: Sequence[Step]) -> Fundus:
 
 
 def stages(photograph: Photograph, steps: Sequence[Step]) -> Iterator[Photograph]:
-    """The photograph itself, then what each step makes of it, (H, W, 3) each."""
+    """Yield the photograph and the result of each step, all uint8 (H, W, 3)."""
     fundus, _ = frame_photograph(photograph)
     yield photograph
     for step in steps:
@@ -88,7 +88,7 @@ def stages(photograph: Photograph, steps: Sequence[Step]) -> Iterator[Photograph
 
 @lru_cache(maxsize=16)
 def parsed(steps: tuple[str, ...]) -> tuple[Step, ...]:
-    """Steps as a manifest holds them, one text each.
+    """Parse the steps of a manifest, each of which is a string.
 
     Raises:
         UsageError: as `parse_steps`.
