@@ -14,11 +14,13 @@ from drkit.explaining.batch import TARGET_FREE_METHODS, BatchAttribution, Explai
 from drkit.explaining.photographs import View
 from drkit.explaining.pictures import AGAINST, FOR, ROWS_A_SHEET, SheetRow, draw_sheet, paint, paint_both, strip
 from drkit.images.files import Photograph, encode_photograph
+from drkit.progress import warn
 from drkit.records.atomic import write_bytes
 from drkit.records.explanations import MANIFEST, ExplainedPhotograph, read_explanations
 from drkit.records.filenames import shorten_name
 
 MOST_SHEETS = 10
+FEW_CELLS = 6  # across: a cell of fewer is wider than a sixth of the photograph
 LONGEST_ID = 40  # characters of an image id in a heading
 
 
@@ -58,6 +60,7 @@ class Writer:
         names: File names without suffix, by image id.
         photographs: Rows of the manifest so far.
         sheets: File names of the sheets so far.
+        num_cells: Cells across a map, before it is scaled up to the photograph.
     """
 
     setup: ExplainSetup
@@ -66,12 +69,15 @@ class Writer:
     names: dict[str, str]
     photographs: list[ExplainedPhotograph] = field(default_factory=list)
     sheets: list[str] = field(default_factory=list)
+    num_cells: int = FEW_CELLS
     _sheet_rows: list[SheetRow] = field(default_factory=list)
 
     def add(self, result: BatchAttribution, views: Sequence[View]) -> None:
         """Write the pictures and maps of a batch; with `force`, the first batch removes the files of an earlier run."""
         if self.force and not self.photographs:
             clear_folder(self.folder)
+        if not self.photographs:
+            self._check_cells(result.raw.signed.shape[-1])
         for index, view in enumerate(views):
             row = self._describe(result, index, view)
             panels = _panels(self.setup, result, index, view, row)
@@ -81,6 +87,16 @@ class Writer:
                 self._write(row.contrast, encode_photograph(panels[-1][1], ".png"))
             self.photographs.append(row)
             self._add_to_sheet(_sheet_row(row, panels, self.setup))
+
+    def _check_cells(self, num_cells: int) -> None:
+        """Warn if the maps have only a few cells: scaled up, each covers a large part of the disc and of its rim."""
+        self.num_cells = num_cells
+        if num_cells < FEW_CELLS:
+            warn(
+                f"the maps of {self.setup.method} are {num_cells} x {num_cells} cells: too coarse to point at anything,"
+                " and their evidence outside the disc is no sign of a shortcut; train with a larger --size, or use"
+                " --method integrated-gradients"
+            )
 
     def finish(self) -> None:
         """Write the last sheet."""
@@ -98,6 +114,8 @@ class Writer:
         name = f"sheet-{len(self.sheets) + 1:02d}.png"
         header = setup.opened.header
         title = f"{setup.opened.run.name}: {setup.method}, {header.target}'s grade"
+        if self.num_cells < FEW_CELLS:
+            title += f" (maps of only {self.num_cells} x {self.num_cells} cells, too coarse to point at anything)"
         self._write(name, draw_sheet(self._sheet_rows, title, setup.meanings))
         self.sheets.append(name)
         self._sheet_rows.clear()
