@@ -1,5 +1,6 @@
 """A contact sheet: photographs before and after each step."""
 
+import re
 from collections.abc import Sequence
 
 import cv2
@@ -13,29 +14,44 @@ GAP = 6
 LINE = 18  # pixels of height a line of text takes
 PAPER = 255
 LETTER = 7  # pixels of width, about
+VISIBLE = 0.5  # grey levels: mean difference of two tiles below which they look the same
 
 
 def draw_contact_sheet(photographs: Sequence[tuple[str, Photograph]], steps: Sequence[Step]) -> Photograph:
-    """Draw one row for each photograph: the original, and the result of each step.
+    """One row per photograph: as it is, then after each of the steps.
+
+    A step that changes none of the photographs visibly has no column; its name is added to the column before.
 
     Args:
         photographs: Names and pixels.
-        steps: The steps, in the order of application.
+        steps: In the order in which they are applied.
 
     Returns:
         uint8 (H, W, 3) RGB.
     """
-    titles = ["as it is", *map(str, steps)]
+    rows = [[_tile(stage) for stage in stages(photograph, steps)] for _, photograph in photographs]
+    shown, titles = [0], ["as it is"]
+    for number, step in enumerate(steps, 1):
+        if max(_distance(tiles[shown[-1]], tiles[number]) for tiles in rows) < VISIBLE:
+            titles[-1] += f"; {step} changes nothing visible"
+        else:
+            shown.append(number)
+            titles.append(str(step))
     lines = [_wrap(title) for title in titles]
     head = np.hstack([_write(words, max(map(len, lines))) for words in lines])
-    return np.vstack([head, *(_row(name, photograph, steps) for name, photograph in photographs)])
+    named = zip((name for name, _ in photographs), rows, strict=True)
+    return np.vstack([head, *(_row(name, [tiles[number] for number in shown]) for name, tiles in named)])
 
 
-def _row(name: str, photograph: Photograph, steps: Sequence[Step]) -> Photograph:
-    tiles = [_tile(stage) for stage in stages(photograph, steps)]
+def _row(name: str, tiles: Sequence[Photograph]) -> Photograph:
     caption = _write([name], 1)
     blank = np.full((caption.shape[0], caption.shape[1] * (len(tiles) - 1), 3), PAPER, np.uint8)
     return np.vstack([np.hstack(tiles), np.hstack([caption, blank])])
+
+
+def _distance(first: Photograph, second: Photograph) -> float:
+    """Mean difference of two tiles in grey levels."""
+    return float(cv2.absdiff(first, second).mean())
 
 
 def _tile(photograph: Photograph) -> Photograph:
@@ -48,13 +64,13 @@ def _tile(photograph: Photograph) -> Photograph:
 
 
 def _wrap(title: str) -> list[str]:
-    """The step's name, then its parameters, as many a line as fit."""
+    """The title in lines of one column, broken at spaces and between parameters."""
     lines = [""]
-    for word in title.split(":"):
+    for word in re.findall(r"[^:\s]+(?::|\s|$)", title):
         if lines[-1] and len(lines[-1]) + len(word) > (TILE - GAP) // LETTER:
             lines.append("")
-        lines[-1] += f"{':' if lines[-1] else ''}{word}"
-    return lines
+        lines[-1] += word
+    return [line.rstrip() for line in lines]
 
 
 def _write(lines: Sequence[str], num_lines: int) -> Photograph:
