@@ -208,10 +208,10 @@ def report(
 ) -> Report:
     """Write an HTML report of data, runs and results, in one file that needs no network.
 
-    Its sections: data and audit, runs, training curves, agreement with intervals, ensembles, errors, explanations, and
-    the provenance of everything.
+    Its sections: summary, data and audit, runs, training curves, agreement with intervals, attention, ensembles,
+    errors, explanations, and the provenance of everything.
 
-    Reads: runs, ensembles, predictions, the data set, and EXPLANATIONS. Writes: an HTML file.
+    Reads: runs, ensembles, predictions, comparisons, the data set, and EXPLANATIONS. Writes: an HTML file.
     """
     from drkit.recipes.report import run_report
 

@@ -41,6 +41,7 @@ class ReportConfig(PictureConfig):
     """Which rows a report covers, and where it goes."""
 
     out: Annotated[Path, Option(help="HTML file to write.")] = Path("report.html")
+    resamples: Resamples = 2000  # as in `drkit score`, so that the intervals are the same
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ class ReportInputs:
         list[Path],
         Argument(
             metavar="FILES...",
-            help="Runs, ensembles or predictions: stems or files. The first is what the others are compared with.",
+            help="Runs, ensembles or predictions (stems or files), and the comparisons (.json) of attend and ensemble"
+            " compare. Runs are compared with the first of task (a) that graded the same photographs.",
         ),
     ]
     data: Annotated[

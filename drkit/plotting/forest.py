@@ -2,16 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from drkit.plotting.style import COLOURS, break_name, styled
+from drkit.ensembling.comparison import ComparedMethod
+from drkit.plotting.style import COLOURS, break_name, place_legend, styled
 
 WIDTH = 6.4  # inches, names and figures included
 LINE_HEIGHT = 0.19  # inches, of a line of a name
 NAME_WIDTH = 30  # characters, before a name is broken
+TITLE_WIDTH = 76  # characters, before the title is broken
+OPTIMISTIC = "epoch selected on the same photographs: optimistic"
 
 
 @dataclass(frozen=True)
@@ -22,58 +27,95 @@ class ForestRow:
         name: What it is the value of.
         value: The estimate.
         low: Lower end of its interval.
-        high: Upper end.
+        high: Upper end of its interval.
+        group: Rows of one group are drawn together, below the group's name.
+        is_optimistic: Whether the epoch was selected on the photographs of this value; such rows have open marks.
     """
 
     name: str
     value: float
     low: float
     high: float
+    group: str = ""
+    is_optimistic: bool = False
 
-    @property
-    def figures(self) -> tuple[float, float, float]:
-        """Value, low and high."""
-        return self.value, self.low, self.high
+
+def rows_of_methods(contenders: Sequence[ComparedMethod]) -> list[ForestRow]:
+    """The quadratic kappas of ensemble methods, members set apart."""
+    return [
+        ForestRow(
+            item.name,
+            item.nested.quadratic_weighted_kappa,
+            *item.nested.quadratic_weighted_kappa_interval,
+            group="members" if item.kind == "member" else "methods",
+        )
+        for item in contenders
+    ]
 
 
 def draw_forest(rows: Sequence[ForestRow], title: str, axis: str) -> Figure:
-    """Draw each value as a point on its interval, the first row on top, its figures to the right.
+    """Draw each value as a point on its interval, the highest of each group on top, with its figures to the right.
 
-    Where an interval holds 0 a line marks it, since the rows are then differences or next to no agreement.
+    If an interval contains 0, a line marks 0.
 
     Args:
-        rows: At least one.
-        title: Above the plot.
-        axis: What the values are, and of what coverage their intervals.
+        rows: At least one; groups are drawn in the order of their first rows.
+        title: Printed above the plot.
+        axis: What the values are, and the coverage of their intervals.
     """
-    names = [break_name(row.name, NAME_WIDTH) for row in rows]
-    lines = [max(name.count("\n") + 1, 1.4) for name in names]
+    lines = _sort_lines(rows)
+    names = [break_name(line if isinstance(line, str) else line.name, NAME_WIDTH) for line in lines]
+    heights = [max(name.count("\n") + 1, 1.4) for name in names]
     with styled():
-        figure = Figure(figsize=(WIDTH, 1.0 + LINE_HEIGHT * sum(lines)), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 1.0 + LINE_HEIGHT * sum(heights)), layout="constrained")
         axes = figure.subplots()
-        # Rows are stacked downwards from 0, each as tall as its name; a row's point is at its middle.
-        tops = [sum(lines[:number]) for number in range(len(lines))]
-        places = [-(top + height / 2) for top, height in zip(tops, lines, strict=True)]
-        for place, row in zip(places, rows, strict=True):
-            axes.plot([row.low, row.high], [place, place], color=COLOURS[0], linewidth=1.6, solid_capstyle="butt")
-            axes.plot(row.value, place, "s", color=COLOURS[0], markersize=5)
+        # Lines are stacked downwards from 0, each as tall as its name; a row's point is at the middle.
+        tops = [sum(heights[:number]) for number in range(len(heights))]
+        middles = [-(top + height / 2) for top, height in zip(tops, heights, strict=True)]
+        for middle, row in zip(middles, lines, strict=True):
+            if isinstance(row, ForestRow):
+                axes.plot([row.low, row.high], [middle, middle], color=COLOURS[0], linewidth=1.6, solid_capstyle="butt")
+                face = "white" if row.is_optimistic else COLOURS[0]
+                axes.plot(row.value, middle, "s", color=COLOURS[0], markerfacecolor=face, markersize=5)
         if any(row.low <= 0 <= row.high for row in rows):
             axes.axvline(0, color="0.5", linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
-        _name_rows(axes, places, names, rows)
+        _name_lines(axes, middles, names, lines, bottom=-sum(heights))
         axes.xaxis.set_major_locator(MaxNLocator(6))
         axes.set_xlabel(axis)
-        figure.suptitle(title)
+        figure.suptitle(break_name(title, TITLE_WIDTH))
+        if any(row.is_optimistic for row in rows):
+            mark: Any = {"color": COLOURS[0], "markerfacecolor": "white", "markersize": 5, "linestyle": ""}
+            place_legend(figure, [Line2D([], [], marker="s", label=OPTIMISTIC, **mark)])
     return figure
 
 
-def _name_rows(axes: Axes, places: Sequence[float], names: Sequence[str], rows: Sequence[ForestRow]) -> None:
-    """Names to the left, figures to the right, as tick labels, for which the layout makes room."""
+def _sort_lines(rows: Sequence[ForestRow]) -> list[ForestRow | str]:
+    """The rows of each group by falling value, below the group's name if there are several groups."""
+    groups = list(dict.fromkeys(row.group for row in rows))
+    falling = sorted(rows, key=lambda row: row.value, reverse=True)
+    lines: list[ForestRow | str] = []
+    for group in groups:
+        lines += [group] if len(groups) > 1 else []
+        lines += [row for row in falling if row.group == group]
+    return lines
+
+
+def _name_lines(
+    axes: Axes, middles: Sequence[float], names: Sequence[str], lines: Sequence[ForestRow | str], *, bottom: float
+) -> None:
+    """Names to the left and figures to the right, as tick labels, for which the layout makes room."""
+    rows = [line for line in lines if isinstance(line, ForestRow)]
     signed = "+" if any(row.low < 0 for row in rows) else ""
-    labels = [f"{row.value:{signed}.3f} ({row.low:{signed}.3f} to {row.high:{signed}.3f})" for row in rows]
-    limits = (min(places) - 1, max(places) + 1)
-    axes.set(yticks=places, yticklabels=names, ylim=limits)
+    labels = [
+        "" if isinstance(line, str) else f"{line.value:{signed}.3f} ({line.low:{signed}.3f} to {line.high:{signed}.3f})"
+        for line in lines
+    ]
+    limits = (bottom - 0.4, 0.4)
+    axes.set(yticks=middles, yticklabels=names, ylim=limits)
+    for label, line in zip(axes.get_yticklabels(), lines, strict=True):
+        label.set_fontweight("bold" if isinstance(line, str) else "normal")
     right = axes.twinx()
-    right.set(yticks=places, yticklabels=labels, ylim=limits)
+    right.set(yticks=middles, yticklabels=labels, ylim=limits)
     for side in (axes, right):
         side.tick_params(axis="y", length=0)
         side.spines["left"].set_visible(False)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from drkit.auditing.quality import find_quality_warnings
 from drkit.errors import InputError, first_few
 from drkit.grades import GRADE_NAMES, NUM_GRADES, Target, grade_column
 from drkit.images.disc import square_about_disc
@@ -27,28 +27,32 @@ _CELL = 1.55  # inches
 _LINE = 0.13  # inches, of a caption
 _ACROSS = 4  # photographs of a grade side by side
 _UNITS = 4.2  # thumbnails side by side, at most, with their explanations: column width
-_WORDS = 1.9  # inches of the column of criteria
+_CRITERIA = 28  # characters of a line of a grade's criteria
+QUALITY = "overall_quality"  # column of data sets that judge their photographs: 1 good, 0 not
+CANDIDATES = 3  # photographs whose quality is measured for each that is shown
 
 
 @dataclass(frozen=True)
 class GalleryItem:
-    """A photograph with what is written below it.
+    """A photograph with its caption.
 
     Args:
         image_id: Its id.
         photograph: uint8 (SIDE, SIDE, 3), squared about the fundus disc.
-        lines: The caption's.
-        overlay: uint8 (H, W, 3), where its decision was explained, or None.
+        lines: Of the caption.
+        overlay: uint8 (H, W, 3), the maps of its explanation; None if it was not explained.
+        overlay_caption: What the maps show, in words.
     """
 
     image_id: str
     photograph: Photograph
     lines: tuple[str, ...]
     overlay: Photograph | None = None
+    overlay_caption: str = "evidence for, against"
 
 
 def fetch_thumbnail(path: Path, side: int = SIDE) -> Photograph:
-    """A photograph, uint8 (side, side, 3), squared about its fundus disc.
+    """Read a photograph, uint8 (side, side, 3), squared about its fundus disc.
 
     Raises:
         InputError: it cannot be read.
@@ -59,15 +63,15 @@ def fetch_thumbnail(path: Path, side: int = SIDE) -> Photograph:
 def show_errors(
     run: PlottedPredictions, labels: Labels, num: int, explanations: Path | None = None, side: int = SIDE
 ) -> list[GalleryItem]:
-    """The `num` photographs whose score is farthest from the reference grade, worst first.
+    """The `num` photographs whose score is furthest from the reference grade, largest error first.
 
     Args:
         run: Graded photographs.
-        labels: Where they lie.
-        num: How many at most.
-        explanations: What `drkit explain` wrote, or a folder of pictures named after the photographs' ids, shown
-            beside them.
-        side: Of the thumbnails in pixels.
+        labels: The data set, with the photographs' paths.
+        num: Number of photographs, at most.
+        explanations: A folder that `drkit explain` wrote, or one with pictures named after the photographs' ids, which
+            are shown beside the photographs.
+        side: Of the thumbnails, in pixels.
 
     Raises:
         InputError: the data set lacks the photographs, or the folder has a picture of none of them.
@@ -75,27 +79,30 @@ def show_errors(
     rows = run.predictions.rows
     distance = np.abs(rows["score"].to_numpy(dtype=np.float64) - run.reference)
     worst = np.lexsort((rows["image_id"].to_numpy(dtype=str), -distance))[:num]
-    places = _find_photographs(rows["image_id"].iloc[worst], labels, run.name)
-    overlays = _find_overlays(list(places), explanations)
+    paths = _find_photographs(rows["image_id"].iloc[worst], labels, run.name)
+    overlays = _find_overlays(list(paths), explanations)
+    meaning = _describe_overlays(explanations)
     shown = []
-    for row, (image_id, path) in zip(worst, places.items(), strict=True):
+    for row, (image_id, path) in zip(worst, paths.items(), strict=True):
         record = rows.iloc[row]
         lines = (image_id, f"is {run.reference[row]}, graded {record['predicted_grade']} ({record['score']:.1f})")
         overlay = _read_overlay(overlays[image_id]) if image_id in overlays else None
-        shown.append(GalleryItem(image_id, fetch_thumbnail(path, side), lines, overlay))
+        shown.append(GalleryItem(image_id, fetch_thumbnail(path, side), lines, overlay, meaning))
     return shown
 
 
 def show_examples(labels: Labels, num: int, seed: int = 0, side: int = SIDE) -> list[list[GalleryItem]]:
-    """Some photographs of each grade, drawn at random from different patients as far as there are so many.
+    """Photographs of each grade of good quality, drawn at random, from different patients if there are enough.
 
-    The grade is the eye's where the data set states it, since that is what the photograph shows, else the patient's.
+    The grade is the eye's if the data set states it, since that is what the photograph shows, else the patient's. The
+    quality is the data set's own judgement; if there is none, photographs with a quality warning come last among
+    `CANDIDATES` times as many as are shown.
 
     Args:
         labels: Graded photographs.
-        num: How many of each grade at most.
+        num: Number of photographs of each grade, at most.
         seed: Of the draw.
-        side: Of the thumbnails in pixels.
+        side: Of the thumbnails, in pixels.
 
     Raises:
         InputError: no photograph has a grade.
@@ -105,21 +112,31 @@ def show_examples(labels: Labels, num: int, seed: int = 0, side: int = SIDE) -> 
     if graded.empty:
         raise InputError(f"{labels.title} states no grades, so there are no examples to show")
     shuffled = graded.sort_values("image_id").sample(frac=1, random_state=seed)
-    rows = []
+    examples = []
     for grade in range(NUM_GRADES):
         of_grade = shuffled[shuffled[grade_column(target)] == grade]
-        again = of_grade.groupby(of_grade["patient_id"].fillna(of_grade["image_id"])).cumcount()
-        chosen = of_grade.iloc[np.argsort(again.to_numpy(), kind="stable")[:num]]
-        rows.append([_show_example(record, side) for record in chosen.to_dict("records")])
-    return rows
+        chosen = _choose_examples(of_grade, num).to_dict("records")
+        examples.append([_show_example(record, side) for record in chosen])
+    return examples
+
+
+def _choose_examples(rows: pd.DataFrame, num: int) -> pd.DataFrame:
+    """The first `num` rows, good quality before different patients before the given order."""
+    repeats = rows.groupby(rows["patient_id"].fillna(rows["image_id"])).cumcount().to_numpy()
+    if QUALITY in rows and rows[QUALITY].notna().any():
+        is_poor = (rows[QUALITY].fillna(0) < 1).to_numpy(dtype=bool)
+        return rows.iloc[np.lexsort((repeats, is_poor))[:num]]
+    candidates = rows.iloc[np.argsort(repeats, kind="stable")[: CANDIDATES * num]]
+    is_poor = np.array([bool(found) for found in find_quality_warnings([Path(path) for path in candidates["path"]])])
+    return candidates.iloc[np.argsort(is_poor, kind="stable")[:num]]
 
 
 def draw_errors(shown: Sequence[GalleryItem], title: str) -> Figure:
-    """Draw photographs with their captions, each with its explanation to the right where it has one.
+    """Draw photographs with their captions, each with its explanation to the right if it has one.
 
     Args:
         shown: At least one.
-        title: Above all.
+        title: Printed above all.
     """
     beside = [item.overlay.shape[1] / item.overlay.shape[0] for item in shown if item.overlay is not None]
     broad = 1 + max(beside, default=0.0)  # of one photograph and its explanation, in photographs
@@ -137,12 +154,12 @@ def draw_errors(shown: Sequence[GalleryItem], title: str) -> Figure:
             corner = (_CELL * broad * right, figure.get_figheight() - top - tall * down)  # inches, upper left
             _show_at(figure, item.photograph, corner, caption)
             if item.overlay is not None:
-                _show_at(figure, item.overlay, (corner[0] + _CELL, corner[1]), "evidence for, against")
+                _show_at(figure, item.overlay, (corner[0] + _CELL, corner[1]), item.overlay_caption)
     return figure
 
 
 def _show_at(figure: Figure, picture: Photograph, corner: tuple[float, float], caption: str) -> None:
-    """Show a picture a cell tall, its upper left corner so many inches from the figure's lower left."""
+    """Show a picture one cell tall; `corner` is its upper left corner in inches from the figure's lower left."""
     width, height = figure.get_size_inches()
     side, gap = _CELL - 0.1, 0.05  # inches
     broad = side * picture.shape[1] / picture.shape[0]
@@ -155,45 +172,34 @@ def _show_at(figure: Figure, picture: Photograph, corner: tuple[float, float], c
 
 
 def draw_examples(rows: Sequence[Sequence[GalleryItem]], title: str) -> Figure:
-    """Draw each grade's name, what to look for, and photographs, `_ACROSS` of them side by side.
+    """Draw one column per grade: its name, what to look for, and photographs.
 
     Args:
-        rows: Of grades 0 to 4; an empty one says that the grade does not occur.
-        title: Above all.
+        rows: Photographs of the grades 0 to 4; an empty list says that the grade does not occur.
+        title: Printed above all.
     """
-    across = min(_ACROSS, max(1, *map(len, rows)))
-    lines = [
-        (grade, row[at : at + across]) for grade, row in enumerate(rows) for at in range(0, max(1, len(row)), across)
+    down = max(1, *map(len, rows))
+    words = [
+        break_name(CRITERIA[grade] if shown else f"{CRITERIA[grade]} (no photograph here)", _CRITERIA)
+        for grade, shown in enumerate(rows)
     ]
+    captions = [[break_name(item.lines[0], _CAPTION) for item in shown] for shown in rows]
+    tallest = max((caption.count("\n") + 1 for shown in captions for caption in shown), default=1)
+    heading = break_name(title, int(_CELL * NUM_GRADES * 11))
+    top = 0.2 + 0.17 * (heading.count("\n") + 1)  # inches of the heading
+    head = 0.3 + _LINE * max(text.count("\n") + 1 for text in words)  # inches of a grade's name and criteria
+    tall = _CELL + _LINE * tallest
     with styled():
-        captions = [break_name(item.lines[0], _CAPTION) for row in rows for item in row]
-        tall = _CELL + _LINE * max((caption.count("\n") + 1 for caption in captions), default=0)
-        size = (_WORDS + _CELL * across, tall * len(lines) + 0.35)
-        figure = Figure(figsize=size, layout="constrained")
-        cells = figure.subplots(len(lines), across + 1, width_ratios=[_WORDS, *[_CELL] * across])
-        for axes in cells.flat:
-            axes.set_axis_off()
-        for number, (axes, (grade, shown)) in enumerate(zip(cells, lines, strict=True)):
-            if number == 0 or lines[number - 1][0] != grade:
-                _write_criteria(axes[0], grade, is_there=bool(shown))
-            for place, item in zip(axes[1:], shown, strict=False):
-                _show(place, item.photograph, break_name(item.lines[0], _CAPTION))
-        figure.suptitle(break_name(title, int(size[0] * 12)))
+        figure = Figure(figsize=(_CELL * NUM_GRADES, top + head + tall * down))
+        height, width = figure.get_figheight(), figure.get_figwidth()
+        figure.text(0.5, 1 - 0.07 / height, heading, ha="center", va="top", fontsize=10)
+        for grade, (shown, text) in enumerate(zip(rows, words, strict=True)):
+            left = (_CELL * grade + 0.05) / width
+            figure.text(left, 1 - top / height, f"{grade}  {GRADE_NAMES[grade]}", fontsize=10, weight="bold", va="top")
+            figure.text(left, 1 - (top + 0.2) / height, text, fontsize=7, va="top", linespacing=1.2)
+            for number, (item, caption) in enumerate(zip(shown, captions[grade], strict=True)):
+                _show_at(figure, item.photograph, (_CELL * grade, height - top - head - tall * number), caption)
     return figure
-
-
-def _write_criteria(axes: Axes, grade: int, *, is_there: bool) -> None:
-    words = CRITERIA[grade] if is_there else f"{CRITERIA[grade]} (no photograph here)"
-    axes.text(0, 0.98, f"{grade}  {GRADE_NAMES[grade]}", fontsize=10, weight="bold", va="top")
-    axes.text(0, 0.82, break_name(words, 29), fontsize=7.5, va="top", linespacing=1.25)
-
-
-def _show(axes: Axes, picture: Photograph, caption: str) -> None:
-    axes.imshow(picture, interpolation="lanczos")
-    axes.set_axis_on()
-    axes.set(xticks=[], yticks=[])
-    axes.spines[:].set_visible(False)
-    axes.set_xlabel(caption, fontsize=7.5, labelpad=3)
 
 
 def _show_example(record: dict[str, object], side: int) -> GalleryItem:
@@ -226,12 +232,14 @@ def _find_overlays(image_ids: Sequence[str], folder: Path | None) -> dict[str, P
     if folder is None:
         return {}
     if not folder.exists():
-        raise InputError(f"{folder} does not exist: expected a folder that drkit explain has written")
+        raise InputError(f"{folder} does not exist: expected a folder that drkit explain wrote")
     folder, *others = find_explanations(folder)
     if others:
-        raise InputError(f"--explanations: several methods' lie there, name one: {first_few([folder, *others])}")
+        raise InputError(
+            f"--explanations: the folder has explanations of several methods, name one: {first_few([folder, *others])}"
+        )
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder: expected what drkit explain has written")
+        raise InputError(f"{folder} is not a folder: expected one that drkit explain wrote")
     pictures = _list_overlays(folder)
     kept = {image_id: pictures[image_id] for image_id in image_ids if image_id in pictures}
     if not kept:
@@ -240,6 +248,15 @@ def _find_overlays(image_ids: Sequence[str], folder: Path | None) -> dict[str, P
     if missing:
         notify(f"{folder} has no picture of {first_few(missing)}: explain these with --ids to see them all")
     return kept
+
+
+def _describe_overlays(folder: Path | None) -> str:
+    """What the maps of a folder show, from left to right, if its manifest says so."""
+    manifests = [path for path in find_explanations(folder) if (path / MANIFEST).is_file()] if folder else []
+    if not manifests:
+        return "evidence for, against"
+    explanations = read_explanations(manifests[0])
+    return ", ".join(filter(None, (explanations.speaks_for, explanations.speaks_against)))
 
 
 def _list_overlays(folder: Path) -> dict[str, Path]:

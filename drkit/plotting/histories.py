@@ -5,6 +5,7 @@ from pathlib import Path
 
 from drkit.errors import InputError
 from drkit.plotting.curves import TrainingHistory, read_kept
+from drkit.plotting.selection import name_data
 from drkit.records.history import read_history
 from drkit.records.patterns import expand_patterns
 from drkit.records.runs import Run, find_run, networks_in, read_run_record
@@ -30,4 +31,5 @@ def read_training_history(run: Run) -> TrainingHistory:
     if run.is_packaged:
         raise InputError(f"{run.name} comes with drkit without the history of its training")
     record = read_run_record(run)
-    return TrainingHistory(read_history(run.history), read_kept(record.get("epoch"), networks_in(record)))
+    kept = read_kept(record.get("epoch"), networks_in(record))
+    return TrainingHistory(read_history(run.history), kept, name_data(record))

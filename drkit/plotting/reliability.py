@@ -1,7 +1,6 @@
 """Reliability diagrams."""
 
 from collections.abc import Sequence
-from itertools import cycle
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -15,14 +14,15 @@ from drkit.plotting.style import COLOURS, MOST_WITH_BANDS, break_name, open_pane
 _TITLES: dict[Question, str] = {"referable": "is it referable?", "grade": "is it the most probable grade?"}
 
 
-def draw_reliability(runs: Sequence[Calibration], title: str) -> Figure:
-    """Draw observed shares over stated probabilities, a panel a question.
+def draw_reliability(runs: Sequence[Calibration], title: str, *, legend: bool = True) -> Figure:
+    """Draw observed frequencies over predicted probabilities, one panel per question.
 
-    Of at most `MOST_WITH_BANDS` runs bars show 95 % over resampled patients.
+    Up to `MOST_WITH_BANDS` runs have bars: 95 % intervals over resampled patients.
 
     Args:
-        runs: One for each run and question; the runs of a question in one order.
-        title: What was measured on, in a line.
+        runs: One for each run and question; the runs of each question in the same order, at most `MOST_ON_AXES`.
+        title: Data, split and cases, in a line.
+        legend: Whether the figure has a legend.
     """
     asked = [question for question in QUESTIONS if any(run.question == question for run in runs)]
     names = list(dict.fromkeys(run.run for run in runs))
@@ -33,9 +33,10 @@ def draw_reliability(runs: Sequence[Calibration], title: str) -> Figure:
                 _draw_run(axes, run, names.index(run.run), with_bars=len(names) <= MOST_WITH_BANDS)
             axes.axline((0, 0), slope=1, color="0.5", linewidth=0.8, linestyle=(0, (4, 4)), zorder=0)
             axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", title=_TITLES[question])
-            axes.set(xlabel="stated probability", ylabel="observed share")
+            axes.set(xlabel="predicted probability", ylabel="observed frequency")
         figure.suptitle(break_name(title, 44 * len(asked)))
-        place_legend(figure, [_handle(name, number, runs) for number, name in enumerate(names)])
+        if legend:
+            place_legend(figure, [_handle(name, number, runs) for number, name in enumerate(names)])
     return figure
 
 
@@ -50,5 +51,5 @@ def _draw_run(axes: Axes, run: Calibration, number: int, *, with_bars: bool) -> 
 def _handle(name: str, number: int, runs: Sequence[Calibration]) -> Artist:
     errors = {run.question: run.error for run in runs if run.run == name}
     listed = ", ".join(f"{error:.3f} ({question})" for question, error in errors.items())
-    colour = next(colour for place, colour in enumerate(cycle(COLOURS)) if place == number)
+    colour = COLOURS[number % len(COLOURS)]
     return Line2D([], [], color=colour, linewidth=2.2, label=f"{name}: calibration error {listed}")

@@ -1,7 +1,6 @@
 """ROC and precision-recall curves of referable DR."""
 
 from collections.abc import Sequence
-from itertools import cycle
 from typing import Literal
 
 import numpy as np
@@ -20,18 +19,21 @@ MARKERS = ("^", "s", "o")  # of the operating points, in their order
 _TITLES = {"roc": "referable DR: ROC", "precision-recall": "referable DR: precision and recall"}
 
 
-def draw_screening(runs: Sequence[Screening], title: str, curves: Sequence[CurveKind] = CURVES) -> Figure:
-    """Draw each run's curves with its operating points, and of at most `MOST_WITH_BANDS` runs 95 % bands over patients.
+def draw_screening(
+    runs: Sequence[Screening], title: str, curves: Sequence[CurveKind] = CURVES, *, legend: bool = True
+) -> Figure:
+    """Draw each run's curves with its operating points; up to `MOST_WITH_BANDS` runs have 95 % bands over patients.
 
     Args:
-        runs: As `drkit.plotting.screening.measure_screening` gives them.
-        title: What was measured on, in a line.
-        curves: A panel each.
+        runs: As `drkit.plotting.screening.measure_screening` returns them, at most `MOST_ON_AXES`.
+        title: Data, split and cases, in a line.
+        curves: One panel each.
+        legend: Whether the figure has a legend.
     """
     with styled():
         figure, panels = open_panels(len(curves), columns=2, height=3.2)
         for axes, curve in zip(panels, curves, strict=True):
-            for run, colour in zip(runs, cycle(COLOURS), strict=False):
+            for run, colour in zip(runs, COLOURS, strict=False):
                 _draw_run(axes, run, curve, colour)
                 if len(runs) <= MOST_WITH_BANDS:
                     low, high = run.roc_band if curve == "roc" else run.precision_band
@@ -39,7 +41,8 @@ def draw_screening(runs: Sequence[Screening], title: str, curves: Sequence[Curve
                     axes.fill_between(GRID, low, high, step=step, color=colour, alpha=0.15, linewidth=0)
             _frame(axes, curve)
         figure.suptitle(break_name(title, 44 * len(curves)))
-        place_legend(figure, _legend(runs, curves))
+        if legend:
+            place_legend(figure, _legend(runs, curves))
     return figure
 
 
@@ -69,8 +72,16 @@ def _frame(axes: Axes, curve: CurveKind) -> None:
         axes.set(xlabel="sensitivity (recall)", ylabel="precision")
 
 
-def _measure(run: Screening, curve: CurveKind) -> str:
-    """What the curve comes to, with its interval."""
+def point_handles(runs: Sequence[Screening]) -> list[Artist]:
+    """Legend entries that give each operating point its marker."""
+    return [
+        Line2D([], [], color="0.3", marker=marker, linestyle="", markersize=5, label=point.name)
+        for point, marker in zip(runs[0].points, MARKERS, strict=True)
+    ]
+
+
+def _describe_area(run: Screening, curve: CurveKind) -> str:
+    """The area under the curve with its interval."""
     if curve == "roc":
         return f"ROC area {with_interval(run.roc_area, run.roc_area_interval)}"
     return f"average precision {with_interval(run.average_precision, run.average_precision_interval)}"
@@ -78,9 +89,7 @@ def _measure(run: Screening, curve: CurveKind) -> str:
 
 def _legend(runs: Sequence[Screening], curves: Sequence[CurveKind]) -> list[Artist]:
     handles: list[Artist] = []
-    for run, colour in zip(runs, cycle(COLOURS), strict=False):
-        label = f"{run.run}: {', '.join(_measure(run, curve) for curve in curves)}"
+    for run, colour in zip(runs, COLOURS, strict=False):
+        label = f"{run.run}: {', '.join(_describe_area(run, curve) for curve in curves)}"
         handles.append(Line2D([], [], color=colour, linewidth=2.2, label=label))
-    for point, marker in zip(runs[0].points, MARKERS, strict=True):
-        handles.append(Line2D([], [], color="0.3", marker=marker, linestyle="", markersize=5, label=point.name))
-    return handles
+    return handles + point_handles(runs)

@@ -37,16 +37,20 @@ _TITLE = 36  # characters
 _SCALE = range(NUM_GRADES)
 
 
-def draw_scores(runs: Sequence[PlottedPredictions]) -> Figure:
-    """Draw the scores over the reference grade, a panel a run, with the scores at which the predicted grade rises.
+def draw_scores(runs: Sequence[PlottedPredictions], *, most_points: int = MOST_POINTS) -> Figure:
+    """Draw the scores over the reference grade, one panel per run, with the scores at which the predicted grade rises.
 
-    Within a grade patients stand side by side in the order of their mean score; a thin line joins the cases of a
-    patient, so that its length is how much the run contradicts itself.
+    Within a grade, patients are sorted by their mean score. A thin line joins the cases of a patient: the longer it is,
+    the more the run contradicts itself.
+
+    Args:
+        runs: At least one.
+        most_points: Number of cases up to which they are drawn as vectors; more are painted as pixels.
     """
     with styled():
         figure, panels = open_panels(len(runs), columns=2, height=3.1)
         for axes, run in zip(panels, runs, strict=True):
-            _draw_run(axes, run, panel_title(run, runs))
+            _draw_run(axes, run, panel_title(run, runs), most_points)
         figure.suptitle(break_name(shared_title(runs), 42 * min(len(runs), 2)))
         place_legend(figure, _legend(runs))
     return figure
@@ -107,14 +111,15 @@ def grade_handles() -> list[Artist]:
     ]
 
 
-def _draw_run(axes: Axes, run: PlottedPredictions, title: str) -> None:
+def _draw_run(axes: Axes, run: PlottedPredictions, title: str, most_points: int) -> None:
     cases = run.cases
     places = spread_patients(cases.reference, run.scores(), cases.patients)
     # Join a patient's cases of one grade by a line from the lowest to the highest score.
     ends = pd.Series(run.scores()).groupby(places.to_numpy()).agg(["min", "max"])
     lines = [[(place, low), (place, high)] for place, low, high in ends.itertuples() if high > low]
-    axes.add_collection(LineCollection(lines, colors="0.45", linewidths=0.5, alpha=0.6, zorder=1))
-    many = len(places) > MOST_POINTS
+    many = len(places) > most_points
+    style: Any = {"colors": "0.45", "linewidths": 0.5, "alpha": 0.6, "zorder": 1, "rasterized": many}
+    axes.add_collection(LineCollection(lines, **style))
     axes.scatter(places, run.scores(), s=5, color=COLOURS[0], alpha=0.55, linewidths=0, rasterized=many)
     for threshold in decision_thresholds(run.predictions) or ():
         axes.axhline(threshold, color=COLOURS[1], linewidth=0.9, zorder=0)

@@ -1,7 +1,10 @@
 """Which rows of a predictions file may be drawn: graded, and not trained on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,27 +13,32 @@ from drkit.errors import InputError
 from drkit.evaluation import select_scorable
 from drkit.evaluation.aggregation import Cases, Index, aggregate, describe_level, level_of
 from drkit.grades import MAX_GRADE, REFERABLE_FROM, SPLITS, Level, Split
+from drkit.plotting.style import MOST_ON_AXES
 from drkit.progress import warn
-from drkit.records.predictions import Predictions
+from drkit.records.comparisons import read_json_record
+from drkit.records.predictions import Predictions, name_predictions, read_predictions
 
+T = TypeVar("T")
 Weights = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class PlottedPredictions:
-    """What is drawn of one predictions file.
+    """The rows of one predictions file that are drawn.
 
     Args:
-        predictions: Its N photographs that are drawn, in the order of their ids.
+        predictions: N photographs, in the order of their ids.
         reference: (N,) grades 0-4 of the target, or of the patient where cases are patients.
-        cases: The same, joined to what counts as a case.
+        cases: The same, aggregated to cases.
         by: What counts as a case.
+        data: Names of the data sets; empty if unknown.
     """
 
     predictions: Predictions
     reference: Index
     cases: Cases
     by: Level
+    data: str = ""
 
     @property
     def name(self) -> str:
@@ -38,30 +46,39 @@ class PlottedPredictions:
         return self.predictions.name
 
     @property
+    def is_ensemble(self) -> bool:
+        """Whether other predictions were combined: an ensemble has no weights of its own."""
+        return self.predictions.meta.checkpoint_sha256 is None
+
+    @property
+    def is_optimistic(self) -> bool:
+        """Whether the epoch or the settings were selected on photographs that are drawn."""
+        return bool((self.predictions.rows["split"] == self.predictions.meta.chosen_on).any())
+
+    @property
     def title(self) -> str:
-        """What kappa and all else depends on, in a line: `patient's grade, val, by photograph, 400 of 100 patients`."""
+        """What all figures depend on, in a line: `DeepDRiD: patient's grade, val, by patient, 100 patients`."""
         target = "patient" if self.by == "patient" else self.predictions.meta.target
         splits = "+".join(split for split in SPLITS if (self.predictions.rows["split"] == split).any())
         num_patients = len(np.unique(self.cases.patients))
         counted = f"{len(self.reference)} photographs of " if self.by == "photograph" else ""
         reading = describe_level(self.by, level_of(self.predictions.meta))
-        return f"{target}'s grade, {splits}, {reading}, {counted}{num_patients} patients"
+        data = f"{self.data}: " if self.data else ""
+        return f"{data}{target}'s grade, {splits}, {reading}, {counted}{num_patients} patients"
 
     def read(self, by: Level) -> "PlottedPredictions":
-        """The same photographs, joined to other cases.
+        """The same photographs, aggregated to other cases.
 
         Raises:
-            InputError: photographs that cannot be joined.
+            InputError: photographs that cannot be aggregated.
         """
-        if by == self.by:
-            return self
-        return PlottedPredictions(self.predictions, self.reference, aggregate(self.predictions, self.reference, by), by)
+        return self if by == self.by else replace(self, cases=aggregate(self.predictions, self.reference, by), by=by)
 
     def by_dataset(self) -> dict[str, "PlottedPredictions"]:
-        """The photographs of each data set, by name, where there are several; called `RUN on NAME`."""
+        """The photographs of each data set by its name, if there are several; called `RUN on NAME`."""
         parts = {name: _rows(self, rows) for name, rows in self.predictions.rows_by_dataset().items()}
         return {
-            name: replace(part, predictions=replace(part.predictions, name=f"{self.name} on {name}"))
+            name: replace(part, predictions=replace(part.predictions, name=f"{self.name} on {name}"), data=name)
             for name, part in parts.items()
         }
 
@@ -74,24 +91,55 @@ class PlottedPredictions:
         return self.cases.score
 
 
-def select(predictions: Predictions, split: Split | None = None, by: Level = "photograph") -> PlottedPredictions:
-    """Take the rows that have a reference grade and were not trained on; what is left out is said.
+def select(
+    predictions: Predictions, split: Split | None = None, by: Level = "photograph", *, data: str = ""
+) -> PlottedPredictions:
+    """Take the rows that have a reference grade and were not trained on, and warn of the others.
 
     Args:
         predictions: Of any splits.
         split: Only its rows; None: all splits with reference grades.
         by: What counts as a case.
+        data: Names of the data sets, for titles, if the rows do not name them.
 
     Raises:
-        InputError: no such rows, or photographs that cannot be joined.
+        InputError: no such rows, or photographs that cannot be aggregated.
         LeakageError: the run was trained on all of them.
     """
     selection = select_scorable(predictions, None, split=split, by=by)
     if selection.trained_on:
         where = predictions.name if split is None else f"{predictions.name}, split {split}"
         warn(f"{where}: {selection.trained_on} photographs the run was trained on are left out")
-    kept, reference = selection.predictions, selection.reference
-    return PlottedPredictions(kept, reference, aggregate(kept, reference, by), by)
+    selected, reference = selection.predictions, selection.reference
+    names = " + ".join(selected.rows_by_dataset()) or data
+    return PlottedPredictions(selected, reference, aggregate(selected, reference, by), by, names)
+
+
+def read_selected(files: Iterable[Path], split: Split | None, by: Level = "photograph") -> list[PlottedPredictions]:
+    """Read several predictions files, each with the names of its data sets from the run's JSON beside it; see `select`.
+
+    Raises:
+        InputError: files that cannot be read, or as `select`.
+        LeakageError: as `select`.
+    """
+    selected = []
+    for name, path in name_predictions(files).items():
+        predictions = replace(read_predictions(path), name=name)
+        selected.append(select(predictions, split, by, data=find_data(path)))
+    return selected
+
+
+def find_data(path: Path) -> str:
+    """The data sets that the record beside a predictions file names; empty without a readable record."""
+    with suppress(InputError):  # a title does without
+        return name_data(read_json_record(path.with_suffix(".json")))
+    return ""
+
+
+def name_data(record: Mapping[str, Any]) -> str:
+    """`APTOS2019 + IDRiD`: the data sets that a run's JSON names; empty if it names none."""
+    paths = record.get("data")
+    return " + ".join(Path(str(path)).name for path in paths) if isinstance(paths, list) else ""
 
 
 def narrow_to_shared(
@@ -114,7 +162,15 @@ def narrow_to_shared(
 
 def _rows(run: PlottedPredictions, chosen: NDArray[np.bool_]) -> PlottedPredictions:
     predictions, reference = run.predictions.where(chosen), run.reference[chosen]
-    return PlottedPredictions(predictions, reference, aggregate(predictions, reference, run.by), run.by)
+    cases = aggregate(predictions, reference, run.by)
+    return replace(run, predictions=predictions, reference=reference, cases=cases)
+
+
+def limit_runs(runs: Sequence[T]) -> list[T]:
+    """The first `MOST_ON_AXES` runs, with a warning if there are more."""
+    if len(runs) > MOST_ON_AXES:
+        warn(f"only the first {MOST_ON_AXES} of {len(runs)} runs are drawn: more on the same axes cannot be told apart")
+    return list(runs[:MOST_ON_AXES])
 
 
 def shared_title(runs: Sequence[PlottedPredictions]) -> str:

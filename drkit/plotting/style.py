@@ -25,7 +25,9 @@ GRADE_MARKERS = ("o", "^", "s", "D", "X")
 SUFFIXES = (".png", ".svg", ".pdf")
 
 WIDTHS = (3.6, 6.4, 7.4)  # inches of a figure with one, two, three columns of panels
-MOST_WITH_BANDS = 3  # runs on the same axes whose intervals are drawn, too; more would hide each other
+TITLE_WIDTHS = (42, 84, 96)  # characters of a line of such a figure's title
+MOST_ON_AXES = len(COLOURS)  # runs on the same axes; more could not be told apart
+MOST_WITH_BANDS = 3  # runs on the same axes up to which intervals and single networks are drawn; more hide each other
 CHARACTER = 0.068  # inches, of a legend's letter
 HANDLE = 0.55  # inches, of a legend's line and the space about it
 
@@ -81,9 +83,18 @@ def place_legend(figure: Figure, handles: Sequence[Artist]) -> None:
 
 
 def break_name(name: str, width: int) -> str:
-    """The name in lines of at most `width` characters, broken at spaces, `-` and `_` where there are any."""
-    wrapper = _NameWrapper(width)
-    return "\n".join(line for part in name.split("\n") for line in wrapper.wrap(part)) or name
+    """The name in lines of at most `width` characters and of about equal lengths, broken at spaces, `-` and `_`."""
+    return "\n".join(line for part in name.split("\n") for line in _wrap_evenly(part, width)) or name
+
+
+def _wrap_evenly(text: str, width: int) -> list[str]:
+    """As few lines as fit in `width` characters, the longest of them as short as possible."""
+    fewest = _NameWrapper(width).wrap(text)
+    narrower = (_NameWrapper(less).wrap(text) for less in range(max(1, len(text) // max(1, len(fewest))), width))
+    longest_word = max((len(word) for word in _NameWrapper.wordsep_re.split(text) if word), default=0)
+    if longest_word > width:  # which is cut anyway
+        return fewest
+    return next((lines for lines in narrower if len(lines) == len(fewest)), fewest)
 
 
 def check_suffix(path: Path) -> None:

@@ -16,9 +16,11 @@ from drkit.ensembling.pooling import build_pooler, pooling_from_options
 from drkit.evaluation.aggregation import level_of
 from drkit.evaluation.agreement import with_interval
 from drkit.grades import Target
-from drkit.plotting.forest import ForestRow, draw_forest
+from drkit.plotting.forest import draw_forest, rows_of_methods
+from drkit.plotting.selection import find_data
 from drkit.plotting.style import check_suffix, write_figure
 from drkit.records.atomic import check_writable, write_bytes
+from drkit.records.comparisons import OF_ENSEMBLES
 from drkit.records.provenance import circumstances, sha256_file
 from drkit.records.report_tables import check_table_files, write_table_files
 from drkit.reporting import Table, as_json
@@ -131,16 +133,14 @@ def _remark_units(members: Members, fuse: str) -> Iterator[str]:
 
 
 def _write(report: CompareReport, paths: Sequence[Path], config: CompareConfig) -> None:
-    rows = [
-        ForestRow(item.name, item.nested.quadratic_weighted_kappa, *item.nested.quadratic_weighted_kappa_interval)
-        for item in report.contenders
-    ]
-    title = f"The {report.target}'s grade: {report.photographs} photographs of {report.patients} patients"
+    counts = f"{report.photographs} photographs of {report.patients} patients, {report.folds} outer folds"
+    data = f"{name}: " if (name := find_data(paths[0])) else ""
+    title = f"{data}{report.target}'s grade, {counts}"
     axis = "quadratic weighted kappa on patients not fitted on, 95 % interval over patients"
-    write_figure(draw_forest(rows, title, axis), config.out, force=config.force)
+    write_figure(draw_forest(rows_of_methods(report.contenders), title, axis), config.out, force=config.force)
     content = {
         "schema_version": SCHEMA_VERSION,
-        "kind": "comparison of ensembles",
+        "kind": OF_ENSEMBLES,
         **as_json(report),
         "options": as_json(config),
         "files": {name: sha256_file(path) for name, path in zip(report.members, paths, strict=True)},

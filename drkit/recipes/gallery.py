@@ -5,6 +5,7 @@ from pathlib import Path
 
 from drkit.config.plot import PictureConfig
 from drkit.errors import UsageError
+from drkit.grades import SPLITS, Target
 from drkit.plotting.gallery import draw_errors, draw_examples, show_errors, show_examples
 from drkit.plotting.pictures import PictureReport, check_picture, save
 from drkit.plotting.selection import select
@@ -39,8 +40,9 @@ def run_errors(
     predictions = read_all_predictions(files)
     if len(predictions) != 1:
         raise UsageError(f"drkit plot errors draws one run: {len(predictions)} were given")
-    run = select(predictions[0], config.split)
-    shown = show_errors(run, read_datasets(data), num, explanations)
+    labels = read_datasets(data)
+    run = select(predictions[0], config.split, data=labels.name)
+    shown = show_errors(run, labels, num, explanations)
     title = f"{run.name}: the {len(shown)} scores furthest from the reference ({run.title})"
     sentences = tuple(", ".join(item.lines) for item in shown)
     figures = tuple({"image_id": item.image_id} for item in shown)
@@ -64,7 +66,9 @@ def run_examples(data: Sequence[Path], config: PictureConfig, num: int = 4) -> P
     if config.split is not None:
         labels = labels.of_split(config.split)
     rows = show_examples(labels, num, config.seed)
-    target = "eye" if labels.rows["eye_grade"].notna().any() else "patient"
-    title = f"{labels.name}: photographs by the grade of the {target}, drawn at random (seed {config.seed})"
+    target: Target = "eye" if labels.rows["eye_grade"].notna().any() else "patient"
+    graded = labels.graded(target).rows["split"]
+    splits = "+".join(split for split in SPLITS if (graded == split).any())
+    title = f"{labels.name}, {splits}: photographs by the {target}'s grade, good quality first (seed {config.seed})"
     figures = tuple({"grade": grade, "image_ids": [item.image_id for item in row]} for grade, row in enumerate(rows))
     return save(draw_examples(rows, title), config, PictureReport(config.out, tuple(map(str, data)), (), figures))

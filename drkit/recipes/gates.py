@@ -16,7 +16,7 @@ from drkit.explaining.photographs import read_views, render_views
 from drkit.models.restoring import OpenedRun, open_run
 from drkit.plotting.gates import Gates, draw_gates, measure_gates
 from drkit.plotting.pictures import PictureReport, check_picture, save
-from drkit.plotting.selection import PlottedPredictions, select
+from drkit.plotting.selection import PlottedPredictions, name_data, select
 from drkit.progress import notify, track
 from drkit.records.layouts import read_datasets
 from drkit.records.predictions import Predictions, read_predictions
@@ -41,7 +41,7 @@ def run_gates(run_path: Path, data: Sequence[Path], config: PictureConfig) -> Pi
     check_picture(config)
     opened = open_run(run_path)
     _check_gates(opened)
-    drawn = select(_own_rows(opened), config.split)
+    drawn = select(_own_rows(opened), config.split, data=name_data(opened.record))
     gates = Gates(_gather(opened, drawn, data), drawn.reference, drawn.predictions.patients())
     figures = measure_gates(gates, config.seed)
     report = PictureReport(config.out, (opened.run.name,), (figures.sentence(),), (asdict(figures),))

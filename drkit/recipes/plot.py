@@ -1,6 +1,7 @@
 """`drkit plot`: pictures of runs and predictions."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -19,8 +20,7 @@ from drkit.plotting.reliability import draw_reliability
 from drkit.plotting.roc import draw_screening
 from drkit.plotting.scores import draw_pairs, draw_scores
 from drkit.plotting.screening import Screening, measure_screening
-from drkit.plotting.selection import PlottedPredictions, panel_title, select, shared_title
-from drkit.records.predictions import read_all_predictions
+from drkit.plotting.selection import PlottedPredictions, limit_runs, panel_title, read_selected, shared_title
 
 Scatter = Literal["epochs", "scores", "models", "embeddings"]
 Kappa = Literal["quadratic", "plain"]
@@ -35,7 +35,7 @@ def run_curves(files: Sequence[Path], config: PictureConfig) -> PictureReport:
         OutputExistsError: the picture exists already.
     """
     check_picture(config)
-    histories = read_training_histories(files)
+    histories = dict(limit_runs(list(read_training_histories(files).items())))
     figures = tuple({"run": name, "epochs": int(history.rows["epoch"].max())} for name, history in histories.items())
     sentences = tuple(f"{item['run']}: {item['epochs']} epochs" for item in figures)
     return save(draw_curves(histories), config, PictureReport(config.out, tuple(histories), sentences, figures))
@@ -60,9 +60,9 @@ def run_scatter(
         )
     check_picture(config)
     if what == "epochs":
-        histories = read_training_histories(files)
+        histories = dict(limit_runs(list(read_training_histories(files).items())))
         return save(draw_epochs(histories), config, PictureReport(config.out, tuple(histories)))
-    runs = _select(files, config)
+    runs = read_selected(files, config.split, config.by)
     if what == "scores":
         figure = draw_scores(runs)
     elif what == "models":
@@ -81,7 +81,7 @@ def run_confusion(files: Sequence[Path], config: PictureConfig) -> PictureReport
         OutputExistsError: the picture exists already.
     """
     check_picture(config)
-    runs = _select(files, config)
+    runs = read_selected(files, config.split, config.by)
     return save(draw_confusion(runs), config, _report(config, runs))
 
 
@@ -96,9 +96,9 @@ def run_kappa(files: Sequence[Path], config: PictureConfig, kappa: Kappa = "quad
     """
     check_resamples(config.resamples)
     check_picture(config)
-    runs = _select(files, config)
+    runs = read_selected(files, config.split, config.by)
     rows = [_measure_kappa(run, config, kappa) for run in runs]
-    labelled = [ForestRow(panel_title(run, runs), *row.figures) for row, run in zip(rows, runs, strict=True)]
+    labelled = [replace(row, name=panel_title(run, runs)) for row, run in zip(rows, runs, strict=True)]
     word = "quadratic weighted kappa" if kappa == "quadratic" else "plain kappa"
     figure = draw_forest(labelled, shared_title(runs), f"{word}, 95 % interval over resampled patients")
     sentences = tuple(f"{row.name}: {word} {with_interval(row.value, (row.low, row.high))}" for row in rows)
@@ -117,7 +117,7 @@ def run_reliability(files: Sequence[Path], config: PictureConfig) -> PictureRepo
     """
     check_resamples(config.resamples)
     check_picture(config)
-    runs = _select(files, config)
+    runs = limit_runs(read_selected(files, config.split, config.by))
     measured = [measure_calibration(run, ask, config.resamples, config.seed) for ask in QUESTIONS for run in runs]
     figures = tuple({"run": item.run, "question": item.question, "calibration_error": item.error} for item in measured)
     sentences = tuple(f"{item.run}: expected calibration error {item.error:.3f} ({item.question})" for item in measured)
@@ -136,7 +136,7 @@ def run_roc(files: Sequence[Path], config: PictureConfig) -> PictureReport:
     """
     check_resamples(config.resamples)
     check_picture(config)
-    runs = _select(files, config)
+    runs = limit_runs(read_selected(files, config.split, config.by))
     measured = [measure_screening(run, config.resamples, config.seed) for run in runs]
     sentences = [sentence for item in measured for sentence in _describe_screening(item)]
     sentences.append(
@@ -145,10 +145,6 @@ def run_roc(files: Sequence[Path], config: PictureConfig) -> PictureReport:
     figures = tuple(_screening_figures(item) for item in measured)
     report = PictureReport(config.out, tuple(run.name for run in runs), tuple(sentences), figures)
     return save(draw_screening(measured, shared_title(runs)), config, report)
-
-
-def _select(files: Sequence[Path], config: PictureConfig) -> list[PlottedPredictions]:
-    return [select(predictions, config.split, config.by) for predictions in read_all_predictions(files)]
 
 
 def _report(config: PictureConfig, runs: Sequence[PlottedPredictions]) -> PictureReport:
@@ -160,9 +156,11 @@ def _measure_kappa(run: PlottedPredictions, config: PictureConfig, kappa: Kappa)
     agreement = measure_agreement(
         cases.reference, cases.predicted, cases.patients, num_resamples=config.resamples, seed=config.seed
     )
+    value, interval = agreement.plain_kappa, agreement.plain_kappa_interval
     if kappa == "quadratic":
-        return ForestRow(run.name, agreement.quadratic_weighted_kappa, *agreement.quadratic_weighted_kappa_interval)
-    return ForestRow(run.name, agreement.plain_kappa, *agreement.plain_kappa_interval)
+        value, interval = agreement.quadratic_weighted_kappa, agreement.quadratic_weighted_kappa_interval
+    group = "ensembles" if run.is_ensemble else "single runs"
+    return ForestRow(run.name, value, *interval, group=group, is_optimistic=run.is_optimistic)
 
 
 def _describe_screening(screening: Screening) -> list[str]:

@@ -1,6 +1,6 @@
 """`drkit plot report`: data, runs and results in one HTML file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,12 +8,15 @@ from drkit.config.plot import PictureConfig, ReportInputs
 from drkit.errors import UsageError
 from drkit.evaluation.agreement import check_resamples
 from drkit.plotting.report.agreement import tell_agreement
+from drkit.plotting.report.comparisons import tell_attention, tell_methods
 from drkit.plotting.report.data import DataSet, audit_data, leave_out_data, tell_data
 from drkit.plotting.report.page import Section, render_page
 from drkit.plotting.report.photographs import read_explained, tell_errors, tell_explanations
 from drkit.plotting.report.provenance import tell_provenance
+from drkit.plotting.report.results import measure_results
 from drkit.plotting.report.runs import tell_ensembles, tell_runs
-from drkit.plotting.report.sources import ReportSource, read_sources
+from drkit.plotting.report.sources import ReportFiles, ReportSource, read_files
+from drkit.plotting.report.summary import tell_summary
 from drkit.progress import notify, warn
 from drkit.records.atomic import check_writable, write_bytes
 from drkit.records.explanations import Explanations
@@ -48,7 +51,7 @@ class HtmlReport:
 
 
 def run_report(inputs: ReportInputs, config: PictureConfig) -> HtmlReport:
-    """Write a report of data, runs, agreement, ensembles, errors, explanations and provenance.
+    """Write a report of data, runs, agreement, comparisons, ensembles, errors, explanations and provenance.
 
     Raises:
         UsageError: a name that does not end in .html, or too few resamples.
@@ -59,39 +62,43 @@ def run_report(inputs: ReportInputs, config: PictureConfig) -> HtmlReport:
         raise UsageError(f"--out {config.out}: expected a name that ends in .html")
     check_resamples(config.resamples)
     check_writable(config.out, force=config.force)
-    sources = read_sources(inputs.files, config.split, config.by)
+    files = read_files(inputs.files, config.split, config.by)
     explained = read_explained(inputs.explanations or ())
-    data = audit_data(inputs.data, sources) if inputs.data else None
+    data = audit_data(inputs.data, files.sources) if inputs.data else None
     notify("drawing the figures")
-    sections = _tell(sources, data, explained, config)
-    page = render_page(inputs.title, _subtitle(sources, data), sections).encode()
+    sections = _tell(files, data, explained, config)
+    page = render_page(inputs.title, _subtitle(files.sources, data), sections).encode()
     if len(page) > LARGE:
         warn(f"{config.out} is {len(page) / 1e6:.1f} MB: give fewer runs or --explanations to make it smaller")
     write_bytes(config.out, page, force=config.force)
     return HtmlReport(
         page=config.out,
         size=len(page),
-        runs=tuple(source.name for source in sources),
+        runs=tuple(source.name for source in files.sources),
         sections=tuple(section.title for section in sections),
         with_photographs=data is not None,
     )
 
 
 def _tell(
-    sources: list[ReportSource], data: DataSet | None, explained: dict[Path, Explanations], config: PictureConfig
+    files: ReportFiles, data: DataSet | None, explained: dict[Path, Explanations], config: PictureConfig
 ) -> list[Section]:
+    groups = measure_results(files.sources, config)
     return [
+        tell_summary(groups, files),
         leave_out_data() if data is None else tell_data(data, config.seed),
-        *tell_runs(sources),
-        *tell_agreement(sources, config),
-        *tell_ensembles(sources),
-        *([] if data is None else tell_errors(sources, data.labels)),
+        *tell_runs(files.sources),
+        *tell_agreement(files.sources, groups, config),
+        *tell_attention(files.attention),
+        *tell_ensembles(files.sources),
+        *tell_methods(files.ensembles),
+        *([] if data is None else tell_errors(groups, data.labels)),
         *tell_explanations(explained, with_photographs=data is not None),
-        tell_provenance(sources, {} if data is None else data.hashes),
+        tell_provenance(files.sources, {} if data is None else data.hashes),
     ]
 
 
-def _subtitle(sources: list[ReportSource], data: DataSet | None) -> str:
+def _subtitle(sources: Sequence[ReportSource], data: DataSet | None) -> str:
     kinds = [
         (sum(source.is_run for source in sources), "training"),
         (sum(source.is_ensemble for source in sources), "ensemble"),

@@ -1,4 +1,4 @@
-"""NAME.comparison.json: the comparison of runs, with the predictions files that were compared."""
+"""Comparisons in JSON: NAME.comparison.json of `drkit attend`, and what `drkit ensemble compare` writes."""
 
 import json
 import os
@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from drkit.errors import InputError
 from drkit.records.atomic import write_bytes
 from drkit.records.provenance import circumstances, sha256_file
 
 SCHEMA_VERSION = 1
+OF_ENSEMBLES = "comparison of ensembles"  # `kind` of what `drkit ensemble compare` writes
 
 
 def write_comparison(path: Path, content: Mapping[str, Any], compared: Sequence[Path], *, force: bool) -> None:
@@ -28,3 +30,18 @@ def write_comparison(path: Path, content: Mapping[str, Any], compared: Sequence[
         "made": circumstances(),
     }
     write_bytes(path, (json.dumps(record, indent=1) + "\n").encode(), force=force)
+
+
+def read_json_record(path: Path) -> dict[str, Any]:
+    """The content of a JSON file that a command wrote.
+
+    Raises:
+        InputError: the file cannot be read, or does not hold one JSON object.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is not a record of drkit: {error}") from None
+    if not isinstance(record, dict):
+        raise InputError(f"{path} is not a record of drkit: expected one JSON object")
+    return record

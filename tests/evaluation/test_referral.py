@@ -71,7 +71,7 @@ def test_a_record_keeps_it_and_a_broken_one_is_refused(graded: Callable[..., Pre
     assert read_referral_threshold({"referral_threshold": asdict(found)}, "a.json") == found
     assert read_referral_threshold({}, "a.json") is None
     assert describe_rule({"referral_threshold": asdict(found)}, "a.json") == str(found)
-    with pytest.raises(InputError, match=r"a\.json is broken"):
+    with pytest.raises(InputError, match=r"a\.json is damaged"):
         read_referral_threshold({"referral_threshold": asdict(found) | {"threshold": "high"}}, "a.json")
-    with pytest.raises(InputError, match=r"a\.json is broken"):
+    with pytest.raises(InputError, match=r"a\.json is damaged"):
         describe_rule({"referral_by_grade": {"sensitivity": 0.9}}, "a.json")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -58,7 +60,7 @@ def test_each_run_has_its_entry_in_the_legend(history) -> None:
     legend = draw_curves({"a": history(), "b": history(folds=2)}).legends[0]
     told = [text.get_text() for text in legend.get_texts()]
     assert told[:2] == ["a", "b"]
-    assert {"val", "epoch kept", "a network (fold, seed); thick: their mean"} < set(told)
+    assert {"val", "epoch kept", "one network (fold, seed); thick: their mean"} < set(told)
     assert not any(text.startswith("inner") for text in told)
 
 
@@ -96,3 +98,29 @@ def test_inner_stands_in_where_there_is_no_val(history) -> None:
 def test_a_training_without_held_out_patients_is_refused(history) -> None:
     with pytest.raises(InputError, match="alone has no epochs on held-out patients"):
         draw_epochs({"alone": history(held_out=())})
+
+
+def test_of_many_runs_only_means_are_drawn_and_the_legend_can_be_left_out(history) -> None:
+    runs = {name: history(epochs=4, folds=2) for name in "abcd"}
+    figure = draw_curves(runs, ["accuracy"], legend=False)
+    assert not figure.legends
+    lines = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 4]
+    assert len(lines) == 4 * 2  # train and val of each run
+    rings = [line for line in figure.axes[0].lines if line.get_fillstyle() == "none"]
+    assert [line.get_xdata().tolist() for line in rings] == [[3]] * 4
+    assert len(draw_epochs(runs, ["accuracy"], legend=False).axes[0].collections) == 4
+    legend = draw_curves(runs).legends[0]
+    assert "mean of the networks of folds and seeds" in {text.get_text() for text in legend.get_texts()}
+
+
+def test_epochs_have_equal_axes_and_the_whole_diagonal(history) -> None:
+    for axes in draw_epochs({"a": history(epochs=4)}).axes:
+        assert axes.get_xlim() == axes.get_ylim()
+        assert axes.get_aspect() == 1
+        diagonal = next(line for line in axes.lines if len(line.get_xdata()) == 2)
+        assert tuple(diagonal.get_xdata()) == tuple(diagonal.get_ydata()) == axes.get_xlim()
+
+
+def test_curves_say_data_and_splits(history) -> None:
+    run = replace(history(held_out=("held-out", "val")), data="DeepDRiD")
+    assert draw_curves({"a": run}).get_suptitle() == "DeepDRiD: train, held-out, val"

@@ -1,6 +1,7 @@
 """Every picture is readable: no text is cut or lies upon another, whatever the runs are called."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ Check = Callable[[Figure], None]
 @ids
 def test_curves_and_epochs(names, history, check_texts: Check) -> None:
     histories = {name: history(folds=3 * (name == "b"), held_out=("inner", "val")) for name in names}
+    histories = {name: replace(history, data="APTOS2019 + DeepDRiD") for name, history in histories.items()}
     check_texts(draw_curves(histories))
     check_texts(draw_epochs(histories))
     check_texts(draw_curves(histories, ["learning_rate"]))
@@ -76,14 +78,21 @@ def test_galleries(num, overlay, check_texts: Check) -> None:
     check_texts(draw_examples([shown[:4], shown[:2], [], shown[:1], shown[:4]], "photographs by grade"))
 
 
-def test_examples_go_on_in_the_next_line(check_texts: Check) -> None:
+def test_examples_have_a_column_per_grade(check_texts: Check) -> None:
     shown = [GalleryItem(str(number), np.zeros((32, 32, 3), np.uint8), (str(number),)) for number in range(9)]
     figure = draw_examples([shown, shown[:1], [], [], []], "photographs by grade")
     check_texts(figure)
     assert figure.get_figwidth() < 9
-    captions = [axes.get_xlabel() for axes in figure.axes if axes.get_xlabel()]
-    assert captions == [str(number) for number in (*range(9), 0)]
-    assert sum("mild" in text.get_text() for axes in figure.axes for text in axes.texts) == 1
+    left, right = (round(100 * axes.get_position().x0) for axes in (figure.axes[0], figure.axes[-1]))
+    assert (len(figure.axes), left, right) == (10, 1, 21)
+    assert sum("mild" in text.get_text() for text in figure.texts) == 1
+
+
+def test_titles_are_broken_into_lines_of_equal_lengths() -> None:
+    title = "DeepDRiD: patient's grade, val, by photograph, 400 photographs of 100 patients, all"
+    lines = break_name(title, len(title) - 1).split("\n")
+    assert len(lines) == 2
+    assert abs(len(lines[0]) - len(lines[1])) < 12
 
 
 def test_names_are_broken_where_words_end() -> None:

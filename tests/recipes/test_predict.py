@@ -234,7 +234,8 @@ def test_people_get_a_table_and_a_page(run_stem: Path, eyes: Path, tmp_path: Pat
     assert "This is not a medical device" in told
     assert "at least 0.600" in told
     assert told.count("data:image/jpeg") == 2 * len(rows)  # each photograph and its map
-    assert "http" not in told
+    assert "http:" not in told
+    assert "https:" not in told
     with pytest.raises(OutputExistsError):
         run_predict(run, replace(config, out=tmp_path / "b.parquet"))
     assert not (tmp_path / "b.parquet").exists()

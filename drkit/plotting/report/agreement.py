@@ -1,182 +1,206 @@
-"""The sections on agreement: kappas with intervals, differences in pairs, confusions, screening, calibration."""
+"""The sections on agreement: kappas with intervals, paired differences, confusions, screening and calibration."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-import numpy as np
+from matplotlib.figure import Figure
 
 from drkit.config.plot import PictureConfig
 from drkit.errors import InputError
-from drkit.evaluation import Comparison, compare_cases, measure_seeds, tabulate_comparisons
-from drkit.evaluation.aggregation import aggregate_by_seed, common_level
-from drkit.evaluation.agreement import Agreement, measure_agreement, with_interval
-from drkit.plotting.calibration import QUESTIONS, measure_calibration
+from drkit.evaluation import tabulate_comparisons
+from drkit.evaluation.agreement import Agreement, with_interval
+from drkit.plotting.calibration import QUESTIONS, Calibration, measure_calibration
 from drkit.plotting.confusion import draw_confusion
+from drkit.plotting.curves import run_handles
 from drkit.plotting.forest import ForestRow, draw_forest
 from drkit.plotting.reliability import draw_reliability
-from drkit.plotting.report.page import Block, Paragraph, Picture, Pictures, Section, TableBlock, embed_figure
+from drkit.plotting.report.page import (
+    Block,
+    Heading,
+    Paragraph,
+    Pictures,
+    Section,
+    TableBlock,
+    build_legend,
+    embed_figure,
+)
+from drkit.plotting.report.results import ResultGroup, RunResult
 from drkit.plotting.report.sources import ReportSource
-from drkit.plotting.roc import draw_screening
+from drkit.plotting.roc import CURVES, draw_screening, point_handles
 from drkit.plotting.scores import draw_scores
 from drkit.plotting.screening import Screening, measure_screening
-from drkit.plotting.selection import PlottedPredictions, narrow_to_shared, panel_title, shared_title
+from drkit.plotting.selection import PlottedPredictions
+from drkit.plotting.style import MOST_ON_AXES
 from drkit.progress import warn
 from drkit.reporting import Table
 
-COLUMNS = ("run", "quadratic kappa", "plain kappa", "accuracy", "referable: sens. / spec.", "measured on")
-MOST_DRAWN = 5  # runs whose confusions and scores are drawn; the tables have all
-MOST_ON_AXES = 5  # runs whose curves share the axes
+COLUMNS = ("quadratic kappa", "mean of single seeds", "plain kappa", "accuracy", "referable:\nsens. / spec.", "joined")
+MOST_DRAWN = 7  # runs whose confusions and scores are drawn; the tables have all
+MOST_SCREENED = 3  # groups whose ROC and calibration curves are drawn
+MOST_POINTS = 400  # cases of a drawn run up to which its scores are drawn as lines of an svg
 
 
-def tell_agreement(sources: Sequence[ReportSource], config: PictureConfig) -> list[Section]:
-    """All that is measured against reference grades."""
-    runs = [source.drawn for source in sources if source.drawn]
-    agreements = [_measure(run, config) for run in runs]
-    columns = ("run", "data set", *COLUMNS[1:])
-    parts = [(run, name, part) for run in runs for name, part in run.by_dataset().items()]
-    rows = [(run.name, name, *_row(part, _measure(part, config))[1:]) for run, name, part in parts]
-    blocks: list[Block] = [
-        TableBlock(_tabulate(runs, agreements)),
-        *([TableBlock(Table("Agreement by data set", columns, rows))] if rows else []),
-        *_remark(sources, config),
+def tell_agreement(
+    sources: Sequence[ReportSource], groups: Sequence[ResultGroup], config: PictureConfig
+) -> list[Section]:
+    """Everything that is measured against reference grades.
+
+    Args:
+        sources: All predictions.
+        groups: What was measured of them.
+        config: Resamples and seed of the curves' intervals.
+    """
+    blocks = [block for group in groups for block in _tell_group(group)]
+    blocks += [
+        Paragraph(f"{source.name} is not scored: {source.reason}", "warning") for source in sources if not source.drawn
     ]
-    blocks.append(Pictures([_draw_forest(runs, agreements)]))
-    if len(runs) > 1:
-        blocks += _compare_all(runs, config)
     return [
         Section("agreement", "Agreement with the reference grades", blocks),
-        Section("confusion", "Confusions and scores", _draw_confusions(runs)),
-        *_tell_screening(runs, config),
+        Section("confusion", "Confusions and scores", _draw_confusions(groups)),
+        *_tell_screening(groups, config),
     ]
 
 
-def _measure(run: PlottedPredictions, config: PictureConfig) -> Agreement:
-    cases = run.cases
-    return measure_agreement(
-        cases.reference, cases.predicted, cases.patients, num_resamples=config.resamples, seed=config.seed
-    )
+def _tell_group(group: ResultGroup) -> list[Block]:
+    rows = [(result.name, result.task, *_describe_result(result)) for result in group.results]
+    parts = [(result, name, agreement) for result in group.results for name, agreement in result.datasets.items()]
+    by_dataset = [(result.name, name, *_describe_agreement(agreement)) for result, name, agreement in parts]
+    blocks: list[Block] = [
+        Heading(group.title),
+        TableBlock(Table("Agreement; in brackets 95 % intervals over patients", ("run", "task", *COLUMNS), rows)),
+        *_remark(group.results),
+    ]
+    if by_dataset:
+        columns = ("run", "data set", COLUMNS[0], *COLUMNS[2:5])
+        blocks.append(TableBlock(Table("Agreement by data set", columns, by_dataset)))
+    blocks.append(Pictures([embed_figure(_draw_kappas(group), f"quadratic weighted kappas: {group.title}")]))
+    if group.comparisons:
+        blocks.append(TableBlock(tabulate_comparisons(group.comparisons)))
+    sentences = [item.sentence for item in group.comparisons] + list(group.not_compared)
+    return [*blocks, *(Paragraph(sentence, "quiet") for sentence in sentences)]
 
 
-def _tabulate(runs: Sequence[PlottedPredictions], agreements: Sequence[Agreement]) -> Table:
-    rows = [_row(run, agreement) for run, agreement in zip(runs, agreements, strict=True)]
-    title = "Agreement; in brackets 95 % intervals over resampled patients"
-    if len({run.title for run in runs}) > 1:
-        return Table(title, COLUMNS, rows)
-    return Table(f"{title}: {runs[0].title}", COLUMNS[:-1], [row[:-1] for row in rows])
+def _describe_result(result: RunResult) -> tuple[str, ...]:
+    quadratic, *others = _describe_agreement(result.agreement)
+    seeds, unit = result.seeds, result.drawn.predictions.meta.unit
+    mean = with_interval(seeds.quadratic_weighted_kappa, seeds.quadratic_weighted_kappa_interval) if seeds else "-"
+    return (quadratic, mean, *others, "no" if unit == "image" else f"by {unit}")
 
 
-def _row(run: PlottedPredictions, agreement: Agreement) -> tuple[str, ...]:
+def _describe_agreement(agreement: Agreement) -> tuple[str, ...]:
+    shares = (agreement.referable_sensitivity, agreement.referable_specificity)
     return (
-        run.name,
         with_interval(agreement.quadratic_weighted_kappa, agreement.quadratic_weighted_kappa_interval),
         f"{with_interval(agreement.plain_kappa, agreement.plain_kappa_interval)}\n{agreement.band}",
         f"{agreement.accuracy:.3f}",
-        f"{_share(agreement.referable_sensitivity)} / {_share(agreement.referable_specificity)}",
-        run.title,
+        " / ".join("-" if share is None else f"{share:.3f}" for share in shares),
     )
 
 
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
-def _remark(sources: Sequence[ReportSource], config: PictureConfig) -> list[Block]:
-    """What must be known to read the figures rightly."""
-    remarks: list[Block] = []
-    for source in sources:
-        meta = source.predictions.meta
-        if source.drawn is None:
-            remarks.append(Paragraph(f"{source.name} is not scored: {source.reason}", "warning"))
-            continue
-        drawn = source.drawn
-        seeds = measure_seeds(
-            drawn.predictions, drawn.reference, drawn.by, num_resamples=config.resamples, seed=config.seed
-        )
-        if seeds:
-            remarks.append(Paragraph(f"{source.name}: {seeds}.", "quiet"))
-        if (source.drawn.predictions.rows["split"] == meta.chosen_on).any():
-            selected = f"{source.name} was selected on {meta.chosen_on}, so its scores there are optimistic."
-            remarks.append(Paragraph(selected, "warning"))
+def _remark(results: Sequence[RunResult]) -> list[Block]:
+    """What must be known to read the figures correctly."""
+    remarks: list[Block] = [Paragraph(f"{result.name}: {result.seeds}.", "quiet") for result in results if result.seeds]
+    for result in results:
+        if result.drawn.is_optimistic:
+            chosen_on = result.drawn.predictions.meta.chosen_on
+            text = f"{result.name} was selected on {chosen_on}, so its scores there are optimistic."
+            remarks.append(Paragraph(text, "warning"))
     return remarks
 
 
-def _draw_forest(runs: Sequence[PlottedPredictions], agreements: Sequence[Agreement]) -> Picture:
+def _draw_kappas(group: ResultGroup) -> Figure:
     rows = [
-        ForestRow(panel_title(run, runs), item.quadratic_weighted_kappa, *item.quadratic_weighted_kappa_interval)
-        for run, item in zip(runs, agreements, strict=True)
+        ForestRow(
+            result.name,
+            result.agreement.quadratic_weighted_kappa,
+            *result.agreement.quadratic_weighted_kappa_interval,
+            group="ensembles" if result.source.is_ensemble else "single runs",
+            is_optimistic=result.drawn.is_optimistic,
+        )
+        for result in group.results
     ]
-    figure = draw_forest(rows, shared_title(runs), "quadratic weighted kappa, 95 % over resampled patients")
-    return embed_figure(figure, "quadratic weighted kappas with their intervals")
+    return draw_forest(rows, group.title, "quadratic weighted kappa, 95 % interval over patients")
 
 
-def _compare_all(runs: Sequence[PlottedPredictions], config: PictureConfig) -> list[Block]:
-    """Each run but the first against the first, in pairs: on all photographs, and on each of several data sets."""
-    pairs = [pair for other in runs[1:] for pair in [(runs[0], other), *_pair_datasets(runs[0], other)]]
-    found = [_compare(*pair, config) for pair in pairs]
-    compared = [item for item in found if isinstance(item, Comparison)]
-    told = [Paragraph(item.sentence if isinstance(item, Comparison) else item, "quiet") for item in found]
-    return [TableBlock(tabulate_comparisons(compared)), *told] if compared else [*told]
-
-
-def _pair_datasets(
-    first: PlottedPredictions, other: PlottedPredictions
-) -> Iterator[tuple[PlottedPredictions, PlottedPredictions]]:
-    before, after = first.by_dataset(), other.by_dataset()
-    return ((before[name], after[name]) for name in before if name in after)
-
-
-def _compare(first: PlottedPredictions, other: PlottedPredictions, config: PictureConfig) -> Comparison | str:
-    """The comparison, or why there is none."""
-    by = common_level(first.by, first.predictions.meta, other.predictions.meta)
-    try:
-        before, after = narrow_to_shared(first.read(by), other.read(by))
-    except InputError as error:
-        return f"Not compared: {error}."
-    if not np.array_equal(before.cases.reference, after.cases.reference):
-        return f"{other.name} is not compared with {first.name}: their reference grades are not the same."
-    names, num_photographs = (first.name, other.name), len(before.reference)
-    return compare_cases(
-        names, *(aggregate_by_seed(each.predictions, each.reference, each.by) for each in (before, after)),
-        num_photographs=num_photographs, by=by, num_resamples=config.resamples, seed=config.seed,
-    )  # fmt: skip
-
-
-def _draw_confusions(runs: Sequence[PlottedPredictions]) -> list[Block]:
+def _draw_confusions(groups: Sequence[ResultGroup]) -> list[Block]:
+    """The confusions and scores of the best runs: of each group and task one, then others by their kappas."""
+    best = [result for group in groups for result in group.best_of_tasks()]
+    others = [result for group in groups for result in group.results if result not in best]
+    others.sort(key=lambda result: result.agreement.quadratic_weighted_kappa, reverse=True)
+    drawn, num_runs = (best + others)[:MOST_DRAWN], len(best + others)
     blocks: list[Block] = []
-    if len(runs) > MOST_DRAWN:
-        blocks.append(Paragraph(f"Drawn are the first {MOST_DRAWN} of {len(runs)}.", "quiet"))
-    pictures = []
-    for run in runs[:MOST_DRAWN]:
-        pictures.append(embed_figure(draw_confusion([run], ["counts"]), f"{run.name}: reference against predicted"))
-        pictures.append(embed_figure(draw_confusion([run], ["cost"]), f"{run.name}: what its confusions cost"))
-        pictures.append(embed_figure(draw_scores([run]), f"{run.name}: scores over the reference grade"))
-    return [*blocks, Pictures(pictures)]
+    if num_runs > len(drawn):
+        text = f"{len(drawn)} of {num_runs} runs are drawn: the best of each group and task, then the next best."
+        blocks.append(Paragraph(text, "quiet"))
+    for result in drawn:
+        run = result.drawn
+        figures = {
+            "reference against predicted grades": draw_confusion([run], ["counts"]),
+            "the cost of its confusions": draw_confusion([run], ["cost"]),
+            "scores over the reference grade": draw_scores([run], most_points=MOST_POINTS),
+        }
+        pictures = [embed_figure(figure, f"{result.name}: {what}") for what, figure in figures.items()]
+        blocks += [Heading(f"{result.name}: {result.task}"), Pictures(pictures)]
+    return blocks
 
 
-def _tell_screening(runs: Sequence[PlottedPredictions], config: PictureConfig) -> list[Section]:
-    """Referable DR and calibration, of those runs that have both referable and other cases."""
-    shown = runs[:MOST_ON_AXES]
-    try:
-        found = [measure_screening(run, config.resamples, config.seed) for run in shown]
-    except InputError as error:
-        warn(f"no ROC curves: {error}")
+def _tell_screening(groups: Sequence[ResultGroup], config: PictureConfig) -> list[Section]:
+    """Referable DR and calibration, of groups with both referable and other cases."""
+    blocks: list[Block] = []
+    for group in groups[:MOST_SCREENED]:
+        runs = [result.drawn for result in group.results[:MOST_ON_AXES]]
+        try:
+            screenings = [measure_screening(run, config.resamples, config.seed) for run in runs]
+        except InputError as error:
+            warn(f"no ROC curves: {error}")
+            continue
+        blocks += _draw_screening(group, runs, screenings, config)
+    if not blocks:
         return []
-    title = shared_title(shown)
-    pictures = [
-        embed_figure(draw_screening(found, title, ["roc"]), "ROC curves of referable DR"),
-        embed_figure(draw_screening(found, title, ["precision-recall"]), "precision and recall of referable DR"),
-    ]
-    for question in QUESTIONS:
-        measured = [measure_calibration(run, question, config.resamples, config.seed) for run in shown]
-        pictures.append(embed_figure(draw_reliability(measured, title), f"reliability of probabilities: {question}"))
-    told = (
-        "Referable is grade 2 and worse. Thresholds are read off these very patients: fix one on them, test it on"
-        " others. The calibration error is the mean distance of stated probability and observed share."
+    text = (
+        "Referable is grade 2 and worse. Thresholds are read off these very patients: test them on others. The"
+        " calibration error is the mean distance of predicted probability and observed frequency."
     )
-    blocks: list[Block] = [Paragraph(told, "quiet"), TableBlock(_points(found)), Pictures(pictures)]
-    return [Section("referable", "Referable DR and calibration", blocks)]
+    return [Section("referable", "Referable DR and calibration", [Paragraph(text, "quiet"), *blocks])]
 
 
-def _points(screenings: Sequence[Screening]) -> Table:
+def _draw_screening(
+    group: ResultGroup, runs: Sequence[PlottedPredictions], screenings: Sequence[Screening], config: PictureConfig
+) -> list[Block]:
+    """One group: the areas, the operating points, and four plots with one legend."""
+    title = group.title
+    pictures = [
+        embed_figure(draw_screening(screenings, title, [curve], legend=False), f"{curve} curves of referable DR")
+        for curve in CURVES
+    ]
+    calibrations = [
+        [measure_calibration(run, question, config.resamples, config.seed) for run in runs] for question in QUESTIONS
+    ]
+    for question, measured in zip(QUESTIONS, calibrations, strict=True):
+        figure = draw_reliability(measured, title, legend=False)
+        pictures.append(embed_figure(figure, f"reliability of probabilities: {question}"))
+    legend = build_legend([*run_handles(run.name for run in runs), *point_handles(screenings)])
+    blocks: list[Block] = [Heading(title)]
+    if len(group.results) > len(runs):
+        blocks.append(Paragraph(f"The best {len(runs)} of {len(group.results)} runs are drawn.", "quiet"))
+    tables = [TableBlock(_tabulate_areas(screenings, calibrations)), TableBlock(_tabulate_points(screenings))]
+    return [*blocks, *tables, Pictures(pictures, legend)]
+
+
+def _tabulate_areas(screenings: Sequence[Screening], calibrations: Sequence[Sequence[Calibration]]) -> Table:
+    columns = ("run", "ROC area", "average precision", *(f"calibration error ({question})" for question in QUESTIONS))
+    rows = [
+        (
+            run.run,
+            with_interval(run.roc_area, run.roc_area_interval),
+            with_interval(run.average_precision, run.average_precision_interval),
+            *(f"{item.error:.3f}" for item in measured),
+        )
+        for run, *measured in zip(screenings, *calibrations, strict=True)
+    ]
+    return Table("Referable DR; in brackets 95 % intervals over patients", columns, rows)
+
+
+def _tabulate_points(screenings: Sequence[Screening]) -> Table:
     columns = ("run", "operating point", "probability from", "sensitivity", "specificity", "precision")
     rows = [
         (

@@ -1,4 +1,4 @@
-"""A page for people: each patient's photographs, what they were graded, on what evidence, and how far to trust it."""
+"""The page of `drkit predict --report`: each patient's photographs with grades, evidence and quality warnings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from drkit.grades import GRADE_NAMES, NUM_GRADES, REFERABLE_FROM
 from drkit.images.files import Photograph
 from drkit.plotting.report.page import (
     Block,
+    EvidencePicture,
+    EvidencePictures,
     Paragraph,
-    Picture,
-    Pictures,
     Section,
     TableBlock,
     embed_photograph,
@@ -39,17 +39,17 @@ CHECKS = (
 
 @dataclass(frozen=True)
 class GradedPhotograph:
-    """What is shown of a photograph.
+    """A graded photograph as the page shows it.
 
     Args:
         image_id: Its name.
-        eye: left or right; empty where unknown.
+        eye: left or right; empty if unknown.
         grade: Predicted, 0-4.
         score: In [0, 4].
         probabilities: Of the grades 0 to 4.
-        is_referable: Whether it is reason to refer the patient.
-        warnings: Why its grade deserves less trust.
-        pictures: The photograph, and the same with the evidence painted on it; empty for ensembles, which have no maps.
+        is_referable: Whether it is a reason to refer the patient.
+        warnings: Reasons to trust its grade less.
+        evidence: The photograph with its map; None for ensembles, which have no maps.
     """
 
     image_id: str
@@ -59,12 +59,12 @@ class GradedPhotograph:
     probabilities: Sequence[float]
     is_referable: bool
     warnings: Sequence[str]
-    pictures: Sequence[Picture]
+    evidence: EvidencePicture | None
 
 
 @dataclass(frozen=True)
 class GradedPatient:
-    """A patient's photographs; one of nobody known is its own patient.
+    """The photographs of a patient; a photograph without a patient id is a patient of its own.
 
     Args:
         name: The patient's id, or the photograph's.
@@ -75,13 +75,14 @@ class GradedPatient:
     photographs: Sequence[GradedPhotograph]
 
 
-def embed_overlay(overlay: Overlay) -> tuple[Picture, Picture]:
-    """A photograph and its evidence, embedded in the page."""
+def embed_overlay(overlay: Overlay) -> EvidencePicture:
+    """A photograph and its map, embedded in the page."""
     name, (worse, milder) = overlay.image_id, overlay.legend
-    legend = (f"orange {worse}", f"blue {milder}") if milder else (f"orange {worse}",)
-    return (
-        embed_photograph(_shrink(overlay.picture), f"photograph {name}", name, width=SIDE),
-        embed_photograph(_shrink(overlay.painted), f"evidence in {name}", *legend, width=SIDE),
+    legend = f"orange {worse}, blue {milder}" if milder else f"orange {worse}"
+    return EvidencePicture(
+        embed_photograph(_shrink(overlay.picture), f"photograph {name}", name, legend),
+        [embed_photograph(_shrink(overlay.painted), f"evidence in {name}")],
+        2 * SIDE,
     )
 
 
@@ -93,20 +94,20 @@ def gather_patients(
     predictions: Predictions,
     is_referable: NDArray[np.bool_],
     warnings: Sequence[Sequence[str]],
-    pictures: Mapping[str, Sequence[Picture]],
+    evidence: Mapping[str, EvidencePicture],
 ) -> list[GradedPatient]:
     """The patients of N graded photographs, in the order of their first photographs.
 
     Args:
         predictions: Of the photographs.
-        is_referable: (N,) whether each is reason to refer the patient.
-        warnings: N times why its grade deserves less trust.
-        pictures: By image id; may be empty.
+        is_referable: (N,) whether each is a reason to refer the patient.
+        warnings: For each of the N photographs the reasons to trust its grade less.
+        evidence: By image id; may be empty.
     """
     photographs: dict[str, list[GradedPhotograph]] = {}
     rows = predictions.rows
-    told = zip(rows.itertuples(), predictions.probabilities(), is_referable, warnings, strict=True)
-    for row, probabilities, refers, remarks in told:
+    graded = zip(rows.itertuples(), predictions.probabilities(), is_referable, warnings, strict=True)
+    for row, probabilities, refers, remarks in graded:
         photographs.setdefault(_name_patient(row), []).append(
             GradedPhotograph(
                 image_id=row.image_id,
@@ -116,7 +117,7 @@ def gather_patients(
                 probabilities=[float(share) for share in probabilities],
                 is_referable=bool(refers),
                 warnings=remarks,
-                pictures=pictures.get(row.image_id, ()),
+                evidence=evidence.get(row.image_id),
             )
         )
     return [GradedPatient(name, shown) for name, shown in photographs.items()]
@@ -128,11 +129,11 @@ def _name_patient(row: Any) -> str:
 
 
 def render_patients(patients: Sequence[GradedPatient], run: str, rule: str) -> str:
-    """The page, which needs nothing but itself.
+    """The page, one HTML file.
 
     Args:
         patients: In the order in which they are shown.
-        run: What graded them.
+        run: The run that graded them.
         rule: When a patient is referable, in words.
     """
     num_photographs = sum(len(patient.photographs) for patient in patients)
@@ -158,7 +159,8 @@ def _tell_patient(patient: GradedPatient, number: int) -> Section:
         for warning in photograph.warnings
     ]
     blocks.append(TableBlock(_table(patient)))
-    blocks.append(Pictures([picture for photograph in patient.photographs for picture in photograph.pictures]))
+    if shown := [photograph.evidence for photograph in patient.photographs if photograph.evidence]:
+        blocks.append(EvidencePictures(shown))
     return Section(f"patient-{number}", patient.name, blocks)
 
 
@@ -187,5 +189,5 @@ def _row(photograph: GradedPhotograph) -> tuple[str, ...]:
     shares = [f"{share:.2f}" for share in photograph.probabilities]
     referable = f"{sum(photograph.probabilities[REFERABLE_FROM:]):.2f}"
     grade = f"{photograph.grade} {GRADE_NAMES[photograph.grade]}"
-    told = "yes" if photograph.is_referable else "no"
-    return (photograph.image_id, photograph.eye, grade, f"{photograph.score:.1f}", *shares, referable, told)
+    refers = "yes" if photograph.is_referable else "no"
+    return (photograph.image_id, photograph.eye, grade, f"{photograph.score:.1f}", *shares, referable, refers)

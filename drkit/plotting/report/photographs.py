@@ -1,4 +1,4 @@
-"""The sections that show photographs: where runs err, and what their decisions rest on."""
+"""The sections with photographs: the largest errors, and the explanations."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -12,8 +12,18 @@ from drkit.errors import InputError, first_few
 from drkit.explaining.metrics import HOW_TO_READ, Means, MeanWithInterval, faithfulness_table, lesion_table
 from drkit.images.files import Photograph, read_photograph
 from drkit.plotting.gallery import show_errors
-from drkit.plotting.report.page import Block, Paragraph, Picture, Pictures, Section, TableBlock, embed_photograph
-from drkit.plotting.report.sources import ReportSource
+from drkit.plotting.report.page import (
+    Block,
+    EvidencePicture,
+    EvidencePictures,
+    Heading,
+    Paragraph,
+    Pictures,
+    Section,
+    TableBlock,
+    embed_photograph,
+)
+from drkit.plotting.report.results import ResultGroup
 from drkit.progress import warn
 from drkit.records.explanations import ExplainedPhotograph, Explanations, find_explanations, read_explanations
 from drkit.records.labels import Labels
@@ -22,33 +32,36 @@ MOST_ERRORS = 8  # photographs
 MOST_EXPLAINED = 12  # photographs of a folder
 MOST_STRIPS = 24  # of all folders
 SIDE = 200  # pixels of a thumbnail
-STRIP = 584  # CSS pixels of a strip: photograph, for, against
-SHARPNESS = 1.5  # pixels of a strip for a CSS pixel
+STRIP = 576  # CSS pixels of a photograph with two maps
+PANEL = 288  # pixels of each of them
 
 
-def tell_errors(sources: Sequence[ReportSource], labels: Labels) -> list[Section]:
-    """The worst graded photographs of the first run that can be scored."""
-    source = next(source for source in sources if source.drawn)
-    assert source.drawn is not None
-    try:
-        shown = show_errors(source.drawn, labels, MOST_ERRORS, side=SIDE)
-    except InputError as error:
-        warn(f"no errors are shown: {error}")
-        return []
-    text = f"{source.name}: the scores farthest from the reference grade, worst first; the score is in brackets."
-    pictures = [
-        embed_photograph(item.photograph, f"photograph {item.image_id}", *item.lines, width=SIDE) for item in shown
-    ]
-    return [Section("errors", "Errors", [Paragraph(text), Pictures(pictures)])]
+def tell_errors(groups: Sequence[ResultGroup], labels: Labels) -> list[Section]:
+    """The photographs that the best run graded worst, of the first group whose photographs the data set contains."""
+    for result in (group.results[0] for group in groups):
+        try:
+            shown = show_errors(result.drawn, labels, MOST_ERRORS, side=SIDE)
+        except InputError as error:
+            warn(f"no errors are shown of {result.name}: {error}")
+            continue
+        text = (
+            f"{result.name} ({result.drawn.title}): the scores furthest from the reference grade, largest error first;"
+            " the score is in brackets."
+        )
+        pictures = [
+            embed_photograph(item.photograph, f"photograph {item.image_id}", *item.lines, width=SIDE) for item in shown
+        ]
+        return [Section("errors", "Errors", [Paragraph(text), Pictures(pictures)])]
+    return []
 
 
 def read_explained(folders: Sequence[Path]) -> dict[Path, Explanations]:
-    """What stands in folders that `drkit explain` wrote, each method's in the order of their names.
+    """Read the folders that `drkit explain` wrote, those of several methods in the order of the methods' names.
 
     Raises:
-        InputError: a folder without a manifest, or one that names a picture that is not there.
+        InputError: a folder without a manifest, or a manifest that names a picture that is missing.
     """
-    explained = {folder: read_explanations(folder) for given in folders for folder in find_explanations(given)}
+    explained = {folder: read_explanations(folder) for path in folders for folder in find_explanations(path)}
     for folder, found in explained.items():
         missing = [row.picture for row in found.photographs if not (folder / row.picture).is_file()]
         if missing:
@@ -57,11 +70,11 @@ def read_explained(folders: Sequence[Path]) -> dict[Path, Explanations]:
 
 
 def tell_explanations(explained: Mapping[Path, Explanations], *, with_photographs: bool) -> list[Section]:
-    """What was asked, how faithful the maps are, and the maps.
+    """The target, the faithfulness of the maps, and the maps.
 
     Args:
-        explained: As `read_explained` gives.
-        with_photographs: Whether photographs may be shown; else only figures are told.
+        explained: From `read_explained`.
+        with_photographs: Whether photographs may be shown; else there are only figures.
     """
     blocks = _tell_figures(explained.values())
     num = min(MOST_EXPLAINED, max(1, MOST_STRIPS // max(1, len(explained)))) if with_photographs else 0
@@ -71,7 +84,7 @@ def tell_explanations(explained: Mapping[Path, Explanations], *, with_photograph
 
 
 def _tell_explained(explained: Explanations, folder: Path, num: int) -> list[Block]:
-    """What was asked and alarming, and the maps of at most `num` photographs, from the first to the last."""
+    """The target, alarms, and the maps of at most `num` photographs, evenly from the first to the last."""
     parts = [
         "the photograph",
         *(f"what {words}" for words in (explained.speaks_for, explained.speaks_against) if words),
@@ -80,18 +93,18 @@ def _tell_explained(explained: Explanations, folder: Path, num: int) -> list[Blo
         f"{explained.run} by {explained.method}; asked: {explained.asked}, of the {explained.target}'s grade."
         f" Photographs: {explained.reason}. From left to right {', '.join(parts)}."
     )
-    blocks: list[Block] = [Paragraph(text)]
+    blocks: list[Block] = [Heading(f"{explained.run}: {explained.method}"), Paragraph(text)]
     alarmed = [row.image_id for row in explained.photographs if row.alarm]
     if alarmed:
         outside = f"The evidence is denser outside the fundus disc than inside in {', '.join(alarmed)}."
         blocks.append(Paragraph(outside, "warning"))
-    places = np.unique(np.linspace(0, len(explained.photographs) - 1, num).round().astype(int))
-    shown = [_embed(explained.photographs[place], folder) for place in places[: len(explained.photographs)]]
-    return [*blocks, Pictures(shown)] if shown else blocks
+    indices = np.unique(np.linspace(0, len(explained.photographs) - 1, num).round().astype(int))
+    shown = [_embed(explained.photographs[index], explained, folder) for index in indices[: len(explained.photographs)]]
+    return [*blocks, EvidencePictures(shown)] if shown else blocks
 
 
 def _tell_figures(explained: Collection[Explanations]) -> list[Block]:
-    """Faithfulness and lesions, methods that were asked the same of the same photographs in one table."""
+    """Faithfulness and lesions; methods with the same target and photographs share a table."""
     alike: dict[str, list[Explanations]] = {}
     for found in explained:
         alike.setdefault(f"{found.run}, asked: {found.asked}, {found.reason}", []).append(found)
@@ -114,18 +127,32 @@ def _means(figures: Mapping[str, Any]) -> Means:
     return {name: MeanWithInterval(**mean) for name, mean in figures.items()}
 
 
-def _embed(row: ExplainedPhotograph, folder: Path) -> Picture:
+def _embed(row: ExplainedPhotograph, explained: Explanations, folder: Path) -> EvidencePicture:
+    """The panels of a photograph's strip: the photograph, and the maps of evidence for and against."""
     reference = "unknown" if row.reference_grade is None else row.reference_grade
     text = f"is {reference}, graded {row.predicted_grade} ({row.score:.1f})"
-    picture = _shrink(read_photograph(folder / row.picture))
-    return embed_photograph(picture, f"evidence in {row.image_id}", row.image_id, text, width=STRIP)
+    photograph, *maps = [_shrink(panel) for panel in split_strip(read_photograph(folder / row.picture))]
+    meanings = (explained.speaks_for, explained.speaks_against)
+    return EvidencePicture(
+        embed_photograph(photograph, f"photograph {row.image_id}", row.image_id, text),
+        [
+            embed_photograph(painted, f"{row.image_id}: what {words}")
+            for painted, words in zip(maps, meanings, strict=False)
+        ],
+        STRIP * (1 + len(maps)) // 3,
+    )
+
+
+def split_strip(strip: Photograph) -> list[Photograph]:
+    """The square pictures of a strip, which have gaps of a few pixels between them."""
+    height, width = strip.shape[:2]
+    count = max(1, width // height)
+    step = (width - height) / (count - 1) if count > 1 else 0
+    return [strip[:, round(number * step) :][:, :height] for number in range(count)]
 
 
 def _shrink(picture: Photograph) -> Photograph:
-    """The picture, at most `STRIP` * `SHARPNESS` pixels wide."""
-    height, width = picture.shape[:2]
-    scale = STRIP * SHARPNESS / width
-    if scale >= 1:
+    """The picture, at most `PANEL` pixels wide."""
+    if len(picture) <= PANEL:
         return picture
-    size = (round(width * scale), round(height * scale))
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    return cv2.resize(picture, (PANEL, PANEL), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)

@@ -1,51 +1,56 @@
-"""The sections on trainings and ensembles: what was done, with which options, and how it went."""
+"""The sections on trainings and ensembles: their options, histories, members and weights."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from drkit.catalogue import POLICIES
-from drkit.plotting.curves import MEASURES, TrainingHistory, draw_curves, held_out_split
+from drkit.plotting.curves import MEASURES, TrainingHistory, curve_handles, draw_curves, held_out_split
 from drkit.plotting.epochs import draw_epochs
 from drkit.plotting.histories import read_training_history
-from drkit.plotting.report.page import Block, Details, Paragraph, Picture, Pictures, Section, TableBlock, embed_figure
+from drkit.plotting.report.page import (
+    Block,
+    Details,
+    Paragraph,
+    Pictures,
+    Section,
+    TableBlock,
+    build_legend,
+    embed_figure,
+)
 from drkit.plotting.report.sources import ReportSource
+from drkit.plotting.report.tasks import infer_tasks, name_parent
+from drkit.plotting.selection import name_data
+from drkit.plotting.style import MOST_ON_AXES
 from drkit.reporting import Table
 
 # Options that tell runs apart, in the order of reading; those that a run does not state are left out.
-TOLD_OPTIONS = (
-    "backbone",
-    "weights",
-    "unit",
-    "size",
-    "steps",
-    "round_discs",
-    "attention",
-    "loss",
-    "augment",
-    "freeze",
-    "folds",
-    "seeds",
-)
-_PLAIN_WEIGHTS = ("imagenet", "none")
+TOLD_OPTIONS = ("size", "steps", "round_discs", "attention", "loss", "augment", "freeze", "oversample")
+COLUMNS = ("run", "task", "started from", "trained on", "sees", "grades", "options", "networks", "epoch kept (by)")
 
 
 def tell_runs(sources: Sequence[ReportSource]) -> list[Section]:
-    """The trainings and their curves; nothing where no file is a run's."""
+    """The trainings and their curves; nothing if no file belongs to a run."""
     runs = [source for source in sources if source.is_run]
     if not runs:
         return []
-    columns = ("run", "task", "network", "weights and options", "grades", "epoch kept", "epoch chosen on")
-    table = Table("Trainings", columns, [_describe_run(run) for run in runs])
-    listings = [Details(f"all options of {run.name}", list(_list_options(run.options))) for run in runs]
-    histories = {run.name: read_training_history(run.run) for run in runs}
+    tasks = infer_tasks(sources)
+    runs.sort(key=lambda run: (tasks[run.name], run.name))
+    options = {run.name: [run.predictions.meta.model, *_describe_options(run.options)] for run in runs}
+    is_shared = {text: len(runs) > 1 and all(text in own for own in options.values()) for text in options[runs[0].name]}
+    shared = [text for text, is_everywhere in is_shared.items() if is_everywhere]
+    rows = [_describe_run(run, tasks[run.name], options[run.name], shared, sources) for run in runs]
+    blocks: list[Block] = [Paragraph(f"The same in all runs: {', '.join(shared)}.", "quiet")] if shared else []
+    blocks.append(TableBlock(Table("Trainings", COLUMNS, rows)))
+    listed = [line for run in runs for line in ("", f"{run.name}:", *_list_options(run.options))]
+    blocks.append(Details(f"all options of {', '.join(run.name for run in runs)}", listed[1:]))
     remark = (
-        "FloatArray on the training photographs are taken while learning, on augmented photographs. Losses of different"
+        "Figures of the training photographs are taken while learning, on augmented photographs. Losses of different"
         " kinds cannot be compared. The ring marks the epoch whose weights were kept."
     )
     return [
-        Section("runs", "Runs", [TableBlock(table), *listings]),
-        Section("curves", "Curves", [Paragraph(remark, "quiet"), Pictures(_draw(histories))]),
+        Section("runs", "Runs", blocks),
+        Section("curves", "Curves", [Paragraph(remark, "quiet"), *_draw_histories(runs)]),
     ]
 
 
@@ -59,33 +64,45 @@ def tell_ensembles(sources: Sequence[ReportSource]) -> list[Section]:
         blocks.append(Paragraph(_describe_ensemble(source)))
         blocks.append(TableBlock(_list_members(source)))
         blocks += _tell_gap(source)
-        blocks.append(Details(f"all options of {source.name}", list(_list_options(source.options))))
+        members = source.record.get("members") or []
+        hashes = [f"{member.get('name')}  SHA-256 of its predictions: {member.get('sha256')}" for member in members]
+        blocks.append(Details(f"all options and hashes of {source.name}", [*_list_options(source.options), *hashes]))
     return [Section("ensembles", "Ensembles: task (d)", blocks)]
 
 
-def infer_task(options: Mapping[str, Any]) -> str:
-    """The history's task that a training with these options answers."""
-    if options.get("attention") not in (None, "", "none"):
-        return "(c) attention"
-    if options.get("steps") or str(options.get("weights", "imagenet")) not in _PLAIN_WEIGHTS:
-        return "(b) preprocessing or other weights"
-    return "(a) transfer learning"
+def _describe_run(
+    source: ReportSource, task: str, options: Sequence[str], shared: Sequence[str], sources: Sequence[ReportSource]
+) -> tuple[str, ...]:
+    record, meta = source.record, source.predictions.meta
+    folds, seeds = (int(source.options.get(name) or 0) for name in ("folds", "seeds"))
+    counted = [f"{count} {word}" for count, word in ((folds, "folds"), (seeds, "seeds")) if count > 1]
+    return (
+        source.name,
+        task,
+        name_parent(source, sources) or str(source.options.get("weights", "unknown")),
+        name_data(record) or "unknown",
+        meta.unit,
+        f"{meta.target}, by {meta.decision.replace('_', ' ')}",
+        ", ".join(text for text in options if text not in shared),
+        " x ".join(counted) or "1",
+        _describe_epochs(record.get("epoch"), meta.chosen_on),
+    )
 
 
-def _describe_run(source: ReportSource) -> tuple[str, ...]:
-    options, meta = source.options, source.predictions.meta
-    stated = {name: options.get(name) for name in TOLD_OPTIONS[1:] if (name, options.get(name)) != ("seeds", 1)}
-    listed = [_tell_option(name, value) for name, value in stated.items() if value]
-    epochs = source.record.get("epoch")
-    kept = ", ".join(map(str, epochs)) if isinstance(epochs, list) else str(epochs)
-    grades = f"{meta.target}, by {meta.decision.replace('_', ' ')}"
-    return (source.name, infer_task(options), meta.model, ", ".join(listed), grades, kept, meta.chosen_on)
+def _describe_epochs(epochs: object, chosen_on: str) -> str:
+    """`12 (val)`: the epochs that the networks kept, once if they are all the same, and what selected them."""
+    numbers = list(dict.fromkeys(epochs)) if isinstance(epochs, list) else [epochs]
+    return f"{', '.join(map(str, numbers))} ({chosen_on})"
 
 
-def _tell_option(name: str, value: object) -> str:
-    if name == "augment" and isinstance(value, dict):
-        value = next((policy for policy, entry in POLICIES.items() if asdict(entry.load()) == value), "of its own")
-    return f"{name} {_word(value)}"
+def _describe_options(options: Mapping[str, Any]) -> list[str]:
+    """`size 224`, `augment strong`, for each of `TOLD_OPTIONS` that is stated."""
+    values = {name: options.get(name) for name in TOLD_OPTIONS}
+    if isinstance(policy := values["augment"], dict):
+        known = (name for name, entry in POLICIES.items() if asdict(entry.load()) == policy)
+        values["augment"] = next(known, "of its own")
+    stated = {name.replace("_", " "): value for name, value in values.items() if value and value != "none"}
+    return [name if value is True else f"{name} {_word(value)}" for name, value in stated.items()]
 
 
 def _word(value: object) -> str:
@@ -103,14 +120,28 @@ def _list_options(options: Mapping[str, Any], before: str = "") -> Iterator[str]
             yield f"{before}{name}: {_word(value)}"
 
 
-def _draw(histories: Mapping[str, TrainingHistory]) -> list[Picture]:
-    pictures = [
-        embed_figure(draw_curves(histories, [key]), f"{title} over the epochs") for key, title in MEASURES.items()
+def _draw_histories(runs: Sequence[ReportSource]) -> list[Block]:
+    """The curves of at most `MOST_ON_AXES` runs of the same data sets on the same axes, with one legend."""
+    blocks: list[Block] = []
+    alike: dict[str, dict[str, TrainingHistory]] = {}
+    for run in runs:
+        history = read_training_history(run.run)
+        alike.setdefault(history.data, {})[run.name] = history
+    groups = [
+        dict(list(histories.items())[first : first + MOST_ON_AXES])
+        for histories in alike.values()
+        for first in range(0, len(histories), MOST_ON_AXES)
     ]
-    compared = "quadratic weighted kappa on training against held-out patients, a point an epoch"
-    if all(held_out_split(history.rows) for history in histories.values()):
-        pictures.append(embed_figure(draw_epochs(histories, ["quadratic_weighted_kappa"]), compared))
-    return pictures
+    for histories in groups:
+        pictures = [
+            embed_figure(draw_curves(histories, [key], legend=False), f"{title} over the epochs")
+            for key, title in MEASURES.items()
+        ]
+        if all(held_out_split(history.rows) for history in histories.values()):
+            what = "quadratic weighted kappa on held-out against training patients, one point per epoch"
+            pictures.append(embed_figure(draw_epochs(histories, ["quadratic_weighted_kappa"], legend=False), what))
+        blocks.append(Pictures(pictures, build_legend(curve_handles(histories))))
+    return blocks
 
 
 def _describe_ensemble(source: ReportSource) -> str:
@@ -120,7 +151,7 @@ def _describe_ensemble(source: ReportSource) -> str:
     sentence = f"{source.name}: {method}{f' ({listed})' if listed else ''}, that is {source.predictions.meta.model}."
     if not source.record.get("is_fitted", True):
         return f"{sentence} Nothing was fitted to reference grades."
-    return f"{sentence} Graded photographs carry the answer of the nested fold that held their patient out."
+    return f"{sentence} Graded photographs have the prediction of the nested fold that held their patient out."
 
 
 def _tell_gap(source: ReportSource) -> list[Block]:
@@ -131,7 +162,7 @@ def _tell_gap(source: ReportSource) -> list[Block]:
     except (KeyError, TypeError):
         return []
     sentence = (
-        f"Quadratic kappa on patients not fitted on: {nested:.3f}. Fitted and scored on the same patients it would read"
+        f"Quadratic kappa on patients not fitted on: {nested:.3f}. Fitted and scored on the same patients it would be"
         f" {naive:.3f}, optimistic by {naive - nested:+.3f}."
     )
     return [Paragraph(sentence, "quiet")]
@@ -144,7 +175,7 @@ def _list_members(source: ReportSource) -> Table:
         weights = [None] * len(members)
     shares = ["-" if weight is None else f"{weight:.3f}" for weight in weights]
     rows = [
-        (str(member.get("name")), share, str(member.get("model")), str(member.get("sha256", ""))[:16])
+        (str(member.get("name")), share, str(member.get("model")))
         for member, share in zip(members, shares, strict=True)
     ]
-    return Table(f"Members of {source.name}", ("member", "weight", "network", "SHA-256 of its predictions"), rows)
+    return Table(f"Members of {source.name}", ("member", "weight", "network"), rows)

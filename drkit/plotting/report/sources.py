@@ -1,19 +1,26 @@
-"""What a report is made from: each predictions file with the run or the ensemble that it belongs to."""
+"""The files that a report is made from: predictions with their runs and ensembles, and comparisons."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from drkit.ensembling.comparison import ComparedMethod
 from drkit.errors import DrkitError, InputError
+from drkit.evaluation import Comparison
 from drkit.grades import Level, Split
-from drkit.plotting.selection import PlottedPredictions, select
+from drkit.models.cost import Cost
+from drkit.plotting.selection import PlottedPredictions, name_data, select
 from drkit.progress import warn
+from drkit.records.comparisons import OF_ENSEMBLES, read_json_record
+from drkit.records.decoding import decode
+from drkit.records.patterns import expand_patterns
 from drkit.records.predictions import Predictions, name_predictions, read_predictions
 from drkit.records.provenance import sha256_file
-from drkit.records.runs import FILE_SUFFIX, Run
+from drkit.records.runs import COMPARISON_SUFFIX, FILE_SUFFIX, Run
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -22,9 +29,9 @@ class ReportSource:
 
     Args:
         path: The parquet.
-        predictions: What stands in it, under a name of its own in this report.
-        record: The JSON beside it; empty where there is none.
-        drawn: Its rows that can be compared with reference grades; None where there are none.
+        predictions: Its content, under a name that is unique in this report.
+        record: The JSON beside it; empty if there is none.
+        drawn: Its rows that can be compared with reference grades; None if there are none.
         reason: Why there are none, else empty.
     """
 
@@ -66,6 +73,89 @@ class ReportSource:
         return sha256_file(self.path)
 
 
+@dataclass(frozen=True)
+class AttentionRecord:
+    """A NAME.comparison.json: a run with attention against the same training without.
+
+    Args:
+        comparison: Of the two runs.
+        cost: Parameters and operations that attention adds.
+        remarks: Caveats.
+    """
+
+    comparison: Comparison
+    cost: Cost
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class EnsemblesRecord:
+    """A compare.json: all ensemble methods and members on the same nested folds.
+
+    Args:
+        target: Whose grade is predicted.
+        fuse: How photographs were pooled: none, eye or patient.
+        folds: Number of outer folds.
+        photographs: Number of graded photographs.
+        patients: Number of their patients.
+        contenders: Methods, members and their mean.
+        remarks: Caveats.
+        sentence: The conclusion.
+    """
+
+    target: str
+    fuse: str
+    folds: int
+    photographs: int
+    patients: int
+    contenders: tuple[ComparedMethod, ...]
+    remarks: tuple[str, ...]
+    sentence: str
+
+
+@dataclass(frozen=True)
+class ReportFiles:
+    """All files that a report is made from.
+
+    Args:
+        sources: Predictions with their runs and ensembles.
+        attention: The comparisons of `drkit attend`, by path.
+        ensembles: The comparisons of `drkit ensemble compare`, by path.
+    """
+
+    sources: Sequence[ReportSource]
+    attention: Mapping[Path, AttentionRecord]
+    ensembles: Mapping[Path, EnsemblesRecord]
+
+
+def read_files(files: Sequence[Path], split: Split | None, by: Level) -> ReportFiles:
+    """Read predictions, runs, ensembles and comparisons, each once, patterns expanded.
+
+    The comparison that lies beside a run is read without being named.
+
+    Raises:
+        InputError: a file that cannot be read, or no predictions with reference grades.
+    """
+    paths = expand_patterns(files)
+    compared = [path for path in paths if path.name.endswith(COMPARISON_SUFFIX) and path.is_file()]
+    methods = [path for path in paths if path not in compared and _compares_ensembles(path)]
+    sources = read_sources([path for path in paths if path not in (*compared, *methods)], split, by)
+    compared += [source.run.comparison for source in sources if source.run.comparison.is_file()]
+    return ReportFiles(
+        sources,
+        {path: _read_comparison(path, AttentionRecord, "run drkit attend again") for path in dict.fromkeys(compared)},
+        {path: _read_comparison(path, EnsemblesRecord, "run drkit ensemble compare again") for path in methods},
+    )
+
+
+def _compares_ensembles(path: Path) -> bool:
+    return path.suffix == ".json" and path.is_file() and read_json_record(path).get("kind") == OF_ENSEMBLES
+
+
+def _read_comparison(path: Path, kind: type[T], remedy: str) -> T:
+    return decode(read_json_record(path), kind, path, remedy)
+
+
 def read_sources(files: Sequence[Path], split: Split | None, by: Level) -> list[ReportSource]:
     """Read predictions files, runs and ensembles, each once, patterns expanded.
 
@@ -74,7 +164,8 @@ def read_sources(files: Sequence[Path], split: Split | None, by: Level) -> list[
     """
     sources = [_read(path, name, split, by) for name, path in name_predictions(files).items()]
     if not any(source.drawn for source in sources):
-        raise InputError(f"nothing to report on: {sources[0].reason}")
+        reason = sources[0].reason if sources else "name at least one run or predictions file"
+        raise InputError(f"nothing to report on: {reason}")
     for source in sources:
         if source.reason:
             warn(f"{source.name} is not scored: {source.reason}")
@@ -83,25 +174,10 @@ def read_sources(files: Sequence[Path], split: Split | None, by: Level) -> list[
 
 def _read(path: Path, name: str, split: Split | None, by: Level) -> ReportSource:
     predictions = replace(read_predictions(path), name=name)
-    record = _read_record(path.with_suffix(".json"))
+    record_path = path.with_suffix(".json")
+    record = read_json_record(record_path) if record_path.is_file() else {}
     try:
-        return ReportSource(path, predictions, record, select(predictions, split, by))
+        drawn = select(predictions, split, by, data=name_data(record))
+        return ReportSource(path, predictions, record, drawn)
     except DrkitError as error:
         return ReportSource(path, predictions, record, None, str(error))
-
-
-def _read_record(path: Path) -> dict[str, Any]:
-    """The JSON beside predictions, or nothing.
-
-    Raises:
-        InputError: it is there, but no JSON object.
-    """
-    if not path.is_file():
-        return {}
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is not the record of a run or an ensemble: {error}") from None
-    if not isinstance(record, dict):
-        raise InputError(f"{path} is not the record of a run or an ensemble: expected one JSON object")
-    return record
