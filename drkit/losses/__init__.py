@@ -1,4 +1,4 @@
-"""What is minimised, and how the logits that come of it are read."""
+"""Losses, with the last layer of each, and the conversion of its logits to probabilities and scores."""
 
 from drkit.losses.base import FloatArray as FloatArray
 from drkit.losses.base import Loss as Loss

@@ -1,4 +1,4 @@
-"""What every loss offers: a layer that gives its logits, what they cost, and what they mean."""
+"""The interface of losses: the last layer, the loss of its logits, and probabilities and scores from logits."""
 
 from abc import ABC, abstractmethod
 from functools import lru_cache
@@ -14,12 +14,12 @@ FloatArray = NDArray[np.floating]
 
 
 class Loss(ABC):
-    """A loss with the layer that gives its logits and with the reading of them.
+    """A loss, the last layer that computes its logits, and the conversion of logits to probabilities and scores.
 
     Attributes:
-        num_outputs: Logits a unit.
-        decision: How `drkit.decisions.decide` makes a grade of the answer.
-        needs_sigma: Whether `probabilities` needs the residual on held-out photographs.
+        num_outputs: Number of logits of each unit.
+        decision: How predictions become grades, one of `drkit.decisions.DECISIONS`.
+        needs_sigma: Whether `probabilities` needs the standard deviation of the residual on held-out photographs.
     """
 
     num_outputs: int
@@ -28,42 +28,42 @@ class Loss(ABC):
 
     @abstractmethod
     def __call__(self, logits: Tensor, grades: Tensor) -> Tensor:
-        """The loss of each unit: its mean over a batch is minimised, weighted or not.
+        """Compute the loss of each unit; its weighted mean over a batch is minimised.
 
-        A unit's loss depends on no other unit, so that batches may be cut, weighted and mixed.
+        The loss of a unit does not depend on other units, so that batches can be split, weighted and mixed.
 
         Args:
-            logits: (B, num_outputs), any floating type; worked on in float32 at least.
-            grades: int64 (B,) in 0-4.
+            logits: (B, num_outputs) logits of any floating-point type; the computation uses at least float32.
+            grades: Reference grades 0-4, int64 (B,).
 
         Returns:
-            (B,), not negative.
+            (B,) non-negative losses.
         """
 
     def build_output(self, num_features: int) -> nn.Module:
-        """A layer from activations (B, num_features) to logits (B, num_outputs): linear, unless the loss says more."""
+        """Build the layer from activations (B, num_features) to logits (B, num_outputs); linear by default."""
         return nn.Linear(num_features, self.num_outputs)
 
     @abstractmethod
     def start(self, output: nn.Module, grades: Tensor) -> None:
-        """Set the layer's bias to what is known before the first step: how frequent the grades are.
+        """Set the layer's bias according to the frequencies of the grades.
 
         Args:
-            output: Of `build_output`.
-            grades: int64 (T,) of the training units.
+            output: A layer from `build_output`.
+            grades: Grades 0-4 of the training units, int64 (T,).
         """
 
     @abstractmethod
     def log_probabilities(self, logits: Tensor, sigma: float) -> Tensor:
-        """Logits (N, num_outputs), finite, to log-probabilities (N, 5) of the grades, differentiable.
+        """Convert logits to log-probabilities (N, 5) of the grades, differentiable.
 
         Args:
-            logits: Of the layer.
-            sigma: Residual on held-out photographs, in grades; plays no part unless `needs_sigma`.
+            logits: (N, num_outputs) finite logits.
+            sigma: Standard deviation of the residual on held-out photographs, in grades; ignored unless `needs_sigma`.
         """
 
     def expected_grade(self, logits: Tensor) -> Tensor:
-        """Logits (N, num_outputs) to the mean grade (N,), differentiable; a regression's may be off the scale."""
+        """Convert logits (N, num_outputs) to the mean grade (N,), differentiable; for regression, it is not clipped."""
         grades = torch.arange(NUM_GRADES, dtype=logits.dtype, device=logits.device)
         return self.log_probabilities(logits, 0.0).exp() @ grades
 
@@ -77,33 +77,33 @@ class Loss(ABC):
 
 
 def count_grades(grades: Tensor) -> Tensor:
-    """How often each grade occurs, (5,) float, and once more, so that no grade is taken to be impossible."""
+    """Count the units of each grade, float (5,), plus 1, so that no grade has frequency 0."""
     return torch.bincount(grades, minlength=NUM_GRADES) + 1.0
 
 
 def set_bias(output: nn.Module, bias: Tensor) -> None:
-    """Overwrite the bias (num_outputs,) of a linear layer."""
+    """Set the bias (num_outputs,) of a linear layer."""
     with torch.no_grad():
         output.get_parameter("bias").copy_(bias)
 
 
 def widen(logits: Tensor) -> Tensor:
-    """Logits in float32 at least: exponents and logarithms of half precision are too coarse."""
+    """Convert logits to at least float32, because exponents and logarithms in half precision are too inaccurate."""
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
 @lru_cache
 def on_device(table: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """A table of constants on a device, sent there once."""
-    with torch.inference_mode(False):  # for passes of either kind
+    """Copy a table of constants to a device; the copy is cached."""
+    with torch.inference_mode(False):  # so that the copy can be used with and without gradients
         return table.to(device, dtype)
 
 
 def log1mexp(distance: Tensor) -> Tensor:
-    """log(1 - exp(-d)) of distances d > 0."""
+    """Compute log(1 - exp(-d)) for distances d > 0."""
     return torch.log(-torch.expm1(-distance))
 
 
 def as_tensor(logits: FloatArray) -> Tensor:
-    """Logits as a float64 copy, to be read."""
+    """Copy logits to a float64 tensor."""
     return torch.tensor(logits, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""A loss from what was typed, and weights for grades that are rare."""
+"""Build losses from their specs, and compute the weights of the grades."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -9,26 +9,26 @@ from drkit.specs import parse_spec
 
 
 def build_loss(spec: str) -> Loss:
-    """Build the loss that is called, for example, `cross-entropy:smoothing=0.7:cost=0.5`.
+    """Build a loss from its spec, for example `cross-entropy:smoothing=0.7:cost=0.5`.
 
     Raises:
-        UsageError: an unknown loss or parameter, or a value off its range.
+        UsageError: the loss or a parameter is unknown, or a value is out of range.
     """
-    choice = parse_spec(LOSSES, "loss", spec)
-    loss: Loss = LOSSES[choice.name].load()(**dict(choice.parameters))
+    parsed = parse_spec(LOSSES, "loss", spec)
+    loss: Loss = LOSSES[parsed.name].load()(**dict(parsed.parameters))
     return loss
 
 
 def grade_weights(counts: ArrayLike) -> NDArray[np.float64]:
-    """Weights under which all grades that occur count the same together.
+    """Compute weights that give all grades that occur the same total weight.
 
     Args:
-        counts: (5,) how many training units have each grade.
+        counts: (5,) number of training units of each grade.
 
     Returns:
-        (5,) N / (G n_k) of the N units, G different grades, n_k of grade k: their mean over the units is 1. 0 for
-        a grade that does not occur.
+        (5,) weight N / (G n_k) of grade k, for N units, G grades that occur, and n_k units of grade k; 0 for a grade
+        that does not occur. The mean weight of the units is 1.
     """
-    numbers = np.asarray(counts, dtype=np.float64)
-    share = numbers.sum() / max(np.count_nonzero(numbers), 1)
-    return np.divide(share, numbers, out=np.zeros_like(numbers), where=numbers > 0)
+    units = np.asarray(counts, dtype=np.float64)
+    units_per_grade = units.sum() / max(np.count_nonzero(units), 1)
+    return np.divide(units_per_grade, units, out=np.zeros_like(units), where=units > 0)

@@ -1,4 +1,4 @@
-"""Grades as steps that are reached one after the other."""
+"""Losses for ordered grades."""
 
 import torch
 from torch import Tensor, nn
@@ -8,16 +8,16 @@ from drkit.grades import MAX_GRADE
 from drkit.losses.base import Loss, count_grades, log1mexp, on_device, set_bias, widen
 
 STEPS = torch.arange(MAX_GRADE)  # step k leads from grade k to k + 1
-MIN_GAP = 1e-6  # of neighbouring thresholds: a grade between equal ones would have no probability at all
+MIN_GAP = 1e-6  # between neighbouring thresholds; a grade between equal thresholds would have probability 0
 
 
 class Corn(Loss):
-    """Conditional steps: logit k says whether the grade is above k, given that it is k or above.
+    """Conditional ordinal regression: logit k predicts whether the grade is above k, given that it is at least k.
 
-    A unit of grade y takes part in the steps k <= y, and its loss is the sum over them of the binary cross-entropy.
-    By the chain rule that is -log p_y, so the mean over a batch is the mean log loss. The paper divides the batch's
-    sum by the number of steps taken part in instead of the number of units: the same but for a factor that changes
-    from batch to batch, which a unit's own loss cannot carry and a step of Adam does not notice.
+    The loss of a unit of grade y is the sum of the binary cross-entropies of the steps k <= y. By the chain rule, this
+    is -log p_y, so the mean over a batch is the mean log loss. The paper divides the sum over a batch by the number of
+    its steps instead of its units. The difference is a factor that varies from batch to batch: the loss of a single
+    unit cannot include it, and it hardly affects a step of Adam.
 
     Source: Shi, Cao and Raschka, Deep Neural Networks for Rank-Consistent Ordinal Regression Based on Conditional
     Probabilities, Pattern Analysis and Applications 26, 2023 (arXiv 2111.08851, 2021), eqs. 4 to 7.
@@ -27,29 +27,29 @@ class Corn(Loss):
     decision = "median"
 
     def __call__(self, logits: Tensor, grades: Tensor) -> Tensor:
-        """Binary cross-entropies of the steps that a unit takes part in, summed."""
+        """Sum the binary cross-entropies of the steps up to the grade."""
         wide, steps = widen(logits), on_device(STEPS, grades.device, STEPS.dtype)
-        reached = (grades[:, None] > steps).to(wide)  # (B, 4)
-        takes_part = grades[:, None] >= steps
-        terms = F.binary_cross_entropy_with_logits(wide, reached, reduction="none")
-        return torch.where(takes_part, terms, 0.0).sum(1)
+        is_above = (grades[:, None] > steps).to(wide)  # (B, 4)
+        is_conditioned = grades[:, None] >= steps
+        terms = F.binary_cross_entropy_with_logits(wide, is_above, reduction="none")
+        return torch.where(is_conditioned, terms, 0.0).sum(1)
 
     def start(self, output: nn.Module, grades: Tensor) -> None:
-        """Start from how many go on at each step."""
+        """Set the bias to the log-odds of a grade above k among those of at least k."""
         counts = count_grades(grades)
         at_least = counts.flip(0).cumsum(0).flip(0)  # (5,)
         set_bias(output, (at_least[1:] / counts[:-1]).log())
 
     def log_probabilities(self, logits: Tensor, sigma: float) -> Tensor:
-        """The product of the steps' probabilities up to the grade, and of not going on from there."""
-        reached = F.pad(F.logsigmoid(logits).cumsum(1), (1, 0))  # (N, 5): at least grade k
-        return reached + F.pad(F.logsigmoid(-logits), (0, 1))
+        """Multiply the probabilities of the steps up to the grade and of not reaching the next grade."""
+        at_least = F.pad(F.logsigmoid(logits).cumsum(1), (1, 0))  # (N, 5)
+        return at_least + F.pad(F.logsigmoid(-logits), (0, 1))
 
 
 class CumulativeLink(Loss):
-    """One severity and four rising thresholds that are learned: logit k is the severity less threshold k.
+    """Proportional odds: one severity and four learned, rising thresholds; logit k is the severity less threshold k.
 
-    The chance of a grade above k is the logistic function of logit k: proportional odds.
+    The probability of a grade above k is the logistic function of logit k.
 
     Source: McCullagh, Regression Models for Ordinal Data, Journal of the Royal Statistical Society B 42(2), 1980,
     section 2.
@@ -59,25 +59,26 @@ class CumulativeLink(Loss):
     decision = "median"
 
     def __call__(self, logits: Tensor, grades: Tensor) -> Tensor:
-        """-log p_y, with p_y = s(a) - s(b) = s(a) s(-b) (1 - exp(b - a)) for the logits a, b of steps y - 1, y.
+        """Compute -log p_y.
 
-        The product keeps its digits where both logistic functions are near 0 or 1.
+        With the logistic function s and the logits a and b of steps y - 1 and y, p_y = s(a) - s(b) =
+        s(a) s(-b) (1 - exp(b - a)). The product is accurate even if both logistic functions are near 0 or 1.
         """
         wide = widen(logits)
         rows, edge = torch.arange(len(grades), device=grades.device), torch.zeros_like(grades)
-        upper = wide[rows, torch.maximum(grades - 1, edge)]  # a; none for grade 0
-        lower = wide[rows, torch.minimum(grades, edge + MAX_GRADE - 1)]  # b; none for grade 4
+        upper = wide[rows, torch.maximum(grades - 1, edge)]  # a; not used for grade 0
+        lower = wide[rows, torch.minimum(grades, edge + MAX_GRADE - 1)]  # b; not used for grade 4
         has_upper, has_lower = grades > 0, grades < MAX_GRADE
         gap = torch.where(has_upper & has_lower, upper - lower, 1.0).clamp(min=MIN_GAP)
         terms = torch.where(has_upper, F.softplus(-upper), 0.0) + torch.where(has_lower, F.softplus(lower), 0.0)
         return terms - torch.where(has_upper & has_lower, log1mexp(gap), 0.0)
 
     def build_output(self, num_features: int) -> nn.Module:
-        """One linear severity, and the thresholds."""
+        """Build the layer of severity and thresholds."""
         return SeverityAndThresholds(num_features)
 
     def start(self, output: nn.Module, grades: Tensor) -> None:
-        """Start with thresholds that give an eye of severity 0 the frequencies of the grades."""
+        """Set thresholds that give severity 0 the frequencies of the grades."""
         counts = count_grades(grades)
         above = counts.flip(0).cumsum(0).flip(0)[1:]  # (4,)
         thresholds = ((counts.sum() - above) / above).log()
@@ -86,19 +87,19 @@ class CumulativeLink(Loss):
             output.get_parameter("gaps").copy_(thresholds.diff().expm1().log())  # the inverse of softplus
 
     def log_probabilities(self, logits: Tensor, sigma: float) -> Tensor:
-        """Differences of the logistic functions; logits that rise, which the layer never gives, are held level."""
+        """Take differences of the logistic functions; logits are made to fall, as those of the layer always do."""
         falling = logits.cummin(1).values
         above, below = falling[:, :-1], falling[:, 1:]
         between = F.logsigmoid(above) + F.logsigmoid(-below) + log1mexp((above - below).clamp(min=MIN_GAP))
         first, last = F.logsigmoid(-falling[:, :1]), F.logsigmoid(falling[:, -1:])
-        return torch.cat([first, between, last], 1).log_softmax(1)  # the least gap is more than the difference
+        return torch.cat([first, between, last], 1).log_softmax(1)  # normalises, because MIN_GAP adds probability
 
 
 class SeverityAndThresholds(nn.Module):
-    """A linear severity less four thresholds, each above the one before by the softplus of a free number.
+    """A linear severity less four thresholds, whose gaps are softplus functions of free parameters.
 
     Args:
-        num_features: F.
+        num_features: Number of activations F.
     """
 
     def __init__(self, num_features: int) -> None:
@@ -108,9 +109,9 @@ class SeverityAndThresholds(nn.Module):
         self.gaps = nn.Parameter(torch.zeros(MAX_GRADE - 1))
 
     def thresholds(self) -> Tensor:
-        """(4,) rising."""
+        """Compute the rising thresholds (4,)."""
         return torch.cat([self.first, self.first + F.softplus(self.gaps).cumsum(0)])
 
     def forward(self, activations: Tensor) -> Tensor:
-        """(B, F) to falling logits (B, 4)."""
+        """Compute falling logits (B, 4) of activations (B, F)."""
         return self.severity(activations) - self.thresholds()

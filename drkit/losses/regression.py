@@ -1,4 +1,4 @@
-"""The grade as a number."""
+"""Losses for the grade as a number."""
 
 from functools import partial
 
@@ -16,44 +16,44 @@ _log_ndtr = partial(on_cpu_if_mps, log_ndtr)
 
 
 class Regression(Loss):
-    """Smooth L1: half the squared distance within one grade, linear beyond, so that odd grades pull less."""
+    """Smooth L1: half the squared error up to one grade, and linear beyond, so that outliers have less influence."""
 
     num_outputs = 1
     decision = "rounding"
     needs_sigma = True
 
     def __call__(self, logits: Tensor, grades: Tensor) -> Tensor:
-        """Smooth L1 loss of the one output."""
+        """Compute the smooth L1 loss."""
         scores = widen(logits).squeeze(1)
         return F.smooth_l1_loss(scores, grades.to(scores), reduction="none")
 
     def start(self, output: nn.Module, grades: Tensor) -> None:
-        """Start from the mean grade."""
+        """Set the bias to the mean grade."""
         set_bias(output, grades.float().mean()[None])
 
     def expected_grade(self, logits: Tensor) -> Tensor:
-        """The output, which may be off the scale."""
+        """Return the output, which may lie outside [0, 4]."""
         return logits[:, 0]
 
     def log_probabilities(self, logits: Tensor, sigma: float) -> Tensor:
-        """The mass of a normal about the score between k - 0.5 and k + 0.5, the ends open, as in `drkit.decisions`.
+        """Integrate a normal density around the score from k - 0.5 to k + 0.5, with open ends, as in `drkit.decisions`.
 
-        The score is clipped to the scale, and passes its gradient on as if it were not, lest the gradient vanish.
+        The score is clipped to [0, 4], but its gradient is that of the unclipped score and therefore does not vanish.
         """
         output = logits[:, :1]
         score = output.detach().clamp(0, MAX_GRADE) + (output - output.detach())
         edges = torch.arange(MAX_GRADE, dtype=logits.dtype, device=logits.device) + 0.5
         deviations = (edges - score) / max(sigma, MIN_SIGMA)  # (N, 4)
         low, high = deviations[:, :-1], deviations[:, 1:]
-        is_upper = low > 0  # the same mass in the other tail, where it is not lost in rounding
+        is_upper = low > 0  # the equal integral in the lower tail is not lost to rounding
         near, far = (_log_ndtr(torch.where(is_upper, *pair)) for pair in ((-low, high), (-high, low)))
         return torch.cat([_log_ndtr(deviations[:, :1]), near + log1mexp(near - far), _log_ndtr(-deviations[:, -1:])], 1)
 
 
 class MeanSquaredError(Regression):
-    """The squared distance: what quadratic kappa punishes."""
+    """The squared error, which quadratic kappa penalises."""
 
     def __call__(self, logits: Tensor, grades: Tensor) -> Tensor:
-        """Squared distance of the one output."""
+        """Compute the squared error."""
         scores = widen(logits).squeeze(1)
         return F.mse_loss(scores, grades.to(scores), reduction="none")

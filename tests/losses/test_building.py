@@ -1,4 +1,4 @@
-"""Losses as they are typed, and weights of grades."""
+"""Specs of losses, and weights of the grades."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from drkit.losses import CrossEntropy, build_loss, grade_weights
 from drkit.specs import describe_catalogue, parse_spec
 
 
-def test_parameters_reach_the_loss() -> None:
+def test_parameters_are_passed_to_the_loss() -> None:
     loss = build_loss("cross-entropy:smoothing=0.7:cost=0.5")
     assert isinstance(loss, CrossEntropy)
     assert loss.cost == 0.5
@@ -21,7 +21,7 @@ def test_parameters_reach_the_loss() -> None:
 
 
 @given(st.floats(0, 4), st.floats(0, 100))
-def test_what_is_written_reads_back_the_same(smoothing: float, cost: float) -> None:
+def test_a_written_spec_is_read_back_unchanged(smoothing: float, cost: float) -> None:
     choice = parse_spec(LOSSES, "loss", f"cross-entropy:cost={cost}:smoothing={smoothing}")
     assert choice.parameters == (("smoothing", smoothing), ("cost", cost))
     assert parse_spec(LOSSES, "loss", str(choice)) == choice
@@ -38,7 +38,7 @@ def test_what_is_written_reads_back_the_same(smoothing: float, cost: float) -> N
         ("", "unknown loss ''"),
     ],
 )
-def test_a_mistake_is_told_with_its_cure(spec: str, sentence: str) -> None:
+def test_an_error_says_what_to_do(spec: str, sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
         build_loss(spec)
 
@@ -50,7 +50,7 @@ def test_help_lists_every_loss_and_parameter() -> None:
         assert all(f":{parameter}=" in listed for parameter in entry.parameters)
 
 
-def test_grades_weigh_the_same_together_as_in_scikit_learn() -> None:
+def test_grade_weights_equal_those_of_scikit_learn() -> None:
     counts = np.array([40, 10, 0, 30, 20])
     grades = np.repeat(np.arange(5), counts)
     weights = grade_weights(counts)
@@ -60,5 +60,5 @@ def test_grades_weigh_the_same_together_as_in_scikit_learn() -> None:
     np.testing.assert_allclose(weights[present], compute_class_weight("balanced", classes=present, y=grades))
 
 
-def test_no_units_have_no_weights() -> None:
+def test_weights_without_units_are_zero() -> None:
     assert grade_weights(np.zeros(5)).tolist() == [0] * 5

@@ -1,4 +1,4 @@
-"""What holds of every loss in the catalogue."""
+"""Properties of every loss in the catalogue."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def loss(request: pytest.FixtureRequest) -> Loss:
 
 
 def _logits(loss: Loss, seed: int = 0, scale: float = 3.0, num_units: int = 5) -> Tensor:
-    """As the loss's own layer gives them."""
+    """Logits that the loss's own layer can produce."""
     generator = torch.Generator().manual_seed(seed)
     output = loss.build_output(3)
     with torch.no_grad():
@@ -45,7 +45,7 @@ def _fit(loss: Loss, activations: Tensor, grades: Tensor, steps: int = 150) -> n
 
 @quick
 @given(data=st.data(), spec=st.sampled_from(SPECS))
-def test_any_finite_logits_are_read_as_probabilities_and_a_score(data: st.DataObject, spec: str) -> None:
+def test_any_finite_logits_give_probabilities_and_a_score(data: st.DataObject, spec: str) -> None:
     loss = build_loss(spec)
     finite = st.floats(allow_nan=False, allow_infinity=False, width=32) | st.floats(-50, 50, width=32)
     logits = data.draw(hnp.arrays(np.float32, (6, loss.num_outputs), elements=finite)).astype(np.float64)
@@ -72,26 +72,26 @@ def test_the_loss_and_its_gradient_are_finite(loss: Loss, scale: float) -> None:
         assert logits.grad.isfinite().all()
 
 
-def test_the_gradient_is_the_losses_slope(loss: Loss) -> None:
+def test_the_gradient_is_correct(loss: Loss) -> None:
     torch.manual_seed(1)
     logits = (2 * torch.randn(5, loss.num_outputs, dtype=torch.float64)).sort(1, descending=True).values
     assert torch.autograd.gradcheck(lambda x: loss(x, GRADES), (logits.requires_grad_(),))
 
 
-def test_a_units_loss_is_its_own(loss: Loss) -> None:
+def test_a_units_loss_does_not_depend_on_other_units(loss: Loss) -> None:
     logits = _logits(loss)
     alone = torch.cat([loss(logits[i : i + 1], GRADES[i : i + 1]) for i in range(5)])
     torch.testing.assert_close(alone, loss(logits, GRADES))
 
 
-def test_half_precision_is_worked_on_in_single(loss: Loss) -> None:
+def test_half_precision_is_computed_in_single_precision(loss: Loss) -> None:
     logits = _logits(loss).to(torch.bfloat16)
     losses = loss(logits, GRADES)
     assert losses.dtype == torch.float32
     torch.testing.assert_close(losses, loss(logits.float(), GRADES))
 
 
-def test_the_right_answer_costs_least(loss: Loss) -> None:
+def test_the_correct_grade_has_the_smallest_loss(loss: Loss) -> None:
     activations = nn.functional.one_hot(GRADES, 5).float()
     logits = _fit(loss, activations, GRADES)(activations).detach()
     costs = torch.stack([loss(logits, torch.full((5,), grade)) for grade in range(5)])  # (grade asked, unit)
@@ -99,19 +99,19 @@ def test_the_right_answer_costs_least(loss: Loss) -> None:
 
 
 def test_a_layer_learns_to_grade(loss: Loss) -> None:
-    """A line of eyes from healthy to proliferative: every loss finds the grades, whatever it decides by."""
+    """Eyes with one feature that rises from healthy to proliferative: a layer learns the grades with every loss."""
     severity = torch.linspace(-1, 1, 101)[:, None]
     grades = ((severity[:, 0] + 1) * 2.499).round().long().clamp(max=4)
     activations = torch.cat([severity, severity.square()], 1)
     logits = _fit(loss, activations, grades, 400)(activations).detach().numpy()
-    answers = loss.probabilities(logits, 0.3), loss.score(logits)
-    decided = decide(loss.decision, *answers)
+    predictions = loss.probabilities(logits, 0.3), loss.score(logits)
+    decided = decide(loss.decision, *predictions)
     assert np.abs(decided - grades.numpy()).max() <= 1
     assert (decided == grades.numpy()).mean() > 0.85
-    assert np.corrcoef(answers[1], grades)[0, 1] > 0.95
+    assert np.corrcoef(predictions[1], grades)[0, 1] > 0.95
 
 
-def test_the_start_is_better_than_an_arbitrary_one(loss: Loss) -> None:
+def test_the_initial_bias_is_better_than_an_arbitrary_one(loss: Loss) -> None:
     grades = torch.tensor([0, 0, 0, 4, 3, 3, 2])
     output = loss.build_output(3)
     nothing = torch.zeros(7, 3)
@@ -121,7 +121,7 @@ def test_the_start_is_better_than_an_arbitrary_one(loss: Loss) -> None:
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
-def test_the_start_is_the_grades_frequencies(name: str) -> None:
+def test_the_initial_probabilities_are_the_frequencies_of_the_grades(name: str) -> None:
     loss = build_loss(name)
     counts = torch.tensor([400, 100, 300, 0, 200])
     output = loss.build_output(3)
@@ -132,7 +132,7 @@ def test_the_start_is_the_grades_frequencies(name: str) -> None:
 
 @quick
 @given(seed=st.integers(0, 1000), name=st.sampled_from(LIKELIHOODS))
-def test_a_likelihood_is_minus_the_logarithm_of_the_grades_probability(seed: int, name: str) -> None:
+def test_a_log_loss_is_minus_the_logarithm_of_the_grades_probability(seed: int, name: str) -> None:
     loss = build_loss(name)
     logits = _logits(loss, seed).double()
     shares = loss.probabilities(logits.numpy(), 0)[GRADES, GRADES]
