@@ -1,4 +1,4 @@
-"""Any timm network up to its last feature map."""
+"""Backbones: timm networks up to their last feature map."""
 
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from drkit.catalogue import SHORT_BACKBONES
 from drkit.data.rendering import InputFormat
-from drkit.errors import DrkitError, InputError, UsageError
+from drkit.errors import InputError, UsageError
 from drkit.models.networks import architecture_of, create_network, options_of, timm_name, with_options
 from drkit.models.stages import bypassed, find_stages
 from drkit.models.weights import (
@@ -30,19 +30,21 @@ DEFAULT_SIDE, HALF = 224, (0.5, 0.5, 0.5)  # for networks that were never pretra
 
 
 class NoFeatureMapError(Exception):
-    """A network whose features are no map (B, C, h, w) and cannot be made one."""
+    """The features of a network cannot be converted to a map (B, C, h, w)."""
 
 
 class Backbone(nn.Module):
-    """A timm network without what comes after its last feature map.
+    """A timm network up to its last feature map.
 
-    Layers that the feature map does not need (classifier, VGG's and MobileNetV3's layers before it) are removed; a
-    norm between timm's pool and classifier (ConvNeXt, some ViTs) is kept as `head_norm`, to be used after pooling.
+    Layers that the feature map does not need (the classifier, and the layers of VGG and MobileNetV3 before it) are
+    removed. A norm between timm's pool and classifier (ConvNeXt, some ViTs) is kept as `head_norm` and applied after
+    pooling.
 
     Args:
-        network: As `timm.create_model` makes it, with its classifier.
-        side: Of the images in pixels, for a trial run.
-        architecture: timm's name of the network without a tag, with its options; empty: what the network says itself.
+        network: A network from `timm.create_model`, with its classifier.
+        side: Side of the images in pixels, for a trial run.
+        architecture: timm's name of the network without a tag, with its options; if empty, the name that the network
+            states.
     """
 
     def __init__(self, network: nn.Module, side: int, architecture: str = "") -> None:
@@ -51,64 +53,60 @@ class Backbone(nn.Module):
         norms = getattr(getattr(network, "head", None), "norm", None), getattr(network, "fc_norm", None)
         self.head_norm = next((norm for norm in norms if isinstance(norm, nn.LayerNorm)), None)
         self.network = network
-        self.num_features = _strip_unreached(network, lambda: self(torch.zeros(1, 3, side, side)))
-        found = find_stages(network, lambda: self(torch.zeros(1, 3, side, side)))
-        self.stages = tuple(tuple(f"network.{path}" for path in stage) for stage in found)
+        self.num_features = _remove_unused(network, lambda: self(torch.zeros(1, 3, side, side)))
+        stages = find_stages(network, lambda: self(torch.zeros(1, 3, side, side)))
+        self.stages = tuple(tuple(f"network.{path}" for path in stage) for stage in stages)
 
     @property
     def num_prefix_tokens(self) -> int:
-        """Class and register tokens of a transformer; 0 for other networks."""
+        """Number of class and register tokens of a transformer; 0 for other networks."""
         return int(getattr(self.network, "num_prefix_tokens", 0))
 
     def paths(self, first: int, last: int) -> list[str]:
-        """Paths of the modules of stages `first` to `last` - 1, counted from 0 at the image."""
+        """Paths of the modules in stages `first` to `last` - 1; stage 0 is the nearest to the image."""
         return [path for stage in self.stages[first:last] for path in stage]
 
     def lower(self, images: Tensor, num_stages: int) -> Tensor:
-        """Images (B, 3, S, S) to what the stage after the first `num_stages` is fed."""
+        """Compute the features of images (B, 3, S, S) after the first `num_stages` stages."""
         with bypassed(self, self.paths(num_stages, len(self.stages))):
             return self.network.forward_features(images)  # type: ignore[operator]
 
     def load_foreign(self, foreign: ForeignWeights) -> WeightsReport:
-        """Set the tensors from a foreign file, see `drkit.models.weights.load_foreign`."""
+        """Load weights from a foreign file; see `drkit.models.weights.load_foreign`."""
         network: Any = self.network
         architecture = self.architecture or str(network.pretrained_cfg["architecture"])
         return load_foreign(network, architecture, foreign, self.head_norm)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (B, 3, S, S) to a feature map (B, C, h, w)."""
+        """Compute the feature map (B, C, h, w) of images (B, 3, S, S)."""
         features = self.network.forward_features(images)  # type: ignore[operator]
         return as_map(features, self.num_prefix_tokens, self.network.num_features)  # type: ignore[arg-type]
 
 
 def resolve_backbone(name: str) -> str:
-    """Timm's name of a backbone, options kept.
+    """Look up timm's name of a backbone, with its options.
 
     Raises:
-        UsageError: timm has no such model; the sentence names the near ones.
+        UsageError: timm has no such model; the message suggests similar names.
     """
-    typed = timm_name(name)
-    full_name = SHORT_BACKBONES.get(typed, typed)
-    if timm.is_model(full_name) and (full_name.partition(".")[2] in ("", *_tags(full_name))):
+    requested = timm_name(name)
+    full_name = SHORT_BACKBONES.get(requested, requested)
+    architecture, has_tag, _ = full_name.partition(".")
+    if timm.is_model(full_name) and (
+        not has_tag or full_name in timm.list_models(f"{architecture}.*", pretrained=True)
+    ):
         return with_options(full_name, options_of(name))
     if "/" in name:
         raise UsageError(
             f"unknown backbone '{name}': write hf-hub:{name} for a repository, local-dir:{name} for a folder"
         )
-    known = [*SHORT_BACKBONES, *timm.list_models()]
-    near = get_close_matches(name, known, n=3)
-    hint = f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else "see timm.list_models() for all names"
+    similar = get_close_matches(name, [*SHORT_BACKBONES, *timm.list_models()], n=3)
+    hint = f"did you mean {' or '.join(dict.fromkeys(similar))}?" if similar else "see timm.list_models() for all names"
     raise UsageError(f"unknown backbone '{name}': {hint}")
 
 
-def _tags(name: str) -> list[str]:
-    """The pretrained tags of a model, as `in1k` in `resnet18.in1k`."""
-    architecture = name.partition(".")[0]
-    return [full.partition(".")[2] for full in timm.list_models(f"{architecture}.*", pretrained=True)]
-
-
 def input_format(name: str, side: int | None) -> InputFormat:
-    """What a backbone was trained on: its own side unless another is wanted, its mean and deviation."""
+    """Side, mean and standard deviation that a backbone was trained with; `side`, if given, replaces its side."""
     config = timm.get_pretrained_cfg(timm_name(name))
     if config is None:
         return InputFormat(side or DEFAULT_SIDE, HALF, HALF)
@@ -119,69 +117,65 @@ def build_backbone(name: str, side: int, *, pretrained: bool) -> Backbone:
     """Build a backbone by timm's name.
 
     Args:
-        name: From `resolve_backbone`.
-        side: Of the images in pixels.
-        pretrained: Start from ImageNet: an installed package where there is one, else the copy of an earlier download,
-            else timm's hub.
+        name: A name from `resolve_backbone`.
+        side: Side of the images in pixels.
+        pretrained: Whether to load ImageNet weights: from an installed package, otherwise from the cache of an earlier
+            download, otherwise from timm's hub.
 
     Raises:
-        InputError: the weights cannot be had.
-        UsageError: the network does not take images of this side.
+        InputError: the weights are not available.
+        UsageError: the network does not accept images of this side.
     """
     config = timm.get_pretrained_cfg(timm_name(name))
     options: dict[str, Any] = {"img_size": side} if config and config.fixed_input_size else {}
     try:
         network = _create(name, pretrained, options)
-    except Exception as error:  # a hub can fail in any way, and so can a network's constructor
-        raise _explain(name, side, pretrained, error) from error
+    except Exception as error:  # hubs and networks' constructors raise many kinds of errors
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        if pretrained:
+            raise _unavailable_weights(name, reason) from error
+        raise UsageError(f"{name} cannot be built for images of {side} pixels: {reason}") from error
     try:
         return Backbone(network.eval(), side, architecture_of(name)).train()
     except NoFeatureMapError as error:
-        raise UsageError(f"{name} cannot be a backbone here, {error}: choose another --backbone") from None
+        raise UsageError(f"{name} cannot be used as a backbone: {error}: choose another --backbone") from None
     except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"{name} does not take images of {side} pixels ({error}): choose another --size") from None
+        raise UsageError(f"{name} does not accept images of {side} pixels ({error}): choose another --size") from None
 
 
 def weights_at_hand(name: str) -> Literal["package", "cache"] | None:
-    """Where the ImageNet weights of a backbone are on this machine, if they are: an installed package, or a cache."""
+    """Where this machine has the ImageNet weights of a backbone: in an installed package or a cache; None: nowhere."""
     if packaged_weights(timm_name(name)) is not None:
         return "package"
     return "cache" if cached_weights(timm_name(name)) else None
 
 
 def ask_for_weights(name: str) -> None:
-    """Ask whether the ImageNet weights of a backbone can be fetched, without fetching them.
+    """Ask the server whether the ImageNet weights of a backbone can be downloaded, without downloading them.
 
     Raises:
-        InputError: they cannot; the sentence says what to do.
+        InputError: they cannot be downloaded; the message says what to do.
     """
     try:
         check_weights(timm_name(name))
     except InputError as error:
-        raise _cannot_be_had(name, error) from None
+        raise _unavailable_weights(name, error) from None
 
 
 def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
     if not pretrained:
         return create_network(name, **options)
-    if packaged := packaged_weights(timm_name(name)):
+    if path := packaged_weights(timm_name(name)):
         network = create_network(name, **options)
-        load_packaged(network, packaged)
+        load_packaged(network, path)
         return network
-    if fetched := fetch_weights(timm_name(name)):
-        return create_network(name, pretrained=True, pretrained_cfg_overlay={"file": fetched}, **options)
+    if path := fetch_weights(timm_name(name)):
+        return create_network(name, pretrained=True, pretrained_cfg_overlay={"file": path}, **options)
     return create_network(name, pretrained=True, **options)
 
 
-def _explain(name: str, side: int, pretrained: bool, error: Exception) -> DrkitError:
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    if not pretrained:
-        return UsageError(f"{name} cannot be built for images of {side} pixels: {reason}")
-    return _cannot_be_had(name, reason)
-
-
-def _cannot_be_had(name: str, reason: object) -> InputError:
-    return InputError(f"ImageNet weights of {name} cannot be had ({reason}): {advise(timm_name(name))}")
+def _unavailable_weights(name: str, reason: object) -> InputError:
+    return InputError(f"the ImageNet weights of {name} are not available ({reason}): {advise(timm_name(name))}")
 
 
 def _triple(channels: Sequence[float]) -> tuple[float, float, float]:
@@ -190,35 +184,35 @@ def _triple(channels: Sequence[float]) -> tuple[float, float, float]:
 
 
 def as_map(features: Tensor, num_prefix_tokens: int = 0, num_features: int | None = None) -> Tensor:
-    """A layer's output as (B, C, h, w): maps as they are, channels-last maps and tokens reordered.
+    """Convert a layer's output to a feature map (B, C, h, w).
 
     Args:
-        features: (B, C, h, w), (B, h, w, C), or tokens (B, N, C) of a square image.
-        num_prefix_tokens: Class and register tokens that may stand before the others; they are dropped.
-        num_features: C; None: maps are square, and tell by that where their channels are.
+        features: Map (B, C, h, w) or (B, h, w, C), or tokens (B, N, C) of a square image.
+        num_prefix_tokens: Number of class and register tokens before the others, which are dropped.
+        num_features: Number of channels C; None if maps are square, so that the position of the channels is clear.
 
     Raises:
-        NoFeatureMapError: none of these.
+        NoFeatureMapError: the output has none of these shapes.
     """
     if not isinstance(features, Tensor) or features.ndim not in (3, 4):
-        raise NoFeatureMapError("it gives no single feature map")
+        raise NoFeatureMapError("its output is not a single feature map")
     if features.ndim == 4:
         if num_features is None:
             is_channels_last = features.shape[2] != features.shape[3]
         else:
             is_channels_last = features.shape[1] != num_features and features.shape[-1] == num_features
         return features.permute(0, 3, 1, 2) if is_channels_last else features
-    for patches in (features[:, num_prefix_tokens:], features):  # layers that merge tokens may have dropped them
+    for patches in (features[:, num_prefix_tokens:], features):  # layers that merge tokens may drop the prefix tokens
         side = isqrt(patches.shape[1])
         if side**2 == patches.shape[1]:
             return patches.transpose(1, 2).unflatten(2, (side, side))
-    raise NoFeatureMapError(f"its {features.shape[1] - num_prefix_tokens} tokens are no square map")
+    raise NoFeatureMapError(f"its {features.shape[1] - num_prefix_tokens} tokens do not form a square map")
 
 
-def _strip_unreached(network: nn.Module, run: Callable[[], Tensor]) -> int:
-    """Replace each child that a run does not reach by nothing; the run's number of channels."""
-    reached: set[nn.Module] = set()
-    hooks = [module.register_forward_hook(lambda module, *_: reached.add(module)) for module in network.modules()]
+def _remove_unused(network: nn.Module, run: Callable[[], Tensor]) -> int:
+    """Replace the children that a run does not use by identities, and return the number of channels of its output."""
+    used: set[nn.Module] = set()
+    hooks = [module.register_forward_hook(lambda module, *_: used.add(module)) for module in network.modules()]
     try:
         with torch.inference_mode():
             channels = run().shape[1]
@@ -226,7 +220,7 @@ def _strip_unreached(network: nn.Module, run: Callable[[], Tensor]) -> int:
         for hook in hooks:
             hook.remove()
     for name, child in network.named_children():
-        has_tensors = any(True for _ in child.parameters())  # others may be asked for without being called
-        if has_tensors and reached.isdisjoint(child.modules()):
+        has_parameters = any(True for _ in child.parameters())  # other modules may be used without being called
+        if has_parameters and used.isdisjoint(child.modules()):
             setattr(network, name, nn.Identity())
     return channels

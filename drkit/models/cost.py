@@ -1,4 +1,4 @@
-"""What a network costs: parameters and multiply-adds."""
+"""The number of parameters and multiply-adds of a network."""
 
 from dataclasses import dataclass
 
@@ -12,13 +12,13 @@ from drkit.models.grader import Grader
 
 @dataclass(frozen=True)
 class Cost:
-    """Parameters, and multiply-adds of one photograph.
+    """Number of parameters, and of multiply-adds for one photograph.
 
     Args:
-        parameters: Of the whole network.
-        added_parameters: Those of them in attention.
-        multiply_adds: Of matrix products and convolutions; sums and gates are not counted.
-        added_multiply_adds: Those of them in attention.
+        parameters: Parameters of the complete network.
+        added_parameters: Parameters of the attention blocks.
+        multiply_adds: Multiply-adds of matrix products and convolutions; sums and gates are not counted.
+        added_multiply_adds: Multiply-adds of the attention blocks.
     """
 
     parameters: int
@@ -27,30 +27,30 @@ class Cost:
     added_multiply_adds: int
 
     def __str__(self) -> str:
-        """In a sentence's words."""
+        """Describe the cost of attention as a clause of a sentence."""
         return (
             f"attention adds {_large(self.added_parameters)} parameters to"
             f" {_large(self.parameters - self.added_parameters)}, and {_large(self.added_multiply_adds)} multiply-adds"
-            f" a photograph to {_large(self.multiply_adds - self.added_multiply_adds)}"
+            f" per photograph to {_large(self.multiply_adds - self.added_multiply_adds)}"
         )
 
 
 def measure_cost(grader: Grader, side: int) -> Cost:
-    """Count what a grader and its attention cost, on one photograph of `side` pixels."""
+    """Measure the cost of a grader and its attention on one photograph of `side` pixels."""
     device = next(grader.parameters()).device
-    image, places = torch.zeros(1, 3, side, side, device=device), UnitIndex.alone(1, device)
+    image, index = torch.zeros(1, 3, side, side, device=device), UnitIndex.alone(1, device)
     was_training = grader.training
     grader.eval()
-    with torch.no_grad():  # in inference mode products are not seen
-        maps = grader.maps(image, places)
-        whole = _count(grader, image)
-        added = _count(grader.attention, maps)
+    with torch.no_grad():  # in inference mode, products are not counted
+        maps = grader.maps(image, index)
+        total = _count_multiply_adds(grader, image)
+        added = _count_multiply_adds(grader.attention, maps)
     grader.train(was_training)
-    return Cost(_num_parameters(grader), _num_parameters(grader.attention), whole, added)
+    return Cost(_num_parameters(grader), _num_parameters(grader.attention), total, added)
 
 
-def _count(module: nn.Module, inputs: Tensor) -> int:
-    """Multiply-adds: a floating-point operation is a multiplication or an addition."""
+def _count_multiply_adds(module: nn.Module, inputs: Tensor) -> int:
+    """Half the number of floating-point operations, each of which is a multiplication or an addition."""
     with FlopCounterMode(display=False) as counter:
         module(inputs)
     return counter.get_total_flops() // 2
@@ -61,5 +61,5 @@ def _num_parameters(module: nn.Module) -> int:
 
 
 def _large(number: int) -> str:
-    """`1.64 million`, `82,320`."""
+    """Format a number as `1.64 million` or `82,320`."""
     return f"{number / 1e6:,.2f} million" if number >= 1e6 else f"{number:,}"

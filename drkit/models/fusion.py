@@ -1,4 +1,4 @@
-"""Fusion: the photographs of a unit become one, whatever their number."""
+"""Fusion of the photographs of a unit."""
 
 import torch
 from torch import Tensor, nn
@@ -7,10 +7,10 @@ from drkit.data.units import UnitIndex
 
 
 class Fusion(nn.Module):
-    """Joins the photographs of each unit.
+    """Fuses the activations of the photographs of each unit.
 
     Args:
-        num_features: Of a unit, when they are joined.
+        num_features: Number of activations of a unit after fusion.
     """
 
     def __init__(self, num_features: int) -> None:
@@ -19,37 +19,37 @@ class Fusion(nn.Module):
 
 
 class SinglePhotograph(Fusion):
-    """For units of a single photograph: nothing is to be joined."""
+    """The identity, for units of a single photograph."""
 
-    def forward(self, activations: Tensor, places: UnitIndex) -> Tensor:
-        """(P, F), one photograph a unit, to the same (B, F)."""
+    def forward(self, activations: Tensor, index: UnitIndex) -> Tensor:
+        """Return the activations (P, F) of P units unchanged."""
         return activations
 
 
 class MeanMaxFusion(Fusion):
-    """The mean and the maximum of each activation over the photographs, side by side.
+    """Concatenates the mean and the maximum of each activation over the photographs of a unit.
 
     Args:
-        num_features: F of a photograph.
+        num_features: Number of activations F of a photograph.
     """
 
     def __init__(self, num_features: int) -> None:
         super().__init__(2 * num_features)
 
-    def forward(self, activations: Tensor, places: UnitIndex) -> Tensor:
-        """(P, F) to (B, 2F)."""
-        highest = activations.new_full((places.num_units, activations.shape[1]), -torch.inf)
-        index = places.unit[:, None].expand_as(activations)
-        highest = highest.scatter_reduce(0, index, activations, "amax")
-        return torch.cat([mean_of(activations, places.unit, places.num_units), highest], 1)
+    def forward(self, activations: Tensor, index: UnitIndex) -> Tensor:
+        """Fuse activations (P, F) of photographs to activations (B, 2F) of units."""
+        highest = activations.new_full((index.num_units, activations.shape[1]), -torch.inf)
+        unit = index.unit[:, None].expand_as(activations)
+        highest = highest.scatter_reduce(0, unit, activations, "amax")
+        return torch.cat([mean_of(activations, index.unit, index.num_units), highest], 1)
 
 
 class AttentionFusion(Fusion):
-    """A weighted mean of the photographs, the weights learned from what they show; begins as the plain mean.
+    """A weighted mean of the photographs of a unit with learned weights, initialised to the plain mean.
 
     Args:
-        num_features: F of a photograph.
-        num_hidden: Width of the gate.
+        num_features: Number of activations F of a photograph.
+        num_hidden: Number of hidden units of the gated attention.
 
     Source: Ilse, Tomczak and Welling, Attention-based deep multiple instance learning, ICML 2018, eq. 9.
     """
@@ -61,46 +61,46 @@ class AttentionFusion(Fusion):
         self.rating = nn.Linear(num_hidden, 1, bias=False)
         nn.init.zeros_(self.rating.weight)
 
-    def weights(self, activations: Tensor, places: UnitIndex) -> Tensor:
-        """(P, F) to (P,): what each photograph counts; the photographs of a unit share 1."""
+    def weights(self, activations: Tensor, index: UnitIndex) -> Tensor:
+        """Compute the weights (P,) of photographs with activations (P, F); the weights of each unit sum to 1."""
         hidden = torch.tanh(self.content(activations)) * torch.sigmoid(self.gate(activations))
         ratings = self.rating(hidden).squeeze(1).float()
-        highest = ratings.new_full((places.num_units,), -torch.inf).scatter_reduce(0, places.unit, ratings, "amax")
-        exponents = torch.exp(ratings - highest.detach()[places.unit])
-        sums = exponents.new_zeros(places.num_units).index_add(0, places.unit, exponents)
-        return exponents / sums[places.unit]
+        highest = ratings.new_full((index.num_units,), -torch.inf).scatter_reduce(0, index.unit, ratings, "amax")
+        exponentials = torch.exp(ratings - highest.detach()[index.unit])
+        sums = exponentials.new_zeros(index.num_units).index_add(0, index.unit, exponentials)
+        return exponentials / sums[index.unit]
 
-    def forward(self, activations: Tensor, places: UnitIndex) -> Tensor:
-        """(P, F) to (B, F)."""
-        weighted = self.weights(activations, places)[:, None].to(activations.dtype) * activations
-        return activations.new_zeros(places.num_units, activations.shape[1]).index_add(0, places.unit, weighted)
+    def forward(self, activations: Tensor, index: UnitIndex) -> Tensor:
+        """Fuse activations (P, F) of photographs to activations (B, F) of units."""
+        weighted = self.weights(activations, index)[:, None].to(activations.dtype) * activations
+        return activations.new_zeros(index.num_units, activations.shape[1]).index_add(0, index.unit, weighted)
 
 
 class Concatenation(Fusion):
-    """The photographs side by side, each in its own slot, as in the course's dual network; missing ones are zero.
+    """Concatenates the photographs of a unit by slot, as in the course's dual network; empty slots are zero.
 
     Args:
-        num_features: F of a photograph.
-        num_slots: Photographs of a whole unit.
+        num_features: Number of activations F of a photograph.
+        num_slots: Number of photographs of a complete unit.
     """
 
     def __init__(self, num_features: int, num_slots: int) -> None:
         super().__init__(num_slots * num_features)
         self.num_slots = num_slots
 
-    def forward(self, activations: Tensor, places: UnitIndex) -> Tensor:
-        """(P, F) to (B, num_slots * F)."""
-        whole = activations.new_zeros(places.num_units, self.num_slots, activations.shape[1])
-        return whole.index_put((places.unit, places.slot), activations).flatten(1)
+    def forward(self, activations: Tensor, index: UnitIndex) -> Tensor:
+        """Fuse activations (P, F) of photographs to activations (B, num_slots * F) of units."""
+        slots = activations.new_zeros(index.num_units, self.num_slots, activations.shape[1])
+        return slots.index_put((index.unit, index.slot), activations).flatten(1)
 
 
 def build_fusion(kind: str, num_features: int, num_slots: int) -> Fusion:
-    """The fusion of a unit of at most `num_slots` photographs of `num_features` activations each.
+    """Build the fusion of units.
 
     Args:
         kind: `mean-max`, `attention` or `concat`.
-        num_features: F.
-        num_slots: With a single one nothing is joined, whatever the kind.
+        num_features: Number of activations F of a photograph.
+        num_slots: Largest number of photographs of a unit; with 1, the fusion is the identity.
     """
     if num_slots == 1:
         return SinglePhotograph(num_features)
@@ -110,8 +110,8 @@ def build_fusion(kind: str, num_features: int, num_slots: int) -> Fusion:
 
 
 def mean_of(activations: Tensor, group: Tensor, num_groups: int) -> Tensor:
-    """Mean activations (G, F) of the photographs (P, F) in each group (P,)."""
+    """Mean activations (G, F) over the photographs (P, F) of each group, given by number (P,)."""
     sums = activations.new_zeros(num_groups, activations.shape[1]).index_add(0, group, activations)
-    ones = torch.ones_like(group)  # counted by adding: bincount would wait for the device
+    ones = torch.ones_like(group)  # added up, because bincount would wait for the device
     counts = torch.zeros(num_groups, dtype=group.dtype, device=group.device).index_add(0, group, ones)
     return sums / counts[:, None].to(activations.dtype)

@@ -1,4 +1,4 @@
-"""The network that grades: backbone, attention, pool, fusion, head."""
+"""The network that grades: backbone, attention, pool, fusion and head."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -17,10 +17,10 @@ from drkit.records.checkpoint import Architecture
 
 
 class MeanMaxPool(nn.Module):
-    """The mean and the maximum of each channel over the feature map, side by side.
+    """Concatenates the mean and the maximum of each channel over the feature map.
 
     Args:
-        norm: A layer norm over the channels, applied to each of the two; None: none.
+        norm: A layer norm over the channels, applied to the mean and to the maximum; None for no norm.
     """
 
     def __init__(self, norm: nn.LayerNorm | None = None) -> None:
@@ -28,7 +28,7 @@ class MeanMaxPool(nn.Module):
         self.norm = norm
 
     def forward(self, features: Tensor) -> Tensor:
-        """(P, C, h, w) to (P, 2C)."""
+        """Pool feature maps (P, C, h, w) to activations (P, 2C)."""
         pooled = torch.stack([features.mean((2, 3)), features.amax((2, 3))], 1)  # (P, 2, C)
         if self.norm is not None:
             pooled = F.layer_norm(pooled, self.norm.normalized_shape, self.norm.weight, self.norm.bias, self.norm.eps)
@@ -36,12 +36,12 @@ class MeanMaxPool(nn.Module):
 
 
 class Head(nn.Module):
-    """From a unit's activations to logits.
+    """Dropout and the last layer, from activations to logits.
 
     Args:
-        num_features: F.
-        loss: Says what the logits are, and so makes the last layer.
-        dropout: Probability, before the last layer.
+        num_features: Number of activations F.
+        loss: The loss, which determines the last layer.
+        dropout: Dropout probability before the last layer, in [0, 1].
     """
 
     def __init__(self, num_features: int, loss: Loss, dropout: float) -> None:
@@ -50,7 +50,7 @@ class Head(nn.Module):
         self.output = loss.build_output(num_features)
 
     def forward(self, activations: Tensor) -> Tensor:
-        """(B, F) to (B, num_outputs)."""
+        """Compute logits (B, num_outputs) of activations (B, F)."""
         return self.output(self.dropout(activations))
 
 
@@ -58,83 +58,94 @@ class Grader(nn.Module):
     """Grades units of fundus photographs.
 
     Args:
-        backbones: Give feature maps: one that all photographs share, or one for each slot of a unit.
-        attention: From feature maps to feature maps of the same shape.
-        architecture: What else it is made of.
+        backbones: A single backbone for all photographs, or a backbone for each slot of a unit.
+        attention: A module from feature maps to feature maps of the same shape.
+        architecture: Architecture of the network.
     """
 
     def __init__(self, backbones: list[Backbone], attention: nn.Module, architecture: Architecture) -> None:
         super().__init__()
         loss = build_loss(architecture.loss)
-        norm = backbones[0].head_norm  # the pool's from here on, so that a checkpoint stores it once
+        norm = backbones[0].head_norm  # moved to the pool, so that a checkpoint stores it only once
         for backbone in backbones:
             backbone.head_norm = None
         self.pool = MeanMaxPool(norm)
         self.backbone = backbones[0]
-        self.others = nn.ModuleList(backbones[1:])  # of the slots after the first
+        self.others = nn.ModuleList(backbones[1:])  # backbones of the slots after the first
         self.attention = attention
-        self.num_features = 2 * backbones[0].num_features  # of a photograph
+        self.num_features = 2 * backbones[0].num_features  # activations of a photograph
         self.fusion = build_fusion(architecture.fusion, self.num_features, architecture.num_slots)
         self.head = Head(self.fusion.num_features, loss, architecture.dropout)
         self.auxiliary = Head(self.num_features, loss, architecture.dropout) if architecture.auxiliary else None
 
-    def maps(self, images: Tensor, places: UnitIndex) -> Tensor:
-        """Images (P, 3, S, S) to feature maps (P, C, h, w), before attention."""
+    def maps(self, images: Tensor, index: UnitIndex) -> Tensor:
+        """Compute the feature maps (P, C, h, w) of images (P, 3, S, S), before attention."""
         if not len(self.others):
             return self.backbone(images)
         backbones = [self.backbone, *self.others]
-        chosen = [places.slot == slot for slot in range(len(backbones))]
-        parts = [backbones[slot](images[here]) for slot, here in enumerate(chosen) if here.any()]
-        order = torch.cat([here.nonzero().squeeze(1) for here in chosen])
+        masks = [index.slot == slot for slot in range(len(backbones))]
+        parts = [backbones[slot](images[mask]) for slot, mask in enumerate(masks) if mask.any()]
+        order = torch.cat([mask.nonzero().squeeze(1) for mask in masks])
         return torch.cat(parts)[order.argsort()]
 
-    def embed(self, images: Tensor, places: UnitIndex) -> Tensor:
-        """Images (P, 3, S, S) to a photograph's activations (P, 2C)."""
-        return self.pool(self.attention(self.maps(images, places)))
+    def embed(self, images: Tensor, index: UnitIndex) -> Tensor:
+        """Compute the activations (P, 2C) of images (P, 3, S, S)."""
+        return self.pool(self.attention(self.maps(images, index)))
 
-    def grade(self, maps: Tensor, places: UnitIndex) -> Tensor:
-        """Feature maps (P, C, h, w) to logits (B, num_outputs)."""
-        return self.head(self.fusion(self.pool(self.attention(maps)), places))
+    def grade(self, maps: Tensor, index: UnitIndex) -> Tensor:
+        """Compute the logits (B, num_outputs) of feature maps (P, C, h, w)."""
+        return self.head(self.fusion(self.pool(self.attention(maps)), index))
 
-    def answer(self, images: Tensor, places: UnitIndex) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Images (P, 3, S, S) to logits, activations, and the logits of the auxiliary head.
+    def answer(self, images: Tensor, index: UnitIndex) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Compute logits, activations, and the logits of the auxiliary head.
+
+        Args:
+            images: (P, 3, S, S) images.
+            index: Unit, slot and eye of each image.
 
         Returns:
-            (B, num_outputs), (P, 2C), and (G, num_outputs), an eye each, or None without an auxiliary head.
+            Logits (B, num_outputs) of the units, activations (P, 2C) of the images, and the auxiliary head's logits
+            (G, num_outputs) of the eyes, or None without an auxiliary head.
         """
-        activations = self.embed(images, places)
-        logits = self.head(self.fusion(activations, places))
+        activations = self.embed(images, index)
+        logits = self.head(self.fusion(activations, index))
         if self.auxiliary is None:
             return logits, activations, None
-        return logits, activations, self.auxiliary(mean_of(activations, places.eye, places.num_eyes))
+        return logits, activations, self.auxiliary(mean_of(activations, index.eye, index.num_eyes))
 
     def sync_loss(self) -> Tensor:
-        """A loss of 0 over every parameter that has a gradient; its backward pass leaves the gradients as they are."""
+        """A loss of 0 that depends on every parameter with a gradient, and whose backward pass changes no gradient."""
         return torch.stack([parameter.sum() for parameter in self.parameters() if parameter.grad is not None]).sum() * 0
 
     def depth_below_head(self, name: str) -> int:
-        """How many stages a parameter, by its name, lies below the head: 0 for what is no backbone's."""
+        """Number of stages from a parameter, given by name, up to the head; 0 for parameters above the backbone."""
         if not name.startswith(("backbone.", "others.")):
             return 0
         stages = self.backbone.stages
-        inside = "network." + name.partition("network.")[2]
-        depths = [depth for depth, stage in enumerate(stages) for path in stage if inside.startswith(f"{path}.")]
-        return len(stages) - (depths[0] if depths else 0)  # tokens and positions lie in no stage: the lowest
+        name_in_backbone = "network." + name.partition("network.")[2]
+        depths = [
+            depth for depth, stage in enumerate(stages) for path in stage if name_in_backbone.startswith(f"{path}.")
+        ]
+        return len(stages) - (depths[0] if depths else 0)  # tokens and positions, in no stage, count as the lowest
 
-    def forward(self, images: Tensor, places: UnitIndex | None = None) -> Tensor:
-        """Images (P, 3, S, S) to logits (B, num_outputs); without places each photograph is a unit."""
-        return self.answer(images, places or UnitIndex.alone(len(images), images.device))[0]
+    def forward(self, images: Tensor, index: UnitIndex | None = None) -> Tensor:
+        """Compute the logits (B, num_outputs) of images (P, 3, S, S); without an index, each image is a unit."""
+        return self.answer(images, index or UnitIndex.alone(len(images), images.device))[0]
 
 
 def build_grader(
     architecture: Architecture, *, pretrained: bool = False, load: Callable[[list[Backbone]], None] | None = None
 ) -> Grader:
-    """Build a grader; see `build_backbone` for what may go wrong.
+    """Build a grader.
 
     Args:
-        architecture: What it is made of.
-        pretrained: Start from ImageNet.
-        load: Puts weights into the backbones of the slots.
+        architecture: Architecture of the network.
+        pretrained: Whether the backbone starts from ImageNet weights.
+        load: Function that loads weights into the backbones of the slots.
+
+    Raises:
+        InputError: as `build_backbone`.
+        UsageError: as `build_backbone`.
     """
     backbone = build_backbone(architecture.backbone, architecture.side, pretrained=pretrained)
     num_backbones = architecture.num_slots if architecture.unshared else 1
@@ -147,14 +158,19 @@ def build_grader(
 
 
 def restore_grader(grader: Grader, tensors: dict[str, Tensor], source: str) -> Grader:
-    """Put a checkpoint's tensors into a grader of the same make.
+    """Load a checkpoint's tensors into a grader of the same architecture.
+
+    Args:
+        grader: The network, whose tensors are overwritten.
+        tensors: The checkpoint's tensors by name.
+        source: Name of the checkpoint in messages.
 
     Raises:
-        InputError: the tensors are of another network.
+        InputError: the tensors are those of another network.
     """
     try:
         grader.load_state_dict(tensors, strict=True)
     except RuntimeError as error:
         reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        raise InputError(f"{source} does not hold the network its header names: {reason}") from None
+        raise InputError(f"{source} does not contain the network that its header describes: {reason}") from None
     return grader

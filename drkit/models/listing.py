@@ -1,4 +1,4 @@
-"""Which backbones there are, how large they are, and whose weights are at hand without a network."""
+"""List the available backbones, their sizes, and which of their weights are on this machine."""
 
 import csv
 from collections.abc import Mapping
@@ -16,20 +16,21 @@ from drkit.errors import UsageError, did_you_mean
 from drkit.models.backbones import weights_at_hand
 
 MILLION = 1_000_000
-COUNTED_AT_ONCE = 12  # models that the table of parameters lacks, counted while the user waits
-PARAMETERS_PATH = Path(__file__).with_name("parameters.csv")  # counted from timm 1.0.31, see docs/weights.md
+MAX_COUNTED = 12  # models that are missing from the table of parameters and are counted while the user waits
+PARAMETERS_PATH = Path(__file__).with_name("parameters.csv")  # counted with timm 1.0.31, see docs/weights.md
 
 
 @dataclass(frozen=True)
 class BackboneEntry:
-    """A backbone that can be asked for.
+    """A backbone in the list.
 
     Args:
-        name: timm's, or the course's.
-        parameters: In millions, of timm's whole network with its ImageNet classifier; None: not known quickly.
-        side: Of the images it was trained on, in pixels; None for networks that were never pretrained.
-        weights: Where its ImageNet weights are on this machine: an installed package, or the cache of a hub from an
-            earlier download; None: nowhere.
+        name: The course's or timm's name.
+        parameters: Number of parameters of timm's network with its ImageNet classifier, in millions; None if counting
+            them would take too long.
+        side: Side in pixels of the images that the network was trained on; None for networks without weights.
+        weights: Where this machine has its ImageNet weights: in an installed package, or in the cache of an earlier
+            download; None: nowhere.
     """
 
     name: str
@@ -39,35 +40,36 @@ class BackboneEntry:
 
 
 def list_backbones(pattern: str) -> list[BackboneEntry]:
-    """The backbones whose name fits a pattern, by name.
+    """List the backbones whose name matches a pattern, sorted by name.
 
     Args:
-        pattern: A name with `*` and `?`; timm's names and the course's. With a dot, timm's names with tags.
+        pattern: Pattern of the course's or timm's names, with `*` and `?`; if it contains a dot, it is matched with
+            timm's names including tags.
 
     Raises:
-        UsageError: no name fits; the sentence names near ones.
+        UsageError: no name matches; the message suggests similar names.
     """
-    shorts = [name for name in SHORT_BACKBONES if fnmatchcase(name, pattern)]
-    names = {*shorts, *timm.list_models(pattern, pretrained="." in pattern)}
+    short_names = [name for name in SHORT_BACKBONES if fnmatchcase(name, pattern)]
+    names = {*short_names, *timm.list_models(pattern, pretrained="." in pattern)}
     if not names:
-        raise UsageError(f"no backbone fits '{pattern}': {_hint(pattern)}")
-    full = {name: SHORT_BACKBONES.get(name, name) for name in sorted(names)}
-    known = known_parameters()
-    uncounted = {name for name in map(_architecture, full.values()) if name not in known}
-    if len(uncounted) <= COUNTED_AT_ONCE:
-        known = {**known, **{name: count_parameters(name) for name in uncounted}}
-    return [_describe(short, name, known) for short, name in full.items()]
+        raise UsageError(f"no backbone matches '{pattern}': {_suggest(pattern)}")
+    full_names = {name: SHORT_BACKBONES.get(name, name) for name in sorted(names)}
+    parameters = known_parameters()
+    uncounted = {name for name in map(_architecture, full_names.values()) if name not in parameters}
+    if len(uncounted) <= MAX_COUNTED:
+        parameters = {**parameters, **{name: count_parameters(name) for name in uncounted}}
+    return [_describe(name, full_name, parameters) for name, full_name in full_names.items()]
 
 
 @cache
 def known_parameters() -> Mapping[str, int]:
-    """Number of parameters by timm's architecture, from a table that comes with drkit."""
+    """Number of parameters by timm's architecture, from a table that is part of drkit."""
     with PARAMETERS_PATH.open(encoding="utf-8", newline="") as stream:
         return {row["model"]: int(row["parameters"]) for row in csv.DictReader(stream)}
 
 
 def count_parameters(architecture: str) -> int:
-    """Number of parameters of timm's whole network; nothing is allocated, but some networks take a second.
+    """Count the parameters of timm's network without allocating them; some networks take a second.
 
     Args:
         architecture: timm's name without a tag.
@@ -77,8 +79,8 @@ def count_parameters(architecture: str) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def _describe(name: str, full_name: str, known: Mapping[str, int]) -> BackboneEntry:
-    count = known.get(_architecture(full_name))
+def _describe(name: str, full_name: str, parameters: Mapping[str, int]) -> BackboneEntry:
+    count = parameters.get(_architecture(full_name))
     config = timm.get_pretrained_cfg(full_name, allow_unregistered=True)
     return BackboneEntry(
         name=name,
@@ -92,8 +94,8 @@ def _architecture(full_name: str) -> str:
     return full_name.partition(".")[0]
 
 
-def _hint(pattern: str) -> str:
-    begins_so = timm.list_models(f"{pattern}*") if pattern.strip("*?") else []
-    if begins_so:
-        return f"{len(begins_so)} names begin so, ask for '{pattern}*'"
+def _suggest(pattern: str) -> str:
+    longer_names = timm.list_models(f"{pattern}*") if pattern.strip("*?") else []
+    if longer_names:
+        return f"{len(longer_names)} names match '{pattern}*'"
     return did_you_mean(pattern.replace("*", ""), dict.fromkeys([*SHORT_BACKBONES, *timm.list_models()]))

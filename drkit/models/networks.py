@@ -1,4 +1,4 @@
-"""timm's networks by a name that can carry options of theirs: `vit_small_patch16_224:global_pool=avg`."""
+"""timm's networks by names that can contain options, such as `vit_small_patch16_224:global_pool=avg`."""
 
 import json
 import re
@@ -10,44 +10,44 @@ from torch import nn
 
 from drkit.errors import UsageError
 
-OPTION = re.compile(r":(?=[A-Za-z_]\w*=)")  # what stands before an option; values may hold colons of their own
+OPTION = re.compile(r":(?=[A-Za-z_]\w*=)")  # the colon before an option; values may also contain colons
 
 
 def create_network(backbone: str, *, pretrained: bool = False, **more: Any) -> nn.Module:
-    """Build timm's network.
+    """Build a network with timm.
 
     Args:
         backbone: timm's name, with or without a tag and options.
-        pretrained: Start from timm's weights.
+        pretrained: Whether to load timm's weights.
         more: Options that are not part of the name, such as `img_size`.
     """
     return timm.create_model(timm_name(backbone), pretrained=pretrained, **(options_of(backbone) | more))
 
 
 def architecture_of(backbone: str) -> str:
-    """The name without the tag of its weights, options kept."""
+    """Remove the tag of the weights from a name, but keep its options."""
     return with_options(timm_name(backbone).partition(".")[0], options_of(backbone))
 
 
 def timm_name(backbone: str) -> str:
-    """The name that timm knows, tag included, without options."""
+    """Remove the options from a name, but keep its tag."""
     return OPTION.split(backbone, maxsplit=1)[0]
 
 
 def options_of(backbone: str) -> dict[str, Any]:
-    """What a name says the network is built with beside timm's defaults."""
+    """Parse the options in a name, which are passed to timm when the network is built."""
     settings = (setting.partition("=") for setting in OPTION.split(backbone)[1:])
     return {key: _parse_value(text) for key, _, text in settings}
 
 
 def with_options(name: str, options: Mapping[str, Any]) -> str:
-    """The name of a network that is built with options.
+    """Add options to a name.
 
     Raises:
-        UsageError: options that a name cannot carry: those that are no JSON.
+        UsageError: an option cannot be written as JSON.
     """
     try:
-        full_name = "".join([name, *(f":{key}={_as_text(options[key])}" for key in sorted(options))])
+        full_name = "".join([name, *(f":{key}={_format_value(options[key])}" for key in sorted(options))])
     except TypeError as error:
         raise UsageError(f"{name} cannot be built with {dict(options)}: {error}") from None
     if options_of(full_name) != dict(options):
@@ -55,10 +55,10 @@ def with_options(name: str, options: Mapping[str, Any]) -> str:
     return full_name
 
 
-def _as_text(value: Any) -> str:
-    """JSON, words without quotes where they cannot be taken for anything else."""
-    bare = isinstance(value, str) and _parse_value(value) == value and value
-    return bare or json.dumps(value, sort_keys=True, separators=(",", ":"))
+def _format_value(value: Any) -> str:
+    """Format a value as JSON; strings have no quotes unless they would be read as another type."""
+    is_bare = isinstance(value, str) and value and _parse_value(value) == value
+    return value if is_bare else json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def _parse_value(text: str) -> Any:

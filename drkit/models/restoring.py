@@ -1,4 +1,4 @@
-"""A finished run's networks, as they were when it was written."""
+"""Restore the networks of a finished run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +18,13 @@ from drkit.specs import names_in
 
 @dataclass(frozen=True)
 class OpenedRun:
-    """A finished run, ready to grade.
+    """A finished run with its networks.
 
     Args:
-        run: Where its files lie.
-        record: Its JSON.
-        headers: Of its checkpoints, one a network.
-        graders: Its networks, one a fold and seed, on the CPU, in evaluation mode.
+        run: Files of the run.
+        record: Content of the run's JSON.
+        headers: Header of each network's checkpoint.
+        graders: Network of each fold and seed, on the CPU, in evaluation mode.
     """
 
     run: Run
@@ -34,12 +34,12 @@ class OpenedRun:
 
     @property
     def header(self) -> CheckpointHeader:
-        """The first, whose word on inputs, target and unit holds for all."""
+        """Header of the first checkpoint; inputs, target and unit are the same in all headers."""
         return self.headers[0]
 
     @property
     def input_format(self) -> InputFormat:
-        """What its networks are fed."""
+        """Side and normalisation of the networks' input images."""
         return InputFormat(self.header.architecture.side, self.header.mean, self.header.std)
 
     def square_decoder(self, labels: Labels) -> SquareDecoder:
@@ -55,26 +55,26 @@ class OpenedRun:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Those of its networks; empty for a run of one seed."""
+        """Seeds of the networks; empty for a run of one seed."""
         return tuple(dict.fromkeys(header.seed for header in self.headers if header.seed is not None))
 
     @property
     def checkpoints(self) -> tuple[Path, ...]:
-        """The files of its networks."""
+        """Checkpoints of the networks."""
         return tuple(self.run.checkpoint(NetworkId(header.fold, header.seed)) for header in self.headers)
 
 
 def open_run(path: Path, fold: int | None = None, seed: int | None = None) -> OpenedRun:
-    """Rebuild a finished run's networks without a network connection.
+    """Rebuild a finished run's networks without internet access.
 
     Args:
-        path: The run's stem or any of its files.
-        fold: Only this fold's; None: all.
-        seed: Only this seed's; None: all.
+        path: Stem of the run, or any of its files.
+        fold: Fold whose networks are opened; None for all folds.
+        seed: Seed whose networks are opened; None for all seeds.
 
     Raises:
-        InputError: no such run, or a checkpoint that does not match its record.
-        UsageError: no such fold or seed.
+        InputError: the run does not exist, or a checkpoint does not match its record.
+        UsageError: the run has no such fold or seed.
     """
     run = find_run(path)
     record = read_run_record(run)
@@ -83,10 +83,9 @@ def open_run(path: Path, fold: int | None = None, seed: int | None = None) -> Op
         raise UsageError(f"--fold {fold}: {run.stem} has {record['folds'] or 'no'} folds")
     networks = [network for network in networks if seed in (None, network.seed)]
     if not networks:
-        there = f"seeds {', '.join(map(str, record['seeds']))}" if record["seeds"] else "a single seed"
-        raise UsageError(f"--network-seed {seed}: {run.stem} was trained with {there}")
-    opened = [_open_checkpoint(run, record, network) for network in networks]
-    headers, graders = zip(*opened, strict=True)
+        seeds = f"seeds {', '.join(map(str, record['seeds']))}" if record["seeds"] else "a single seed"
+        raise UsageError(f"--network-seed {seed}: {run.stem} was trained with {seeds}")
+    headers, graders = zip(*(_open_checkpoint(run, record, network) for network in networks), strict=True)
     return OpenedRun(run, record, headers, graders)
 
 

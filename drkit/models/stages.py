@@ -1,4 +1,4 @@
-"""The stages of a network: where its lower part can be cut off, frozen and run once for all."""
+"""The stages of a network, after which its lower part can be separated, frozen and run once."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -7,20 +7,20 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-Stage = tuple[str, ...]  # paths of the modules that make it up
+Stage = tuple[str, ...]  # paths of its modules
 
 
 def find_stages(network: nn.Module, run: Callable[[], object]) -> tuple[Stage, ...]:
-    """The modules of a timm network, in the order they work, cut after each stage that timm names.
+    """Divide the modules of a timm network, in the order of execution, into the stages that timm names.
 
     Args:
-        network: With timm's `feature_info`; without it, all is one stage.
-        run: Sends an image through the network.
+        network: A network with timm's `feature_info`; without it, the network is a single stage.
+        run: Function that runs the network on an image.
 
     Returns:
-        Stages from the image upwards: the stem belongs to the first, what follows the last to the last.
+        Stages from the image upwards; the first contains the stem, and the last contains all modules after it.
     """
-    order = _in_order(network, _slots(network), run)
+    order = _in_order(network, _chain_modules(network), run)
     names = [str(info["module"]) for info in getattr(network, "feature_info", None) or []]
     ends = sorted({_last_of(order, name) for name in names[:-1]} - {-1, len(order) - 1})
     cuts = [0, *(end + 1 for end in ends), len(order)]
@@ -30,22 +30,22 @@ def find_stages(network: nn.Module, run: Callable[[], object]) -> tuple[Stage, .
 
 @contextmanager
 def bypassed(module: nn.Module, paths: Sequence[str]) -> Iterator[None]:
-    """Let the modules at `paths` pass on what they are given, and restore them at the end."""
-    kept = {path: module.get_submodule(path) for path in paths}
-    hidden = _hide_positions(module, paths)
+    """Replace the modules at `paths` by identities within the context."""
+    originals = {path: module.get_submodule(path) for path in paths}
+    without_positions = _skip_positions(module, paths)
     try:
-        for path in kept:
+        for path in originals:
             _replace(module, path, nn.Identity())
         yield
     finally:
-        for path, original in kept.items():
+        for path, original in originals.items():
             _replace(module, path, original)
-        for owner in hidden:
-            del owner._pos_embed
+        for transformer in without_positions:
+            del transformer._pos_embed
 
 
 def freeze(module: nn.Module, paths: Sequence[str], *, frozen: Sequence[str]) -> None:
-    """Let the modules at `paths` learn, except those `frozen`, whose norms keep their statistics, too."""
+    """Train the modules at `paths`, except for those in `frozen`, whose norms also keep their statistics."""
     for path in paths:
         part = module.get_submodule(path)
         part.requires_grad_(path not in frozen)
@@ -53,17 +53,17 @@ def freeze(module: nn.Module, paths: Sequence[str], *, frozen: Sequence[str]) ->
             part.eval()
 
 
-def can_be_cut(in_parts: Callable[[], Tensor], whole: Tensor) -> bool:
-    """Whether a run through the lower part and then the upper one gives what the whole network gives."""
+def can_be_cut(run_in_parts: Callable[[], Tensor], expected: Tensor) -> bool:
+    """Whether running the lower and then the upper part gives the same output as the complete network."""
     try:
         with torch.inference_mode():
-            return torch.allclose(in_parts(), whole, rtol=1e-3, atol=1e-4)
+            return torch.allclose(run_in_parts(), expected, rtol=1e-3, atol=1e-4)
     except (RuntimeError, TypeError, ValueError, AssertionError, IndexError, AttributeError):
-        return False  # its stages are handed more than the one before gives, such as positions
+        return False  # a stage needs more than the output of the previous stage, such as positions
 
 
-def _slots(network: nn.Module) -> list[str]:
-    """Paths of the smallest parts that a chain of stages is made of: children, and elements of sequences."""
+def _chain_modules(network: nn.Module) -> list[str]:
+    """Paths of the modules that stages consist of: the network's children, or the elements of its sequences."""
     paths = []
     for name, child in network.named_children():
         sequence = isinstance(child, nn.Sequential | nn.ModuleList)
@@ -72,10 +72,10 @@ def _slots(network: nn.Module) -> list[str]:
 
 
 def _in_order(network: nn.Module, paths: Sequence[str], run: Callable[[], object]) -> list[str]:
-    """The paths in the order in which a run reaches them; others are left out."""
-    reached: dict[str, None] = {}
+    """The paths of the modules that a run uses, in the order of execution."""
+    used: dict[str, None] = {}
     hooks = [
-        network.get_submodule(path).register_forward_pre_hook(lambda *_, path=path: reached.setdefault(path))
+        network.get_submodule(path).register_forward_pre_hook(lambda *_, path=path: used.setdefault(path))
         for path in paths
     ]
     try:
@@ -84,11 +84,11 @@ def _in_order(network: nn.Module, paths: Sequence[str], run: Callable[[], object
     finally:
         for hook in hooks:
             hook.remove()
-    return list(reached)
+    return list(used)
 
 
 def _last_of(order: Sequence[str], name: str) -> int:
-    """Number of the last slot that is, holds or lies in the module called `name`; -1 where there is none."""
+    """Index of the last path that is equal to, contains or is contained in the module `name`; -1 if there is none."""
     related = [
         number
         for number, path in enumerate(order)
@@ -98,7 +98,7 @@ def _last_of(order: Sequence[str], name: str) -> int:
 
 
 def _join_untrained(network: nn.Module, stages: Sequence[Stage]) -> tuple[Stage, ...]:
-    """Stages without parameters (a last pool) belong to the one before."""
+    """Join stages without parameters, such as a last pool, to the previous stage."""
     joined: list[Stage] = []
     for stage in stages:
         trained = any(True for path in stage for _ in network.get_submodule(path).parameters())
@@ -109,17 +109,13 @@ def _join_untrained(network: nn.Module, stages: Sequence[Stage]) -> tuple[Stage,
     return tuple(joined)
 
 
-def _hide_positions(module: nn.Module, paths: Sequence[str]) -> list[nn.Module]:
-    """Keep transformers from adding positions to tokens that have them, where their first layer is bypassed."""
-    owners = [module.get_submodule(path.rpartition(".")[0]) for path in paths if path.endswith("patch_embed")]
-    hidden = [owner for owner in owners if hasattr(owner, "_pos_embed")]
-    for owner in hidden:
-        owner._pos_embed = _unchanged  # type: ignore[assignment]
-    return hidden
-
-
-def _unchanged(tokens: Tensor) -> Tensor:
-    return tokens
+def _skip_positions(module: nn.Module, paths: Sequence[str]) -> list[nn.Module]:
+    """Stop transformers whose first layer is bypassed from adding positions again, and return these transformers."""
+    parents = [module.get_submodule(path.rpartition(".")[0]) for path in paths if path.endswith("patch_embed")]
+    transformers = [parent for parent in parents if hasattr(parent, "_pos_embed")]
+    for transformer in transformers:
+        transformer._pos_embed = lambda tokens: tokens  # type: ignore[assignment]
+    return transformers
 
 
 def _replace(module: nn.Module, path: str, new: nn.Module) -> None:

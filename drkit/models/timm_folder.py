@@ -1,4 +1,4 @@
-"""A run's network as timm's own, in a folder that `timm.create_model("local-dir:...")` takes."""
+"""Export a run's network to a folder that `timm.create_model("local-dir:...")` can open."""
 
 from collections.abc import Mapping
 from functools import singledispatch
@@ -19,31 +19,32 @@ from drkit.models.grader import Grader
 from drkit.models.networks import create_network
 from drkit.models.restoring import OpenedRun
 
-POOL = "catavgmax"  # timm's word for the mean and the maximum side by side
+POOL = "catavgmax"  # timm's name of the concatenated mean and maximum
 TOLERANCE = 1e-3  # of logits
 
 
 def build_timm_network(opened: OpenedRun) -> nn.Module:
-    """A timm network that gives the run's logits for one photograph.
+    """Build a timm network that computes the run's logits for a single photograph.
 
-    drkit's pool is timm's `catavgmax`, and for a single photograph every fusion is linear: a linear head takes it in.
+    drkit's pool is timm's `catavgmax`. For a single photograph, every fusion except concatenation is linear and is
+    merged into the linear head.
 
     Args:
         opened: A run of a single network.
 
     Raises:
-        UsageError: timm's network has no place for what the run is made of.
+        UsageError: timm cannot represent the run's network.
     """
     grader, architecture = opened.graders[0], opened.header.architecture
     if len(opened.graders) > 1:
         raise UsageError(
-            f"{opened.run.stem} has {len(opened.graders)} networks, timm's folder holds one: choose it with --fold or"
-            " --network-seed, or take their mean with --format onnx"
+            f"{opened.run.stem} has {len(opened.graders)} networks, but a timm folder can only contain one: choose it"
+            " with --fold or --network-seed, or export their mean with --format onnx"
         )
-    for lacks, what in ((architecture.attention, "attention blocks"), (architecture.unshared, "unshared backbones")):
-        if lacks:
-            raise UsageError(f"{opened.run.stem} has {what}, for which timm's network has no place: use --format onnx")
-    weight, bias = _linear(grader.head.output)
+    for is_used, part in ((architecture.attention, "attention blocks"), (architecture.unshared, "unshared backbones")):
+        if is_used:
+            raise UsageError(f"{opened.run.stem} has {part}, which timm cannot represent: use --format onnx")
+    weight, bias = _linear_head(grader.head.output)
     weight = fold_fusion(grader.fusion, weight)
     try:
         network = create_network(architecture.backbone, global_pool=POOL, num_classes=len(bias), **_img_size(opened))
@@ -66,9 +67,9 @@ def write_timm_folder(opened: OpenedRun, network: nn.Module, folder: Path, facts
 
     Args:
         opened: The run.
-        network: From `build_timm_network`.
-        folder: Is made.
-        facts: Kept in config.json under `drkit`.
+        network: The network from `build_timm_network`.
+        folder: Folder to create.
+        facts: Facts about the run that are stored in config.json under `drkit`.
     """
     header = opened.header
     num_outputs = network.num_classes
@@ -90,7 +91,7 @@ def write_timm_folder(opened: OpenedRun, network: nn.Module, folder: Path, facts
 
 
 def grade_with_folder(folder: Path, images: Tensor) -> Tensor:
-    """The logits of a network that timm opens from a folder, for normalised images (P, 3, S, S)."""
+    """Compute the logits of normalised images (P, 3, S, S) with the network that timm opens from a folder."""
     network = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
     with torch.inference_mode():
         return network(images)
@@ -98,12 +99,12 @@ def grade_with_folder(folder: Path, images: Tensor) -> Tensor:
 
 @singledispatch
 def fold_fusion(fusion: Fusion, weight: Tensor) -> Tensor:
-    """The weight (O, F) that does for a photograph what `weight` (O, F') does for a unit of that photograph alone.
+    """Merge a fusion into the head's weight (O, F'), giving the weight (O, F) for units of a single photograph.
 
     Raises:
-        UsageError: the fusion wants all photographs of a unit.
+        UsageError: the fusion needs all photographs of a unit.
     """
-    raise UsageError("the run joins photographs by --fusion concat, which grades no single one: use --format onnx")
+    raise UsageError("the run uses --fusion concat, which cannot grade single photographs: use --format onnx")
 
 
 @fold_fusion.register(SinglePhotograph)
@@ -118,7 +119,7 @@ def _(fusion: MeanMaxFusion, weight: Tensor) -> Tensor:
     return of_mean + of_highest
 
 
-def _linear(output: nn.Module) -> tuple[Tensor, Tensor]:
+def _linear_head(output: nn.Module) -> tuple[Tensor, Tensor]:
     """Weight (O, F) and bias (O,) of a head's last layer."""
     if isinstance(output, SeverityAndThresholds):
         thresholds = output.thresholds().detach()
@@ -127,21 +128,20 @@ def _linear(output: nn.Module) -> tuple[Tensor, Tensor]:
 
 
 def _img_size(opened: OpenedRun) -> dict[str, Any]:
-    """The option by which networks of a fixed side are told it."""
+    """The option that sets the side of networks with a fixed input size."""
     architecture = opened.header.architecture
     config = timm.get_pretrained_cfg(architecture.backbone.partition(":")[0])
     return {"img_size": architecture.side} if config and config.fixed_input_size else {}
 
 
 def _check_same(grader: Grader, network: nn.Module, side: int) -> None:
-    """Check that both give the same logits.
+    """Check that both networks compute the same logits.
 
     Raises:
-        ValueError: they do not.
+        ValueError: the logits differ.
     """
     images = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        ours, theirs = grader(images, UnitIndex.alone(2)), network(images)
-    difference = float((ours - theirs).abs().max())
+        difference = float((grader(images, UnitIndex.alone(2)) - network(images)).abs().max())
     if difference > TOLERANCE:
         raise ValueError(f"its logits differ by {difference:.3g}")

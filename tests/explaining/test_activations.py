@@ -49,7 +49,7 @@ def test_a_layer_without_a_map_is_refused_and_its_hook_removed(
     make_grader: Callable, make_inputs: Callable[..., AttributionInput]
 ) -> None:
     grader = make_grader()
-    with pytest.raises(UsageError, match="--layer head: it gives no single feature map"):
+    with pytest.raises(UsageError, match="--layer head: its output is not a single feature map"):
         activations_and_gradients(make_inputs(grader, layer="head"))
     with pytest.raises(UsageError, match="run 2 times"):
         activations_and_gradients(make_inputs(grader, layer="1"))  # one ReLU, used twice

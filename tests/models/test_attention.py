@@ -1,4 +1,4 @@
-"""Attention blocks: nothing at first, something after a step, and of what they should look at."""
+"""Attention blocks: no effect before training, an effect after a step, and what their gates depend on."""
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ def _grader(attention: str = "", backbone: str = "test_efficientnet", side: int 
 
 
 def _block(name: str) -> nn.Module:
-    """A block that has learned something: its parameters are random, zero ones, too."""
+    """A block as after training: all parameters are random, including those that start at zero."""
     torch.manual_seed(0)
     choice = parse_spec(ATTENTIONS, "attention block", name)
     block = ATTENTIONS[choice.name].load()(MapShape(16, 5, 5), **dict(choice.parameters))
@@ -38,7 +38,7 @@ def _images(num: int = 2, side: int = 64) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("spec", SPECS)
-def test_before_the_first_step_nothing_is_changed_and_after_it_something_is(spec: str) -> None:
+def test_attention_has_no_effect_before_training_and_has_one_after_a_step(spec: str) -> None:
     plain, attending = _grader(), _grader(spec)
     assert torch.equal(attending.eval()(_images()), plain.eval()(_images()))
     attending(_images()).sum().backward()
@@ -50,23 +50,23 @@ def test_before_the_first_step_nothing_is_changed_and_after_it_something_is(spec
 
 
 @pytest.mark.parametrize("backbone", ["test_resnet", "test_convnext", "test_vit", "swin_tiny_patch4_window7_224"])
-def test_every_family_of_backbones_takes_attention(backbone: str) -> None:
+def test_attention_works_with_every_family_of_backbones(backbone: str) -> None:
     attending = _grader("cbam,self:heads=2", backbone).eval()
     assert torch.equal(attending(_images()), _grader("", backbone).eval()(_images()))
 
 
 @pytest.mark.parametrize("name", ["se", "eca"])
-def test_channel_gates_ignore_where_things_are(name: str) -> None:
+def test_channel_gates_do_not_depend_on_positions(name: str) -> None:
     block, maps = _block(name), torch.randn(2, 16, 5, 5)
-    places = torch.randperm(25)
-    shuffled = maps.flatten(2)[..., places].unflatten(2, (5, 5))
-    assert torch.allclose(block(shuffled), block(maps).flatten(2)[..., places].unflatten(2, (5, 5)), atol=1e-5)
+    positions = torch.randperm(25)
+    shuffled = maps.flatten(2)[..., positions].unflatten(2, (5, 5))
+    assert torch.allclose(block(shuffled), block(maps).flatten(2)[..., positions].unflatten(2, (5, 5)), atol=1e-5)
     gates = block(maps) / maps
     assert torch.allclose(gates, gates[..., :1, :1].expand_as(gates), atol=1e-4)
     assert gates[0, :, 0, 0].std() > 0.01
 
 
-def test_the_spatial_gate_is_the_same_for_all_channels_and_sees_its_surroundings_alone() -> None:
+def test_the_spatial_gate_is_the_same_for_all_channels_and_depends_on_its_neighbourhood_only() -> None:
     block, maps = _block("spatial:kernel=3"), torch.rand(1, 16, 9, 9) + 0.5
     gates = block(maps) / maps
     assert torch.allclose(gates, gates[:, :1].expand_as(gates), atol=1e-5)
@@ -78,64 +78,68 @@ def test_the_spatial_gate_is_the_same_for_all_channels_and_sees_its_surroundings
     assert reached.sum() == 4
 
 
-def test_the_spatial_gate_moves_with_the_picture() -> None:
+def test_the_spatial_gate_is_equivariant_to_shifts() -> None:
     block, maps = _block("spatial:kernel=3"), F.pad(torch.rand(1, 16, 4, 4), (2, 2, 2, 2))
     moved = torch.roll(maps, 1, 3)
     assert torch.allclose(torch.roll(block(maps), 1, 3), block(moved), atol=1e-5)
 
 
 @pytest.mark.parametrize(("name", "knows_places"), [("self", True), ("nonlocal", False)])
-def test_a_place_hears_of_far_ones_and_only_self_attention_knows_where_they_lie(name: str, knows_places: bool) -> None:
+def test_a_position_depends_on_distant_ones_and_only_self_attention_on_their_location(
+    name: str, knows_places: bool
+) -> None:
     block, maps = _block(name), torch.randn(1, 16, 5, 5)
     changed = maps.clone()
     changed[:, :8, 4, 4] += 2  # not all channels: the norm would take that away
     assert (block(changed) - block(maps))[..., 0, 0].abs().max() > 1e-4
-    places = torch.randperm(25, generator=torch.Generator().manual_seed(2))
-    shuffled = block(maps.flatten(2)[..., places].unflatten(2, (5, 5)))
-    straight = block(maps).flatten(2)[..., places].unflatten(2, (5, 5))
+    positions = torch.randperm(25, generator=torch.Generator().manual_seed(2))
+    shuffled = block(maps.flatten(2)[..., positions].unflatten(2, (5, 5)))
+    straight = block(maps).flatten(2)[..., positions].unflatten(2, (5, 5))
     assert torch.allclose(shuffled, straight, atol=1e-4) != knows_places
 
 
-def test_nonlocal_is_torchs_own_attention() -> None:
+def test_nonlocal_equals_torchs_attention() -> None:
     block, maps = _block("nonlocal:reduction=2"), torch.randn(2, 16, 3, 3)
     normed = block.norm(maps).flatten(2).transpose(1, 2)  # (P, N, C)
     weight, bias = block.look.weight.flatten(1), block.look.bias
     query, key = F.linear(normed, weight, bias).chunk(2, -1)
     value = F.linear(normed, block.value.weight.flatten(1), block.value.bias)
-    found = F.scaled_dot_product_attention(query, key, value)
-    added = F.linear(found, block.output.weight.flatten(1), block.output.bias).transpose(1, 2).unflatten(2, (3, 3))
+    attended = F.scaled_dot_product_attention(query, key, value)
+    added = F.linear(attended, block.output.weight.flatten(1), block.output.bias).transpose(1, 2).unflatten(2, (3, 3))
     assert torch.allclose(block(maps), maps + added, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", [name for name, entry in ATTENTIONS.items() if entry.compares_places])
-def test_a_map_of_one_place_is_refused_where_nothing_would_happen(name: str) -> None:
-    with pytest.raises(UsageError, match=rf"{name} looks from place to place.*32 pixels.*--size, or se or eca"):
+def test_a_map_of_one_position_is_refused_for_blocks_without_an_effect(name: str) -> None:
+    with pytest.raises(
+        UsageError, match=rf"{name} compares positions of the feature map.*32 pixels.*--size, or se or eca"
+    ):
         _grader(name, side=32)
 
 
 @pytest.mark.parametrize("name", [name for name, entry in ATTENTIONS.items() if not entry.compares_places])
-def test_a_map_of_one_place_does_for_channels(name: str) -> None:
+def test_channel_attention_works_on_a_map_of_one_position(name: str) -> None:
     assert _grader(name, side=32)(_images(side=32)).shape == (2, 1)
 
 
 @pytest.mark.parametrize(
-    ("spec", "told"),
+    ("spec", "message"),
     [
         ("spacial", "did you mean spatial"),
         ("se,,eca", "'se,,eca': a name is missing: expected a comma-separated list of attention blocks"),
         ("se:reduction=0", "reduction=0: expected a whole number from 1 to 256"),
-        ("spatial:kernel=4", "kernel=4 has no middle: use 3 or 5"),
+        ("spatial:kernel=4", "kernel=4 must be odd: use 3 or 5"),
         ("eca:kernel=3", "it takes no parameters"),
     ],
 )
-def test_what_cannot_be_built_is_refused(spec: str, told: str) -> None:
-    with pytest.raises(UsageError, match=told):
+def test_invalid_specs_are_refused(spec: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         _grader(spec)
 
 
 @pytest.mark.parametrize("name", ["se", "spatial", "cbam"])
-def test_gates_stay_open_to_learning_however_far_all_weights_are_pushed_one_way(name: str) -> None:
-    """Maps are not negative, so every weight that looks at them gets gradients of one sign."""
+def test_gates_keep_a_gradient_after_a_common_shift_of_all_weights(name: str) -> None:
+    """Maps are not negative, so the gradients of all weights that are applied to them have the same sign."""
     torch.manual_seed(0)
     grader, maps = _grader(name), torch.rand(8, 256, 4, 4)
     block = grader.attention.train()
@@ -148,7 +152,7 @@ def test_gates_stay_open_to_learning_however_far_all_weights_are_pushed_one_way(
     assert all(parameter.grad.abs().sum() > 0 for parameter in block.parameters() if parameter.ndim > 1)
 
 
-def test_what_the_blocks_decide_can_be_watched() -> None:
+def test_gates_and_attention_weights_can_be_recorded() -> None:
     grader = _grader("cbam,self:heads=2,eca").eval()
     for parameter in grader.attention.parameters():
         nn.init.normal_(parameter, std=0.1)
@@ -157,19 +161,19 @@ def test_what_the_blocks_decide_can_be_watched() -> None:
     assert [(item.name, item.kind) for item in seen] == [
         ("cbam", "channels"), ("cbam", "places"), ("self", "pairs"), ("eca", "channels"),
     ]  # fmt: skip
-    channels, places, pairs, _ = (item.values for item in seen)
+    channels, positions, pairs, _ = (item.values for item in seen)
     assert channels.shape == (3, 256)
-    assert torch.allclose(grader.attention[0](maps), maps * channels[:, :, None, None] * places[:, None], atol=1e-5)
+    assert torch.allclose(grader.attention[0](maps), maps * channels[:, :, None, None] * positions[:, None], atol=1e-5)
     assert pairs.shape == (3, 2, 4, 4)
     assert torch.allclose(pairs.sum(-1), torch.ones(3, 2, 4), atol=1e-5)
     assert not any(module._forward_hooks for module in grader.modules())
 
 
-def test_nothing_is_watched_where_nothing_attends() -> None:
+def test_without_attention_nothing_is_recorded() -> None:
     assert watch(_grader().attention, torch.randn(1, 256, 2, 2)) == []
 
 
-def test_costs_are_those_counted_by_hand() -> None:
+def test_costs_equal_those_counted_by_hand() -> None:
     cost, plain = measure_cost(_grader("se:reduction=16"), 64), measure_cost(_grader(), 64)
     assert cost.added_parameters == 256 * 16 + 16 + 2 * 16 + 16 * 256 + 256
     assert cost.added_multiply_adds == 2 * 256 * 16

@@ -1,4 +1,4 @@
-"""Every family of backbones gives a feature map, and nothing of its own head is left."""
+"""Every family of backbones gives a feature map, and no layers of its own head are left."""
 
 import pytest
 import torch
@@ -32,7 +32,7 @@ def test_a_backbone_gives_a_feature_map(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["crossvit_tiny_240"])
 def test_a_network_without_a_feature_map_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="cannot be a backbone here"):
+    with pytest.raises(UsageError, match="cannot be used as a backbone"):
         build_backbone(name, 240, pretrained=False)
 
 
@@ -42,8 +42,8 @@ def test_vgg_keeps_its_512_features_and_drops_the_large_layers() -> None:
     assert sum(parameter.numel() for parameter in backbone.parameters()) < 15_000_000
 
 
-def test_a_token_map_keeps_each_patch_in_its_place() -> None:
-    """The map's channels at a place are the token of that patch, class tokens left out."""
+def test_a_token_map_has_each_patch_at_its_position() -> None:
+    """The map's channels at a position are the token of that patch, without class tokens."""
     backbone = build_backbone("test_vit", 64, pretrained=False).eval()
     images = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
@@ -57,26 +57,26 @@ def test_a_token_map_keeps_each_patch_in_its_place() -> None:
     [((2, 5, 4, 4), 0, (2, 5, 4, 4)), ((2, 4, 4, 5), 0, (2, 5, 4, 4)), ((2, 17, 5), 1, (2, 5, 4, 4)),
      ((2, 16, 5), 0, (2, 5, 4, 4)), ((2, 16, 5), 1, (2, 5, 4, 4))],
 )  # fmt: skip
-def test_every_kind_of_output_becomes_a_map(shape: tuple, prefix: int, expected: tuple) -> None:
+def test_every_kind_of_output_is_converted_to_a_map(shape: tuple, prefix: int, expected: tuple) -> None:
     assert as_map(torch.zeros(shape), prefix).shape == expected
 
 
-def test_tokens_keep_their_places() -> None:
+def test_tokens_keep_their_positions() -> None:
     tokens = torch.arange(18.0).reshape(1, 9, 2)
     assert as_map(tokens)[0, 0].tolist() == [[0, 2, 4], [6, 8, 10], [12, 14, 16]]
-    with pytest.raises(NoFeatureMapError, match="7 tokens are no square map"):
+    with pytest.raises(NoFeatureMapError, match="7 tokens do not form a square map"):
         as_map(torch.zeros(1, 7, 2))
-    with pytest.raises(NoFeatureMapError, match="no single feature map"):
+    with pytest.raises(NoFeatureMapError, match="not a single feature map"):
         as_map(torch.zeros(2, 7))
 
 
-def test_a_norm_after_the_pool_is_kept_and_no_classifier() -> None:
+def test_a_norm_after_the_pool_is_kept_without_the_classifier() -> None:
     backbone = build_backbone("test_convnext", 64, pretrained=False)
     assert isinstance(backbone.head_norm, nn.LayerNorm)
     assert not any(isinstance(module, nn.Linear) for module in backbone.network.head.modules())
 
 
-def test_short_and_full_names_and_near_misses() -> None:
+def test_short_full_and_misspelled_names() -> None:
     assert resolve_backbone("mobilenet_v2") == "mobilenetv2_100"
     assert resolve_backbone("convnext_atto") == "convnext_atto"
     with pytest.raises(UsageError, match="did you mean resnet18"):
@@ -97,18 +97,18 @@ def test_a_name_can_carry_options() -> None:
         build_backbone("test_vit:nonsense=1", 64, pretrained=False)
 
 
-def test_a_repository_without_its_scheme_is_told_how_to_be_written() -> None:
+def test_a_repository_without_a_scheme_is_refused_with_the_correct_spelling() -> None:
     with pytest.raises(UsageError, match="write hf-hub:some/eyes for a repository, local-dir:some/eyes for a folder"):
         resolve_backbone("some/eyes")
 
 
-def test_the_input_is_the_backbones_own_unless_asked() -> None:
+def test_the_input_format_is_the_backbones_own_unless_a_side_is_given() -> None:
     own = input_format("tf_efficientnet_lite0", None)
     assert (own.side, own.mean, own.std) == (224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     assert input_format("resnet18", 320).side == 320
 
 
-def test_weights_that_cannot_be_had_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unavailable_weights_are_refused_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
     def offline(*_: object, **__: object) -> None:
         raise OSError("no route to host")
 
@@ -118,6 +118,6 @@ def test_weights_that_cannot_be_had_say_what_to_do(monkeypatch: pytest.MonkeyPat
         build_backbone("resnet18", 64, pretrained=True)
 
 
-def test_a_side_the_network_cannot_take_is_refused() -> None:
+def test_a_side_that_the_network_does_not_accept_is_refused() -> None:
     with pytest.raises(UsageError, match="of 50 pixels"):
         build_backbone("test_vit", 50, pretrained=False)

@@ -19,7 +19,7 @@ def test_the_pool_is_mean_and_maximum() -> None:
 
 
 @pytest.mark.parametrize("name", ["test_efficientnet", "test_convnext", "test_vit"])
-def test_logits_and_gradients_reach_every_parameter(name: str) -> None:
+def test_every_parameter_has_a_gradient(name: str) -> None:
     grader = _grader(name)
     logits = grader(torch.randn(2, 3, 64, 64))
     assert logits.shape == (2, 5)
@@ -28,16 +28,16 @@ def test_logits_and_gradients_reach_every_parameter(name: str) -> None:
     assert without == []
 
 
-def test_no_tensor_stands_twice_in_a_checkpoint() -> None:
+def test_no_tensor_is_stored_twice_in_a_checkpoint() -> None:
     tensors = _grader("test_convnext").state_dict()
     pointers = [tensor.data_ptr() for tensor in tensors.values()]
     assert len(set(pointers)) == len(pointers)
 
 
-def test_a_grader_is_restored_exactly_and_no_other_fits() -> None:
+def test_a_grader_is_restored_exactly_and_another_is_refused() -> None:
     one, other = _grader(), _grader()
     images = torch.randn(1, 3, 64, 64)
     restore_grader(other, one.state_dict(), "x")
     assert torch.equal(one.eval()(images), other.eval()(images))
-    with pytest.raises(InputError, match="runs/x does not hold the network its header names"):
+    with pytest.raises(InputError, match="runs/x does not contain the network that its header describes"):
         restore_grader(_grader("test_resnet"), one.state_dict(), "runs/x")

@@ -1,4 +1,4 @@
-"""A network's name carries its options there and back."""
+"""Options are part of a network's name."""
 
 import pytest
 from hypothesis import given
@@ -16,13 +16,13 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(st.from_regex(r"[a-z_][a-z0-9_]*", fullmatch=True), VALUES, max_size=4))
-def test_options_come_back_as_they_were(options: dict) -> None:
+def test_options_are_parsed_as_they_were_written(options: dict) -> None:
     name = with_options("vit_tiny_patch16_224.augreg_in21k", options)
     assert (timm_name(name), options_of(name)) == ("vit_tiny_patch16_224.augreg_in21k", options)
     assert architecture_of(name) == with_options("vit_tiny_patch16_224", options)
 
 
-def test_a_name_is_written_in_one_way() -> None:
+def test_the_spelling_of_a_name_is_unique() -> None:
     assert with_options("a", {"pool": "avg", "depth": 3, "is_it": True, "size": [2, 3], "word": "1"}) == (
         'a:depth=3:is_it=true:pool=avg:size=[2,3]:word="1"'
     )
@@ -30,7 +30,7 @@ def test_a_name_is_written_in_one_way() -> None:
 
 
 @pytest.mark.parametrize("value", [object(), {"a": "b:c=1"}, ":c=1"])
-def test_what_no_name_can_carry_is_refused(value: object) -> None:
+def test_options_that_cannot_be_written_are_refused(value: object) -> None:
     with pytest.raises(UsageError, match="a cannot be built with"):
         with_options("a", {"x": value})
 

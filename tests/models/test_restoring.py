@@ -1,4 +1,4 @@
-"""A finished run's networks come back as they were, and no others are taken for them."""
+"""A finished run's networks are restored unchanged, and other networks are refused."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ def folded(small_config: TrainingConfig, tmp_path_factory: pytest.TempPathFactor
     return run_finetune(config, RunOptions(tmp_path_factory.mktemp("folds"), "folded")).run
 
 
-def test_a_runs_network_comes_back_ready_to_grade(run_stem: Path) -> None:
+def test_a_runs_network_is_restored_in_evaluation_mode(run_stem: Path) -> None:
     opened = open_run(run_stem)
     (grader,) = opened.graders
     tensors, header = read_checkpoint(Run(run_stem).checkpoint())
@@ -33,11 +33,11 @@ def test_a_runs_network_comes_back_ready_to_grade(run_stem: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["", ".safetensors", ".parquet", ".json", ".history.csv"])
-def test_any_file_stands_for_the_run(run_stem: Path, suffix: str) -> None:
+def test_a_run_can_be_opened_by_any_of_its_files(run_stem: Path, suffix: str) -> None:
     assert open_run(run_stem.with_name(run_stem.name + suffix)).run.stem == run_stem
 
 
-def test_a_run_of_folds_has_a_network_each_and_they_differ(folded: Path) -> None:
+def test_a_run_with_folds_has_a_different_network_for_each_fold(folded: Path) -> None:
     opened = open_run(folded)
     assert [header.fold for header in opened.headers] == [0, 1]
     assert opened.header.architecture.fusion == "attention"
@@ -48,14 +48,14 @@ def test_a_run_of_folds_has_a_network_each_and_they_differ(folded: Path) -> None
     assert all(torch.equal(tensor, second[name]) for name, tensor in one.graders[0].state_dict().items())
 
 
-def test_a_fold_that_is_not_there_is_refused(folded: Path, run_stem: Path) -> None:
+def test_an_unknown_fold_is_refused(folded: Path, run_stem: Path) -> None:
     with pytest.raises(UsageError, match=r"--fold 2: .*folded has 2 folds"):
         open_run(folded, fold=2)
     with pytest.raises(UsageError, match=r"--fold 0: .*small has no folds"):
         open_run(run_stem, fold=0)
 
 
-def test_a_checkpoint_that_the_record_does_not_match_is_refused(run_stem: Path, folded: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_that_does_not_match_the_record_is_refused(run_stem: Path, folded: Path, tmp_path: Path) -> None:
     for path in run_stem.parent.glob("small.*"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     other = next(folded.parent.glob("folded.fold1.safetensors"))
@@ -64,6 +64,6 @@ def test_a_checkpoint_that_the_record_does_not_match_is_refused(run_stem: Path, 
         open_run(tmp_path / "small")
 
 
-def test_no_run_is_refused(tmp_path: Path) -> None:
+def test_a_missing_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a finished run"):
         open_run(tmp_path / "nothing")

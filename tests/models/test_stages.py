@@ -1,4 +1,4 @@
-"""Stages: cut anywhere, upper(lower(x)) is the whole, and the network is whole again afterwards."""
+"""Stages: cut anywhere, upper(lower(x)) gives the same output, and the network is restored afterwards."""
 
 from functools import cache
 
@@ -54,23 +54,23 @@ def _images() -> Tensor:
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_lower_and_upper_part_together_are_the_whole(name: str) -> None:
+def test_the_lower_and_the_upper_part_together_give_the_same_output(name: str) -> None:
     backbone, images = _backbone(name), _images()
     modules = dict(backbone.named_modules())
     assert len(backbone.stages) == STAGES[name]
     with torch.inference_mode():
-        whole = backbone(images)
+        expected = backbone(images)
         for cut in range(1, len(backbone.stages)):
             features = backbone.lower(images, cut)
             with bypassed(backbone, backbone.paths(0, cut)):
                 upper = backbone(features)
-            assert torch.allclose(upper, whole, rtol=1e-3, atol=1e-4), cut
-        assert torch.equal(backbone(images), whole)
+            assert torch.allclose(upper, expected, rtol=1e-3, atol=1e-4), cut
+        assert torch.equal(backbone(images), expected)
     assert dict(backbone.named_modules()) == modules
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_every_stage_holds_parameters_and_every_module_is_in_one(name: str) -> None:
+def test_every_stage_has_parameters_and_every_module_is_in_a_stage(name: str) -> None:
     backbone = _backbone(name)
     own = dict(backbone.network.named_parameters(recurse=False))  # tokens and positions
     inside = {
@@ -93,18 +93,18 @@ def _break_while_cut(backbone: Backbone) -> None:
 
 
 @pytest.mark.parametrize("name", ["test_efficientnet", "test_vit"])
-def test_the_network_is_whole_again_after_an_error(name: str) -> None:
+def test_the_network_is_restored_after_an_error(name: str) -> None:
     backbone, images = _backbone(name), _images()
     modules = dict(backbone.named_modules())
     with torch.inference_mode():
-        whole = backbone(images)
+        expected = backbone(images)
         with pytest.raises(RuntimeError, match="broken"):
             _break_while_cut(backbone)
-        assert torch.equal(backbone(images), whole)
+        assert torch.equal(backbone(images), expected)
     assert dict(backbone.named_modules()) == modules
 
 
-def test_a_lower_part_runs_nothing_above_it() -> None:
+def test_the_lower_part_does_not_run_higher_stages() -> None:
     backbone = _backbone("test_efficientnet")
     above = [backbone.get_submodule(path) for path in backbone.paths(2, len(backbone.stages))]
     ran: list[torch.nn.Module] = []
@@ -119,7 +119,7 @@ def test_a_lower_part_runs_nothing_above_it() -> None:
 
 
 class _Skipping(nn.Module):
-    """Stages of which the last is given the first's output, too."""
+    """Stages of which the last also uses the output of the first."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -136,24 +136,26 @@ def _grader(name: str, loss: str = "cross-entropy") -> Grader:
     return build_grader(Architecture(name, SIDE, "image", 1, "mean-max", False, "", loss, False, 0.0))
 
 
-def test_stages_that_depend_on_more_than_the_one_before_are_refused() -> None:
+def test_stages_that_depend_on_more_than_the_previous_stage_are_refused() -> None:
     grader = _grader("test_efficientnet")
     grader.backbone = Backbone(_Skipping(), SIDE)
-    with pytest.raises(UsageError, match="--freeze 2: this backbone cannot be cut there: use none or backbone"):
+    with pytest.raises(
+        UsageError, match="--freeze 2: the stages of this backbone cannot be run separately: use none or backbone"
+    ):
         check_cut(grader, 2, SIDE)
 
 
 @pytest.mark.parametrize("name", ["eva02_tiny_patch14_224", "xcit_nano_12_p8_224"])
-def test_a_network_that_hands_positions_on_is_refused_only_where_it_is_cut(name: str) -> None:
+def test_a_network_that_passes_positions_on_is_refused_only_if_it_is_cut(name: str) -> None:
     side = 56
     grader = build_grader(Architecture(name, side, "image", 1, "mean-max", False, "", "regression", False, 0.0))
     check_cut(grader, 0, side)  # --freeze none
     check_cut(grader, None, side)  # --freeze backbone
-    with pytest.raises(UsageError, match="cannot be cut there"):
+    with pytest.raises(UsageError, match="cannot be run separately"):
         check_cut(grader, 2, side)
 
 
-def test_more_stages_than_there_are_are_refused() -> None:
+def test_too_many_stages_are_refused() -> None:
     grader = _grader("test_efficientnet")
     with pytest.raises(UsageError, match="--freeze 5: the backbone has 5 stages: use --freeze backbone"):
         check_cut(grader, 5, SIDE)

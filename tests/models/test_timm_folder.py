@@ -1,4 +1,4 @@
-"""timm opens a run's folder as its own network."""
+"""A run's folder can be opened with timm."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from drkit.recipes.finetune import RunOptions, run_finetune
     ("unit", "fusion", "loss"),
     [("image", "mean-max", "regression"), ("patient", "mean-max", "cumulative-link"), ("eye", "attention", "corn")],
 )
-def test_timm_gives_the_runs_logits(
+def test_timms_network_gives_the_runs_logits(
     small_config: TrainingConfig, tmp_path: Path, unit: str, fusion: str, loss: str
 ) -> None:
     config = replace(small_config, unit=unit, fusion=fusion, loss=loss, epochs=1, batch_size=4)  # type: ignore[arg-type]
@@ -32,10 +32,10 @@ def test_timm_gives_the_runs_logits(
     assert tuple(network.pretrained_cfg["mean"]) == opened.header.mean
 
 
-def test_what_timm_has_no_place_for_is_refused(small_config: TrainingConfig, tmp_path: Path) -> None:
+def test_a_run_that_timm_cannot_represent_is_refused(small_config: TrainingConfig, tmp_path: Path) -> None:
     small = replace(small_config, epochs=1, batch_size=4)
     dual = run_finetune(replace(small, unit="eye", fusion="concat"), RunOptions(tmp_path, "dual")).run
-    with pytest.raises(UsageError, match="grades no single one: use --format onnx"):
+    with pytest.raises(UsageError, match="cannot grade single photographs: use --format onnx"):
         build_timm_network(open_run(dual))
     folds = run_finetune(replace(small, folds=2, choose="inner"), RunOptions(tmp_path, "folds")).run
     with pytest.raises(UsageError, match="has 2 networks"):

@@ -149,5 +149,5 @@ def test_a_plan_from_elsewhere_is_not_carried_out(preprocessed: Path, eyes: Path
 def test_an_index_names_shards_beside_it(shard: str, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors.index.json"
     path.write_text(json.dumps({"weight_map": {"conv.weight": shard}}))
-    with pytest.raises(InputError, match=r"a \.safetensors file beside it is expected"):
+    with pytest.raises(InputError, match=r"expected a \.safetensors file in the same folder"):
         read_index(path)

@@ -1,4 +1,4 @@
-"""Attention: blocks between backbone and pool that say which channels or places of the feature map count."""
+"""Attention blocks between backbone and pool, which weight the channels or positions of the feature map."""
 
 from drkit.models.attention.building import AttentionChain, build_attention
 from drkit.models.attention.shape import MapShape

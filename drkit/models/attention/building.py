@@ -1,4 +1,4 @@
-"""From the blocks' names to the blocks."""
+"""Build attention blocks from their specs."""
 
 from collections.abc import Sequence
 
@@ -13,11 +13,11 @@ from drkit.specs import Spec, parse_specs
 
 
 class AttentionChain(nn.Sequential):
-    """Blocks one after another, from feature maps (P, C, h, w) to feature maps.
+    """A sequence of blocks from feature maps (P, C, h, w) to feature maps of the same shape.
 
     Args:
-        blocks: In order.
-        names: As typed, one a block.
+        blocks: The blocks in order.
+        names: Name of each block in the catalogue.
     """
 
     def __init__(self, blocks: Sequence[nn.Module], names: Sequence[str]) -> None:
@@ -26,30 +26,31 @@ class AttentionChain(nn.Sequential):
 
 
 def build_attention(spec: str, backbone: Backbone, side: int) -> nn.Module:
-    """Build what stands between a backbone and the pool; before the first step it changes nothing.
+    """Build the attention blocks between a backbone and the pool; before training they do not change the maps.
 
-    Nor does it draw from torch's generator for others: a network with attention begins as the same one without.
+    The blocks do not advance torch's random generator, so that a network with attention starts from the same weights as
+    a network without.
 
     Args:
-        spec: Blocks in order, `se:reduction=8,spatial`; empty: none.
-        backbone: Gives the maps.
-        side: Of the images in pixels; a trial run tells the maps' size.
+        spec: Specs of the blocks in order, such as `se:reduction=8,spatial`; empty for no attention.
+        backbone: The backbone, on which a trial run measures the shape of the maps.
+        side: Side of the images in pixels.
 
     Raises:
-        UsageError: an unknown block or parameter, or one that does nothing on maps of a single place.
+        UsageError: a block or parameter is unknown, or a block has no effect on maps of a single position.
     """
     if not spec:
         return nn.Identity()
-    choices = parse_specs(ATTENTIONS, "attention block", spec)
-    shape = _try_out(backbone, side)
-    for choice in choices:
-        _check_places(choice, shape, side)
+    specs = parse_specs(ATTENTIONS, "attention block", spec)
+    shape = _measure_maps(backbone, side)
+    for each in specs:
+        _check_positions(each, shape, side)
     with torch.random.fork_rng(devices=[]):
-        blocks = [ATTENTIONS[choice.name].load()(shape, **dict(choice.parameters)) for choice in choices]
-    return AttentionChain(blocks, [choice.name for choice in choices])
+        blocks = [ATTENTIONS[each.name].load()(shape, **dict(each.parameters)) for each in specs]
+    return AttentionChain(blocks, [each.name for each in specs])
 
 
-def _try_out(backbone: Backbone, side: int) -> MapShape:
+def _measure_maps(backbone: Backbone, side: int) -> MapShape:
     was_training = backbone.training
     with torch.inference_mode():
         maps = backbone.eval()(torch.zeros(1, 3, side, side))
@@ -57,11 +58,11 @@ def _try_out(backbone: Backbone, side: int) -> MapShape:
     return MapShape(*maps.shape[1:])
 
 
-def _check_places(choice: Spec, shape: MapShape, side: int) -> None:
-    if shape.height * shape.width > 1 or not ATTENTIONS[choice.name].compares_places:
+def _check_positions(spec: Spec, shape: MapShape, side: int) -> None:
+    if shape.height * shape.width > 1 or not ATTENTIONS[spec.name].compares_places:
         return
-    free = [name for name, entry in ATTENTIONS.items() if not entry.compares_places]
+    alternatives = [name for name, entry in ATTENTIONS.items() if not entry.compares_places]
     raise UsageError(
-        f"attention block {choice.name} looks from place to place, and on images of {side} pixels this backbone's map"
-        f" has a single one, where it does nothing: use a larger --size, or {' or '.join(free)}"
+        f"attention block {spec.name} compares positions of the feature map, but at {side} pixels this backbone's map"
+        f" has a single position, so that the block has no effect: use a larger --size, or {' or '.join(alternatives)}"
     )

@@ -1,4 +1,4 @@
-"""Self-attention: each place of a feature map adds what it finds in the others; at first it adds nothing."""
+"""Self-attention between the positions of a feature map; before training it does not change the map."""
 
 import torch
 from timm.layers.norm import LayerNorm2d
@@ -9,18 +9,19 @@ from drkit.models.attention.shape import MapShape
 
 
 class SelfAttention2d(nn.Module):
-    """Each place looks at all places and adds a weighted mean of what it finds there.
+    """Adds to each position a weighted mean of the values at all positions.
 
     Args:
-        shape: Of the map.
-        heads: Comparisons side by side.
-        reduction: C / the number of channels in which places are compared, rounded to a multiple of the heads.
-        position: What is added to the comparisons of two places for where they lie to each other; None: nothing.
+        shape: Shape of the feature map.
+        heads: Number of attention heads.
+        reduction: Ratio of the map's channels to the channels of all heads together, which are rounded down to a
+            multiple of the heads.
+        position: Module that adds a bias for the relative position to the similarities; None for no bias.
     """
 
     def __init__(self, shape: MapShape, heads: int, reduction: int, position: nn.Module | None) -> None:
         super().__init__()
-        size = max(shape.channels // reduction // heads, 1)  # channels of a head
+        size = max(shape.channels // reduction // heads, 1)  # channels of each head
         self.heads, self.scale = heads, size**-0.5
         self.norm = LayerNorm2d(shape.channels)
         self.look = nn.Conv2d(shape.channels, 2 * heads * size, 1)  # queries and keys
@@ -32,37 +33,37 @@ class SelfAttention2d(nn.Module):
         nn.init.zeros_(self.output.bias)  # type: ignore[arg-type]
 
     def weights(self, normed: Tensor) -> Tensor:
-        """Maps (P, C, h, w), normed, to what each place gives to each: (P, heads, h * w, h * w), rows summing to 1."""
+        """Compute attention weights (P, heads, h * w, h * w), rows summing to 1, of normalised maps (P, C, h, w)."""
         queries, keys = self._split(self.look(normed), 2 * self.heads).chunk(2, 1)  # (P, heads, d, h * w)
-        alike = torch.einsum("phdq,phdk->phqk", queries * self.scale, keys)
-        return self.softmax(self.position(alike))
+        similarities = torch.einsum("phdq,phdk->phqk", queries * self.scale, keys)
+        return self.softmax(self.position(similarities))
 
     def forward(self, maps: Tensor) -> Tensor:
-        """(P, C, h, w) to the same."""
+        """Apply attention to feature maps (P, C, h, w); the shape does not change."""
         normed = self.norm(maps)
         values = self._split(self.value(normed), self.heads)
-        found = torch.einsum("phqk,phdk->phdq", self.weights(normed), values)
-        return maps + self.output(found.flatten(1, 2).unflatten(2, maps.shape[2:]))
+        attended = torch.einsum("phqk,phdk->phdq", self.weights(normed), values)
+        return maps + self.output(attended.flatten(1, 2).unflatten(2, maps.shape[2:]))
 
     def _split(self, maps: Tensor, parts: int) -> Tensor:
-        """(P, parts * d, h, w) to (P, parts, d, h * w)."""
+        """Split maps (P, parts * d, h, w) into (P, parts, d, h * w)."""
         return maps.unflatten(1, (parts, -1)).flatten(3)
 
 
 def build_self(shape: MapShape, *, heads: float, reduction: float) -> nn.Module:
-    """Multi-head self-attention over the places, with a learned bias for where two lie to each other.
+    """Build multi-head self-attention with a learned bias for the relative position.
 
-    Source: Vaswani et al., Attention is all you need, NeurIPS 2017, eq. 1; the bias: Liu et al., Swin Transformer,
-    ICCV 2021, eq. 4.
+    Source: Vaswani et al., Attention is all you need, NeurIPS 2017, eq. 1; bias: Liu et al., Swin Transformer, ICCV
+    2021, eq. 4.
     """
     position = RelPosBias((shape.height, shape.width), int(heads))
     return SelfAttention2d(shape, int(heads), int(reduction), position)
 
 
 def build_nonlocal(shape: MapShape, *, reduction: float) -> nn.Module:
-    """A non-local block: one comparison, wherever the places lie.
+    """Build a non-local block: self-attention with one head and without a bias for the position.
 
-    Source: Wang et al., Non-local neural networks, CVPR 2018, eqs. 1 and 6 with the embedded Gaussian of eq. 3;
-    scaled and normed as self-attention, where the paper has a batch norm behind.
+    Source: Wang et al., Non-local neural networks, CVPR 2018, eqs. 1 and 6 with the embedded Gaussian of eq. 3; scaled
+    and normalised as self-attention, whereas the paper has a batch norm after the output.
     """
     return SelfAttention2d(shape, 1, int(reduction), None)

@@ -1,7 +1,8 @@
-"""Gates: channels or places of a feature map made stronger or weaker; at first they change nothing.
+"""Gates that scale the channels or positions of a feature map; before training they do not change the map.
 
-Feature maps are seldom negative, so all weights that look at one are pushed the same way at once. Without a norm that
-takes this common way out, a few steps switch a gate's hidden units off for good, or close every gate alike.
+The values of feature maps are rarely negative, so the gradients of all weights that a gate applies to a map have the
+same sign. The blocks therefore contain a norm that removes this common component. Without it, a few steps can switch
+off a gate's hidden units for good, or close all gates.
 """
 
 import torch
@@ -16,21 +17,22 @@ from drkit.models.attention.shape import MapShape
 
 
 class Gate(nn.Module):
-    """A factor between 0 and 2 for what it opens or closes: 1 where its input is 0.
+    """Twice the sigmoid: a factor in (0, 2), which is 1 for input 0.
 
-    So a layer before it that starts at zero leaves the map exactly as it is, and learns from the first step on.
+    Therefore, a preceding layer that is initialised to zero does not change the map, but has a gradient from the first
+    step.
     """
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Any shape to the same."""
+        """Compute factors of the same shape as the inputs."""
         return 2 * torch.sigmoid(inputs)
 
 
 def build_se(shape: MapShape, *, reduction: float) -> nn.Module:
-    """Squeeze and excitation: a gate for each channel, from all channels' means over the places.
+    """Build squeeze-and-excitation: a gate for each channel, computed from the means of all channels.
 
-    Source: Hu, Shen and Sun, Squeeze-and-excitation networks, CVPR 2018, eqs. 2 to 4; the gate twice as wide, the
-    hidden units normed.
+    Source: Hu, Shen and Sun, Squeeze-and-excitation networks, CVPR 2018, eqs. 2 to 4, with gates in (0, 2) and
+    normalised hidden units.
     """
     hidden = _hidden(shape, reduction)
     block = SqueezeExcite(shape.channels, rd_channels=hidden, norm_layer=LayerNorm2d, gate_layer=Gate)
@@ -38,26 +40,26 @@ def build_se(shape: MapShape, *, reduction: float) -> nn.Module:
 
 
 def build_eca(shape: MapShape) -> nn.Module:
-    """Efficient channel attention: a gate for each channel, from the means of a few neighbouring ones.
+    """Build efficient channel attention: a gate for each channel, computed from the means of neighbouring channels.
 
-    Source: Wang et al., ECA-Net, CVPR 2020, eqs. 5 and 12; the gate twice as wide.
+    Source: Wang et al., ECA-Net, CVPR 2020, eqs. 5 and 12, with gates in (0, 2).
     """
     block = EcaModule(shape.channels, gate_layer=Gate)
     return _start_at_zero(block, block.conv)
 
 
 def build_spatial(shape: MapShape, *, kernel: float) -> nn.Module:
-    """CBAM's spatial gate: one for each place, from mean and maximum over the channels around it.
+    """Build CBAM's spatial attention: a gate for each position, computed from channel means and maxima around it.
 
-    Source: Woo et al., CBAM, ECCV 2018, eq. 3; the gate twice as wide, and normed before it is made, not after: so
-    the layer that starts at zero is not one single factor.
+    Source: Woo et al., CBAM, ECCV 2018, eq. 3, with gates in (0, 2) and the norm before the convolution instead of
+    after it, so that the convolution can be initialised to zero.
 
     Raises:
-        UsageError: an even kernel, which has no middle.
+        UsageError: the kernel size is even.
     """
     side = int(kernel)
     if side % 2 == 0:
-        raise UsageError(f"attention block spatial: kernel={side} has no middle: use {side - 1} or {side + 1}")
+        raise UsageError(f"attention block spatial: kernel={side} must be odd: use {side - 1} or {side + 1}")
     block = SpatialAttn(side, gate_layer=Gate)
     conv = nn.Conv2d(2, 1, side, padding=side // 2)
     block.conv = nn.Sequential(nn.BatchNorm2d(2, affine=False), conv)  # type: ignore[assignment]
@@ -65,9 +67,9 @@ def build_spatial(shape: MapShape, *, kernel: float) -> nn.Module:
 
 
 def build_cbam(shape: MapShape, *, reduction: float, kernel: float) -> nn.Module:
-    """CBAM: a gate for each channel, from means and maxima over the places, then one for each place.
+    """Build CBAM: a gate for each channel, computed from means and maxima, followed by a gate for each position.
 
-    Source: Woo et al., CBAM, ECCV 2018, eqs. 1 to 3; the gates twice as wide, the hidden units normed.
+    Source: Woo et al., CBAM, ECCV 2018, eqs. 1 to 3, with gates in (0, 2) and normalised hidden units.
     """
     hidden = _hidden(shape, reduction)
     channel = ChannelAttn(shape.channels, rd_channels=hidden, gate_layer=Gate)
@@ -80,7 +82,7 @@ def _hidden(shape: MapShape, reduction: float) -> int:
 
 
 def _start_at_zero(block: nn.Module, last: nn.Module) -> nn.Module:
-    """The block, its last layer zero."""
+    """Set the parameters of a block's last layer to zero, and return the block."""
     for parameter in last.parameters():
         nn.init.zeros_(parameter)
     return block

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class MapShape:
-    """What an attention block is built for.
+    """The shape of a feature map (C, h, w), for which attention blocks are built.
 
     Args:
-        channels: C.
-        height: h, in places.
-        width: w, in places.
+        channels: Number of channels C.
+        height: Height h.
+        width: Width w.
     """
 
     channels: int

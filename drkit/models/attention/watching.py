@@ -1,4 +1,4 @@
-"""What attention blocks decide, read off while they work."""
+"""Record the gates and attention weights of attention blocks while they run."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,12 +17,14 @@ AttentionAxis = Literal["channels", "places", "pairs"]
 
 @dataclass(frozen=True)
 class BlockAttention:
-    """What one block decided about P photographs.
+    """Gates or attention weights of a block for P photographs.
 
     Args:
-        name: The block's.
-        kind: channels: a factor between 0 and 2 each; places: likewise; pairs: what each place gives to each.
-        values: (P, C), (P, h, w), or (P, heads, h * w, h * w) with rows summing to 1.
+        name: Name of the block.
+        kind: `channels` or `places`, gates in (0, 2) of channels or positions; `pairs`, attention weights between
+            positions.
+        values: (P, C) gates of channels, (P, h, w) gates of positions, or (P, heads, h * w, h * w) attention weights
+            with rows that sum to 1.
     """
 
     name: str
@@ -31,26 +33,26 @@ class BlockAttention:
 
 
 def watch(attention: nn.Module, maps: Tensor) -> list[BlockAttention]:
-    """What each gate and each comparison of places decides about maps (P, C, h, w), in the order of working."""
+    """Run attention on maps (P, C, h, w), and return the gates and attention weights in the order of execution."""
     if not isinstance(attention, AttentionChain):
         return []
-    found = []
+    recorded = []
     with torch.no_grad():
         for name, block in zip(attention.names, attention, strict=True):
-            with _listening(block) as heard:
+            with _recording(block) as outputs:
                 maps = block(maps)
-            found += [_describe(name, block, values) for values in heard]
-    return found
+            recorded += [_describe(name, block, values) for values in outputs]
+    return recorded
 
 
 @contextmanager
-def _listening(block: nn.Module) -> Iterator[list[Tensor]]:
-    """Outputs of the block's gates, or of its softmax."""
-    heard: list[Tensor] = []
-    telling = [module for module in block.modules() if isinstance(module, Gate | nn.Softmax)]
-    hooks = [module.register_forward_hook(lambda *given: heard.append(given[2])) for module in telling]
+def _recording(block: nn.Module) -> Iterator[list[Tensor]]:
+    """Record the outputs of a block's gates, or of its softmax, within the context."""
+    outputs: list[Tensor] = []
+    modules = [module for module in block.modules() if isinstance(module, Gate | nn.Softmax)]
+    hooks = [module.register_forward_hook(lambda *arguments: outputs.append(arguments[2])) for module in modules]
     try:
-        yield heard
+        yield outputs
     finally:
         for hook in hooks:
             hook.remove()

@@ -1,4 +1,4 @@
-"""Weights that a backbone starts from: those a package brings, and foreign files that load or say why not."""
+"""The weights that a backbone starts from: ImageNet weights, and files, folders, repositories and runs."""
 
 from drkit.models.weights.loading import WeightsMismatchError, WeightsReport, load_foreign
 from drkit.models.weights.pretrained import (

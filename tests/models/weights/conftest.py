@@ -1,4 +1,4 @@
-"""A checkpoint of drkit's, made without a training; a small hub."""
+"""A drkit checkpoint without a training, and a small hub."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ from drkit.records.checkpoint import Architecture, CheckpointHeader, write_check
 
 
 def make_header(backbone: str, *, unshared: bool = False) -> CheckpointHeader:
-    """The header of a run that nobody trained."""
+    """The header of a run without a training."""
     architecture = Architecture(
         backbone=backbone,
         side=64,
@@ -41,7 +41,7 @@ def make_header(backbone: str, *, unshared: bool = False) -> CheckpointHeader:
 
 @pytest.fixture
 def write_own() -> Callable[..., dict]:
-    """Writes a checkpoint to a path; gives its tensors."""
+    """Writes a checkpoint to a path and returns its tensors."""
 
     def write(path: Path, backbone: str, *, unshared: bool = False) -> dict:
         header = make_header(backbone, unshared=unshared)
@@ -57,39 +57,39 @@ def write_own() -> Callable[..., dict]:
 
 @dataclass
 class Stored:
-    """A repository as a hub keeps it."""
+    """A repository on the hub."""
 
     files: dict[str, bytes]
-    access: str = "public"  # or gated, or private: for the token `good` alone
+    access: str = "public"  # or gated or private, which only the token `good` can read
     commit: str = "c0ffee" + "0" * 34
 
 
 @dataclass
 class Hub:
-    """A small hub, which answers `huggingface_hub` what the real one does, as far as drkit asks.
+    """A small hub, which responds to the requests of drkit as the real hub does.
 
     Args:
-        url: Where it is reached.
-        repositories: By `OWNER/NAME`.
-        asked: Method, path and token of each question so far.
-        hangs_at: What stands in the paths of questions that are never answered.
-        fails_with: Status of every answer, if it is out of order; 200: it answers with a page of its own.
+        url: Address of the hub.
+        repositories: Repositories by `OWNER/NAME`.
+        requests: Method, path and token of each request so far.
+        hangs_at: Part of the paths of requests that get no response.
+        fails_with: Status of every response of a hub that does not work; 200 gives the page of a portal.
     """
 
     url: str = ""
     repositories: dict[str, Stored] = field(default_factory=dict)
-    asked: list[tuple[str, str, str]] = field(default_factory=list)
+    requests: list[tuple[str, str, str]] = field(default_factory=list)
     hangs_at: str | None = None
     fails_with: int | None = None
     released: threading.Event = field(default_factory=threading.Event)
 
     def add(self, name: str, files: dict[str, bytes], access: str = "public") -> None:
-        """Keep a repository."""
+        """Add a repository."""
         self.repositories[name] = Stored(files, access)
 
-    def answer(self, method: str, path: str, token: str) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers and body."""
-        self.asked.append((method, path, token))
+    def respond(self, method: str, path: str, token: str) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and body of the response."""
+        self.requests.append((method, path, token))
         if self.hangs_at and self.hangs_at in path:
             self.released.wait(60)
         if self.fails_with == 200:
@@ -100,52 +100,52 @@ class Hub:
             return 401, {"X-Error-Message": "Invalid credentials in Authorization header"}, b""
         if path.startswith("/cdn/"):
             return 200, {}, self._content(unquote(path.removeprefix("/cdn/")))
-        asked = re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/revision/([^/?]+))?(?:\?.*)?", path)
-        kept = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path)
-        name, revision, *file = (asked or kept).groups()  # type: ignore[union-attr]
-        found = self.repositories.get(name)
-        if found is None or (found.access == "private" and token != "good"):
+        info = re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/revision/([^/?]+))?(?:\?.*)?", path)
+        download = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path)
+        name, revision, *file = (info or download).groups()  # type: ignore[union-attr]
+        stored = self.repositories.get(name)
+        if stored is None or (stored.access == "private" and token != "good"):
             return self._missing_repository(token)
-        if revision not in (None, "main", found.commit):
+        if revision not in (None, "main", stored.commit):
             return 404, {"X-Error-Code": "RevisionNotFound", "X-Error-Message": f"Invalid rev id: {revision}"}, b""
-        return self._file(name, found, unquote(file[0]), token) if file else self._info(name, found)
+        return self._file(name, stored, unquote(file[0]), token) if file else self._info(name, stored)
 
     @staticmethod
     def _missing_repository(token: str) -> tuple[int, dict[str, str], bytes]:
-        """A stranger is not told whether it is missing or private."""
+        """The response does not reveal whether the repository is missing or private."""
         if token:
-            return 404, {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"}, b""
+            return 404, {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not stored"}, b""
         return 401, {"X-Error-Message": "Invalid username or password."}, b""
 
     @staticmethod
-    def _info(name: str, found: Stored) -> tuple[int, dict[str, str], bytes]:
-        told = {
-            "_id": "1", "id": name, "modelId": name, "sha": found.commit, "tags": [], "downloads": 1,
-            "private": found.access == "private", "gated": "auto" if found.access == "gated" else False,
-            "siblings": [{"rfilename": file} for file in found.files],
+    def _info(name: str, stored: Stored) -> tuple[int, dict[str, str], bytes]:
+        info = {
+            "_id": "1", "id": name, "modelId": name, "sha": stored.commit, "tags": [], "downloads": 1,
+            "private": stored.access == "private", "gated": "auto" if stored.access == "gated" else False,
+            "siblings": [{"rfilename": file} for file in stored.files],
         }  # fmt: skip
-        return 200, {"Content-Type": "application/json"}, json.dumps(told).encode()
+        return 200, {"Content-Type": "application/json"}, json.dumps(info).encode()
 
-    def _file(self, name: str, found: Stored, file: str, token: str) -> tuple[int, dict[str, str], bytes]:
-        if found.access == "gated" and token != "good":
+    def _file(self, name: str, stored: Stored, file: str, token: str) -> tuple[int, dict[str, str], bytes]:
+        if stored.access == "gated" and token != "good":
             status = 403 if token else 401
             return (
                 status,
                 {"X-Error-Code": "GatedRepo", "X-Error-Message": f"Access to model {name} is restricted."},
                 b"",
             )
-        if file not in found.files:
-            return 404, {"X-Error-Code": "EntryNotFound", "X-Error-Message": "Entry not found"}, b""
-        content = found.files[file]
-        told = {"X-Repo-Commit": found.commit, "ETag": f'"{hashlib.sha1(content).hexdigest()}"'}
+        if file not in stored.files:
+            return 404, {"X-Error-Code": "EntryNotFound", "X-Error-Message": "Entry not stored"}, b""
+        content = stored.files[file]
+        headers = {"X-Repo-Commit": stored.commit, "ETag": f'"{hashlib.sha1(content).hexdigest()}"'}
         if file.endswith((".json", ".md")):
-            return 200, told, content
+            return 200, headers, content
         large = {"X-Linked-Size": str(len(content)), "X-Linked-Etag": f'"{hashlib.sha256(content).hexdigest()}"'}
         elsewhere = self.url.replace("127.0.0.1", "localhost")
-        return 302, {**told, **large, "Location": f"{elsewhere}/cdn/{name}/{file}"}, b""
+        return 302, {**headers, **large, "Location": f"{elsewhere}/cdn/{name}/{file}"}, b""
 
-    def _content(self, place: str) -> bytes:
-        owner, name, file = place.split("/", 2)
+    def _content(self, path: str) -> bytes:
+        owner, name, file = path.split("/", 2)
         return self.repositories[f"{owner}/{name}"].files[file]
 
 
@@ -154,14 +154,14 @@ class _Handler(BaseHTTPRequestHandler):
     hub: Hub
 
     def do_GET(self) -> None:
-        self._answer()
+        self._respond()
 
     def do_HEAD(self) -> None:
-        self._answer()
+        self._respond()
 
-    def _answer(self) -> None:
+    def _respond(self) -> None:
         token = self.headers.get("Authorization", "").removeprefix("Bearer ")
-        status, headers, body = self.hub.answer(self.command, self.path, token)
+        status, headers, body = self.hub.respond(self.command, self.path, token)
         self.send_response(status)
         for name, value in ({"Content-Length": str(len(body))} | headers).items():
             self.send_header(name, value)
@@ -175,7 +175,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def serving() -> Iterator[Hub]:
-    """A hub that is there, of which this process does not know."""
+    """A running hub that this process is not configured to use."""
     hub = Hub()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
     server.daemon_threads = True
@@ -191,7 +191,7 @@ def serving() -> Iterator[Hub]:
 
 @pytest.fixture
 def hub(serving: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Hub:
-    """A hub that this process asks, with an empty cache and no token."""
+    """A hub that this process uses, with an empty cache and no token."""
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE", "HF_ENDPOINT"):
         monkeypatch.delenv(name, raising=False)
     values = {

@@ -1,4 +1,4 @@
-"""Which file of weights is meant: of a folder, a run or a repository."""
+"""Find the file of weights in a folder, a run or a repository."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ def _finish(stem: Path, folds: int, seeds: tuple[int, ...] = ()) -> None:
 
 
 @pytest.mark.parametrize("backbone", ["resnet18", "resnet34", "vgg16", "efficientnet_b0", "densenet121"])
-def test_the_courses_folder_gives_the_backbones_file(tmp_path: Path, backbone: str) -> None:
+def test_the_backbones_file_is_found_in_the_courses_folder(tmp_path: Path, backbone: str) -> None:
     folder = _touch(tmp_path / "pretrained_DR_resize", *COURSE)
     assert find_weights(folder, backbone) == folder / f"pretrained/{backbone}.pth"
     assert find_weights(folder / "pretrained", backbone).name == f"{backbone}.pth"
@@ -41,31 +41,35 @@ def test_the_courses_folder_gives_the_backbones_file(tmp_path: Path, backbone: s
         ("resnet18", ["resnet18.safetensors", "resnet18.txt", "._resnet18.pth"], "resnet18.safetensors"),
     ],
 )
-def test_names_in_a_folder_are_read_whole(tmp_path: Path, backbone: str, files: list[str], chosen: str) -> None:
+def test_the_longest_backbone_name_in_a_file_name_counts(
+    tmp_path: Path, backbone: str, files: list[str], chosen: str
+) -> None:
     assert find_weights(_touch(tmp_path, *files), backbone).name == chosen
 
 
-def test_none_or_several_in_a_folder_are_listed(tmp_path: Path) -> None:
+def test_no_or_several_suitable_files_in_a_folder_are_refused(tmp_path: Path) -> None:
     folder = _touch(tmp_path, *COURSE)
-    with pytest.raises(InputError, match=r"no weights of resnet50: there is pretrained/densenet121\.pth, .*name one"):
+    with pytest.raises(
+        InputError, match=r"no weights of resnet50: it contains pretrained/densenet121\.pth, .*name one"
+    ):
         find_weights(folder, "resnet50")
     _touch(tmp_path, "resnet18.pth")
     with pytest.raises(InputError, match=r"several weights of resnet18: pretrained/resnet18\.pth, resnet18\.pth; name"):
         find_weights(folder, "resnet18")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"holds no weights: \.pth"):
+    with pytest.raises(InputError, match=r"contain no weights: expected \.pth"):
         find_weights(tmp_path / "empty", "resnet18")
 
 
-def test_a_missing_file_names_what_is_there(tmp_path: Path) -> None:
+def test_the_message_about_a_missing_file_lists_the_files_in_its_folder(tmp_path: Path) -> None:
     _touch(tmp_path, "resnet18.pth")
-    with pytest.raises(InputError, match=r"resnet81\.pth does not exist.*there is resnet18\.pth"):
+    with pytest.raises(InputError, match=r"resnet81\.pth does not exist.* contains resnet18\.pth"):
         find_weights(tmp_path / "resnet81.pth", "resnet18")
 
 
 @pytest.mark.parametrize("name", ["model_best.pth.tar", "weights.th", "learner.pkl", "best", "resnet18.onnx"])
-def test_a_file_that_is_named_is_taken_whatever_its_name(tmp_path: Path, name: str) -> None:
-    """What is in it decides, when it is read."""
+def test_a_named_file_may_have_any_name(tmp_path: Path, name: str) -> None:
+    """Its content is checked when it is read."""
     assert find_weights(_touch(tmp_path, name) / name, "resnet18") == tmp_path / name
 
 
@@ -77,7 +81,7 @@ def test_a_run_is_named_by_its_stem_or_any_of_its_files(tmp_path: Path, ending: 
 
 
 @pytest.mark.parametrize("ending", ["", ".json", ".parquet", ".safetensors"])
-def test_a_run_with_folds_is_named_by_one_of_them(tmp_path: Path, ending: str) -> None:
+def test_a_file_of_a_run_with_folds_must_be_named(tmp_path: Path, ending: str) -> None:
     _touch(tmp_path, "cv.fold0.safetensors", "cv.fold1.safetensors", "cv.parquet")
     _finish(tmp_path / "cv", 2)
     with pytest.raises(InputError, match=r"a run of 2 networks.*cv\.fold0\.safetensors, .*cv\.fold1\.safetensors"):
@@ -88,7 +92,7 @@ def test_a_run_with_folds_is_named_by_one_of_them(tmp_path: Path, ending: str) -
     assert run.stem == tmp_path / "cv"
 
 
-def test_a_run_with_seeds_is_named_by_one_of_them(tmp_path: Path) -> None:
+def test_a_file_of_a_run_with_seeds_must_be_named(tmp_path: Path) -> None:
     _touch(tmp_path, "s.seed0.safetensors", "s.seed1.safetensors", "s.parquet")
     _finish(tmp_path / "s", 0, (0, 1))
     with pytest.raises(InputError, match=r"a run of 2 networks.*s\.seed0\.safetensors, .*s\.seed1\.safetensors"):
@@ -106,13 +110,13 @@ def test_an_unfinished_run_is_refused(tmp_path: Path, ending: str) -> None:
         find_weights(tmp_path / f"half{ending}", "resnet18")
 
 
-def test_a_run_whose_weights_are_gone_is_refused(tmp_path: Path) -> None:
+def test_a_run_with_missing_weights_is_refused(tmp_path: Path) -> None:
     _finish(tmp_path / "lost", 0)
-    with pytest.raises(InputError, match=r"lost\.safetensors does not exist"):
+    with pytest.raises(InputError, match=r"lost\.safetensors, a file of .*lost\.json, does not exist"):
         find_weights(tmp_path / "lost", "resnet18")
 
 
-def test_a_checkpoint_without_its_record_belongs_to_no_known_run(tmp_path: Path) -> None:
+def test_a_checkpoint_without_a_record_has_no_run(tmp_path: Path) -> None:
     assert run_of(_touch(tmp_path, "a.safetensors") / "a.safetensors") is None
 
 
@@ -120,7 +124,7 @@ def test_a_checkpoint_without_its_record_belongs_to_no_known_run(tmp_path: Path)
 
 
 class Shelf:
-    """A repository of empty files, some of which were fetched."""
+    """A repository of empty files, some of which are cached."""
 
     def __init__(self, *files: str, cached: tuple[str, ...] = ()) -> None:
         self.names, self.held, self.is_asked = files, cached, False
@@ -153,11 +157,13 @@ class Shelf:
         (["model_best.pth.tar", "config.yaml"], "model_best.pth.tar"),
     ],
 )
-def test_the_weights_of_a_repository_are_timms_or_the_only_ones_or_the_backbones(files: list[str], chosen: str) -> None:
+def test_the_weights_of_a_repository_are_the_standard_or_only_file_or_that_of_the_backbone(
+    files: list[str], chosen: str
+) -> None:
     assert find_in_repository(Shelf(*files), "", "resnet18:drop_path_rate=0.1") == chosen
 
 
-def test_what_is_named_or_cached_is_taken_without_asking() -> None:
+def test_named_or_cached_files_are_used_without_asking_the_hub() -> None:
     shelf = Shelf("a.pth", "b.pth", cached=("a.pth", "model.safetensors"))
     assert find_in_repository(shelf, "a.pth", "resnet18") == "a.pth"
     assert find_in_repository(shelf, "", "resnet18") == "model.safetensors"
@@ -165,23 +171,23 @@ def test_what_is_named_or_cached_is_taken_without_asking() -> None:
     assert find_in_repository(shelf, "b.pth", "resnet18") == "b.pth"
 
 
-def test_one_of_several_that_is_cached_is_no_choice() -> None:
-    """Else the same command would take other weights where another was run before."""
+def test_being_cached_does_not_decide_between_several_files() -> None:
+    """Otherwise the result of a command would depend on earlier commands."""
     with pytest.raises(
-        InputError, match=r"no weights of resnet18: there is a\.pth, b\.pth; name one as hf-hub:some/eyes"
+        InputError, match=r"no weights of resnet18: it contains a\.pth, b\.pth; name one as hf-hub:some/eyes"
     ):
         find_in_repository(Shelf("a.pth", "b.pth", cached=("a.pth",)), "", "resnet18")
 
 
 @pytest.mark.parametrize(
-    ("files", "file", "told"),
+    ("files", "file", "message"),
     [
-        (["a.pth", "README.md"], "c.pth", r"hf-hub:some/eyes has no file 'c\.pth': there is a\.pth$"),
-        (["README.md"], "c.pth", r"has no file 'c\.pth': there is README\.md"),
-        (["README.md", "config.json"], "", r"holds no weights, \.pth.* there is README\.md, config\.json"),
+        (["a.pth", "README.md"], "c.pth", r"hf-hub:some/eyes has no file 'c\.pth': it contains a\.pth$"),
+        (["README.md"], "c.pth", r"has no file 'c\.pth': it contains README\.md"),
+        (["README.md", "config.json"], "", r"contains no weights \(\.pth.*: it contains README\.md, config\.json"),
         (["resnet18-a.pth", "resnet18-b.pth"], "", r"several weights of resnet18: resnet18-a\.pth, .*eyes:FILE"),
     ],
 )
-def test_none_or_several_in_a_repository_are_listed(files: list[str], file: str, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_no_or_several_suitable_files_in_a_repository_are_refused(files: list[str], file: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         find_in_repository(Shelf(*files), file, "resnet18")

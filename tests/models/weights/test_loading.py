@@ -1,4 +1,4 @@
-"""Foreign tensors reach the backbone, all or none of them, and what was done is told."""
+"""Foreign tensors are loaded completely or not at all, with a report."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -29,8 +29,8 @@ FAMILIES = {
 }
 
 
-def _foreign(tensors: Mapping[str, Tensor], backbone: str, **told: object) -> ForeignWeights:
-    return ForeignWeights(backbone, Path("a.pth"), "0" * 64, tensors, **told)  # type: ignore[arg-type]
+def _foreign(tensors: Mapping[str, Tensor], backbone: str, **fields: object) -> ForeignWeights:
+    return ForeignWeights(backbone, Path("a.pth"), "0" * 64, tensors, **fields)  # type: ignore[arg-type]
 
 
 def _whole(name: str, side: int) -> nn.Module:
@@ -43,7 +43,7 @@ def _snapshot(backbone: Backbone) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_each_family_takes_its_own_tensors_whole(name: str) -> None:
+def test_each_family_loads_its_own_tensors_completely(name: str) -> None:
     side = FAMILIES[name]
     network, backbone = _whole(name, side), build_backbone(name, side, pretrained=False)
     report = backbone.load_foreign(_foreign(network.state_dict(), name))
@@ -55,15 +55,15 @@ def test_each_family_takes_its_own_tensors_whole(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["efficientnet_b0", "resnet18"])
-def test_torchvisions_file_without_its_head_is_whole(name: str, tmp_path: Path) -> None:
-    theirs = getattr(torchvision.models, name)().state_dict()
-    tensors = {key: tensor for key, tensor in theirs.items() if not key.startswith(("fc.", "classifier."))}
+def test_torchvisions_file_without_its_head_is_complete(name: str, tmp_path: Path) -> None:
+    state_dict = getattr(torchvision.models, name)().state_dict()
+    tensors = {key: tensor for key, tensor in state_dict.items() if not key.startswith(("fc.", "classifier."))}
     torch.save(tensors, tmp_path / f"{name}.pth")
     report = build_backbone(name, 64, pretrained=False).load_foreign(read_foreign(tmp_path, name))
     assert (report.share, report.missing, report.unexpected, report.left_out) == (1.0, (), (), ())
 
 
-def test_vggs_fully_connected_layers_are_the_classifiers() -> None:
+def test_vggs_fully_connected_layers_count_as_the_classifier() -> None:
     with torch.device("meta"):
         shapes = {name: tensor.shape for name, tensor in torchvision.models.vgg16().state_dict().items()}
     tensors = {name: torch.zeros(1).expand(shape) for name, shape in shapes.items()}
@@ -81,14 +81,14 @@ def test_the_real_mobilenet_gives_torchvisions_features() -> None:
     backbone = build_backbone("mobilenetv2_100", 96, pretrained=False).eval()
     report = backbone.load_foreign(read_foreign(folder, "mobilenet_v2"))
     assert (report.share, report.left_out) == (1.0, ("classifier.1.weight", "classifier.1.bias"))
-    theirs = torchvision.models.mobilenet_v2().eval()
-    theirs.load_state_dict(torch.load(report.source, weights_only=True))
+    torchvisions = torchvision.models.mobilenet_v2().eval()
+    torchvisions.load_state_dict(torch.load(report.source, weights_only=True))
     images = torch.randn(2, 3, 96, 96)
     with torch.inference_mode():
         features = backbone(images)
-        assert torch.allclose(features, theirs.features(images), atol=1e-4)
-        logits = theirs.classifier(features.mean((2, 3)))
-    assert torch.allclose(logits, theirs(images), atol=1e-4)
+        assert torch.allclose(features, torchvisions.features(images), atol=1e-4)
+        logits = torchvisions.classifier(features.mean((2, 3)))
+    assert torch.allclose(logits, torchvisions(images), atol=1e-4)
 
 
 def test_position_embeddings_of_another_side_are_resampled() -> None:
@@ -101,8 +101,8 @@ def test_position_embeddings_of_another_side_are_resampled() -> None:
     with torch.no_grad():
         network.pos_embed[:, 1:] = smooth.reshape(1, 36, 64)
     backbone.load_foreign(_foreign(network.state_dict(), "test_vit"))
-    found = backbone.network.pos_embed[0, 1:, 0].reshape(4, 4)
-    assert (found.diff(dim=0) > 0).all()  # the slope is still there
+    positions = backbone.network.pos_embed[0, 1:, 0].reshape(4, 4)
+    assert (positions.diff(dim=0) > 0).all()  # the slope is still there
 
 
 def test_window_biases_of_another_side_are_resampled() -> None:
@@ -113,7 +113,7 @@ def test_window_biases_of_another_side_are_resampled() -> None:
     assert (report.share, report.is_converted) == (1.0, True)
 
 
-def test_a_norm_that_a_grader_took_is_set_there() -> None:
+def test_the_norm_of_the_pool_is_loaded() -> None:
     network = _whole("test_convnext", 64)
     nn.init.constant_(network.head.norm.weight, 3.0)
     backbone = build_backbone("test_convnext", 64, pretrained=False)
@@ -123,7 +123,7 @@ def test_a_norm_that_a_grader_took_is_set_there() -> None:
     assert (norm.weight == 3).all()
 
 
-def test_a_first_layer_for_grey_answers_the_same_to_grey() -> None:
+def test_a_first_layer_for_grey_images_gives_the_same_output_for_grey_images() -> None:
     network, backbone = (
         timm.create_model("test_resnet", in_chans=1),
         build_backbone("test_resnet", 64, pretrained=False),
@@ -132,20 +132,20 @@ def test_a_first_layer_for_grey_answers_the_same_to_grey() -> None:
     assert (report.share, report.is_converted) == (1.0, True)
     grey = torch.randn(1, 1, 64, 64)
     with torch.inference_mode():
-        wanted = network.eval().forward_features(grey)
-        assert torch.allclose(backbone.eval()(grey.expand(-1, 3, -1, -1)), wanted, atol=1e-4)
+        expected = network.eval().forward_features(grey)
+        assert torch.allclose(backbone.eval()(grey.expand(-1, 3, -1, -1)), expected, atol=1e-4)
 
 
-def test_half_precision_comes_out_single() -> None:
+def test_half_precision_is_converted_to_single() -> None:
     network = _whole("test_resnet", 64)
     backbone = build_backbone("test_resnet", 64, pretrained=False)
     backbone.load_foreign(_foreign({n: t.half() for n, t in network.state_dict().items()}, "test_resnet"))
-    found = backbone.network.layer1[0].conv1.weight
-    assert found.dtype == torch.float32
-    assert torch.allclose(found, network.layer1[0].conv1.weight, atol=1e-3)
+    weight = backbone.network.layer1[0].conv1.weight
+    assert weight.dtype == torch.float32
+    assert torch.allclose(weight, network.layer1[0].conv1.weight, atol=1e-3)
 
 
-def test_a_little_missing_is_told() -> None:
+def test_a_few_missing_tensors_are_reported() -> None:
     tensors = _whole("test_resnet", 64).state_dict()
     del tensors["bn1.bias"]
     tensors["bn1.weight"] = torch.ones(3)
@@ -161,16 +161,16 @@ def test_a_little_missing_is_told() -> None:
     assert any("bn1.weight (3,), expected (" in str(line) for line in story)
 
 
-def test_under_95_percent_is_refused_with_a_table_and_nothing_is_set() -> None:
+def test_less_than_95_percent_is_refused_with_a_table_and_nothing_is_loaded() -> None:
     tensors = _whole("test_resnet", 64).state_dict()
-    kept = {name: tensor for name, tensor in tensors.items() if "layer4" not in name}
+    incomplete = {name: tensor for name, tensor in tensors.items() if "layer4" not in name}
     backbone = build_backbone("test_resnet", 64, pretrained=False)
     before = _snapshot(backbone)
     with pytest.raises(
-        WeightsMismatchError, match=r"a\.pth holds .*% of the parameters of test_resnet, 95% are.*layer4"
-    ) as told:
-        backbone.load_foreign(_foreign(kept, "test_resnet"))
-    assert [row[0] for row in told.value.table.rows][:1] == [next(name for name in tensors if "layer4" in name)]
+        WeightsMismatchError, match=r"a\.pth contains .*% of the parameters of test_resnet, 95% are.*layer4"
+    ) as raised:
+        backbone.load_foreign(_foreign(incomplete, "test_resnet"))
+    assert [row[0] for row in raised.value.table.rows][:1] == [next(name for name in tensors if "layer4" in name)]
     assert all(torch.equal(tensor, before[name]) for name, tensor in backbone.state_dict().items())
 
 
@@ -183,15 +183,17 @@ def test_another_architecture_is_recognised() -> None:
     assert recognise({"a.weight": torch.zeros(1)}) is None
 
 
-def test_a_larger_network_that_holds_the_backbone_is_refused() -> None:
-    """All of a resnet18's tensors are in a resnet34's file, in the same shapes, and mean nothing there."""
+def test_a_larger_network_that_contains_the_backbone_is_refused() -> None:
+    """A resnet34's file has all names and shapes of a resnet18, but the tensors have another meaning."""
     tensors = torchvision.models.resnet34().state_dict()
     backbone = build_backbone("resnet18", 64, pretrained=False)
-    with pytest.raises(WeightsMismatchError, match=r"larger network than resnet18: 10,\d+,\d+ .*--backbone resnet34"):
+    with pytest.raises(
+        WeightsMismatchError, match=r"larger network than resnet18, with 10,\d+,\d+ .*--backbone resnet34"
+    ):
         backbone.load_foreign(_foreign(tensors, "resnet18"))
 
 
-def test_a_large_head_is_no_larger_network() -> None:
+def test_a_large_head_does_not_count_as_a_larger_network() -> None:
     tensors = _whole("test_resnet", 64).state_dict()
     head = {"fc.0.weight": torch.zeros(4096, 512), "classifier.9.weight": torch.zeros(4096, 512)}
     report = build_backbone("test_resnet", 64, pretrained=False).load_foreign(_foreign(tensors | head, "test_resnet"))
@@ -203,13 +205,15 @@ def test_values_that_are_not_finite_are_refused() -> None:
     tensors["layer1.0.conv1.weight"][0, 0, 0, 0] = float("nan")
     backbone = build_backbone("test_resnet", 64, pretrained=False)
     before = _snapshot(backbone)
-    with pytest.raises(InputError, match=r"layer1\.0\.conv1\.weight holds values that are not finite"):
+    with pytest.raises(InputError, match=r"layer1\.0\.conv1\.weight contains values that are not finite"):
         backbone.load_foreign(_foreign(tensors, "test_resnet"))
     assert all(torch.equal(tensor, before[name]) for name, tensor in backbone.state_dict().items())
 
 
-def test_two_stages(tmp_path: Path, write_own: Callable[..., dict]) -> None:
-    """A run's backbone goes on where it stopped, and into no other."""
+def test_a_runs_backbone_is_loaded_into_the_same_architecture_only(
+    tmp_path: Path, write_own: Callable[..., dict]
+) -> None:
+    """A run's backbone continues unchanged, and another architecture is refused."""
     own = write_own(tmp_path / "stage1.safetensors", "test_efficientnet")
     foreign = read_foreign(tmp_path / "stage1.safetensors", "test_efficientnet")
     backbone = build_backbone("test_efficientnet", 64, pretrained=False)

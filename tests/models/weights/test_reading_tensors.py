@@ -1,4 +1,4 @@
-"""Tensors of a file of weights, whatever it holds besides, and files that are refused."""
+"""Read the tensors of files with other content, and refuse files with code."""
 
 import os
 import pickle
@@ -19,7 +19,7 @@ TENSORS = {"conv.weight": torch.ones(2, 3), "conv.bias": torch.zeros(2)}
 
 
 class Bomb:
-    """Makes a folder when it is unpickled."""
+    """Creates a folder when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -29,7 +29,7 @@ class Bomb:
 
 
 class Spell(Bomb):
-    """The same by a built-in function."""
+    """Creates a folder through a built-in function when it is unpickled."""
 
     def __reduce__(self) -> tuple:
         return eval, (f"__import__('os').mkdir({str(self.path)!r})",)
@@ -51,14 +51,14 @@ def test_safetensors_and_torchs_old_format_are_read(tmp_path: Path) -> None:
     assert _same(read_tensors(tmp_path / "a.pth"), {"": TENSORS})
 
 
-def test_wrappers_are_opened_at_any_depth_and_optimizers_are_not(tmp_path: Path) -> None:
+def test_tensors_are_found_at_any_depth_but_not_in_optimizers(tmp_path: Path) -> None:
     momenta = {"state": {0: {"exp_avg": torch.ones(3)}}}
     nested = {"epoch": 3, "checkpoint": {"model": TENSORS, "model_ema": TENSORS}, "optimizer": momenta}
     torch.save(nested, tmp_path / "a.pth")
     assert set(read_tensors(tmp_path / "a.pth")) == {"checkpoint.model", "checkpoint.model_ema"}
 
 
-def test_what_trainings_keep_beside_tensors_is_no_hindrance(tmp_path: Path) -> None:
+def test_harmless_objects_beside_tensors_are_ignored(tmp_path: Path) -> None:
     extras = {
         "args": Namespace(lr=0.1, out=Path("runs")),
         "best_kappa": np.float64(0.8),
@@ -74,16 +74,16 @@ def test_what_trainings_keep_beside_tensors_is_no_hindrance(tmp_path: Path) -> N
 def test_code_is_refused_and_not_executed(tmp_path: Path, kind: type[Bomb], name: str, is_zipped: bool) -> None:
     trace = tmp_path / "trace"
     torch.save({"state_dict": TENSORS, "x": kind(trace)}, tmp_path / "a.pth", _use_new_zipfile_serialization=is_zipped)
-    with pytest.raises(InputError, match=rf"asks to call {name},.*nothing was executed.*state_dict\(\)"):
+    with pytest.raises(InputError, match=rf"contains a call of {name},.*nothing was executed.*state_dict\(\)"):
         read_tensors(tmp_path / "a.pth")
     assert not trace.exists()
     torch.load(tmp_path / "a.pth", weights_only=False)
     assert trace.exists()  # it would have
 
 
-def test_a_plain_pickle_with_code_is_refused_too(tmp_path: Path) -> None:
+def test_a_plain_pickle_with_code_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(pickle.dumps(Bomb(tmp_path / "trace"), protocol=2))
-    with pytest.raises(InputError, match=r"asks to call|damaged"):
+    with pytest.raises(InputError, match=r"contains a call of|damaged"):
         read_tensors(tmp_path / "a.bin")
     assert not (tmp_path / "trace").exists()
 
@@ -95,7 +95,7 @@ def _itself() -> list:
 
 
 def _doubled(times: int) -> list:
-    """A list of 2 to the power of `times` ones, in as many lists as `times`."""
+    """A nested list of 2 to the power of `times` ones that consists of only `times` lists."""
     ones = [1]
     for _ in range(times):
         ones = [ones, ones]
@@ -103,21 +103,21 @@ def _doubled(times: int) -> list:
 
 
 @pytest.mark.parametrize("nested", [_itself(), _doubled(40)], ids=["itself", "doubled"])
-def test_lists_without_end_are_refused(tmp_path: Path, nested: list) -> None:
+def test_endlessly_nested_lists_are_refused(tmp_path: Path, nested: list) -> None:
     torch.save({"state_dict": TENSORS, "x": nested}, tmp_path / "a.pth")
-    with pytest.raises(InputError, match=r"a\.pth is nested without end"):
+    with pytest.raises(InputError, match=r"a\.pth contains endlessly nested lists"):
         read_tensors(tmp_path / "a.pth")
 
 
 @pytest.mark.parametrize("network", [nn.Sequential(nn.Linear(2, 2)), torchvision.models.squeezenet1_1()])
-def test_a_whole_network_is_refused(tmp_path: Path, network: nn.Module) -> None:
+def test_a_pickled_network_is_refused(tmp_path: Path, network: nn.Module) -> None:
     torch.save(network, tmp_path / "a.pth")
-    with pytest.raises(InputError, match=r"a whole pickled network \(torch.*torch\.save\(model\.state_dict\(\)"):
+    with pytest.raises(InputError, match=r"a complete pickled network \(torch.*torch\.save\(model\.state_dict\(\)"):
         read_tensors(tmp_path / "a.pth")
 
 
 @pytest.mark.filterwarnings("ignore:.*deprecated:FutureWarning")
-def test_a_script_is_refused(tmp_path: Path) -> None:
+def test_a_torchscript_program_is_refused(tmp_path: Path) -> None:
     torch.jit.save(torch.jit.trace(nn.Linear(2, 2), torch.zeros(1, 2)), tmp_path / "a.pt")
     with pytest.raises(InputError, match="TorchScript"):
         read_tensors(tmp_path / "a.pt")
@@ -126,18 +126,20 @@ def test_a_script_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "empty, download it again"),
+        (b"", "empty: download it again"),
         (b"<!DOCTYPE html><html>", "web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:1", "git lfs pull"),
         (b"\x93NUMPY", "a NumPy array"),
-        (b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras writes"),
+        (b"\x89HDF\r\n\x1a\n", "an HDF5 file, as written by Keras"),
         (b"PK\x03\x04", "a zip archive.*unpack it"),
         (b"\x1f\x8b\x08", "a gzip archive: unpack it"),
-        (b"image,level\n", "what torch.save.* or safetensors write was expected"),
+        (b"image,level\n", "expected a file written by torch.save.* or safetensors"),
     ],
 )
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_what_is_no_weights_file_is_called_what_it_is(tmp_path: Path, content: bytes, words: str, suffix: str) -> None:
+def test_files_in_other_formats_are_refused_with_their_format(
+    tmp_path: Path, content: bytes, words: str, suffix: str
+) -> None:
     path = tmp_path / f"a{suffix}"
     path.write_bytes(content)
     with pytest.raises(InputError, match=words):
@@ -145,24 +147,24 @@ def test_what_is_no_weights_file_is_called_what_it_is(tmp_path: Path, content: b
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_half_a_file_is_refused(tmp_path: Path, suffix: str) -> None:
+def test_a_truncated_file_is_refused(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
     torch.save(TENSORS, path) if suffix == ".pth" else save_file(TENSORS, path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(InputError, match=r"damaged|not a whole one"):
+    with pytest.raises(InputError, match=r"damaged"):
         read_tensors(path)
 
 
 @pytest.mark.parametrize("content", [torch.ones(2), {"epoch": 3}, [1, 2]])
 def test_a_file_without_named_tensors_is_refused(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "a.pth")
-    with pytest.raises(InputError, match="holds no named tensors"):
+    with pytest.raises(InputError, match="contains no named tensors"):
         read_tensors(tmp_path / "a.pth")
 
 
-def _same(found: dict, wanted: dict) -> bool:
-    return found.keys() == wanted.keys() and all(
-        found[where].keys() == wanted[where].keys()
-        and all(torch.equal(found[where][name], wanted[where][name]) for name in wanted[where])
-        for where in wanted
+def _same(actual: dict, expected: dict) -> bool:
+    return actual.keys() == expected.keys() and all(
+        actual[keys].keys() == expected[keys].keys()
+        and all(torch.equal(actual[keys][name], expected[keys][name]) for name in expected[keys])
+        for keys in expected
     )

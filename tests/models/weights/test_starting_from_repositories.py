@@ -1,4 +1,4 @@
-"""Trainings that start from a repository: what it brings along, and what the commands answer."""
+"""Trainings that start from a repository: its settings, and the messages of the commands."""
 
 import json
 import os
@@ -21,7 +21,8 @@ from drkit.recipes.finetune import RunOptions, plan_finetune, run_finetune
 from drkit.records.layouts import read_datasets
 from drkit.records.runs import UNKNOWN_PHOTOGRAPHS
 from drkit.training.initial_weights import find_initial_weights
-from drkit.training.plan import TrainingPlan, plan_training
+from drkit.training.plan import TrainingPlan
+from drkit.training.planning import plan_training
 
 Hub = Any  # of conftest.py
 TINY = "hf-hub:some/FundusDRGrading-tiny"
@@ -30,7 +31,7 @@ MEAN, STD = (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)
 
 @pytest.fixture(scope="module")
 def grader(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The files of a network that somebody trained to grade eyes, as timm exports them."""
+    """The files of a trained network, as exported by timm."""
     folder = tmp_path_factory.mktemp("exported")
     torch.manual_seed(1)
     save_for_hf(timm.create_model("test_resnet", num_classes=5), folder, safe_serialization="both")
@@ -42,7 +43,7 @@ def grader(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 @pytest.fixture
 def server(hub: Hub, grader: dict[str, bytes]) -> Hub:
-    """A hub with that network, and a file of weights alone."""
+    """A hub with that network, and with a file of weights without a configuration."""
     hub.add("some/FundusDRGrading-tiny", grader)
     hub.add("field/foundation", {"foundation.pth": grader["pytorch_model.bin"]})
     return hub
@@ -64,7 +65,7 @@ def _plan(config: TrainingConfig, **changes: Any) -> TrainingPlan:
         {"weights": TINY},
     ],
 )
-def test_a_repository_brings_backbone_side_normalisation_and_weights(
+def test_a_repository_provides_backbone_side_normalisation_and_weights(
     server: Hub, small_config: TrainingConfig, named: dict[str, str]
 ) -> None:
     plan = _plan(small_config, **named)
@@ -82,7 +83,9 @@ def test_a_runs_default_name_is_the_repositorys(server: Hub, small_config: Train
     assert plan.default_name == "FundusDRGrading-tiny-image-patient"
 
 
-def test_weights_alone_leave_the_backbones_own_input(server: Hub, small_config: TrainingConfig) -> None:
+def test_weights_without_a_configuration_keep_the_backbones_input_format(
+    server: Hub, small_config: TrainingConfig
+) -> None:
     plan = _plan(small_config, backbone="test_resnet", weights=TINY)
     assert (plan.input_format.side, plan.input_format.mean) == (160, (0.5, 0.5, 0.5))
     assert plan.initial_weights.sha256
@@ -90,7 +93,7 @@ def test_weights_alone_leave_the_backbones_own_input(server: Hub, small_config: 
     assert alone.initial_weights.seen == {UNKNOWN_PHOTOGRAPHS}
 
 
-def test_a_repositorys_network_can_be_trained_from_nothing_or_from_other_weights(
+def test_a_repositorys_network_can_start_from_random_or_other_weights(
     server: Hub, small_config: TrainingConfig
 ) -> None:
     named = {"backbone": TINY}
@@ -104,7 +107,7 @@ def test_a_repositorys_network_can_be_trained_from_nothing_or_from_other_weights
     assert (str(other.initial_weights), other.input_format.mean) == ("hf-hub:field/foundation:foundation.pth", MEAN)
 
 
-def test_a_folder_of_that_make_is_a_backbone_too(
+def test_a_folder_with_a_configuration_can_be_a_backbone(
     small_config: TrainingConfig, grader: dict[str, bytes], tmp_path: Path
 ) -> None:
     for name, content in grader.items():
@@ -117,19 +120,22 @@ def test_a_folder_of_that_make_is_a_backbone_too(
     )
 
 
-def test_a_backbone_is_no_file(server: Hub) -> None:
-    with pytest.raises(UsageError, match=r"name the file with --weights hf-hub:field/foundation:a\.pth"):
+def test_a_file_as_a_backbone_is_refused(server: Hub) -> None:
+    with pytest.raises(
+        UsageError,
+        match=r"names a file: use --backbone hf-hub:field/foundation --weights hf-hub:field/foundation:a\.pth",
+    ):
         find_initial_weights("imagenet", "hf-hub:field/foundation:a.pth")
 
 
-def test_a_repository_without_a_configuration_says_how_its_weights_are_used(server: Hub) -> None:
+def test_a_repository_without_a_configuration_is_refused_with_advice(server: Hub) -> None:
     with pytest.raises(InputError, match=r"has no config\.json.*--weights hf-hub:field/foundation"):
         find_initial_weights("imagenet", "hf-hub:field/foundation")
 
 
-def test_the_weights_of_one_network_are_no_other(server: Hub, small_config: TrainingConfig) -> None:
+def test_weights_of_another_network_are_refused(server: Hub, small_config: TrainingConfig) -> None:
     plan = _plan(small_config, backbone="test_efficientnet", weights="hf-hub:field/foundation")
-    with pytest.raises(InputError, match=r"^hf-hub:field/foundation:foundation\.pth holds .* of test_efficientnet"):
+    with pytest.raises(InputError, match=r"^hf-hub:field/foundation:foundation\.pth contains .* of test_efficientnet"):
         build_grader(plan.architecture, load=plan.initial_weights.load)
 
 
@@ -139,33 +145,33 @@ def test_a_dry_run_refuses_the_weights_that_the_run_would(
     server.add("some/eyes", grader | {"model.safetensors": save({"conv1.0.weight": torch.ones(2, 2)})})
     config = replace(small_config, backbone="hf-hub:some/eyes", weights="imagenet", epochs=1)
     for start in (plan_finetune, run_finetune):
-        with pytest.raises(InputError, match=r"some/eyes:model\.safetensors holds 0\.0% of the parameters"):
+        with pytest.raises(InputError, match=r"some/eyes:model\.safetensors contains 0\.0% of the parameters"):
             start(config, RunOptions(tmp_path / "runs"))
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_dry_run_asks_whether_timms_weights_can_be_had(
+def test_a_dry_run_checks_whether_timms_weights_can_be_downloaded(
     server: Hub, small_config: TrainingConfig, tmp_path: Path
 ) -> None:
     config = replace(small_config, backbone="test_resnet", weights="imagenet")
-    with pytest.raises(InputError, match=r"ImageNet weights of test_resnet cannot be had .*go online once"):
+    with pytest.raises(InputError, match=r"ImageNet weights of test_resnet are not available .*go online once"):
         plan_finetune(config, RunOptions(tmp_path / "runs"))
     server.add("timm/test_resnet.r160_in1k", {"model.safetensors": b"a network"})
     assert plan_finetune(config, RunOptions(tmp_path / "runs")).start == "imagenet"
-    assert {method for method, _, _ in server.asked} == {"HEAD"}  # nothing was fetched
+    assert {method for method, _, _ in server.requests} == {"HEAD"}  # nothing was fetched
 
 
 # From the shell.
 
 
 def _drkit(*arguments: object, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run drkit as a user does: the hub's library reads the environment when it is imported."""
+    """Run drkit in a new process, because the hub's library reads the environment when it is imported."""
     cleared = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     command = [sys.executable, "-m", "drkit", *map(str, arguments)]
     return subprocess.run(command, env=cleared | settings, capture_output=True, text=True, check=False)
 
 
-def test_a_run_from_the_hub_predicts_without_it(
+def test_a_run_from_the_hub_predicts_without_the_hub(
     serving: Hub, grader: dict[str, bytes], eyes: Path, tmp_path: Path
 ) -> None:
     serving.add("some/FundusDRGrading-tiny", grader, "private")
@@ -192,11 +198,11 @@ def test_a_run_from_the_hub_predicts_without_it(
     planned = _drkit(*train, "--dry-run", **settings, HF_TOKEN="good")
     assert planned.returncode == 0, planned.stderr
     assert "test_resnet from hf-hub:some/FundusDRGrading-tiny:model.safetensors weights, 64 px" in planned.stdout
-    asked = len(serving.asked)
+    num_requests = len(serving.requests)
     trained = _drkit(*train, **settings, HF_HUB_OFFLINE="1")  # all of it is in the cache now
     assert trained.returncode == 0, trained.stderr
     assert "weights from hf-hub:some/FundusDRGrading-tiny:model.safetensors: " in trained.stderr
-    assert len(serving.asked) == asked
+    assert len(serving.requests) == num_requests
     record = json.loads((tmp_path / "runs" / "a.json").read_text())
     assert UNKNOWN_PHOTOGRAPHS in record["trained_on_photographs"]
     assert record["weights"] == "hf-hub:some/FundusDRGrading-tiny:model.safetensors"
@@ -208,20 +214,23 @@ def test_a_run_from_the_hub_predicts_without_it(
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"HF_HUB_OFFLINE": "1"}, "some/eyes:config.json is not in the cache"),
-        ({"HF_ENDPOINT": "http://127.0.0.1:9"}, "http://127.0.0.1:9 does not answer when asked for hf-hub:some/eyes"),
+        (
+            {"HF_ENDPOINT": "http://127.0.0.1:9"},
+            "http://127.0.0.1:9 does not respond to a request for hf-hub:some/eyes",
+        ),
         ({}, "hf-hub:some/eyes does not exist, or is private"),
     ],
     ids=["offline", "nobody", "missing"],
 )
-def test_a_hub_that_cannot_help_is_one_line(
-    serving: Hub, eyes: Path, tmp_path: Path, settings: dict[str, str], told: str
+def test_errors_of_the_hub_are_one_line(
+    serving: Hub, eyes: Path, tmp_path: Path, settings: dict[str, str], message: str
 ) -> None:
     home = {"HF_ENDPOINT": serving.url, "HF_HOME": str(tmp_path / "home")}
     runs = ["--data", eyes, "--runs-dir", tmp_path / "runs"]
     done = _drkit("finetune", "--backbone", "hf-hub:some/eyes", *runs, **home | settings)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
-    assert told in done.stderr
+    assert message in done.stderr
     assert not (tmp_path / "runs").exists()

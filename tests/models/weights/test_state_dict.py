@@ -18,7 +18,7 @@ from torch import Tensor
 from drkit.errors import InputError
 from drkit.models.backbones import build_backbone
 from drkit.models.weights import read_foreign
-from drkit.models.weights.state_dict import TORCHVISION, dialects, find_networks, head_norm_name, timm_shapes
+from drkit.models.weights.state_dict import TORCHVISION, find_networks, head_norm_name, naming_schemes, timm_shapes
 from drkit.records.provenance import sha256_file
 
 NAME = "test_resnet"
@@ -38,13 +38,13 @@ def _save(path: Path, content: object) -> Path:
 
 @pytest.mark.parametrize("prefix", PREFIXES)
 @pytest.mark.parametrize("wrapper", ["", "state_dict", "model", "model_state_dict", "net", "checkpoint.model"])
-def test_wrappers_and_prefixes_fall_away(tmp_path: Path, prefix: str, wrapper: str) -> None:
+def test_keys_and_prefixes_are_removed(tmp_path: Path, prefix: str, wrapper: str) -> None:
     content: dict = _under(prefix)
     for name in reversed(wrapper.split(".")) if wrapper else ():
         content = {name: content, "epoch": 3}
     foreign = read_foreign(_save(tmp_path / "a.pth", content), NAME)
     assert foreign.tensors.keys() == TENSORS.keys()
-    assert foreign.place == (f"{wrapper}: {prefix}" if wrapper else prefix)
+    assert foreign.prefix == (f"{wrapper}: {prefix}" if wrapper else prefix)
     assert (foreign.second, foreign.others) == (None, ())
     assert foreign.sha256 == sha256_file(foreign.path)
 
@@ -69,19 +69,19 @@ def test_the_courses_dual_template_gives_both_networks(tmp_path: Path) -> None:
     assert torch.equal(foreign.tensors[FIRST], TENSORS[FIRST])
     second = foreign.of_second()
     assert torch.equal(second.tensors[FIRST], other[FIRST])
-    assert (foreign.place, second.place, foreign.others) == ("backbone1.", "backbone2.", ("fc.0.weight",))
+    assert (foreign.prefix, second.prefix, foreign.others) == ("backbone1.", "backbone2.", ("fc.0.weight",))
     assert second.of_second() is second
 
 
 @pytest.mark.parametrize("average", ["model_ema", "state_dict_ema", "ema"])
-def test_of_average_and_plain_weights_the_average_is_taken(tmp_path: Path, average: str) -> None:
+def test_an_average_is_preferred_to_the_trained_weights(tmp_path: Path, average: str) -> None:
     path = _save(tmp_path / "a.pth", {"state_dict": TENSORS, average: _under("module.")})
-    assert read_foreign(path, NAME).place == f"{average}: module."
+    assert read_foreign(path, NAME).prefix == f"{average}: module."
 
 
-def test_an_average_beside_the_plain_weights_under_one_wrapper(tmp_path: Path) -> None:
+def test_an_average_and_the_trained_weights_under_the_same_key(tmp_path: Path) -> None:
     path = _save(tmp_path / "a.pth", {"state_dict": {**_under("model."), **_under("model_ema.module.")}})
-    assert read_foreign(path, NAME).place == "state_dict: model_ema.module."
+    assert read_foreign(path, NAME).prefix == "state_dict: model_ema.module."
 
 
 SELF_SUPERVISED = {
@@ -114,27 +114,31 @@ SELF_SUPERVISED = {
 
 
 @pytest.mark.parametrize("kind", SELF_SUPERVISED)
-def test_of_a_student_and_its_teacher_one_is_taken_and_the_other_is_told(tmp_path: Path, kind: str) -> None:
-    content, taken, passed_over = SELF_SUPERVISED[kind]
+def test_one_of_student_and_teacher_is_used_and_the_other_is_reported(tmp_path: Path, kind: str) -> None:
+    content, used, unused = SELF_SUPERVISED[kind]
     foreign = read_foreign(_save(tmp_path / "a.pth", content), NAME)
-    assert (foreign.place, foreign.passed_over, foreign.others) == (taken, passed_over, ())
+    assert (foreign.prefix, foreign.unused_prefixes, foreign.others) == (used, unused, ())
     assert foreign.tensors.keys() == TENSORS.keys()
     assert foreign.of_second() is foreign  # a teacher is no network of another slot
 
 
-def test_networks_beyond_the_second_are_told(tmp_path: Path) -> None:
+def test_networks_after_the_second_are_reported(tmp_path: Path) -> None:
     content = {f"backbone{number}.{name}": tensor for number in (1, 2, 3) for name, tensor in TENSORS.items()}
     foreign = read_foreign(_save(tmp_path / "a.pth", content), NAME)
-    assert (foreign.place, foreign.second_place, foreign.passed_over) == ("backbone1.", "backbone2.", ("backbone3.",))
+    assert (foreign.prefix, foreign.second_prefix, foreign.unused_prefixes) == (
+        "backbone1.",
+        "backbone2.",
+        ("backbone3.",),
+    )
 
 
-def test_the_larger_part_of_a_file_counts_where_nothing_is_known(tmp_path: Path) -> None:
+def test_the_largest_group_is_used_if_no_names_are_known(tmp_path: Path) -> None:
     content = {
         "small": {"a": torch.zeros(1)},
         "large": {"module.model.x": torch.zeros(9), "module.model.y": torch.ones(2)},
     }
     foreign = read_foreign(_save(tmp_path / "a.pth", content), NAME)
-    assert (foreign.place, set(foreign.tensors)) == ("large: module.model.", {"x", "y"})
+    assert (foreign.prefix, set(foreign.tensors)) == ("large: module.model.", {"x", "y"})
 
 
 def test_short_and_tagged_names_mean_the_same_architecture(tmp_path: Path) -> None:
@@ -143,7 +147,7 @@ def test_short_and_tagged_names_mean_the_same_architecture(tmp_path: Path) -> No
     assert read_foreign(path, "mobilenetv2_100.ra_in1k").backbone == "mobilenetv2_100"
 
 
-def test_drkits_own_checkpoint_says_what_it_is(tmp_path: Path, write_own: Callable[..., dict]) -> None:
+def test_drkits_own_checkpoint_names_its_network(tmp_path: Path, write_own: Callable[..., dict]) -> None:
     own = write_own(tmp_path / "stage1.safetensors", "test_convnext")
     foreign = read_foreign(tmp_path / "stage1.safetensors", "resnet18")
     assert foreign.header is not None
@@ -166,7 +170,7 @@ def test_a_run_of_two_unshared_backbones_gives_both(tmp_path: Path, write_own: C
     assert torch.equal(foreign.of_second().tensors[FIRST], own[f"others.0.network.{FIRST}"])
 
 
-def test_a_run_is_found_in_real_life(run_stem: Path) -> None:
+def test_a_run_is_recognised_as_drkits(run_stem: Path) -> None:
     foreign = read_foreign(run_stem, "resnet18")
     assert foreign.backbone == "test_efficientnet"
     assert foreign.run is not None
@@ -180,7 +184,7 @@ MAKERS_SIDE = 64
 
 
 def _foundation(tmp_path: Path) -> bytes:
-    """What a masked autoencoder's training leaves: an encoder under a ViT's names, a decoder, and its command line."""
+    """A file of a masked autoencoder: an encoder with a ViT's names, a decoder, and the command line."""
     encoder = timm.create_model("vit_tiny_patch16_224").state_dict()
     decoder = {"mask_token": torch.zeros(1, 1, 8), "decoder_pos_embed": torch.zeros(1, 197, 8)}
     decoder |= {f"decoder_blocks.{n}.attn.qkv.weight": torch.zeros(24, 8) for n in range(8)}
@@ -191,7 +195,7 @@ def _foundation(tmp_path: Path) -> bytes:
     return _save(tmp_path / "foundation.pth", content).read_bytes()
 
 
-def test_a_foundation_models_file_is_read_from_a_repository_that_is_not_timms(
+def test_a_foundation_model_is_read_from_a_repository_without_timms_configuration(
     hub: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.add("field/foundation", {"README.md": b"", "foundation.pth": _foundation(tmp_path)}, "gated")
@@ -199,33 +203,33 @@ def test_a_foundation_models_file_is_read_from_a_repository_that_is_not_timms(
         read_foreign("hf-hub:field/foundation", "vit_tiny_patch16_224")
     monkeypatch.setenv("HF_TOKEN", "good")
     foreign = read_foreign("hf-hub:field/foundation", "vit_tiny_patch16_224")
-    assert (str(foreign), foreign.place) == ("hf-hub:field/foundation:foundation.pth", "model: ")
+    assert (str(foreign), foreign.prefix) == ("hf-hub:field/foundation:foundation.pth", "model: ")
     report = build_backbone("vit_tiny_patch16_224", MAKERS_SIDE, pretrained=False).load_foreign(foreign)
     assert (report.share, report.missing, report.is_converted) == (1.0, (), True)  # positions for another side
     assert sorted(report.unexpected)[:2] == ["decoder_blocks.0.attn.qkv.weight", "decoder_blocks.1.attn.qkv.weight"]
 
 
-@pytest.mark.parametrize("place", ["hf-hub:some/eyes:b.pth", "hf_hub:some/eyes:b.pth", "hf-hub:some/eyes@main:b.pth"])
-def test_a_named_file_of_a_repository_is_taken(hub: Any, tmp_path: Path, place: str) -> None:
+@pytest.mark.parametrize("address", ["hf-hub:some/eyes:b.pth", "hf_hub:some/eyes:b.pth", "hf-hub:some/eyes@main:b.pth"])
+def test_a_named_file_of_a_repository_is_used(hub: Any, tmp_path: Path, address: str) -> None:
     other = {name: tensor + 1 for name, tensor in TENSORS.items()}
     content = {"a.pth": TENSORS, "b.pth": other}
     hub.add("some/eyes", {name: _save(tmp_path / name, tensors).read_bytes() for name, tensors in content.items()})
-    assert torch.equal(read_foreign(place, NAME).tensors[FIRST], other[FIRST])
+    assert torch.equal(read_foreign(address, NAME).tensors[FIRST], other[FIRST])
     with pytest.raises(InputError, match=r"a\.pth, b\.pth; name one as hf-hub:some/eyes:FILE"):
         read_foreign("hf-hub:some/eyes", NAME)
 
 
-def test_code_in_a_repository_is_not_run(hub: Any, tmp_path: Path) -> None:
+def test_code_in_a_repository_is_not_executed(hub: Any, tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     path = _save(tmp_path / "model.pth", {"a": torch.ones(1), "b": Bomb(trace)})
     hub.add("some/eyes", {"model.pth": path.read_bytes()})
-    with pytest.raises(InputError, match=r"asks to call (posix|nt)\.mkdir.*nothing was executed"):
+    with pytest.raises(InputError, match=r"contains a call of (posix|nt)\.mkdir.*nothing was executed"):
         read_foreign("hf-hub:some/eyes", NAME)
     assert not trace.exists()
 
 
 class Bomb:
-    """Makes a folder when it is unpickled."""
+    """Creates a folder when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -234,7 +238,7 @@ class Bomb:
         return os.mkdir, (str(self.path),)
 
 
-def test_a_folder_of_that_make_is_read_as_a_repository(tmp_path: Path) -> None:
+def test_a_folder_is_read_as_a_repository(tmp_path: Path) -> None:
     _save(tmp_path / "pytorch_model.bin", TENSORS)
     (tmp_path / "config.json").write_text("{}")
     foreign = read_foreign(f"local-dir:{tmp_path}", NAME)
@@ -246,32 +250,32 @@ NETWORKS = {name: {"mobilenetv2_100": "mobilenet_v2"}.get(name, name) for name i
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_timms_network_gives_torchvisions_logits(name: str) -> None:
-    """The whole networks, classifiers included, on random weights and random running statistics.
+    """Compare the complete networks, including classifiers, with random weights and random running statistics.
 
     VGG's fully connected layers are convolutions in timm: the same numbers in another shape.
     """
     with torch.device("meta"):
-        theirs = getattr(torchvision.models, NETWORKS[name])().eval()
-        ours = timm.create_model(name)
-    _randomise(theirs.to_empty(device="cpu"))
-    known, shapes = dialects(name).get("torchvision", dialects(name)["timm"]), timm_shapes(name)
-    renamed = {known[n]: tensor.reshape(shapes[known[n]]) for n, tensor in theirs.state_dict().items()}
-    ours.load_state_dict(renamed, strict=True, assign=True)
+        torchvisions = getattr(torchvision.models, NETWORKS[name])().eval()
+        timms = timm.create_model(name)
+    _randomise(torchvisions.to_empty(device="cpu"))
+    known, shapes = naming_schemes(name).get("torchvision", naming_schemes(name)["timm"]), timm_shapes(name)
+    renamed = {known[n]: tensor.reshape(shapes[known[n]]) for n, tensor in torchvisions.state_dict().items()}
+    timms.load_state_dict(renamed, strict=True, assign=True)
     images = torch.randn(2, 3, 64, 64)
     with torch.inference_mode():
-        wanted, found = theirs(images), ours.eval()(images)
-    assert wanted.std() > 1e-3
-    assert torch.allclose(found, wanted, rtol=1e-4, atol=1e-4 * float(wanted.abs().max()))
+        expected, logits = torchvisions(images), timms.eval()(images)
+    assert expected.std() > 1e-3
+    assert torch.allclose(logits, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
 
 
-def test_every_name_of_a_dialect_leads_to_another_tensor() -> None:
+def test_every_name_of_a_naming_scheme_refers_to_another_tensor() -> None:
     for name in TORCHVISION:
-        for known in dialects(name).values():
+        for known in naming_schemes(name).values():
             assert sorted(known.values()) == sorted(timm_shapes(name))
 
 
-def test_torchvisions_first_names_of_densenet() -> None:
-    known = dialects("densenet121")["torchvision's first"]
+def test_torchvisions_names_of_densenet_in_2017() -> None:
+    known = naming_schemes("densenet121")["torchvision 2017"]
     assert known["features.denseblock1.denselayer2.norm.1.weight"] == "features.denseblock1.denselayer2.norm1.weight"
     assert known["features.norm0.weight"] == "features.norm0.weight"
 
@@ -282,7 +286,7 @@ def test_the_norm_between_pool_and_classifier() -> None:
 
 
 def _randomise(network: torch.nn.Module) -> None:
-    """Fill tensors so that activations keep their size from layer to layer."""
+    """Fill tensors so that activations have about the same scale in all layers."""
     generator = torch.Generator().manual_seed(0)
     for name, tensor in network.state_dict().items():
         if tensor.ndim > 1:

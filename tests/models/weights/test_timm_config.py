@@ -1,4 +1,4 @@
-"""What a timm repository says of its network: read as timm reads it, or refused."""
+"""The configuration of a timm repository is read as timm reads it, or refused."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ SIDE = 64
 
 
 def _exported(folder: Path, name: str, **options: Any) -> dict[str, bytes]:
-    """The files of a repository, as timm itself writes them."""
+    """The files of a repository, written by timm."""
     torch.manual_seed(1)
     network = timm.create_model(name, **options)
     save_for_hf(network, folder, safe_serialization=True, model_args=options)
@@ -42,7 +42,7 @@ def _exported(folder: Path, name: str, **options: Any) -> dict[str, bytes]:
     ],
     ids=str,
 )
-def test_the_backbone_is_what_timm_makes_of_the_same_repository(
+def test_the_backbone_equals_the_network_that_timm_builds(
     hub: Hub, tmp_path: Path, name: str, options: dict[str, Any]
 ) -> None:
     hub.add("some/eyes", _exported(tmp_path / "exported", name, **options))
@@ -52,15 +52,15 @@ def test_the_backbone_is_what_timm_makes_of_the_same_repository(
     report = backbone.load_foreign(read_foreign(str(EYES), config.backbone))
     assert (report.share, report.missing, report.mismatched) == (1.0, (), ())
     assert report.source == "hf-hub:some/eyes:model.safetensors"
-    theirs = timm.create_model("hf-hub:some/eyes", pretrained=True, **({"img_size": SIDE} if "vit" in name else {}))
-    assert theirs.num_classes == options["num_classes"]
+    network = timm.create_model("hf-hub:some/eyes", pretrained=True, **({"img_size": SIDE} if "vit" in name else {}))
+    assert network.num_classes == options["num_classes"]
     images = torch.randn(2, 3, SIDE, SIDE)
     with torch.inference_mode():
-        expected = Backbone(theirs.eval(), SIDE).eval()(images)
+        expected = Backbone(network.eval(), SIDE).eval()(images)
         assert torch.allclose(backbone.eval()(images), expected, atol=1e-5)
 
 
-def test_side_and_normalisation_are_the_repositorys(hub: Hub, tmp_path: Path) -> None:
+def test_side_and_normalisation_are_those_of_the_repository(hub: Hub, tmp_path: Path) -> None:
     files = _exported(tmp_path, "test_resnet")
     content = json.loads(files["config.json"])
     content["pretrained_cfg"] |= {"input_size": [3, 512, 512], "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6]}
@@ -74,8 +74,8 @@ def test_side_and_normalisation_are_the_repositorys(hub: Hub, tmp_path: Path) ->
     )
 
 
-def test_timms_form_of_before_2023_is_read(hub: Hub) -> None:
-    """The configuration of the weights stood in the file itself."""
+def test_timms_format_from_before_2023_is_read(hub: Hub) -> None:
+    """Then, the file itself was the configuration of the weights."""
     old = {
         "architecture": "resnet18", "num_classes": 5, "num_features": 512, "labels": ["a", "b", "c", "d", "e"],
         "input_size": [3, 448, 448], "interpolation": "bilinear", "crop_pct": 0.95, "mean": [0.5, 0.5, 0.5],
@@ -86,7 +86,7 @@ def test_timms_form_of_before_2023_is_read(hub: Hub) -> None:
     assert (config.backbone, config.input_format.side, config.input_format.std) == ("resnet18", 448, (0.25, 0.25, 0.25))
 
 
-def test_a_grey_network_is_fed_three_channels(hub: Hub, tmp_path: Path) -> None:
+def test_a_grey_network_gets_three_channels(hub: Hub, tmp_path: Path) -> None:
     files = _exported(tmp_path, "test_resnet", in_chans=1)
     content = json.loads(files["config.json"])
     content["pretrained_cfg"] |= {"mean": [0.3], "std": [0.2]}
@@ -99,36 +99,39 @@ def test_a_grey_network_is_fed_three_channels(hub: Hub, tmp_path: Path) -> None:
     assert (report.share, report.is_converted) == (1.0, True)
 
 
-def test_options_that_are_the_networks_own_make_other_networks() -> None:
+def test_options_that_change_the_network_are_part_of_its_name() -> None:
     plain, pooled = create_network("test_vit"), create_network("test_vit:class_token=false:global_pool=avg")
     assert plain.num_prefix_tokens == 1
     assert pooled.num_prefix_tokens == 0
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (None, r"has no config\.json.*--backbone, and the weights with --weights hf-hub:some/eyes"),
         (
             {"model_type": "vit", "architectures": ["ViTModel"]},
-            r"config\.json is vit's and not timm's: name timm's network",
+            r"config\.json is that of vit, not of timm: name timm's network",
         ),
-        ({"lr": 0.1}, r"config\.json is another library's and not timm's"),
+        ({"lr": 0.1}, r"config\.json is that of another library, not of timm"),
     ],
 )
-def test_a_repository_that_is_not_timms_is_told_how_to_be_used(hub: Hub, content: Any, told: str) -> None:
+def test_a_repository_of_another_library_is_refused_with_advice(hub: Hub, content: Any, message: str) -> None:
     hub.add("some/eyes", {} if content is None else {"config.json": json.dumps(content).encode()})
-    with pytest.raises(NoTimmConfigError, match=told):
+    with pytest.raises(NoTimmConfigError, match=message):
         read_timm_config(EYES)
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"{", r"config\.json cannot be read"),
         (b"\xff\xfe", r"config\.json cannot be read"),
-        (b"[]", "an object was expected"),
-        (b'{"architecture": "resnet1800"}', r"holds a resnet1800, which timm .* does not know: update it"),
+        (b"[]", "expected a JSON object"),
+        (
+            b'{"architecture": "resnet1800"}',
+            r"contains weights of resnet1800, which timm .* does not know: update timm",
+        ),
         (b'{"architecture": "resnet18", "pretrained_cfg": {"mean": "x"}}', "is not what timm writes"),
         (b'{"architecture": "resnet18", "pretrained_cfg": {"mean": [1, 2]}}', "is not what timm writes"),
         (b'{"architecture": "resnet18", "pretrained_cfg": {"input_size": []}}', "is not what timm writes"),
@@ -136,13 +139,13 @@ def test_a_repository_that_is_not_timms_is_told_how_to_be_used(hub: Hub, content
         (b'{"architecture": "resnet18", "model_args": [1]}', "is not what timm writes"),
     ],
 )
-def test_a_configuration_that_cannot_be_used_is_refused(tmp_path: Path, content: bytes, told: str) -> None:
+def test_an_unusable_configuration_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "config.json").write_bytes(content)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         read_timm_config(LocalRepository(tmp_path))
 
 
-def test_an_option_that_the_network_does_not_know_is_refused(hub: Hub) -> None:
+def test_an_option_unknown_to_the_network_is_refused(hub: Hub) -> None:
     content = {"architecture": "test_resnet", "model_args": {"nonsense": 3}}
     hub.add("some/eyes", {"config.json": json.dumps(content).encode(), "model.safetensors": save({"a": torch.ones(1)})})
     with pytest.raises(UsageError, match=r"test_resnet:nonsense=3 cannot be built .*unexpected keyword"):
