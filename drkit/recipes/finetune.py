@@ -15,7 +15,7 @@ from drkit.records.layouts import read_datasets
 from drkit.reporting import Table
 from drkit.training.description import PlanReport, describe_plan
 from drkit.training.execution import TrainingReport, execute, plan_run
-from drkit.training.plan import plan_training
+from drkit.training.planning import plan_training
 from drkit.training.runtime import only_first_reports
 
 PREVIEWED = 6  # photographs

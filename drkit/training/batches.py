@@ -1,4 +1,4 @@
-"""Batches of a single unit, which some batch norms cannot be trained on."""
+"""Check for batches of a single unit, on which some batch norms cannot be trained."""
 
 from copy import deepcopy
 
@@ -11,15 +11,15 @@ from drkit.models.freezing import keep_statistics
 from drkit.models.grader import Grader
 from drkit.training.plan import TrainingPlan
 
-REMEDY = "use a larger --batch-size or --size, or --norms kept with weights that bring statistics"
+REMEDY = "use a larger --batch-size or --size, or --norms kept with pretrained weights"
 
 
 def check_batches(plan: TrainingPlan, grader: Grader) -> None:
     """Check that the network can be trained on the smallest batch: a batch norm needs two values per channel.
 
     Args:
-        plan: Of the training.
-        grader: The whole network.
+        plan: Plan of the training.
+        grader: The complete network.
 
     Raises:
         UsageError: a batch norm would get a single value per channel.
@@ -42,11 +42,11 @@ def check_batches(plan: TrainingPlan, grader: Grader) -> None:
         if not is_single_value(error):
             raise
         raise UsageError(
-            f"{plan.initial_weights.backbone} at {side} px cannot learn from a batch of one {config.unit}, which"
-            f" --batch-size {config.batch_size} makes: {REMEDY}"
+            f"{plan.initial_weights.backbone} at {side} px cannot be trained on a batch of one {config.unit}, which"
+            f" --batch-size {config.batch_size} leads to: {REMEDY}"
         ) from None
 
 
 def is_single_value(error: ValueError) -> bool:
-    """Whether torch refused a batch norm that was given a single value per channel."""
+    """Whether torch raised the error because a batch norm got a single value per channel."""
     return "more than 1 value per channel" in str(error)

@@ -1,4 +1,4 @@
-"""The plan of a training (`--dry-run`), as people read it."""
+"""The report of a training's plan, for `--dry-run`."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -28,21 +28,22 @@ from drkit.training.runtime import seed_epoch
 
 @dataclass(frozen=True)
 class PlanReport:
-    """A training that has not begun.
+    """The plan of a training.
 
     Args:
-        options: All options, resolved, as the run will record them.
+        options: All resolved options, as the run will record them.
         start: Weights that the backbone starts from.
-        augmentation: The augmentation policy.
-        photographs: For each split the number of photographs, of patients and of each grade; also for the first epoch
-            where resampling gives it other photographs than those of train.
-        datasets: The same for each of several data sets, by name, with its layout and the photographs of each split.
-        held_out: A sentence for each split that training patients were held out for.
+        augmentation: Name of the augmentation policy.
+        photographs: Number of photographs, of patients and of photographs of each grade, by split; if the training
+            photographs are resampled, also for the first epoch.
+        datasets: Layout, number of photographs and patients, photographs of each split and of each grade, by data set;
+            empty for a single data set.
+        held_out: A sentence for each split to which training patients were moved.
         discs: Shape of the photographs' discs, by data set; data sets without discs are left out.
         bank_mebibytes: Memory of the decoded photographs in MiB.
-        cache_mebibytes: Memory of the features of frozen stages in MiB; 0 where none are frozen.
-        features_in: Folder of the file that holds them; None: they fit in memory.
-        copies: Augmented copies of a photograph among these features.
+        cache_mebibytes: Memory of the features of frozen stages in MiB; 0 if no stages are frozen.
+        features_in: Folder of the file that stores these features; None if they fit in memory.
+        copies: Number of augmented copies of each photograph among these features.
         outputs: Files that will be written.
     """
 
@@ -61,17 +62,17 @@ class PlanReport:
 
     @property
     def repeated(self) -> str:
-        """The clause on folds and seeds; empty without either."""
+        """A clause on the number of folds and seeds; empty without either."""
         folds, seeds = self.options["folds"] or 1, self.options["seeds"]
-        parts = [f"{count} {what}" for count, what in ((folds, "folds"), (seeds, "seeds")) if count > 1]
+        parts = [f"{count} {name}" for count, name in ((folds, "folds"), (seeds, "seeds")) if count > 1]
         return f" for each of {' and '.join(parts)}, {folds * seeds} networks," if parts else ""
 
     def render(self) -> Iterator[str | Table]:
-        """The plan, for people."""
+        """The lines and tables that the command prints."""
         options = self.options
         network = f"{options['backbone']} and its head" if options["keep_head"] else options["backbone"]
-        is_unseen = self.cache_mebibytes and not self.copies and self.augmentation != "none"
-        policy = f"none ({self.augmentation} acts through --copies, which is 0)" if is_unseen else self.augmentation
+        has_no_effect = self.cache_mebibytes and not self.copies and self.augmentation != "none"
+        policy = f"none ({self.augmentation} has no effect with --copies 0)" if has_no_effect else self.augmentation
         epoch = "the last epoch is kept" if options["choose"] == "last" else f"epoch selected on {options['choose']}"
         yield (
             f"{network} from {self.start} weights, {options['size']} px, frozen: {options['freeze']}, unit:"
@@ -99,21 +100,22 @@ def describe_plan(plan: TrainingPlan, run: Run) -> PlanReport:
     """Describe a training before it begins; some photographs are read to measure their discs.
 
     Raises:
-        UsageError: the network cannot be built for this image size, or not be frozen at this stage.
-        InputError: weights that do not fit, or cannot be downloaded.
+        UsageError: the network cannot be built for this image size, or cannot be frozen at this stage.
+        InputError: the weights do not fit, or cannot be downloaded.
     """
     labels, config = plan.labels, plan.config
-    parts = labels.by_dataset()
+    datasets = labels.by_dataset()
     num_feature_bytes = _cache_bytes(plan)
     in_memory = not num_feature_bytes or (config.cache_dir is None and fits_in_memory(num_feature_bytes))
+    discs = {name: measure_discs(part.paths(), plan.pending_steps, config.workers) for name, part in datasets.items()}
     return PlanReport(
         options=plan.identity(),
         start=str(plan.initial_weights),
         augmentation=config.augment,
         photographs={**{split: _count(labels.of_split(split), plan.target) for split in SPLITS}, **_count_epoch(plan)},
-        datasets={name: _count_splits(part, plan.target) for name, part in parts.items()} if labels.datasets else {},
+        datasets={name: _count_splits(part, plan.target) for name, part in datasets.items() if labels.datasets},
         held_out=tuple(_describe_held_out(plan)),
-        discs=_measure_discs(plan, parts),
+        discs={name: shapes for name, shapes in discs.items() if shapes},
         bank_mebibytes=bank_bytes(len(labels), plan.bank_side) / 2**20,
         cache_mebibytes=num_feature_bytes / 2**20,
         features_in=None if in_memory else config.cache_dir or default_cache_dir(),
@@ -123,7 +125,7 @@ def describe_plan(plan: TrainingPlan, run: Run) -> PlanReport:
 
 
 def _cache_bytes(plan: TrainingPlan) -> int:
-    """Bytes of the frozen stages' features, 0 where none are frozen; also checks that image size and weights fit."""
+    """Bytes of the frozen stages' features, 0 without frozen stages; also checks that image size and weights fit."""
     stages, side = plan.config.frozen_stages, plan.input_format.side
     is_ready = plan.initial_weights.is_pretrained and weights_at_hand(plan.initial_weights.backbone) is not None
     if plan.initial_weights.is_pretrained and not is_ready:
@@ -139,12 +141,6 @@ def _cache_bytes(plan: TrainingPlan) -> int:
     return feature_bytes(shape, count_copies(plan.config, load_policy(plan.config.augment)))
 
 
-def _measure_discs(plan: TrainingPlan, parts: Mapping[str, Labels]) -> dict[str, DiscShapes]:
-    steps, workers = plan.pending_steps, plan.config.workers
-    discs = {name: measure_discs(part.paths(), steps, workers) for name, part in parts.items()}
-    return {name: shapes for name, shapes in discs.items() if shapes}
-
-
 def _describe_held_out(plan: TrainingPlan) -> Iterator[str]:
     for split, names in plan.held_out.items():
         if names:
@@ -156,10 +152,10 @@ def _describe_held_out(plan: TrainingPlan) -> Iterator[str]:
             )
 
 
-def _tabulate(title: str, what: str, counts: Mapping[str, Mapping[str, int | str]]) -> Table:
+def _tabulate(title: str, first_column: str, counts: Mapping[str, Mapping[str, int | str]]) -> Table:
     columns = next(iter(counts.values()))
     rows = [(name, *map(str, numbers.values())) for name, numbers in counts.items()]
-    return Table(title, (what, *(column.replace("_", " ") for column in columns)), rows)
+    return Table(title, (first_column, *(column.replace("_", " ") for column in columns)), rows)
 
 
 def _count(labels: Labels, target: Target) -> dict[str, int | str]:
@@ -168,18 +164,18 @@ def _count(labels: Labels, target: Target) -> dict[str, int | str]:
 
 
 def _count_epoch(plan: TrainingPlan) -> dict[str, dict[str, int | str]]:
-    """Counts of the first epoch's photographs; empty where these are all of train."""
+    """Counts of the first epoch's photographs; empty if these are the photographs of train."""
     config = plan.config
     if config.oversample == "none" and config.balance == "none" and config.bootstrap_patients is None:
         return {}
     sampler = build_sampler(plan, plan.fold_splits[0], plan.networks[0])
     units = sampler.draw_epoch(plan.grades, seed_epoch(config.seed, 1))
     rows = plan.labels.rows.iloc[np.concatenate([plan.units.rows_of[unit] for unit in units])]
-    seen = replace(plan.labels, rows=rows.reset_index(drop=True))
-    return {f"epoch 1 of {sampler.network}" if plan.folds else "epoch 1": _count(seen, plan.target)}
+    labels = replace(plan.labels, rows=rows.reset_index(drop=True))
+    return {f"epoch 1 of {sampler.network}" if plan.folds else "epoch 1": _count(labels, plan.target)}
 
 
 def _count_splits(labels: Labels, target: Target) -> dict[str, int | str]:
     counts = _count(labels, target)
-    whole = {"layout": labels.layout, "photographs": counts.pop("photographs"), "patients": counts.pop("patients")}
-    return {**whole, **{split: len(labels.of_split(split)) for split in SPLITS}, **counts}
+    totals = {"layout": labels.layout, "photographs": counts.pop("photographs"), "patients": counts.pop("patients")}
+    return {**totals, **{split: len(labels.of_split(split)) for split in SPLITS}, **counts}

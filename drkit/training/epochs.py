@@ -24,8 +24,9 @@ from drkit.records.runs import NetworkId
 from drkit.resampling import bootstrap
 from drkit.training.learner import Learner, read_steps
 from drkit.training.optimisation import learning_rate, set_learning_rate
-from drkit.training.plan import FoldSplit, TrainingPlan
+from drkit.training.plan import TrainingPlan
 from drkit.training.runtime import gather, seed_epoch
+from drkit.training.splits import FoldSplit
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,11 @@ class TrainSampler:
     """Draws the units of each epoch.
 
     Args:
-        units: (T,) numbers of the training units; a bootstrap repeats some.
+        units: (T,) numbers of the training units; a bootstrap sample repeats some.
         patients: (T,) patient of each unit.
         oversample: Whether patients of rare grades are repeated.
-        network: The fold and the seed that are trained.
-        datasets: (T,) data set of each unit, with `--balance dataset`; else None.
+        network: The fold and the seed of the network in training.
+        datasets: (T,) data set of each unit with `--balance dataset`; otherwise None.
     """
 
     units: np.ndarray
@@ -47,17 +48,22 @@ class TrainSampler:
     datasets: np.ndarray | None = None
 
     def draw_epoch(self, grades: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """Draw the units of an epoch, shuffled; `grades` (U,) are those of all units."""
-        chosen = np.arange(len(self.units))
+        """Draw the units of an epoch in random order.
+
+        Args:
+            grades: (U,) reference grades of all units.
+            generator: Random generator of the epoch.
+        """
+        indices = np.arange(len(self.units))
         if self.oversample:
-            chosen = even_out(self.patients, grades[self.units], generator)
+            indices = even_out(self.patients, grades[self.units], generator)
         if self.datasets is not None:
-            chosen = chosen[balance(self.datasets[chosen], generator)]
-        return generator.permutation(self.units[chosen])
+            indices = indices[balance(self.datasets[indices], generator)]
+        return generator.permutation(self.units[indices])
 
 
 def build_sampler(plan: TrainingPlan, fold_split: FoldSplit, network: NetworkId) -> TrainSampler:
-    """The sampler of one network's training units."""
+    """Build the sampler of one network's training units."""
     units = plan.units.of_rows(fold_split.train)
     patients = patient_keys(plan.labels.rows)[plan.units.first_rows]
     if plan.config.bootstrap_patients is not None:
@@ -73,10 +79,10 @@ def train_epoch(learner: Learner, sampler: TrainSampler, epoch: int) -> EpochFig
     Args:
         learner: The network in training.
         sampler: Draws the training units.
-        epoch: From 1.
+        epoch: Number of the epoch, from 1.
 
     Returns:
-        Loss and agreement, measured during training: on augmented photographs, with dropout and changing weights.
+        Loss and agreement measured during training, that is, with augmentation, dropout and changing weights.
 
     Raises:
         UsageError: the loss is not finite.
@@ -105,13 +111,13 @@ def train_epoch(learner: Learner, sampler: TrainSampler, epoch: int) -> EpochFig
 
 
 def _units_of_process(units: np.ndarray, fabric: Fabric) -> np.ndarray:
-    """This process's units of a step; every process has as many, so some units may be repeated."""
-    whole = np.resize(units, -(-len(units) // fabric.world_size) * fabric.world_size)
-    return whole[fabric.global_rank :: fabric.world_size]
+    """Units of this process in a step; some units are repeated so that all processes have the same number."""
+    padded = np.resize(units, -(-len(units) // fabric.world_size) * fabric.world_size)
+    return padded[fabric.global_rank :: fabric.world_size]
 
 
 def evaluate(learner: Learner, units: np.ndarray, split: str, network: NetworkId, epoch: int) -> EpochFigures:
-    """Loss and agreement of the evaluated network on graded units of a split, without augmentation."""
+    """Measure loss and agreement of the evaluated network on graded units of a split, without augmentation."""
     data, rate = learner.data, learning_rate(epoch / learner.config.epochs, learner.config.lr)
     outputs = run_units(
         learner.eval_model, lambda rows: [data.inputs.eval_batch(rows)], data.units, units, learner.fabric.autocast
@@ -123,7 +129,7 @@ def evaluate(learner: Learner, units: np.ndarray, split: str, network: NetworkId
 
 
 def unfreeze_gradually(grader: Grader, config: LearningOptions, epoch: int) -> None:
-    """Train the head alone at first, and with `--unfreeze-every N` one more stage after every N epochs."""
+    """With `--unfreeze-every N`, train only the head at first, and one more stage after every N epochs."""
     if config.unfreeze_every is None:
         return
     unfrozen = (epoch - 1) // config.unfreeze_every
@@ -131,7 +137,7 @@ def unfreeze_gradually(grader: Grader, config: LearningOptions, epoch: int) -> N
 
 
 def measure(logits: FloatArray, grades: np.ndarray, loss: Loss, mean_loss: float) -> dict[str, Any]:
-    """Both kappas and the accuracy of logits (B, num_outputs) against grades (B,)."""
+    """Compute both kappas and the accuracy of logits (B, num_outputs) against grades (B,)."""
     predictions = read_answers(loss, logits, sigma=1.0)  # grades do not depend on sigma
     counts = metrics.confusion(grades, decide(loss.decision, predictions.probabilities, predictions.score))
     return {

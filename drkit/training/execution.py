@@ -1,4 +1,4 @@
-"""A training from its plan to its run, for every command that trains."""
+"""Run a training from its plan to the finished run, for every command that trains."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +18,8 @@ from drkit.records.predictions import Predictions
 from drkit.records.runs import Run, new_run
 from drkit.reporting import Table
 from drkit.training.fitting import FittedNetwork, fit_networks
-from drkit.training.plan import TrainingPlan, plan_training
+from drkit.training.plan import TrainingPlan
+from drkit.training.planning import plan_training
 from drkit.training.resume import load_state
 from drkit.training.run_writer import write_run
 from drkit.training.runtime import check_machine, is_helper, is_lost_process, leave_helpers
@@ -31,14 +32,14 @@ class TrainingReport:
     """The result of a training.
 
     Args:
-        run: Its stem.
+        run: Stem of the run.
         target: Whose grade was learned.
         chosen_on: What selected the epoch: val, inner or last.
         weights_chosen_on: What selected the epoch of this training or of the weights that it started from; if it is a
             split, scores on it are optimistic.
-        epochs: For each network the epoch that was kept, from 1, and how many were trained.
-        agreements: With the reference grades, on val and on the photographs that were held out of fold.
-        seeds: Agreement of each seed's networks alone, on the same; empty for a run of one seed.
+        epochs: Number of the epoch that was kept, from 1, and number of trained epochs, for each network.
+        agreements: Agreement with the reference grades on val and on out-of-fold predictions.
+        seeds: Agreement of each seed's networks on the same photographs; empty for a run of one seed.
         outputs: Files that were written.
     """
 
@@ -52,7 +53,7 @@ class TrainingReport:
     outputs: tuple[Path, ...]
 
     def render(self) -> Iterator[str | Table]:
-        """The result, for people."""
+        """The lines that the command prints."""
         kept = ", ".join(f"{epoch} of {trained}" for epoch, trained in self.epochs)
         how = "kept the last epoch" if self.chosen_on == "last" else f"selected the epoch on {self.chosen_on}"
         yield f"{self.run}: {how} ({kept})"
@@ -76,15 +77,15 @@ class TrainingReport:
 
 
 def plan_run(config: TrainingConfig, options: RunOptions, suffix: str = "") -> tuple[TrainingPlan, Run]:
-    """Decide what is trained and where the run goes.
+    """Plan a training, and check that its run can be written.
 
     Args:
-        config: The options.
-        options: Where the run goes.
-        suffix: Added to the default name.
+        config: Options of the training.
+        options: Options of the run's files.
+        suffix: Suffix of the run's default name.
 
     Raises:
-        DrkitError: a data set, options, a device or a name that cannot be used, or nothing to resume.
+        DrkitError: a data set, an option, a device or the name cannot be used, or there is nothing to resume.
     """
     check_machine(config)
     plan = plan_training(read_datasets(config.data), config)
@@ -99,18 +100,23 @@ def plan_run(config: TrainingConfig, options: RunOptions, suffix: str = "") -> t
     if log := find_log(config, run):
         log.check(may_exist=options.resume or options.force)
     if options.resume:
-        load_state(run.unfinished()[0], plan.identity())  # refuse another training's state before any work
+        load_state(run.unfinished()[0], plan.identity())  # refuses the state of another training before any work
     return plan, run
 
 
 def execute(plan: TrainingPlan, run: Run, options: RunOptions) -> TrainingReport:
-    """Train, and write the run.
+    """Train and write the run.
+
+    Args:
+        plan: Plan of the training.
+        run: Files of the run.
+        options: Whether to resume or to overwrite.
 
     Raises:
         InputError: a photograph or the weights cannot be used.
-        LeakageError: weights that were trained on photographs to be scored.
+        LeakageError: the weights were trained on photographs to be scored.
         BusyError: another process trains a run of this name.
-        Interrupted: stopped by the user; finished epochs are kept.
+        Interrupted: the user stopped the training; finished epochs are kept.
     """
     with _lock(plan, run, options):
         try:
@@ -133,12 +139,12 @@ def execute(plan: TrainingPlan, run: Run, options: RunOptions) -> TrainingReport
 
 @contextmanager
 def _lock(plan: TrainingPlan, run: Run, options: RunOptions) -> Iterator[None]:
-    """Keep other trainings off a run of this name; the helpers of one training share the first process's lock."""
+    """Prevent other trainings of a run of this name; all processes of a training share the first process's lock."""
     if is_helper():
         yield
         return
     with locking(run.stem):
-        new_run(  # once more: another process may have trained it meanwhile
+        new_run(  # checks again, because another process may have written the run in the meantime
             run.stem.parent, run.name, run.name, networks=plan.networks, resume=options.resume, force=options.force
         )
         yield
@@ -168,8 +174,8 @@ def _report(predictions: Predictions, fitted: Sequence[FittedNetwork], run: Run)
 
 
 def _interrupted(run: Run, reason: str = "") -> Interrupted:
-    why = f" ({reason})" if reason else ""
+    cause = f" ({reason})" if reason else ""
     if states := run.unfinished():
-        kept = f"interrupted{why}: the finished epochs are in {states[-1]}"
-        return Interrupted(kept, ("--name", run.name, "--resume"))
-    return Interrupted(f"interrupted{why} before the first epoch was finished: nothing was written")
+        message = f"interrupted{cause}: the finished epochs are in {states[-1]}"
+        return Interrupted(message, ("--name", run.name, "--resume"))
+    return Interrupted(f"interrupted{cause} before the first epoch was finished: nothing was written")

@@ -13,11 +13,11 @@ from drkit.training.inputs import Inputs
 
 @dataclass(frozen=True)
 class PreparedBatch:
-    """A batch after the CPU's part of the work.
+    """A batch that has been prepared on the CPU.
 
     Args:
-        batch: The units, photograph by photograph.
-        inputs: Copies them to the device and returns the network's inputs (P, ...).
+        batch: The photographs of the batch's units.
+        inputs: Copies the photographs to the device and returns the network's inputs (P, ...).
     """
 
     batch: Batch
@@ -27,11 +27,11 @@ class PreparedBatch:
 class Feed:
     """Prepares batches of training units ahead of time.
 
-    Augmentation is seeded by the photographs' ids and the epoch, not by torch's generator, so that the result does
+    Augmentation is seeded by the photographs' ids and the epoch, not by torch's generator. Therefore, the result does
     not depend on when a batch is prepared.
 
     Args:
-        inputs: Inputs by photograph.
+        inputs: Inputs of the photographs.
         units: All units.
     """
 
@@ -41,11 +41,11 @@ class Feed:
         self._ahead: dict[tuple[int, bytes], Future[PreparedBatch]] = {}
 
     def expect(self, batches: Iterable[np.ndarray], epoch: int) -> None:
-        """Begin to prepare batches, each given by its units' numbers, and drop those that were not taken."""
+        """Start to prepare batches, each given by its units' numbers, and drop earlier batches that were not taken."""
         self._ahead = {(epoch, units.tobytes()): self._thread.submit(self._prepare, units, epoch) for units in batches}
 
     def take(self, units: np.ndarray, epoch: int) -> PreparedBatch:
-        """The batch of these units: waits for it if it is being prepared, else prepares it now."""
+        """Return the batch of these units: wait for it if it is being prepared, otherwise prepare it now."""
         expected = self._ahead.pop((epoch, units.tobytes()), None)
         return expected.result() if expected else self._prepare(units, epoch)
 

@@ -1,4 +1,4 @@
-"""Fitting: every fold's network of every seed, epoch by epoch, and the choice of one epoch."""
+"""Train the network of every fold and seed epoch by epoch, and select the epoch that is kept."""
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
@@ -22,10 +22,10 @@ from drkit.records.runs import NetworkId, Run
 from drkit.training.epochs import TrainSampler, build_sampler, evaluate, train_epoch
 from drkit.training.inputs import FrozenInputs, Inputs
 from drkit.training.learner import Learner, TrainingData
-from drkit.training.plan import FoldSplit
 from drkit.training.resume import FitState, StateFile, load_best
 from drkit.training.runtime import seed_epoch
 from drkit.training.setup import TrainingSetup
+from drkit.training.splits import FoldSplit
 from drkit.training.trackers import LogFolder, find_log
 
 Save = Callable[[FitState], None]
@@ -36,14 +36,14 @@ class FittedNetwork:
     """A trained network.
 
     Args:
-        network: Its fold and seed.
-        history: Figures of all its epochs.
-        best_epoch: The one that was kept, from 1.
-        state_path: File of its state, with the tensors of that epoch.
-        frozen: Tensors that are not in the state, because they were frozen.
-        held_out: Outputs for the units that the width of residuals is measured on: the fold's own, else inner, else
-            val.
-        others: Outputs for all units of val and test that are in no fold; None where there are none.
+        network: Fold and seed of the network.
+        history: Figures of all epochs.
+        best_epoch: Number of the epoch that was kept, from 1.
+        state_path: File of the training's state, with the tensors of that epoch.
+        frozen: Tensors that are not in the state because they were frozen.
+        held_out: Outputs for the units on which the standard deviation of residuals is measured: those that the fold
+            holds out, otherwise inner, otherwise val.
+        others: Outputs for all units of val and test that are in no fold; None if there are none.
     """
 
     network: NetworkId
@@ -56,11 +56,11 @@ class FittedNetwork:
 
     @property
     def num_epochs(self) -> int:
-        """How many were trained."""
+        """Number of trained epochs."""
         return max((figures.epoch for figures in self.history), default=0)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Tensors of the whole network after the best epoch, on the CPU, read from its state."""
+        """Tensors of the complete network after the best epoch, on the CPU."""
         return {**self.frozen, **load_best(self.state_path)}
 
 
@@ -68,13 +68,13 @@ def fit_networks(setup: TrainingSetup, run: Run, *, resume: bool) -> list[Fitted
     """Train every network of a run, and save its state after every epoch.
 
     Args:
-        setup: What the training works with.
-        run: Where the states are saved.
-        resume: Go on from saved states; else they are deleted.
+        setup: Device, network and photographs of the training.
+        run: Files of the run, among them the states.
+        resume: Whether to continue from saved states; otherwise they are deleted.
     """
     if not resume:
         for state_path in run.unfinished():
-            state_path.unlink(missing_ok=True)  # every process does
+            state_path.unlink(missing_ok=True)  # every process deletes them
     plan, photographs = setup.plan, "".join(setup.bank.hashes)
     identity = {**plan.identity(), "photographs_sha256": sha256_bytes(photographs.encode())}
     fitted: list[FittedNetwork] = []
@@ -87,7 +87,7 @@ def fit_networks(setup: TrainingSetup, run: Run, *, resume: bool) -> list[Fitted
             states = StateFile(run.resume(network), identity)
             fitted.append(_fit_network(of_seed, inputs, fold_split, network, states, find_log(plan.config, run)))
         frozen = inputs.without_copies() if isinstance(inputs, FrozenInputs) else None
-        del inputs  # the copies, before those of the next seed are made
+        del inputs  # frees the augmented copies before those of the next seed are made
     return fitted
 
 
@@ -114,7 +114,7 @@ def _fit_network(
 
 
 def _save_and_log(states: StateFile, state: FitState, network: NetworkId, log: LogFolder | None) -> Save:
-    """What is done after every epoch; the log goes on after the epochs of `state`."""
+    """A function that saves and logs an epoch; the log continues after the epochs of `state`."""
     if log is None:
         return states.save
     epochs = log.open(network, state.history)
@@ -144,7 +144,7 @@ def _build_learner(setup: TrainingSetup, inputs: Inputs, grader: Grader, sampler
 def _predict(
     setup: TrainingSetup, grader: Grader, fold_split: FoldSplit, views: Views
 ) -> tuple[Outputs, Outputs | None]:
-    """Outputs for the units that the width of residuals is measured on, and for those that are in no fold."""
+    """Outputs for the units on which residuals are measured, and for the units of val and test that are in no fold."""
     units = setup.plan.units
     held_out = next(rows for rows in (fold_split.held_out, fold_split.inner, fold_split.val) if len(rows))
     others = units.of_rows(setup.plan.unfitted_rows)
@@ -159,13 +159,13 @@ def _predict(
 def _fit_epochs(
     learner: Learner, sampler: TrainSampler, monitored: Mapping[str, np.ndarray], state: FitState, save: Save | None
 ) -> None:
-    """Train to the last epoch, or until `--patience` ends it; the grader then holds the chosen epoch's tensors.
+    """Train to the last epoch or until `--patience` ends the training, and load the selected epoch's tensors.
 
     Args:
-        learner: In the state's state.
-        sampler: Of the training units.
+        learner: The network in training, in the same state as `state`.
+        sampler: Sampler of the training units.
         monitored: Numbers of the units that are evaluated after every epoch, by split.
-        state: Where to go on; changed in place.
+        state: State from which the training continues; updated in place.
         save: Called with the state after every epoch; None in all processes but the first.
     """
     num_epochs, choose, patience = learner.config.epochs, learner.config.chooses, learner.config.patience
@@ -173,7 +173,7 @@ def _fit_epochs(
         epoch = state.epoch + 1
         figures = [train_epoch(learner, sampler, epoch)]
         figures += [evaluate(learner, units, split, sampler.network, epoch) for split, units in monitored.items()]
-        figures = learner.fabric.broadcast(figures)  # each process evaluates with its own batch norms: one must decide
+        figures = learner.fabric.broadcast(figures)  # the first process decides: batch norms differ between processes
         _advance(state, learner, figures, choose)
         notify(_describe(sampler, figures, num_epochs, is_best=state.best_epoch == epoch and choose != "last"))
         if save:
@@ -182,13 +182,12 @@ def _fit_epochs(
 
 
 def _advance(state: FitState, learner: Learner, figures: list[EpochFigures], choose: str) -> None:
-    """Add an epoch's figures and tensors to the state, also as the best ones if they are."""
-    deciding = [item for item in state.history + figures if item.split == choose]
+    """Add an epoch's figures and tensors to the state, and keep its tensors as the best if it is the best epoch."""
     state.history += figures
     state.learner = _copy(learner.state())
-    epoch = figures[0].epoch
-    best = (  # the first of equals
-        epoch if choose == "last" else max(deciding, key=lambda item: item.quadratic_weighted_kappa).epoch
+    epoch, candidates = figures[0].epoch, [item for item in state.history if item.split == choose]
+    best = (  # a tie goes to the first epoch
+        epoch if choose == "last" else max(candidates, key=lambda item: item.quadratic_weighted_kappa).epoch
     )
     if best == epoch:
         state.best_epoch, state.best = best, _copy(learner.eval_model.state_dict())

@@ -1,4 +1,4 @@
-"""The weights that a training starts from: ImageNet, random, those of a file, or of a finished run."""
+"""The weights that a training starts from: ImageNet weights, random weights, a file, or a finished run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,13 +26,13 @@ class InitialWeights:
     """The weights that a training starts from.
 
     Args:
-        backbone: Its name in timm.
-        foreign: Weights from a file; None for ImageNet's or random ones.
-        is_pretrained: Whether timm's ImageNet weights are taken.
+        backbone: timm's name of the backbone.
+        foreign: Weights from a file; None for ImageNet or random weights.
+        is_pretrained: Whether the backbone starts from timm's ImageNet weights.
         seen: SHA-256 of the photographs that the weights were trained on; "unknown" for weights not from drkit.
-        chosen_by: SHA-256 of the photographs that selected their epoch but were not trained on.
+        chosen_by: SHA-256 of the photographs that selected the epoch of the weights but were not trained on.
         descends_from: Names of the packaged runs among the weights and their own initial weights.
-        input_format: Of the repository that names the backbone; None where timm knows it.
+        input_format: Input format stated by the repository that names the backbone; None if timm knows it.
     """
 
     backbone: str
@@ -44,24 +44,24 @@ class InitialWeights:
     input_format: InputFormat | None = None
 
     def __str__(self) -> str:
-        """Name of the weights, for people."""
+        """Name of the weights in messages."""
         return str(self.foreign or ("imagenet" if self.is_pretrained else "none"))
 
     @property
     def parent(self) -> CheckpointHeader | None:
-        """The header of the drkit run that the weights are from; None for others."""
+        """Header of the drkit run that the weights come from; None for other weights."""
         return self.foreign.header if self.foreign else None
 
     @property
     def sha256(self) -> str | None:
-        """Hash of the weights file; None for ImageNet's or random weights."""
+        """SHA-256 of the weights file; None for ImageNet or random weights."""
         return self.foreign.sha256 if self.foreign else None
 
     def load(self, backbones: Sequence[Backbone]) -> None:
-        """Load weights from a file into a grader's backbones; ImageNet's and random ones are left to timm.
+        """Load weights from a file into a grader's backbones; timm loads ImageNet and random weights.
 
         Raises:
-            InputError: the file has less than 95 % of the backbone.
+            InputError: the file contains less than 95 % of the backbone's parameters.
         """
         if self.foreign is None:
             return
@@ -76,8 +76,8 @@ def find_initial_weights(weights: str, backbone: str | None) -> InitialWeights:
     """Find the weights that `--weights` and `--backbone` name.
 
     Raises:
-        UsageError: an unknown backbone.
-        InputError: no such file or repository, or no weights in it.
+        UsageError: the backbone is unknown.
+        InputError: the file or repository does not exist, or has no weights.
     """
     repository, config = _find_config(weights, backbone)
     name = config.backbone if config else resolve_backbone(backbone or DEFAULT_BACKBONE)
@@ -103,15 +103,15 @@ def find_initial_weights(weights: str, backbone: str | None) -> InitialWeights:
 
 
 def _find_config(weights: str, backbone: str | None) -> tuple[str, TimmConfig | None]:
-    """The repository of `--backbone`, or else of `--weights`, and the timm configuration in it, if any."""
-    if backbone and (named := parse_address(backbone)):
-        repository, file = named
+    """The repository that `--backbone` names, and the timm configuration of that repository or that of `--weights`."""
+    if backbone and (address := parse_address(backbone)):
+        repository, file = address
         if file:
-            raise UsageError(f"--backbone {repository} gives a network: name the file with --weights {backbone}")
+            raise UsageError(f"--backbone {backbone} names a file: use --backbone {repository} --weights {backbone}")
         return str(repository), read_timm_config(repository)
-    if backbone or not (named := parse_address(weights)):
+    if backbone or not (address := parse_address(weights)):
         return "", None
     try:
-        return "", read_timm_config(named[0])
+        return "", read_timm_config(address[0])
     except NoTimmConfigError:  # the weights may be drkit's, whose header names the backbone
         return "", None

@@ -1,4 +1,4 @@
-"""Inputs of a network in training: photographs, or features of them that its frozen stages gave once."""
+"""Inputs of a network in training: photographs, or their features from frozen stages, which are computed once."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -31,10 +31,10 @@ class Inputs(Protocol):
     """Inputs of a grader, by row number of the photographs."""
 
     def prepare(self, rows: np.ndarray, epoch: int) -> Callable[[], Tensor]:
-        """Do the CPU's part of a training batch, in any thread; the function returned makes it on the device."""
+        """Prepare a training batch on the CPU, in any thread, and return a function that finishes it on the device."""
 
     def eval_batch(self, rows: np.ndarray) -> Tensor:
-        """A batch to evaluate on, without augmentation."""
+        """Return a batch for evaluation, without augmentation."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ class PhotographInputs:
     """Images, for a grader without frozen stages.
 
     Args:
-        bank: N decoded photographs.
-        image_ids: N ids; they seed the augmentation.
+        bank: The N decoded photographs.
+        image_ids: Their N ids, which seed the augmentation.
         input_format: Side and normalisation of the images.
         policy: Augmentation of training images.
         seed: Random seed of the augmentation.
-        device: Where images are rendered.
+        device: Device on which images are rendered.
     """
 
     bank: PhotographBank
@@ -58,14 +58,14 @@ class PhotographInputs:
     device: torch.device
 
     def prepare(self, rows: np.ndarray, epoch: int) -> Callable[[], Tensor]:
-        """Images (P, 3, S, S), augmented by (seed, epoch, image id)."""
+        """Prepare augmented images (P, 3, S, S); the augmentation is seeded by (seed, epoch, image id)."""
         names = [self.image_ids[row] for row in rows]
         changes = draw(self.policy, names, self.seed, epoch, self.bank.pixels.shape[1])
         photographs = self.bank.pixels[rows]
         return prepare(photographs, self.input_format, self.device, changes, self._surrounds(rows, photographs))
 
     def train_batch(self, rows: np.ndarray, epoch: int) -> Tensor:
-        """The training batch that `prepare` prepares."""
+        """Return the training batch at once, without preparing it in advance."""
         return self.prepare(rows, epoch)()
 
     def eval_batch(self, rows: np.ndarray) -> Tensor:
@@ -77,7 +77,7 @@ class PhotographInputs:
         return dihedral_views(self.eval_batch(rows))
 
     def _surrounds(self, rows: np.ndarray, photographs: np.ndarray) -> np.ndarray:
-        """float32 (P, 3): the colours around the photographs' discs, each measured once."""
+        """Colours around the photographs' discs, float32 (P, 3), each measured once."""
         unknown = np.isnan(self._known_surrounds[rows, 0])
         if unknown.any():
             self._known_surrounds[rows[unknown]] = surround_colours(photographs[unknown])
@@ -93,10 +93,10 @@ class FrozenInputs:
     """Features from the frozen stages of a grader.
 
     Args:
-        key: Hash of the photographs and of the frozen stages' weights.
-        eval_features: float16 (N, ...), of the photographs without augmentation.
-        copies: float16 (K, N, ...), of K augmented copies; rows that are not trained on are zero.
-        device: Of the part that learns.
+        key: SHA-256 of everything that the features of photographs without augmentation depend on.
+        eval_features: Features of the photographs without augmentation, float16 (N, ...).
+        copies: Features of K augmented copies, float16 (K, N, ...); rows that are not trained on are 0.
+        device: Device of the trained part.
     """
 
     key: str
@@ -105,20 +105,20 @@ class FrozenInputs:
     device: torch.device
 
     def prepare(self, rows: np.ndarray, epoch: int) -> Callable[[], Tensor]:
-        """Features (P, ...) of the copy whose turn it is in this epoch; without copies, plain features."""
+        """Prepare the features (P, ...) of this epoch's augmented copy; copies are used in turn."""
         features = self.copies[epoch % len(self.copies)] if len(self.copies) else self.eval_features
         return partial(self._move, pin(torch.from_numpy(features[rows]), self.device))
 
     def train_batch(self, rows: np.ndarray, epoch: int) -> Tensor:
-        """The training batch that `prepare` prepares."""
+        """Return the training batch at once, without preparing it in advance."""
         return self.prepare(rows, epoch)()
 
     def eval_batch(self, rows: np.ndarray) -> Tensor:
-        """Features (P, ...) of the plain photographs."""
+        """Features (P, ...) of the photographs without augmentation."""
         return self._move(torch.from_numpy(self.eval_features[rows]))
 
     def without_copies(self) -> "FrozenInputs":
-        """The same without the augmented copies."""
+        """These inputs without the augmented copies."""
         return replace(self, copies=self.copies[:0].copy())
 
     def _move(self, features: Tensor) -> Tensor:
@@ -126,12 +126,12 @@ class FrozenInputs:
 
 
 def count_copies(config: TrainingConfig, policy: Policy) -> int:
-    """Augmented copies of a photograph that frozen stages are run on: 0 without augmentation."""
+    """Number of augmented copies of each photograph that frozen stages are run on; 0 without augmentation."""
     return config.copies if policy != Policy() else 0
 
 
 def feature_bytes(shape: tuple[int, ...], num_copies: int) -> int:
-    """Bytes of the features (N, ...) of all photographs and of their augmented copies."""
+    """Number of bytes of the features (N, ...) of all photographs and their augmented copies."""
     return (1 + num_copies) * math.prod(shape) * np.dtype(np.float16).itemsize
 
 
@@ -146,24 +146,25 @@ def freeze_inputs(
     """Run the frozen stages of a grader over all photographs, and over augmented copies of those that are trained on.
 
     Args:
-        grader: The whole network.
-        photographs: N photographs.
+        grader: The complete network.
+        photographs: The N photographs.
         trained_rows: Row numbers of the photographs that are trained on.
-        config: `freeze` and `copies`; with `cache_dir` the features are kept there, and used again for the same stages,
-            weights, photographs, precision and augmentation. Without, features that do not fit in memory are in a
-            temporary file.
-        fabric: The training's device and precision.
-        earlier: Inputs of another seed; its plain features are used again where stages and weights are the same.
+        config: Options `freeze`, `copies` and `cache_dir`. With a cache, features are stored there and reused for the
+            same stages, weights, photographs, precision and augmentation. Without a cache, features that do not fit in
+            memory are written to a temporary file.
+        fabric: Device and precision of the training.
+        earlier: Inputs of another seed, whose features without augmentation are reused if stages and weights are the
+            same.
     """
     grader.eval()
     stages, every_row = config.frozen_stages, np.arange(len(photographs.bank))
-    made_of = {**_identify(grader, photographs, stages), **_identify_precision(fabric)}
+    origin = _identify(grader, photographs, stages, fabric.strategy.precision.precision)
 
     def run(images: Tensor) -> Tensor:
         with fabric.autocast():
             return run_frozen_part(grader, images, stages)
 
-    key = sha256_bytes(canonical_json(made_of).encode())
+    key = sha256_bytes(canonical_json(origin).encode())
     fill_plain = partial(_fill, run, lambda rows, _: photographs.eval_batch(rows), every_row)
     fill_copies = partial(_fill, run, photographs.train_batch, trained_rows)
     num_copies = count_copies(config, photographs.policy)
@@ -178,17 +179,17 @@ def freeze_inputs(
         if earlier and earlier.key == key:
             eval_features = earlier.eval_features
         else:
-            eval_features = make(made_of, (1, *shape), fill_plain)[0]
-        copies = make({**made_of, **augmentation}, (num_copies, *shape), fill_copies)
+            eval_features = make(origin, (1, *shape), fill_plain)[0]
+        copies = make({**origin, **augmentation}, (num_copies, *shape), fill_copies)
     return FrozenInputs(key, eval_features, copies, photographs.device)
 
 
 def _make_or_load(
-    cache_dir: Path | None, in_memory: bool, made_of: dict[str, Any], shape: tuple[int, ...], fill: Fill
+    cache_dir: Path | None, in_memory: bool, origin: dict[str, Any], shape: tuple[int, ...], fill: Fill
 ) -> np.ndarray:
     """A float16 array filled by `fill`, now or in an earlier training with the same cache."""
     if cache_dir is not None and shape[0]:
-        key = sha256_bytes(canonical_json({**made_of, "shape": shape}).encode())[:32]
+        key = sha256_bytes(canonical_json({**origin, "shape": shape}).encode())[:32]
         return open_cached(cache_dir, key, shape, fill, np.float16)[0]
     is_small = in_memory or not shape[0]
     features = np.zeros(shape, np.float16) if is_small else make_temporary(default_cache_dir(), shape, np.float16)
@@ -202,7 +203,7 @@ def _fill(
     rows: np.ndarray,
     features: np.ndarray,
 ) -> tuple[str, ...]:
-    """Run the frozen stages over some rows of each copy, into `features` (K, N, ...)."""
+    """Run the frozen stages over the given rows of each copy, and write the results to `features` (K, N, ...)."""
 
     def run(copy: int, batch: np.ndarray) -> np.ndarray:
         return frozen_part(images(batch, copy)).half().cpu().numpy()
@@ -214,18 +215,13 @@ def _fill(
     return ()
 
 
-def _identify_precision(fabric: Fabric) -> dict[str, str]:
-    """The precision, where it is not 32 bits, as in the caches of earlier versions."""
-    precision = fabric.strategy.precision.precision
-    return {} if precision == "32-true" else {"precision": precision}
-
-
-def _identify(grader: Grader, photographs: PhotographInputs, stages: int | None) -> dict[str, Any]:
-    """All that the features of plain photographs depend on."""
+def _identify(grader: Grader, photographs: PhotographInputs, stages: int | None, precision: str) -> dict[str, Any]:
+    """Everything that the features of photographs without augmentation depend on."""
     return {
         "weights": [sha256_bytes(tensor.cpu().numpy().tobytes()) for tensor in frozen_tensors(grader, stages).values()],
         "stages": stages,
         "pixels": [sha256_bytes(photograph.tobytes()) for photograph in photographs.bank.pixels],
         "image_ids": list(photographs.image_ids),
         "input": asdict(photographs.input_format),
+        **({} if precision == "32-true" else {"precision": precision}),  # left out by the caches of earlier versions
     }

@@ -1,4 +1,4 @@
-"""`--keep-head`: the head, too, starts from the run that `--weights` names."""
+"""`--keep-head`: the head also starts from the run that `--weights` names."""
 
 import torch
 from torch import Tensor
@@ -12,15 +12,15 @@ from drkit.records.checkpoint import Architecture, read_checkpoint
 from drkit.specs import parse_spec
 from drkit.training.initial_weights import InitialWeights
 
-UPPER_PARTS = ("attention.", "fusion.", "head.", "auxiliary.")  # of a grader: all but the backbone and its norm
-WIDENED = "mean-max"  # the fusion that a head of single photographs is widened for
+UPPER_PARTS = ("attention.", "fusion.", "head.", "auxiliary.")  # the parts of a grader above the backbone and its norm
+FROM_SINGLE = ("mean-max", "attention")  # fusions that can keep the head of a run on single photographs
 
 
 def check_head(initial_weights: InitialWeights, target: Target, architecture: Architecture) -> None:
     """Check that the head of the initial weights has the same meaning in the new training.
 
     Args:
-        initial_weights: Of a drkit run.
+        initial_weights: Weights of a drkit run.
         target: Target of the new training.
         architecture: Architecture of the new network.
 
@@ -30,9 +30,12 @@ def check_head(initial_weights: InitialWeights, target: Target, architecture: Ar
     parent = initial_weights.parent
     if parent is None:
         raise UsageError(
-            f"--keep-head needs the head of a drkit run, and --weights {initial_weights} is none: leave it out"
+            f"--keep-head needs the head of a drkit run, but --weights {initial_weights} is not a drkit run: leave out"
+            " --keep-head"
         )
     before, now = parent.architecture, architecture
+    fusion_before, fusion_now = _describe_fusion(before), _describe_fusion(now)
+    is_same_fusion = fusion_before == fusion_now or (fusion_before == "none" and fusion_now in FROM_SINGLE)
     compared = (
         ("--target", parent.target, target, parent.target == target),
         (
@@ -42,12 +45,13 @@ def check_head(initial_weights: InitialWeights, target: Target, architecture: Ar
             parse_spec(LOSSES, "loss", before.loss) == parse_spec(LOSSES, "loss", now.loss),
         ),
         ("--attention", before.attention, now.attention or "none", before.attention in ("", now.attention)),
-        ("units joined by", _joining(before), _joining(now), _fits(_joining(before), _joining(now))),
+        ("--fusion", fusion_before, fusion_now, is_same_fusion),
     )
-    wrong = [f"{what} {old}, not {new}" for what, old, new, fits in compared if not fits]
-    if wrong:
+    differences = [f"{option} {old}, not {new}" for option, old, new, is_same in compared if not is_same]
+    if differences:
         raise UsageError(
-            f"--keep-head: {initial_weights} was trained with {'; '.join(wrong)}: make them alike, or leave it out"
+            f"--keep-head: {initial_weights} was trained with {'; '.join(differences)}: choose the same, or leave out"
+            " --keep-head"
         )
 
 
@@ -58,30 +62,24 @@ def load_head(grader: Grader, initial_weights: InitialWeights) -> None:
     photographs, so that a unit of identical photographs gets the same prediction as one of them.
 
     Args:
-        grader: Of an architecture that `check_head` accepted.
-        initial_weights: The run with the head.
+        grader: A network whose architecture `check_head` accepted.
+        initial_weights: Weights of the run with the head.
     """
     assert initial_weights.foreign is not None
     tensors, own = read_checkpoint(initial_weights.foreign.path)[0], grader.state_dict()
     upper = {name: tensor for name, tensor in tensors.items() if name.startswith(UPPER_PARTS) and name in own}
     grader.load_state_dict({name: _widen(tensor, own[name]) for name, tensor in upper.items()}, strict=False)
-    notify(f"{initial_weights}: head loaded, too")
+    notify(f"head loaded from {initial_weights}")
 
 
 def _widen(tensor: Tensor, own: Tensor) -> Tensor:
-    """Weights (K, F) halved and repeated to (K, 2F) where the new head has twice as many; anything else unchanged."""
+    """Halve and repeat weights (K, F) to (K, 2F) if the new head has twice as many; leave others unchanged."""
     is_narrow = tensor.ndim == 2 and own.shape == (tensor.shape[0], 2 * tensor.shape[1])
     return torch.cat([tensor / 2, tensor / 2], 1) if is_narrow else tensor
 
 
-def _joining(architecture: Architecture) -> str:
-    """How the photographs of a unit are fused."""
+def _describe_fusion(architecture: Architecture) -> str:
     if architecture.num_slots == 1:
-        return "nothing"
-    places = f" of {architecture.num_slots}" if architecture.fusion == "concat" else ""
-    return f"{architecture.fusion}{places}"
-
-
-def _fits(before: str, now: str) -> bool:
-    """Whether a head can be kept; attention starts as the mean over photographs, which has the same width."""
-    return before == now or (before == "nothing" and now in (WIDENED, "attention"))
+        return "none"
+    slots = f" of {architecture.num_slots}" if architecture.fusion == "concat" else ""
+    return f"{architecture.fusion}{slots}"

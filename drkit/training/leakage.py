@@ -1,4 +1,4 @@
-"""Photographs to be scored that the weights already know: trained on, or used to select an epoch."""
+"""Find photographs to be scored that the weights were trained on, or that selected their epoch."""
 
 from dataclasses import dataclass
 
@@ -13,12 +13,12 @@ from drkit.training.plan import TrainingPlan
 
 @dataclass(frozen=True)
 class Leakage:
-    """Which of a plan's N photographs cannot be scored fairly; three masks, bool (N,).
+    """The photographs of a plan that cannot be scored fairly, as masks, bool (N,).
 
     Args:
-        seen: To be scored, and trained on by the run that the weights come from.
-        leaked: Trained on by the network that predicts them, or by the run that its weights come from.
-        optimistic: To be scored, and used to select the epoch of the weights that the training starts from.
+        seen: Photographs to be scored that the initial weights were trained on.
+        leaked: Photographs to be scored that the network that predicts them, or its initial weights, were trained on.
+        optimistic: Photographs to be scored that selected the epoch of the initial weights.
     """
 
     seen: np.ndarray
@@ -27,10 +27,10 @@ class Leakage:
 
 
 def check_leakage(plan: TrainingPlan, bank: PhotographBank) -> Leakage:
-    """Find photographs to be scored that the weights already know, and warn of them.
+    """Find photographs to be scored that the weights were trained on or selected by, and warn of them.
 
     Args:
-        plan: Of the training.
+        plan: Plan of the training.
         bank: The plan's N photographs.
 
     Raises:
@@ -41,15 +41,15 @@ def check_leakage(plan: TrainingPlan, bank: PhotographBank) -> Leakage:
     if names and not plan.config.allow_seen:
         raise LeakageError(
             f"the weights were trained on {len(names)} photographs that this training would be scored on:"
-            f" {first_few(names)}: start from other weights, or accept it with --allow-seen (they are marked and not"
-            " scored)"
+            f" {first_few(names)}: start from other weights, or accept it with --allow-seen (these photographs are then"
+            " marked and not scored)"
         )
     if num_leaked := int(leakage.leaked.sum()):
-        warn(f"{num_leaked} photographs to be scored are trained on, as copies: they will not be scored")
+        warn(f"{num_leaked} photographs to be scored are also trained on: they will not be scored")
     if num_optimistic := int(leakage.optimistic.sum()):
         warn(
-            f"{num_optimistic} photographs to be scored selected the epoch of the weights this training starts from:"
-            " their figures are optimistic; weights trained with --choose inner or last avoid that"
+            f"{num_optimistic} photographs to be scored selected the epoch of the initial weights: scores on them are"
+            " optimistic; weights trained with --choose inner or last avoid that"
         )
     return leakage
 

@@ -1,4 +1,4 @@
-"""A grader with its optimiser and its running average, trained one step at a time."""
+"""A grader in training: optimiser steps, mixup, gradient accumulation and the running average of the weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,19 +24,19 @@ from drkit.training.feed import Feed, PreparedBatch
 from drkit.training.inputs import Inputs
 from drkit.training.optimisation import RunningAverage, build_optimizer
 
-AUXILIARY_WEIGHT = 0.5  # of the loss on the other target
+AUXILIARY_WEIGHT = 0.5  # weight of the auxiliary head's loss
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """Mixup of a batch; all tensors are int64.
+    """Mixup partners in a batch of B units, P photographs and G eyes; all tensors are int64.
 
     Args:
-        units: (B,) each unit's partner.
-        photographs: (P,) each photograph's partner: the one in the same slot of its unit's partner, itself where there
-            is none.
-        eyes: (G,) each eye's partner.
-        share: Weight of a unit itself, in [0, 1].
+        units: (B,) index of each unit's partner.
+        photographs: (P,) index of each photograph's partner, the photograph in the same slot of its unit's partner; its
+            own index if there is none.
+        eyes: (G,) index of each eye's partner.
+        share: Weight of the units themselves, in [0, 1]; the partners have weight 1 - share.
     """
 
     units: Tensor
@@ -50,12 +50,13 @@ class TrainingData:
     """Inputs, reference grades and loss of a training.
 
     Args:
-        inputs: Inputs of the grader, by photograph.
+        inputs: Inputs of the grader for each photograph.
         units: All U units.
-        grades: int64 (U,) reference grades 0-4 of the units; -1 where unknown.
-        eye_grades: int64 (number of eyes,) grades of the other target, for the auxiliary head; -1 where unknown.
-        grade_weights: (5,) weight of each grade in the loss, 1 on average.
-        loss: The loss; it also turns logits into probabilities and scores.
+        grades: Reference grades 0-4 of the units, int64 (U,); -1 where unknown.
+        eye_grades: Grades of the eyes for the auxiliary head, which learns the other target, int64 (E,); -1 where
+            unknown.
+        grade_weights: (5,) weight of each grade in the loss, 1 on average over the training units.
+        loss: The loss, which also turns logits into probabilities and scores.
     """
 
     inputs: Inputs
@@ -68,10 +69,10 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class StepFigures:
-    """Loss and logits of a step, still on the device.
+    """Losses and logits of the batches of a step, on the device.
 
     Args:
-        losses: Scalar mean loss of each of the step's batches.
+        losses: Mean loss of each batch, scalars.
         shares: Share of the step's units in each batch; they sum to 1.
         logits: (B, num_outputs) logits of each batch.
     """
@@ -82,14 +83,14 @@ class StepFigures:
 
 
 def read_steps(steps: Sequence[StepFigures]) -> tuple[list[float], FloatArray]:
-    """Each step's mean loss, and the logits (N, num_outputs) of all steps, fetched from the device at once."""
+    """Fetch the mean loss of each step and the logits (N, num_outputs) of all steps from the device."""
     losses = iter(torch.stack([loss for step in steps for loss in step.losses]).cpu().tolist())
     means = [sum(next(losses) * share for share in step.shares) for step in steps]
     return means, torch.cat([logits for step in steps for logits in step.logits]).cpu().numpy()
 
 
 class Reference(NamedTuple):
-    """The K of a batch's units that have a grade: their indices, grades and weights in the loss; all (K,)."""
+    """Indices, grades and loss weights of the K units of a batch that have a grade; all (K,)."""
 
     known: Tensor
     grades: Tensor
@@ -100,11 +101,11 @@ class Learner:
     """A grader in training.
 
     Args:
-        grader: Takes the inputs of `data`.
-        data: Inputs, grades and loss.
-        config: Batch size, optimiser, mixup and the like.
+        grader: The network that takes the inputs of `data`.
+        data: Inputs, reference grades and loss.
+        config: Options of the training, such as batch size, optimiser and mixup.
         fabric: Devices, precision and processes.
-        num_steps: Steps per epoch, of which the running average averages over one.
+        num_steps: Number of steps per epoch, the time constant of the running average.
     """
 
     def __init__(
@@ -122,28 +123,28 @@ class Learner:
 
     @property
     def eval_model(self) -> Grader:
-        """The network that is evaluated and kept: the running average, with `--no-ema` the grader itself."""
+        """The network that is evaluated and saved: the running average, or the grader itself with `--no-ema`."""
         return cast(Grader, self.average.module) if self.average else self.grader
 
     def step(self, units: np.ndarray, epoch: int, following: np.ndarray | None = None) -> StepFigures:
         """Take one optimiser step.
 
-        When memory runs out, the batch size is halved for the rest of the training, and gradients are accumulated. On a
-        GPU nothing waits for the device, except an fp16 scaler.
+        If memory runs out, the batch size is halved for the rest of the training, and gradients are accumulated over
+        several batches. On a GPU, only an fp16 scaler waits for the device.
 
         Args:
-            units: Numbers of the B units to learn from.
-            epoch: From 1.
-            following: The units of the next step, which are prepared meanwhile.
+            units: Numbers of the units of the step.
+            epoch: Number of the epoch, from 1.
+            following: Numbers of the units of the next step, which are prepared at the same time.
 
         Raises:
-            UsageError: not even one unit fits in memory, or a batch norm cannot learn from a single value per channel.
+            UsageError: a single unit does not fit in memory, or a batch norm gets a single value per channel.
         """
         while (figures := unless_out_of_memory(partial(self._accumulate_gradients, units, epoch, following))) is None:
             self.optimizer.zero_grad(set_to_none=True)
             self.batch_size = halve(self.batch_size)
-            warn(f"out of memory: batches of {self.batch_size} units from here on, with as many a step as before")
-        if self.config.clip:  # an fp16 scaler tries scales that overflow, and skips those steps by itself
+            warn(f"out of memory: continuing with batches of {self.batch_size} units; the units per step are unchanged")
+        if self.config.clip:  # not an error if infinite: an fp16 scaler skips steps whose gradients overflow
             self.fabric.clip_gradients(
                 self.wrapped, self.optimizer, max_norm=self.config.clip, error_if_nonfinite=False
             )
@@ -158,14 +159,14 @@ class Learner:
             "grader": self.grader.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "average": self.average.state_dict() if self.average else None,
-            "precision": self.fabric.strategy.precision.state_dict(),  # of fp16, what gradients are scaled by
+            "precision": self.fabric.strategy.precision.state_dict(),  # the gradient scale of fp16
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Restore a state."""
+        """Restore the output of `state`."""
         self.grader.load_state_dict(state["grader"])
         self.optimizer.load_state_dict(state["optimizer"])
-        if scaling := state.get("precision"):  # none where the state was written in another precision
+        if scaling := state.get("precision"):  # missing or empty in other precisions
             self.fabric.strategy.precision.load_state_dict(scaling)
         if self.average:
             self.average.load_state_dict(state["average"])
@@ -173,28 +174,28 @@ class Learner:
     def _accumulate_gradients(self, units: np.ndarray, epoch: int, following: np.ndarray | None) -> StepFigures:
         """Accumulate the gradients of a step's batches.
 
-        Several processes synchronise once, after each has accumulated its own gradients: one that runs out of memory
-        can then begin its step again with smaller batches while the others wait.
+        Several processes synchronise only once, after each has accumulated its own gradients. Therefore, a process that
+        runs out of memory can repeat its step with smaller batches while the others wait.
         """
         self.optimizer.zero_grad(set_to_none=True)
-        is_shared = self.fabric.world_size > 1
+        is_distributed = self.fabric.world_size > 1
         batches = list(in_batches(units, self.batch_size))
-        prepared = [self.feed.take(some, epoch) for some in batches]
+        prepared = [self.feed.take(batch, epoch) for batch in batches]
         if following is not None:
             self.feed.expect(in_batches(following, self.batch_size), epoch)
-        losses, logits, shares = [], [], tuple(len(some) / len(units) for some in batches)
-        for some, ready, share in zip(batches, prepared, shares, strict=True):
-            with self.fabric.no_backward_sync(self.wrapped, enabled=is_shared):
-                loss, batch_logits = self._forward_loss(some, ready)
+        losses, logits, shares = [], [], tuple(len(batch) / len(units) for batch in batches)
+        for batch, prepared_batch, share in zip(batches, prepared, shares, strict=True):
+            with self.fabric.no_backward_sync(self.wrapped, enabled=is_distributed):
+                loss, batch_logits = self._forward_loss(batch, prepared_batch)
                 self.fabric.backward(loss * share)
             losses.append(loss.detach())
             logits.append(batch_logits.detach().float())
-        if is_shared:
+        if is_distributed:
             self.fabric.backward(self.wrapped.sync_loss())
         return StepFigures(tuple(losses), shares, tuple(logits))
 
     def _forward_loss(self, units: np.ndarray, prepared: PreparedBatch) -> tuple[Tensor, Tensor]:
-        """The mean loss (scalar) of B units, and their logits (B, num_outputs)."""
+        """Mean loss (scalar) and logits (B, num_outputs) of B units."""
         inputs = prepared.inputs()
         mixture = draw_mixture(prepared.batch.places, self.config.mixup)
         index, partners, references = self._send(units, prepared.batch, mixture)
@@ -202,12 +203,12 @@ class Learner:
         if partners is not None:
             inputs = mix(inputs, partners, share)
         try:
-            with self.fabric.autocast():  # Fabric wraps only `forward` in it
+            with self.fabric.autocast():  # Fabric itself applies it only to `forward`
                 logits, _, auxiliary = self.wrapped.answer(inputs, index)
         except ValueError as error:
             if not is_single_value(error):
                 raise
-            raise UsageError(f"the network cannot learn from a batch of one {self.config.unit}: {REMEDY}") from None
+            raise UsageError(f"the network cannot be trained on a batch of one {self.config.unit}: {REMEDY}") from None
         loss = self._mixed_loss(logits, references[:per_head], share)
         if auxiliary is not None:
             loss = loss + AUXILIARY_WEIGHT * self._mixed_loss(auxiliary, references[per_head:], share)
@@ -216,68 +217,68 @@ class Learner:
     def _send(
         self, units: np.ndarray, batch: Batch, mixture: Mixture | None
     ) -> tuple[UnitIndex, Tensor | None, list[Reference]]:
-        """Unit index, partners of the photographs and references of each head, in one copy to the device."""
+        """Copy the unit index, the partners of the photographs, and the references of each head to the device."""
         heads = [(self.data.grades[units], mixture.units if mixture else None)]
         if self.grader.auxiliary is not None:
             heads += [(self.data.eye_grades[batch.eyes], mixture.eyes if mixture else None)]
         references = []
         for grades, partners in heads:
             own_and_partners = [grades] if partners is None else [grades, grades[partners.numpy()]]
-            references += [build_reference(some, self.data.grade_weights) for some in own_and_partners]
+            references += [build_reference(each, self.data.grade_weights) for each in own_and_partners]
         photographs = [mixture.photographs] if mixture else []
         tensors = [*batch.places.tensors, *photographs, *chain.from_iterable(references)]
         moved = iter(pack_to(self.fabric.device, tensors))
         index = batch.places.with_tensors([next(moved) for _ in batch.places.tensors])
-        partners_of_photographs = next(moved) if mixture else None
-        return index, partners_of_photographs, [Reference(*(next(moved) for _ in each)) for each in references]
+        photograph_partners = next(moved) if mixture else None
+        return index, photograph_partners, [Reference(*(next(moved) for _ in each)) for each in references]
 
     def _mixed_loss(self, logits: Tensor, references: Sequence[Reference], share: float) -> Tensor:
-        """The mean loss on the units' own grades, with mixup blended with that on their partners' grades."""
+        """Mean loss on the units' own grades; with mixup, weighted with the mean loss on their partners' grades."""
         own, *partners = (self._mean_loss(logits, reference) for reference in references)
         return share * own + (1 - share) * partners[0] if partners else own
 
     def _mean_loss(self, logits: Tensor, reference: Reference) -> Tensor:
-        """The weighted mean loss of the units with a grade; 0 where there are none."""
+        """Weighted mean loss of the units with a grade; 0 if there are none."""
         if not len(reference.known):
             return logits.sum() * 0
         return (self.data.loss(logits[reference.known].float(), reference.grades) * reference.weights).mean()
 
 
 def build_reference(grades: np.ndarray, grade_weights: np.ndarray) -> Reference:
-    """The reference of grades (B,), -1 where unknown, with the weights (5,) of the grades."""
+    """Select the known grades of (B,), in which -1 is unknown, and look up their weights in (5,)."""
     known = np.flatnonzero(grades >= 0)
     weights = torch.from_numpy(grade_weights[grades[known]]).float()
     return Reference(torch.from_numpy(known), torch.from_numpy(grades[known]), weights)
 
 
-def draw_mixture(places: UnitIndex, alpha: float) -> Mixture | None:
+def draw_mixture(index: UnitIndex, alpha: float) -> Mixture | None:
     """Draw each unit's partner and the units' own share from torch's generator; None without mixup.
 
     Args:
-        places: Index of the P photographs of B units, on the CPU.
-        alpha: Parameter of the beta distribution of the share; 0 or less: no mixup.
+        index: Index of the P photographs of B units, on the CPU.
+        alpha: Parameter of the share's beta distribution; 0 or less for no mixup.
 
     Source: Zhang, Cisse, Dauphin and Lopez-Paz 2018, mixup, eq. 1.
     """
     if alpha <= 0:
         return None
     share = torch.distributions.Beta(alpha, alpha).sample().item()
-    return pair_up(places, torch.randperm(places.num_units), share)
+    return pair_up(index, torch.randperm(index.num_units), share)
 
 
-def pair_up(places: UnitIndex, partners: Tensor, share: float) -> Mixture:
-    """The mixture of photographs and eyes that follows from the partners (B,) of the units."""
-    rows = torch.arange(len(places.unit))
-    row_at = torch.full((places.num_units, int(places.slot.max()) + 1), -1)
-    row_at[places.unit, places.slot] = rows
-    partner_rows = row_at[partners[places.unit], places.slot]
+def pair_up(index: UnitIndex, partners: Tensor, share: float) -> Mixture:
+    """Find the partners of photographs and eyes, given the partners (B,) of the units."""
+    rows = torch.arange(len(index.unit))
+    row_at = torch.full((index.num_units, int(index.slot.max()) + 1), -1)
+    row_at[index.unit, index.slot] = rows
+    partner_rows = row_at[partners[index.unit], index.slot]
     has_partner = partner_rows >= 0
     photographs = torch.where(has_partner, partner_rows, rows)
-    eyes = torch.arange(places.num_eyes)  # an eye's partner is that of its photographs, as far as they have one
-    eyes[places.eye[has_partner]] = places.eye[partner_rows[has_partner]]
+    eyes = torch.arange(index.num_eyes)  # an eye's partner is the eye of its photographs' partners, if they have any
+    eyes[index.eye[has_partner]] = index.eye[partner_rows[has_partner]]
     return Mixture(partners, photographs, eyes, share)
 
 
 def mix(inputs: Tensor, partners: Tensor, share: float) -> Tensor:
-    """Blend each of the inputs (P, ...) with its partner, by index (P,); `share` is the input's own weight."""
+    """Mix the inputs (P, ...) with their partners, given by index (P,); `share` is the weight of the inputs."""
     return share * inputs + (1 - share) * inputs[partners]

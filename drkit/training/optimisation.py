@@ -11,12 +11,12 @@ from torch.optim import SGD, AdamW, Optimizer
 from drkit.config.training_options import LearningOptions
 from drkit.models.grader import Grader
 
-WARM_UP_SHARE = 0.1  # of the steps
-FLOOR = 0.02  # of the highest learning rate, where the cosine ends
+WARM_UP_SHARE = 0.1  # share of the steps that warm up
+FLOOR = 0.02  # final learning rate as a share of the highest
 
 
 def build_optimizer(grader: Grader, config: LearningOptions) -> Optimizer:
-    """The optimiser of all trainable parameters; biases and norms (tensors of one axis) have no weight decay.
+    """Build the optimiser of all trainable parameters; biases and norms (one-dimensional) have no weight decay.
 
     Each parameter group has a `scale` that multiplies its learning rate: 1 for the head, and below it `--layer-decay`
     to the power of the distance in stages.
@@ -36,7 +36,7 @@ def build_optimizer(grader: Grader, config: LearningOptions) -> Optimizer:
 
 
 def learning_rate(progress: float, highest: float) -> float:
-    """Linear warm-up, then cosine decay to `FLOOR` times the highest rate.
+    """Learning rate of a linear warm-up followed by a cosine decay to `FLOOR` times the highest rate.
 
     Args:
         progress: Share of all steps that are finished, in [0, 1].
@@ -46,8 +46,8 @@ def learning_rate(progress: float, highest: float) -> float:
     """
     if progress < WARM_UP_SHARE:
         return highest * max(progress / WARM_UP_SHARE, FLOOR)
-    done = (progress - WARM_UP_SHARE) / (1 - WARM_UP_SHARE)
-    return highest * (FLOOR + (1 - FLOOR) * (1 + math.cos(math.pi * done)) / 2)
+    decayed = (progress - WARM_UP_SHARE) / (1 - WARM_UP_SHARE)
+    return highest * (FLOOR + (1 - FLOOR) * (1 + math.cos(math.pi * decayed)) / 2)
 
 
 def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
@@ -59,11 +59,11 @@ def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
 class RunningAverage:
     """Exponential moving average of a module's parameters and buffers, with a time constant of one epoch.
 
-    In the first steps the new weights count 1 / (1 + steps), so that the initial weights are forgotten.
+    In the first steps, the new tensors have weight 1 / (1 + steps), so that the initial tensors are forgotten.
 
     Args:
-        module: The module to average; the average is held in a copy of it.
-        steps_an_epoch: Steps after which the weight of a past state has fallen to 1 / e.
+        module: The module to average; the average is kept in a copy of it.
+        steps_an_epoch: Number of steps after which the weight of a past state has fallen to 1 / e.
 
     Source: Tarvainen and Valpola 2017, Mean teachers, section 2.
     """
@@ -78,21 +78,21 @@ class RunningAverage:
         """Add the module's current tensors to the average."""
         decay = min(self._slowest, 1 - 1 / (1 + self.num_averaged))
         pairs = list(zip(_tensors(self.module), _tensors(module), strict=True))
-        moving = [pair for pair in pairs if self.num_averaged and pair[0].is_floating_point()]
-        copied = [pair for pair in pairs if not self.num_averaged or not pair[0].is_floating_point()]  # or counts
-        if moving:
-            torch._foreach_lerp_([ours for ours, _ in moving], [theirs for _, theirs in moving], 1 - decay)
+        averaged = [pair for pair in pairs if self.num_averaged and pair[0].is_floating_point()]
+        copied = [pair for pair in pairs if not self.num_averaged or not pair[0].is_floating_point()]  # such as counts
+        if averaged:
+            torch._foreach_lerp_([mean for mean, _ in averaged], [new for _, new in averaged], 1 - decay)
         if copied:
-            torch._foreach_copy_([ours for ours, _ in copied], [theirs for _, theirs in copied])
+            torch._foreach_copy_([mean for mean, _ in copied], [new for _, new in copied])
         self.num_averaged += 1
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The average, and the number of steps in it."""
+        """The averaged tensors and the number of averaged steps."""
         tensors = {f"module.{name}": tensor for name, tensor in self.module.state_dict().items()}
         return {"n_averaged": torch.tensor(self.num_averaged), **tensors}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Restore a state."""
+        """Restore the output of `state_dict`."""
         self.num_averaged = int(state["n_averaged"])
         self.module.load_state_dict({name: state[f"module.{name}"] for name in self.module.state_dict()})
 

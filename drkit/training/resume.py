@@ -1,4 +1,4 @@
-"""The state of a training between two epochs, saved after each one so that an interrupted training can go on."""
+"""The state of a training, saved after every epoch so that an interrupted training can be resumed."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -25,7 +25,7 @@ class FitState:
     Args:
         learner: Tensors of grader, optimiser and running average after the last epoch.
         best: Tensors of the evaluated grader after the best epoch so far.
-        best_epoch: Number of that epoch, from 1; 0 before the first.
+        best_epoch: Number of the best epoch, from 1; 0 before the first epoch.
         history: Figures of the finished epochs.
     """
 
@@ -42,22 +42,22 @@ class FitState:
 
 @dataclass(frozen=True)
 class StateFile:
-    """The file of a network's state.
+    """The file with the state of a network's training.
 
     Args:
-        path: `NAME.resume.pt`; need not exist yet.
-        identity: The training's identity.
+        path: Path of `NAME.resume.pt`, which need not exist yet.
+        identity: Identity of the training.
     """
 
     path: Path
     identity: Mapping[str, Any]
 
     def restore(self, learner: Learner) -> FitState:
-        """The state to go on from, which the learner is brought to; an empty one where none was saved.
+        """Read the saved state, restore the learner from it and return it; an empty state if none was saved.
 
         Raises:
             InputError: the file is not a drkit resume checkpoint.
-            UsageError: the state is of another training.
+            UsageError: the state is that of another training.
         """
         if not self.path.exists():
             return FitState()
@@ -67,17 +67,17 @@ class StateFile:
         return state
 
     def save(self, state: FitState) -> None:
-        """Write the state over the last one."""
+        """Replace the saved state."""
         save_state(self.path, state, identity=self.identity)
 
 
 def save_state(path: Path, state: FitState, identity: Mapping[str, Any]) -> None:
-    """Write the state over the last one.
+    """Replace the state in a file.
 
     Args:
-        path: `NAME.resume.pt`.
-        state: To save.
-        identity: The training's identity; only a training with the same one can be resumed from the file.
+        path: Path of `NAME.resume.pt`.
+        state: The new state.
+        identity: Identity of the training; only a training with the same identity can be resumed from the file.
     """
     history = [asdict(figures) for figures in state.history]
     content = {
@@ -94,18 +94,18 @@ def load_state(path: Path, identity: Mapping[str, Any]) -> FitState:
     """Read a state.
 
     Args:
-        path: `NAME.resume.pt`.
-        identity: Identity of the training to be resumed, or the part of it that is known yet.
+        path: Path of `NAME.resume.pt`.
+        identity: Identity of the training to be resumed, or the part of it that is known so far.
 
     Raises:
         InputError: the file is not a drkit resume checkpoint.
-        UsageError: the state is of another training; the message says what differs.
+        UsageError: the state is that of another training; the message lists the differences.
     """
     try:
         content = torch.load(path, weights_only=True, map_location="cpu")
-        known, version = content.pop("identity"), content.pop("schema_version")
+        saved_identity, version = content.pop("identity"), content.pop("schema_version")
         history = [EpochFigures(**{"seed": None, **figures}) for figures in content.pop("history")]
-    except Exception as error:  # torch.load raises many kinds on a broken or foreign file
+    except Exception as error:  # torch.load raises many kinds of errors for a broken or foreign file
         raise InputError(
             f"{path} is not a drkit resume checkpoint ({type(error).__name__}): start again with --force"
         ) from None
@@ -113,31 +113,31 @@ def load_state(path: Path, identity: Mapping[str, Any]) -> FitState:
         raise InputError(
             f"{path}: schema version {version}, this drkit reads {SCHEMA_VERSION}: start again with --force"
         )
-    _check_same(known, dict(identity), path)
+    _check_same(saved_identity, dict(identity), path)
     if set(content) != {item.name for item in fields(FitState)} - {"history"}:
         raise InputError(f"{path} is not a drkit resume checkpoint: start again with --force")
     return FitState(**content, history=history)
 
 
 def load_best(path: Path) -> dict[str, Tensor]:
-    """The tensors of the best epoch, from a state that this training has saved."""
+    """Read the tensors of the best epoch from a state that this training has saved."""
     tensors: dict[str, Tensor] = torch.load(path, weights_only=True, map_location="cpu", mmap=True)["best"]
     return tensors
 
 
 def _num_bytes(content: Any) -> int:
-    """Bytes of nested tensors."""
+    """Number of bytes of nested tensors."""
     if isinstance(content, Tensor):
         return content.nbytes
     items = content.values() if isinstance(content, Mapping) else content if isinstance(content, list | tuple) else ()
     return sum(map(_num_bytes, items))
 
 
-def _check_same(known: dict[str, Any], identity: dict[str, Any], path: Path) -> None:
-    differing = [
-        f"{name} was {known.get(name)}, is now {identity.get(name)}"
+def _check_same(saved: dict[str, Any], identity: dict[str, Any], path: Path) -> None:
+    differences = [
+        f"{name} was {saved.get(name)}, is now {identity.get(name)}"
         for name in sorted(identity.keys() - EXCHANGEABLE)
-        if known.get(name) != identity.get(name)
+        if saved.get(name) != identity.get(name)
     ]
-    if differing:
-        raise UsageError(f"{path} is of another training: {'; '.join(differing)}. Use the same options, or --force")
+    if differences:
+        raise UsageError(f"{path} is of another training: {'; '.join(differences)}. Use the same options, or --force")

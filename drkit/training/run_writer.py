@@ -1,4 +1,4 @@
-"""What a finished training writes: checkpoints, history, predictions, and last the record."""
+"""Write the files of a finished training: checkpoints, history, predictions and, last, the record."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -31,17 +31,17 @@ NO_FOLD = -1
 
 @dataclass(frozen=True)
 class UnitPredictions:
-    """Out-of-fold predictions, and those of the units that are in no fold.
+    """Predictions of B units: out of fold, or by all networks for units that are in no fold.
 
     Args:
         units: (B,) numbers of the units.
-        predictions: B probabilities and scores, the mean over seeds.
-        fold: (B,) the fold that held a unit out, -1 for units in no fold.
-        grades: (B,) predicted grades; cut points were fitted without the unit's own fold.
-        cut_points: Fitted on all folds; None where the loss decides.
-        fold_cut_points: For each fold fitted on the others; empty where the loss decides.
-        sigmas: The standard deviation of residuals, for each network's checkpoint; 0 where the loss needs none.
-        by_seed: B predictions of each seed's networks alone, in the order of the seeds.
+        predictions: Probabilities and scores of the B units, averaged over seeds.
+        fold: (B,) the fold that holds the unit out; -1 for units in no fold.
+        grades: (B,) predicted grades; their cut points were fitted without the unit's own fold.
+        cut_points: Cut points fitted to all folds; None for other decisions.
+        fold_cut_points: Cut points for each fold, fitted to the other folds; empty for other decisions.
+        sigmas: Standard deviation of residuals of each network; 0 if the loss does not need it.
+        by_seed: Predictions of the B units by each seed's networks, in the order of the seeds.
     """
 
     units: np.ndarray
@@ -58,31 +58,33 @@ def write_run(setup: TrainingSetup, run: Run, fitted: Sequence[FittedNetwork], *
     """Write a run's files.
 
     Args:
-        setup: What the training worked with.
-        run: Where the files go.
+        setup: Device, network and photographs of the training.
+        run: Files of the run.
         fitted: The trained networks.
-        force: Overwrite files that are there.
+        force: Whether to overwrite existing files.
 
     Returns:
         The predictions that were written.
     """
     unit_predictions = predict_units(setup.plan, fitted)
-    run.record.unlink(missing_ok=True)  # its checksums are those of an earlier run's files, which are now replaced
+    run.record.unlink(missing_ok=True)  # its checksums are those of an earlier run's files, which are replaced next
     for each, sigma in zip(fitted, unit_predictions.sigmas, strict=True):
         header = _header(setup, each, sigma, unit_predictions.cut_points)
         write_checkpoint(run.checkpoint(each.network), each.tensors(), header, force=force)
     write_history([figures for each in fitted for figures in each.history], run.history, force=force)
     predictions = _build_predictions(setup, run, fitted, unit_predictions)
     write_predictions(predictions, run.predictions, force=force)
-    write_run_record(run, _record(setup, fitted) | _referral(predictions), force=force)
+    threshold = fit_referral_threshold(predictions)
+    referral = {RECORD_KEY: None if threshold is None else asdict(threshold)}
+    write_run_record(run, _record(setup, fitted) | referral, force=force)
     return predictions
 
 
 def predict_units(plan: TrainingPlan, fitted: Sequence[FittedNetwork]) -> UnitPredictions:
-    """Predict the units that none of the networks, or only the other folds' were trained on.
+    """Predict each unit by the networks that were not trained on it.
 
-    Nothing that is fitted here to predictions (standard deviation of residuals, cut points) is fitted on a unit's own
-    fold. Each seed has standard deviations of its own; cut points are fitted to the mean over seeds.
+    The standard deviation of residuals and the cut points that a unit is graded with are not fitted to the unit's own
+    fold either. Standard deviations are fitted for each seed, and cut points to the mean over seeds.
     """
     seeds = dict.fromkeys(each.network.seed for each in fitted)
     of_seeds = [_predict_seed(plan, [each for each in fitted if each.network.seed == seed]) for seed in seeds]
@@ -127,7 +129,7 @@ def _predict_seed(plan: TrainingPlan, fitted: Sequence[FittedNetwork]) -> _SeedP
 
 
 def _residual_sigmas(plan: TrainingPlan, fitted: Sequence[FittedNetwork]) -> list[float]:
-    """For each network the root mean square of the others' residuals, or of its own where it is the only one."""
+    """Root mean square of the residuals of all other networks, for each network; its own if it is the only one."""
     loss, squares = plan.build_loss(), []
     for each in fitted:
         residuals = each.held_out.read(loss, 1.0).score - plan.grades[plan.units.of_rows(each.held_out.rows)]
@@ -139,26 +141,26 @@ def _residual_sigmas(plan: TrainingPlan, fitted: Sequence[FittedNetwork]) -> lis
 def _decide_grades(
     plan: TrainingPlan, units: np.ndarray, predictions: GradePredictions, fold: np.ndarray
 ) -> tuple[np.ndarray, tuple[float, ...] | None, tuple[tuple[float, ...], ...]]:
-    """Grades (B,); where cut points decide, also those fitted on all folds and those fitted without each fold."""
+    """Grades (B,), cut points fitted to all folds, and cut points for each fold fitted to the other folds."""
     if plan.decision != "cut_points":
         return decide(plan.decision, predictions.probabilities, predictions.score), None, ()
-    folded = fold != NO_FOLD
-    score, reference = predictions.score[folded], plan.grades[units[folded]]
-    patients = patient_keys(plan.labels.rows)[plan.units.first_rows[units[folded]]]
+    in_fold = fold != NO_FOLD
+    score, reference = predictions.score[in_fold], plan.grades[units[in_fold]]
+    patients = patient_keys(plan.labels.rows)[plan.units.first_rows[units[in_fold]]]
     shrink = dict(plan.config.decides.parameters)["shrink"]
 
     def fit(rows: np.ndarray) -> CutPoints:
         cut_points = fit_steady_cut_points(score[rows], reference[rows], patients[rows], plan.config.seed)
         return shrink_to_rounding(cut_points, shrink)
 
-    cut_points, others = fit(np.ones(len(score), bool)), fit_without_each(fold[folded], fit)
-    return decide_by_fold(predictions.score, fold, cut_points, others), cut_points, tuple(others.values())
+    cut_points, of_folds = fit(np.ones(len(score), bool)), fit_without_each(fold[in_fold], fit)
+    return decide_by_fold(predictions.score, fold, cut_points, of_folds), cut_points, tuple(of_folds.values())
 
 
 def _build_predictions(
     setup: TrainingSetup, run: Run, fitted: Sequence[FittedNetwork], unit_predictions: UnitPredictions
 ) -> Predictions:
-    """Predictions photograph by photograph, in the order of the labels."""
+    """Predictions for each photograph, in the order of the labels."""
     plan = setup.plan
     index_of_unit = np.full(len(plan.units), -1)
     index_of_unit[unit_predictions.units] = np.arange(len(unit_predictions.units))
@@ -183,7 +185,7 @@ def _build_predictions(
 
 
 def _embeddings(fitted: Sequence[FittedNetwork], num_rows: int) -> np.ndarray:
-    """float16 (N, F) activations of the first seed: of the fold that held a photograph out, else the first fold's."""
+    """Activations of the first seed, float16 (N, F), by the fold that holds a photograph out, otherwise by fold 0."""
     first = [each for each in fitted if each.network.seed == fitted[0].network.seed]
     embeddings = np.zeros((num_rows, fitted[0].held_out.activations.shape[1]), np.float16)
     for outputs in (*(each.held_out for each in first), fitted[0].others):
@@ -213,7 +215,7 @@ def _meta(setup: TrainingSetup, run: Run, unit_predictions: UnitPredictions) -> 
 
 
 def _chosen_on(setup: TrainingSetup) -> str:
-    """What selected the epoch; `val`, too, where val selected that of the initial weights."""
+    """What selected the epoch; `val` also if val selected the epoch of the initial weights."""
     is_val = (setup.plan.labels.rows["split"] == "val").to_numpy()
     return "val" if setup.leakage.optimistic[is_val].any() else setup.plan.config.chooses
 
@@ -244,16 +246,11 @@ def _header(
     )
 
 
-def _referral(predictions: Predictions) -> dict[str, Any]:
-    threshold = fit_referral_threshold(predictions)
-    return {RECORD_KEY: None if threshold is None else asdict(threshold)}
-
-
 def _record(setup: TrainingSetup, fitted: Sequence[FittedNetwork]) -> dict[str, Any]:
-    """What the run's JSON says beside its files: inner photographs count as trained on."""
+    """Content of the run's JSON except its files; inner photographs count as trained on."""
     plan = setup.plan
-    own = {setup.bank.hashes[row] for row in plan.fitted_rows}
-    picked = (
+    trained_on = {setup.bank.hashes[row] for row in plan.fitted_rows}
+    chosen_by = (
         {setup.bank.hashes[row] for fold_split in plan.fold_splits for row in fold_split.val}
         if plan.config.chooses == "val"
         else set()
@@ -269,7 +266,7 @@ def _record(setup: TrainingSetup, fitted: Sequence[FittedNetwork]) -> dict[str, 
         "data": [str(path) for path in plan.config.data],
         "weights": str(plan.initial_weights),
         "computed_on": describe_machine(setup.fabric),
-        "trained_on_photographs": sorted(own | plan.initial_weights.seen),
-        "chosen_by_photographs": sorted(picked | plan.initial_weights.chosen_by),
+        "trained_on_photographs": sorted(trained_on | plan.initial_weights.seen),
+        "chosen_by_photographs": sorted(chosen_by | plan.initial_weights.chosen_by),
         "descends_from": list(plan.initial_weights.descends_from),
     }

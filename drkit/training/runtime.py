@@ -26,7 +26,7 @@ from drkit.machine import allowed_cpus
 from drkit.progress import SilentReporter, reporting_to
 
 POLL_SECONDS = 0.05
-# How gloo says that another process has ended; NCCL raises errors of torch.distributed.
+# Messages of gloo when another process has ended; NCCL raises errors of torch.distributed.
 LOST_PROCESS = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "gloo/transport")
 Result = TypeVar("Result")
 FabricPrecision = Literal["32-true", "bf16-mixed", "16-mixed"]
@@ -34,45 +34,45 @@ PRECISIONS: dict[str, FabricPrecision] = {"32": "32-true", "bf16": "bf16-mixed",
 
 
 def pick_device(name: str) -> torch.device:
-    """The device that `--device` names; `auto` is a GPU where there is one.
+    """Pick the device that `--device` names; `auto` prefers a GPU.
 
     Raises:
-        UsageError: it is not on this machine, or torch cannot compute on it.
+        UsageError: this machine does not have the device, or torch cannot compute on it.
     """
-    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name != "auto" and not present[name]:
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name != "auto" and not available[name]:
         raise UsageError(f"--device {name} is not on this machine: choose auto or cpu")
-    kind = next(kind for kind in ("cuda", "mps", "cpu") if present[kind]) if name == "auto" else name
+    kind = next(kind for kind in ("cuda", "mps", "cpu") if available[kind]) if name == "auto" else name
     device = torch.device(kind)
     _check_kernels(device)
     return device
 
 
 def check_machine(config: MachineOptions) -> None:
-    """Check, before any work, that the machine has the devices and the precision that are asked for.
+    """Check, before any work, that this machine has the requested devices and precision.
 
     Raises:
-        UsageError: it has not.
+        UsageError: a device or the precision is not available.
     """
     device = pick_device(config.device)
     num_devices = {"cuda": torch.cuda.device_count, "mps": lambda: 1}.get(device.type)
     if num_devices and config.devices > num_devices():
         raise UsageError(
-            f"--devices {config.devices} needs as many GPUs, and this machine has {num_devices()}: choose --devices"
-            f" {num_devices()}"
+            f"--devices {config.devices} needs {config.devices} GPUs, but this machine has {num_devices()}: choose"
+            f" --devices {num_devices()}"
         )
     _pick_precision(config.precision, device)
 
 
 def start_fabric(config: MachineOptions, *, leaves_out: bool = False) -> Fabric:
-    """Start the processes of a training; each returns from here with its own device.
+    """Start the processes of a training; every process returns from this function with its own device.
 
     Args:
         config: Device, number of devices and nodes, strategy and precision.
         leaves_out: Whether some parameters get no gradient in some steps.
 
     Raises:
-        UsageError: a device, precision or strategy that this machine does not have.
+        UsageError: a device, precision or strategy is not available on this machine.
     """
     check_machine(config)
     device = pick_device(config.device)
@@ -92,14 +92,14 @@ def start_fabric(config: MachineOptions, *, leaves_out: bool = False) -> Fabric:
 
 
 def build_autocast(precision: str, device: torch.device) -> Autocast:
-    """The autocast of inference outside a training.
+    """Build the autocast context for inference outside a training.
 
     Args:
-        precision: `auto`, `32`, `bf16` or `fp16`, as `--precision` takes it.
-        device: Where the networks run.
+        precision: `auto`, `32`, `bf16` or `fp16`, as for `--precision`.
+        device: Device on which the networks run.
 
     Raises:
-        UsageError: a precision that the device does not have.
+        UsageError: the device does not have the precision.
     """
     dtypes = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
     dtype = dtypes.get(_pick_precision(precision, device))
@@ -108,20 +108,20 @@ def build_autocast(precision: str, device: torch.device) -> Autocast:
 
 def describe_machine(fabric: Fabric) -> dict[str, str | int]:
     """Kind of device, precision and number of processes of a training."""
-    in_fabric = fabric.strategy.precision.precision
-    precision = next((name for name, known in PRECISIONS.items() if known == in_fabric), str(in_fabric))
+    fabric_name = fabric.strategy.precision.precision
+    precision = next((name for name, known in PRECISIONS.items() if known == fabric_name), str(fabric_name))
     return {"device": fabric.device.type, "precision": precision, "processes": fabric.world_size}
 
 
 def check_compiler(device: torch.device) -> None:
-    """Check that torch can compile for a device, on something tiny, before any work.
+    """Check, before any work, that torch can compile a small function for a device.
 
     Raises:
-        UsageError: it cannot: on a CPU it needs a C++ compiler, on a GPU Triton and a C compiler.
+        UsageError: torch cannot compile; on a CPU it needs a C++ compiler, on a GPU Triton and a C compiler.
     """
     try:
         torch.compile(torch.sin)(torch.ones(2, device=device))
-    except Exception as error:  # dynamo, its backends and the compilers behind them each fail in a way of their own
+    except Exception as error:  # dynamo, its backends and their compilers raise many kinds of errors
         reason = str(error).strip().partition("\n")[0]
         raise UsageError(
             f"--compile: torch cannot compile on this machine ({reason}): install a C and C++ compiler (gcc and g++),"
@@ -136,7 +136,7 @@ def is_helper() -> bool:
 
 @contextmanager
 def only_first_reports() -> Iterator[None]:
-    """Let only the first process of a training report progress and errors."""
+    """Silence progress and errors in all processes of a training but the first."""
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     if not is_helper():
         yield
@@ -151,27 +151,27 @@ def only_first_reports() -> Iterator[None]:
 
 
 def leave_at_once() -> None:
-    """End this process without the clean-up at exit, which would wait for processes that have ended."""
+    """End this process without the usual clean-up, which would wait for processes that have ended."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
 
 
 def leave_helpers(fabric: Fabric) -> None:
-    """End every process but the first, which writes the results."""
+    """End all processes but the first, which writes the results."""
     if fabric.global_rank > 0:
         sys.exit(0)
 
 
 def make_once(fabric: Fabric, make: Callable[[], Result]) -> Result:
-    """Let the first process of each machine make something for all its processes, which wait for it.
+    """Call a function in the first process of each machine only, and send its result to the machine's processes.
 
     Args:
-        fabric: Of the training.
-        make: Its result is sent to the other processes: large arrays in it must be in files that they can map.
+        fabric: Processes of the training.
+        make: Function to call; large arrays in its result must be in files that other processes can map.
 
     Raises:
-        DrkitError: whatever `make` raised, in every process.
+        DrkitError: the error that `make` raised, in every process.
     """
     if fabric.world_size == 1:
         return make()
@@ -181,26 +181,26 @@ def make_once(fabric: Fabric, make: Callable[[], Result]) -> Result:
             outcome = make()
         except DrkitError as error:
             outcome = error
-    arrival = torch.distributed.barrier(async_op=True)
-    while not arrival.is_completed():  # so that a signal is heard
+    barrier = torch.distributed.barrier(async_op=True)
+    while not barrier.is_completed():  # polled, because a blocking wait would ignore signals
         time.sleep(POLL_SECONDS)
     outcomes: list[Any] = [None] * fabric.world_size
     torch.distributed.all_gather_object(outcomes, outcome)
     for each in outcomes:
         if isinstance(each, DrkitError):
             raise each
-    made: Result = outcomes[fabric.global_rank - fabric.local_rank]
-    return made
+    result: Result = outcomes[fabric.global_rank - fabric.local_rank]
+    return result
 
 
 def is_lost_process(error: Exception) -> bool:
-    """Whether an error says that another process of the training has ended."""
-    is_gloo = isinstance(error, RuntimeError) and any(words in str(error) for words in LOST_PROCESS)
+    """Whether an error means that another process of the training has ended."""
+    is_gloo = isinstance(error, RuntimeError) and any(message in str(error) for message in LOST_PROCESS)
     return isinstance(error, torch.distributed.DistError) or is_gloo
 
 
 def gather(fabric: Fabric, rows: np.ndarray) -> np.ndarray:
-    """The rows (N, ...) of all processes, process by process."""
+    """Concatenate the rows (N, ...) of all processes, in the order of the processes."""
     if fabric.world_size == 1:
         return rows
     gathered = [rows] * fabric.world_size
@@ -209,14 +209,11 @@ def gather(fabric: Fabric, rows: np.ndarray) -> np.ndarray:
 
 
 def _ddp_strategy(leaves_out: bool) -> DDPStrategy:
-    """DDP whose processes synchronise gradients only, not buffers in every forward pass.
-
-    The network that is kept has the buffers of the first process.
-    """
-    known = signature(DistributedDataParallel).parameters
-    sharing = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"  # in older torch
-    settings: dict[str, Any] = {"find_unused_parameters": leaves_out, sharing: False}
-    return DDPStrategy(timeout=timedelta(days=1), **settings)  # others wait while one decodes all photographs
+    """DDP that synchronises gradients but not buffers; the saved network has the buffers of the first process."""
+    parameters = signature(DistributedDataParallel).parameters
+    option = "forward_sync_buffers" if "forward_sync_buffers" in parameters else "broadcast_buffers"  # in older torch
+    settings: dict[str, Any] = {"find_unused_parameters": leaves_out, option: False}
+    return DDPStrategy(timeout=timedelta(days=1), **settings)  # long, because one process decodes all photographs
 
 
 def _pick_precision(name: str, device: torch.device) -> FabricPrecision:
@@ -226,15 +223,15 @@ def _pick_precision(name: str, device: torch.device) -> FabricPrecision:
         return PRECISIONS[name]
     if device.type != "cuda":
         return "32-true"
-    has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)  # a T4, P100 or V100 only emulates it, slowly
+    has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)  # a T4, P100 or V100 emulates it slowly
     return "bf16-mixed" if has_bf16 else "16-mixed"
 
 
 def _check_kernels(device: torch.device) -> None:
-    """Check that torch has kernels for a device, by running one.
+    """Check that torch has kernels for a device by running one.
 
     Raises:
-        UsageError: it has none, or the driver does not work.
+        UsageError: torch has no kernels for the device, or the driver does not work.
     """
     if device.type == "cpu":
         return
@@ -251,8 +248,8 @@ def _check_kernels(device: torch.device) -> None:
 def keep_freed_memory() -> None:
     """Let the C library keep the memory of freed tensors instead of returning it to the system after every layer.
 
-    On Linux with glibc, allocating it again takes a tenth of the time of training and a third of that of inference;
-    elsewhere this function does nothing.
+    With glibc on Linux, this saves a tenth of the time of training and a third of the time of inference; on other
+    systems, the function does nothing.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -269,7 +266,7 @@ def seed_epoch(seed: int, epoch: int) -> np.random.Generator:
     """Seed all random generators by (seed, epoch), so that a resumed training draws the same numbers.
 
     Returns:
-        The generator that shuffles the epoch's photographs; torch's own generators are seeded, too.
+        The generator that draws and shuffles the epoch's units; torch's own generators are seeded as well.
     """
     sequence = np.random.SeedSequence([seed % 2**64, epoch])
     torch.manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> 1))

@@ -1,4 +1,4 @@
-"""What a training works with: device, network, photographs, and what the initial weights know of them."""
+"""Set up a training: start its processes, build the network, decode the photographs and check them for leakage."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -22,14 +22,14 @@ from drkit.training.runtime import check_compiler, keep_freed_memory, make_once,
 
 @dataclass(frozen=True)
 class TrainingSetup:
-    """What a training works with.
+    """Device, network and photographs of a training.
 
     Args:
-        plan: The training.
+        plan: Plan of the training.
         fabric: Device, precision and processes.
         grader: The network before the first step, on the device.
-        photographs: In the order of the plan's labels.
-        leakage: Which of them the weights already know.
+        photographs: The photographs, in the order of the plan's labels.
+        leakage: Photographs that cannot be scored fairly.
     """
 
     plan: TrainingPlan
@@ -44,26 +44,26 @@ class TrainingSetup:
         return self.photographs.bank
 
     def of_seed(self, seed: int) -> "TrainingSetup":
-        """The same with the network and the augmentation of another seed."""
+        """This setup with the network and the augmentation of another seed."""
         if seed == self.plan.config.seed:
             return self
         plan = self.plan.of_seed(seed)
-        with reporting_to(SilentReporter()):  # the weights were reported for the first seed
+        with reporting_to(SilentReporter()):  # the weights have been reported for the first seed
             grader = _build_initial_grader(plan)
         photographs = replace(self.photographs, seed=seed)
         return replace(self, plan=plan, grader=grader.to(self.fabric.device), photographs=photographs)
 
     @cached_property
     def frozen_tensors(self) -> dict[str, Tensor]:
-        """The tensors that no step changes, on the CPU, by name."""
+        """Tensors of the frozen part, which no step changes, on the CPU, by name."""
         tensors = frozen_tensors(self.grader, self.plan.config.frozen_stages)
         return {name: tensor.cpu() for name, tensor in tensors.items()}
 
     def make_inputs(self, earlier: FrozenInputs | None) -> PhotographInputs | FrozenInputs:
-        """Inputs of the part that learns; frozen stages are run here.
+        """Make the inputs of the trained part; with frozen stages, this runs them over all photographs.
 
         Args:
-            earlier: Those of another seed; its features of plain photographs are used again where they are the same.
+            earlier: Inputs of another seed, whose features without augmentation are reused if they are the same.
         """
         config = self.plan.config
         if config.frozen_stages == 0:
@@ -75,9 +75,9 @@ def set_up(plan: TrainingPlan) -> TrainingSetup:
     """Start the processes, build the network, decode the photographs and check them for leakage.
 
     Raises:
-        UsageError: a device, a precision or a compiler that is not there.
-        InputError: photographs that cannot be read, or weights that cannot be had.
-        LeakageError: weights that were trained on photographs to be scored.
+        UsageError: a device, a precision or a compiler is not available.
+        InputError: a photograph or the weights cannot be read.
+        LeakageError: the weights were trained on photographs to be scored.
     """
     config = plan.config
     leaves_out = config.unfreeze_every is not None or config.unshared or config.freeze != "none"
@@ -90,7 +90,7 @@ def set_up(plan: TrainingPlan) -> TrainingSetup:
     check_batches(plan, grader)
     bank, leakage = make_once(fabric, partial(_decode, plan, in_file=fabric.world_size > 1))
     if fabric.world_size > 1:
-        fabric.barrier()  # until all have mapped the bank
+        fabric.barrier()  # waits until all processes have mapped the bank
         delete_temporary(bank.pixels)
     names, policy = plan.labels.rows["image_id"].tolist(), load_policy(config.augment)
     photographs = PhotographInputs(bank, names, plan.input_format, policy, config.seed, fabric.device)
@@ -115,7 +115,7 @@ def _decode(plan: TrainingPlan, *, in_file: bool) -> tuple[PhotographBank, Leaka
 
 
 def _build_initial_grader(plan: TrainingPlan) -> Grader:
-    """The network before the first step; whatever the initial weights lack is drawn from the seed."""
+    """The network before the first step; tensors that the initial weights lack are drawn from the seed."""
     seed_epoch(plan.config.seed, 0)
     grader = build_grader(
         plan.architecture, pretrained=plan.initial_weights.is_pretrained, load=plan.initial_weights.load

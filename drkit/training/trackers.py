@@ -1,4 +1,4 @@
-"""Logs that experiment trackers read: the figures of every epoch, written to this machine's disk and sent nowhere."""
+"""Logs of every epoch's figures for experiment trackers, written to the local disk only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,25 +21,25 @@ MEASURES = ("loss", "quadratic_weighted_kappa", "plain_kappa", "accuracy")
 
 @dataclass(frozen=True)
 class LogFolder:
-    """Where a run's log goes, and in whose form.
+    """Folder and format of a run's log.
 
     Args:
         kind: `csv` or `tensorboard`.
-        path: `logs/NAME`; with folds or seeds, each network has a folder in it, such as `fold0.seed1`.
+        path: Folder `logs/NAME`; with folds or seeds, each network has a subfolder, such as `fold0.seed1`.
     """
 
     kind: Log
     path: Path
 
     def check(self, *, may_exist: bool) -> None:
-        """Refuse what cannot be logged, before any work.
+        """Check, before any work, that the log can be written.
 
         Args:
-            may_exist: Whether an earlier log may be gone on with, or replaced.
+            may_exist: Whether an earlier log may be continued or replaced.
 
         Raises:
             UsageError: TensorBoard is not installed.
-            OutputExistsError: there is a log already.
+            OutputExistsError: the folder contains an earlier log.
         """
         if self.kind == "tensorboard" and find_spec("tensorboard") is None:
             raise UsageError("--log tensorboard needs TensorBoard: pip install 'drkit[tensorboard]'")
@@ -47,11 +47,11 @@ class LogFolder:
             raise OutputExistsError(f"{self.path} holds an earlier log: use --force, or choose another --log-dir")
 
     def open(self, network: NetworkId, history: Sequence[EpochFigures]) -> "EpochLog":
-        """The log of one network, with the epochs that are done.
+        """Open the log of one network after its finished epochs.
 
         Args:
-            network: Its fold and seed.
-            history: Figures of the epochs that are done; whatever the log says of later ones is dropped.
+            network: Fold and seed of the network.
+            history: Figures of the finished epochs; later epochs in an existing log are dropped.
         """
         log = EpochLog(self._build_logger(network, first_epoch=max((each.epoch for each in history), default=0) + 1))
         if self.kind == "csv":  # the file is written anew
@@ -64,14 +64,14 @@ class LogFolder:
         if self.kind == "tensorboard":
             return TensorBoardLogger(self.path, name="", version=name, purge_step=first_epoch)
         with catch_warnings():
-            simplefilter("ignore", UserWarning)  # that an earlier file will be replaced, as it is meant to be
+            simplefilter("ignore", UserWarning)  # about replacing an earlier file, which is intended
             logger = CSVLogger(self.path, name="", version=name)
             _ = logger.experiment
         return logger
 
 
 def find_log(config: MachineOptions, run: Run) -> LogFolder | None:
-    """Where a run is logged; None: nowhere."""
+    """The log of a run; None without `--log`."""
     return LogFolder(config.log, config.log_dir / run.name) if config.log else None
 
 
@@ -80,13 +80,13 @@ class EpochLog:
     """The log of one network.
 
     Args:
-        logger: Who writes it.
+        logger: Fabric's logger.
     """
 
     logger: Logger
 
     def add(self, figures: Sequence[EpochFigures]) -> None:
-        """Write the figures of one epoch, of all splits, as `val/loss` and so on."""
+        """Write the figures of all splits in one epoch, as `val/loss` and so on."""
         metrics = {f"{each.split}/{name}": getattr(each, name) for each in figures for name in MEASURES}
         self.logger.log_metrics(metrics | {"learning_rate": figures[0].learning_rate}, step=figures[0].epoch)
         self.logger.save()

@@ -176,7 +176,7 @@ def test_attend_takes_several_and_bad_ones_are_refused_in_one_line(aptos: Path, 
     for words, sentence in (
         (["--data", aptos], "are the same data set: give it once"),
         (["--data", tmp_path / "none"], "none holds neither photographs nor a table of labels"),
-        (["--target", "patient"], "has one grade a photograph, the eye's: choose --target eye"),
+        (["--target", "patient"], "has only the eye's grades, not the patient's: choose --target eye"),
     ):
         for command in (["finetune"], ["attend", "--attention", "se"]):
             result = _invoke(*command, *both, *words)

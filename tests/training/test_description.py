@@ -1,4 +1,4 @@
-"""What a dry run announces is what a training does."""
+"""The report of a dry run describes what a training does."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from drkit.records.layouts import read_datasets
 from drkit.records.runs import Run
 from drkit.reporting import Table
 from drkit.training.description import PlanReport, describe_plan
-from drkit.training.plan import plan_training
+from drkit.training.planning import plan_training
 
 
 def _describe(config: TrainingConfig) -> PlanReport:
@@ -19,25 +19,25 @@ def _describe(config: TrainingConfig) -> PlanReport:
 
 
 @pytest.mark.parametrize(
-    ("options", "copies", "told"),
+    ("options", "copies", "expected"),
     [
-        ({"freeze": "backbone", "copies": 0}, 0, "augmentation none (medium acts through --copies, which is 0)"),
+        ({"freeze": "backbone", "copies": 0}, 0, "augmentation none (medium has no effect with --copies 0)"),
         ({"freeze": "backbone", "copies": 3}, 3, "augmentation medium"),
         ({"freeze": "backbone", "copies": 3, "augment": "none"}, 0, "augmentation none"),
         ({"copies": 0}, 0, "augmentation medium"),
     ],
 )
-def test_only_augmentation_that_acts_is_announced(
-    small_config: TrainingConfig, options: dict[str, object], copies: int, told: str
+def test_the_plan_names_only_augmentation_that_has_an_effect(
+    small_config: TrainingConfig, options: dict[str, object], copies: int, expected: str
 ) -> None:
     report = _describe(replace(small_config, **options))
     sentences = [part for part in report.render() if isinstance(part, str)]
     assert report.copies == copies
-    assert sentences[0].endswith(told)
+    assert sentences[0].endswith(expected)
     assert any("augmented copies" in sentence for sentence in sentences) == (copies > 0)
 
 
-def test_an_epoch_is_counted_with_what_it_repeats(small_config: TrainingConfig) -> None:
+def test_repeated_photographs_are_counted_in_the_first_epoch(small_config: TrainingConfig) -> None:
     plain = _describe(small_config)
     assert set(plain.photographs) == {"train", "val", "test"}
     report = _describe(replace(small_config, oversample="patient"))
@@ -50,7 +50,7 @@ def test_an_epoch_is_counted_with_what_it_repeats(small_config: TrainingConfig) 
     assert table.rows[-1][0] == "epoch 1"
 
 
-def test_of_folds_the_first_is_counted(small_config: TrainingConfig) -> None:
+def test_with_folds_the_first_epoch_of_fold_0_is_counted(small_config: TrainingConfig) -> None:
     report = _describe(replace(small_config, oversample="patient", folds=2, choose="last"))
     assert list(report.photographs)[-1] == "epoch 1 of fold 0"
     assert report.photographs["epoch 1 of fold 0"]["patients"] < report.photographs["train"]["patients"]

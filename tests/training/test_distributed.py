@@ -42,7 +42,7 @@ def finished(eyes: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run,
     return Run(folder / "two"), done
 
 
-def test_two_processes_write_one_run_and_talk_once(finished: tuple[Run, subprocess.CompletedProcess[str]]) -> None:
+def test_two_processes_write_one_run_and_report_once(finished: tuple[Run, subprocess.CompletedProcess[str]]) -> None:
     run, done = finished
     assert sorted(path.name for path in run.stem.parent.iterdir()) == sorted(path.name for path in run.outputs())
     assert done.stderr.count("epoch 1/2") == done.stderr.count("epoch 2/2") == 1
@@ -51,10 +51,10 @@ def test_two_processes_write_one_run_and_talk_once(finished: tuple[Run, subproce
     assert "GLOBAL_RANK" not in done.stderr
 
 
-def test_two_processes_learn_what_one_with_their_batches_does(
+def test_two_processes_train_the_same_network_as_one_with_larger_batches(
     finished: tuple[Run, subprocess.CompletedProcess[str]], small_config: TrainingConfig, tmp_path: Path
 ) -> None:
-    """Without batch norm and dropout it comes to the same, but for rounding."""
+    """Without batch norm and dropout, the results are equal except for rounding."""
     config = replace(
         small_config, backbone="test_convnext", epochs=2, batch_size=8, choose="last", augment="none", dropout=0.0
     )
@@ -105,10 +105,10 @@ main()
 """
 
 
-def test_one_process_without_memory_halves_alone(
+def test_only_the_process_that_runs_out_of_memory_halves_its_batches(
     finished: tuple[Run, subprocess.CompletedProcess[str]], eyes: Path, tmp_path: Path
 ) -> None:
-    """The others wait for it, and it comes to the same: there is no batch norm and no dropout."""
+    """The others wait for it, and the result is the same, because there is no batch norm and no dropout."""
     script = tmp_path / "cramped.py"
     script.write_text(CRAMPED)
     done = _finetune(eyes, tmp_path, "--name", "two", "--dropout", "0", program=[str(script)])
@@ -119,8 +119,8 @@ def test_one_process_without_memory_halves_alone(
     assert torch.allclose(*weights, atol=5e-3)
 
 
-def test_what_is_refused_is_refused_once(eyes: Path, tmp_path: Path) -> None:
-    """A photograph is found to be cut off only when both processes are at work."""
+def test_an_error_is_reported_once(eyes: Path, tmp_path: Path) -> None:
+    """A truncated photograph is only found when both processes are running."""
     data = tmp_path / "data"
     shutil.copytree(eyes, data)
     cut = sorted((data / "train").rglob("*.jpg"))[0]
@@ -139,17 +139,17 @@ from drkit.cli.app import main
 from drkit.data import bank
 from drkit.training import setup
 
-fill, set_up, told = bank._fill, setup.set_up, Path(os.environ["TOLD"])
+fill, set_up, folder = bank._fill, setup.set_up, Path(os.environ["EVENTS"])
 
 def watch_fill(*given, **options):
-    (told / f"decoded by {os.environ.get('LOCAL_RANK', 0)}").touch()
+    (folder / f"decoded by {os.environ.get('LOCAL_RANK', 0)}").touch()
     return fill(*given, **options)
 
 make_once = setup.make_once
 
 def watch_made(fabric, make):
     made = make_once(fabric, make)
-    (told / f"{type(made[0].pixels).__name__} {made[0].pixels.sum()} {len(made[0])} {fabric.local_rank}").touch()
+    (folder / f"{type(made[0].pixels).__name__} {made[0].pixels.sum()} {len(made[0])} {fabric.local_rank}").touch()
     return made
 
 bank._fill, setup.make_once = watch_fill, watch_made
@@ -158,15 +158,15 @@ main()
 
 
 def test_one_process_decodes_and_all_map_its_file(eyes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    script, told, cache = tmp_path / "watched.py", tmp_path / "told", tmp_path / "cache"
+    script, folder, cache = tmp_path / "watched.py", tmp_path / "events", tmp_path / "cache"
     script.write_text(WATCHED)
-    told.mkdir()
-    monkeypatch.setenv("TOLD", str(told))
+    folder.mkdir()
+    monkeypatch.setenv("EVENTS", str(folder))
     done = _finetune(
         eyes, tmp_path / "runs", "--name", "a", "--epochs", "1", "--cache-dir", str(cache), program=[str(script)]
     )
     assert done.returncode == 0, done.stderr
-    names = sorted(path.name for path in told.iterdir())
+    names = sorted(path.name for path in folder.iterdir())
     assert "decoded by 0" in names
     assert "decoded by 1" not in names
     mapped = [name.rpartition(" ") for name in names if name.startswith("memmap")]
@@ -182,7 +182,7 @@ def _is_running(pid: int) -> bool:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the second process in /proc")
 @pytest.mark.parametrize("rank", [0, 1])
-def test_a_process_that_is_terminated_ends_all_in_one_line(eyes: Path, tmp_path: Path, rank: int) -> None:
+def test_terminating_one_process_ends_all_with_one_line(eyes: Path, tmp_path: Path, rank: int) -> None:
     command = [sys.executable, "-m", "drkit", "finetune", "--data", str(eyes), *OPTIONS, *TWO, "--name", "a"]
     command += ["--epochs", "400", "--runs-dir", str(tmp_path)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "NO_COLOR": "1"}

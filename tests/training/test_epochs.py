@@ -1,4 +1,4 @@
-"""An epoch: who is seen, in which order, and what learns."""
+"""An epoch: the units that are drawn, their order, and the stages that are trained."""
 
 import numpy as np
 
@@ -18,20 +18,20 @@ def _order(seed: int, *, oversample: bool, units: np.ndarray) -> np.ndarray:
     )
 
 
-def test_every_unit_is_seen_as_often_as_it_stands_in_the_sampler() -> None:
+def test_every_unit_is_drawn_as_often_as_the_sampler_contains_it() -> None:
     units = np.array([5, 0, 1, 1])
     assert sorted(_order(0, oversample=False, units=units)) == [0, 1, 1, 5]
     orders = {tuple(_order(seed, oversample=False, units=units)) for seed in range(20)}
     assert len(orders) > 5
 
 
-def test_oversampled_each_grade_has_as_many_patients_whole_ones() -> None:
-    """Three patients have grade 0: those of grades 1 and 3 come three times."""
+def test_oversampling_repeats_whole_patients_until_grades_are_equally_frequent() -> None:
+    """Three patients have grade 0, so the patients of grades 1 and 3 are drawn three times."""
     times = np.bincount(_order(0, oversample=True, units=np.arange(6)))
     assert times.tolist() == [1, 1, 1, 1, 3, 3]
 
 
-def test_balanced_each_data_set_is_seen_as_often() -> None:
+def test_balancing_draws_each_data_set_equally_often() -> None:
     units, names = np.array([0, 1, 3, 5]), np.array(["big", "big", "big", "small"])
     sampler = TrainSampler(units, PATIENTS[units], oversample=False, network=ONLY_NETWORK, datasets=names)
     seen = [sampler.draw_epoch(GRADES, np.random.default_rng(seed)) for seed in range(20)]
@@ -40,7 +40,7 @@ def test_balanced_each_data_set_is_seen_as_often() -> None:
     assert set(np.concatenate(seen)) == set(units)
 
 
-def test_a_stage_more_learns_after_every_so_many_epochs() -> None:
+def test_one_more_stage_is_trained_after_every_n_epochs() -> None:
     grader = build_grader(Architecture("test_resnet", 64, "image", 1, "mean-max", False, "", "regression", False, 0.0))
     config = TrainingConfig(unfreeze_every=2)
     learning = []

@@ -1,4 +1,4 @@
-"""What a training step copies to a GPU, fetches from it and waits for, counted without one."""
+"""Copies to and from the GPU in a training step, and waits for it, counted on a fake GPU."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -20,13 +20,13 @@ from drkit.models.grader import build_grader
 from drkit.records.layouts import read_datasets
 from drkit.training.inputs import PhotographInputs
 from drkit.training.learner import Learner, TrainingData, read_steps
-from drkit.training.plan import plan_training
+from drkit.training.planning import plan_training
 
-MOST_UPLOADS = 3  # photographs; how they are changed; where they belong and what is asked of them
+MOST_UPLOADS = 3  # photographs, augmentation parameters, and the unit index with the reference grades
 
 
 class OneDevice:
-    """Of Fabric what a learner on one device needs."""
+    """The part of Fabric that a learner on one device uses."""
 
     world_size = 1
 
@@ -62,7 +62,7 @@ def _learner(config: TrainingConfig, device: torch.device) -> Learner:
 
 
 def _move(module: nn.Module) -> None:
-    """As `to` does, which knows no such tensors."""
+    """Replaces `to`, which does not support such tensors."""
     for name, parameter in module._parameters.items():
         if parameter is not None:
             module._parameters[name] = nn.Parameter(OnCard(parameter.detach().clone()))
@@ -73,7 +73,7 @@ def _move(module: nn.Module) -> None:
 
 @pytest.fixture(autouse=True)
 def leave_no_tensors() -> Iterator[None]:
-    """Constants of a card that is gone must not be found by others."""
+    """Clears the cached constants of the fake GPU."""
     from drkit.data import rendering
     from drkit.losses import base as losses
 
@@ -112,29 +112,29 @@ def test_a_step_copies_little_and_waits_for_nothing(small_config: TrainingConfig
     assert np.isfinite([first, second]).all()
 
 
-def test_a_step_comes_to_the_same_on_a_card(small_config: TrainingConfig) -> None:
+def test_a_step_gives_the_same_result_on_a_gpu(small_config: TrainingConfig) -> None:
     config = replace(small_config, augment="strong", dropout=0.0)
     units = np.arange(8)
-    here = _learner(config, torch.device("cpu"))
-    expected = read_steps([here.step(units, 1, units), here.step(units, 2)])
+    on_cpu = _learner(config, torch.device("cpu"))
+    expected = read_steps([on_cpu.step(units, 1, units), on_cpu.step(units, 2)])
     with fake_card():
-        there = _learner(config, CARD)
-        found = read_steps([there.step(units, 1, units), there.step(units, 2)])
-    assert found[0] == pytest.approx(expected[0], rel=1e-5)
-    assert np.allclose(found[1], expected[1], rtol=1e-4, atol=1e-5)
+        on_card = _learner(config, CARD)
+        actual = read_steps([on_card.step(units, 1, units), on_card.step(units, 2)])
+    assert actual[0] == pytest.approx(expected[0], rel=1e-5)
+    assert np.allclose(actual[1], expected[1], rtol=1e-4, atol=1e-5)
 
 
-def test_the_card_refuses_and_counts_as_cuda_does() -> None:
-    """Lest the tests above pass for nothing."""
+def test_the_fake_gpu_refuses_and_counts_as_cuda_does() -> None:
+    """Otherwise the tests above could not fail."""
     with fake_card() as counts:
-        here = torch.ones(3)
-        there = here.to(CARD)
+        on_cpu = torch.ones(3)
+        on_card = on_cpu.to(CARD)
         assert counts == {"uploads": 1}
         with pytest.raises(MixedDevicesError):
-            there + here
-        there.sum().item()
-        there.nonzero()
-        there[torch.tensor([0, 2])]
-        there[there > 0]
-        there.cpu()
+            on_card + on_cpu
+        on_card.sum().item()
+        on_card.nonzero()
+        on_card[torch.tensor([0, 2])]
+        on_card[on_card > 0]
+        on_card.cpu()
         assert counts == {"uploads": 2, "downloads": 2, "waits": 2}

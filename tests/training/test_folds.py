@@ -1,4 +1,4 @@
-"""Folds: each patient is graded by a network, a width and cut points that know nothing of them."""
+"""Folds: each patient is graded by a network, a sigma and cut points that were fitted without the patient."""
 
 import shutil
 from dataclasses import replace
@@ -26,7 +26,8 @@ from drkit.records.predictions import Predictions, read_predictions
 from drkit.records.runs import NetworkId, Run, list_networks
 from drkit.training import resume
 from drkit.training.fitting import FittedNetwork, fit_networks
-from drkit.training.plan import TrainingPlan, plan_training
+from drkit.training.plan import TrainingPlan
+from drkit.training.planning import plan_training
 from drkit.training.resume import FitState
 from drkit.training.run_writer import NO_FOLD, UnitPredictions, predict_units
 from drkit.training.setup import set_up
@@ -45,26 +46,28 @@ def folded(config: TrainingConfig, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.mark.parametrize("folds", [2, 3, 5])
 @pytest.mark.parametrize("over", ["train", "train+val"])
 @pytest.mark.parametrize("choose", ["inner", "last"])
-def test_every_photograph_is_held_out_once_and_no_patient_is_torn(
+def test_every_photograph_is_held_out_once_and_no_patient_is_split(
     small_config: TrainingConfig, folds: int, over: str, choose: str
 ) -> None:
     options = replace(small_config, folds=folds, folds_over=over, choose=choose)
     plan = plan_training(read_datasets(small_config.data), options)
     rows = plan.labels.rows
-    wanted = np.flatnonzero(rows["split"].isin(over.split("+")))
-    assert sorted(np.concatenate([fold_split.held_out for fold_split in plan.fold_splits])) == wanted.tolist()
+    held_out_rows = np.flatnonzero(rows["split"].isin(over.split("+")))
+    assert sorted(np.concatenate([fold_split.held_out for fold_split in plan.fold_splits])) == held_out_rows.tolist()
     for fold_split in plan.fold_splits:
         patients = [
             set(rows["patient_id"].iloc[part]) for part in (fold_split.train, fold_split.inner, fold_split.held_out)
         ]
         assert sum(map(len, patients)) == len(set.union(*patients))
-        assert sorted(np.concatenate([fold_split.train, fold_split.inner, fold_split.held_out])) == wanted.tolist()
+        assert (
+            sorted(np.concatenate([fold_split.train, fold_split.inner, fold_split.held_out])) == held_out_rows.tolist()
+        )
         assert (len(fold_split.inner) > 0) == (choose == "inner")
         assert set(fold_split.monitored()) >= {"held-out"} - ({"val"} if over == "train+val" else set())
         assert len(fold_split.val) == (0 if over == "train+val" else (rows["split"] == "val").sum())
 
 
-def test_the_runs_rows_say_who_held_them_out(folded: Run, config: TrainingConfig) -> None:
+def test_rows_name_the_fold_that_held_them_out(folded: Run, config: TrainingConfig) -> None:
     plan, rows = plan_training(read_datasets(config.data), config), read_predictions(folded.stem).rows
     fold = rows.set_index("image_id")["fold"]
     for fold_split in plan.fold_splits:
@@ -88,7 +91,7 @@ def _assert_same_answers(rows: pd.DataFrame, others: pd.DataFrame) -> None:
     assert rows["predicted_grade"].tolist() == others["predicted_grade"].tolist()
 
 
-def test_predict_gives_the_runs_own_answers_again(folded: Run, config: TrainingConfig) -> None:
+def test_predict_reproduces_the_runs_own_predictions(folded: Run, config: TrainingConfig) -> None:
     kept = read_predictions(folded.stem).rows.set_index("image_id")
     again = _graded_by(open_run(folded.stem), config)
     outside = kept["fold"].isna()
@@ -109,18 +112,18 @@ def test_photographs_outside_the_folds_are_graded_by_the_mean_of_all(folded: Run
     assert not np.allclose(parts[0].loc[test, columns], parts[1].loc[test, columns])
 
 
-def test_every_folds_checkpoint_names_it_and_keeps_the_cut_points(folded: Run) -> None:
+def test_every_checkpoint_has_its_fold_and_the_cut_points(folded: Run) -> None:
     headers = [read_checkpoint(folded.checkpoint(NetworkId(fold)))[1] for fold in (0, 1)]
     assert [(header.fold, header.folds) for header in headers] == [(0, 2), (1, 2)]
     assert headers[0].cut_points == headers[1].cut_points == read_predictions(folded.stem).meta.cut_points
     assert {header.decision for header in headers} == {"cut_points"}
 
 
-# Honesty, on answers that were made up.
+# Simulated outputs: nothing is fitted to a fold that is graded with it.
 
 
 def _made_up_networks(plan: TrainingPlan, seed: int = 0) -> list[FittedNetwork]:
-    """What networks might have answered: the grade, off by something that each fold has of its own."""
+    """Simulated outputs of the networks: the grade with an error that depends on the fold."""
     rng = np.random.default_rng(seed)
 
     def outputs(rows: np.ndarray, fold: int) -> Outputs:
@@ -155,15 +158,15 @@ def _of_fold(predicted: UnitPredictions, fold: int) -> tuple[np.ndarray, GradePr
 
 @pytest.mark.parametrize("fold", [0, 1, 2])
 def test_predictions_of_a_fold_do_not_depend_on_its_grades(plan: TrainingPlan, fold: int) -> None:
-    """Neither by cut points nor by the sigma of the residuals; predictions of other folds may."""
+    """Neither through cut points nor through the sigma of the residuals; predictions of other folds may change."""
     fitted = _made_up_networks(plan)
     own = plan.units.of_rows(plan.fold_splits[fold].held_out)
     altered = plan.grades.copy()
     altered[own] = 4 - altered[own]
     before, after = predict_units(plan, fitted), predict_units(_with_grades(plan, altered), fitted)
-    (grades, answers), (again, others) = _of_fold(before, fold), _of_fold(after, fold)
+    (grades, predictions), (again, others) = _of_fold(before, fold), _of_fold(after, fold)
     assert grades.tolist() == again.tolist()
-    assert np.array_equal(answers.probabilities, others.probabilities)
+    assert np.array_equal(predictions.probabilities, others.probabilities)
     assert before.sigmas[fold] == after.sigmas[fold]
     assert before.cut_points != after.cut_points
     elsewhere = [number for number in range(3) if number != fold]
@@ -171,7 +174,7 @@ def test_predictions_of_a_fold_do_not_depend_on_its_grades(plan: TrainingPlan, f
     assert any(_of_fold(before, number)[0].tolist() != _of_fold(after, number)[0].tolist() for number in elsewhere)
 
 
-def test_no_fold_is_in_its_own_sigma(plan: TrainingPlan) -> None:
+def test_the_sigma_of_a_fold_is_measured_on_the_other_folds(plan: TrainingPlan) -> None:
     predicted = predict_units(plan, fitted := _made_up_networks(plan))
     loss = plan.build_loss()
     squares = [
@@ -186,15 +189,15 @@ def test_no_fold_is_in_its_own_sigma(plan: TrainingPlan) -> None:
 def test_units_outside_the_folds_get_the_mean_and_all_folds_cut_points(plan: TrainingPlan) -> None:
     fitted = _made_up_networks(plan)
     predicted, loss = predict_units(plan, fitted), plan.build_loss()
-    grades, answers = _of_fold(predicted, NO_FOLD)
+    grades, predictions = _of_fold(predicted, NO_FOLD)
     scores = [part.others.read(loss, 1.0).score for part in fitted if part.others is not None]
-    assert np.allclose(answers.score, np.mean(scores, 0))
+    assert np.allclose(predictions.score, np.mean(scores, 0))
     assert predicted.cut_points is not None
-    assert grades.tolist() == np.searchsorted(predicted.cut_points, answers.score, side="right").tolist()
+    assert grades.tolist() == np.searchsorted(predicted.cut_points, predictions.score, side="right").tolist()
     assert predicted.cut_points != ROUNDING
 
 
-def test_cut_points_are_drawn_towards_rounding(plan: TrainingPlan) -> None:
+def test_cut_points_are_shrunk_towards_rounding(plan: TrainingPlan) -> None:
     fitted = _made_up_networks(plan)
 
     def predict(decision: str) -> UnitPredictions:
@@ -211,8 +214,8 @@ def test_cut_points_are_drawn_towards_rounding(plan: TrainingPlan) -> None:
     assert all_the_way.grades.tolist() == predict("rounding").grades.tolist() != plain.grades.tolist()
 
 
-def test_rounding_is_the_least_expected_quadratic_cost(plan: TrainingPlan) -> None:
-    """Of a loss whose own decision is another."""
+def test_rounding_minimises_the_expected_quadratic_cost(plan: TrainingPlan) -> None:
+    """With a loss whose own decision is not rounding."""
     config = replace(plan.config, loss="cross-entropy", decision="rounding")
     rounding = replace(plan, config=config)
     rng = np.random.default_rng(0)
@@ -236,7 +239,7 @@ def _five_logits(outputs: Outputs | None, rng: np.random.Generator) -> Outputs:
 # Folds over train and val, and what must not slip through.
 
 
-def test_folds_over_train_and_val_hold_both_out(config: TrainingConfig, tmp_path: Path) -> None:
+def test_folds_over_train_and_val_hold_out_both_splits(config: TrainingConfig, tmp_path: Path) -> None:
     options = replace(config, folds_over="train+val", epochs=1, choose="inner", unit="patient", decision="own")
     report = run_finetune(options, RunOptions(tmp_path, "both"))
     predictions = read_predictions(report.run)
@@ -266,7 +269,7 @@ def test_a_test_photograph_that_a_fold_was_trained_on_is_marked(config: Training
     assert _leaked(read_predictions(report.run)) == {judged.stem}
 
 
-def test_a_patient_of_val_and_test_is_refused_where_val_is_trained_on(config: TrainingConfig) -> None:
+def test_a_patient_of_val_and_test_is_refused_if_val_is_trained_on(config: TrainingConfig) -> None:
     labels = read_datasets(config.data)
     patients = labels.rows.groupby("split")["patient_id"].first()
     labels.rows.loc[labels.rows["patient_id"] == patients["test"], "patient_id"] = patients["val"]
@@ -275,7 +278,7 @@ def test_a_patient_of_val_and_test_is_refused_where_val_is_trained_on(config: Tr
         plan_training(labels, replace(config, folds_over="train+val"))
 
 
-def test_an_ungraded_val_photograph_is_left_out_where_val_is_trained_on(config: TrainingConfig) -> None:
+def test_an_ungraded_val_photograph_is_left_out_if_val_is_trained_on(config: TrainingConfig) -> None:
     labels = read_datasets(config.data)
     first = labels.rows.index[labels.rows["split"] == "val"][0]
     labels.rows.loc[first, "gradable"] = False
@@ -293,18 +296,20 @@ def test_a_training_stopped_in_its_second_fold_ends_in_the_same_bytes(
         if ".fold1." in path.name and state.epoch == 1:
             raise KeyboardInterrupt
 
-    save, place = resume.save_state, RunOptions(tmp_path, "folded")
+    save, options = resume.save_state, RunOptions(tmp_path, "folded")
     monkeypatch.setattr(resume, "save_state", stop_in_the_second_fold)
     with pytest.raises(Interrupted, match=r"folded\.fold1\.resume\.pt"):
-        run_finetune(config, place)
+        run_finetune(config, options)
     monkeypatch.undo()
-    run = Run(run_finetune(config, replace(place, resume=True)).run)
-    for again, whole in zip(run.outputs(list_networks(2))[:-1], folded.outputs(list_networks(2))[:-1], strict=True):
-        assert again.read_bytes() == whole.read_bytes(), again.name
+    run = Run(run_finetune(config, replace(options, resume=True)).run)
+    for again, uninterrupted in zip(
+        run.outputs(list_networks(2))[:-1], folded.outputs(list_networks(2))[:-1], strict=True
+    ):
+        assert again.read_bytes() == uninterrupted.read_bytes(), again.name
     assert run.unfinished() == []
 
 
-def test_joined_photographs_are_decided_by_the_cut_points_of_the_other_folds(folded: Run) -> None:
+def test_pooled_photographs_are_graded_by_the_cut_points_of_the_other_folds(folded: Run) -> None:
     predictions = read_predictions(folded.stem)
     held_out = predictions.where(predictions.rows["fold"].notna())
     assert len(held_out.meta.fold_cut_points) == held_out.meta.folds

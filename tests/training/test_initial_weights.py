@@ -1,4 +1,4 @@
-"""Starting from weights: what a run carries along, and what it must not have seen."""
+"""Starting from weights: the settings taken from a run, and the photographs that it must not have seen."""
 
 import json
 import re
@@ -26,7 +26,8 @@ from drkit.records.predictions import read_predictions
 from drkit.records.provenance import sha256_file
 from drkit.records.runs import UNKNOWN_PHOTOGRAPHS, Run, read_run_record, write_run_record
 from drkit.training.initial_weights import find_initial_weights
-from drkit.training.plan import TrainingPlan, plan_training
+from drkit.training.plan import TrainingPlan
+from drkit.training.planning import plan_training
 from drkit.training.setup import set_up
 
 
@@ -40,9 +41,9 @@ def second_eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def stage_one(small_config: TrainingConfig, second_eyes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run on the other patients, of another side and normalisation."""
-    place = RunOptions(tmp_path_factory.mktemp("runs"), "one")
-    run = Run(run_finetune(replace(small_config, data=[second_eyes], size=48, epochs=1, choose="last"), place).run)
+    """A run on the other patients with another side and normalisation."""
+    options = RunOptions(tmp_path_factory.mktemp("runs"), "one")
+    run = Run(run_finetune(replace(small_config, data=[second_eyes], size=48, epochs=1, choose="last"), options).run)
     tensors, header = read_checkpoint(run.checkpoint())
     steps = ("circle-crop", "clahe:clip=2:tiles=8")
     marked = replace(header, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6), steps=steps)
@@ -61,7 +62,7 @@ def _plan(config: TrainingConfig) -> TrainingPlan:
     return plan_training(read_datasets(config.data), config)
 
 
-def test_a_run_brings_backbone_side_normalisation_and_preprocessing(second_stage: TrainingConfig) -> None:
+def test_a_run_provides_backbone_side_normalisation_and_preprocessing(second_stage: TrainingConfig) -> None:
     plan = _plan(second_stage)
     assert plan.initial_weights.backbone == "test_efficientnet"
     assert (plan.input_format.side, plan.input_format.mean, plan.input_format.std) == (
@@ -76,7 +77,7 @@ def test_a_run_brings_backbone_side_normalisation_and_preprocessing(second_stage
     assert larger.identity() != plan.identity()
 
 
-def test_a_run_says_whether_discs_are_made_round_unless_the_option_does(
+def test_discs_are_made_round_as_in_the_run_unless_the_option_is_given(
     second_stage: TrainingConfig, small_config: TrainingConfig, stage_one: Path, tmp_path: Path
 ) -> None:
     tensors, header = read_checkpoint(stage_one)
@@ -94,13 +95,13 @@ def test_a_run_says_whether_discs_are_made_round_unless_the_option_does(
 def test_the_runs_backbone_is_where_the_training_starts(second_stage: TrainingConfig, stage_one: Path) -> None:
     setup = set_up(_plan(second_stage))
     tensors, _ = read_checkpoint(stage_one)
-    found = setup.grader.backbone.state_dict()
-    assert found
-    assert all(torch.equal(tensor, tensors[f"backbone.{name}"]) for name, tensor in found.items())
+    loaded = setup.grader.backbone.state_dict()
+    assert loaded
+    assert all(torch.equal(tensor, tensors[f"backbone.{name}"]) for name, tensor in loaded.items())
     assert not torch.equal(setup.grader.head.output.weight, tensors["head.output.weight"])
 
 
-def test_what_was_carried_along_stands_in_the_new_run(
+def test_steps_and_photographs_of_the_first_stage_are_in_the_new_run(
     second_stage: TrainingConfig, stage_one: Path, eyes: Path, second_eyes: Path, tmp_path: Path
 ) -> None:
     reported = Recorder()
@@ -128,15 +129,15 @@ def test_a_preprocessed_data_set_is_not_preprocessed_again(
     assert (plan.steps, plan.pending_steps) == (taken, ())
 
 
-def test_stages_that_are_not_prepared_alike_are_told_how_to_be(
+def test_stages_with_different_preprocessing_are_refused_with_the_commands_to_use(
     small_config: TrainingConfig, second_eyes: Path, tmp_path: Path
 ) -> None:
-    """The commands of the refusal, typed as they stand, lead to the second stage."""
+    """The commands in the message, run unchanged, make the second stage possible."""
     done = tmp_path / "done"
     run_preprocess(PreprocessConfig(done, steps="circle-crop", data=[small_config.data[0]], size=64, workers=1))
     first = run_finetune(replace(small_config, data=(second_eyes,), epochs=1), RunOptions(tmp_path, "one")).run
     config = replace(small_config, data=(done,), weights=str(first), backbone=None, size=None, epochs=1)
-    with pytest.raises(InputError, match=r"prepare and train both stages alike") as refused:
+    with pytest.raises(InputError, match="repeat the first stage with") as refused:
         plan_finetune(config, RunOptions(tmp_path, "two"))
     prepare, train = re.findall(r"`([^`]+)`", str(refused.value))
     assert prepare == f"drkit preprocess eyes-prepared --data {second_eyes} --steps circle-crop:margin=0,resize:size=64"
@@ -152,7 +153,7 @@ def test_stages_that_are_not_prepared_alike_are_told_how_to_be(
 
 
 def _moved(data: Path, target: Path, *, train: str) -> Path:
-    """The same photographs, of which split `train` is called train and train is called `train`."""
+    """The same photographs; split `train` becomes train, and train becomes `train`."""
     shutil.copytree(data, target)
     labels = read_dataset(target)
     names = {"train": train, train: "train"}
@@ -172,7 +173,7 @@ def _moved(data: Path, target: Path, *, train: str) -> Path:
 
 @pytest.fixture(scope="module")
 def swapped(eyes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shared eyes, whose val photographs are trained on and whose train photographs are val."""
+    """The shared eyes with train and val exchanged."""
     return _moved(eyes, tmp_path_factory.mktemp("swapped") / "eyes", train="val")
 
 
@@ -187,24 +188,24 @@ def test_weights_that_saw_the_photographs_to_be_scored_are_refused(
     assert not list(tmp_path.iterdir())
 
 
-def test_with_leave_they_are_marked_and_not_scored(
+def test_with_allow_seen_they_are_marked_and_not_scored(
     run_stem: Path, small_config: TrainingConfig, swapped: Path, tmp_path: Path
 ) -> None:
     config = replace(small_config, data=[swapped], weights=str(run_stem), epochs=1, allow_seen=True)
     reported = Recorder()
     with progress.reporting_to(reported):
         report = run_finetune(config, RunOptions(tmp_path, "a"))
-    assert "32 photographs to be scored are trained on" in reported.warnings[0]
+    assert "32 photographs to be scored are also trained on" in reported.warnings[0]
     assert report.agreements == {}
     predictions = read_predictions(report.run)
     assert predictions.rows["image_id"][predictions.leaked_rows()].size == 32
     assert not predictions.of_split("test").leaked_rows().any()
 
 
-def test_grandparents_count(
+def test_the_initial_weights_of_the_initial_weights_count(
     run_stem: Path, second_stage: TrainingConfig, second_eyes: Path, swapped: Path, tmp_path: Path
 ) -> None:
-    """A run on other patients that itself started from one on these is no clean start."""
+    """A run on other patients is not clean if it started from a run on these patients."""
     middle = replace(second_stage, data=[second_eyes], weights=str(run_stem))
     child = run_finetune(middle, RunOptions(tmp_path, "middle")).run
     with pytest.raises(LeakageError, match="the weights were trained on 32 photographs"):
@@ -219,7 +220,7 @@ def test_with_folds_the_training_photographs_are_scored_too(
         run_finetune(config, RunOptions(tmp_path, "a"))
 
 
-def test_training_on_with_the_same_photographs_is_no_leak(
+def test_continuing_on_the_same_training_photographs_is_no_leak(
     run_stem: Path, small_config: TrainingConfig, tmp_path: Path
 ) -> None:
     report = run_finetune(replace(small_config, weights=str(run_stem), epochs=1), RunOptions(tmp_path, "a"))
@@ -227,17 +228,17 @@ def test_training_on_with_the_same_photographs_is_no_leak(
     assert report.agreements["val"].cases == 8
 
 
-def test_a_parents_choice_on_the_same_photographs_is_said_and_carried_on(
+def test_an_epoch_of_the_initial_weights_that_was_selected_on_val_is_reported(
     run_stem: Path, small_config: TrainingConfig, eyes: Path, tmp_path: Path
 ) -> None:
-    """`--choose last` does not undo that val picked the epoch of the weights it starts from."""
+    """`--choose last` does not change that val selected the epoch of the initial weights."""
     chosen_by = {sha256_file(path) for path in read_dataset(eyes).of_split("val").paths()}
     assert set(read_run_record(Run(run_stem))["chosen_by_photographs"]) == chosen_by
     reported = Recorder()
     config = replace(small_config, weights=str(run_stem), epochs=1, choose="last")
     with progress.reporting_to(reported):
         report = run_finetune(config, RunOptions(tmp_path, "a"))
-    assert "8 photographs to be scored selected the epoch of the weights" in reported.warnings[0]
+    assert "8 photographs to be scored selected the epoch of the initial weights" in reported.warnings[0]
     assert (report.chosen_on, report.weights_chosen_on) == ("last", "val")
     assert any(
         "val (optimistic: it selected the epoch of the initial weights), " in str(line) for line in report.render()
@@ -251,7 +252,7 @@ def test_a_parents_choice_on_the_same_photographs_is_said_and_carried_on(
 
 
 def _template(path: Path, *, seeds: tuple[int, ...]) -> Path:
-    """What the course's script saves: `backbone.*`, or `backbone1.*` and `backbone2.*`, beside a head."""
+    """A file as the course's script saves it: `backbone.*`, or `backbone1.*` and `backbone2.*`, and a head."""
     tensors = {"fc.0.weight": torch.zeros(4, 4)}
     for number, seed in enumerate(seeds, start=1):
         torch.manual_seed(seed)
@@ -278,8 +279,8 @@ def test_a_checkpoint_without_its_record_may_have_seen_anything(run_stem: Path, 
     assert UNKNOWN_PHOTOGRAPHS not in find_initial_weights(str(run_stem), None).seen
 
 
-def test_a_checkpoint_that_its_record_does_not_match_is_refused(run_stem: Path, tmp_path: Path) -> None:
-    """Else it would be taken to have seen what another has."""
+def test_a_checkpoint_that_does_not_match_its_record_is_refused(run_stem: Path, tmp_path: Path) -> None:
+    """Otherwise the photographs of another checkpoint would count as its training photographs."""
     run = Run(tmp_path / run_stem.name)
     for path in Run(run_stem).outputs():
         (tmp_path / path.name).write_bytes(path.read_bytes())
@@ -301,7 +302,7 @@ def test_the_dual_template_fills_both_backbones_in_their_order(small_config: Tra
         assert torch.equal(backbone.network.state_dict()[name], tensors[f"{prefix}.{name}"])
 
 
-def test_an_unshared_run_is_carried_on_backbone_by_backbone(
+def test_an_unshared_run_initialises_each_backbone_from_its_own(
     small_config: TrainingConfig, second_eyes: Path, tmp_path: Path
 ) -> None:
     config = replace(
@@ -322,7 +323,7 @@ def test_a_run_of_another_backbone_is_refused(run_stem: Path, small_config: Trai
     assert not list(tmp_path.iterdir())
 
 
-def test_a_dry_run_reads_the_weights_name_and_tells_the_backbone(second_stage: TrainingConfig, tmp_path: Path) -> None:
+def test_a_dry_run_names_the_backbone_of_the_weights(second_stage: TrainingConfig, tmp_path: Path) -> None:
     report = plan_finetune(second_stage, RunOptions(tmp_path))
     assert report.options["backbone"] == "test_efficientnet"
     assert report.options["size"] == 48

@@ -1,4 +1,4 @@
-"""What a grader is fed: changed only where it is trained on, and frozen features taken again only where they fit."""
+"""Inputs of a grader: augmented for training only, and frozen features reused only if nothing has changed."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,7 +25,7 @@ from drkit.records.layouts import read_datasets
 from drkit.records.predictions import read_predictions
 from drkit.training import description, inputs
 from drkit.training.inputs import FrozenInputs, PhotographInputs, freeze_inputs
-from drkit.training.plan import plan_training
+from drkit.training.planning import plan_training
 from drkit.training.setup import set_up
 
 
@@ -56,15 +56,17 @@ def test_predictions_are_the_same_for_any_batch_size_and_augmentation(
     run_stem: Path, small_config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened, config = open_run(run_stem), PredictConfig(small_config.data, device="cpu")
-    whole = grade_dataset(opened, config).probabilities()
+    expected = grade_dataset(opened, config).probabilities()
     monkeypatch.setattr(inference, "BATCH_SIZE", 5)
     monkeypatch.setattr(batching.in_batches, "__defaults__", (5,))
-    assert np.allclose(grade_dataset(opened, config).probabilities(), whole, atol=1e-5)
+    assert np.allclose(grade_dataset(opened, config).probabilities(), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("unit", ["image", "eye"])
-def test_eight_views_do_not_care_how_a_photograph_is_laid(small_config: TrainingConfig, unit: str) -> None:
-    """With --tta the answer is the same for the mirror image and for each quarter turn."""
+def test_the_mean_of_eight_views_does_not_depend_on_flips_and_quarter_turns(
+    small_config: TrainingConfig, unit: str
+) -> None:
+    """With --tta, the prediction is the same for the mirror image and for each quarter turn."""
     config = replace(small_config, unit=unit, loss="cross-entropy")  # type: ignore[arg-type]
     plan = plan_training(read_datasets(config.data), config)
     setup = set_up(plan)
@@ -111,7 +113,7 @@ TRAINED = np.array([0, 2, 3])
 
 
 class Spy:
-    """Counts how often a frozen part runs; the first run of all asks only for the shape."""
+    """Counts how often a frozen part runs; the very first run only measures the shape."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.photographs = 0
@@ -123,7 +125,7 @@ class Spy:
 
         monkeypatch.setattr(inputs, "run_frozen_part", counted)
 
-    def told(self) -> int:
+    def take_count(self) -> int:
         """Photographs since it was asked last, without the one that tells the shape."""
         seen, self.photographs = self.photographs - 1, 0
         return seen
@@ -158,12 +160,12 @@ def test_a_named_cache_gives_the_same_features_without_running_the_network(
 ) -> None:
     spy = Spy(monkeypatch)
     first = freeze_inputs(_grader(), photographs, TRAINED, _config(tmp_path), CPU)
-    assert spy.told() == 6 + 2 * 3
+    assert spy.take_count() == 6 + 2 * 3
     again = freeze_inputs(_grader(), photographs, TRAINED, _config(tmp_path), CPU)
-    assert spy.told() == 0
+    assert spy.take_count() == 0
     assert _same(first, again)
     assert _same(first, freeze_inputs(_grader(), photographs, TRAINED, _config(None), CPU))
-    assert spy.told() == 12  # without a name nothing is kept
+    assert spy.take_count() == 12  # without a folder nothing is cached
 
 
 @pytest.mark.parametrize(
@@ -176,7 +178,7 @@ def test_a_named_cache_gives_the_same_features_without_running_the_network(
     ],
     ids=["seed", "policy", "normalisation", "names"],
 )
-def test_other_ingredients_are_another_cache(
+def test_other_settings_need_another_cache(
     photographs: PhotographInputs,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -185,29 +187,29 @@ def test_other_ingredients_are_another_cache(
 ) -> None:
     freeze_inputs(_grader(), photographs, TRAINED, _config(tmp_path), CPU)
     spy, other = Spy(monkeypatch), replace(photographs, **changed)  # type: ignore[arg-type]
-    found = freeze_inputs(_grader(), other, TRAINED, _config(tmp_path), CPU)
-    assert spy.told() == runs
-    assert _same(found, freeze_inputs(_grader(), other, TRAINED, _config(None), CPU))
+    features = freeze_inputs(_grader(), other, TRAINED, _config(tmp_path), CPU)
+    assert spy.take_count() == runs
+    assert _same(features, freeze_inputs(_grader(), other, TRAINED, _config(None), CPU))
 
 
-def test_other_weights_stages_rows_and_pixels_are_another_cache(
+def test_other_weights_stages_rows_and_pixels_need_another_cache(
     photographs: PhotographInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The pixels, too: a preprocessed data set has the source photographs' hashes."""
+    """Pixels must be compared because a preprocessed data set has the hashes of the source photographs."""
     freeze_inputs(_grader(), photographs, TRAINED, _config(tmp_path), CPU)
     spy = Spy(monkeypatch)
     freeze_inputs(_grader(1), photographs, TRAINED, _config(tmp_path), CPU)
-    assert spy.told() == 12
+    assert spy.take_count() == 12
     freeze_inputs(_grader(), photographs, TRAINED, replace(_config(tmp_path), freeze="3"), CPU)
-    assert spy.told() == 12
+    assert spy.take_count() == 12
     freeze_inputs(_grader(), photographs, np.array([0, 1]), _config(tmp_path), CPU)
-    assert spy.told() == 4
+    assert spy.take_count() == 4
     filtered = replace(photographs, bank=replace(photographs.bank, pixels=255 - photographs.bank.pixels))
     freeze_inputs(_grader(), filtered, TRAINED, _config(tmp_path), CPU)
-    assert spy.told() == 12
+    assert spy.take_count() == 12
 
 
-def test_a_run_with_a_full_cache_is_the_run_without(small_config: TrainingConfig, tmp_path: Path) -> None:
+def test_a_run_with_a_filled_cache_equals_the_run_without(small_config: TrainingConfig, tmp_path: Path) -> None:
     config = replace(small_config, freeze="3", copies=1, epochs=1)
     caches = {"first": tmp_path / "cache", "again": tmp_path / "cache", "without": None}
     tables = {
@@ -235,7 +237,7 @@ def test_features_that_do_not_fit_in_memory_are_in_a_temporary_file(
     assert not isinstance(freeze_inputs(_grader(), photographs, TRAINED, _config(None), CPU).copies, np.memmap)
 
 
-def test_the_plan_says_where_features_go(
+def test_the_plan_names_the_folder_of_the_features(
     small_config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = replace(small_config, freeze="backbone", copies=2)

@@ -1,4 +1,4 @@
-"""`--keep-head`: what a run's head said of photographs is where the next training starts."""
+"""`--keep-head`: the next training starts from the predictions of a run's head."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,13 +19,13 @@ from drkit.recipes.finetune import RunOptions, plan_finetune, run_finetune
 from drkit.records.layouts import read_datasets
 from drkit.training import fitting
 from drkit.training.learner import Learner
-from drkit.training.plan import plan_training
+from drkit.training.planning import plan_training
 from drkit.training.setup import set_up
 
 
 @pytest.fixture(scope="module")
 def finished(small_config: TrainingConfig, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Trains a run of an epoch with some options."""
+    """Trains a run for one epoch with the given options."""
     folder = tmp_path_factory.mktemp("runs")
 
     def train(name: str, **options: Any) -> Path:
@@ -56,7 +56,7 @@ def _answer(grader: Grader, images: Tensor, unit: list[int]) -> Tensor:
 
 @pytest.mark.parametrize("loss", ["regression", "cumulative-link", "cross-entropy"])
 @pytest.mark.parametrize("fusion", ["mean-max", "attention"])
-def test_a_unit_of_identical_photographs_gets_what_one_of_them_got(
+def test_a_unit_of_identical_photographs_is_predicted_as_one_of_them(
     finished: Callable[..., Path], small_config: TrainingConfig, loss: str, fusion: str
 ) -> None:
     run = finished(f"image-{loss}", loss=loss)
@@ -70,7 +70,7 @@ def test_a_unit_of_identical_photographs_gets_what_one_of_them_got(
     assert not torch.allclose(_answer(child, images[[0, 1]], [0, 0]), alone[:1])
 
 
-def test_a_network_of_the_same_units_goes_on_as_it_was(
+def test_a_network_of_the_same_units_starts_unchanged(
     finished: Callable[..., Path], small_config: TrainingConfig
 ) -> None:
     options = {"unit": "eye", "auxiliary": True}
@@ -101,30 +101,28 @@ def test_the_first_step_starts_from_the_kept_bias(
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"target": "eye"}, "--target patient, not eye"),
         ({"loss": "mse"}, "--loss regression, not mse"),
-        ({"unit": "eye", "fusion": "concat"}, "units joined by nothing, not concat of 2"),
+        ({"unit": "eye", "fusion": "concat"}, "--fusion none, not concat of 2"),
         ({"target": "eye", "loss": "mse"}, "--target patient, not eye; --loss regression, not mse"),
     ],
 )
-def test_a_head_that_means_something_else_is_refused(
-    finished: Callable[..., Path], small_config: TrainingConfig, options: dict[str, str], told: str
+def test_a_head_with_another_meaning_is_refused(
+    finished: Callable[..., Path], small_config: TrainingConfig, options: dict[str, str], message: str
 ) -> None:
     run = finished("image-regression", loss="regression")
-    with pytest.raises(UsageError, match=rf"was trained with {told}: make them alike, or leave it out"):
+    with pytest.raises(UsageError, match=rf"was trained with {message}: choose the same, or leave out --keep-head"):
         plan_finetune(_next(small_config, run, **options), RunOptions(run.parent))
 
 
-def test_there_must_be_a_head(small_config: TrainingConfig, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--keep-head needs the head of a drkit run, and --weights none is none"):
+def test_weights_without_a_head_are_refused(small_config: TrainingConfig, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--weights none is not a drkit run: leave out"):
         plan_finetune(replace(small_config, keep_head=True), RunOptions(tmp_path))
 
 
-def test_attention_is_kept_with_the_head_that_learned_behind_it(
-    finished: Callable[..., Path], small_config: TrainingConfig
-) -> None:
+def test_attention_is_kept_with_its_head(finished: Callable[..., Path], small_config: TrainingConfig) -> None:
     options = {name: getattr(small_config, name) for name in small_config.__dataclass_fields__}
     attending = AttendConfig(**{**options, "epochs": 1, "choose": "last"}, attention_blocks="se:reduction=4")
     run = finished("image-regression", loss="regression").parent / "attending"
@@ -137,7 +135,7 @@ def test_attention_is_kept_with_the_head_that_learned_behind_it(
         plan_finetune(_next(small_config, run), RunOptions(run.parent))
 
 
-def test_the_plan_says_where_the_head_is_from(finished: Callable[..., Path], small_config: TrainingConfig) -> None:
+def test_the_plan_names_the_weights_of_the_head(finished: Callable[..., Path], small_config: TrainingConfig) -> None:
     run = finished("image-regression", loss="regression")
     report = plan_finetune(_next(small_config, run), RunOptions(run.parent))
     assert next(iter(report.render())).startswith(f"test_efficientnet and its head from {run}.safetensors weights")

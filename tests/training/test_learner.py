@@ -1,4 +1,4 @@
-"""One step: the same gradient however it is cut up, and nothing learned from what is unknown."""
+"""One step: the gradient does not depend on batches, and unknown grades are ignored."""
 
 from copy import deepcopy
 
@@ -18,18 +18,18 @@ from drkit.training.runtime import start_fabric
 
 
 @pytest.mark.parametrize("kind", ["image", "eye"])
-def test_batches_that_are_accumulated_give_the_gradient_of_one(kind: str) -> None:
+def test_accumulated_batches_give_the_gradient_of_one_batch(kind: str) -> None:
     data = training_data(kind, grade_weights=np.array([0.5, 1, 2, 1, 1]))
-    whole, parts = (build_learner(data, batch_size=size, auxiliary=True) for size in (8, 3))
+    single, parts = (build_learner(data, batch_size=size, auxiliary=True) for size in (8, 3))
     numbers = np.arange(len(data.units))
-    loss, logits = read_step(whole.step(numbers, 1))
+    loss, logits = read_step(single.step(numbers, 1))
     again, others = read_step(parts.step(numbers, 1))
     assert again == pytest.approx(loss, rel=1e-4)
     assert np.allclose(logits, others, rtol=1e-3, atol=1e-4)
-    assert_same(gradients_of(whole), gradients_of(parts))
+    assert_same(gradients_of(single), gradients_of(parts))
 
 
-def test_going_back_from_a_touch_changes_no_gradient_and_makes_none() -> None:
+def test_the_sync_loss_neither_changes_nor_creates_gradients() -> None:
     learner = build_learner(training_data())
     learner.step(np.arange(NUM), 1)
     learner.grader.head.output.bias.grad = None
@@ -41,21 +41,21 @@ def test_going_back_from_a_touch_changes_no_gradient_and_makes_none() -> None:
 
 
 class Scaled(MixedPrecision):
-    """fp16's precision, with a scaler that a CPU has, too."""
+    """The fp16 precision with a scaler that also works on a CPU."""
 
     def __init__(self, scale: float) -> None:
         super().__init__("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=scale))
 
 
-def test_what_fp16s_gradients_are_scaled_by_is_kept() -> None:
+def test_the_gradient_scale_of_fp16_is_saved() -> None:
     first, second = build_learner(training_data()), build_learner(training_data())
     first.fabric.strategy.precision, second.fabric.strategy.precision = Scaled(64.0), Scaled(2.0)
     second.restore(deepcopy(first.state()))
     assert second.fabric.strategy.precision.scaler.get_scale() == 64.0
 
 
-def test_what_was_begun_without_fp16_goes_on_with_it() -> None:
-    """The state has no scale then, and the scaler begins its search anew."""
+def test_a_training_without_fp16_can_continue_with_fp16() -> None:
+    """Such a state has no gradient scale, so the scaler starts from its default."""
     first, second = build_learner(training_data()), build_learner(training_data())
     second.fabric.strategy.precision = Scaled(2.0)
     second.restore(deepcopy(first.state()))
@@ -63,7 +63,7 @@ def test_what_was_begun_without_fp16_goes_on_with_it() -> None:
     first.restore(deepcopy(second.state()))
 
 
-def test_fp16_that_clips_skips_a_step_whose_gradients_overflow() -> None:
+def test_fp16_with_clipping_skips_a_step_whose_gradients_overflow() -> None:
     learner = build_learner(training_data(), clip=1.0)
     learner.fabric.strategy.precision = learner.fabric._precision = precision = Scaled(2.0**40)
     before = deepcopy(learner.grader.state_dict())
@@ -76,7 +76,7 @@ def test_fp16_that_clips_skips_a_step_whose_gradients_overflow() -> None:
     assert all(tensor.isfinite().all() for tensor in learner.grader.state_dict().values())
 
 
-def test_the_average_is_judged_and_lies_behind_the_weights() -> None:
+def test_the_running_average_is_evaluated_and_lags_behind_the_weights() -> None:
     learner = build_learner(training_data(), lr=0.01)
     plain = build_learner(training_data(), lr=0.01, ema=False)
     assert plain.eval_model is plain.grader
@@ -94,7 +94,7 @@ def test_the_average_is_judged_and_lies_behind_the_weights() -> None:
     assert torch.allclose(now, learner.eval_model.state_dict()[name], atol=1e-6)
 
 
-def test_the_average_of_weights_that_rest_is_themselves() -> None:
+def test_the_average_of_constant_weights_is_constant() -> None:
     learner = build_learner(training_data())
     before = deepcopy(learner.grader.state_dict())
     assert learner.average is not None
@@ -109,12 +109,12 @@ def test_a_restored_learner_takes_the_same_next_step() -> None:
     second.restore(deepcopy(first.state()))
     for learner in (first, second):
         learner.step(np.arange(4, NUM), 1)
-    ours, theirs = first.state(), second.state()
-    assert all(torch.equal(ours["grader"][name], theirs["grader"][name]) for name in ours["grader"])
-    assert all(torch.equal(ours["average"][name], theirs["average"][name]) for name in ours["average"])
+    expected, restored = first.state(), second.state()
+    assert all(torch.equal(expected["grader"][name], restored["grader"][name]) for name in expected["grader"])
+    assert all(torch.equal(expected["average"][name], restored["average"][name]) for name in expected["average"])
 
 
-def test_a_clipped_gradient_is_short_and_points_the_same_way() -> None:
+def test_a_clipped_gradient_is_shorter_and_has_the_same_direction() -> None:
     free, clipped = build_learner(training_data()), build_learner(training_data(), clip=1e-3)
     for learner in (free, clipped):
         learner.step(np.arange(NUM), 1)
@@ -124,7 +124,7 @@ def test_a_clipped_gradient_is_short_and_points_the_same_way() -> None:
     assert torch.allclose(short / short.norm(), long / long.norm(), atol=1e-4)
 
 
-def test_a_grade_without_weight_teaches_nothing() -> None:
+def test_a_grade_of_weight_0_gives_no_gradient() -> None:
     weights = np.array([0.0, 1, 1, 1, 1])
     learner = build_learner(training_data(grades=np.zeros(NUM, np.int64), grade_weights=weights))
     loss, _ = read_step(learner.step(np.arange(4), 1))
@@ -139,8 +139,8 @@ def test_class_weights_scale_the_loss_of_their_grade() -> None:
     assert read_step(heavy.step(np.arange(4), 1))[0] == pytest.approx(3 * loss, rel=1e-5)
 
 
-def test_the_other_target_teaches_only_where_it_is_known() -> None:
-    """An unknown grade counts for nothing, not for grade -1 and not for 0."""
+def test_the_auxiliary_head_is_trained_on_known_grades_only() -> None:
+    """An unknown grade is ignored; it counts neither as -1 nor as 0."""
     known = np.array([0, 4, -1, -1])  # of the eyes of two patients
     data = training_data("patient", eye_grades=known)
     learner = build_learner(data, auxiliary=True)
@@ -154,12 +154,12 @@ def test_the_other_target_teaches_only_where_it_is_known() -> None:
     assert_same({"w": learner.grader.auxiliary.output.weight.grad}, {"w": partly})
 
 
-def test_the_other_targets_loss_is_added_by_its_weight() -> None:
+def test_the_auxiliary_loss_is_added_with_its_weight() -> None:
     alone, both = build_learner(training_data("patient")), build_learner(training_data("patient"), auxiliary=True)
     batch = both.data.units.batch(np.array([0, 1]))
     logits, _, others = both.grader.answer(both.data.inputs.eval_batch(batch.rows), batch.places)
     assert others is not None
-    expected = [build_loss("cross-entropy")(found, torch.tensor(grades)).mean() for found, grades in (
+    expected = [build_loss("cross-entropy")(each, torch.tensor(grades)).mean() for each, grades in (
         (logits, both.data.grades[:2]), (others, both.data.eye_grades[batch.eyes])
     )]  # fmt: skip
     assert read_step(both.step(np.array([0, 1]), 1))[0] == pytest.approx(
@@ -168,7 +168,7 @@ def test_the_other_targets_loss_is_added_by_its_weight() -> None:
     assert alone.grader.auxiliary is None
 
 
-def test_sixteen_bits_on_the_cpu_follow_nearly_the_same_gradient() -> None:
+def test_bf16_on_the_cpu_gives_nearly_the_same_gradient() -> None:
     full, half = build_learner(training_data()), build_learner(training_data(), precision="bf16")
     kinds = set()
     half.grader.head.output.register_forward_hook(lambda _, __, output: kinds.add(output.dtype))
@@ -181,12 +181,12 @@ def test_sixteen_bits_on_the_cpu_follow_nearly_the_same_gradient() -> None:
     assert torch.cosine_similarity(*both, dim=0) > 0.9
 
 
-def test_half_precision_that_only_a_gpu_has_is_refused_elsewhere() -> None:
+def test_fp16_is_refused_without_a_gpu() -> None:
     with pytest.raises(UsageError, match="--precision fp16 needs a GPU: use bf16 or 32"):
         start_fabric(TrainingConfig(device="cpu", precision="fp16"))
 
 
-def test_plain_descent_and_adam_both_lower_the_loss() -> None:
+def test_sgd_and_adam_reduce_the_loss() -> None:
     for optimizer in ("adamw", "sgd"):
         learner = build_learner(training_data(), optimizer=optimizer, lr=3e-3, ema=False)
         losses = [read_step(learner.step(np.arange(NUM), 1))[0] for _ in range(8)]

@@ -1,4 +1,4 @@
-"""Mixtures of two units."""
+"""Mixup: partners of units, photographs and eyes, and the mixed loss."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ MISSING = UnitIndex(
 )  # fmt: skip
 
 
-def test_partners_are_in_the_same_slot_and_who_has_none_stays() -> None:
+def test_partners_are_in_the_same_slot_and_a_photograph_without_one_is_its_own() -> None:
     mixture = pair_up(MISSING, torch.tensor([1, 2, 0]), 0.5)
     assert mixture.photographs.tolist() == [
         2,
@@ -38,7 +38,7 @@ def test_partners_are_in_the_same_slot_and_who_has_none_stays() -> None:
         assert partner == row or MISSING.unit[partner] == mixture.units[MISSING.unit[row]]
 
 
-def test_a_whole_share_changes_nothing_and_none_gives_the_partner() -> None:
+def test_share_1_changes_nothing_and_share_0_gives_the_partner() -> None:
     inputs = torch.randn(5, 3, 4, 4)
     partners = torch.tensor([1, 2, 0])
     assert torch.equal(mix(inputs, pair_up(MISSING, partners, 1.0).photographs, 1.0), inputs)
@@ -46,7 +46,7 @@ def test_a_whole_share_changes_nothing_and_none_gives_the_partner() -> None:
     assert torch.equal(mix(inputs, nothing.photographs, nothing.share), inputs[nothing.photographs])
 
 
-def test_without_alpha_nothing_is_mixed_and_with_it_shares_are_drawn() -> None:
+def test_without_alpha_there_is_no_mixup_and_with_alpha_shares_are_drawn() -> None:
     assert draw_mixture(MISSING, 0.0) is None
     torch.manual_seed(0)
     drawn = [draw_mixture(MISSING, 0.4) for _ in range(20)]
@@ -55,7 +55,7 @@ def test_without_alpha_nothing_is_mixed_and_with_it_shares_are_drawn() -> None:
 
 
 def test_the_loss_of_a_mixture_is_shared_between_both_grades(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of both heads: where photographs are blended, so are the grades that they are asked for."""
+    """Photographs and the reference grades of both heads are mixed in the same way."""
     mixture = pair_up(PATIENTS.batch(np.arange(2)).places, torch.tensor([1, 0]), 0.25)
     assert mixture.eyes.tolist() == [2, 3, 0, 1]
     learner = build_learner(training_data("patient"), auxiliary=True, mixup=0.2)
@@ -72,7 +72,7 @@ def test_the_loss_of_a_mixture_is_shared_between_both_grades(monkeypatch: pytest
     assert read_step(learner.step(np.arange(2), 1))[0] == pytest.approx(expected, rel=1e-4)
 
 
-def test_a_mixture_with_oneself_is_no_mixture(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mixing_units_with_themselves_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     plain, mixed = build_learner(training_data("eye")), build_learner(training_data("eye"), mixup=0.2)
     own = Mixture(torch.arange(4), torch.arange(NUM), torch.arange(4), 0.3)
     monkeypatch.setattr(learning, "draw_mixture", lambda *_: own)

@@ -1,4 +1,4 @@
-"""The learning rate over a training, and what is decayed."""
+"""The learning rate, weight decay, and the running average of the weights."""
 
 import math
 
@@ -20,7 +20,7 @@ from drkit.training.optimisation import (
 )
 
 
-def test_the_rate_rises_then_falls_within_its_bounds() -> None:
+def test_the_learning_rate_rises_and_then_falls_within_its_bounds() -> None:
     rates = [learning_rate(step / 1000, 1.0) for step in range(1001)]
     top = int(WARM_UP_SHARE * 1000)
     assert rates[: top + 1] == sorted(rates[: top + 1])
@@ -38,7 +38,7 @@ def test_biases_and_norms_are_not_decayed() -> None:
     }
 
 
-def test_lower_stages_learn_more_slowly_and_all_keep_their_share() -> None:
+def test_lower_stages_have_smaller_learning_rates_with_constant_ratios() -> None:
     grader = _grader()
     optimizer = build_optimizer(grader, TrainingConfig(layer_decay=0.5))
     set_learning_rate(optimizer, 1.0)
@@ -49,7 +49,7 @@ def test_lower_stages_learn_more_slowly_and_all_keep_their_share() -> None:
     assert len(rate) == len(list(grader.parameters()))
 
 
-def test_the_average_of_what_stands_still_is_itself_and_follows_what_moves() -> None:
+def test_the_average_of_constant_tensors_is_constant_and_follows_changing_ones() -> None:
     module = nn.Linear(2, 1)
     average = RunningAverage(module, steps_an_epoch=10)
     for _ in range(3):
@@ -62,29 +62,29 @@ def test_the_average_of_what_stands_still_is_itself_and_follows_what_moves() -> 
     assert ((moved > 0) & (moved < 1)).all()
 
 
-def test_the_average_is_torchs_own_with_the_same_decay() -> None:
-    """An oracle, buffers and counts included; and a state of it is a state of ours."""
+def test_the_average_equals_torchs_own_with_the_same_decay() -> None:
+    """Including buffers and counts; their states are exchangeable."""
     torch.manual_seed(0)
     module = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
     slowest = math.exp(-1 / 5)
 
-    def average(kept: list[Tensor], new: list[Tensor], num_averaged: Tensor | int) -> None:
-        for ours, theirs in zip(kept, new, strict=True):
+    def update(means: list[Tensor], new: list[Tensor], num_averaged: Tensor | int) -> None:
+        for mean, value in zip(means, new, strict=True):
             weight = 1 - min(slowest, 1 - 1 / (1 + int(num_averaged)))
-            ours.lerp_(theirs, weight) if ours.is_floating_point() else ours.copy_(theirs)
+            mean.lerp_(value, weight) if mean.is_floating_point() else mean.copy_(value)
 
-    oracle = AveragedModel(module, multi_avg_fn=torch.no_grad()(average), use_buffers=True)
-    ours, resumed = RunningAverage(module, 5), RunningAverage(module, 5)
+    oracle = AveragedModel(module, multi_avg_fn=torch.no_grad()(update), use_buffers=True)
+    average, resumed = RunningAverage(module, 5), RunningAverage(module, 5)
     for _ in range(8):
         module(torch.randn(6, 3))
         with torch.no_grad():
             for parameter in module.parameters():
                 parameter += torch.randn_like(parameter)
         oracle.update_parameters(module)
-        ours.update(module)
+        average.update(module)
     expected = oracle.state_dict()
-    assert ours.state_dict().keys() == expected.keys()
-    assert all(torch.equal(tensor, expected[name]) for name, tensor in ours.state_dict().items())
+    assert average.state_dict().keys() == expected.keys()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in average.state_dict().items())
     resumed.load_state_dict(expected)
     assert resumed.num_averaged == 8
     assert all(torch.equal(tensor, expected[name]) for name, tensor in resumed.state_dict().items())

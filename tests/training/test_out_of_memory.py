@@ -1,4 +1,4 @@
-"""A step without memory: halved batches, and what is no want of memory."""
+"""A step that runs out of memory: halved batches, and errors that are not out of memory."""
 
 import weakref
 from typing import Any
@@ -27,7 +27,7 @@ from drkit.training.learner import (
 
 
 def _full_above(learner: Learner, num_units: int) -> None:
-    """Let the grader find no memory for more units."""
+    """Make the grader run out of memory for more units."""
     answer = learner.grader.answer
 
     def answer_few(images: Tensor, places: UnitIndex) -> Any:
@@ -38,17 +38,17 @@ def _full_above(learner: Learner, num_units: int) -> None:
     learner.grader.answer = answer_few  # type: ignore[method-assign]
 
 
-def test_without_memory_the_batch_is_halved_once_for_all_and_the_gradient_stays() -> None:
+def test_out_of_memory_halves_the_batch_for_good_and_keeps_the_gradient() -> None:
     data, numbers, reported = training_data(), np.arange(NUM), Recorder()
-    whole, cramped = build_learner(data), build_learner(data)
-    _full_above(cramped, 2)
-    loss, _ = read_step(whole.step(numbers, 1))
+    single, halved = build_learner(data), build_learner(data)
+    _full_above(halved, 2)
+    loss, _ = read_step(single.step(numbers, 1))
     with progress.reporting_to(reported):
-        again, logits = read_step(cramped.step(numbers, 1))
+        again, logits = read_step(halved.step(numbers, 1))
         assert len(reported.warnings) == 3  # 16, 8, 4, 2
-        assert "batches of 2 units from here on, with as many a step as before" in reported.warnings[-1]
-        assert_same(gradients_of(whole), gradients_of(cramped))
-        cramped.step(numbers, 1)
+        assert "continuing with batches of 2 units; the units per step are unchanged" in reported.warnings[-1]
+        assert_same(gradients_of(single), gradients_of(halved))
+        halved.step(numbers, 1)
         assert len(reported.warnings) == 3
     assert again == pytest.approx(loss, rel=1e-4)
     assert logits.shape == (NUM, 5)
@@ -64,13 +64,13 @@ def test_without_memory_the_batch_is_halved_once_for_all_and_the_gradient_stays(
         "[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory",
     ],
 )
-def test_every_library_s_way_to_be_out_of_memory_is_known(words: str) -> None:
+def test_the_out_of_memory_messages_of_all_libraries_are_recognised(words: str) -> None:
     assert is_out_of_memory(RuntimeError(words))
     assert not is_out_of_memory(RuntimeError("CUDA error: device-side assert triggered"))
 
 
-def test_halving_holds_on_to_nothing_of_the_step_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Least of all by the traceback of its error, whose frames hold the activations."""
+def test_halving_releases_the_memory_of_the_failed_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In particular, the traceback of the error, whose frames refer to the activations, must not be kept."""
     learner, held = build_learner(training_data(), batch_size=2), []
     answer = learner.grader.answer
 
@@ -93,14 +93,14 @@ def test_halving_holds_on_to_nothing_of_the_step_that_failed(monkeypatch: pytest
     assert gone == [True]
 
 
-def test_no_memory_for_a_single_unit_is_refused() -> None:
+def test_out_of_memory_with_a_single_unit_is_refused() -> None:
     learner = build_learner(training_data(), batch_size=2)
     _full_above(learner, 0)
     with pytest.raises(UsageError, match="not even one unit fits in memory: choose a smaller --size or --backbone"):
         learner.step(np.arange(4), 1)
 
 
-def test_another_error_is_not_taken_for_want_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_error_is_not_taken_for_out_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     learner = build_learner(training_data())
 
     def broken(*_: object) -> None:

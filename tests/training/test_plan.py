@@ -1,4 +1,4 @@
-"""The plan: what the options leave open, and what cannot work."""
+"""The plan: defaults of options, and options that cannot work."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,10 +13,10 @@ from drkit.config.training import TrainingConfig
 from drkit.errors import InputError, UsageError
 from drkit.records.labels import Labels, build_rows
 from drkit.records.layouts import read_datasets
-from drkit.training.plan import plan_training
+from drkit.training.planning import plan_training
 
 
-def test_parts_never_share_a_patient(small_config: TrainingConfig) -> None:
+def test_splits_never_share_a_patient(small_config: TrainingConfig) -> None:
     plan = plan_training(read_datasets(small_config.data), replace(small_config, choose="inner"))
     patients = plan.labels.rows["patient_id"]
     (fold_split,) = plan.fold_splits
@@ -25,7 +25,7 @@ def test_parts_never_share_a_patient(small_config: TrainingConfig) -> None:
     assert min(len(train), len(inner), len(val)) > 0
 
 
-def test_the_patients_grade_is_the_default_and_the_eyes_where_it_is_the_only_one(
+def test_the_target_is_the_patients_grade_if_there_is_one_and_otherwise_the_eyes(
     small_config: TrainingConfig, tmp_path: Path
 ) -> None:
     labels = read_datasets(small_config.data)
@@ -38,7 +38,7 @@ def test_the_patients_grade_is_the_default_and_the_eyes_where_it_is_the_only_one
         plan_training(replace(labels, targets=()), small_config)
 
 
-def test_batch_norms_keep_the_statistics_that_weights_bring(small_config: TrainingConfig) -> None:
+def test_batch_norms_keep_the_statistics_of_pretrained_weights(small_config: TrainingConfig) -> None:
     assert small_config.weights == "none"
     assert not small_config.keeps_statistics
     assert replace(small_config, weights="imagenet").keeps_statistics
@@ -73,7 +73,7 @@ def test_without_a_validation_split_patients_are_held_out_and_named(
     assert len(plan.fold_splits[0].val) == 4
 
 
-def test_options_that_contradict_are_refused(small_config: TrainingConfig) -> None:
+def test_contradictory_options_are_refused(small_config: TrainingConfig) -> None:
     labels = read_datasets(small_config.data)
     for options, sentence in (
         ({"choose": "last", "patience": 2}, "--choose last"),
@@ -87,7 +87,7 @@ def test_options_that_contradict_are_refused(small_config: TrainingConfig) -> No
         ({"decision": "cut-points:shrink=2"}, "expected a number from 0 to 1"),
         ({"folds_over": "train+val"}, "add --folds 5"),
         ({"folds": 2, "folds_over": "train+val", "choose": "val"}, "leaves no val split to select the epoch on"),
-        ({"balance": "dataset"}, "name another with --data, too"),
+        ({"balance": "dataset"}, "needs several data sets: add another --data"),
         ({"val_share": 0.5, "test_share": 0.5}, "leave no patients to train on"),
         ({"unshared": True}, "--unshared needs --unit eye or patient"),
         ({"unfreeze_every": 1, "freeze": "2"}, "leave out one of them"),
@@ -95,26 +95,26 @@ def test_options_that_contradict_are_refused(small_config: TrainingConfig) -> No
     ):
         with pytest.raises((UsageError, InputError), match=sentence):
             plan_training(labels, replace(small_config, **options))
-    with pytest.raises(UsageError, match="joins both eyes"):  # whether the target was typed or found
+    with pytest.raises(UsageError, match="joins both eyes"):  # whether the target was given or picked
         plan_training(replace(labels, targets=("eye",)), replace(small_config, unit="patient"))
-    with pytest.raises(InputError, match="--auxiliary needs both targets"):
+    with pytest.raises(InputError, match="--auxiliary needs the grades of both targets"):
         plan_training(replace(labels, targets=("eye",)), replace(small_config, auxiliary=True))
 
 
-def test_identity_knows_what_changes_the_weights_and_nothing_else(small_config: TrainingConfig) -> None:
+def test_the_identity_contains_what_changes_the_weights_and_nothing_else(small_config: TrainingConfig) -> None:
     labels = read_datasets(small_config.data)
     same = plan_training(labels, replace(small_config, workers=3, device="auto")).identity()
     assert plan_training(labels, small_config).identity() == same
     assert plan_training(labels, replace(small_config, seed=1)).identity() != same
 
 
-def test_copies_stand_on_one_side_of_every_split_and_fold(
+def test_copies_of_a_photograph_are_in_the_same_split_and_fold(
     small_config: TrainingConfig,
     tmp_path: Path,
     fundus: Callable[[int], np.ndarray],
     save: Callable[..., Path],
 ) -> None:
-    """Two data sets of 20 photographs; number 3 stands in both, saved anew, and is 7 in the first, too."""
+    """Two data sets of 20 photographs; number 3 is in both, saved again, and is also number 7 in the first."""
     for name, seeds in (("a", [0, 1, 2, 3, 4, 5, 6, 3, *range(8, 20)]), ("b", [30, 31, 32, 3, *range(34, 50)])):
         for number, seed in enumerate(seeds):
             quality = 70 if number == 7 else {"a": 90, "b": 80}[name]

@@ -18,12 +18,12 @@ from drkit.recipes.predict import PredictConfig, grade_dataset
 from drkit.records.layouts import read_datasets
 from drkit.records.predictions import read_predictions
 from drkit.training import inputs
-from drkit.training.plan import plan_training
+from drkit.training.planning import plan_training
 
 
 @pytest.fixture
 def dtypes(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[torch.dtype]]:
-    """The types of what networks give: in training, in evaluation, and from frozen stages."""
+    """Types of the outputs in training, in evaluation and from frozen stages."""
     seen: dict[str, set[torch.dtype]] = {"train": set(), "eval": set(), "frozen": set()}
     answer, run = Grader.answer, inputs.run_frozen_part
 
@@ -43,7 +43,7 @@ def dtypes(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[torch.dtype]]:
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("32", torch.float32), ("bf16", torch.bfloat16)])
-def test_a_training_evaluates_and_freezes_in_its_precision(
+def test_evaluation_and_frozen_stages_use_the_precision_of_the_training(
     small_config: TrainingConfig,
     tmp_path: Path,
     dtypes: dict[str, set[torch.dtype]],
@@ -55,7 +55,7 @@ def test_a_training_evaluates_and_freezes_in_its_precision(
     assert dtypes == {"train": {dtype}, "eval": {dtype}, "frozen": {dtype}}
 
 
-def test_features_of_another_precision_are_another_cache(small_config: TrainingConfig, tmp_path: Path) -> None:
+def test_features_of_another_precision_need_another_cache(small_config: TrainingConfig, tmp_path: Path) -> None:
     config = replace(small_config, epochs=1, freeze="2", copies=0, cache_dir=tmp_path / "cache")
     for precision in ("32", "bf16"):
         run_finetune(replace(config, precision=precision), RunOptions(tmp_path, f"run-{precision}"))
@@ -77,7 +77,7 @@ def test_predictions_in_bf16_are_nearly_those_in_32_bits(run_stem: Path, small_c
 
 @pytest.fixture
 def cramped(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Networks that have no memory for more than five photographs outside training; sizes that failed."""
+    """Networks that run out of memory for more than five photographs outside training; sizes that failed."""
     maps, failed = Grader.maps, []
 
     def maps_of_few(self: Grader, images: Tensor, *given: Any) -> Tensor:
@@ -90,13 +90,13 @@ def cramped(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return failed
 
 
-def test_without_memory_a_run_is_evaluated_predicted_and_explained_in_smaller_batches(
+def test_out_of_memory_evaluates_predicts_and_explains_in_smaller_batches(
     small_config: TrainingConfig, run_stem: Path, tmp_path: Path, cramped: list[int]
 ) -> None:
     run = run_finetune(small_config, RunOptions(tmp_path, "small")).run
     assert cramped
-    expected, found = read_predictions(run_stem), read_predictions(run)
-    assert np.allclose(found.rows["score"], expected.rows["score"], atol=1e-4)
+    expected, actual = read_predictions(run_stem), read_predictions(run)
+    assert np.allclose(actual.rows["score"], expected.rows["score"], atol=1e-4)
     cramped.clear()
     opened = open_run(run_stem)
     graded = grade_dataset(opened, PredictConfig(small_config.data, device="cpu")).rows.set_index("image_id")
@@ -110,11 +110,11 @@ def test_without_memory_a_run_is_evaluated_predicted_and_explained_in_smaller_ba
     assert cramped == [8]
 
 
-def test_without_memory_frozen_stages_run_in_smaller_batches(
+def test_out_of_memory_runs_frozen_stages_in_smaller_batches(
     small_config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = replace(small_config, epochs=1, freeze="2", copies=1)
-    whole = run_finetune(config, RunOptions(tmp_path, "whole")).run
+    expected = run_finetune(config, RunOptions(tmp_path, "expected")).run
     run, sizes = inputs.run_frozen_part, []
 
     def run_few(grader: Grader, images: Tensor, stages: int | None) -> Tensor:
@@ -127,4 +127,4 @@ def test_without_memory_frozen_stages_run_in_smaller_batches(
     again = run_finetune(config, RunOptions(tmp_path, "again")).run
     plan = plan_training(read_datasets(config.data), config)
     assert sum(size for size in sizes if size <= 4) == 1 + len(plan.labels) + len(plan.fitted_rows)
-    assert np.allclose(*(read_predictions(each).rows["score"] for each in (whole, again)), atol=1e-2)
+    assert np.allclose(*(read_predictions(each).rows["score"] for each in (expected, again)), atol=1e-2)

@@ -1,4 +1,4 @@
-"""The state of a training: read back as it was, and only by the same training."""
+"""The state of a training is restored unchanged, and only by the same training."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from drkit.records.history import EpochFigures
 from drkit.training.resume import FitState, load_state, save_state
 
 
-def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_a_state_is_restored_unchanged(tmp_path: Path) -> None:
     history = [EpochFigures(epoch, "train", None, None, 1.0, 0.5, 0.25, 0.5, 1e-4) for epoch in (1, 2)]
     learner = {"grader": {"w": torch.ones(3)}, "optimizer": {"state": {0: {"step": torch.tensor(2.0)}}}}
     state = FitState(learner, {"w": torch.zeros(3)}, 2, history)
@@ -21,13 +21,13 @@ def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
     assert (back.history, back.best_epoch, back.epoch) == (history, 2, 2)
 
 
-def test_the_state_of_another_training_is_refused_naming_what_differs(tmp_path: Path) -> None:
+def test_the_state_of_another_training_is_refused_with_the_differences(tmp_path: Path) -> None:
     save_state(tmp_path / "a.resume.pt", FitState(), {"seed": 0, "lr": 0.1})
     with pytest.raises(UsageError, match=r"lr was 0\.1, is now 0\.2"):
         load_state(tmp_path / "a.resume.pt", {"seed": 0, "lr": 0.2})
 
 
-def test_one_gpu_may_go_on_with_what_two_began(tmp_path: Path) -> None:
+def test_a_training_on_two_gpus_can_be_resumed_on_one(tmp_path: Path) -> None:
     began = {"devices": 2, "nodes": 2, "strategy": "ddp", "precision": "bf16", "seed": 0}
     save_state(tmp_path / "a.resume.pt", FitState(), began)
     goes_on = {"devices": 1, "nodes": 1, "strategy": "auto", "precision": "fp16", "seed": 0}

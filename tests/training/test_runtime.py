@@ -1,4 +1,4 @@
-"""What a machine must have before any work is begun."""
+"""Checks of the machine before any work."""
 
 from pathlib import Path
 
@@ -15,39 +15,35 @@ from drkit.training.runtime import check_machine, pick_device
 
 @pytest.fixture
 def one_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that says it has a GPU."""
+    """A machine that reports a GPU."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(runtime, "_check_kernels", lambda _: None)
 
 
-def test_a_run_says_what_it_was_computed_on(run_stem: Path) -> None:
+def test_a_run_records_its_device_and_precision(run_stem: Path) -> None:
     taken = read_run_record(Run(run_stem))["computed_on"]
     assert taken == {"device": "cpu", "precision": "32", "processes": 1}
 
 
 @pytest.mark.parametrize(("native", "taken"), [(True, "bf16-mixed"), (False, "16-mixed")])
-def test_bf16_that_is_only_emulated_is_not_taken(
-    one_gpu: None, monkeypatch: pytest.MonkeyPatch, native: bool, taken: str
-) -> None:
+def test_emulated_bf16_is_not_used(one_gpu: None, monkeypatch: pytest.MonkeyPatch, native: bool, taken: str) -> None:
     """As on a T4, P100 or V100."""
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or native)
     assert runtime._pick_precision("auto", torch.device("cuda")) == taken
     assert runtime._pick_precision("auto", torch.device("mps")) == "32-true"
 
 
-def test_more_gpus_than_there_are_are_refused_before_any_work(
-    one_gpu: None, small_config: TrainingConfig, tmp_path
-) -> None:
+def test_too_many_gpus_are_refused_before_any_work(one_gpu: None, small_config: TrainingConfig, tmp_path) -> None:
     config = TrainingConfig(**{**vars(small_config), "device": "auto", "devices": 2})
-    with pytest.raises(UsageError, match="--devices 2 needs as many GPUs, and this machine has 1: choose --devices 1"):
+    with pytest.raises(UsageError, match="--devices 2 needs 2 GPUs, but this machine has 1: choose --devices 1"):
         plan_finetune(config, RunOptions(tmp_path))
     check_machine(TrainingConfig(**{**vars(config), "devices": 1, "precision": "bf16"}))
 
 
 @pytest.mark.parametrize("kind", ["cuda", "mps"])
 def test_a_gpu_that_torch_has_no_kernels_for_is_refused(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    """As a P100 with the wheels of today: it is there, and the first kernel fails."""
+    """As a P100 with current wheels: the device is available, but the first kernel fails."""
 
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("CUDA error: no kernel image is available for execution on the device\nCompile with ...")
@@ -55,9 +51,9 @@ def test_a_gpu_that_torch_has_no_kernels_for_is_refused(monkeypatch: pytest.Monk
     monkeypatch.setattr(torch.cuda, "is_available", lambda: kind == "cuda")
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: kind == "mps")
     monkeypatch.setattr(torch, "ones", fail)
-    told = rf"--device {kind}: torch .* cannot compute .*no kernel image is available.*, or use --device cpu$"
+    message = rf"--device {kind}: torch .* cannot compute .*no kernel image is available.*, or use --device cpu$"
     for name in ("auto", kind):
-        with pytest.raises(UsageError, match=told):
+        with pytest.raises(UsageError, match=message):
             pick_device(name)
     assert pick_device("cpu").type == "cpu"
 
@@ -65,7 +61,7 @@ def test_a_gpu_that_torch_has_no_kernels_for_is_refused(monkeypatch: pytest.Monk
 def test_without_a_compiler_compiling_is_refused(
     small_config: TrainingConfig, monkeypatch: pytest.MonkeyPatch, tmp_path
 ) -> None:
-    """As torch words it where there is no g++; nothing is trained and nothing is written."""
+    """With torch's message without g++; nothing is trained and nothing is written."""
 
     def missing(*_: object) -> None:
         raise RuntimeError("InvalidCxxCompiler: No working C++ compiler found\n\nSet TORCHDYNAMO_VERBOSE=1")

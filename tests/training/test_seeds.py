@@ -1,4 +1,4 @@
-"""Several seeds: one run, each network that of its seed alone, one grade by their mean."""
+"""Several seeds: one run with a network for each seed, graded by their mean."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,7 +25,8 @@ from drkit.records.predictions import PROBABILITY_COLUMNS, Predictions, read_pre
 from drkit.records.runs import NetworkId, Run, list_networks, read_run_record
 from drkit.training import inputs, resume
 from drkit.training.fitting import FittedNetwork
-from drkit.training.plan import TrainingPlan, plan_training
+from drkit.training.plan import TrainingPlan
+from drkit.training.planning import plan_training
 from drkit.training.run_writer import predict_units
 
 SEEDS = (3, 4)
@@ -49,7 +50,7 @@ def folded(config: TrainingConfig, tmp_path_factory: pytest.TempPathFactory) -> 
     return Run(run_finetune(options, RunOptions(tmp_path_factory.mktemp("folded"), "folded")).run)
 
 
-def test_a_run_is_a_network_a_fold_and_seed_and_one_of_each_other_file(folded: Run) -> None:
+def test_a_run_has_a_checkpoint_for_each_fold_and_seed_and_one_of_each_other_file(folded: Run) -> None:
     networks = list_networks(2, SEEDS)
     assert sorted(folded.stem.parent.iterdir()) == sorted(folded.outputs(networks))
     headers = [read_checkpoint(folded.checkpoint(network))[1] for network in networks]
@@ -62,10 +63,10 @@ def test_a_run_is_a_network_a_fold_and_seed_and_one_of_each_other_file(folded: R
 
 
 @pytest.mark.parametrize("options", [{}, {"freeze": "2", "copies": 2}], ids=["whole", "frozen"])
-def test_each_network_is_that_of_a_training_with_its_seed_alone(
+def test_each_network_equals_that_of_a_training_with_its_seed(
     config: TrainingConfig, seeded: Run, tmp_path: Path, options: dict[str, object]
 ) -> None:
-    """Initialisation, order, dropout and augmentation are those of the seed; nothing is shared but the photographs."""
+    """Initialisation, order, dropout and augmentation depend on the seed; only the photographs are shared."""
     several = seeded
     if options:
         several = Run(run_finetune(replace(config, **options), RunOptions(tmp_path, "several")).run)  # type: ignore[arg-type]
@@ -91,7 +92,7 @@ def test_the_mean_decides_and_the_seeds_differ(seeded: Run, folded: Run) -> None
 
 
 @pytest.mark.parametrize("choose", ["inner", "last"])
-def test_who_is_held_out_does_not_hang_on_the_seed(config: TrainingConfig, choose: str) -> None:
+def test_held_out_patients_do_not_depend_on_the_seed(config: TrainingConfig, choose: str) -> None:
     options = replace(config, folds=2, choose=choose, decision="cut-points")
     plan = _plan(options)
     assert plan.networks == list_networks(2, SEEDS)
@@ -105,7 +106,9 @@ def _graded_by(opened: OpenedRun, config: TrainingConfig) -> Predictions:
     return grade_dataset(opened, PredictConfig(config.data, device="cpu"))
 
 
-def test_predict_gives_the_runs_own_answers_again_and_every_seeds(folded: Run, config: TrainingConfig) -> None:
+def test_predict_reproduces_the_runs_own_predictions_and_those_of_every_seed(
+    folded: Run, config: TrainingConfig
+) -> None:
     kept, again = read_predictions(folded.stem), _graded_by(open_run(folded.stem), config)
     assert again.meta.seeds == SEEDS
     outside = kept.rows["image_id"][kept.rows["fold"].isna()]
@@ -121,7 +124,7 @@ def test_predict_gives_the_runs_own_answers_again_and_every_seeds(folded: Run, c
             assert np.allclose(own[ANSWERS], network.loc[own.index, ANSWERS], atol=1e-4)
 
 
-def test_a_seed_that_the_run_has_not_is_refused(folded: Run, run_stem: Path) -> None:
+def test_an_unknown_seed_is_refused(folded: Run, run_stem: Path) -> None:
     with pytest.raises(UsageError, match=r"--network-seed 7: .*folded was trained with seeds 3, 4"):
         open_run(folded.stem, seed=7)
     with pytest.raises(UsageError, match=r"--network-seed 0: .*small was trained with a single seed"):
@@ -130,7 +133,7 @@ def test_a_seed_that_the_run_has_not_is_refused(folded: Run, run_stem: Path) -> 
         open_run(folded.stem, 5, 3)
 
 
-def test_as_weights_one_network_is_named(folded: Run, config: TrainingConfig, tmp_path: Path) -> None:
+def test_as_initial_weights_one_network_must_be_named(folded: Run, config: TrainingConfig, tmp_path: Path) -> None:
     second = replace(config, epochs=1, seeds=1, allow_seen=True)
     with pytest.raises(InputError, match=r"a run of 4 networks: .*name one of them: .*folded\.fold0\.seed3"):
         run_finetune(replace(second, weights=str(folded.stem)), RunOptions(tmp_path))
@@ -151,16 +154,16 @@ def test_a_training_stopped_at_any_seed_ends_in_the_same_bytes(
         if path.name == stopped and state.epoch == 1 and len(trained) == len(set(trained)) and not resumed:
             raise KeyboardInterrupt
 
-    save, place, resumed = resume.save_state, RunOptions(tmp_path, "seeded"), []
+    save, options, resumed = resume.save_state, RunOptions(tmp_path, "seeded"), []
     monkeypatch.setattr(resume, "save_state", keep)
     with pytest.raises(Interrupted, match=stopped):
-        run_finetune(config, place)
+        run_finetune(config, options)
     resumed.append(True)
-    run = Run(run_finetune(config, replace(place, resume=True)).run)
+    run = Run(run_finetune(config, replace(options, resume=True)).run)
     assert len(trained) == len(set(trained)) == 4  # no epoch twice
     networks = list_networks(0, SEEDS)
-    for again, whole in zip(run.outputs(networks)[:-1], seeded.outputs(networks)[:-1], strict=True):
-        assert again.read_bytes() == whole.read_bytes(), again.name
+    for again, uninterrupted in zip(run.outputs(networks)[:-1], seeded.outputs(networks)[:-1], strict=True):
+        assert again.read_bytes() == uninterrupted.read_bytes(), again.name
     assert run.unfinished() == []
     with pytest.raises(UsageError, match="seeds was 2, is now 3"):
         _begin_and_resume_otherwise(config, tmp_path, monkeypatch, keep=save)
@@ -179,10 +182,10 @@ def _begin_and_resume_otherwise(
     run_finetune(replace(config, seeds=3), RunOptions(tmp_path, "other", resume=True))
 
 
-def test_frozen_stages_see_the_plain_photographs_once_and_copies_once_a_seed(
+def test_frozen_stages_run_once_on_photographs_and_once_per_seed_on_copies(
     config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where their weights are the same for all seeds; weights drawn from the seed give other features."""
+    """If the frozen weights are the same for all seeds; weights drawn from the seed give other features."""
     seen: list[int] = []
     run = inputs.run_frozen_part
 
@@ -210,8 +213,8 @@ def _plan(config: TrainingConfig) -> TrainingPlan:
     return plan_training(read_datasets(config.data), config)
 
 
-def test_seeds_are_read_each_for_itself_and_cut_points_fitted_to_their_mean(config: TrainingConfig) -> None:
-    """Widths of residuals are each seed's own; alone, one is what its training alone would have been."""
+def test_each_seed_has_its_own_sigma_and_cut_points_are_fitted_to_the_mean(config: TrainingConfig) -> None:
+    """Each seed has its own sigma; a single seed equals a training with that seed."""
     options = replace(config, folds=3, folds_over="train+val", decision="cut-points", choose="last")
     plan = _plan(options)
     rng = np.random.default_rng(0)
@@ -230,20 +233,20 @@ def test_seeds_are_read_each_for_itself_and_cut_points_fitted_to_their_mean(conf
         for fold, fold_split in enumerate(plan.fold_splits)
     ]
     both = predict_units(plan, fitted)
-    for place in (0, 1):
-        alone = predict_units(plan, fitted[3 * place : 3 * place + 3])
-        assert alone.sigmas == both.sigmas[3 * place : 3 * place + 3]
-        assert np.array_equal(alone.predictions.probabilities, both.by_seed[place].probabilities)
-        assert np.array_equal(alone.predictions.score, both.by_seed[place].score)
+    for number in (0, 1):
+        alone = predict_units(plan, fitted[3 * number : 3 * number + 3])
+        assert alone.sigmas == both.sigmas[3 * number : 3 * number + 3]
+        assert np.array_equal(alone.predictions.probabilities, both.by_seed[number].probabilities)
+        assert np.array_equal(alone.predictions.score, both.by_seed[number].score)
         assert alone.cut_points != both.cut_points
     assert np.array_equal(GradePredictions.mean(both.by_seed).score, both.predictions.score)
 
 
-def test_the_plan_and_the_report_tell_of_seeds(config: TrainingConfig, tmp_path: Path) -> None:
+def test_the_plan_and_the_report_mention_the_seeds(config: TrainingConfig, tmp_path: Path) -> None:
     options = replace(config, folds=2, epochs=1)
-    told = [str(part) for part in plan_finetune(options, RunOptions(tmp_path, "a")).render()]
-    assert "1 epochs for each of 2 folds and 2 seeds, 4 networks, in batches" in told[1]
-    assert "a.fold1.seed4.safetensors" in told[-1]
+    lines = [str(part) for part in plan_finetune(options, RunOptions(tmp_path, "a")).render()]
+    assert "1 epochs for each of 2 folds and 2 seeds, 4 networks, in batches" in lines[1]
+    assert "a.fold1.seed4.safetensors" in lines[-1]
     report = run_finetune(options, RunOptions(tmp_path, "a"))
     assert set(report.seeds) == set(report.agreements) == {"val", "out of fold"}
     assert report.seeds["out of fold"].seeds == SEEDS

@@ -1,4 +1,4 @@
-"""Logs for experiment trackers: every epoch in them once, also after an interruption."""
+"""Logs for experiment trackers contain every epoch once, also after an interruption."""
 
 import csv
 from dataclasses import replace
