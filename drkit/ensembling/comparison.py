@@ -53,7 +53,7 @@ class Gain:
     joint_interval: Interval
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ComparedMethod:
     """A method, baseline or member of the comparison.
 

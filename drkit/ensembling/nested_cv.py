@@ -50,7 +50,7 @@ class Combination:
     rule: DecisionRule
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NestedCV:
     """Graded photographs in outer folds.
 
@@ -119,7 +119,8 @@ def build_nested_cv(pooler: PhotographPooler, num_folds: int, seed: int) -> Nest
             f" {members.target}, but fitting and scoring need at least 2: use vote, which needs no reference grades"
         )
     fold = assign_folds(reference, truth.patients, num_folds, seed, too_few="fewer folds")
-    return NestedCV(pooler, rows, truth, fold, pooler.fit(rows, truth, seed), seed)
+    pooled = pooler.fit(rows, truth, seed)
+    return NestedCV(pooler=pooler, rows=rows, truth=truth, fold=fold, pooled=pooled, seed=seed)
 
 
 def cross_val_predict(cv: NestedCV, method: Method, decision: str) -> NestedPredictions:

@@ -26,7 +26,7 @@ from drkit.records.runs import Run, read_run_record
 UNKNOWN = "unknown"  # stands for the training photographs of a member without a run record
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EnsembleResult:
     """An ensemble's predictions for N photographs.
 
@@ -107,7 +107,9 @@ def predict_unfitted(
     if len(rows):
         reference = pooler.members.reference().iloc[rows].to_numpy(dtype=np.int64)
         fold[rows] = assign_folds(reference, patients[rows], num_folds, seed, too_few="fewer folds")
-    return EnsembleResult(final, predictions, grades, fold, grades, (), is_fitted=False)
+    return EnsembleResult(
+        final=final, predictions=predictions, grades=grades, fold=fold, naive=grades, learned=(), is_fitted=False
+    )
 
 
 def build_predictions(

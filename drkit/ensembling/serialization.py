@@ -67,7 +67,7 @@ class _EnsembleRecord(TypedDict):
     is_fitted: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Ensemble:
     """A finished ensemble.
 

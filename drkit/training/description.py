@@ -26,7 +26,7 @@ from drkit.training.plan import TrainingPlan
 from drkit.training.runtime import seed_epoch
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PlanReport:
     """The plan of a training.
 

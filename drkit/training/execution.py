@@ -27,7 +27,7 @@ from drkit.training.setup import set_up
 from drkit.training.trackers import find_log
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingReport:
     """The result of a training.
 

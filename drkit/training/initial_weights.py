@@ -21,7 +21,7 @@ from drkit.records.runs import UNKNOWN_PHOTOGRAPHS, read_run_record, verify_chec
 DEFAULT_BACKBONE = "tf_efficientnet_lite0"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class InitialWeights:
     """The weights that a training starts from.
 
@@ -83,17 +83,19 @@ def find_initial_weights(weights: str, backbone: str | None) -> InitialWeights:
     name = config.backbone if config else resolve_backbone(backbone or DEFAULT_BACKBONE)
     input_format = config.input_format if config else None
     if weights == "none" or (weights == "imagenet" and not repository):
-        return InitialWeights(name, None, weights == "imagenet", input_format=input_format)
+        is_pretrained = weights == "imagenet"
+        return InitialWeights(backbone=name, foreign=None, is_pretrained=is_pretrained, input_format=input_format)
     foreign = read_foreign(repository if weights == "imagenet" else weights, name)
     if foreign.header and not backbone:
         name = foreign.header.architecture.backbone
     if foreign.run is None or not foreign.run.record.is_file():
-        return InitialWeights(name, foreign, False, frozenset([UNKNOWN_PHOTOGRAPHS]), input_format=input_format)
+        seen = frozenset([UNKNOWN_PHOTOGRAPHS])
+        return InitialWeights(backbone=name, foreign=foreign, is_pretrained=False, seen=seen, input_format=input_format)
     record = read_run_record(foreign.run)
     verify_checksums(foreign.run, record, foreign.path)
     return InitialWeights(
-        name,
-        foreign,
+        backbone=name,
+        foreign=foreign,
         is_pretrained=False,
         seen=frozenset(record["trained_on_photographs"]),
         chosen_by=frozenset(record["chosen_by_photographs"]),

@@ -26,7 +26,7 @@ from drkit.training.initial_weights import InitialWeights
 from drkit.training.splits import FoldSplit
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingPlan:
     """A training with all options resolved.
 

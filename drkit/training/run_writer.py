@@ -29,7 +29,7 @@ from drkit.training.setup import TrainingSetup
 NO_FOLD = -1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class UnitPredictions:
     """Predictions of B units: out of fold, or by all networks for units that are in no fold.
 
@@ -91,8 +91,17 @@ def predict_units(plan: TrainingPlan, fitted: Sequence[FittedNetwork]) -> UnitPr
     units, fold = of_seeds[0].units, of_seeds[0].fold  # the same for all seeds
     by_seed = tuple(each.predictions for each in of_seeds)
     mean = GradePredictions.mean(by_seed)
-    sigmas = tuple(sigma for each in of_seeds for sigma in each.sigmas)
-    return UnitPredictions(units, mean, fold, *_decide_grades(plan, units, mean, fold), sigmas, by_seed)
+    grades, cut_points, fold_cut_points = _decide_grades(plan, units, mean, fold)
+    return UnitPredictions(
+        units=units,
+        predictions=mean,
+        fold=fold,
+        grades=grades,
+        cut_points=cut_points,
+        fold_cut_points=fold_cut_points,
+        sigmas=tuple(sigma for each in of_seeds for sigma in each.sigmas),
+        by_seed=by_seed,
+    )
 
 
 @dataclass(frozen=True)

@@ -136,12 +136,12 @@ def _contenders(reference: np.ndarray, predicted: list[np.ndarray], patients: np
     kinds = {"best member": "baseline", "stack": "method", "a": "member"}
     return [
         ComparedMethod(
-            name,
-            kind,
-            measure_agreement(reference, grades, patients, num_resamples=100),
-            None,
-            gains[number],
-            hindsight[number],
+            name=name,
+            kind=kind,
+            nested=measure_agreement(reference, grades, patients, num_resamples=100),
+            naive_kappa=None,
+            gain=gains[number],
+            gain_in_hindsight=hindsight[number],
         )
         for number, ((name, kind), grades) in enumerate(zip(kinds.items(), predicted, strict=True))
     ]

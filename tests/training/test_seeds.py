@@ -135,7 +135,7 @@ def test_an_unknown_seed_is_refused(folded: Run, run_stem: Path) -> None:
 
 def test_as_initial_weights_one_network_must_be_named(folded: Run, config: TrainingConfig, tmp_path: Path) -> None:
     second = replace(config, epochs=1, seeds=1, allow_seen=True)
-    with pytest.raises(InputError, match=r"a run of 4 networks: .*name one of them: .*folded\.fold0\.seed3"):
+    with pytest.raises(InputError, match=r"a run of 4 networks: .*name one of the files .*folded\.fold0\.seed3"):
         run_finetune(replace(second, weights=str(folded.stem)), RunOptions(tmp_path))
     one = folded.checkpoint(NetworkId(1, 4))
     report = run_finetune(replace(second, weights=str(one), folds=2, choose="last"), RunOptions(tmp_path))

@@ -32,7 +32,7 @@ COUNTER = "num_batches_tracked"  # an unused counter of batch norms
 HEADS = ("fc.", "classifier.", "head.", "pre_logits.")  # of the networks that `recognise` knows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WeightsReport:
     """The tensors of a file that were loaded, and those that were not.
 
