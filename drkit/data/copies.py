@@ -1,4 +1,4 @@
-"""Copies of one photograph: their grades must agree, and they never stand on two sides of a split."""
+"""Copies of one photograph: their grades must agree, and they are never in two splits."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,13 +20,13 @@ from drkit.records.preprocessed import read_source_hashes
 
 
 def keep_copies_together(labels: Labels) -> Labels:
-    """Labels in which photographs that several data sets share are of one patient, in one split, with one grade.
+    """Assign photographs that several data sets share to one patient and one split.
 
     Args:
-        labels: Photographs, every one with a patient.
+        labels: Photographs, all with a patient.
 
     Raises:
-        InputError: data sets contradict each other on a photograph's grade.
+        InputError: data sets state different grades for one photograph.
     """
     shared = number_shared(labels)
     check_grades_agree(labels, shared)
@@ -34,15 +34,15 @@ def keep_copies_together(labels: Labels) -> Labels:
 
 
 def keep_near_copies_together(labels: Labels, target: Target, cache_dir: Path, workers: int | None = None) -> Labels:
-    """Labels in which near duplicates, too, are of one patient, in one split, within a data set as across them.
+    """Assign near duplicates to one patient and one split, within a data set and across data sets.
 
-    Their grades may contradict each other; how many do is said.
+    Warns if near duplicates have different grades.
 
     Args:
-        labels: N photographs, every one with a patient.
-        target: Whose grade is learned.
-        cache_dir: Where the outcome of the search is kept for the next training on the same photographs.
-        workers: Threads that look at photographs; None: one a processor.
+        labels: N photographs, all with a patient.
+        target: Target to learn.
+        cache_dir: Folder in which the result of the search is cached.
+        workers: Number of threads. None: one per core.
     """
     paths = labels.paths()
 
@@ -56,20 +56,21 @@ def keep_near_copies_together(labels: Labels, target: Target, cache_dir: Path, w
     if (sizes > 1).any():
         several = sizes[sizes > 1]
         notify(
-            f"{len(several)} photographs stand more than once, {several.sum()} times in all: copies are of one patient"
+            f"{len(several)} photographs occur more than once ({several.sum()} copies in all):"
+            " copies count as one patient"
         )
     if (grades > 1).any():
         warn(
-            f"{(grades > 1).sum()} photographs stand more than once with different {target} grades:"
+            f"{(grades > 1).sum()} photographs occur more than once with different {target} grades:"
             " drkit check lists them"
         )
     return unite_patients(labels, copies)
 
 
 def number_shared(labels: Labels) -> np.ndarray:
-    """int64 (N,): equal numbers for photographs that data sets have in common, byte for byte.
+    """Number photographs so that files shared by several data sets, byte for byte, have equal numbers: int64 (N,).
 
-    Identical photographs of one data set alone have different numbers.
+    Identical photographs within one data set have different numbers.
     """
     if not labels.datasets:
         return np.arange(len(labels))
@@ -83,10 +84,10 @@ def check_grades_agree(labels: Labels, copies: np.ndarray) -> None:
 
     Args:
         labels: N photographs.
-        copies: (N,) equal numbers for copies of one photograph.
+        copies: Numbers (N,), equal for copies of one photograph.
 
     Raises:
-        InputError: some have.
+        InputError: a photograph has several grades.
     """
     for target in get_args(Target):
         grades = labels.grades(target).where(labels.rows["gradable"])
@@ -96,20 +97,20 @@ def check_grades_agree(labels: Labels, copies: np.ndarray) -> None:
             other = first[grades.iloc[first].ne(grades.iloc[first[0]]).to_numpy()][0]
             described = " but ".join(_describe(labels, row, grades.iloc[row]) for row in (first[0], other))
             raise InputError(
-                f"data sets contradict each other on the {target} grade of {len(np.unique(copies[is_odd]))}"
-                f" photographs that they share, for example {described}: correct one, or leave it empty there"
+                f"data sets state different {target} grades for {len(np.unique(copies[is_odd]))} photographs that they"
+                f" share, e.g. {described}: correct one of them, or leave its grade empty"
             )
 
 
 def unite_patients(labels: Labels, copies: np.ndarray) -> Labels:
-    """Let copies of one photograph be of one patient, who stands in one split.
+    """Assign copies of one photograph to one patient, who is in one split.
 
-    Where the data sets' own splits part them, the patient stays where least is learned from it: in test rather than
-    val, in val rather than train. Photographs of that patient in other splits are left out, with a warning.
+    If the copies are in several splits, the patient is assigned to test rather than val, and to val rather than train.
+    The photographs of the patient in other splits are left out, with a warning.
 
     Args:
-        labels: N photographs, every one with a patient.
-        copies: (N,) equal numbers for copies of one photograph.
+        labels: N photographs, all with a patient.
+        copies: Numbers (N,), equal for copies of one photograph.
     """
     patient = pd.factorize(labels.rows["patient_id"])[0]
     # Patients and photographs are the nodes of a graph: a patient is linked to each photograph, a copy counting as one.
@@ -125,7 +126,7 @@ def unite_patients(labels: Labels, copies: np.ndarray) -> Labels:
     if not stays.all():
         counts = labels.rows["split"][~stays].value_counts()
         left_out = " and ".join(f"{counts[split]} photographs of {split}" for split in SPLITS if split in counts)
-        warn(f"{left_out} are left out: their patients stand in another split, too, as copies of photographs tell")
+        warn(f"left out {left_out}: copies of photographs show that their patients are also in another split")
     rows, united, is_several = labels.rows[stays].reset_index(drop=True), united[stays], is_several[stays]
     first = rows["patient_id"].groupby(united).transform("first")
     rows["patient_id"] = rows["patient_id"].mask(is_several, first)

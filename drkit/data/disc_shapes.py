@@ -1,4 +1,4 @@
-"""How far a data set's photographs are squashed, told by the shape of their discs."""
+"""Aspect ratio of a data set's photographs, measured by the shape of their fundus discs."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,13 +19,13 @@ DECODED_SIDE = 256  # pixels that the shorter side keeps when a large photograph
 
 @dataclass(frozen=True)
 class DiscShapes:
-    """Height over width of the discs of some photographs; 1 is round.
+    """Height divided by width of the fundus discs of some photographs; 1 is round.
 
     Args:
-        photographs: How many discs were measured.
-        median: Of their height over width.
-        low: Their 5th percentile.
-        high: Their 95th percentile.
+        photographs: Number of discs measured.
+        median: Median of height divided by width.
+        low: 5th percentile.
+        high: 95th percentile.
     """
 
     photographs: int
@@ -41,20 +41,20 @@ class DiscShapes:
 
 
 def measure_discs(paths: Sequence[Path], steps: Sequence[str] = (), workers: int | None = None) -> DiscShapes | None:
-    """Measure the discs of some of the photographs; those that show none or cannot be read are passed over.
+    """Measure the fundus discs of a sample of photographs, without those that show none or cannot be read.
 
     Args:
-        paths: Of a data set's photographs.
-        steps: What `drkit preprocess` would still have to do to them.
-        workers: Threads; None: as many as Python thinks fit.
+        paths: Paths of a data set's photographs.
+        steps: Preprocessing steps to apply to the photographs first.
+        workers: Number of threads. None: Python's default.
 
     Returns:
-        None where no disc is found.
+        None if no disc is found.
     """
     chosen = np.unique(np.linspace(0, len(paths) - 1, min(NUM_SAMPLED, len(paths))).round().astype(int))
     with ThreadPoolExecutor(workers) as pool:
-        found = pool.map(lambda index: _height_over_width(paths[index], steps), chosen)
-        ratios = [ratio for ratio in found if ratio is not None]
+        measured = pool.map(lambda index: _height_over_width(paths[index], steps), chosen)
+        ratios = [ratio for ratio in measured if ratio is not None]
     if not ratios:
         return None
     low, median, high = (float(share) for share in np.percentile(ratios, [5, 50, 95]))

@@ -1,4 +1,4 @@
-"""What is said of files that were read, but not without a remark."""
+"""Messages about photographs that were read, but about which a decoder reported something."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,24 +10,23 @@ from drkit.progress import notify, warn
 _SHOWN = 3
 _DOUBTS: dict[FileRemarkKind, str] = {
     "decoder-warning": "{} may be damaged",
-    "depth-inferred": "the bit depth of {} was guessed from the largest value",
-    "first-of-several": "{} are the first of several in their files",
+    "depth-inferred": "the bit depth of {} was inferred from the largest value",
+    "first-of-several": "only the first page or frame of {} was read",
 }
 
 
 def tell_of_files(remarks: Mapping[str, Sequence[FileRemark]]) -> None:
-    """Say, once a kind, how many photographs there is a doubt about, and name a few.
+    """Print one message per kind of remark, with the number of photographs and a few of their names.
 
     Args:
-        remarks: Path of a file to what its decoder remarked.
+        remarks: Remarks of the decoder, by path of the file.
     """
     for kind, doubt in _DOUBTS.items():
-        found = {path: each.sentence for path, known in sorted(remarks.items()) for each in known if each.kind == kind}
-        if found:
-            named = first_few([f"{Path(path).name} ({sentence})" for path, sentence in found.items()], _SHOWN)
-            tell = warn if kind == "decoder-warning" else notify
-            tell(f"{doubt.format(_count(len(found)))}: {named}")
-
-
-def _count(number: int) -> str:
-    return f"{number} photograph{'s' * (number != 1)}"
+        sentences = {
+            path: each.sentence for path, of_file in sorted(remarks.items()) for each in of_file if each.kind == kind
+        }
+        if sentences:
+            listed = first_few([f"{Path(path).name} ({sentence})" for path, sentence in sentences.items()], _SHOWN)
+            count = f"{len(sentences)} photograph{'s' * (len(sentences) != 1)}"
+            report = warn if kind == "decoder-warning" else notify
+            report(f"{doubt.format(count)}: {listed}")

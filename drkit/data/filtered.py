@@ -1,4 +1,4 @@
-"""The data set that `preprocess` makes: what it is to hold, how far it is, and its last files."""
+"""The data set that `preprocess` writes: its plan, its progress, and its labels and manifest."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,13 +21,13 @@ HASHING_THREADS = 4
 
 
 def make_plan(labels: Labels, steps: Sequence[Step], earlier: Manifest | None, suffix: str) -> Plan:
-    """The plan, with the hash of every input file.
+    """Make the plan, with the SHA-256 of every input file.
 
     Args:
-        labels: Of the photographs.
-        steps: What they are to go through.
-        earlier: The manifest of the data set they are of, where preprocess made it.
-        suffix: Of the files to be written, with its dot.
+        labels: Labels of the photographs.
+        steps: Preprocessing steps to apply.
+        earlier: Manifest of the input data set, if preprocess made it.
+        suffix: Suffix of the files to write, with its dot.
     """
     new_steps = tuple(map(str, steps))
     with ThreadPoolExecutor(HASHING_THREADS) as pool:
@@ -55,23 +55,23 @@ def _hash(path: Path) -> str:
 
 
 def find_finished(out: Path, plan: Plan, *, force: bool) -> Manifest | None:
-    """The manifest where the plan is fulfilled already and not to be done again.
+    """Return the manifest if the plan is finished already and is not to be repeated.
 
     Args:
-        out: The new data set's folder.
-        plan: Of what it is to hold.
-        force: What preprocess made there is to be replaced.
+        out: Folder of the new data set.
+        plan: Plan of the new data set.
+        force: Replace what preprocess made there.
 
     Raises:
-        OutputExistsError: the folder holds something else.
-        InputError: its photographs' folder is a link.
+        OutputExistsError: the folder contains something else.
+        InputError: the folder of its photographs is a link.
     """
     if records.is_vacant(out):
         return None
     records.check_no_link(out)
     if not records.is_preprocessed(out):
         raise OutputExistsError(
-            f"{out} exists, is not empty and was not made by drkit preprocess: choose another name"
+            f"{out} is not empty and was not made by drkit preprocess: choose another name"
             " (--force replaces only what preprocess made)"
         )
     if force:
@@ -92,7 +92,7 @@ def _check_same(out: Path, plan: Plan, sha256: str, steps: tuple[str, ...]) -> N
         differs = f"steps {','.join(steps)}, not {','.join(plan.steps)}"
     else:
         differs = "the same steps of other photographs or labels, or in another format"
-    raise OutputExistsError(f"{out} holds {differs}: choose another name, or replace it with --force")
+    raise OutputExistsError(f"{out} contains {differs}: choose another name, or replace it with --force")
 
 
 def _check_all_there(out: Path, manifest: Manifest) -> None:
@@ -100,24 +100,24 @@ def _check_all_there(out: Path, manifest: Manifest) -> None:
     missing += [] if (out / records.LABELS).is_file() else [records.LABELS]
     if missing:
         raise OutputExistsError(
-            f"{out} has lost {len(missing)} files: {first_few(missing)}: make it again with --force"
+            f"{len(missing)} files are missing from {out} ({first_few(missing)}): write it again with --force"
         )
 
 
 def begin(out: Path, plan: Plan) -> dict[str, PhotographRecord]:
-    """Lay down the plan, or pick up where one was left: the records of the photographs that are finished."""
+    """Write the plan, or resume an existing one, and return the records of the finished photographs."""
     (out / records.IMAGES).mkdir(parents=True, exist_ok=True)
     records.remove_drafts(out)
     if records.read_plan(out) is None:
         records.write_plan(out, plan)
         return {}
     done = records.read_ledger(out)
-    notify(f"going on after {len(done)} of {len(plan.inputs)} photographs")
+    notify(f"resuming after {len(done)} of {len(plan.inputs)} photographs")
     return done
 
 
 def list_tasks(labels: Labels, plan: Plan, earlier: Manifest | None, out: Path) -> Iterator[FilterTask]:
-    """A task a photograph, in the order of the labels; arguments as for `make_plan` and `find_finished`."""
+    """Yield one task per photograph, in the order of the labels; arguments as for `make_plan` and `find_finished`."""
     known = {record.image_id: record for record in earlier.photographs} if earlier else {}
     for image_id, path in zip(labels.rows["image_id"], labels.rows["path"], strict=True):
         sha256 = plan.inputs[image_id]
@@ -138,7 +138,7 @@ def list_tasks(labels: Labels, plan: Plan, earlier: Manifest | None, out: Path) 
 def finish(
     labels: Labels, plan: Plan, earlier: Manifest | None, done: Mapping[str, PhotographRecord], out: Path
 ) -> Manifest:
-    """Write labels.csv and the manifest; photographs that an earlier preprocess failed on come last in it."""
+    """Write labels.csv and the manifest, in which photographs that failed in an earlier preprocess come last."""
     lost = [record for record in earlier.photographs if record.status == "failed"] if earlier else []
     in_order = [done[image_id] for image_id in plan.inputs]
     written = {record.image_id: str(out / str(record.path)) for record in in_order if record.path is not None}

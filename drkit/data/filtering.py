@@ -1,4 +1,4 @@
-"""Photographs sent through their steps: here, in other processes, or on a cluster."""
+"""Apply preprocessing steps to photographs: in this process, in several, or on a cluster."""
 
 import warnings
 from collections.abc import Generator, Iterator, Sequence
@@ -21,24 +21,24 @@ from drkit.records.atomic import write_bytes
 from drkit.records.manifest import PhotographRecord, Status
 from drkit.records.provenance import sha256_bytes
 
-TASKS_A_BATCH = 4  # that a process takes at once: small, so that little is done twice after an interruption
-DASK_CHUNK = 256  # photographs between two looks at the ledger
-PATIENCE = 10  # seconds for a scheduler to answer
+TASKS_A_BATCH = 4  # per process: small, so that little is repeated after an interruption
+DASK_CHUNK = 256  # photographs between two writes of the ledger
+PATIENCE = 10  # seconds to wait for a scheduler
 
 
 @dataclass(frozen=True)
 class FilterTask:
-    """One photograph, as it is sent to a process.
+    """One photograph to preprocess.
 
     Args:
-        image_id: Its id.
-        path: The input file.
-        sha256: Of the input file when the plan was made.
-        target: The file to write.
-        written_as: The same, relative to the data set's folder.
-        steps: That are new to it.
-        before: What an earlier preprocess did to it, or tells where it came from.
-        is_raw: Whether it has been through no steps yet.
+        image_id: Id of the photograph.
+        path: Input file.
+        sha256: SHA-256 of the input file when the plan was made.
+        target: File to write.
+        written_as: The same path, relative to the folder of the data set.
+        steps: Steps to apply.
+        before: Record of an earlier preprocess, or a new record that names the source.
+        is_raw: Whether no steps have been applied to it before.
     """
 
     image_id: str
@@ -54,16 +54,16 @@ class FilterTask:
 def process_photographs(
     tasks: Sequence[FilterTask], workers: int | None, scheduler: str | None
 ) -> Generator[PhotographRecord, None, None]:
-    """Process the tasks, giving each record as it comes, in any order.
+    """Process the tasks, and yield each record as soon as it is finished, in any order.
 
     Args:
-        tasks: A photograph each.
-        workers: Processes; None: one a core. One, or too few photographs: this process.
-        scheduler: Address of a Dask cluster that works instead; None: this machine.
+        tasks: One per photograph.
+        workers: Number of processes. None: one per core. With one, or few photographs, no process is started.
+        scheduler: Address of a Dask cluster to use instead. None: this machine.
 
     Raises:
         UsageError: Dask is not installed.
-        InputError: no scheduler answers.
+        InputError: the scheduler does not answer.
         OSError: a photograph cannot be written.
     """
     if scheduler is not None:
@@ -75,7 +75,7 @@ def process_photographs(
 
 
 def process_photograph(task: FilterTask) -> PhotographRecord:
-    """Read, filter and write one photograph; what goes wrong with it is told in its record.
+    """Read, filter and write one photograph; if that fails, its record states why.
 
     Raises:
         OSError: the photograph cannot be written.
@@ -85,7 +85,7 @@ def process_photograph(task: FilterTask) -> PhotographRecord:
         content = read_content(task.path)
         photograph = decode_photograph(content, str(task.path))
         if sha256_bytes(content) != task.sha256:
-            raise InputError(f"{task.path} was changed after the work was planned")
+            raise InputError(f"{task.path} was changed after preprocessing started")
         fundus, reason = _frame(photograph, task)
         filtered = follow_steps(fundus, parsed(task.steps))
         encoded = encode_photograph(filtered.photograph, task.target.suffix)
@@ -100,7 +100,7 @@ def process_photograph(task: FilterTask) -> PhotographRecord:
 
 
 def _frame(photograph: Photograph, task: FilterTask) -> tuple[Fundus, str]:
-    """The photograph with its disc: as an earlier preprocess left it, else as it is found."""
+    """Return the photograph with its disc: from the earlier preprocess, or else detected."""
     if task.is_raw:
         return frame_photograph(photograph)
     return Fundus.of(photograph, _as_disc(task.before.disc)), task.before.reason
@@ -130,7 +130,7 @@ def _in_processes(tasks: Sequence[FilterTask], workers: int) -> Generator[Photog
 
 
 def _on_cluster(tasks: Sequence[FilterTask], scheduler: str) -> Generator[PhotographRecord, None, None]:
-    """In chunks, because joblib's Dask backend gives no result before all are there."""
+    """Process in chunks, because joblib's Dask backend returns no result before all are finished."""
     with _connect(scheduler) as client:
         waiting = iter(tasks)
         while chunk := list(islice(waiting, DASK_CHUNK)):
@@ -147,12 +147,14 @@ def _connect(scheduler: str) -> Any:
     try:
         return Client(scheduler, timeout=PATIENCE)
     except (OSError, ValueError) as error:
-        raise InputError(f"no Dask scheduler answers at {scheduler} ({error}): start one, or correct it") from None
+        raise InputError(
+            f"no Dask scheduler answers at {scheduler} ({error}): start one, or correct the address"
+        ) from None
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Give OpenCV back its threads, which every photograph's processing sets to one."""
+    """Restore the number of OpenCV's threads, which `process_photograph` sets to one."""
     threads = cv2.getNumThreads()
     try:
         yield

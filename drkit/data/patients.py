@@ -46,7 +46,7 @@ def hold_out_patients(labels: Labels, target: Target, share: float, seed: int) -
     chosen = _choose_patients(labels, target, dict.fromkeys(labels.dataset_names(), share), seed)
     if not chosen:
         raise InputError(
-            f"{labels.title} has {labels.num_patients} graded patient: none can be held out to validate on"
+            f"{labels.title} has only {labels.num_patients} graded patient, which cannot be held out for validation"
         )
     return labels.rows["patient_id"].isin(chosen).to_numpy()
 
@@ -87,7 +87,8 @@ def _move_patients(labels: Labels, split: Split, target: Target, share: Mapping[
     chosen = _choose_patients(giving, target, share, seed)
     if not chosen and not _graded_in(labels, target, split):
         raise InputError(
-            f"{labels.title} has {giving.num_patients} graded training patient: none can be held out for split {split}"
+            f"{labels.title} has only {giving.num_patients} graded training patient, which cannot be held out for split"
+            f" {split}"
         )
     moved = graded & labels.rows["patient_id"].isin(chosen)
     return replace(labels, rows=labels.rows.assign(split=labels.rows["split"].mask(moved, split)))

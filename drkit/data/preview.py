@@ -1,4 +1,4 @@
-"""A sheet to look at: photographs, and what a policy makes of them."""
+"""A picture of photographs before and after augmentation by a policy."""
 
 import textwrap
 from collections.abc import Sequence
@@ -32,20 +32,20 @@ def preview_policy(
     title: str = "policy",
     image_ids: Sequence[str] | None = None,
 ) -> Photograph:
-    """Draw photographs as a training sees them: a row each, as it is first, then in epochs 1, 2, 3 ...
+    """Draw one row per photograph: without augmentation, and then as a training sees it in epochs 1, 2, 3 ...
 
     Args:
         photographs: uint8 (K, S, S, 3) RGB, at least one.
-        policy: What is done to them.
-        input_format: Its side is the side of a tile; its normalisation is left out.
-        seed: Of the training.
-        copies: Changed ones in a row.
-        title: How the sheet calls the policy.
-        image_ids: Names of the photographs, K; with them the copies are the very ones that a training of this seed
-            sees. By default numbers.
+        policy: Augmentation policy.
+        input_format: Input format of the network; its side is that of a tile, and its normalisation is not applied.
+        seed: Random seed of the training.
+        copies: Number of augmented photographs per row.
+        title: Name of the policy, for the header.
+        image_ids: Ids (K) of the photographs. With them the augmented photographs are those that a training with this
+            seed sees. Default: numbers.
 
     Returns:
-        uint8 (H, W, 3) RGB: a strip with title, numbers and seed, then K rows of 1 + copies tiles.
+        Picture, uint8 (H, W, 3) RGB: a header with title, seed and values, then K rows of 1 + copies tiles.
     """
     names = image_ids or [str(number) for number in range(len(photographs))]
     shown = InputFormat(input_format.side, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
@@ -54,29 +54,31 @@ def preview_policy(
         columns.append(render(photographs, shown, _CPU, draw(policy, names, seed, epoch, photographs.shape[1])))
     tiles = (torch.stack(columns, 1) * 255).round().byte().permute(0, 1, 3, 4, 2).numpy()  # (K, 1 + copies, h, w, 3)
     rows = np.vstack([np.hstack([_frame(tile) for tile in row]) for row in tiles])
-    header = f"{title}, seed {seed}: {describe_policy(policy)}. First column: as it is."
+    header = f"{title}, seed {seed}: {describe_policy(policy)}. First column: not augmented."
     return np.vstack([_write(header, rows.shape[1]), rows])
 
 
 def write_preview(path: Path, sheet: Photograph, *, force: bool) -> None:
-    """Write a sheet as the picture that the suffix of `path` says.
+    """Write the picture in the format given by the suffix of `path`.
 
     Raises:
         OutputExistsError: `path` exists and `force` is off.
-        InputError: a suffix that is none of a picture's.
+        InputError: the suffix is not one of a picture.
     """
     if path.suffix.lower() not in SUFFIXES:
-        raise InputError(f"{path} is no name for a picture: expected a name that ends in {' or '.join(SUFFIXES[:2])}")
+        raise InputError(
+            f"{path} is not the name of a picture: expected a name that ends in {' or '.join(SUFFIXES[:2])}"
+        )
     write_bytes(path, encode_photograph(sheet, path.suffix), force=force)
 
 
 def _frame(tile: Photograph) -> Photograph:
-    """The tile with a gap to the right and below."""
+    """Add a gap to the right of the tile and below it."""
     return np.pad(tile, ((0, GAP), (0, GAP), (0, 0)), constant_values=PAPER)
 
 
 def _write(text: str, width: int) -> Photograph:
-    """A strip (h, width, 3) with the text, on as many lines as it takes."""
+    """Draw the text in a strip (h, width, 3), on as many lines as it needs."""
     lines = textwrap.wrap(text, max(8, width // LETTER))
     strip = np.full((len(lines) * LINE + GAP, width, 3), PAPER, np.uint8)
     for number, line in enumerate(lines, 1):

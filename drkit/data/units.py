@@ -1,4 +1,4 @@
-"""Units: what one forward pass sees: a photograph, an eye, or a patient."""
+"""Units: the photographs of one forward pass, which are one photograph, an eye's or a patient's."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ Unit = Literal["image", "eye", "patient"]
 
 @dataclass(frozen=True)
 class UnitIndex:
-    """Where each photograph of a batch belongs; int64 tensors (P,) on one device.
+    """Units and eyes of the photographs of a batch, as int64 tensors (P,) on one device.
 
     Args:
-        unit: Number of its unit in the batch, rising, 0 to num_units - 1.
-        slot: Its place among the photographs of a whole unit (left eye's views first).
-        eye: Number of its eye in the batch, 0 to num_eyes - 1; an eye never spans two units.
-        num_units: B.
-        num_eyes: G.
+        unit: Index of each photograph's unit in the batch, ascending, 0 to num_units - 1.
+        slot: Position of each photograph in a complete unit (the views of the left eye come first).
+        eye: Index of each photograph's eye in the batch, 0 to num_eyes - 1; an eye is never in two units.
+        num_units: Number of units, B.
+        num_eyes: Number of eyes, G.
     """
 
     unit: Tensor
@@ -38,7 +38,7 @@ class UnitIndex:
 
     @classmethod
     def alone(cls, num: int, device: torch.device | str = "cpu") -> "UnitIndex":
-        """Each of `num` photographs is a unit of its own."""
+        """Return the index of `num` photographs, each of which is a unit."""
         numbers = torch.arange(num, device=device)
         return cls(numbers, torch.zeros_like(numbers), numbers, num, num)
 
@@ -59,12 +59,12 @@ class UnitIndex:
 
 @dataclass(frozen=True)
 class Batch:
-    """Some units, photograph by photograph.
+    """Photographs of some units.
 
     Args:
-        rows: (P,) row numbers of their photographs, unit by unit.
+        rows: Row numbers (P,) of the photographs, unit by unit.
         places: Where each belongs.
-        eyes: (G,) numbers of their eyes in the data set, in the order of `places.eye`.
+        eyes: Numbers (G,) of the eyes in the data set, in the order of `places.eye`.
     """
 
     rows: np.ndarray
@@ -78,11 +78,11 @@ class Units:
 
     Args:
         kind: image, eye or patient.
-        unit_of: (N,) number of each photograph's unit.
-        slot_of: (N,) its place in the unit.
-        eye_of: (N,) number of its eye; with kind image each photograph counts as an eye of its own.
-        rows_of: The row numbers of each unit, by slot.
-        num_slots: UnitIndex in a whole unit; of a patient, as many for the right eye as for the left.
+        unit_of: Number (N,) of each photograph's unit.
+        slot_of: Position (N,) of each photograph in its unit.
+        eye_of: Number (N,) of each photograph's eye; with kind image each photograph counts as a separate eye.
+        rows_of: Row numbers of each unit, by slot.
+        num_slots: Number of photographs in a complete unit; that of a patient is divided equally between the eyes.
     """
 
     kind: Unit
@@ -97,61 +97,61 @@ class Units:
 
     @property
     def first_rows(self) -> np.ndarray:
-        """(U,) a photograph of each unit."""
+        """Row number (U,) of the first photograph of each unit."""
         return np.array([rows[0] for rows in self.rows_of])
 
     @property
     def first_rows_of_eyes(self) -> np.ndarray:
-        """A photograph of each eye, by the eye's number."""
+        """Row number of the first photograph of each eye."""
         return np.unique(self.eye_of, return_index=True)[1]
 
     def of_rows(self, rows: np.ndarray) -> np.ndarray:
-        """Numbers of the units that photographs belong to, each once, in order."""
+        """Return the sorted numbers of the units that the photographs belong to, without duplicates."""
         return np.unique(self.unit_of[rows])
 
     def batch(self, numbers: np.ndarray) -> Batch:
-        """The photographs of the units with these numbers."""
+        """Return the photographs of the units with these numbers."""
         rows = np.concatenate([self.rows_of[number] for number in numbers])
         unit = np.repeat(np.arange(len(numbers)), [len(self.rows_of[number]) for number in numbers])
-        # A unit drawn twice into one batch stands there with eyes of its own.
+        # A unit that occurs twice in a batch has separate eyes each time.
         eyes, eye = np.unique(unit * (self.eye_of.max() + 1) + self.eye_of[rows], return_inverse=True)
         places = UnitIndex(_tensor(unit), _tensor(self.slot_of[rows]), _tensor(eye), len(numbers), len(eyes))
         return Batch(rows, places, eyes % (self.eye_of.max() + 1))
 
 
 def build_units(labels: Labels, kind: Unit, num_slots: int = 0) -> Units:
-    """Gather a data set's photographs into units; nobody known is a patient of their own.
+    """Group the photographs of a data set into units; without a known patient a photograph counts as one.
 
     Args:
-        labels: N photographs, of any splits; a unit never spans two.
+        labels: N photographs of any splits; a unit is never in two.
         kind: image: each photograph; eye: the views of the same eye; patient: all photographs of a patient.
-        num_slots: UnitIndex in a unit that a network knows, so that each photograph gets the place it would have had
-            there, whichever are missing here.
+        num_slots: Number of photographs in a unit that a network was trained with, so that each photograph gets the
+            same slot even if others are missing.
 
     Raises:
-        UsageError: photographs cannot be joined because no eye is known.
+        UsageError: the eyes are unknown, so that their photographs cannot be grouped.
     """
     rows = labels.rows.reset_index(drop=True)
     patients = pd.Series(patient_keys(rows))
     if kind == "eye" and rows["eye"].isna().all() and patients.duplicated().any():
-        raise UsageError(f"{labels.title} does not tell which eye a photograph shows: use --unit image or patient")
+        raise UsageError(f"{labels.title} does not state which eye a photograph shows: use --unit image or patient")
     single = "photograph " + rows["image_id"]
     eyes = (patients + " " + rows["eye"]).fillna(single)
     keys = {"image": single, "eye": eyes, "patient": patients}[kind] + " " + rows["split"]
     eye_keys = single if kind == "image" else eyes + " " + rows["split"]
     unit_of = np.unique(keys.to_numpy(dtype=str), return_inverse=True)[1]
     eye_of = np.unique(eye_keys.to_numpy(dtype=str), return_inverse=True)[1]
-    slot_of, found_slots = _assign_slots(rows, unit_of, kind, num_slots)
+    slot_of, num_slots = _assign_slots(rows, unit_of, kind, num_slots)
     order = np.lexsort((slot_of, unit_of))
     ends = np.flatnonzero(np.diff(unit_of[order])) + 1
-    return Units(kind, unit_of, slot_of, eye_of, tuple(np.split(order, ends)), found_slots)
+    return Units(kind, unit_of, slot_of, eye_of, tuple(np.split(order, ends)), num_slots)
 
 
 def unit_grades(labels: Labels, units: Units, target: Target) -> np.ndarray:
-    """int64 (U,) reference grades of the units; -1 where unknown.
+    """Return the reference grades of the units, int64 (U,); -1 where unknown.
 
     Raises:
-        InputError: photographs of one unit with different grades.
+        InputError: photographs of one unit have different grades.
     """
     grades = labels.rows[grade_column(target)].fillna(-1).to_numpy(dtype=np.int64)
     of_units = np.full(len(units), -1, np.int64)
@@ -161,7 +161,7 @@ def unit_grades(labels: Labels, units: Units, target: Target) -> np.ndarray:
         names = labels.rows["image_id"].iloc[odd].tolist()
         raise InputError(
             f"{labels.title}: {len(np.unique(units.unit_of[odd]))} units of kind {units.kind} have photographs with"
-            f" different {target} grades, for example {first_few(names)}: use --unit image, or correct the grades"
+            f" different {target} grades, e.g. {first_few(names)}: use --unit image, or correct the grades"
         )
     return of_units
 
@@ -171,7 +171,7 @@ def _tensor(numbers: np.ndarray) -> Tensor:
 
 
 def _assign_slots(rows: pd.DataFrame, unit_of: np.ndarray, kind: Unit, num_slots: int) -> tuple[np.ndarray, int]:
-    """(N,) places, and how many: by view within an eye; a patient's right eye has those after the left's."""
+    """Return slots (N,) and their number: by view within an eye, and the right eye after the left."""
     ordered = pd.DataFrame({"unit": unit_of, "eye": rows["eye"].fillna(""), "view": rows["view"].fillna(0)})
     ordered["image_id"] = rows["image_id"]
     ordered = ordered.sort_values(["unit", "eye", "view", "image_id"])

@@ -1,4 +1,4 @@
-"""Photographs that cannot be read: found before the work that needs them, and told in one sentence."""
+"""Find photographs that cannot be read before they are needed, and describe them in one sentence."""
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,11 +9,11 @@ from drkit.images.files import read_photograph
 
 
 def find_unreadable(paths: Iterable[Path], workers: int | None = None) -> dict[Path, str]:
-    """Decode photographs, and tell of those that cannot be read, why.
+    """Decode photographs, and return why some cannot be read.
 
     Args:
-        paths: Of their files.
-        workers: Threads; None: as many as Python thinks fit.
+        paths: Paths of the photographs.
+        workers: Number of threads. None: Python's default.
     """
     once = list(dict.fromkeys(paths))
     with ThreadPoolExecutor(workers) as pool:
@@ -21,10 +21,10 @@ def find_unreadable(paths: Iterable[Path], workers: int | None = None) -> dict[P
 
 
 def describe_unreadable(refused: Sequence[object], shown: int = 5) -> str:
-    """One sentence about photographs that cannot be read; how many, and the reasons of the first."""
+    """Describe photographs that cannot be read in one sentence, with their number and the first reasons."""
     if len(refused) == 1:
         return str(refused[0])
-    more = f"; and {len(refused) - shown} more: drkit check names all" if len(refused) > shown else ""
+    more = f"; and {len(refused) - shown} more: drkit check lists all" if len(refused) > shown else ""
     return f"{len(refused)} photographs cannot be used: " + "; ".join(map(str, refused[:shown])) + more
 
 

@@ -131,7 +131,7 @@ def _check_out(out: Path, *, force: bool) -> None:
         return
     if MANIFEST not in names:
         raise OutputExistsError(
-            f"{out} exists, is not empty and was not made by drkit synth: choose another name"
+            f"{out} is not empty and was not made by drkit synth: choose another name"
             " (--force replaces only what synth made)"
         )
     if not force:

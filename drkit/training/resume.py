@@ -63,7 +63,7 @@ class StateFile:
             return FitState()
         state = load_state(self.path, self.identity)
         learner.restore(state.learner)
-        notify(f"going on after epoch {state.epoch} of {learner.config.epochs}")
+        notify(f"resuming after epoch {state.epoch} of {learner.config.epochs}")
         return state
 
     def save(self, state: FitState) -> None:

@@ -87,7 +87,7 @@ def test_all_unreadable_photographs_are_counted_and_five_named(tmp_path: Path) -
     told = str(refused.value)
     assert told.startswith("7 photographs cannot be used")
     assert told.count("is empty") == 5
-    assert told.endswith("and 2 more: drkit check names all")
+    assert told.endswith("and 2 more: drkit check lists all")
 
 
 @pytest.mark.parametrize("memory_share", [0.4, 0.0])
@@ -117,7 +117,7 @@ def test_what_was_guessed_of_files_is_reported_once(paths: list[Path], tmp_path:
     with reporting_to(recorder):
         build_bank(_labels(paths), 32, tmp_path / "cache")
     (message,) = recorder.notices
-    assert message.startswith("the bit depth of 2 photographs was guessed from the largest value: a.png (read as 12")
+    assert message.startswith("the bit depth of 2 photographs was inferred from the largest value: a.png (read as 12")
 
 
 def test_discs_are_made_round_and_kept_apart_from_those_that_are_not(

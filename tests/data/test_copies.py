@@ -69,7 +69,7 @@ def test_a_patient_whom_data_sets_part_stays_where_least_is_learned(tmp_path: Pa
         united = keep_copies_together(join_labels({"a": first, "b": other})).rows
     assert united["image_id"].tolist() == ["a2", "b0", "b1"]
     assert united["patient_id"].tolist() == ["q", "s", "t"]
-    assert warned.warnings[0].startswith("2 photographs of train are left out")
+    assert warned.warnings[0].startswith("left out 2 photographs of train")
 
 
 def test_chains_of_copies_are_one_patient() -> None:
@@ -93,7 +93,7 @@ def test_data_sets_that_contradict_each_other_are_refused(tmp_path: Path) -> Non
             check_grades_agree(labels, number_shared(labels))
             continue
         with pytest.raises(
-            InputError, match="grade of 1 photographs that they share, for example a0 in a has 0 but b30"
+            InputError, match="grades for 1 photographs that they share, e.g. a0 in a has 0 but b30"
         ):
             check_grades_agree(labels, number_shared(labels))
         labels.rows.loc[3, "gradable"] = False
@@ -118,8 +118,8 @@ def test_near_copies_are_of_one_patient_and_their_contradictions_are_counted(
         united = keep_near_copies_together(labels, "eye", tmp_path / "cache").rows
     assert dict(zip(united["image_id"], united["patient_id"], strict=True)) == {"a": "p", "c": "p", "d": "s", "e": "t"}
     contradicting, left_out = reported.warnings
-    assert contradicting.startswith("1 photographs stand more than once with different eye grades")
-    assert left_out.startswith("1 photographs of train are left out")
+    assert contradicting.startswith("1 photographs occur more than once with different eye grades")
+    assert left_out.startswith("left out 1 photographs of train")
     known = {path.name for path in (tmp_path / "cache").iterdir()}
     assert keep_near_copies_together(labels, "eye", tmp_path / "cache").rows.equals(united)
     assert {path.name for path in (tmp_path / "cache").iterdir()} == known

@@ -110,5 +110,5 @@ def test_a_data_set_is_parted_alike_whichever_stand_beside_it_and_a_test_part_le
 def test_a_data_set_of_one_patient_gives_none_unless_nothing_else_does() -> None:
     _, gave = hold_out_splits(_two_data_sets(10, 1), "eye", {"val": 0.2}, 0)
     assert gave == {"val": ("a",)}
-    with pytest.raises(InputError, match="none can be held out for split val"):
+    with pytest.raises(InputError, match="cannot be held out for split val"):
         hold_out_splits(_two_data_sets(1, 1), "eye", {"val": 0.2}, 0)

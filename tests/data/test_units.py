@@ -82,7 +82,7 @@ def test_patients_without_known_eyes_fill_their_slots_in_order() -> None:
 
 
 def test_eyes_that_nobody_knows_are_refused() -> None:
-    with pytest.raises(UsageError, match="does not tell which eye a photograph shows: use --unit image or patient"):
+    with pytest.raises(UsageError, match="does not state which eye a photograph shows: use --unit image or patient"):
         build_units(_labels([("a", None, None), ("a", None, None)]), "eye")
     assert len(build_units(_labels([("a", None, None), ("b", None, None)]), "eye")) == 2  # nothing is to be joined
 

@@ -282,7 +282,7 @@ def test_a_lost_output_is_noticed(config: PreprocessConfig) -> None:
     run_preprocess(config)
     next((config.out / "images").iterdir()).unlink()
 
-    with pytest.raises(OutputExistsError, match="lost 1 files"):
+    with pytest.raises(OutputExistsError, match="1 files are missing"):
         run_preprocess(config)
 
 

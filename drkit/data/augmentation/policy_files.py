@@ -1,4 +1,4 @@
-"""Policies by name or from a TOML file."""
+"""Augmentation policies by name or from a TOML file."""
 
 import tomllib
 from dataclasses import asdict, fields, replace
@@ -13,16 +13,16 @@ KEYS = tuple(field.name for field in fields(Policy))
 
 
 def load_policy(spec: str) -> Policy:
-    """The policy of that name, or of that file.
+    """Return the policy with a given name, or read it from a file.
 
-    A file holds keys of `Policy`; those that it leaves out are as in the policy its `base` names (none by default).
+    A file holds keys of `Policy`. Keys that are missing have the value of the policy that `base` names (default: none).
 
     Args:
-        spec: A name of the catalogue, or a path ending in .toml.
+        spec: Name of a policy in the catalogue, or path of a file that ends in .toml.
 
     Raises:
-        UsageError: an unknown name.
-        InputError: a file that cannot be read, or a key that is unknown, of the wrong type or off its range.
+        UsageError: unknown name.
+        InputError: the file cannot be read, or a key is unknown, has the wrong type or is out of range.
     """
     if not spec.lower().endswith(".toml"):
         return _find(spec)
@@ -31,7 +31,7 @@ def load_policy(spec: str) -> Policy:
     name = settings.pop("base", "none")
     if not isinstance(name, str) or name not in POLICIES:
         hint = did_you_mean(name, POLICIES) if isinstance(name, str) else f"expected one of {', '.join(POLICIES)}"
-        raise InputError(f"{path} base: {name!r} is no policy of drkit: {hint}")
+        raise InputError(f"{path} base: {name!r} is not a policy of drkit: {hint}")
     base = load_policy(name)
     policy = replace(base, **{key: _checked(path, key, value) for key, value in settings.items()})
     _check_gain(path, policy)
@@ -39,12 +39,12 @@ def load_policy(spec: str) -> Policy:
 
 
 def policy_record(policy: Policy) -> dict[str, Any]:
-    """The resolved numbers, for provenance: a file that was changed makes another record."""
+    """Return the values of all keys, for the record of a run."""
     return asdict(policy)
 
 
 def describe_policy(policy: Policy) -> str:
-    """What a policy changes, in one line: `turn=15 flip brightness=0.1`, or `nothing`."""
+    """Describe in one line what a policy changes: `turn=15 flip brightness=0.1`, or `nothing`."""
     plain, words = asdict(Policy()), []
     for key, value in asdict(policy).items():
         if value != plain[key]:
@@ -56,7 +56,7 @@ def _find(name: str) -> Policy:
     try:
         policy: Policy = find(POLICIES, "augmentation policy", name).load()
     except UsageError as error:
-        raise UsageError(f"{error} A policy of your own is a file ending in .toml") from None
+        raise UsageError(f"{error} To use your own policy, give a file that ends in .toml") from None
     return policy
 
 
@@ -68,26 +68,26 @@ def _read(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise InputError(f"{path} is not UTF-8 text: save the policy as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path} is no TOML: {error}") from None
+        raise InputError(f"{path} is not valid TOML: {error}") from None
 
 
 def _checked(path: Path, key: str, value: object) -> Any:
-    """The value, if it may stand under `key`."""
+    """Return the value if it is valid for `key`."""
     if key not in KEYS:
         raise InputError(f"{path} {key}: unknown key, {did_you_mean(key, [*KEYS, 'base'])}")
     if key not in LIMITS:
         if not isinstance(value, bool):
-            raise InputError(f"{path} {key}: {value!r} was found, true or false was expected")
+            raise InputError(f"{path} {key}: {value!r} is not valid: expected true or false")
         return value
     low, high = LIMITS[key]
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise InputError(f"{path} {key}: {value!r} was found, a number from {low:g} to {high:g} was expected")
+        raise InputError(f"{path} {key}: {value!r} is not valid: expected a number from {low:g} to {high:g}")
     return float(value)
 
 
 def _check_gain(path: Path, policy: Policy) -> None:
     if policy.brightness > policy.brightness_middle:
         raise InputError(
-            f"{path} brightness: {policy.brightness:g} about brightness_middle {policy.brightness_middle:g} reaches"
-            " below 0, which would make a negative: expected at most brightness_middle"
+            f"{path} brightness: {policy.brightness:g} is larger than brightness_middle ({policy.brightness_middle:g}),"
+            " so that photographs could be inverted: expected at most brightness_middle"
         )
