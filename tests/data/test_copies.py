@@ -92,9 +92,7 @@ def test_data_sets_that_contradict_each_other_are_refused(tmp_path: Path) -> Non
         if fits:
             check_grades_agree(labels, number_shared(labels))
             continue
-        with pytest.raises(
-            InputError, match="grades for 1 photographs that they share, e.g. a0 in a has 0 but b30"
-        ):
+        with pytest.raises(InputError, match=r"grades for 1 photographs that they share, e\.g\. a0 in a has 0 but b30"):
             check_grades_agree(labels, number_shared(labels))
         labels.rows.loc[3, "gradable"] = False
         check_grades_agree(labels, number_shared(labels))
