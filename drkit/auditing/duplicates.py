@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from drkit.auditing.contradictions import find_contradicting_grades
 from drkit.auditing.findings import Finding, finding_about
@@ -50,7 +52,7 @@ def find_copies(rows: pd.DataFrame, stats: dict[str, PhotographStats]) -> list[D
     """
     readable = rows[rows["path"].map(lambda path: not pd.isna(path) and stats[path].refusal is None).astype(bool)]
     readable = readable.drop_duplicates(["path", "split"], ignore_index=True)
-    files = [same for _, same in readable.groupby(readable["path"].map(lambda path: stats[path].sha256), sort=False)]
+    files = _Files.group(readable, stats)
     identical = [
         DuplicateGroup(
             rows=same,
@@ -59,8 +61,7 @@ def find_copies(rows: pd.DataFrame, stats: dict[str, PhotographStats]) -> list[D
             is_identical=True,
             kind=_kind(same, None),
         )
-        for same in files
-        if len(same) > 1
+        for same in files.repeated()
     ]
     return [*identical, *_find_near_duplicates(files, stats)]
 
@@ -72,8 +73,41 @@ def find_copy_findings(copies: Sequence[DuplicateGroup]) -> Iterator[Finding]:
         yield from find_contradicting_grades(group.rows, group.sentence)
 
 
-def _find_near_duplicates(files: Sequence[pd.DataFrame], stats: dict[str, PhotographStats]) -> Iterator[DuplicateGroup]:
-    paths = [rows["path"].iloc[0] for rows in files]
+@dataclass(frozen=True)
+class _Files:
+    """The rows of F different files; the table of a file's rows is made only on request.
+
+    Args:
+        rows: Rows of all files.
+        order: Positions of the rows, sorted by file.
+        starts: (F + 1,) position in `order` at which each file's rows begin, and the end.
+    """
+
+    rows: pd.DataFrame
+    order: NDArray[np.int64]
+    starts: NDArray[np.int64]
+
+    @classmethod
+    def group(cls, rows: pd.DataFrame, stats: dict[str, PhotographStats]) -> "_Files":
+        """Group rows whose files have the same bytes, in the order of their first rows."""
+        file = pd.factorize(rows["path"].map(lambda path: stats[path].sha256))[0]
+        return cls(rows, np.argsort(file, kind="stable"), np.cumsum([0, *np.bincount(file)]))
+
+    def __getitem__(self, number: int) -> pd.DataFrame:
+        """The rows of one file."""
+        return self.rows.iloc[self.order[self.starts[number] : self.starts[number + 1]]]
+
+    def paths(self) -> list[str]:
+        """A path of each file."""
+        return self.rows["path"].iloc[self.order[self.starts[:-1]]].tolist()
+
+    def repeated(self) -> Iterator[pd.DataFrame]:
+        """The rows of each file that has several."""
+        return (self[number] for number in np.flatnonzero(np.diff(self.starts) > 1).tolist())
+
+
+def _find_near_duplicates(files: _Files, stats: dict[str, PhotographStats]) -> Iterator[DuplicateGroup]:
+    paths = files.paths()
     for first, second, similarity in find_near_copies([stats[path] for path in paths]):
         rows = pd.concat([files[first], files[second]])
         yield DuplicateGroup(

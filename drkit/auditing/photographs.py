@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from drkit.auditing.findings import Finding, finding_about
+from drkit.auditing.findings import Finding, make_finding
 from drkit.duplicates.stats import PhotographStats
 
 TINY, SMALL = 64, 224  # pixels per side
@@ -17,9 +17,9 @@ def find_poor_photographs(rows: pd.DataFrame, stats: dict[str, PhotographStats])
         rows: The result of `concat_surveys`.
         stats: Statistics of each photograph, by path.
     """
-    for position, (name, path) in enumerate(zip(rows["image_id"], rows["path"], strict=True)):
+    for name, path, source in zip(rows["image_id"], rows["path"], rows["source"], strict=True):
         for kind, sentence in [] if pd.isna(path) else _describe_problems(stats[path]):
-            yield finding_about(kind, f"{name}: {sentence}", rows.iloc[[position]])
+            yield make_finding(kind, f"{name}: {sentence}", (name,), (path,), (source,))
 
 
 def _describe_problems(stats: PhotographStats) -> Iterator[tuple[str, str]]:

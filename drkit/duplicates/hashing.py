@@ -1,6 +1,7 @@
 """A 256-bit perceptual hash of the fundus, and the search for similar hashes without comparing all pairs."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -109,9 +110,14 @@ def _mask_cuts(lit: Plane, inside: Plane) -> Plane:
 
 def hamming_distance(first: Hashes, second: Hashes) -> NDArray[np.int64]:
     """Number of differing bits of hashes (..., 4)."""
-    words = first ^ second
-    ones = np.bitwise_count(words) if hasattr(np, "bitwise_count") else _ONES[words.view(np.uint16)]  # numpy 2 has it
-    return ones.sum(axis=-1, dtype=np.int64)
+    return _count_ones(first ^ second).sum(axis=-1, dtype=np.int64)
+
+
+def _count_ones(words: Hashes) -> NDArray[np.uint8]:
+    """Number of set bits of each 64-bit word."""
+    if hasattr(np, "bitwise_count"):  # numpy 2 has it
+        return np.bitwise_count(words)
+    return _ONES[words.view(np.uint16)].reshape(*words.shape, 4).sum(axis=-1, dtype=np.uint8)
 
 
 def find_candidates(variants: Hashes, radius: int = RADIUS) -> Pairs:
@@ -125,19 +131,20 @@ def find_candidates(variants: Hashes, radius: int = RADIUS) -> Pairs:
         (P, 2) row numbers i < j in ascending order, each pair once.
     """
     index = variants[:, 0]
-    neighbours = [find_neighbours(index, variants[:, shifted], radius) for shifted in range(variants.shape[1])]
+    neighbours = [find_neighbours(index, None, radius)]
+    neighbours += [find_neighbours(index, variants[:, shifted], radius) for shifted in range(1, variants.shape[1])]
     pairs = np.sort(np.concatenate(neighbours), axis=1)
     return np.unique(pairs[pairs[:, 0] < pairs[:, 1]], axis=0)
 
 
-def find_neighbours(index: Hashes, probes: Hashes, radius: int = RADIUS) -> Pairs:
+def find_neighbours(index: Hashes, probes: Hashes | None, radius: int = RADIUS) -> Pairs:
     """Pairs of hashes that differ by at most `radius` bits, by an index of each chunk (multi-index hashing).
 
     All pairs within 31 bits are found, and nearly all others (97 % of those that differ in 45 random bits).
 
     Args:
         index: uint64 (N, 4), the indexed hashes.
-        probes: uint64 (M, 4), the hashes to look up.
+        probes: uint64 (M, 4), the hashes to look up; None looks the index up in itself and returns pairs i < j.
         radius: Number of bits.
 
     Returns:
@@ -145,11 +152,51 @@ def find_neighbours(index: Hashes, probes: Hashes, radius: int = RADIUS) -> Pair
 
     Source: Norouzi, Punjani, Fleet, "Fast search in Hamming space with multi-index hashing", CVPR 2012.
     """
-    near_pairs = [np.empty((0, 2), np.int64)]
-    for pairs in _pairs_sharing_a_chunk(_chunks(index), _chunks(probes)):
-        near = hamming_distance(index[pairs[:, 0]], probes[pairs[:, 1]]) <= radius
-        near_pairs.append(pairs[near])
-    return np.unique(np.concatenate(near_pairs), axis=0)
+    others = index if probes is None else probes
+    pairs = np.empty(0, np.int64)  # row number in the index * M + row number in the probes
+    for keys, other_keys in zip(_chunks(index), _chunks(others), strict=True):
+        own, other = _Buckets.sort(index, keys), _Buckets.sort(others, other_keys)
+        near = [pairs]
+        for first, second in _pairs_sharing_a_chunk(own, other, is_same=probes is None):
+            is_near = _are_near(own.words, other.words, first, second, radius)
+            rows, other_rows = own.rows[first[is_near]], other.rows[second[is_near]]
+            if probes is None:
+                rows, other_rows = np.minimum(rows, other_rows), np.maximum(rows, other_rows)
+            near.append(rows * len(others) + other_rows)
+        pairs = np.unique(np.concatenate(near))
+    return np.stack(np.divmod(pairs, max(len(others), 1)), axis=1)
+
+
+@dataclass(frozen=True)
+class _Buckets:
+    """Hashes sorted by one of their chunks, so that those of a bucket are adjacent in memory.
+
+    Args:
+        keys: (N,) chunk of each hash, ascending.
+        rows: (N,) row numbers of the hashes.
+        words: uint64 (4, N), the hashes.
+    """
+
+    keys: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    words: Hashes
+
+    @classmethod
+    def sort(cls, hashes: Hashes, keys: NDArray[np.int64]) -> "_Buckets":
+        """Sort hashes (N, 4) by their chunks (N,)."""
+        rows = np.argsort(keys, kind="stable")
+        return cls(keys[rows], rows, np.ascontiguousarray(hashes[rows].T))
+
+
+def _are_near(
+    words: Hashes, other_words: Hashes, first: NDArray[np.int64], second: NDArray[np.int64], radius: int
+) -> NDArray[np.int64]:
+    """Indices of those of P pairs that differ by at most `radius` bits; half of the bits rules most pairs out."""
+    distance = _count_ones(words[0][first] ^ other_words[0][second])
+    distance += _count_ones(words[1][first] ^ other_words[1][second])
+    left = np.flatnonzero(distance <= radius)
+    rest = sum(_count_ones(words[part][first[left]] ^ other_words[part][second[left]]) for part in (2, 3))
+    return left[distance[left].astype(np.int64) + rest <= radius]
 
 
 def _chunks(hashes: Hashes) -> NDArray[np.int64]:
@@ -159,23 +206,39 @@ def _chunks(hashes: Hashes) -> NDArray[np.int64]:
     return np.ascontiguousarray(halves.T).astype(np.int64)
 
 
-def _pairs_sharing_a_chunk(index: NDArray[np.int64], probes: NDArray[np.int64]) -> Iterator[Pairs]:
-    """Pairs with a chunk that differs by at most one bit, in blocks; a pair may occur several times."""
-    flips = (0, *(1 << bit for bit in range(CHUNK_BITS)))
-    for keys, probe_keys in zip(index, probes, strict=True):
-        order = np.argsort(keys, kind="stable")
-        counts = np.bincount(keys, minlength=1 << CHUNK_BITS)
-        starts = np.cumsum(counts) - counts
-        for flipped in flips:
-            yield from _list_pairs(order, starts[probe_keys ^ flipped], counts[probe_keys ^ flipped])
+def _pairs_sharing_a_chunk(
+    index: _Buckets, probes: _Buckets, *, is_same: bool
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Positions in `index` and `probes` of hashes whose chunks differ by at most one bit, in blocks; each pair once.
+
+    Args:
+        index: The indexed hashes.
+        probes: The hashes to look up.
+        is_same: Whether both are the same; then each pair of two hashes is given in one order.
+    """
+    counts = np.bincount(index.keys, minlength=1 << CHUNK_BITS)
+    starts = np.cumsum(counts) - counts
+    start, count = starts[probes.keys], counts[probes.keys]
+    if is_same:
+        later = np.arange(1, len(probes.keys) + 1)
+        start, count = later, start + count - later
+    yield from _list_pairs(start, count)
+    for bit in range(CHUNK_BITS):
+        flipped = probes.keys ^ (1 << bit)
+        count = counts[flipped]
+        if is_same:
+            count[flipped > probes.keys] = 0
+        yield from _list_pairs(starts[flipped], count)
 
 
-def _list_pairs(order: NDArray[np.int64], start: NDArray[np.int64], count: NDArray[np.int64]) -> Iterator[Pairs]:
-    """Each probe with the `count` rows that begin at `start` in `order`."""
+def _list_pairs(
+    start: NDArray[np.int64], count: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Each probe with the `count` positions of the index that begin at `start`, in blocks."""
     for block in _split_by_sum(count, _BLOCK):
         counts = count[block]
-        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        yield np.stack([order[np.repeat(start[block], counts) + within], np.repeat(block, counts)], axis=1)
+        shift = start[block] - (np.cumsum(counts) - counts)
+        yield np.arange(counts.sum()) + np.repeat(shift, counts), np.repeat(block, counts)
 
 
 def _split_by_sum(counts: NDArray[np.int64], limit: int) -> Iterator[NDArray[np.int64]]:

@@ -21,7 +21,7 @@ BLANK_SPREAD = 4.0  # grey levels: a photograph is blank if the standard deviati
 LIGHT_SURROUND = 160  # grey levels of the darkest channel, which a retina that fills the corners never has
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PhotographStats:
     """Statistics of one photograph file.
 

@@ -108,3 +108,11 @@ def test_a_disc_that_the_frame_cuts_is_masked_at_its_cuts_and_a_whole_one_is_not
 
 def test_a_retina_that_fills_the_frame_is_not_masked_away():
     assert mask_retina(np.full((64, 64, 3), 120, np.uint8)).mean() > 0.6
+
+
+@pytest.mark.parametrize("flipped", [0, 3, 16, 31])
+def test_within_one_index_each_pair_is_found_once(flipped):
+    hashes = np.concatenate(planted(np.random.default_rng(flipped), flipped, 40))
+    pairs = find_neighbours(hashes, None, 31)
+    expected = brute_force(hashes, hashes, 31)
+    assert pairs.tolist() == expected[expected[:, 0] < expected[:, 1]].tolist()
