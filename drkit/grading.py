@@ -217,12 +217,12 @@ def _grade_units(
     """Predictions for the photographs of some units, batch by batch."""
     header, loss = opened.header, build_loss(opened.header.architecture.loss)
 
-    def draw(photographs: np.ndarray) -> Iterable[Tensor]:
+    def draw(_: np.ndarray, photographs: np.ndarray) -> Iterable[Tensor]:
         plain = render(photographs, opened.input_format, device)
         return dihedral_views(plain) if header.tta else [plain]
 
-    graders = [grader.to(device) for grader in opened.graders]
-    batches = stream_units(graders, stream, draw, units, numbers, autocast, keep_going=keep_going)
+    networks = [(grader.to(device), draw) for grader in opened.graders]
+    batches = stream_units(networks, stream, units, numbers, autocast, keep_going=keep_going)
     for batch, outputs in batches:
         by_seed: dict[int | None, list[GradePredictions]] = {}
         for output, each in zip(outputs, opened.headers, strict=True):

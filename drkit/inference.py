@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -19,7 +20,8 @@ from drkit.progress import track
 
 Autocast = Callable[[], AbstractContextManager[object]]  # the precision that a network runs in
 Views = Callable[[np.ndarray], Iterable[Tensor]]  # row numbers (P,) to inputs (P, ...), once a view
-Render = Callable[[np.ndarray], Iterable[Tensor]]  # photographs (P, S, S, 3) to inputs (P, ...), once a view
+# Row numbers (P,) and photographs uint8 (P, S, S, 3) to inputs (P, ...), once a view.
+Render = Callable[[np.ndarray, np.ndarray], Iterable[Tensor]]
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,15 @@ class Outputs:
     logits: FloatArray
     activations: FloatArray
     rows: np.ndarray
+
+    @classmethod
+    def join(cls, parts: Sequence["Outputs"]) -> "Outputs":
+        """The outputs of one network for several batches of units."""
+        logits = np.concatenate([part.logits for part in parts], 1)
+        activations, rows = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("activations", "rows")
+        )
+        return cls(logits, activations, rows)
 
     def without_activations(self) -> "Outputs":
         """The same, with activations (P, 0)."""
@@ -91,9 +102,8 @@ def run_units(
 
 
 def stream_units(
-    graders: Sequence[Grader],
+    networks: Sequence[tuple[Grader, Render]],
     stream: PhotographStream,
-    render: Render,
     units: Units,
     numbers: np.ndarray,
     autocast: Autocast = nullcontext,
@@ -103,9 +113,8 @@ def stream_units(
     """Run graders over units, batch by batch, while the photographs of the next batches are decoded.
 
     Args:
-        graders: On one device.
+        networks: Graders on one device, each with what makes its inputs, without augmentation.
         stream: The data set's photographs.
-        render: Inputs of photographs, without augmentation.
         units: All units of the data set.
         numbers: (B,) numbers of the units to predict, at least one.
         autocast: The precision; by default that of the weights.
@@ -127,10 +136,17 @@ def stream_units(
         if not len(complete) or (stream.errors and not keep_going):
             continue
 
-        def views(rows: np.ndarray, photographs: Mapping[int, Photograph] = photographs) -> Iterable[Tensor]:
-            return render(np.stack([photographs[row] for row in rows]))
+        yield (
+            complete,
+            [
+                run_units(grader, partial(_render_rows, render, photographs), units, complete, autocast, size)
+                for grader, render in networks
+            ],
+        )
 
-        yield complete, [run_units(grader, views, units, complete, autocast, size) for grader in graders]
+
+def _render_rows(render: Render, photographs: Mapping[int, Photograph], rows: np.ndarray) -> Iterable[Tensor]:
+    return render(rows, np.stack([photographs[row] for row in rows.tolist()]))
 
 
 def read_answers(loss: Loss, logits: FloatArray, sigma: float) -> GradePredictions:

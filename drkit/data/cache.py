@@ -186,12 +186,18 @@ def _reserve(stream: IO[bytes], num_bytes: int) -> None:
             raise  # others: a file system that cannot reserve
 
 
+def free_bytes(folder: Path) -> int:
+    """Free space on the disk that a folder, which need not exist yet, is on."""
+    existing = next((parent for parent in (folder, *folder.absolute().parents) if parent.exists()), Path("/"))
+    return shutil.disk_usage(existing).free
+
+
 def _check_room(cache_dir: Path, num_bytes: int) -> None:
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{cache_dir} cannot be made ({error.strerror}): choose another --cache-dir") from None
-    free = shutil.disk_usage(cache_dir).free
+    free = free_bytes(cache_dir)
     if free < num_bytes:
         raise InputError(
             f"{cache_dir} has {free / 2**30:.1f} GiB free, what is to be kept takes {num_bytes / 2**30:.1f} GiB:"

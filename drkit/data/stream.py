@@ -1,5 +1,6 @@
 """Photographs decoded in threads, a few batches ahead of the work that uses them, and then forgotten."""
 
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +17,7 @@ from drkit.images.filters import apply_steps
 from drkit.machine import allowed_cpus
 from drkit.records.provenance import sha256_bytes
 
+NUM_TIMED = 8  # photographs that the time of decoding is estimated from
 MIN_AHEAD = 2  # batches that are decoded while one is used
 
 
@@ -59,6 +61,27 @@ class SquareDecoder:
         photograph = apply_steps(decoded.pixels, self.steps)
         square = square_about_disc(photograph, size=self.side, round_disc=self.round_discs)
         return SquarePhotograph(square, sha256_bytes(content), decoded.remarks)
+
+
+def time_decoding(paths: Sequence[Path], decoder: SquareDecoder) -> float | None:
+    """Seconds that a thread takes for one photograph: the median of a few, spread over the data set.
+
+    Args:
+        paths: N photographs.
+        decoder: Makes squares of them.
+
+    Returns:
+        None where none of the few can be read.
+    """
+    seconds = []
+    for row in np.unique(np.linspace(0, len(paths) - 1, NUM_TIMED).round().astype(int)):
+        start = time.perf_counter()
+        try:
+            decoder.decode(paths[row])
+        except DrkitError:
+            continue
+        seconds.append(time.perf_counter() - start)
+    return float(np.median(seconds)) if seconds else None
 
 
 class PhotographStream:

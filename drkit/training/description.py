@@ -10,9 +10,11 @@ import torch
 
 from drkit.data.augmentation import load_policy
 from drkit.data.bank import bank_bytes, fits_in_memory
-from drkit.data.cache import default_cache_dir
+from drkit.data.cache import default_cache_dir, free_bytes
 from drkit.data.disc_shapes import DiscShapes, measure_discs
+from drkit.data.stream import time_decoding
 from drkit.grades import SPLITS, Target
+from drkit.machine import allowed_cpus
 from drkit.models.backbones import ask_for_weights, weights_at_hand
 from drkit.models.freezing import check_cut, run_frozen_part
 from drkit.models.grader import build_grader
@@ -24,6 +26,39 @@ from drkit.training.epochs import build_sampler
 from drkit.training.inputs import count_copies, feature_bytes
 from drkit.training.plan import TrainingPlan
 from drkit.training.runtime import seed_epoch
+
+
+@dataclass(frozen=True)
+class BankPlan:
+    """The decoded photographs that a training keeps.
+
+    Args:
+        photographs: Number of photographs that are trained or evaluated on; they are decoded once and kept.
+        streamed: Number of the others, which are decoded once to check them and once more to grade them.
+        mebibytes: Size of the kept photographs in MiB, with 8 bits per channel.
+        kept_in: Folder of the memory-mapped file that stores them; None if they are kept in memory.
+        free_mebibytes: Free space in that folder in MiB; None if they are kept in memory.
+        decoding_minutes: Expected time to decode all photographs before the training; None if it was not measured.
+    """
+
+    photographs: int
+    streamed: int
+    mebibytes: float
+    kept_in: Path | None
+    free_mebibytes: float | None
+    decoding_minutes: float | None
+
+    def __str__(self) -> str:
+        """What is kept, where, and what it costs."""
+        where = f"a memory-mapped file in {self.kept_in}" if self.kept_in else "memory"
+        parts = [f"keeps {self.photographs} photographs decoded in {where}, {self.mebibytes:.0f} MiB"]
+        if self.free_mebibytes is not None and self.free_mebibytes < self.mebibytes:
+            parts.append(f"only {self.free_mebibytes:.0f} MiB are free there: choose another --cache-dir")
+        if self.streamed:
+            parts.append(f"decodes the {self.streamed} that are only graded once more after the training")
+        if self.decoding_minutes is not None:
+            parts.append(f"decoding all once takes about {self.decoding_minutes:.1f} minutes")
+        return "; ".join(parts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +75,7 @@ class PlanReport:
             empty for a single data set.
         held_out: A sentence for each split to which training patients were moved.
         discs: Shape of the photographs' discs, by data set; data sets without discs are left out.
-        bank_mebibytes: Memory of the decoded photographs in MiB.
+        bank: The decoded photographs that the training keeps.
         cache_mebibytes: Memory of the features of frozen stages in MiB; 0 if no stages are frozen.
         features_in: Folder of the file that stores these features; None if they fit in memory.
         copies: Number of augmented copies of each photograph among these features.
@@ -54,7 +89,7 @@ class PlanReport:
     datasets: Mapping[str, Mapping[str, int | str]]
     held_out: tuple[str, ...]
     discs: Mapping[str, DiscShapes]
-    bank_mebibytes: float
+    bank: BankPlan
     cache_mebibytes: float
     features_in: Path | None
     copies: int
@@ -81,8 +116,9 @@ class PlanReport:
         yield (
             f"{options['epochs']} epochs{self.repeated} in batches of {options['batch_size']} units, learning rate up"
             f" to {options['lr']:g}, batch norms: {options['norms']}, {epoch};"
-            f" photographs decoded at {options['bank_size']} px, {self.bank_mebibytes:.0f} MiB"
+            f" photographs decoded at {options['bank_size']} px"
         )
+        yield str(self.bank)
         if self.cache_mebibytes:
             copies = f" and of {self.copies} augmented copies (--augment acts only on these)" if self.copies else ""
             where = f", in a file in {self.features_in}" if self.features_in else ""
@@ -116,11 +152,26 @@ def describe_plan(plan: TrainingPlan, run: Run) -> PlanReport:
         datasets={name: _count_splits(part, plan.target) for name, part in datasets.items() if labels.datasets},
         held_out=tuple(_describe_held_out(plan)),
         discs={name: shapes for name, shapes in discs.items() if shapes},
-        bank_mebibytes=bank_bytes(len(labels), plan.bank_side) / 2**20,
+        bank=_plan_bank(plan),
         cache_mebibytes=num_feature_bytes / 2**20,
         features_in=None if in_memory else config.cache_dir or default_cache_dir(),
         copies=count_copies(config, load_policy(config.augment)) if config.frozen_stages != 0 else 0,
         outputs=run.outputs(plan.networks),
+    )
+
+
+def _plan_bank(plan: TrainingPlan) -> BankPlan:
+    num_bytes, folder = bank_bytes(len(plan.banked_rows), plan.bank_side), plan.config.cache_dir or default_cache_dir()
+    in_memory = fits_in_memory(num_bytes)
+    seconds = time_decoding(plan.labels.paths(), plan.square_decoder)
+    threads = plan.config.workers or allowed_cpus()
+    return BankPlan(
+        photographs=len(plan.banked_rows),
+        streamed=len(plan.labels) - len(plan.banked_rows),
+        mebibytes=num_bytes / 2**20,
+        kept_in=None if in_memory else folder,
+        free_mebibytes=None if in_memory else free_bytes(folder) / 2**20,
+        decoding_minutes=None if seconds is None else seconds * len(plan.labels) / threads / 60,
     )
 
 
@@ -137,7 +188,7 @@ def _cache_bytes(plan: TrainingPlan) -> int:
         return 0
     with torch.inference_mode():
         features = run_frozen_part(grader, torch.zeros(1, 3, side, side), stages)
-    shape = (len(plan.labels), *features.shape[1:])
+    shape = (len(plan.banked_rows), *features.shape[1:])
     return feature_bytes(shape, count_copies(plan.config, load_policy(plan.config.augment)))
 
 

@@ -25,6 +25,7 @@ from drkit.training.run_writer import write_run
 from drkit.training.runtime import check_machine, is_helper, is_lost_process, leave_helpers
 from drkit.training.setup import set_up
 from drkit.training.trackers import find_log
+from drkit.training.unfitted import predict_unfitted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +124,7 @@ def execute(plan: TrainingPlan, run: Run, options: RunOptions) -> TrainingReport
             setup = set_up(plan)
             fitted = fit_networks(setup, run, resume=options.resume)
             leave_helpers(setup.fabric)
+            fitted = predict_unfitted(setup, fitted)
             predictions = write_run(setup, run, fitted, force=options.force or options.resume)
         except KeyboardInterrupt:
             raise _interrupted(run) from None

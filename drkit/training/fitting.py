@@ -43,7 +43,8 @@ class FittedNetwork:
         frozen: Tensors that are not in the state because they were frozen.
         held_out: Outputs for the units on which the standard deviation of residuals is measured: those that the fold
             holds out, otherwise inner, otherwise val.
-        others: Outputs for all units of val and test that are in no fold; None if there are none.
+        others: Outputs for all units of val and test that are in no fold, from `predict_unfitted`; None if there
+            are none.
     """
 
     network: NetworkId
@@ -52,7 +53,7 @@ class FittedNetwork:
     state_path: Path
     frozen: Mapping[str, Tensor]
     held_out: Outputs
-    others: Outputs | None
+    others: Outputs | None = None
 
     @property
     def num_epochs(self) -> int:
@@ -75,7 +76,7 @@ def fit_networks(setup: TrainingSetup, run: Run, *, resume: bool) -> list[Fitted
     if not resume:
         for state_path in run.unfinished():
             state_path.unlink(missing_ok=True)  # every process deletes them
-    plan, photographs = setup.plan, "".join(setup.bank.hashes)
+    plan, photographs = setup.plan, "".join(setup.hashes)
     identity = {**plan.identity(), "photographs_sha256": sha256_bytes(photographs.encode())}
     fitted: list[FittedNetwork] = []
     frozen: FrozenInputs | None = None
@@ -109,8 +110,8 @@ def _fit_network(
         save = _save_and_log(states, state, network, log) if setup.fabric.is_global_zero else None
         _fit_epochs(learner, sampler, monitored, state, save)
         outputs = None if config.tta else _predict(setup, grader, fold_split, lambda rows: [inputs.eval_batch(rows)])
-    held_out, others = outputs or _predict(setup, grader, fold_split, setup.photographs.views)
-    return FittedNetwork(network, state.history, state.best_epoch, states.path, setup.frozen_tensors, held_out, others)
+    held_out = outputs or _predict(setup, grader, fold_split, setup.photographs.views)
+    return FittedNetwork(network, state.history, state.best_epoch, states.path, setup.frozen_tensors, held_out)
 
 
 def _save_and_log(states: StateFile, state: FitState, network: NetworkId, log: LogFolder | None) -> Save:
@@ -141,19 +142,12 @@ def _build_learner(setup: TrainingSetup, inputs: Inputs, grader: Grader, sampler
     return Learner(grader, data, config, setup.fabric, steps)
 
 
-def _predict(
-    setup: TrainingSetup, grader: Grader, fold_split: FoldSplit, views: Views
-) -> tuple[Outputs, Outputs | None]:
-    """Outputs for the units on which residuals are measured, and for the units of val and test that are in no fold."""
-    units = setup.plan.units
+def _predict(setup: TrainingSetup, grader: Grader, fold_split: FoldSplit, views: Views) -> Outputs:
+    """Outputs for the units on which residuals are measured."""
     held_out = next(rows for rows in (fold_split.held_out, fold_split.inner, fold_split.val) if len(rows))
-    others = units.of_rows(setup.plan.unfitted_rows)
-
-    def run(numbers: np.ndarray) -> Outputs:
-        outputs = run_units(grader, views, units, numbers, setup.fabric.autocast)
-        return outputs if setup.plan.config.embeddings else outputs.without_activations()
-
-    return run(units.of_rows(held_out)), run(others) if len(others) else None
+    units = setup.plan.units
+    outputs = run_units(grader, views, units, units.of_rows(held_out), setup.fabric.autocast)
+    return outputs if setup.plan.config.embeddings else outputs.without_activations()
 
 
 def _fit_epochs(

@@ -24,6 +24,7 @@ from drkit.models.grader import Grader
 from drkit.progress import track
 from drkit.records.provenance import canonical_json, sha256_bytes
 
+NOT_BANKED = np.iinfo(np.int64).max  # position of a photograph that is not in the bank: an index error in any array
 Fill = Callable[[np.ndarray], tuple[str, ...]]  # fills an array; returns notes to store beside it
 
 
@@ -42,12 +43,13 @@ class PhotographInputs:
     """Images, for a grader without frozen stages.
 
     Args:
-        bank: The N decoded photographs.
-        image_ids: Their N ids, which seed the augmentation.
+        bank: The M decoded photographs.
+        image_ids: Their M ids, which seed the augmentation.
         input_format: Side and normalisation of the images.
         policy: Augmentation of training images.
         seed: Random seed of the augmentation.
         device: Device on which images are rendered.
+        positions: (N,) position in the bank of each row number, `NOT_BANKED` for others; None if they are the same.
     """
 
     bank: PhotographBank
@@ -56,13 +58,15 @@ class PhotographInputs:
     policy: Policy
     seed: int
     device: torch.device
+    positions: np.ndarray | None = None
 
     def prepare(self, rows: np.ndarray, epoch: int) -> Callable[[], Tensor]:
         """Prepare augmented images (P, 3, S, S); the augmentation is seeded by (seed, epoch, image id)."""
-        names = [self.image_ids[row] for row in rows]
+        banked = _look_up(self.positions, rows)
+        names = [self.image_ids[position] for position in banked]
         changes = draw(self.policy, names, self.seed, epoch, self.bank.pixels.shape[1])
-        photographs = self.bank.pixels[rows]
-        return prepare(photographs, self.input_format, self.device, changes, self._surrounds(rows, photographs))
+        photographs = self.bank.pixels[banked]
+        return prepare(photographs, self.input_format, self.device, changes, self._surrounds(banked, photographs))
 
     def train_batch(self, rows: np.ndarray, epoch: int) -> Tensor:
         """Return the training batch at once, without preparing it in advance."""
@@ -70,18 +74,18 @@ class PhotographInputs:
 
     def eval_batch(self, rows: np.ndarray) -> Tensor:
         """Images (P, 3, S, S) without augmentation."""
-        return render(self.bank.pixels[rows], self.input_format, self.device)
+        return render(self.bank.pixels[_look_up(self.positions, rows)], self.input_format, self.device)
 
     def views(self, rows: np.ndarray) -> Iterator[Tensor]:
         """The eight flips and quarter turns of the images, for `--tta`."""
         return dihedral_views(self.eval_batch(rows))
 
-    def _surrounds(self, rows: np.ndarray, photographs: np.ndarray) -> np.ndarray:
+    def _surrounds(self, banked: np.ndarray, photographs: np.ndarray) -> np.ndarray:
         """Colours around the photographs' discs, float32 (P, 3), each measured once."""
-        unknown = np.isnan(self._known_surrounds[rows, 0])
+        unknown = np.isnan(self._known_surrounds[banked, 0])
         if unknown.any():
-            self._known_surrounds[rows[unknown]] = surround_colours(photographs[unknown])
-        return self._known_surrounds[rows]
+            self._known_surrounds[banked[unknown]] = surround_colours(photographs[unknown])
+        return self._known_surrounds[banked]
 
     @cached_property
     def _known_surrounds(self) -> np.ndarray:
@@ -94,20 +98,22 @@ class FrozenInputs:
 
     Args:
         key: SHA-256 of everything that the features of photographs without augmentation depend on.
-        eval_features: Features of the photographs without augmentation, float16 (N, ...).
-        copies: Features of K augmented copies, float16 (K, N, ...); rows that are not trained on are 0.
+        eval_features: Features of the M banked photographs without augmentation, float16 (M, ...).
+        copies: Features of K augmented copies, float16 (K, M, ...); rows that are not trained on are 0.
         device: Device of the trained part.
+        positions: As in `PhotographInputs`.
     """
 
     key: str
     eval_features: np.ndarray
     copies: np.ndarray
     device: torch.device
+    positions: np.ndarray | None = None
 
     def prepare(self, rows: np.ndarray, epoch: int) -> Callable[[], Tensor]:
         """Prepare the features (P, ...) of this epoch's augmented copy; copies are used in turn."""
         features = self.copies[epoch % len(self.copies)] if len(self.copies) else self.eval_features
-        return partial(self._move, pin(torch.from_numpy(features[rows]), self.device))
+        return partial(self._move, pin(torch.from_numpy(features[_look_up(self.positions, rows)]), self.device))
 
     def train_batch(self, rows: np.ndarray, epoch: int) -> Tensor:
         """Return the training batch at once, without preparing it in advance."""
@@ -115,7 +121,7 @@ class FrozenInputs:
 
     def eval_batch(self, rows: np.ndarray) -> Tensor:
         """Features (P, ...) of the photographs without augmentation."""
-        return self._move(torch.from_numpy(self.eval_features[rows]))
+        return self._move(torch.from_numpy(self.eval_features[_look_up(self.positions, rows)]))
 
     def without_copies(self) -> "FrozenInputs":
         """These inputs without the augmented copies."""
@@ -125,13 +131,17 @@ class FrozenInputs:
         return send(features, self.device).float()
 
 
+def _look_up(positions: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
+    return rows if positions is None else positions[rows]
+
+
 def count_copies(config: TrainingConfig, policy: Policy) -> int:
     """Number of augmented copies of each photograph that frozen stages are run on; 0 without augmentation."""
     return config.copies if policy != Policy() else 0
 
 
 def feature_bytes(shape: tuple[int, ...], num_copies: int) -> int:
-    """Number of bytes of the features (N, ...) of all photographs and their augmented copies."""
+    """Number of bytes of the features (M, ...) of all banked photographs and their augmented copies."""
     return (1 + num_copies) * math.prod(shape) * np.dtype(np.float16).itemsize
 
 
@@ -143,11 +153,11 @@ def freeze_inputs(
     fabric: Fabric,
     earlier: FrozenInputs | None = None,
 ) -> FrozenInputs:
-    """Run the frozen stages of a grader over all photographs, and over augmented copies of those that are trained on.
+    """Run the frozen stages of a grader over the bank, and over augmented copies of what is trained on.
 
     Args:
         grader: The complete network.
-        photographs: The N photographs.
+        photographs: The M banked photographs.
         trained_rows: Row numbers of the photographs that are trained on.
         config: Options `freeze`, `copies` and `cache_dir`. With a cache, features are stored there and reused for the
             same stages, weights, photographs, precision and augmentation. Without a cache, features that do not fit in
@@ -157,6 +167,8 @@ def freeze_inputs(
             same.
     """
     grader.eval()
+    trained, positions = _look_up(photographs.positions, trained_rows), photographs.positions
+    photographs = replace(photographs, positions=None)
     stages, every_row = config.frozen_stages, np.arange(len(photographs.bank))
     origin = _identify(grader, photographs, stages, fabric.strategy.precision.precision)
 
@@ -166,10 +178,10 @@ def freeze_inputs(
 
     key = sha256_bytes(canonical_json(origin).encode())
     fill_plain = partial(_fill, run, lambda rows, _: photographs.eval_batch(rows), every_row)
-    fill_copies = partial(_fill, run, photographs.train_batch, trained_rows)
+    fill_copies = partial(_fill, run, photographs.train_batch, trained)
     num_copies = count_copies(config, photographs.policy)
     augmentation = {
-        "trained": trained_rows.tolist(),
+        "trained": trained.tolist(),
         "policy": policy_record(photographs.policy),
         "seed": photographs.seed,
     }
@@ -181,7 +193,7 @@ def freeze_inputs(
         else:
             eval_features = make(origin, (1, *shape), fill_plain)[0]
         copies = make({**origin, **augmentation}, (num_copies, *shape), fill_copies)
-    return FrozenInputs(key, eval_features, copies, photographs.device)
+    return FrozenInputs(key, eval_features, copies, photographs.device, positions)
 
 
 def _make_or_load(

@@ -1,10 +1,10 @@
 """Find photographs to be scored that the weights were trained on, or that selected their epoch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from drkit.data.bank import PhotographBank
 from drkit.duplicates.seen import find_seen
 from drkit.errors import LeakageError, first_few
 from drkit.progress import warn
@@ -26,17 +26,17 @@ class Leakage:
     optimistic: np.ndarray
 
 
-def check_leakage(plan: TrainingPlan, bank: PhotographBank) -> Leakage:
+def check_leakage(plan: TrainingPlan, photograph_hashes: Sequence[str]) -> Leakage:
     """Find photographs to be scored that the weights were trained on or selected by, and warn of them.
 
     Args:
         plan: Plan of the training.
-        bank: The plan's N photographs.
+        photograph_hashes: SHA-256 of the plan's N photographs, or of their originals.
 
     Raises:
         LeakageError: the initial weights were trained on photographs of val, test or a fold, without `--allow-seen`.
     """
-    leakage = _find_leakage(plan, bank)
+    leakage = _find_leakage(plan, np.array(photograph_hashes))
     names = plan.labels.rows["image_id"][leakage.seen].tolist()
     if names and not plan.config.allow_seen:
         raise LeakageError(
@@ -54,13 +54,13 @@ def check_leakage(plan: TrainingPlan, bank: PhotographBank) -> Leakage:
     return leakage
 
 
-def _find_leakage(plan: TrainingPlan, bank: PhotographBank) -> Leakage:
-    hashes, paths = np.array(bank.hashes), plan.labels.paths()
+def _find_leakage(plan: TrainingPlan, hashes: np.ndarray) -> Leakage:
+    paths = plan.labels.paths()
     initial, scored = plan.initial_weights, plan.scored_rows
     seen, optimistic, leaked = (np.zeros(len(paths), bool) for _ in range(3))
     seen[scored] = find_seen(
         [paths[row] for row in scored],
-        [bank.hashes[row] for row in scored],
+        hashes[scored].tolist(),
         initial.seen,
         initial.descends_from,
         plan.config.workers,

@@ -13,6 +13,7 @@ from drkit.catalogue import ATTENTIONS, FILTERS, LOSSES
 from drkit.config.training import CIRCUMSTANTIAL, TrainingConfig
 from drkit.data.augmentation import load_policy, policy_record
 from drkit.data.rendering import InputFormat
+from drkit.data.stream import SquareDecoder
 from drkit.data.units import Units, unit_grades
 from drkit.grades import Split, Target
 from drkit.losses import Loss, build_loss
@@ -102,6 +103,16 @@ class TrainingPlan:
     def fitted_rows(self) -> np.ndarray:
         """Row numbers of the photographs that train a network of any fold, or select its epoch with `inner`."""
         return np.unique(np.concatenate([rows for split in self.fold_splits for rows in (split.train, split.inner)]))
+
+    @property
+    def banked_rows(self) -> np.ndarray:
+        """Row numbers of the photographs that every epoch reads: those that are trained or evaluated on."""
+        return np.unique(np.concatenate([rows for split in self.fold_splits for rows in split.used]))
+
+    @property
+    def square_decoder(self) -> SquareDecoder:
+        """The decoder of the photographs."""
+        return SquareDecoder(self.bank_side, self.pending_steps, self.round_discs)
 
     @property
     def unfitted_rows(self) -> np.ndarray:

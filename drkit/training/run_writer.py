@@ -258,9 +258,9 @@ def _header(
 def _record(setup: TrainingSetup, fitted: Sequence[FittedNetwork]) -> dict[str, Any]:
     """Content of the run's JSON except its files; inner photographs count as trained on."""
     plan = setup.plan
-    trained_on = {setup.bank.hashes[row] for row in plan.fitted_rows}
+    trained_on = {setup.hashes[row] for row in plan.fitted_rows}
     chosen_by = (
-        {setup.bank.hashes[row] for fold_split in plan.fold_splits for row in fold_split.val}
+        {setup.hashes[row] for fold_split in plan.fold_splits for row in fold_split.val}
         if plan.config.chooses == "val"
         else set()
     )

@@ -1,19 +1,28 @@
 """Set up a training: start its processes, build the network, decode the photographs and check them for leakage."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from pathlib import Path
 
+import numpy as np
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from drkit.batching import in_batches
 from drkit.data.augmentation import load_policy
 from drkit.data.bank import PhotographBank, build_bank
 from drkit.data.cache import default_cache_dir, delete_temporary
+from drkit.data.file_remarks import tell_of_files
+from drkit.data.stream import PhotographStream
+from drkit.data.unreadable import describe_unreadable
+from drkit.errors import UnreadablePhotographsError
 from drkit.models.freezing import check_cut, frozen_tensors
 from drkit.models.grader import Grader, build_grader
-from drkit.progress import SilentReporter, reporting_to
+from drkit.progress import SilentReporter, reporting_to, track
+from drkit.records.preprocessed import read_source_hashes
 from drkit.training.batches import check_batches
-from drkit.training.inputs import FrozenInputs, PhotographInputs, freeze_inputs
+from drkit.training.inputs import NOT_BANKED, FrozenInputs, PhotographInputs, freeze_inputs
 from drkit.training.kept_head import load_head
 from drkit.training.leakage import Leakage, check_leakage
 from drkit.training.plan import TrainingPlan
@@ -28,7 +37,8 @@ class TrainingSetup:
         plan: Plan of the training.
         fabric: Device, precision and processes.
         grader: The network before the first step, on the device.
-        photographs: The photographs, in the order of the plan's labels.
+        photographs: The photographs that every epoch reads, by their row numbers in the plan.
+        hashes: SHA-256 of the plan's N photographs, or of their originals.
         leakage: Photographs that cannot be scored fairly.
     """
 
@@ -36,11 +46,12 @@ class TrainingSetup:
     fabric: Fabric
     grader: Grader
     photographs: PhotographInputs
+    hashes: Sequence[str]
     leakage: Leakage
 
     @property
     def bank(self) -> PhotographBank:
-        """The decoded photographs."""
+        """The decoded photographs that every epoch reads."""
         return self.photographs.bank
 
     def of_seed(self, seed: int) -> "TrainingSetup":
@@ -88,18 +99,23 @@ def set_up(plan: TrainingPlan) -> TrainingSetup:
     grader = _build_initial_grader(plan)
     check_cut(grader, config.frozen_stages, plan.input_format.side)
     check_batches(plan, grader)
-    bank, leakage = make_once(fabric, partial(_decode, plan, in_file=fabric.world_size > 1))
+    bank, hashes, leakage = make_once(fabric, partial(_decode, plan, in_file=fabric.world_size > 1))
     if fabric.world_size > 1:
         fabric.barrier()  # waits until all processes have mapped the bank
         delete_temporary(bank.pixels)
-    names, policy = plan.labels.rows["image_id"].tolist(), load_policy(config.augment)
-    photographs = PhotographInputs(bank, names, plan.input_format, policy, config.seed, fabric.device)
-    return TrainingSetup(plan, fabric, grader.to(fabric.device), photographs, leakage)
+    banked, policy = plan.banked_rows, load_policy(config.augment)
+    names = plan.labels.rows["image_id"].iloc[banked].tolist()
+    positions = np.full(len(plan.labels), NOT_BANKED)
+    positions[banked] = np.arange(len(banked))
+    photographs = PhotographInputs(bank, names, plan.input_format, policy, config.seed, fabric.device, positions)
+    return TrainingSetup(plan, fabric, grader.to(fabric.device), photographs, hashes, leakage)
 
 
-def _decode(plan: TrainingPlan, *, in_file: bool) -> tuple[PhotographBank, Leakage]:
+def _decode(plan: TrainingPlan, *, in_file: bool) -> tuple[PhotographBank, Sequence[str], Leakage]:
+    """Decode the photographs that every epoch reads, and check that the others can be decoded."""
+    banked = plan.banked_rows
     bank = build_bank(
-        plan.labels,
+        replace(plan.labels, rows=plan.labels.rows.iloc[banked].reset_index(drop=True)),
         plan.bank_side,
         plan.config.cache_dir or default_cache_dir(),
         workers=plan.config.workers,
@@ -108,10 +124,31 @@ def _decode(plan: TrainingPlan, *, in_file: bool) -> tuple[PhotographBank, Leaka
         in_file=in_file,
     )
     try:
-        return bank, check_leakage(plan, bank)
+        hashes = np.empty(len(plan.labels), object)
+        hashes[banked] = bank.hashes
+        others = np.setdiff1d(np.arange(len(hashes)), banked)
+        hashes[others] = _hash_readable(plan, others)
+        return bank, hashes.tolist(), check_leakage(plan, hashes.tolist())
     except BaseException:
         delete_temporary(bank.pixels)
         raise
+
+
+def _hash_readable(plan: TrainingPlan, rows: np.ndarray) -> tuple[str, ...]:
+    """SHA-256 of the photographs that are decoded again after the training, or of their originals.
+
+    Raises:
+        UnreadablePhotographsError: some cannot be read.
+    """
+    paths = [Path(path) for path in plan.labels.rows["path"].iloc[rows]]
+    stream = PhotographStream(paths, plan.square_decoder, plan.config.workers)
+    batches = list(in_batches(np.arange(len(rows))))
+    for _ in track(stream.read(batches), "checking the other photographs", len(batches)):
+        pass
+    if stream.errors:
+        raise UnreadablePhotographsError(describe_unreadable([stream.errors[row] for row in sorted(stream.errors)]))
+    tell_of_files(stream.remarks)
+    return stream.contents(read_source_hashes(plan.labels.roots))
 
 
 def _build_initial_grader(plan: TrainingPlan) -> Grader:

@@ -34,6 +34,11 @@ class FoldSplit:
     val: np.ndarray
     held_out: np.ndarray
 
+    @property
+    def used(self) -> tuple[np.ndarray, ...]:
+        """Row numbers of all four parts."""
+        return self.train, self.inner, self.val, self.held_out
+
     def monitored(self) -> dict[str, np.ndarray]:
         """Row numbers of the splits that are evaluated after every epoch, by name."""
         splits = {"inner": self.inner, "val": self.val, "held-out": self.held_out}

@@ -189,7 +189,7 @@ def test_another_trainings_state_is_refused_before_any_work(
 
 def test_a_frozen_plan_tells_the_caches_size(small_config: TrainingConfig, tmp_path: Path) -> None:
     report = plan_finetune(replace(small_config, freeze="backbone", copies=2), RunOptions(tmp_path))
-    assert report.cache_mebibytes == pytest.approx(48 * 3 * 512 * 2 / 2**20)
+    assert report.cache_mebibytes == pytest.approx(40 * 3 * 512 * 2 / 2**20)  # the 8 of test are only graded
 
 
 def test_early_stopping_waits_as_long_as_it_is_told(small_config: TrainingConfig, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from drkit.config.training import TrainingConfig
 from drkit.records.layouts import read_datasets
 from drkit.records.runs import Run
 from drkit.reporting import Table
+from drkit.training import description
 from drkit.training.description import PlanReport, describe_plan
 from drkit.training.planning import plan_training
 
@@ -35,6 +36,24 @@ def test_the_plan_names_only_augmentation_that_has_an_effect(
     assert report.copies == copies
     assert sentences[0].endswith(expected)
     assert any("augmented copies" in sentence for sentence in sentences) == (copies > 0)
+
+
+def test_the_plan_says_what_is_kept_and_where(
+    small_config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = _describe(small_config)
+    assert (report.bank.photographs, report.bank.streamed) == (40, 8)
+    assert report.bank.mebibytes == 40 * 74 * 74 * 3 / 2**20
+    assert report.bank.decoding_minutes is not None
+    assert 0 < report.bank.decoding_minutes < 1
+    sentence = str(report.bank)
+    assert sentence.startswith("keeps 40 photographs decoded in memory, 1 MiB; decodes the 8 that are only graded")
+    assert sentence in [part for part in report.render() if isinstance(part, str)]
+    monkeypatch.setattr(description, "fits_in_memory", lambda _: False)
+    monkeypatch.setattr(description, "free_bytes", lambda _: 2**19)
+    sentence = str(_describe(replace(small_config, cache_dir=tmp_path / "none yet")).bank)
+    assert f"decoded in a memory-mapped file in {tmp_path / 'none yet'}, 1 MiB; only 0 MiB are free there" in sentence
+    assert not (tmp_path / "none yet").exists()
 
 
 def test_repeated_photographs_are_counted_in_the_first_epoch(small_config: TrainingConfig) -> None:

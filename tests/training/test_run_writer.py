@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from whole_bank import bank_all
 
 from drkit.config.training import TrainingConfig
 from drkit.inference import run_units
@@ -24,7 +25,7 @@ def test_each_row_has_the_activations_of_its_own_photograph(small_config: Traini
     run = run_finetune(config, RunOptions(tmp_path, "all")).run
     predictions = read_predictions(run)
     plan = plan_training(read_datasets(config.data), config)
-    photographs, grader = set_up(plan).photographs, open_run(run).graders[0]
+    photographs, grader = bank_all(set_up(plan), tmp_path), open_run(run).graders[0]
     outputs = run_units(grader, lambda rows: [photographs.eval_batch(rows)], plan.units, np.arange(len(plan.units)))
     names = plan.labels.rows["image_id"].to_numpy()[outputs.rows]
     expected = dict(zip(names, outputs.activations, strict=True))

@@ -1,0 +1,107 @@
+"""Photographs that no fold trains or validates on: decoded and graded once, when the training is over."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from torch import Tensor
+
+from drkit.data.rendering import dihedral_views, render
+from drkit.data.stream import PhotographStream
+from drkit.data.unreadable import describe_unreadable
+from drkit.errors import UnreadablePhotographsError
+from drkit.inference import Outputs, Render, stream_units
+from drkit.models.freezing import run_frozen_part, without_frozen_part
+from drkit.models.grader import Grader
+from drkit.training.fitting import FittedNetwork
+from drkit.training.setup import TrainingSetup
+
+
+def predict_unfitted(setup: TrainingSetup, fitted: Sequence[FittedNetwork]) -> list[FittedNetwork]:
+    """Run all networks of a training over the units of val and test that are in no fold.
+
+    Args:
+        setup: What the training worked with.
+        fitted: The trained networks.
+
+    Returns:
+        The same with `others`; it stays None where there are no such units.
+
+    Raises:
+        UnreadablePhotographsError: a photograph that could be read before cannot be read now.
+    """
+    plan = setup.plan
+    numbers = plan.units.of_rows(plan.unfitted_rows)
+    if not len(numbers):
+        return list(fitted)
+    stream = PhotographStream(plan.labels.paths(), plan.square_decoder, plan.config.workers)
+    with ExitStack() as whole_again:
+        networks = _rebuild(setup, fitted, whole_again)
+        batches = stream_units(networks, stream, plan.units, numbers, setup.fabric.autocast)
+        outputs = [[_trim(each, setup) for each in batch] for _, batch in batches]
+    if stream.errors:
+        raise UnreadablePhotographsError(describe_unreadable([stream.errors[row] for row in sorted(stream.errors)]))
+    by_network = zip(*outputs, strict=True)
+    return [replace(each, others=Outputs.join(own)) for each, own in zip(fitted, by_network, strict=True)]
+
+
+@dataclass
+class _FrozenPart:
+    """Runs the frozen stages of a seed's networks, once per batch for all its folds.
+
+    Args:
+        setup: What the training worked with.
+        grader: A whole network of the seed.
+        rows: Row numbers of the last batch.
+        features: Of the last batch, rounded as those that the networks were trained on.
+    """
+
+    setup: TrainingSetup
+    grader: Grader
+    rows: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    features: list[Tensor] = field(default_factory=list)
+
+    def __call__(self, rows: np.ndarray, photographs: np.ndarray) -> list[Tensor]:
+        if not np.array_equal(rows, self.rows):
+            self.rows, self.features = np.empty(0, np.int64), []
+            images = render(photographs, self.setup.plan.input_format, self.setup.fabric.device)
+            with self.setup.fabric.autocast():
+                features = run_frozen_part(self.grader, images, self.setup.plan.config.frozen_stages)
+            self.rows, self.features = rows, [features.half().float()]
+        return self.features
+
+
+def _rebuild(
+    setup: TrainingSetup, fitted: Sequence[FittedNetwork], whole_again: ExitStack
+) -> list[tuple[Grader, Render]]:
+    """The trained networks, in evaluation mode, each with what makes its inputs."""
+    stages, tta = setup.plan.config.frozen_stages, setup.plan.config.tta
+    networks: list[tuple[Grader, Render]] = []
+    frozen_parts: dict[int | None, _FrozenPart] = {}
+    for each in fitted:
+        grader = deepcopy(setup.grader).eval()
+        grader.load_state_dict(each.tensors())
+        if tta or stages == 0:
+            networks.append((grader, _ImageViews(setup)))
+            continue
+        frozen_part = frozen_parts.setdefault(each.network.seed, _FrozenPart(setup, deepcopy(grader)))
+        whole_again.enter_context(without_frozen_part(grader, stages))
+        networks.append((grader, frozen_part))
+    return networks
+
+
+@dataclass(frozen=True)
+class _ImageViews:
+    """Renders images, with `--tta` in eight orientations."""
+
+    setup: TrainingSetup
+
+    def __call__(self, rows: np.ndarray, photographs: np.ndarray) -> Iterable[Tensor]:
+        images = render(photographs, self.setup.plan.input_format, self.setup.fabric.device)
+        return dihedral_views(images) if self.setup.plan.config.tta else [images]
+
+
+def _trim(outputs: Outputs, setup: TrainingSetup) -> Outputs:
+    return outputs if setup.plan.config.embeddings else outputs.without_activations()
