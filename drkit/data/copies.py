@@ -95,7 +95,10 @@ def check_grades_agree(labels: Labels, copies: np.ndarray) -> None:
         if is_odd.any():
             first = np.flatnonzero(is_odd & (copies == copies[is_odd.argmax()]))
             other = first[grades.iloc[first].ne(grades.iloc[first[0]]).to_numpy()][0]
-            described = " but ".join(_describe(labels, row, grades.iloc[row]) for row in (first[0], other))
+            ids, names = labels.rows["image_id"], labels.dataset_names()
+            described = " but ".join(
+                f"{ids.iloc[row]} in {names.iloc[row]} has {grades.iloc[row]}" for row in (first[0], other)
+            )
             raise InputError(
                 f"data sets state different {target} grades for {len(np.unique(copies[is_odd]))} photographs that they"
                 f" share, e.g. {described}: correct one of them, or leave its grade empty"
@@ -131,8 +134,3 @@ def unite_patients(labels: Labels, copies: np.ndarray) -> Labels:
     first = rows["patient_id"].groupby(united).transform("first")
     rows["patient_id"] = rows["patient_id"].mask(is_several, first)
     return replace(labels, rows=rows)
-
-
-def _describe(labels: Labels, row: int, grade: int) -> str:
-    photograph = labels.rows.iloc[row]
-    return f"{photograph['image_id']} in {labels.dataset_names().iloc[row]} has {grade}"

@@ -103,7 +103,9 @@ def _frame(photograph: Photograph, task: FilterTask) -> tuple[Fundus, str]:
     """Return the photograph with its disc: from the earlier preprocess, or else detected."""
     if task.is_raw:
         return frame_photograph(photograph)
-    return Fundus.of(photograph, _as_disc(task.before.disc)), task.before.reason
+    known = task.before.disc
+    disc = Disc(**{**known, "box": Box(**known["box"])}) if known else None
+    return Fundus.of(photograph, disc), task.before.reason
 
 
 def _size(fundus: Fundus) -> tuple[int, int]:
@@ -116,10 +118,6 @@ def _as_record(disc: Disc | None) -> dict[str, Any] | None:
         return None
     numbers = {name: round(getattr(disc, name), 2) for name in ("x", "y", "radius_x", "radius_y")}
     return {**numbers, "box": asdict(disc.box)}
-
-
-def _as_disc(record: dict[str, Any] | None) -> Disc | None:
-    return Disc(**{**record, "box": Box(**record["box"])}) if record else None
 
 
 def _in_processes(tasks: Sequence[FilterTask], workers: int) -> Generator[PhotographRecord, None, None]:

@@ -53,7 +53,8 @@ def preview_policy(
     for epoch in range(1, copies + 1):
         columns.append(render(photographs, shown, _CPU, draw(policy, names, seed, epoch, photographs.shape[1])))
     tiles = (torch.stack(columns, 1) * 255).round().byte().permute(0, 1, 3, 4, 2).numpy()  # (K, 1 + copies, h, w, 3)
-    rows = np.vstack([np.hstack([_frame(tile) for tile in row]) for row in tiles])
+    gap = ((0, GAP), (0, GAP), (0, 0))  # below and to the right of each tile
+    rows = np.vstack([np.hstack([np.pad(tile, gap, constant_values=PAPER) for tile in row]) for row in tiles])
     header = f"{title}, seed {seed}: {describe_policy(policy)}. First column: not augmented."
     return np.vstack([_write(header, rows.shape[1]), rows])
 
@@ -70,11 +71,6 @@ def write_preview(path: Path, sheet: Photograph, *, force: bool) -> None:
             f"{path} is not the name of a picture: expected a name that ends in {' or '.join(SUFFIXES[:2])}"
         )
     write_bytes(path, encode_photograph(sheet, path.suffix), force=force)
-
-
-def _frame(tile: Photograph) -> Photograph:
-    """Add a gap to the right of the tile and below it."""
-    return np.pad(tile, ((0, GAP), (0, GAP), (0, 0)), constant_values=PAPER)
 
 
 def _write(text: str, width: int) -> Photograph:

@@ -175,8 +175,10 @@ def square_frame(photograph: Photograph, *, round_disc: bool = False) -> Box:
     box, (across, down) = _shown_box(photograph)
     if not round_disc:
         across = down = 1.0
-    if across == down and _is_all_of(photograph, box):
-        return Box(0, 0, photograph.shape[1], photograph.shape[0])
+    height, width = photograph.shape[:2]
+    is_cropped = height == width and abs(box.side - width) <= SAME_SQUARE * width  # to its disc already
+    if across == down and is_cropped:
+        return Box(0, 0, width, height)
     side = max(box.width * across, box.height * down)
     width, height = round(side / across), round(side / down)
     left, top = (box.left + box.right - width) // 2, (box.top + box.bottom - height) // 2
@@ -297,12 +299,6 @@ def _lit_box(photograph: Photograph) -> Box:
         return whole
     box = Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
     return box if box.width >= MIN_DISC_SHARE * width and box.height >= MIN_DISC_SHARE * height else whole
-
-
-def _is_all_of(photograph: Photograph, box: Box) -> bool:
-    """Whether the square about `box` is the photograph itself, but for the uncertainty of the disc's edge."""
-    height, width = photograph.shape[:2]
-    return height == width and abs(box.side - width) <= SAME_SQUARE * width
 
 
 def _as_uint8(pixels: np.ndarray) -> Photograph:

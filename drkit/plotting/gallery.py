@@ -115,8 +115,9 @@ def show_examples(labels: Labels, num: int, seed: int = 0, side: int = SIDE) -> 
     examples = []
     for grade in range(NUM_GRADES):
         of_grade = shuffled[shuffled[grade_column(target)] == grade]
-        chosen = _choose_examples(of_grade, num).to_dict("records")
-        examples.append([_show_example(record, side) for record in chosen])
+        chosen = _choose_examples(of_grade, num)
+        shown = zip(chosen["image_id"].astype(str), chosen["path"].astype(str), strict=True)
+        examples.append([GalleryItem(name, fetch_thumbnail(Path(path), side), (name,)) for name, path in shown])
     return examples
 
 
@@ -200,11 +201,6 @@ def draw_examples(rows: Sequence[Sequence[GalleryItem]], title: str) -> Figure:
             for number, (item, caption) in enumerate(zip(shown, captions[grade], strict=True)):
                 _show_at(figure, item.photograph, (_CELL * grade, height - top - head - tall * number), caption)
     return figure
-
-
-def _show_example(record: dict[str, object], side: int) -> GalleryItem:
-    image_id = str(record["image_id"])
-    return GalleryItem(image_id, fetch_thumbnail(Path(str(record["path"])), side), (image_id,))
 
 
 def _find_photographs(image_ids: pd.Series, labels: Labels, name: str) -> dict[str, Path]:

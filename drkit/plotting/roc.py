@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from drkit.evaluation.agreement import with_interval
-from drkit.plotting.screening import GRID, OperatingPoint, Screening
+from drkit.plotting.screening import GRID, Screening
 from drkit.plotting.style import COLOURS, MOST_WITH_BANDS, break_name, open_panels, place_legend, styled
 
 CurveKind = Literal["roc", "precision-recall"]
@@ -54,13 +54,8 @@ def _draw_run(axes: Axes, run: Screening, curve: CurveKind, colour: str) -> None
         axes.step(np.append(0, rates.sensitivity), np.append(rates.precision[0], rates.precision), color=colour)
         axes.axhline(run.referable, color="0.5", linewidth=0.8, linestyle=(0, (4, 4)), zorder=0)
     for point, marker in zip(run.points, MARKERS, strict=True):
-        axes.plot(*_place(point, curve), marker, color=colour, markersize=5, markeredgecolor="white", zorder=5)
-
-
-def _place(point: OperatingPoint, curve: CurveKind) -> tuple[float, float]:
-    if curve == "roc":
-        return 1 - point.specificity, point.sensitivity
-    return point.sensitivity, point.precision
+        x, y = (1 - point.specificity, point.sensitivity) if curve == "roc" else (point.sensitivity, point.precision)
+        axes.plot(x, y, marker, color=colour, markersize=5, markeredgecolor="white", zorder=5)
 
 
 def _frame(axes: Axes, curve: CurveKind) -> None:

@@ -50,9 +50,6 @@ def render_markdown(report: Report) -> str:
 
 def _markdown_table(table: Table) -> str:
     rows = [table.columns, ["---"] * len(table.columns), *table.rows]
-    lines = ["| " + " | ".join(_markdown_cell(cell) for cell in row) + " |" for row in rows]
+    cells = [["<br>".join(map(escape_markdown, cell.split("\n"))) for cell in row] for row in rows]
+    lines = ["| " + " | ".join(row) + " |" for row in cells]
     return "\n".join([f"{escape_markdown(table.title)}\n", *lines])
-
-
-def _markdown_cell(text: str) -> str:
-    return "<br>".join(escape_markdown(line) for line in text.split("\n"))

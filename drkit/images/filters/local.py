@@ -51,7 +51,10 @@ def ben_graham(
 
     Source: B. Graham, Kaggle Diabetic Retinopathy Detection competition report (2015), section 2.
     """
-    fundus = _scale_to_radius(fundus, radius) if radius else fundus
+    if radius:
+        scale = radius / fundus.radius
+        height, width = (max(1, round(side * scale)) for side in fundus.photograph.shape[:2])
+        fundus = scale_to(fundus, width, height)
     photograph = fundus.extended()
     mean = _wide_gaussian(photograph, fundus.radius / blur)  # float32 (H, W, 3)
     flat = cv2.addWeighted(photograph, weight, mean, -weight, GREY, dtype=cv2.CV_8U)
@@ -75,12 +78,6 @@ def _wide_gaussian(photograph: Photograph, sigma: float) -> np.ndarray:
     rest = max(0.3, (sigma / factor) ** 2 - (1 / 4 if factor > 1 else 0)) ** 0.5
     blurred = cv2.GaussianBlur(small.astype(np.float32), (0, 0), rest, borderType=cv2.BORDER_REFLECT)
     return cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR)
-
-
-def _scale_to_radius(fundus: Fundus, radius: int) -> Fundus:
-    height, width = fundus.photograph.shape[:2]
-    scale = radius / fundus.radius
-    return scale_to(fundus, max(1, round(width * scale)), max(1, round(height * scale)))
 
 
 def _shrink_disc(disc: Disc, share: float) -> Disc:

@@ -32,26 +32,19 @@ def draw_contact_sheet(photographs: Sequence[tuple[str, Photograph]], steps: Seq
     rows = [[_tile(stage) for stage in stages(photograph, steps)] for _, photograph in photographs]
     shown, titles = [0], ["as it is"]
     for number, step in enumerate(steps, 1):
-        if max(_distance(tiles[shown[-1]], tiles[number]) for tiles in rows) < VISIBLE:
+        if max(cv2.absdiff(tiles[shown[-1]], tiles[number]).mean() for tiles in rows) < VISIBLE:
             titles[-1] += f"; {step} changes nothing visible"
         else:
             shown.append(number)
             titles.append(str(step))
     lines = [_wrap(title) for title in titles]
     head = np.hstack([_write(words, max(map(len, lines))) for words in lines])
-    named = zip((name for name, _ in photographs), rows, strict=True)
-    return np.vstack([head, *(_row(name, [tiles[number] for number in shown]) for name, tiles in named)])
-
-
-def _row(name: str, tiles: Sequence[Photograph]) -> Photograph:
-    caption = _write([name], 1)
-    blank = np.full((caption.shape[0], caption.shape[1] * (len(tiles) - 1), 3), PAPER, np.uint8)
-    return np.vstack([np.hstack(tiles), np.hstack([caption, blank])])
-
-
-def _distance(first: Photograph, second: Photograph) -> float:
-    """Mean difference of two tiles in grey levels."""
-    return float(cv2.absdiff(first, second).mean())
+    blocks = [head]
+    for (name, _), tiles in zip(photographs, rows, strict=True):
+        caption = _write([name], 1)
+        blank = np.full((caption.shape[0], caption.shape[1] * (len(shown) - 1), 3), PAPER, np.uint8)
+        blocks += [np.hstack([tiles[number] for number in shown]), np.hstack([caption, blank])]
+    return np.vstack(blocks)
 
 
 def _tile(photograph: Photograph) -> Photograph:

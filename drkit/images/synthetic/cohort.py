@@ -54,10 +54,6 @@ def _draw_block(seed: int, block: int) -> tuple[int, ...]:
     rng = np.random.default_rng([seed, block])
     while True:
         grades = tuple(int(grade) for grade in rng.permutation(_BLOCK))
-        if block > 0 or _covers_splits(grades[:FEWEST_PATIENTS]):
+        first = [_TURNS[grade][grades[:k].count(grade)] for k, grade in enumerate(grades[:FEWEST_PATIENTS])]
+        if block > 0 or set(first) == set(SPLITS):
             return grades
-
-
-def _covers_splits(grades: tuple[int, ...]) -> bool:
-    first = [_TURNS[grade][grades[:k].count(grade)] for k, grade in enumerate(grades)]
-    return set(first) == set(SPLITS)

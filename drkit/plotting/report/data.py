@@ -19,7 +19,6 @@ from drkit.plotting.report.page import (
     Block,
     Details,
     Paragraph,
-    Picture,
     Pictures,
     Section,
     TableBlock,
@@ -126,9 +125,6 @@ def _show_grades(rows: Sequence[Sequence[GalleryItem]]) -> list[Block]:
     for grade, shown in enumerate(rows):
         blocks.append(Paragraph(describe_grade(grade) + ("" if shown else " (no photograph here)")))
         if shown:
-            blocks.append(Pictures([_embed(item, f"photograph of grade {grade}") for item in shown]))
+            alt = f"photograph of grade {grade}"
+            blocks.append(Pictures([embed_photograph(item.photograph, alt, *item.lines, width=SIDE) for item in shown]))
     return blocks
-
-
-def _embed(item: GalleryItem, alt: str) -> Picture:
-    return embed_photograph(item.photograph, alt, *item.lines, width=SIDE)

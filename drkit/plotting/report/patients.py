@@ -140,15 +140,10 @@ def render_patients(patients: Sequence[GradedPatient], run: str, rule: str) -> s
     subtitle = (
         f"Graded by {run} on the ICDR scale from 0 to 4. Photographs: {num_photographs}; patients: {len(patients)}."
     )
-    sections = [_explain_page(f"Referable: {rule}.")]
+    notes: list[Block] = [Paragraph(NO_DEVICE, "warning"), Paragraph(f"Referable: {rule}."), Paragraph(CHECKS)]
+    sections = [Section("reading", "How to read this page", notes)]
     sections += [_tell_patient(patient, number) for number, patient in enumerate(patients, 1)]
     return render_page("Graded photographs", subtitle, sections)
-
-
-def _explain_page(rule: str) -> Section:
-    return Section(
-        "reading", "How to read this page", [Paragraph(NO_DEVICE, "warning"), *map(Paragraph, (rule, CHECKS))]
-    )
 
 
 def _tell_patient(patient: GradedPatient, number: int) -> Section:

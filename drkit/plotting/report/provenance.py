@@ -20,14 +20,14 @@ def tell_provenance(sources: Sequence[ReportSource], known: Mapping[str, str]) -
     blocks: list[Block] = []
     if commands:
         blocks.append(TableBlock(Table("Commands", ("of", "command", "finished", "drkit"), commands)))
-    lines = [f"{sha256}  {name} ({source.name})" for source in sources for name, sha256 in _list_files(source)]
+    lines = []
+    for source in sources:
+        files = {source.path.name: source.sha256} | dict(source.record.get("files") or {})
+        labels = source.predictions.meta.labels_sha256 or "unknown"
+        for name, sha256 in (*files.items(), ("labels that it was trained with", labels)):
+            lines.append(f"{sha256}  {name} ({source.name})")
     blocks.append(Details(f"SHA-256 of {len(lines)} files", lines))
     return Section("provenance", "Provenance", [*blocks, *_list_photographs(sources, known)])
-
-
-def _list_files(source: ReportSource) -> list[tuple[str, str]]:
-    files = {source.path.name: source.sha256} | dict(source.record.get("files") or {})
-    return [*files.items(), ("labels that it was trained with", source.predictions.meta.labels_sha256 or "unknown")]
 
 
 def _list_photographs(sources: Sequence[ReportSource], known: Mapping[str, str]) -> list[Block]:

@@ -75,6 +75,8 @@ def _describe_run(
 ) -> tuple[str, ...]:
     record, meta = source.record, source.predictions.meta
     folds, seeds = (int(source.options.get(name) or 0) for name in ("folds", "seeds"))
+    epoch = record.get("epoch")
+    epochs = epoch if isinstance(epoch, list) else [epoch]
     counted = [f"{count} {word}" for count, word in ((folds, "folds"), (seeds, "seeds")) if count > 1]
     return (
         source.name,
@@ -85,14 +87,8 @@ def _describe_run(
         f"{meta.target}, by {meta.decision.replace('_', ' ')}",
         ", ".join(text for text in options if text not in shared),
         " x ".join(counted) or "1",
-        _describe_epochs(record.get("epoch"), meta.chosen_on),
+        f"{', '.join(map(str, dict.fromkeys(epochs)))} ({meta.chosen_on})",
     )
-
-
-def _describe_epochs(epochs: object, chosen_on: str) -> str:
-    """`12 (val)`: the epochs that the networks kept, once if they are all the same, and what selected them."""
-    numbers = list(dict.fromkeys(epochs)) if isinstance(epochs, list) else [epochs]
-    return f"{', '.join(map(str, numbers))} ({chosen_on})"
 
 
 def _describe_options(options: Mapping[str, Any]) -> list[str]:

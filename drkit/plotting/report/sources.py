@@ -138,7 +138,8 @@ def read_files(files: Sequence[Path], split: Split | None, by: Level) -> ReportF
     """
     paths = expand_patterns(files)
     compared = [path for path in paths if path.name.endswith(COMPARISON_SUFFIX) and path.is_file()]
-    methods = [path for path in paths if path not in compared and _compares_ensembles(path)]
+    records = [path for path in paths if path not in compared and path.suffix == ".json" and path.is_file()]
+    methods = [path for path in records if read_json_record(path).get("kind") == OF_ENSEMBLES]
     sources = read_sources([path for path in paths if path not in (*compared, *methods)], split, by)
     compared += [source.run.comparison for source in sources if source.run.comparison.is_file()]
     return ReportFiles(
@@ -146,10 +147,6 @@ def read_files(files: Sequence[Path], split: Split | None, by: Level) -> ReportF
         {path: _read_comparison(path, AttentionRecord, "run drkit attend again") for path in dict.fromkeys(compared)},
         {path: _read_comparison(path, EnsemblesRecord, "run drkit ensemble compare again") for path in methods},
     )
-
-
-def _compares_ensembles(path: Path) -> bool:
-    return path.suffix == ".json" and path.is_file() and read_json_record(path).get("kind") == OF_ENSEMBLES
 
 
 def _read_comparison(path: Path, kind: type[T], remedy: str) -> T:
