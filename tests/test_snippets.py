@@ -15,7 +15,7 @@ from drkit.cli.app import app
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (
     "attention", "course", "datasets", "ensembles", "explaining", "exporting", "fundus", "kaggle", "losses", "plots",
-    "predicting", "preprocessing", "training", "weights",
+    "predicting", "preprocessing", "scoring", "training", "weights",
 )  # fmt: skip
 ELSEWHERE = {
     "experiments": "hours of training on real photographs",
@@ -23,6 +23,13 @@ ELSEWHERE = {
     "reference": "examples of help texts, which tests/cli runs",
     "reliability": "test_campaigns.py",
     "results": "hours of training on real photographs",
+}
+MADE_BEFORE = {  # what other pages show, and these need
+    "plots": (
+        "drkit attend --attention cbam --choose last --train-baseline --name cbam",
+        "drkit ensemble vote runs/a runs/b",
+        "drkit ensemble compare runs/a runs/b",
+    ),
 }
 UNREACHED = ("hf-hub:", "tcp://HOST")  # other machines
 QUICK = ("--size", "64", "--epochs", "1", "--copies", "1", "--device", "cpu", "--workers", "1")
@@ -89,7 +96,7 @@ def test_every_command_of_a_page_runs(
         for name in re.findall(r"--name (\S+)", "\n".join(lines)):
             for path in Path("runs").glob(f"{name}.*"):
                 path.unlink()
-        for line in lines:
+        for line in (*MADE_BEFORE.get(page, ()), *lines):
             _run(line)
 
 

@@ -306,7 +306,14 @@ def test_the_report_tells_the_proof_in_a_table(explained: Path, run_stem: Path, 
 
 def test_task_e_runs_on_synthetic_eyes(eyes: Path, tmp_path: Path) -> None:
     scripts = Path(sys.executable).parent
-    small = {"EPOCHS": "2", "INPUT": "64", "PER_GRADE": "1", "PROVED": "gradcam", "METHODS": "gradcam"}
+    small = {
+        "EPOCHS": "2",
+        "INPUT": "64",
+        "PER_GRADE": "1",
+        "PROVED": "gradcam",
+        "METHODS": "gradcam",
+        "COLUMNS": "200",
+    }
     done = subprocess.run(
         [ROOT / "examples" / "task_e.sh", eyes, tmp_path / "out"],
         env=os.environ | small | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"},

@@ -141,7 +141,7 @@ def test_a_plan_from_elsewhere_is_not_carried_out(preprocessed: Path, eyes: Path
         "suffix": "/../../../private.png", "labels_sha256": "ab", "inputs": {"1": "cd"},
     }  # fmt: skip
     (preprocessed / "plan.json").write_text(json.dumps(plan))
-    with pytest.raises(OutputExistsError, match="holds the same steps of other photographs"):
+    with pytest.raises(OutputExistsError, match="contains the same steps of other photographs"):
         run_preprocess(PreprocessConfig(preprocessed, "crop", data=[eyes], size=32, workers=1))
 
 

@@ -126,5 +126,5 @@ def test_out_of_memory_runs_frozen_stages_in_smaller_batches(
     monkeypatch.setattr(inputs, "run_frozen_part", run_few)
     again = run_finetune(config, RunOptions(tmp_path, "again")).run
     plan = plan_training(read_datasets(config.data), config)
-    assert sum(size for size in sizes if size <= 4) == 1 + len(plan.labels) + len(plan.fitted_rows)
+    assert sum(size for size in sizes if size <= 4) == 1 + len(plan.banked_rows) + len(plan.fitted_rows)
     assert np.allclose(*(read_predictions(each).rows["score"] for each in (expected, again)), atol=1e-2)
