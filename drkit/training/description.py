@@ -55,7 +55,7 @@ class BankPlan:
         if self.free_mebibytes is not None and self.free_mebibytes < self.mebibytes:
             parts.append(f"only {self.free_mebibytes:.0f} MiB are free there: choose another --cache-dir")
         if self.streamed:
-            parts.append(f"decodes the {self.streamed} that are only graded once more after the training")
+            parts.append(f"the {self.streamed} that are only graded are decoded a second time after the training")
         if self.decoding_minutes is not None:
             parts.append(f"decoding all once takes about {self.decoding_minutes:.1f} minutes")
         return "; ".join(parts)

@@ -47,7 +47,7 @@ def test_the_plan_says_what_is_kept_and_where(
     assert report.bank.decoding_minutes is not None
     assert 0 < report.bank.decoding_minutes < 1
     sentence = str(report.bank)
-    assert sentence.startswith("keeps 40 photographs decoded in memory, 1 MiB; decodes the 8 that are only graded")
+    assert sentence.startswith("keeps 40 photographs decoded in memory, 1 MiB; the 8 that are only graded are decoded")
     assert sentence in [part for part in report.render() if isinstance(part, str)]
     monkeypatch.setattr(description, "fits_in_memory", lambda _: False)
     monkeypatch.setattr(description, "free_bytes", lambda _: 2**19)
