@@ -20,6 +20,7 @@ ROOT = BENCHMARKS.parents[1]
         "inference",
         "kappa",
         "preprocess",
+        "scale",
         "seeds",
         "startup",
         "training",
