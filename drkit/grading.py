@@ -13,7 +13,7 @@ from torch import Tensor
 
 import drkit
 from drkit.data.copies import check_grades_agree, number_shared
-from drkit.data.file_remarks import tell_of_files
+from drkit.data.file_remarks import report_file_remarks
 from drkit.data.patients import name_unknown_patients
 from drkit.data.rendering import dihedral_views, render
 from drkit.data.stream import PhotographStream
@@ -78,7 +78,7 @@ def grade_photographs(
     unreadable = _describe_errors(stream, labels, keep_going=keep_going)
     if unreadable:
         labels, graded = _grade_incomplete_units(labels, stream, graded, opened.header, grade)
-    tell_of_files(stream.remarks)
+    report_file_remarks(stream.remarks)
     joined = _join(graded)
     mean = GradePredictions.mean(joined.by_seed)
     return build_predictions(

@@ -57,7 +57,7 @@ def _arguments(line: str) -> list[str]:
     return arguments
 
 
-def _run(line: str) -> None:
+def _assert_runs(line: str) -> None:
     outcome = CliRunner().invoke(app, _arguments(line))
     expected = (0, 1) if line.startswith("drkit check") else (0,)  # 1: it has findings
     nothing_to_resume = "--resume" in line and "there is nothing to resume" in outcome.output
@@ -81,8 +81,8 @@ def prepared(eyes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for seed, name in enumerate(("first", "quick", "a", "b", "stage1")):
-            _run(f"drkit finetune --choose last --seed {seed} --name {name}")
-        _run("drkit explain runs/a")
+            _assert_runs(f"drkit finetune --choose last --seed {seed} --name {name}")
+        _assert_runs("drkit explain runs/a")
     return folder
 
 
@@ -97,7 +97,7 @@ def test_every_command_of_a_page_runs(
             for path in Path("runs").glob(f"{name}.*"):
                 path.unlink()
         for line in (*MADE_BEFORE.get(page, ()), *lines):
-            _run(line)
+            _assert_runs(line)
 
 
 def test_no_page_is_forgotten() -> None:

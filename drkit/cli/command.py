@@ -71,7 +71,7 @@ def _run(work: Callable[[], Report], *, verbose: bool) -> Report:
         _drop(sys.stderr)
         raise typer.Exit(Interrupted.exit_code) from None
     except Exception as error:
-        raise typer.Exit(_tell(error, verbose=verbose)) from None
+        raise typer.Exit(_show_error(error, verbose=verbose)) from None
 
 
 def _show(report: Report, *, as_object: bool) -> None:
@@ -87,12 +87,12 @@ def _show(report: Report, *, as_object: bool) -> None:
         _drop(sys.stdout)
     except OSError as error:
         _drop(sys.stdout)
-        raise typer.Exit(_tell(InputError(f"the result cannot be written: {error.strerror}"))) from None
+        raise typer.Exit(_show_error(InputError(f"the result cannot be written: {error.strerror}"))) from None
     except Exception as error:
-        raise typer.Exit(_tell(error)) from None
+        raise typer.Exit(_show_error(error)) from None
 
 
-def _tell(error: Exception, *, verbose: bool = False) -> int:
+def _show_error(error: Exception, *, verbose: bool = False) -> int:
     """Show an error in one line, or the traceback of a bug; returns the exit code."""
     refusal = error if isinstance(error, DrkitError) else as_refusal(error)
     if refusal is None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from drkit.data.cache import MappedFile, delete_temporary, make_temporary, name_array, open_cached
-from drkit.data.file_remarks import tell_of_files
+from drkit.data.file_remarks import report_file_remarks
 from drkit.data.stream import SquareDecoder
 from drkit.data.unreadable import describe_unreadable
 from drkit.errors import DrkitError, UnreadablePhotographsError
@@ -142,7 +142,7 @@ def _fill(
     readable = [index for index, outcome in enumerate(outcomes) if isinstance(outcome, str)]
     if len(readable) < len(paths) and not (keep_going and readable):
         raise UnreadablePhotographsError(describe_unreadable([each for each in outcomes if not isinstance(each, str)]))
-    tell_of_files(remarks)
+    report_file_remarks(remarks)
     for place, index in enumerate(readable):
         if place != index:
             pixels[place] = pixels[index]

@@ -15,7 +15,7 @@ _DOUBTS: dict[FileRemarkKind, str] = {
 }
 
 
-def tell_of_files(remarks: Mapping[str, Sequence[FileRemark]]) -> None:
+def report_file_remarks(remarks: Mapping[str, Sequence[FileRemark]]) -> None:
     """Print one message per kind of remark, with the number of photographs and a few of their names.
 
     Args:

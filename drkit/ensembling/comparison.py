@@ -16,6 +16,7 @@ from drkit.ensembling.serialization import build_method
 from drkit.ensembling.stack import Stack
 from drkit.ensembling.weight import Best, Weight
 from drkit.evaluation.agreement import Agreement, Interval, measure_agreement
+from drkit.grades import Target
 from drkit.intervals import PatientBootstrap, interval
 from drkit.metrics import confusion, quadratic_weighted_kappa
 from drkit.progress import track
@@ -72,6 +73,40 @@ class ComparedMethod:
     naive_kappa: float | None
     gain: Gain | None
     gain_in_hindsight: Gain | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnsembleComparison:
+    """All ensemble methods and members, compared on the same nested folds: the figures of a compare.json.
+
+    Args:
+        target: Target of the predictions.
+        fuse: How photographs were pooled: none, eye or patient.
+        folds: Number of outer folds.
+        photographs: Number of graded photographs.
+        patients: Number of their patients.
+        contenders: Methods, members and their mean; the best member (chosen in two ways) comes first.
+        remarks: Caveats of the figures.
+        sentence: The conclusion.
+    """
+
+    target: Target
+    fuse: str
+    folds: int
+    photographs: int
+    patients: int
+    contenders: tuple[ComparedMethod, ...]
+    remarks: tuple[str, ...]
+    sentence: str
+
+    @property
+    def title(self) -> str:
+        """What is compared, on how many photographs, patients and folds."""
+        pooled = "" if self.fuse == "none" else f", pooled by {self.fuse}"
+        return (
+            f"The {self.target}'s grade{pooled}: {self.photographs} photographs of {self.patients} patients in"
+            f" {self.folds} outer folds; 95 % intervals over patients"
+        )
 
 
 def compare_methods(cv: NestedCV, plain: str, *, num_resamples: int) -> tuple[ComparedMethod, ...]:
@@ -185,6 +220,11 @@ def baseline_names(contenders: Sequence[ComparedMethod]) -> tuple[str, str]:
     """Names of the stronger baseline and of the member that is best in hindsight, over which gains are measured."""
     chosen = next(item.name for item in contenders if item.gain is None)
     return chosen, next(item.name for item in contenders if item.gain_in_hindsight is None)
+
+
+def format_gain(gain: Gain | None) -> str:
+    """Format a gain with its interval for a cell of a table; `-` for the baseline itself."""
+    return "-" if gain is None else f"{gain.difference:+.3f} ({gain.interval[0]:+.3f} to {gain.interval[1]:+.3f})"
 
 
 def _gain_text(gain: Gain) -> str:

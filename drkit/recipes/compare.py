@@ -9,13 +9,20 @@ from typing import Any
 from drkit.catalogue import METHODS
 from drkit.config.ensemble import CompareConfig
 from drkit.config.shared import NO_TABLES, TableFiles
-from drkit.ensembling.comparison import ComparedMethod, Gain, baseline_names, compare_methods, conclude
+from drkit.ensembling.comparison import (
+    ComparedMethod,
+    EnsembleComparison,
+    Gain,
+    baseline_names,
+    compare_methods,
+    conclude,
+    format_gain,
+)
 from drkit.ensembling.members import Members, read_members
 from drkit.ensembling.nested_cv import build_nested_cv, common_decision
 from drkit.ensembling.pooling import build_pooler, pooling_from_options
 from drkit.evaluation.aggregation import level_of
 from drkit.evaluation.agreement import with_interval
-from drkit.grades import Target
 from drkit.plotting.forest import draw_forest, rows_of_methods
 from drkit.plotting.selection import find_data
 from drkit.plotting.style import check_suffix, write_figure
@@ -29,49 +36,28 @@ SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompareReport:
-    """A comparison of all methods.
+class CompareReport(EnsembleComparison):
+    """A comparison of all methods, with the files that were written.
 
     Args:
         picture: The picture of all kappas.
         record: A JSON with all figures.
         members: Names of the members.
-        target: Whose grade is predicted.
-        fuse: How photographs were pooled: none, eye or patient.
-        folds: Number of outer folds.
-        photographs: Number of graded photographs.
-        patients: Number of their patients.
-        contenders: Methods, members and their mean; the best member (chosen in two ways) comes first.
-        remarks: Caveats of the figures.
-        sentence: The conclusion.
     """
 
     picture: Path
     record: Path
     members: tuple[str, ...]
-    target: Target
-    fuse: str
-    folds: int
-    photographs: int
-    patients: int
-    contenders: tuple[ComparedMethod, ...]
-    remarks: tuple[str, ...]
-    sentence: str
 
     def render(self) -> Iterator[str | Table]:
         """The table and the conclusion."""
-        pooled = "" if self.fuse == "none" else f", pooled by {self.fuse}"
-        title = (
-            f"The {self.target}'s grade{pooled}: {self.photographs} photographs of {self.patients} patients in"
-            f" {self.folds} outer folds; 95 % intervals over patients"
-        )
         chosen, hindsight = baseline_names(self.contenders)
         differences = (
             f"difference to the {chosen}\nchosen within the folds",
             f"difference to {hindsight},\nthe best in hindsight",
         )
         columns = ("", "quadratic kappa", "naive", "plain kappa", "accuracy", *differences)
-        yield Table(title, columns, [_row(contender) for contender in self.contenders])
+        yield Table(self.title, columns, [_row(contender) for contender in self.contenders])
         yield from self.remarks
         yield self.sentence
         yield f"wrote {self.picture} and {self.record}"
@@ -159,8 +145,8 @@ def _row(item: ComparedMethod) -> tuple[str, ...]:
         "-" if item.naive_kappa is None else f"{item.naive_kappa:.3f}",
         f"{nested.plain_kappa:.3f}, {nested.band}",
         f"{nested.accuracy:.3f}",
-        _format_gain(item.gain),
-        _format_gain(item.gain_in_hindsight),
+        format_gain(item.gain),
+        format_gain(item.gain_in_hindsight),
     )
 
 
@@ -187,7 +173,3 @@ def _figure_row(item: ComparedMethod) -> dict[str, Any]:
 def _gain_columns(name: str, gain: Gain | None) -> dict[str, float | None]:
     values = (None, None, None) if gain is None else (gain.difference, *gain.interval)
     return dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
-
-
-def _format_gain(gain: Gain | None) -> str:
-    return "-" if gain is None else f"{gain.difference:+.3f} ({gain.interval[0]:+.3f} to {gain.interval[1]:+.3f})"

@@ -7,16 +7,16 @@ from pathlib import Path
 from drkit.config.plot import PictureConfig, ReportInputs
 from drkit.errors import UsageError
 from drkit.evaluation.agreement import check_resamples
-from drkit.plotting.report.agreement import tell_agreement
-from drkit.plotting.report.comparisons import tell_attention, tell_methods
-from drkit.plotting.report.data import DataSet, audit_data, leave_out_data, tell_data
+from drkit.plotting.report.agreement import build_agreement
+from drkit.plotting.report.comparisons import build_attention, build_methods
+from drkit.plotting.report.data import DataSet, audit_data, build_data, leave_out_data
 from drkit.plotting.report.page import Section, render_page
-from drkit.plotting.report.photographs import read_explained, tell_errors, tell_explanations
-from drkit.plotting.report.provenance import tell_provenance
+from drkit.plotting.report.photographs import build_errors, build_explanations, read_explained
+from drkit.plotting.report.provenance import build_provenance
 from drkit.plotting.report.results import measure_results
-from drkit.plotting.report.runs import tell_ensembles, tell_runs
+from drkit.plotting.report.runs import build_ensembles, build_runs
 from drkit.plotting.report.sources import ReportFiles, ReportSource, read_files
-from drkit.plotting.report.summary import tell_summary
+from drkit.plotting.report.summary import build_summary
 from drkit.progress import notify, warn
 from drkit.records.atomic import check_writable, write_bytes
 from drkit.records.explanations import Explanations
@@ -66,7 +66,7 @@ def run_report(inputs: ReportInputs, config: PictureConfig) -> HtmlReport:
     explained = read_explained(inputs.explanations or ())
     data = audit_data(inputs.data, files.sources) if inputs.data else None
     notify("drawing the figures")
-    sections = _tell(files, data, explained, config)
+    sections = _build_sections(files, data, explained, config)
     page = render_page(inputs.title, _subtitle(files.sources, data), sections).encode()
     if len(page) > LARGE:
         warn(f"{config.out} is {len(page) / 1e6:.1f} MB: give fewer runs or --explanations to make it smaller")
@@ -80,21 +80,21 @@ def run_report(inputs: ReportInputs, config: PictureConfig) -> HtmlReport:
     )
 
 
-def _tell(
+def _build_sections(
     files: ReportFiles, data: DataSet | None, explained: dict[Path, Explanations], config: PictureConfig
 ) -> list[Section]:
     groups = measure_results(files.sources, config)
     return [
-        tell_summary(groups, files),
-        leave_out_data() if data is None else tell_data(data, config.seed),
-        *tell_runs(files.sources),
-        *tell_agreement(files.sources, groups, config),
-        *tell_attention(files.attention),
-        *tell_ensembles(files.sources),
-        *tell_methods(files.ensembles),
-        *([] if data is None else tell_errors(groups, data.labels)),
-        *tell_explanations(explained, with_photographs=data is not None),
-        tell_provenance(files.sources, {} if data is None else data.hashes),
+        build_summary(groups, files),
+        leave_out_data() if data is None else build_data(data, config.seed),
+        *build_runs(files.sources),
+        *build_agreement(files.sources, groups, config),
+        *build_attention(files.attention),
+        *build_ensembles(files.sources),
+        *build_methods(files.ensembles),
+        *([] if data is None else build_errors(groups, data.labels)),
+        *build_explanations(explained, with_photographs=data is not None),
+        build_provenance(files.sources, {} if data is None else data.hashes),
     ]
 
 

@@ -13,7 +13,7 @@ from drkit.batching import in_batches
 from drkit.data.augmentation import load_policy
 from drkit.data.bank import PhotographBank, build_bank
 from drkit.data.cache import default_cache_dir, delete_temporary
-from drkit.data.file_remarks import tell_of_files
+from drkit.data.file_remarks import report_file_remarks
 from drkit.data.stream import PhotographStream
 from drkit.data.unreadable import describe_unreadable
 from drkit.errors import UnreadablePhotographsError
@@ -147,7 +147,7 @@ def _hash_readable(plan: TrainingPlan, rows: np.ndarray) -> tuple[str, ...]:
         pass
     if stream.errors:
         raise UnreadablePhotographsError(describe_unreadable([stream.errors[row] for row in sorted(stream.errors)]))
-    tell_of_files(stream.remarks)
+    report_file_remarks(stream.remarks)
     return stream.contents(read_source_hashes(plan.labels.roots))
 
 

@@ -37,8 +37,8 @@ def predict_unfitted(setup: TrainingSetup, fitted: Sequence[FittedNetwork]) -> l
     if not len(numbers):
         return list(fitted)
     stream = PhotographStream(plan.labels.paths(), plan.square_decoder, plan.config.workers)
-    with ExitStack() as whole_again:
-        networks = _rebuild(setup, fitted, whole_again)
+    with ExitStack() as frozen_removed:
+        networks = _rebuild(setup, fitted, frozen_removed)
         batches = stream_units(networks, stream, plan.units, numbers, setup.fabric.autocast)
         outputs = [[_trim(each, setup) for each in batch] for _, batch in batches]
     if stream.errors:
@@ -74,7 +74,7 @@ class _FrozenPart:
 
 
 def _rebuild(
-    setup: TrainingSetup, fitted: Sequence[FittedNetwork], whole_again: ExitStack
+    setup: TrainingSetup, fitted: Sequence[FittedNetwork], frozen_removed: ExitStack
 ) -> list[tuple[Grader, Render]]:
     """The trained networks, in evaluation mode, each with what makes its inputs."""
     stages, tta = setup.plan.config.frozen_stages, setup.plan.config.tta
@@ -87,7 +87,7 @@ def _rebuild(
             networks.append((grader, _ImageViews(setup)))
             continue
         frozen_part = frozen_parts.setdefault(each.network.seed, _FrozenPart(setup, deepcopy(grader)))
-        whole_again.enter_context(without_frozen_part(grader, stages))
+        frozen_removed.enter_context(without_frozen_part(grader, stages))
         networks.append((grader, frozen_part))
     return networks
 

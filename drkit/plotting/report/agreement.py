@@ -39,7 +39,7 @@ MOST_SCREENED = 3  # groups whose ROC and calibration curves are drawn
 MOST_POINTS = 400  # cases of a drawn run up to which its scores are drawn as lines of an svg
 
 
-def tell_agreement(
+def build_agreement(
     sources: Sequence[ReportSource], groups: Sequence[ResultGroup], config: PictureConfig
 ) -> list[Section]:
     """Everything that is measured against reference grades.
@@ -49,18 +49,18 @@ def tell_agreement(
         groups: What was measured of them.
         config: Resamples and seed of the curves' intervals.
     """
-    blocks = [block for group in groups for block in _tell_group(group)]
+    blocks = [block for group in groups for block in _build_group(group)]
     blocks += [
         Paragraph(f"{source.name} is not scored: {source.reason}", "warning") for source in sources if not source.drawn
     ]
     return [
         Section("agreement", "Agreement with the reference grades", blocks),
         Section("confusion", "Confusions and scores", _draw_confusions(groups)),
-        *_tell_screening(groups, config),
+        *_build_screening(groups, config),
     ]
 
 
-def _tell_group(group: ResultGroup) -> list[Block]:
+def _build_group(group: ResultGroup) -> list[Block]:
     rows = [(result.name, result.task, *_describe_result(result)) for result in group.results]
     parts = [(result, name, agreement) for result in group.results for name, agreement in result.datasets.items()]
     by_dataset = [(result.name, name, *_describe_agreement(agreement)) for result, name, agreement in parts]
@@ -143,7 +143,7 @@ def _draw_confusions(groups: Sequence[ResultGroup]) -> list[Block]:
     return blocks
 
 
-def _tell_screening(groups: Sequence[ResultGroup], config: PictureConfig) -> list[Section]:
+def _build_screening(groups: Sequence[ResultGroup], config: PictureConfig) -> list[Section]:
     """Referable DR and calibration, of groups with both referable and other cases."""
     blocks: list[Block] = []
     for group in groups[:MOST_SCREENED]:

@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from drkit.ensembling.comparison import Gain
+from drkit.ensembling.comparison import EnsembleComparison, format_gain
 from drkit.evaluation.agreement import with_interval
 from drkit.plotting.forest import ForestRow, draw_forest, rows_of_methods
 from drkit.plotting.report.page import Block, Heading, Paragraph, Pictures, Section, TableBlock, embed_figure
-from drkit.plotting.report.sources import AttentionRecord, EnsemblesRecord
+from drkit.plotting.report.sources import AttentionRecord
 from drkit.reporting import Table
 
 
-def tell_attention(records: Mapping[Path, AttentionRecord]) -> list[Section]:
+def build_attention(records: Mapping[Path, AttentionRecord]) -> list[Section]:
     """What attention changed; nothing without comparisons."""
     if not records:
         return []
@@ -36,41 +36,36 @@ def tell_attention(records: Mapping[Path, AttentionRecord]) -> list[Section]:
 
 
 def _describe_attention(record: AttentionRecord) -> tuple[str, ...]:
-    found = record.comparison
+    comparison = record.comparison
     return (
-        found.run,
-        found.against,
-        *(", ".join(f"{kappa:.3f}" for kappa in kappas) for kappas in (found.kappas, found.against_kappas)),
-        f"{found.difference:+.3f}",
-        f"{found.interval[0]:+.3f} to {found.interval[1]:+.3f}",
-        f"{found.probability_of_no_gain:.3f}",
-        f"{found.photographs} / {found.patients}",
+        comparison.run,
+        comparison.against,
+        *(", ".join(f"{kappa:.3f}" for kappa in kappas) for kappas in (comparison.kappas, comparison.against_kappas)),
+        f"{comparison.difference:+.3f}",
+        f"{comparison.interval[0]:+.3f} to {comparison.interval[1]:+.3f}",
+        f"{comparison.probability_of_no_gain:.3f}",
+        f"{comparison.photographs} / {comparison.patients}",
         f"{record.cost.added_parameters} of {record.cost.parameters}",
     )
 
 
-def tell_methods(records: Mapping[Path, EnsemblesRecord]) -> list[Section]:
+def build_methods(records: Mapping[Path, EnsembleComparison]) -> list[Section]:
     """How the ensemble methods compare; nothing without comparisons."""
     blocks: list[Block] = []
     for path, record in records.items():
-        pooled = "" if record.fuse == "none" else f", pooled by {record.fuse}"
-        title = (
-            f"The {record.target}'s grade{pooled}: {record.photographs} photographs of {record.patients} patients,"
-            f" {record.folds} outer folds"
-        )
         axis = "quadratic weighted kappa on patients not fitted on, 95 % interval over patients"
-        figure = draw_forest(rows_of_methods(record.contenders), title, axis)
+        figure = draw_forest(rows_of_methods(record.contenders), record.title, axis)
         blocks += [
             Heading(f"{path.stem}: {record.target}'s grade"),
             Paragraph(record.sentence),
-            TableBlock(_tabulate(record, title)),
+            TableBlock(_tabulate(record)),
             Pictures([embed_figure(figure, "kappas of all methods")]),
             *(Paragraph(remark, "warning") for remark in record.remarks),
         ]
     return [Section("methods", "Ensemble methods compared: task (d)", blocks)] if blocks else []
 
 
-def _tabulate(record: EnsemblesRecord, title: str) -> Table:
+def _tabulate(record: EnsembleComparison) -> Table:
     columns = ("method", "kind", "quadratic kappa", "scored where fitted", "plain kappa", "accuracy", "to best member")
     rows = [
         (
@@ -80,14 +75,10 @@ def _tabulate(record: EnsemblesRecord, title: str) -> Table:
             "-" if item.naive_kappa is None else f"{item.naive_kappa:.3f}",
             f"{item.nested.plain_kappa:.3f}",
             f"{item.nested.accuracy:.3f}",
-            _describe_gain(item.gain),
+            format_gain(item.gain),
         )
         for item in sorted(
             record.contenders, key=lambda item: (item.kind == "member", -item.nested.quadratic_weighted_kappa)
         )
     ]
-    return Table(f"{title}; 95 % intervals over patients", columns, rows)
-
-
-def _describe_gain(gain: Gain | None) -> str:
-    return "-" if gain is None else f"{gain.difference:+.3f} ({gain.interval[0]:+.3f} to {gain.interval[1]:+.3f})"
+    return Table(record.title, columns, rows)

@@ -73,7 +73,7 @@ def audit_data(paths: Sequence[Path], sources: Sequence[ReportSource]) -> DataSe
     return DataSet(labels, by_severity(findings), hashes)
 
 
-def tell_data(data: DataSet, seed: int) -> Section:
+def build_data(data: DataSet, seed: int) -> Section:
     """Counts, audit, and examples of each grade."""
     labels = data.labels
     summary = f"{len(labels)} photographs of {labels.num_patients} patients, read as layout {labels.layout}."
@@ -85,7 +85,7 @@ def tell_data(data: DataSet, seed: int) -> Section:
         for column in stated
         for name, part in parts.items()
     ]
-    blocks += _tell_findings(data.findings)
+    blocks += _build_findings(data.findings)
     if stated:
         blocks += _show_grades(show_examples(labels, EXAMPLES, seed, SIDE))
     return Section("data", "Data and audit", blocks)
@@ -110,7 +110,7 @@ def _count_grades(labels: Labels, column: str, of: str) -> Table:
     return Table(f"Photographs{of} by the {whose}'s grade", columns, rows)
 
 
-def _tell_findings(findings: Sequence[Finding]) -> list[Block]:
+def _build_findings(findings: Sequence[Finding]) -> list[Block]:
     if not findings:
         return [Paragraph("The audit found nothing: no duplicates, contradictions, broken files or leaks.")]
     counts = Counter(finding.kind for finding in findings)

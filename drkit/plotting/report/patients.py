@@ -142,11 +142,11 @@ def render_patients(patients: Sequence[GradedPatient], run: str, rule: str) -> s
     )
     notes: list[Block] = [Paragraph(NO_DEVICE, "warning"), Paragraph(f"Referable: {rule}."), Paragraph(CHECKS)]
     sections = [Section("reading", "How to read this page", notes)]
-    sections += [_tell_patient(patient, number) for number, patient in enumerate(patients, 1)]
+    sections += [_build_patient(patient, number) for number, patient in enumerate(patients, 1)]
     return render_page("Graded photographs", subtitle, sections)
 
 
-def _tell_patient(patient: GradedPatient, number: int) -> Section:
+def _build_patient(patient: GradedPatient, number: int) -> Section:
     blocks: list[Block] = [_verdict(patient)]
     blocks += [
         Paragraph(f"{photograph.image_id}: {warning}", "warning")

@@ -36,7 +36,7 @@ STRIP = 576  # CSS pixels of a photograph with two maps
 PANEL = 288  # pixels of each of them
 
 
-def tell_errors(groups: Sequence[ResultGroup], labels: Labels) -> list[Section]:
+def build_errors(groups: Sequence[ResultGroup], labels: Labels) -> list[Section]:
     """The photographs that the best run graded worst, of the first group whose photographs the data set contains."""
     for result in (group.results[0] for group in groups):
         try:
@@ -69,21 +69,21 @@ def read_explained(folders: Sequence[Path]) -> dict[Path, Explanations]:
     return explained
 
 
-def tell_explanations(explained: Mapping[Path, Explanations], *, with_photographs: bool) -> list[Section]:
+def build_explanations(explained: Mapping[Path, Explanations], *, with_photographs: bool) -> list[Section]:
     """The target, the faithfulness of the maps, and the maps.
 
     Args:
         explained: From `read_explained`.
         with_photographs: Whether photographs may be shown; else there are only figures.
     """
-    blocks = _tell_figures(explained.values())
+    blocks = _build_figures(explained.values())
     num = min(MOST_EXPLAINED, max(1, MOST_STRIPS // max(1, len(explained)))) if with_photographs else 0
     for folder, found in explained.items():
-        blocks += _tell_explained(found, folder, num)
+        blocks += _build_explained(found, folder, num)
     return [Section("explanations", "Explanations: task (e)", blocks)] if blocks else []
 
 
-def _tell_explained(explained: Explanations, folder: Path, num: int) -> list[Block]:
+def _build_explained(explained: Explanations, folder: Path, num: int) -> list[Block]:
     """The target, alarms, and the maps of at most `num` photographs, evenly from the first to the last."""
     parts = [
         "the photograph",
@@ -103,7 +103,7 @@ def _tell_explained(explained: Explanations, folder: Path, num: int) -> list[Blo
     return [*blocks, EvidencePictures(shown)] if shown else blocks
 
 
-def _tell_figures(explained: Collection[Explanations]) -> list[Block]:
+def _build_figures(explained: Collection[Explanations]) -> list[Block]:
     """Faithfulness and lesions; methods with the same target and photographs share a table."""
     alike: dict[str, list[Explanations]] = {}
     for found in explained:

@@ -7,7 +7,7 @@ from drkit.plotting.report.sources import ReportSource
 from drkit.reporting import Table
 
 
-def tell_provenance(sources: Sequence[ReportSource], known: Mapping[str, str]) -> Section:
+def build_provenance(sources: Sequence[ReportSource], known: Mapping[str, str]) -> Section:
     """The commands that made the files, and folded away the hashes of files and of training photographs.
 
     Args:

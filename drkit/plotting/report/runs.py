@@ -29,7 +29,7 @@ TOLD_OPTIONS = ("size", "steps", "round_discs", "attention", "loss", "augment", 
 COLUMNS = ("run", "task", "started from", "trained on", "sees", "grades", "options", "networks", "epoch kept (by)")
 
 
-def tell_runs(sources: Sequence[ReportSource]) -> list[Section]:
+def build_runs(sources: Sequence[ReportSource]) -> list[Section]:
     """The trainings and their curves; nothing if no file belongs to a run."""
     runs = [source for source in sources if source.is_run]
     if not runs:
@@ -54,7 +54,7 @@ def tell_runs(sources: Sequence[ReportSource]) -> list[Section]:
     ]
 
 
-def tell_ensembles(sources: Sequence[ReportSource]) -> list[Section]:
+def build_ensembles(sources: Sequence[ReportSource]) -> list[Section]:
     """The ensembles with their members and weights; nothing where there are none."""
     ensembles = [source for source in sources if source.is_ensemble]
     if not ensembles:
@@ -63,7 +63,7 @@ def tell_ensembles(sources: Sequence[ReportSource]) -> list[Section]:
     for source in ensembles:
         blocks.append(Paragraph(_describe_ensemble(source)))
         blocks.append(TableBlock(_list_members(source)))
-        blocks += _tell_gap(source)
+        blocks += _build_gap(source)
         members = source.record.get("members") or []
         hashes = [f"{member.get('name')}  SHA-256 of its predictions: {member.get('sha256')}" for member in members]
         blocks.append(Details(f"all options and hashes of {source.name}", [*_list_options(source.options), *hashes]))
@@ -150,7 +150,7 @@ def _describe_ensemble(source: ReportSource) -> str:
     return f"{sentence} Graded photographs have the prediction of the nested fold that held their patient out."
 
 
-def _tell_gap(source: ReportSource) -> list[Block]:
+def _build_gap(source: ReportSource) -> list[Block]:
     """The optimistic bias of fitting and scoring on the same patients, where the record states both."""
     agreement = source.record.get("agreement") or {}
     try:

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from drkit.ensembling.comparison import ComparedMethod
+from drkit.ensembling.comparison import EnsembleComparison
 from drkit.errors import DrkitError, InputError
 from drkit.evaluation import Comparison
 from drkit.grades import Level, Split
@@ -89,31 +89,6 @@ class AttentionRecord:
 
 
 @dataclass(frozen=True)
-class EnsemblesRecord:
-    """A compare.json: all ensemble methods and members on the same nested folds.
-
-    Args:
-        target: Whose grade is predicted.
-        fuse: How photographs were pooled: none, eye or patient.
-        folds: Number of outer folds.
-        photographs: Number of graded photographs.
-        patients: Number of their patients.
-        contenders: Methods, members and their mean.
-        remarks: Caveats.
-        sentence: The conclusion.
-    """
-
-    target: str
-    fuse: str
-    folds: int
-    photographs: int
-    patients: int
-    contenders: tuple[ComparedMethod, ...]
-    remarks: tuple[str, ...]
-    sentence: str
-
-
-@dataclass(frozen=True)
 class ReportFiles:
     """All files that a report is made from.
 
@@ -125,7 +100,7 @@ class ReportFiles:
 
     sources: Sequence[ReportSource]
     attention: Mapping[Path, AttentionRecord]
-    ensembles: Mapping[Path, EnsemblesRecord]
+    ensembles: Mapping[Path, EnsembleComparison]
 
 
 def read_files(files: Sequence[Path], split: Split | None, by: Level) -> ReportFiles:
@@ -145,7 +120,7 @@ def read_files(files: Sequence[Path], split: Split | None, by: Level) -> ReportF
     return ReportFiles(
         sources,
         {path: _read_comparison(path, AttentionRecord, "run drkit attend again") for path in dict.fromkeys(compared)},
-        {path: _read_comparison(path, EnsemblesRecord, "run drkit ensemble compare again") for path in methods},
+        {path: _read_comparison(path, EnsembleComparison, "run drkit ensemble compare again") for path in methods},
     )
 
 

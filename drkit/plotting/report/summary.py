@@ -17,7 +17,7 @@ _HOW_TO_READ = (
 )
 
 
-def tell_summary(groups: Sequence[ResultGroup], files: ReportFiles) -> Section:
+def build_summary(groups: Sequence[ResultGroup], files: ReportFiles) -> Section:
     """The best runs, and the verdicts of all paired comparisons.
 
     Args:
@@ -33,7 +33,7 @@ def tell_summary(groups: Sequence[ResultGroup], files: ReportFiles) -> Section:
     for record in files.attention.values():
         found = record.comparison
         compared[found.run, found.against, found.photographs] = found
-    blocks += _tell_verdicts(list(compared.values()))
+    blocks += _build_verdicts(list(compared.values()))
     blocks += [Paragraph(f"Ensembles: {record.sentence}") for record in files.ensembles.values()]
     return Section("summary", "Summary", blocks)
 
@@ -52,7 +52,7 @@ def _describe_best(result: RunResult, group: ResultGroup) -> tuple[str, ...]:
     )
 
 
-def _tell_verdicts(comparisons: Sequence[Comparison]) -> list[Block]:
+def _build_verdicts(comparisons: Sequence[Comparison]) -> list[Block]:
     """What helped, what made it worse, and what cannot be told, the largest difference first."""
     if not comparisons:
         return []

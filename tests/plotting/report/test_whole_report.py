@@ -25,11 +25,11 @@ from drkit.evaluation.agreement import with_interval
 from drkit.explaining.pictures import strip
 from drkit.plotting.report import page as page_module
 from drkit.plotting.report.page import EvidencePictures, TableBlock
-from drkit.plotting.report.photographs import split_strip, tell_explanations
+from drkit.plotting.report.photographs import build_explanations, split_strip
 from drkit.plotting.report.results import measure_results
-from drkit.plotting.report.runs import tell_runs
+from drkit.plotting.report.runs import build_runs
 from drkit.plotting.report.sources import read_files, read_sources
-from drkit.plotting.report.summary import tell_summary
+from drkit.plotting.report.summary import build_summary
 from drkit.plotting.report.tasks import infer_tasks, name_parent
 from drkit.recipes.report import HtmlReport, run_report
 from drkit.recipes.score import run_score
@@ -277,7 +277,7 @@ def test_of_several_folders_fewer_photographs_each_are_shown(tmp_path: Path, num
         found = read_explanations(folder)
         rows = tuple(replace(found.photographs[0], image_id=f"{row}_l1") for row in range(20))
         explained[folder] = replace(found, photographs=rows)
-    (section,) = tell_explanations(explained, with_photographs=True)
+    (section,) = build_explanations(explained, with_photographs=True)
     shown = [
         [item.photograph.caption[0] for item in block.items]
         for block in section.blocks
@@ -285,14 +285,14 @@ def test_of_several_folders_fewer_photographs_each_are_shown(tmp_path: Path, num
     ]
     assert [len(names) for names in shown] == [each] * num_folders
     assert all((names[0], names[-1]) == ("0_l1", "19_l1") for names in shown)
-    (bare,) = tell_explanations(explained, with_photographs=False)
+    (bare,) = build_explanations(explained, with_photographs=False)
     assert not any(isinstance(block, EvidencePictures) for block in bare.blocks)
 
 
 @pytest.mark.parametrize(("changes", "told"), [({}, "augment strong"), ({"turn": 7.0}, "augment of its own")])
 def test_augmentation_is_told_by_its_name(write_run, changes: dict, told: str) -> None:
     options = {"backbone": "resnet18", "augment": {**asdict(load_policy("strong")), **changes}}
-    runs, _ = tell_runs(read_sources([write_run(record={"options": options})], None, "photograph"))
+    runs, _ = build_runs(read_sources([write_run(record={"options": options})], None, "photograph"))
     (table,) = [block.table for block in runs.blocks if isinstance(block, TableBlock)]
     assert told in table.rows[0][6]
 
@@ -343,7 +343,7 @@ def test_the_summary_comes_first_with_the_best_run_of_each_task(write_run, tmp_p
         replace(found, run="worse", difference=-0.2, interval=(-0.3, -0.1)),
         replace(found, run="better", difference=0.2, interval=(0.1, 0.3)),
     ]
-    summary = tell_summary([replace(group, comparisons=compared)], files)
+    summary = build_summary([replace(group, comparisons=compared)], files)
     best, verdicts = (block.table for block in summary.blocks if isinstance(block, TableBlock))
     assert [(*row[:2], row[4]) for row in best.rows] == [("(a) transfer learning", "sharp", "2")]
     assert [row[:2] for row in verdicts.rows] == [
