@@ -4,8 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from drkit.evaluation.aggregation import aggregate, describe_level, level_of
+import numpy as np
+import pandas as pd
+
+from drkit.errors import InputError
+from drkit.evaluation.aggregation import aggregate, aggregate_by_seed, common_level, describe_level, level_of
 from drkit.evaluation.agreement import Agreement, Interval, measure_agreement, with_interval
+from drkit.evaluation.differences import Comparison, compare_cases
 from drkit.evaluation.seeds import SeedAgreement, measure_seeds
 from drkit.evaluation.selection import EvaluationSet
 from drkit.grades import NUM_GRADES, Level, Target
@@ -107,6 +112,48 @@ def score_run(selection: EvaluationSet, by: Level, *, num_resamples: int, seed: 
         seeds=seeds(selection),
         datasets={name: agreement(part) for name, part in datasets.items()},
         dataset_seeds={name: each for name, each in dataset_seeds.items() if each},
+    )
+
+
+def compare_runs(
+    first: EvaluationSet, other: EvaluationSet, by: Level, *, num_resamples: int, seed: int
+) -> Iterator[Comparison | str]:
+    """Compare two runs on the photographs that both have graded, and on those of each data set if there are several.
+
+    Args:
+        first: The photographs to score of the run that is compared with.
+        other: Those of the other run.
+        by: What counts as one case.
+        num_resamples: Number of resamples of the patients.
+        seed: Random seed of the resampling.
+
+    Yields:
+        Paired differences; instead of one, a sentence that states why the runs cannot be paired.
+    """
+    before, after = first.by_dataset(), other.by_dataset()
+    for pair in ((first, other), *((before[name], after[name]) for name in before if name in after)):
+        yield _compare_pair(*pair, by, num_resamples=num_resamples, seed=seed)
+
+
+def _compare_pair(
+    first: EvaluationSet, other: EvaluationSet, by: Level, *, num_resamples: int, seed: int
+) -> Comparison | str:
+    names = first.predictions.name, other.predictions.name
+    shared = pd.Index(first.predictions.rows["image_id"]).intersection(other.predictions.rows["image_id"])
+    if shared.empty:
+        return f"{names[1]} is not compared with {names[0]}: they have no photograph in common"
+    level = common_level(by, first.predictions.meta, other.predictions.meta)
+    try:
+        before, after = (
+            aggregate_by_seed(item.predictions, item.reference, level)
+            for item in (first.shared_with(shared), other.shared_with(shared))
+        )
+    except InputError as error:
+        return f"{names[1]} is not compared with {names[0]}: {error}"
+    if not np.array_equal(before[0].reference, after[0].reference):
+        return f"{names[1]} is not compared with {names[0]}: their reference grades differ"
+    return compare_cases(
+        names, before, after, num_photographs=len(shared), by=level, num_resamples=num_resamples, seed=seed
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drkit.errors import InputError
-from drkit.evaluation import select_scorable
+from drkit.evaluation import EvaluationSet, select_scorable
 from drkit.evaluation.aggregation import Cases, Index, aggregate, describe_level, level_of
 from drkit.grades import MAX_GRADE, REFERABLE_FROM, SPLITS, Level, Split
 from drkit.plotting.style import MOST_ON_AXES
@@ -44,6 +44,11 @@ class PlottedPredictions:
     def name(self) -> str:
         """The run's."""
         return self.predictions.name
+
+    @property
+    def evaluated(self) -> EvaluationSet:
+        """The same photographs, to be scored and compared."""
+        return EvaluationSet(self.predictions, self.reference, 0, 0)
 
     @property
     def is_ensemble(self) -> bool:

@@ -5,17 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from drkit.config.score import ScoreConfig
 from drkit.config.shared import NO_TABLES, TableFiles
-from drkit.errors import InputError
-from drkit.evaluation import Comparison, EvaluationSet, compare_cases, select_scorable, tabulate_comparisons
-from drkit.evaluation.aggregation import aggregate_by_seed, common_level
+from drkit.evaluation import Comparison, select_scorable, tabulate_comparisons
 from drkit.evaluation.agreement import Agreement, check_resamples
 from drkit.evaluation.scores import (
     RunScore,
+    compare_runs,
     list_figures,
     score_run,
     tabulate_agreement,
@@ -83,7 +79,13 @@ def run_score(files: Sequence[Path], config: ScoreConfig, tables: TableFiles = N
     ]
     for selection, score in zip(selections, scores, strict=True):
         _warn_of_limits(selection.predictions, score.agreement, config.by)
-    comparisons = [each for other in selections[1:] for each in _compare(selections[0], other, config)]
+    comparisons = []
+    for other in selections[1:]:
+        for compared in compare_runs(selections[0], other, config.by, num_resamples=config.resamples, seed=config.seed):
+            if isinstance(compared, str):
+                warn(compared)
+            else:
+                comparisons.append(compared)
     report = ScoreReport(tuple(scores), tuple(comparisons))
     write_table_files(report, tables, force=config.force)
     return report
@@ -101,37 +103,3 @@ def _warn_of_limits(predictions: Predictions, agreement: Agreement, by: Level) -
             f"{name}: the cut points that decide the aggregated out-of-fold rows were also fitted on them, so that its"
             " scores are optimistic"
         )
-
-
-def _compare(first: EvaluationSet, other: EvaluationSet, config: ScoreConfig) -> Iterator[Comparison]:
-    """Paired differences: on all photographs that both have graded, and on each data set that both have graded."""
-    before, after = first.by_dataset(), other.by_dataset()
-    pairs = [(first, other), *((before[name], after[name]) for name in before if name in after)]
-    for pair in pairs:
-        comparison = _compare_pair(*pair, config)
-        if comparison is not None:
-            yield comparison
-
-
-def _compare_pair(first: EvaluationSet, other: EvaluationSet, config: ScoreConfig) -> Comparison | None:
-    """The paired difference; None, with a warning, if the runs cannot be paired."""
-    names = first.predictions.name, other.predictions.name
-    shared = pd.Index(first.predictions.rows["image_id"]).intersection(other.predictions.rows["image_id"])
-    if shared.empty:
-        warn(f"{names[1]} is not compared with {names[0]}: they have no photograph in common")
-        return None
-    by = common_level(config.by, first.predictions.meta, other.predictions.meta)
-    try:
-        before, after = (
-            aggregate_by_seed(item.predictions, item.reference, by)
-            for item in (first.shared_with(shared), other.shared_with(shared))
-        )
-    except InputError as error:
-        warn(f"{names[1]} is not compared with {names[0]}: {error}")
-        return None
-    if not np.array_equal(before[0].reference, after[0].reference):
-        warn(f"{names[1]} is not compared with {names[0]}: their reference grades differ")
-        return None
-    return compare_cases(
-        names, before, after, num_photographs=len(shared), by=by, num_resamples=config.resamples, seed=config.seed
-    )

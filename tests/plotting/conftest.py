@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -179,3 +180,13 @@ def check_texts() -> Callable[[Figure], None]:
         assert overlapping == []
 
     return check
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are empty, where what they show is not what is tested."""
+
+    def draw_nothing(_: Figure, buffer: BytesIO, **__: object) -> None:
+        buffer.write(b"<svg/>")
+
+    monkeypatch.setattr(Figure, "savefig", draw_nothing)

@@ -62,7 +62,7 @@ def build_agreement(
 
 def _build_group(group: ResultGroup) -> list[Block]:
     rows = [(result.name, result.task, *_describe_result(result)) for result in group.results]
-    parts = [(result, name, agreement) for result in group.results for name, agreement in result.datasets.items()]
+    parts = [(result, name, agreement) for result in group.results for name, agreement in result.score.datasets.items()]
     by_dataset = [(result.name, name, *_describe_agreement(agreement)) for result, name, agreement in parts]
     blocks: list[Block] = [
         Heading(group.title),
@@ -80,8 +80,8 @@ def _build_group(group: ResultGroup) -> list[Block]:
 
 
 def _describe_result(result: RunResult) -> tuple[str, ...]:
-    quadratic, *others = _describe_agreement(result.agreement)
-    seeds, unit = result.seeds, result.drawn.predictions.meta.unit
+    quadratic, *others = _describe_agreement(result.score.agreement)
+    seeds, unit = result.score.seeds, result.drawn.predictions.meta.unit
     mean = with_interval(seeds.quadratic_weighted_kappa, seeds.quadratic_weighted_kappa_interval) if seeds else "-"
     return (quadratic, mean, *others, "no" if unit == "image" else f"by {unit}")
 
@@ -98,7 +98,9 @@ def _describe_agreement(agreement: Agreement) -> tuple[str, ...]:
 
 def _remark(results: Sequence[RunResult]) -> list[Block]:
     """What must be known to read the figures correctly."""
-    remarks: list[Block] = [Paragraph(f"{result.name}: {result.seeds}.", "quiet") for result in results if result.seeds]
+    remarks: list[Block] = [
+        Paragraph(f"{result.name}: {result.score.seeds}.", "quiet") for result in results if result.score.seeds
+    ]
     for result in results:
         if result.drawn.is_optimistic:
             chosen_on = result.drawn.predictions.meta.chosen_on
@@ -111,8 +113,8 @@ def _draw_kappas(group: ResultGroup) -> Figure:
     rows = [
         ForestRow(
             result.name,
-            result.agreement.quadratic_weighted_kappa,
-            *result.agreement.quadratic_weighted_kappa_interval,
+            result.score.agreement.quadratic_weighted_kappa,
+            *result.score.agreement.quadratic_weighted_kappa_interval,
             group="ensembles" if result.source.is_ensemble else "single runs",
             is_optimistic=result.drawn.is_optimistic,
         )
@@ -125,7 +127,7 @@ def _draw_confusions(groups: Sequence[ResultGroup]) -> list[Block]:
     """The confusions and scores of the best runs: of each group and task one, then others by their kappas."""
     best = [result for group in groups for result in group.best_of_tasks()]
     others = [result for group in groups for result in group.results if result not in best]
-    others.sort(key=lambda result: result.agreement.quadratic_weighted_kappa, reverse=True)
+    others.sort(key=lambda result: result.score.agreement.quadratic_weighted_kappa, reverse=True)
     drawn, num_runs = (best + others)[:MOST_DRAWN], len(best + others)
     blocks: list[Block] = []
     if num_runs > len(drawn):

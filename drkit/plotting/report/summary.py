@@ -39,7 +39,7 @@ def build_summary(groups: Sequence[ResultGroup], files: ReportFiles) -> Section:
 
 
 def _describe_best(result: RunResult, group: ResultGroup) -> tuple[str, ...]:
-    agreement, seeds = result.agreement, result.seeds
+    agreement, seeds = result.score.agreement, result.score.seeds
     mark = "; selected there" if result.drawn.is_optimistic else ""
     mean = with_interval(seeds.quadratic_weighted_kappa, seeds.quadratic_weighted_kappa_interval) if seeds else "-"
     return (

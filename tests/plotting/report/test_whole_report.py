@@ -7,32 +7,25 @@ import re
 import shutil
 from dataclasses import asdict, replace
 from html.parser import HTMLParser
-from io import BytesIO
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
 
-from drkit.config.plot import PictureConfig, ReportConfig, ReportInputs
-from drkit.config.score import ScoreConfig
+from drkit.config.plot import PictureConfig, ReportInputs
 from drkit.data.augmentation import load_policy
 from drkit.errors import InputError, OutputExistsError, UsageError
 from drkit.evaluation import compare_cases
-from drkit.evaluation.agreement import with_interval
 from drkit.explaining.pictures import strip
 from drkit.plotting.report import page as page_module
 from drkit.plotting.report.page import EvidencePictures, TableBlock
 from drkit.plotting.report.photographs import build_explanations, split_strip
 from drkit.plotting.report.results import measure_results
 from drkit.plotting.report.runs import build_runs
-from drkit.plotting.report.sources import read_files, read_sources
-from drkit.plotting.report.summary import build_summary
-from drkit.plotting.report.tasks import infer_tasks, name_parent
+from drkit.plotting.report.sources import read_sources
 from drkit.recipes.report import HtmlReport, run_report
-from drkit.recipes.score import run_score
 from drkit.records.explanations import read_explanations
 from drkit.records.predictions import read_predictions, write_predictions
 from drkit.reporting import as_json
@@ -72,16 +65,6 @@ def _write(inputs: ReportInputs, out: Path, **changes: object) -> tuple[HtmlRepo
 def without_data(write_run, tmp_path_factory: pytest.TempPathFactory) -> tuple[HtmlReport, _Reader]:
     runs = (write_run("quick"), write_run("other", seed=1))
     return _write(ReportInputs(runs), tmp_path_factory.mktemp("report") / "report.html")
-
-
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures are empty, where what they show is not what is tested."""
-
-    def draw_nothing(_: Figure, buffer: BytesIO, **__: object) -> None:
-        buffer.write(b"<svg/>")
-
-    monkeypatch.setattr(Figure, "savefig", draw_nothing)
 
 
 def test_everything_is_in_the_one_file(without_data) -> None:
@@ -319,69 +302,6 @@ def test_the_policy_allows_the_templates_script_and_no_address(without_data) -> 
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_kappas_and_intervals_are_those_of_score(write_run, tmp_path: Path) -> None:
-    runs = write_run("a"), write_run("b", seed=1)
-    run_report(ReportInputs(runs), ReportConfig(tmp_path / "report.html"))
-    text = _Reader((tmp_path / "report.html").read_text(encoding="utf-8")).text
-    for score in run_score(runs, ScoreConfig()).scores:
-        agreement = score.agreement
-        assert with_interval(agreement.quadratic_weighted_kappa, agreement.quadratic_weighted_kappa_interval) in text
-        assert with_interval(agreement.plain_kappa, agreement.plain_kappa_interval) in text
-
-
-@pytest.mark.usefixtures("undrawn")
-def test_the_summary_comes_first_with_the_best_run_of_each_task(write_run, tmp_path: Path) -> None:
-    sharp, blunt = write_run("sharp", noise=0.2), write_run("blunt", noise=4.0)
-    report, _ = _write(ReportInputs((blunt, sharp)), tmp_path / "report.html")
-    assert report.sections[0] == "Summary"
-    files = read_files([blunt, sharp], None, "photograph")
-    (group,) = measure_results(files.sources, PictureConfig(tmp_path, resamples=100))
-    (found,) = group.comparisons
-    assert (found.run, found.against, found.difference > 0.1) == ("sharp", "blunt", True)
-    compared = [
-        replace(found, run="open", difference=0.0, interval=(-0.1, 0.1)),
-        replace(found, run="worse", difference=-0.2, interval=(-0.3, -0.1)),
-        replace(found, run="better", difference=0.2, interval=(0.1, 0.3)),
-    ]
-    summary = build_summary([replace(group, comparisons=compared)], files)
-    best, verdicts = (block.table for block in summary.blocks if isinstance(block, TableBlock))
-    assert [(*row[:2], row[4]) for row in best.rows] == [("(a) transfer learning", "sharp", "2")]
-    assert [row[:2] for row in verdicts.rows] == [
-        ("helped", "better"), ("made it worse", "worse"), ("cannot be told", "open"),
-    ]  # fmt: skip
-
-
-def test_each_run_stands_under_its_task_and_parents_have_names(write_run) -> None:
-    def options(**changes: object) -> dict[str, object]:
-        return {"options": {"backbone": "resnet18", "weights": "imagenet", "steps": [], **changes}}
-
-    first = write_run("first", record={**options(), "data": ["d/APTOS2019"], "files": {"first.safetensors": "f" * 64}})
-    here = {"data": ["d/DeepDRiD"]}
-    runs = [
-        write_run("plain", record={**options(), **here}),
-        write_run("elsewhere", record={**options(), "data": ["d/IDRiD"]}),
-        first,
-        write_run("second", record={**options(weights="f" * 64), **here, "weights": "runs/first.safetensors"}),
-        write_run("packaged", record={**options(weights="fundus"), **here, "weights": "fundus"}),
-        write_run("looks", record={**options(attention_blocks="se"), **here}),
-        write_run("graham", record={**options(steps=["ben-graham"]), **here}),
-        write_run("joined", record={"kind": "ensemble", "members": []}),
-    ]
-    sources = read_sources(runs, None, "photograph")
-    assert infer_tasks(sources) == {
-        "plain": "(a) transfer learning",
-        "elsewhere": "(b) stage one",
-        "first": "(b) stage one",
-        "second": "(b) two stages",
-        "packaged": "(b) two stages",
-        "looks": "(c) attention",
-        "graham": "(d) preprocessing",
-        "joined": "(d) ensemble",
-    }
-    assert [name_parent(source, sources) for source in sources[3:5]] == ["first", "fundus"]
-
-
-@pytest.mark.usefixtures("undrawn")
 def test_comparisons_of_attention_and_of_ensembles_have_sections(write_run, tmp_path: Path) -> None:
     run = write_run("gated")
     cost = {"parameters": 1000, "added_parameters": 64, "multiply_adds": 10, "added_multiply_adds": 1}
@@ -397,7 +317,7 @@ def test_comparisons_of_attention_and_of_ensembles_have_sections(write_run, tmp_
         "probability_of_no_gain": 0.2,
         "joint_interval": [-0.02, 0.04],
     }
-    contender = {"nested": as_json(found[0].results[0].agreement), "naive_kappa": 0.9, "gain_in_hindsight": None}
+    contender = {"nested": as_json(found[0].results[0].score.agreement), "naive_kappa": 0.9, "gain_in_hindsight": None}
     contenders = [
         {"name": "stack", "kind": "method", **contender, "gain": gain},
         {"name": "member-a", "kind": "member", **contender, "gain": None},
