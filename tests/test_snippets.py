@@ -31,6 +31,7 @@ MADE_BEFORE = {  # what other pages show, and these need
         "drkit ensemble compare runs/a runs/b",
     ),
 }
+NEEDED = {"exporting": ("onnx", "onnxscript", "onnxruntime")}  # packages of an extra
 UNREACHED = ("hf-hub:", "tcp://HOST")  # other machines
 QUICK = ("--size", "64", "--epochs", "1", "--copies", "1", "--device", "cpu", "--workers", "1")
 TINY = ("--weights", "none", "--backbone", "test_efficientnet")
@@ -90,6 +91,8 @@ def prepared(eyes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_command_of_a_page_runs(
     page: str, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for package in NEEDED.get(page, ()):
+        pytest.importorskip(package)
     for number, lines in enumerate(_blocks(page)):
         folder = shutil.copytree(prepared, tmp_path / str(number))
         monkeypatch.chdir(folder)
