@@ -232,6 +232,28 @@ def test_what_the_run_has_not_graded_is_graded_first(run_stem: Path, unknown: Pa
         assert row.score == pytest.approx(own["score"], abs=1e-4)
 
 
+@pytest.mark.parametrize(("method", "is_coarse"), [("gradcam", True), ("integrated-gradients", False)])
+def test_sheets_of_maps_of_a_few_cells_warn(
+    method: str, is_coarse: bool, run_stem: Path, eyes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A photograph of 64 pixels has 2 x 2 cells in the last layer, but an integrated gradient of each pixel."""
+    titles: list[str] = []
+
+    def note_title(_rows: object, title: str, _meanings: object) -> bytes:
+        titles.append(title)
+        return b""
+
+    monkeypatch.setattr("drkit.explaining.writing.draw_sheet", note_title)
+    heard = Recorder()
+    with reporting_to(heard):
+        run_explain(run_stem, ExplainConfig([eyes], method=method, worst=1, out=tmp_path / "a", device="cpu"))
+    warned = [text for text in heard.warnings if text.startswith(f"the maps of {method} are 2 x 2 cells: too coarse")]
+    assert len(warned) == is_coarse
+    assert [title.endswith("(maps of only 2 x 2 cells, too coarse to point at anything)") for title in titles] == [
+        is_coarse
+    ]
+
+
 def test_a_training_photograph_is_explained_and_said_to_be_one(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
     chosen = sorted(path.name for path in (eyes / "train").rglob("*.jpg"))[0]
     heard = Recorder()

@@ -117,3 +117,26 @@ def test_a_contact_sheet_has_a_tile_a_step_and_a_row_a_photograph(draw_fundus: C
     green_tile = half[-262 - 18 : -18 - 6, 2 * 262 : 3 * 262 - 6]
     assert np.array_equal(green_tile[..., 0], green_tile[..., 1])
     assert green_tile.std() > 10
+
+
+def test_a_step_that_changes_nothing_visible_has_no_column(draw_fundus: Callable[..., Photograph]) -> None:
+    rows = [("one", draw_fundus()), ("two", draw_fundus(surround=255))]
+    shown = draw_contact_sheet(rows, parse_steps("circle-crop,green"))
+    with_hidden = draw_contact_sheet(rows, parse_steps("circle-crop,green,gamma:gamma=1,resize:size=256"))
+
+    assert with_hidden.shape[1] == shown.shape[1] == 3 * 262
+    tiles = 2 * (262 + 18)  # pixels of two rows and their captions
+    assert np.array_equal(with_hidden[-tiles:], shown[-tiles:])
+    head = with_hidden[:-tiles]
+    assert head.shape[0] > shown[:-tiles].shape[0]
+    inked = [(head[:, 262 * column : 262 * (column + 1)] < 128).any(1).sum() for column in range(3)]
+    assert inked[2] > 2 * inked[1]  # the last column's heading names the hidden steps too
+
+
+def test_a_step_that_changes_one_photograph_has_a_column(draw_fundus: Callable[..., Photograph]) -> None:
+    black, white = draw_fundus(), draw_fundus(surround=255)
+    steps = parse_steps("circle-crop")
+    unchanged = next(iter(reversed(list(stages(black, steps)))))
+
+    assert draw_contact_sheet([("black", unchanged)], steps).shape[1] < 2 * 262
+    assert draw_contact_sheet([("black", unchanged), ("white", white)], steps).shape[1] == 2 * 262
