@@ -33,7 +33,7 @@ FLOORS = [
     {"intervals"},
     {"metrics", "decisions", "resampling"},
     {"config"},
-    {"specs", "fonts", "batching"},
+    {"specs", "fonts", "batching", "engine"},
     {"catalogue", "reporting", "machine"},
     {"plugins"},
     {"progress", "grades", "errors"},

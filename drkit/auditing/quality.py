@@ -1,27 +1,28 @@
 """Quality warnings of photographs."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from drkit.engine import map_items
 from drkit.images.files import read_photograph
 from drkit.images.quality import measure_quality
-from drkit.progress import track
 
 
-def find_quality_warnings(paths: Sequence[Path], workers: int | None = None) -> list[tuple[str, ...]]:
+def find_quality_warnings(
+    paths: Sequence[Path], workers: int | None = None, scheduler: str | None = None
+) -> list[tuple[str, ...]]:
     """The quality warnings of N photographs; see `drkit.images.quality`.
 
     Args:
         paths: Files of the photographs, without preprocessing.
-        workers: Number of threads; None for Python's default.
+        workers: Number of threads; None for one per processor.
+        scheduler: Address of a Dask cluster to use instead; None for this machine.
 
     Raises:
-        InputError: a photograph that cannot be read.
+        UsageError: Dask is not installed.
+        InputError: a photograph cannot be read, or the cluster cannot be used.
     """
-    with ThreadPoolExecutor(workers) as pool:
-        warnings = pool.map(_find_warnings, paths)
-        return list(track(warnings, "measuring the photographs' quality", len(paths)))
+    return map_items(_find_warnings, paths, "measuring the photographs' quality", workers, scheduler)
 
 
 def _find_warnings(path: Path) -> tuple[str, ...]:

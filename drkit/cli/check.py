@@ -8,6 +8,7 @@ import typer
 
 from drkit.cli.options import split_paths, spread
 from drkit.config.check import CheckConfig
+from drkit.config.shared import EngineOptions
 from drkit.reporting import Report
 
 EXAMPLES = (
@@ -19,6 +20,7 @@ EXAMPLES = (
 @spread
 def check(
     config: CheckConfig,
+    engine: EngineOptions,
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -42,4 +44,5 @@ def check(
     """
     from drkit.recipes.check import run_check
 
-    return run_check([*(paths or ()), *(data or ())] or split_paths(os.environ.get("DRKIT_DATA", "")), config)
+    audited = [*(paths or ()), *(data or ())] or split_paths(os.environ.get("DRKIT_DATA", ""))
+    return run_check(audited, config, engine)

@@ -7,6 +7,7 @@ import typer
 
 from drkit.cli.options import spread
 from drkit.config.predict import PredictConfig
+from drkit.config.shared import EngineOptions
 from drkit.reporting import Report
 
 EXAMPLES = (
@@ -25,6 +26,7 @@ def predict(
         ),
     ],
     config: PredictConfig,
+    engine: EngineOptions,
 ) -> Report:
     """Grade photographs with a finished run, with or without known reference grades.
 
@@ -32,4 +34,4 @@ def predict(
     """
     from drkit.recipes.predict import run_predict
 
-    return run_predict(run, config)
+    return run_predict(run, config, engine)

@@ -11,6 +11,7 @@ from drkit.catalogue import FILTERS, Filter
 from drkit.cli import console
 from drkit.cli.options import DryRun, spread
 from drkit.config.preprocess import PreprocessConfig
+from drkit.config.shared import EngineOptions
 from drkit.errors import DrkitError
 from drkit.reporting import Report, Table
 
@@ -54,6 +55,7 @@ def _list_steps(wanted: bool) -> None:
 @spread
 def preprocess(
     config: PreprocessConfig,
+    engine: EngineOptions,
     dry_run: DryRun = False,
     preview: Annotated[
         Path | None,
@@ -76,4 +78,4 @@ def preprocess(
 
     if preview is not None:
         return run_preview(config, preview)
-    return plan_preprocess(config) if dry_run else run_preprocess(config)
+    return plan_preprocess(config) if dry_run else run_preprocess(config, engine)

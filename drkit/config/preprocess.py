@@ -32,15 +32,9 @@ class PreprocessConfig:
     format: Annotated[
         Literal["jpg", "png"], Option(help="File format of the written photographs. jpg: with quality 95.")
     ] = "jpg"
-    workers: Annotated[int | None, Option(help="Number of processes.", show_default="one per core")] = None
-    engine: Annotated[
-        Literal["local", "dask"],
-        Option(help="What runs the work. local: processes on this machine; dask: the cluster of --scheduler."),
-    ] = "local"
-    scheduler: Annotated[
-        str | None,
-        Option(help="Address of a Dask cluster, e.g. tcp://host:8786. Its workers must see the same file paths."),
-    ] = None
+    workers: Annotated[int | None, Option(help="Number of processes on this machine.", show_default="one per core")] = (
+        None
+    )
     force: Force = False
     keep_going: Annotated[bool, Option("--keep-going", help="Exit with code 0 even if some photographs failed.")] = (
         False

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from typer import Option
 
+from drkit.errors import UsageError
 from drkit.grades import Level, Split
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -35,6 +36,32 @@ Embeddings = Annotated[bool, Option("--embeddings", help=EMBEDDINGS_HELP)]
 KeepGoing = Annotated[bool, Option("--keep-going", help="Skip photographs that cannot be read, and list them.")]
 Seed = Annotated[int, Option(min=0, max=MAX_SEED, help=SEED_HELP)]
 Force = Annotated[bool, Option("--force", help="Overwrite existing output.")]
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """What does the work: this machine, or a Dask cluster."""
+
+    engine: Annotated[
+        Literal["local", "dask"],
+        Option(help="What does the work. local: this machine; dask: the workers of the cluster at --scheduler."),
+    ] = "local"
+    scheduler: Annotated[
+        str | None,
+        Option(help="Address of a Dask cluster, e.g. tcp://host:8786. Its workers must see the same file paths."),
+    ] = None
+
+    def __post_init__(self) -> None:
+        """Check that the options fit together.
+
+        Raises:
+            UsageError: only one of the two.
+        """
+        if (self.engine == "dask") != (self.scheduler is not None):
+            raise UsageError("--engine dask and --scheduler ADDRESS need each other: give both or neither")
+
+
+LOCAL = EngineOptions()
 
 
 @dataclass(frozen=True)

@@ -139,6 +139,7 @@ def finish(
     labels: Labels, plan: Plan, earlier: Manifest | None, done: Mapping[str, PhotographRecord], out: Path
 ) -> Manifest:
     """Write labels.csv and the manifest, in which photographs that failed in an earlier preprocess come last."""
+    records.remove_drafts(out)  # of workers that were killed
     lost = [record for record in earlier.photographs if record.status == "failed"] if earlier else []
     in_order = [done[image_id] for image_id in plan.inputs]
     written = {record.image_id: str(out / str(record.path)) for record in in_order if record.path is not None}

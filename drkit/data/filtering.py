@@ -2,16 +2,16 @@
 
 import warnings
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import cv2
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, delayed
 
-from drkit.errors import DrkitError, InputError, UsageError
+from drkit.engine import map_on_cluster
+from drkit.errors import DrkitError, InputError
 from drkit.images.disc import Box, Disc
 from drkit.images.files import Photograph, decode_photograph, encode_photograph, read_content
 from drkit.images.filters.fundus import Fundus
@@ -22,8 +22,6 @@ from drkit.records.manifest import PhotographRecord, Status
 from drkit.records.provenance import sha256_bytes
 
 TASKS_A_BATCH = 4  # per process: small, so that little is repeated after an interruption
-DASK_CHUNK = 256  # photographs between two writes of the ledger
-PATIENCE = 10  # seconds to wait for a scheduler
 
 
 @dataclass(frozen=True)
@@ -63,11 +61,12 @@ def process_photographs(
 
     Raises:
         UsageError: Dask is not installed.
-        InputError: the scheduler does not answer.
+        InputError: the cluster cannot be used.
         OSError: a photograph cannot be written.
     """
     if scheduler is not None:
-        yield from _on_cluster(tasks, scheduler)
+        with closing(map_on_cluster(process_photograph, tasks, scheduler)) as numbered:
+            yield from (record for _, record in numbered)
         return
     useful = min(workers or allowed_cpus(), -(-len(tasks) // TASKS_A_BATCH))
     with _one_thread():
@@ -125,29 +124,6 @@ def _in_processes(tasks: Sequence[FilterTask], workers: int) -> Generator[Photog
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*still being processed")  # where a full disk stops the work
         yield from pool(delayed(process_photograph)(task) for task in tasks)
-
-
-def _on_cluster(tasks: Sequence[FilterTask], scheduler: str) -> Generator[PhotographRecord, None, None]:
-    """Process in chunks, because joblib's Dask backend returns no result before all are finished."""
-    with _connect(scheduler) as client:
-        waiting = iter(tasks)
-        while chunk := list(islice(waiting, DASK_CHUNK)):
-            with parallel_config("dask", client=client):
-                done = Parallel()(delayed(process_photograph)(task) for task in chunk)
-            yield from done
-
-
-def _connect(scheduler: str) -> Any:
-    try:
-        from distributed import Client
-    except ImportError:
-        raise UsageError("--engine dask needs Dask: pip install 'drkit[dask]'") from None
-    try:
-        return Client(scheduler, timeout=PATIENCE)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"no Dask scheduler answers at {scheduler} ({error}): start one, or correct the address"
-        ) from None
 
 
 @contextmanager

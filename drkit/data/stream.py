@@ -99,8 +99,7 @@ class PhotographStream:
     """
 
     def __init__(self, paths: Sequence[Path], decoder: SquareDecoder, workers: int | None = None) -> None:
-        self.paths, self.decoder = paths, decoder
-        self.workers = workers or allowed_cpus()
+        self.paths, self.decoder, self.workers = paths, decoder, workers
         self.hashes: dict[int, str] = {}
         self.errors: dict[int, DrkitError] = {}
         self.remarks: dict[str, tuple[FileRemark, ...]] = {}
@@ -111,10 +110,10 @@ class PhotographStream:
         Yields:
             For each batch the squares (S, S, 3) of its readable photographs, by row number.
         """
-        largest = max(map(len, batches), default=1)
-        num_ahead = max(MIN_AHEAD, -(-2 * self.workers // largest))
+        largest, num_threads = max(map(len, batches), default=1), self.workers or allowed_cpus()
+        num_ahead = max(MIN_AHEAD, -(-2 * num_threads // largest))
         waiting: deque[tuple[np.ndarray, list[Future[SquarePhotograph]]]] = deque()
-        pool = ThreadPoolExecutor(self.workers, "decode")
+        pool = ThreadPoolExecutor(num_threads, "decode")
         try:
             for rows in batches:
                 waiting.append((rows, [pool.submit(self.decoder.decode, self.paths[row]) for row in rows]))
@@ -124,6 +123,16 @@ class PhotographStream:
                 yield self._collect(*waiting.popleft())
         finally:
             pool.shutdown(cancel_futures=True)
+
+    def part(self, rows: np.ndarray) -> "PhotographStream":
+        """A stream of the photographs with these row numbers (P,), in which they are numbered from 0."""
+        return PhotographStream([self.paths[row] for row in rows], self.decoder, self.workers)
+
+    def include(self, part: "PhotographStream", rows: np.ndarray) -> None:
+        """Take over what the stream of the photographs with these row numbers (P,) has noted of them."""
+        self.hashes |= {int(rows[row]): sha256 for row, sha256 in part.hashes.items()}
+        self.errors |= {int(rows[row]): error for row, error in part.errors.items()}
+        self.remarks |= part.remarks
 
     def contents(self, originals: Mapping[Path, str]) -> tuple[str, ...]:
         """SHA-256 of each readable photograph, in the order of the rows.

@@ -109,6 +109,15 @@ class Units:
         """Return the sorted numbers of the units that the photographs belong to, without duplicates."""
         return np.unique(self.unit_of[rows])
 
+    def part(self, numbers: np.ndarray) -> tuple[np.ndarray, "Units"]:
+        """Return the row numbers (P,) of some units' photographs, and the units in which both are numbered from 0."""
+        rows_of = [self.rows_of[number] for number in numbers]
+        rows, sizes = np.concatenate(rows_of), [len(each) for each in rows_of]
+        eye_of = np.unique(self.eye_of[rows], return_inverse=True)[1]
+        own_rows = tuple(np.split(np.arange(len(rows)), np.cumsum(sizes)[:-1]))
+        unit_of = np.repeat(np.arange(len(numbers)), sizes)
+        return rows, Units(self.kind, unit_of, self.slot_of[rows], eye_of, own_rows, self.num_slots)
+
     def batch(self, numbers: np.ndarray) -> Batch:
         """Return the photographs of the units with these numbers."""
         rows = np.concatenate([self.rows_of[number] for number in numbers])

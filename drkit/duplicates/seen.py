@@ -1,7 +1,6 @@
 """Photographs that weights were trained on, recognised by content, appearance and file name."""
 
 from collections.abc import Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +8,10 @@ from numpy.typing import NDArray
 
 from drkit.duplicates.hashing import RADIUS, Hashes, hamming_distance, hash_photograph
 from drkit.duplicates.stats import DECODED_SIDE, is_blank
+from drkit.engine import map_items
 from drkit.errors import InputError
 from drkit.images.files import read_content
 from drkit.images.reduced import decode_reduced
-from drkit.machine import allowed_cpus
-from drkit.progress import track
 from drkit.records.runs import find_packaged_run
 from drkit.records.seen import SeenPhotographs, read_seen
 
@@ -26,6 +24,7 @@ def find_seen(
     trained_on: Collection[str],
     descends_from: Sequence[str] = (),
     workers: int | None = None,
+    scheduler: str | None = None,
 ) -> NDArray[np.bool_]:
     """Whether weights were trained on each photograph.
 
@@ -36,29 +35,33 @@ def find_seen(
         descends_from: Names of the runs that come with drkit which the weights started from. Their photographs are also
             recognised in copies that were saved again with another size, quality or aspect ratio.
         workers: Number of threads; None for one per processor.
+        scheduler: Address of a Dask cluster to use instead; None for this machine.
 
     Returns:
         (N,) bool.
+
+    Raises:
+        UsageError: Dask is not installed.
+        InputError: the cluster cannot be used.
     """
     seen = np.array([content in trained_on for content in contents], dtype=bool)
     others = np.flatnonzero(~seen).tolist()
     if not descends_from or not others:
         return seen
     chosen = [paths[row] for row in others]
-    hashes = hash_all(chosen, workers)
+    hashes = hash_all(chosen, workers, scheduler)
     for name in descends_from:
         seen[others] |= find_copies(chosen, hashes, read_seen(find_packaged_run(name).seen_photographs))
     return seen
 
 
-def hash_all(paths: Sequence[Path], workers: int | None = None) -> list[Hashes | None]:
-    """Hashes of photographs, with their discs scaled to circles.
+def hash_all(paths: Sequence[Path], workers: int | None = None, scheduler: str | None = None) -> list[Hashes | None]:
+    """Hashes of photographs, with their discs scaled to circles; arguments as for `find_seen`.
 
     Returns:
         uint64 (3, 4) for each photograph; None for one that cannot be read or is blank.
     """
-    with ThreadPoolExecutor(workers or allowed_cpus()) as pool:
-        return list(track(pool.map(_hash, paths), "recognising photographs", len(paths)))
+    return map_items(_hash, paths, "recognising photographs", workers, scheduler)
 
 
 def _hash(path: Path) -> Hashes | None:

@@ -1,19 +1,17 @@
 """Statistics of photograph files: size, hashes, and whether they are readable or blank."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from drkit.duplicates.hashing import Hashes, hash_photograph
+from drkit.engine import map_items
 from drkit.errors import InputError
 from drkit.images.decoders import FileRemark
 from drkit.images.files import Photograph
 from drkit.images.reduced import decode_reduced
 from drkit.images.surround import surround_colour
-from drkit.machine import allowed_cpus
-from drkit.progress import track
 from drkit.records.provenance import sha256_bytes
 
 DECODED_SIDE = 256  # pixels: minimum of the shorter side when a large photograph is decoded at reduced size
@@ -44,19 +42,25 @@ class PhotographStats:
     remarks: tuple[FileRemark, ...] = ()
 
 
-def measure_photographs(paths: Sequence[str], workers: int | None = None) -> dict[str, PhotographStats]:
+def measure_photographs(
+    paths: Sequence[str], workers: int | None = None, scheduler: str | None = None
+) -> dict[str, PhotographStats]:
     """Measure photographs in parallel, each path once.
 
     Args:
         paths: Image files.
         workers: Number of threads; None for one per processor.
+        scheduler: Address of a Dask cluster to use instead; None for this machine.
 
     Returns:
         Statistics by path.
+
+    Raises:
+        UsageError: Dask is not installed.
+        InputError: the cluster cannot be used.
     """
     once = list(dict.fromkeys(paths))
-    with ThreadPoolExecutor(workers or allowed_cpus()) as pool:
-        return {item.path: item for item in track(pool.map(measure_photograph, once), "reading photographs", len(once))}
+    return dict(zip(once, map_items(measure_photograph, once, "reading photographs", workers, scheduler), strict=True))
 
 
 def measure_photograph(path: str) -> PhotographStats:

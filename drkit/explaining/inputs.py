@@ -3,8 +3,6 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
 from drkit.config.explain import ExplainConfig, SelectionCriteria
 from drkit.data.unreadable import describe_unreadable, find_unreadable
 from drkit.errors import InputError, UnreadablePhotographsError
@@ -42,9 +40,7 @@ class ExplainInputs:
     unreadable: dict[str, str]
 
 
-def prepare_inputs(
-    opened: OpenedRun, labels: Labels, config: ExplainConfig, device: torch.device, target_name: str
-) -> ExplainInputs:
+def prepare_inputs(opened: OpenedRun, labels: Labels, config: ExplainConfig, target_name: str) -> ExplainInputs:
     """Select the photographs to explain, and grade those that the run has not graded yet.
 
     Raises:
@@ -60,7 +56,7 @@ def prepare_inputs(
         criteria = replace(criteria, ids=resolve_ids(criteria.ids, labels, graded))
     graded = graded.where(graded.rows["image_id"].isin(labels.rows["image_id"]))
     try:
-        predictions, unreadable = _grade_missing(opened, labels, graded, criteria, config, device, target_name)
+        predictions, unreadable = _grade_missing(opened, labels, graded, criteria, config, target_name)
         inputs = _select_readable(opened, labels, predictions, criteria, config, unreadable)
     except UnreadablePhotographsError as error:
         raise UnreadablePhotographsError(f"{error} (--keep-going skips them)") from None
@@ -75,7 +71,6 @@ def _grade_missing(
     graded: Predictions,
     criteria: SelectionCriteria,
     config: ExplainConfig,
-    device: torch.device,
     target_name: str,
 ) -> tuple[Predictions, dict[str, str]]:
     """Grade the candidates that the run has not graded yet.
@@ -96,7 +91,7 @@ def _grade_missing(
     if target_name == "reference" and not has_references:
         raise InputError(f"--target-grade reference: {labels.title} has no reference grades: choose another target")
     notify(f"grading {len(ungraded)} photograph{'s' * (len(ungraded) != 1)} that {opened.run.name} has not graded")
-    fresh = grade_photographs(opened, ungraded, device, workers=config.workers, keep_going=config.keep_going)
+    fresh = grade_photographs(opened, ungraded, config.device, workers=config.workers, keep_going=config.keep_going)
     return add_graded(graded, fresh), dict(fresh.meta.provenance.get("unreadable", {}))
 
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from drkit.data.patients import name_unknown_patients
 from drkit.decisions import GradePredictions
@@ -62,7 +61,7 @@ def grade_with_both(
     Raises:
         InputError: photographs cannot be read, or a unit has more photographs than the network has slots.
     """
-    by_torch = grade_photographs(opened, labels, torch.device("cpu"), workers=workers)
+    by_torch = grade_photographs(opened, labels, "cpu", workers=workers)
     units = gather_units(opened, labels, workers=workers)
     return by_torch, _as_predictions(grade_with_onnx(file, units).take(units.unit_of), by_torch, labels)
 

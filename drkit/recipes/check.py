@@ -33,6 +33,7 @@ from drkit.auditing.regrading import find_regraded
 from drkit.auditing.rows import concat_surveys
 from drkit.auditing.submissions import find_submission_faults, is_submission
 from drkit.config.check import CheckConfig
+from drkit.config.shared import LOCAL, EngineOptions
 from drkit.duplicates.stats import PhotographStats, measure_photographs
 from drkit.errors import InputError, UsageError
 from drkit.progress import warn
@@ -122,11 +123,11 @@ class _Audit:
     num_photographs: int = 0
 
 
-def run_check(paths: Sequence[Path], config: CheckConfig) -> CheckReport:
+def run_check(paths: Sequence[Path], config: CheckConfig, engine: EngineOptions = LOCAL) -> CheckReport:
     """Audit data sets, each and compared with each other, runs and submissions.
 
     Raises:
-        InputError: a path that is none of these, or that cannot be read.
+        InputError: a path that is none of these, or that cannot be read, or a cluster that cannot be used.
         OutputExistsError: the contact sheet exists already.
         UsageError: a sample without a submission, or a contact sheet that is no PNG or has no data set.
     """
@@ -136,7 +137,7 @@ def run_check(paths: Sequence[Path], config: CheckConfig) -> CheckReport:
     _check_sheet(inputs, config)
     audit = _Audit([(path, survey_dataset(path)) for path in inputs.data_sets], [*map(read_graded, inputs.predictions)])
     _audit_submissions(audit, inputs, config)
-    _audit_data_sets(audit, config)
+    _audit_data_sets(audit, config, engine)
     for graded in audit.graded:
         audit.findings += find_trained_rows(graded)
     for record in (*(graded.record for graded in audit.graded), *inputs.comparisons):
@@ -192,7 +193,7 @@ def _audit_submissions(audit: _Audit, inputs: CheckedInputs, config: CheckConfig
         audit.findings += find_submission_faults(path, sample)
 
 
-def _audit_data_sets(audit: _Audit, config: CheckConfig) -> None:
+def _audit_data_sets(audit: _Audit, config: CheckConfig, engine: EngineOptions) -> None:
     rows = concat_surveys(audit.surveys) if audit.surveys else None
     audit.findings += find_contradicting_files(audit.graded, rows)
     if rows is None:
@@ -202,7 +203,8 @@ def _audit_data_sets(audit: _Audit, config: CheckConfig) -> None:
         audit.findings += [finding_of_problem(problem, str(path)) for problem in survey.problems]
         audit.findings += [finding_of_remark(remark, str(path)) for remark in survey.remarks]
     audit.findings += find_contradictions(rows)
-    _audit_photographs(audit, rows, measure_photographs(rows["path"].dropna().tolist(), config.workers))
+    paths = rows["path"].dropna().tolist()
+    _audit_photographs(audit, rows, measure_photographs(paths, config.workers, engine.scheduler))
 
 
 def _audit_photographs(audit: _Audit, rows: pd.DataFrame, stats: dict[str, PhotographStats]) -> None:

@@ -85,7 +85,7 @@ def run_explain(run_path: Path, config: ExplainConfig) -> ExplainReport:
         check_folder(folder, force=config.force)
     labels, device = read_datasets(config.data), pick_device(config.device)
     target_name = config.target_grade or default_target(opened.header.decision)
-    inputs = prepare_inputs(opened, labels, config, device, target_name)
+    inputs = prepare_inputs(opened, labels, config, target_name)
     _report_selection(inputs, config.fold)
     keep_freed_memory()
     evaluator = FaithfulnessEvaluator(config.seed) if config.faithfulness else None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from drkit.auditing.quality import find_quality_warnings
 from drkit.config.predict import PredictConfig
+from drkit.config.shared import LOCAL, EngineOptions
 from drkit.ensembling.prediction import predict_ensemble
 from drkit.ensembling.serialization import is_ensemble, read_ensemble
 from drkit.errors import InputError, UnreadablePhotographsError
@@ -23,7 +24,7 @@ from drkit.records.prediction_table import write_table
 from drkit.records.predictions import Predictions, read_predictions, write_predictions
 from drkit.records.runs import find_run
 from drkit.reporting import Table
-from drkit.training.runtime import build_autocast, pick_device
+from drkit.training.runtime import pick_device
 
 SEEN = "the network was trained on this photograph: its grade does not show how well others are graded"
 
@@ -68,11 +69,11 @@ class PredictReport:
         yield "wrote " + ", ".join(str(path) for path in (self.predictions, self.csv, self.page) if path)
 
 
-def run_predict(run_path: Path, config: PredictConfig) -> PredictReport:
+def run_predict(run_path: Path, config: PredictConfig, engine: EngineOptions = LOCAL) -> PredictReport:
     """Grade a data set's photographs with a finished run or an ensemble, and write the predictions.
 
     Raises:
-        InputError: no such run, no such data set, or photographs that cannot be read.
+        InputError: no such run, no such data set, photographs that cannot be read, or a cluster that cannot be used.
         OutputExistsError: the predictions file exists already.
     """
     stem = run_path.with_suffix("") if is_ensemble(run_path) else find_run(run_path).title
@@ -81,7 +82,7 @@ def run_predict(run_path: Path, config: PredictConfig) -> PredictReport:
         if path is not None:
             check_writable(path, force=config.force)
     try:
-        predictions = grade_with(run_path, config)
+        predictions = grade_with(run_path, config, engine)
     except UnreadablePhotographsError as error:
         raise UnreadablePhotographsError(f"{error} (--keep-going skips them)") from None
     write_predictions(predictions, out, force=config.force)
@@ -95,11 +96,11 @@ def run_predict(run_path: Path, config: PredictConfig) -> PredictReport:
         trained_on=int(predictions.leaked_rows().sum()),
         unreadable=predictions.meta.provenance.get("unreadable", {}),
     )
-    return _write_for_people(run_path, predictions, config, report) if config.csv or config.report else report
+    return _write_for_people(run_path, predictions, config, engine, report) if config.csv or config.report else report
 
 
 def _write_for_people(
-    run_path: Path, predictions: Predictions, config: PredictConfig, report: PredictReport
+    run_path: Path, predictions: Predictions, config: PredictConfig, engine: EngineOptions, report: PredictReport
 ) -> PredictReport:
     """Write the CSV and the HTML page, with grades, referral and quality warnings."""
     opened = None if is_ensemble(run_path) else open_run(run_path)
@@ -108,7 +109,7 @@ def _write_for_people(
     record, source = ({}, run_path) if opened is None else (opened.record, opened.run.record)
     threshold = read_referral_threshold(record, source)
     is_referable = refer(predictions, threshold)
-    quality = find_quality_warnings([Path(path) for path in rows["path"]], config.workers)
+    quality = find_quality_warnings([Path(path) for path in rows["path"]], config.workers, engine.scheduler)
     leaked = predictions.leaked_rows().tolist()
     warnings = [(*each, SEEN) if seen else each for each, seen in zip(quality, leaked, strict=True)]
     if config.csv:
@@ -131,31 +132,31 @@ def _write_for_people(
     )
 
 
-def grade_with(path: Path, config: PredictConfig) -> Predictions:
+def grade_with(path: Path, config: PredictConfig, engine: EngineOptions = LOCAL) -> Predictions:
     """Grade a data set with a run, or with an ensemble, whose members grade it first."""
     if not is_ensemble(path):
-        return grade_dataset(open_run(path), config)
+        return grade_dataset(open_run(path), config, engine)
 
     def grade_member(member: Path) -> Predictions:
         has_embeddings = read_predictions(member).embeddings() is not None  # the ensemble may be fitted to them
-        return grade_with(member, replace(config, embeddings=has_embeddings))
+        return grade_with(member, replace(config, embeddings=has_embeddings), engine)
 
     return predict_ensemble(read_ensemble(path), grade_member)
 
 
-def grade_dataset(opened: OpenedRun, config: PredictConfig) -> Predictions:
+def grade_dataset(opened: OpenedRun, config: PredictConfig, engine: EngineOptions = LOCAL) -> Predictions:
     """Grade the photographs of data sets with the mean of a run's networks.
 
     Raises:
         InputError: no such data set, no photographs of the split, or photographs that cannot be read.
     """
-    device = pick_device(config.device)
     predictions = grade_photographs(
         opened,
         _select(config),
-        device,
-        autocast=build_autocast(config.precision, device),
+        config.device,
+        precision=config.precision,
         workers=config.workers,
+        scheduler=engine.scheduler,
         embeddings=config.embeddings,
         keep_going=config.keep_going,
     )

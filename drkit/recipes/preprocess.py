@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drkit.config.preprocess import DEFAULT_SIZE, PreprocessConfig
+from drkit.config.shared import LOCAL, EngineOptions
 from drkit.data.filtered import begin, find_finished, finish, list_tasks, make_plan
 from drkit.data.filtering import process_photographs
 from drkit.errors import DiskFullError, InputError, Interrupted, UsageError
@@ -133,7 +134,7 @@ class _PreprocessJob:
     finished: Manifest | None
 
 
-def run_preprocess(config: PreprocessConfig) -> PreprocessReport | PreprocessReports:
+def run_preprocess(config: PreprocessConfig, engine: EngineOptions = LOCAL) -> PreprocessReport | PreprocessReports:
     """Send every photograph of a data set through the steps, and write the new data set.
 
     Several data sets go each into a folder of its name below `out`, after all of them have been checked. An interrupted
@@ -146,7 +147,7 @@ def run_preprocess(config: PreprocessConfig) -> PreprocessReport | PreprocessRep
         BusyError: another process writes into `out`.
         Interrupted: stopped by the user.
     """
-    reports = [_process_dataset(job, config) for job in _plan_jobs(config).values()]
+    reports = [_process_dataset(job, config, engine) for job in _plan_jobs(config).values()]
     return reports[0] if len(reports) == 1 else PreprocessReports(tuple(reports))
 
 
@@ -188,8 +189,6 @@ def _check_options(config: PreprocessConfig) -> None:
         raise UsageError(f"--size {config.size}: expected 16 to 8192 pixels")
     if config.workers is not None and config.workers < 1:
         raise UsageError(f"--workers {config.workers}: expected at least 1 process")
-    if (config.engine == "dask") != (config.scheduler is not None):
-        raise UsageError("--engine dask and --scheduler ADDRESS need each other: give both or neither")
 
 
 def _plan_job(labels: Labels, out: Path, steps: Sequence[Step], config: PreprocessConfig) -> _PreprocessJob:
@@ -206,7 +205,7 @@ def _plan_job(labels: Labels, out: Path, steps: Sequence[Step], config: Preproce
     return _PreprocessJob(labels, out, earlier, plan, finished)
 
 
-def _process_dataset(job: _PreprocessJob, config: PreprocessConfig) -> PreprocessReport:
+def _process_dataset(job: _PreprocessJob, config: PreprocessConfig, engine: EngineOptions) -> PreprocessReport:
     """Process the photographs of a data set that are not done yet, and write its manifest."""
     with locking(job.out):
         finished = find_finished(job.out, job.plan, force=config.force)  # another process may have finished it by now
@@ -221,7 +220,7 @@ def _process_dataset(job: _PreprocessJob, config: PreprocessConfig) -> Preproces
         with (
             _telling_how_to_resume(job.out, done),  # outermost: on a full disk, closing the ledger fails as well
             records.open_ledger(job.out) as ledger,
-            closing(process_photographs(tasks, config.workers, config.scheduler)) as results,
+            closing(process_photographs(tasks, config.workers, engine.scheduler)) as results,
         ):
             for record in track(results, "photographs", len(tasks)):
                 ledger.add(record)

@@ -244,7 +244,7 @@ def clear(folder: Path) -> None:
 
 
 def remove_drafts(folder: Path) -> None:
-    """Remove the partly written files of a killed run."""
+    """Remove the partly written files of a killed run, or of killed workers."""
     for entry in (*_entries(folder), *_entries(folder / IMAGES)):
         if _is_draft(entry):
             entry.unlink(missing_ok=True)

@@ -80,7 +80,7 @@ def test_folds_views_and_masks_give_what_predict_gives(patient_run: Path, eyes: 
     short = labels.rows.groupby("patient_id").cumcount() != 1  # a photograph of each patient is missing
     object.__setattr__(labels, "rows", labels.rows[short.to_numpy()].reset_index(drop=True))
     opened = open_run(patient_run)
-    predictions = grade_photographs(opened, labels, torch.device("cpu"))
+    predictions = grade_photographs(opened, labels, "cpu")
     units = gather_units(opened, labels)
     batches = list(units.batches())
     photographs, mask = (

@@ -1,6 +1,5 @@
 """Preprocessing a data set: nothing lost, nothing done twice, the same bytes however it went."""
 
-import json
 import signal
 import subprocess
 import sys
@@ -291,8 +290,6 @@ def test_a_lost_output_is_noticed(config: PreprocessConfig) -> None:
     [
         ({"size": 8}, "--size 8"),
         ({"workers": 0}, "--workers 0"),
-        ({"engine": "dask"}, "--scheduler"),
-        ({"scheduler": "tcp://nowhere:1"}, "--engine dask"),
         ({"steps": "clahee"}, "did you mean clahe"),
     ],
 )
@@ -320,28 +317,6 @@ def test_a_preview_writes_one_picture(config: PreprocessConfig, tmp_path: Path) 
         run_preview(config, tmp_path / "sheet.png")
     with pytest.raises(UsageError, match="expected a name that ends in"):
         run_preview(config, tmp_path / "sheet.txt")
-
-
-def test_a_dask_cluster_makes_the_same_bytes(config: PreprocessConfig, tmp_path: Path) -> None:
-    distributed = pytest.importorskip("distributed", reason="Dask is not installed")
-    run_preprocess(config)
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
-    ) as cluster:
-        over_dask = replace(config, out=tmp_path / "dask", engine="dask", scheduler=cluster.scheduler_address)
-        run_preprocess(over_dask)
-
-    assert files_of(over_dask.out) == files_of(config.out)
-    records = json.loads((over_dask.out / "manifest.json").read_text())["photographs"]
-    assert len(records) == 20
-
-
-def test_a_scheduler_that_does_not_answer_is_told(config: PreprocessConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("distributed", reason="Dask is not installed")
-    monkeypatch.setattr(filtering, "PATIENCE", 0.5)
-
-    with pytest.raises(InputError, match="no Dask scheduler answers"):
-        run_preprocess(replace(config, engine="dask", scheduler="tcp://127.0.0.1:9"))
 
 
 def test_real_photographs_are_all_ok(shared_data: Path, tmp_path: Path) -> None:

@@ -1,21 +1,18 @@
 """Grade photographs with a finished run."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import cast
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
 
 import drkit
+from drkit.config.shared import Device, Precision
 from drkit.data.copies import check_grades_agree, number_shared
 from drkit.data.file_remarks import report_file_remarks
 from drkit.data.patients import name_unknown_patients
-from drkit.data.rendering import dihedral_views, render
 from drkit.data.stream import PhotographStream
 from drkit.data.units import Unit, Units, build_units
 from drkit.data.unreadable import describe_unreadable
@@ -23,8 +20,7 @@ from drkit.decisions import GradePredictions
 from drkit.duplicates.seen import find_seen
 from drkit.errors import InputError, UnreadablePhotographsError, first_few
 from drkit.grades import SPLITS
-from drkit.inference import Autocast, stream_units
-from drkit.losses import build_loss
+from drkit.grading.networks import Graded, GradingSettings, grade_units, grade_units_on_cluster, join_graded
 from drkit.models.restoring import OpenedRun
 from drkit.progress import warn_once
 from drkit.records.checkpoint import CheckpointHeader
@@ -32,7 +28,6 @@ from drkit.records.labels import Labels
 from drkit.records.predictions import SCHEMA, Predictions, PredictionsMeta, build_predictions, trained_splits
 from drkit.records.preprocessed import read_source_hashes
 from drkit.records.provenance import sha256_file
-from drkit.training.runtime import keep_freed_memory
 
 ELSEWHERE = "photographs that are not graded here"
 
@@ -42,10 +37,11 @@ _ARTICLES = {"image": "a photograph", "eye": "an eye", "patient": "a patient"}
 def grade_photographs(
     opened: OpenedRun,
     labels: Labels,
-    device: torch.device,
+    device: Device,
     *,
-    autocast: Autocast = nullcontext,
+    precision: Precision = "32",
     workers: int | None = None,
+    scheduler: str | None = None,
     embeddings: bool = False,
     keep_going: bool = False,
 ) -> Predictions:
@@ -54,38 +50,40 @@ def grade_photographs(
     Args:
         opened: The run.
         labels: The photographs, whole units, with or without reference grades.
-        device: Device of the networks.
-        autocast: Precision of the networks, by default 32 bits.
+        device: Device of the networks; `auto` for a GPU if there is one.
+        precision: Precision of the networks, as for `--precision`.
         workers: Number of threads that read photographs; None for one per allowed CPU.
+        scheduler: Address of a Dask cluster whose workers grade, each on a device of its own; None for this machine.
         embeddings: Whether to keep the first network's activations of each photograph.
         keep_going: Whether to leave out photographs that cannot be read; the predictions' provenance has the reasons.
 
     Raises:
         UnreadablePhotographsError: photographs cannot be read.
-        InputError: data sets grade a photograph differently, or a unit has more photographs than the network has
-            slots.
+        UsageError: the device or the precision is not available.
+        InputError: data sets grade a photograph differently, a unit has more photographs than the network has slots,
+            or the cluster cannot be used.
     """
     labels = name_unknown_patients(labels)
     check_grades_agree(labels, number_shared(labels))
-    grade = partial(
-        _grade_units, opened, device=device, autocast=autocast, embeddings=embeddings, keep_going=keep_going
-    )
+    settings = GradingSettings(device, precision, embeddings, keep_going)
+    here, on_cluster = partial(grade_units, opened, settings), partial(grade_units_on_cluster, opened, settings)
+    grade = here if scheduler is None else partial(on_cluster, scheduler)
     units = _build_units(labels, opened.header)
     _check_slots(units, opened.header)
-    keep_freed_memory()
     stream = PhotographStream(labels.paths(), opened.square_decoder(labels), workers)
     graded = list(grade(stream, units, np.arange(len(units))))
     unreadable = _describe_errors(stream, labels, keep_going=keep_going)
     if unreadable:
         labels, graded = _grade_incomplete_units(labels, stream, graded, opened.header, grade)
     report_file_remarks(stream.remarks)
-    joined = _join(graded)
+    joined = join_graded(graded)
     mean = GradePredictions.mean(joined.by_seed)
+    hashes = stream.contents(read_source_hashes(labels.roots))
     return build_predictions(
         labels,
         probabilities=mean.probabilities,
         score=mean.score,
-        meta=_build_meta(labels, opened, stream.contents(read_source_hashes(labels.roots)), unreadable, workers),
+        meta=_build_meta(labels, opened, hashes, unreadable, workers, scheduler),
         name=opened.run.name,
         embedding=joined.activations if embeddings else None,
         seed_probabilities=np.stack([each.probabilities for each in joined.by_seed], 1) if opened.seeds else None,
@@ -135,10 +133,10 @@ def _describe_errors(stream: PhotographStream, labels: Labels, *, keep_going: bo
 def _grade_incomplete_units(
     labels: Labels,
     stream: PhotographStream,
-    graded: Sequence["_Graded"],
+    graded: Sequence[Graded],
     header: CheckpointHeader,
-    grade: Callable[..., Iterator["_Graded"]],
-) -> tuple[Labels, list["_Graded"]]:
+    grade: Callable[..., Iterator[Graded]],
+) -> tuple[Labels, list[Graded]]:
     """Grade the units that lack photographs by those that could be read.
 
     Returns:
@@ -175,70 +173,17 @@ def _check_slots(units: Units, header: CheckpointHeader) -> None:
         )
 
 
-@dataclass(frozen=True)
-class _Graded:
-    """Predictions for P photographs.
-
-    Args:
-        rows: (P,) row numbers of the photographs.
-        by_seed: P predictions of each seed's networks.
-        activations: float16 (P, F), of the first network; (P, 0) if they are not kept.
-    """
-
-    rows: np.ndarray
-    by_seed: tuple[GradePredictions, ...]
-    activations: np.ndarray
-
-
-def _join(parts: Sequence[_Graded]) -> _Graded:
-    """The predictions of all photographs, in the order of the row numbers."""
-    rows = np.concatenate([part.rows for part in parts])
-    order = np.argsort(rows)
-    by_seed = tuple(
-        GradePredictions(
-            np.concatenate([each.probabilities for each in of_seed]), np.concatenate([each.score for each in of_seed])
-        ).take(order)
-        for of_seed in zip(*(part.by_seed for part in parts), strict=True)
-    )
-    return _Graded(rows[order], by_seed, np.concatenate([part.activations for part in parts])[order])
-
-
-def _grade_units(
-    opened: OpenedRun,
-    stream: PhotographStream,
-    units: Units,
-    numbers: np.ndarray,
-    *,
-    device: torch.device,
-    autocast: Autocast,
-    embeddings: bool,
-    keep_going: bool,
-) -> Iterator[_Graded]:
-    """Predictions for the photographs of some units, batch by batch."""
-    header, loss = opened.header, build_loss(opened.header.architecture.loss)
-
-    def draw(_: np.ndarray, photographs: np.ndarray) -> Iterable[Tensor]:
-        plain = render(photographs, opened.input_format, device)
-        return dihedral_views(plain) if header.tta else [plain]
-
-    networks = [(grader.to(device), draw) for grader in opened.graders]
-    batches = stream_units(networks, stream, units, numbers, autocast, keep_going=keep_going)
-    for batch, outputs in batches:
-        by_seed: dict[int | None, list[GradePredictions]] = {}
-        for output, each in zip(outputs, opened.headers, strict=True):
-            by_seed.setdefault(each.seed, []).append(output.read(loss, each.sigma))
-        first = outputs[0] if embeddings else outputs[0].without_activations()
-        index = np.searchsorted(batch, units.unit_of[first.rows])
-        means = tuple(GradePredictions.mean(predictions).take(index) for predictions in by_seed.values())
-        yield _Graded(first.rows, means, first.activations)
-
-
 def _build_meta(
-    labels: Labels, opened: OpenedRun, hashes: Sequence[str], unreadable: Mapping[str, str], workers: int | None
+    labels: Labels,
+    opened: OpenedRun,
+    hashes: Sequence[str],
+    unreadable: Mapping[str, str],
+    workers: int | None,
+    scheduler: str | None,
 ) -> PredictionsMeta:
     """The metadata of the predictions, with the photographs that the run was trained on."""
     header, trained_on = opened.header, set(opened.record["trained_on_photographs"])
-    seen = find_seen(labels.paths(), hashes, trained_on, opened.record["descends_from"], workers)
+    seen = find_seen(labels.paths(), hashes, trained_on, opened.record["descends_from"], workers, scheduler)
     splits, images = trained_splits(labels.rows, seen)
     selected_on, chosen_on = set(opened.record["chosen_by_photographs"]), opened.header.chosen_on
     # The val split of another data set is not the val split graded here.
