@@ -6,14 +6,8 @@ from dataclasses import dataclass
 from drkit.data.rendering import InputFormat
 from drkit.errors import UsageError
 from drkit.models.backbones import Backbone, resolve_backbone
-from drkit.models.weights import (
-    ForeignWeights,
-    NoTimmConfigError,
-    TimmConfig,
-    parse_address,
-    read_foreign,
-    read_timm_config,
-)
+from drkit.models.timm_config import NoTimmConfigError, TimmConfig, read_timm_config
+from drkit.models.weights import ForeignWeights, parse_address, read_foreign
 from drkit.progress import notify
 from drkit.records.checkpoint import CheckpointHeader
 from drkit.records.runs import UNKNOWN_PHOTOGRAPHS, read_run_record, verify_checksums

@@ -12,13 +12,10 @@ from drkit.models.weights.pretrained import (
 )
 from drkit.models.weights.repository import parse_address
 from drkit.models.weights.state_dict import ForeignWeights, read_foreign
-from drkit.models.weights.timm_config import NoTimmConfigError, TimmConfig, read_timm_config
 
 __all__ = [
     "PACKAGED",
     "ForeignWeights",
-    "NoTimmConfigError",
-    "TimmConfig",
     "WeightsMismatchError",
     "WeightsReport",
     "advise",
@@ -30,5 +27,4 @@ __all__ = [
     "packaged_weights",
     "parse_address",
     "read_foreign",
-    "read_timm_config",
 ]

@@ -14,15 +14,9 @@ from torch import Tensor
 
 from drkit.catalogue import SHORT_BACKBONES
 from drkit.models.networks import architecture_of, create_network
-from drkit.models.weights.files import (
-    fetch_from_repository,
-    find_in_repository,
-    find_weights,
-    read_tensors,
-    run_of,
-    sha256_weights,
-)
+from drkit.models.weights.files import read_tensors, sha256_weights
 from drkit.models.weights.repository import parse_address
+from drkit.models.weights.search import fetch_from_repository, find_in_repository, find_weights, run_of
 from drkit.records.checkpoint import CheckpointHeader, read_checkpoint
 from drkit.records.provenance import METADATA_KEY, sha256_file
 from drkit.records.runs import Run

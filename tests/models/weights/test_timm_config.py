@@ -13,9 +13,9 @@ from timm.models import save_for_hf
 from drkit.errors import InputError, UsageError
 from drkit.models.backbones import Backbone, build_backbone
 from drkit.models.networks import create_network
+from drkit.models.timm_config import NoTimmConfigError, read_timm_config
 from drkit.models.weights import read_foreign
 from drkit.models.weights.repository import HubRepository, LocalRepository
-from drkit.models.weights.timm_config import NoTimmConfigError, read_timm_config
 
 Hub = Any  # of conftest.py
 EYES = HubRepository("some/eyes")
