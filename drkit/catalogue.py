@@ -269,11 +269,11 @@ class AttentionBlock(Entry):
 
     Args:
         source: Publication.
-        compares_places: Whether it has no effect on a feature map with a single position.
+        compares_positions: Whether it has no effect on a feature map with a single position.
     """
 
     source: str
-    compares_places: bool
+    compares_positions: bool
 
 
 OWN_ATTENTIONS: Mapping[str, AttentionBlock] = {
@@ -281,7 +281,7 @@ OWN_ATTENTIONS: Mapping[str, AttentionBlock] = {
         "squeeze-and-excitation: channel gates from the channel means",
         "drkit.models.attention.gates:build_se",
         "Hu, Shen and Sun, CVPR 2018",
-        compares_places=False,
+        compares_positions=False,
         parameters={
             "reduction": Parameter(16, 1, 256, "channels divided by hidden channels of the gate", is_whole=True)
         },
@@ -290,20 +290,20 @@ OWN_ATTENTIONS: Mapping[str, AttentionBlock] = {
         "efficient channel attention: channel gates with very few parameters",
         "drkit.models.attention.gates:build_eca",
         "Wang et al., CVPR 2020",
-        compares_places=False,
+        compares_positions=False,
     ),
     "spatial": AttentionBlock(
         "spatial gates from the surroundings of each position",
         "drkit.models.attention.gates:build_spatial",
         "Woo et al., ECCV 2018, section 3.1",
-        compares_places=True,
+        compares_positions=True,
         parameters={"kernel": Parameter(7, 3, 31, "side of the gate's convolution kernel; odd", is_whole=True)},
     ),
     "cbam": AttentionBlock(
         "channel gates from means and maxima, followed by spatial gates",
         "drkit.models.attention.gates:build_cbam",
         "Woo et al., ECCV 2018",
-        compares_places=True,
+        compares_positions=True,
         parameters={
             "reduction": Parameter(16, 1, 256, "channels divided by hidden channels of the gate", is_whole=True),
             "kernel": Parameter(7, 3, 31, "side of the gate's convolution kernel; odd", is_whole=True),
@@ -313,7 +313,7 @@ OWN_ATTENTIONS: Mapping[str, AttentionBlock] = {
         "multi-head self-attention over positions, with a relative position bias",
         "drkit.models.attention.comparing:build_self",
         "Vaswani et al., NeurIPS 2017, with the position bias of Liu et al., ICCV 2021",
-        compares_places=True,
+        compares_positions=True,
         parameters={
             "heads": Parameter(4, 1, 64, "number of heads", is_whole=True),
             "reduction": Parameter(4, 1, 64, "channels divided by channels of queries and keys", is_whole=True),
@@ -323,7 +323,7 @@ OWN_ATTENTIONS: Mapping[str, AttentionBlock] = {
         "non-local block: self-attention with one head and no position bias",
         "drkit.models.attention.comparing:build_nonlocal",
         "Wang et al., CVPR 2018",
-        compares_places=True,
+        compares_positions=True,
         parameters={
             "reduction": Parameter(4, 1, 64, "channels divided by channels of queries and keys", is_whole=True)
         },

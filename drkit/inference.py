@@ -1,4 +1,4 @@
-"""From photographs to answers: probabilities and a score a unit."""
+"""Run a network over photographs: probabilities and a score for each unit."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -87,10 +87,10 @@ def run_units(
 
     def run(some: np.ndarray) -> tuple[FloatArray, FloatArray, np.ndarray]:
         batch = units.batch(some)
-        index, logits, activations = batch.places.to(device), [], []
+        index, logits, activations = batch.index.to(device), [], []
         for inputs in views(batch.rows):
             with autocast():
-                view_logits, view_activations, _ = grader.answer(inputs, index)
+                view_logits, view_activations, _ = grader.compute_outputs(inputs, index)
             logits.append(view_logits.float().cpu().numpy())
             activations.append(view_activations)
         return np.stack(logits), activations[0].half().cpu().numpy(), batch.rows

@@ -63,12 +63,12 @@ class Batch:
 
     Args:
         rows: Row numbers (P,) of the photographs, unit by unit.
-        places: Where each belongs.
-        eyes: Numbers (G,) of the eyes in the data set, in the order of `places.eye`.
+        index: Unit, slot and eye of each photograph.
+        eyes: Numbers (G,) of the eyes in the data set, in the order of `index.eye`.
     """
 
     rows: np.ndarray
-    places: UnitIndex
+    index: UnitIndex
     eyes: np.ndarray
 
 
@@ -124,8 +124,8 @@ class Units:
         unit = np.repeat(np.arange(len(numbers)), [len(self.rows_of[number]) for number in numbers])
         # A unit that occurs twice in a batch has separate eyes each time.
         eyes, eye = np.unique(unit * (self.eye_of.max() + 1) + self.eye_of[rows], return_inverse=True)
-        places = UnitIndex(_tensor(unit), _tensor(self.slot_of[rows]), _tensor(eye), len(numbers), len(eyes))
-        return Batch(rows, places, eyes % (self.eye_of.max() + 1))
+        index = UnitIndex(_tensor(unit), _tensor(self.slot_of[rows]), _tensor(eye), len(numbers), len(eyes))
+        return Batch(rows, index, eyes % (self.eye_of.max() + 1))
 
 
 def build_units(labels: Labels, kind: Unit, num_slots: int = 0) -> Units:

@@ -50,7 +50,7 @@ def position_weights(watched: Sequence[BlockAttention], maps: Tensor) -> Tensor 
     Returns:
         The weights, or None if no block attends to positions.
     """
-    factors = [item.values for item in watched if item.kind == "places"]
+    factors = [item.values for item in watched if item.kind == "positions"]
     received = [item.values.mean((1, 2)) for item in watched if item.kind == "pairs"]  # (P, h * w)
     factors += [shares.unflatten(1, maps.shape[2:]) for shares in received]
     if not factors:

@@ -161,7 +161,7 @@ def explain_batch(setup: ExplainSetup, batch: ExplainBatch, views: Sequence[View
         UsageError: the layer gives no feature map.
     """
     rows = setup.explained.rows.iloc[batch.units.rows]
-    target = _build_target(setup, batch.units.places, rows)
+    target = _build_target(setup, batch.units.index, rows)
     by_network = _build_inputs(setup, batch, views, target)
     predictions = [
         read_answers(inputs.target.loss, inputs.logits(inputs.images).float().cpu().numpy(), inputs.target.sigma)
@@ -177,7 +177,7 @@ def explain_batch(setup: ExplainSetup, batch: ExplainBatch, views: Sequence[View
     outside = share_inside(weights, ~first.discs).cpu().double().numpy()
     return BatchAttribution(
         rows=batch.units.rows,
-        unit=batch.units.places.unit.numpy(),
+        unit=batch.units.index.unit.numpy(),
         predictions=GradePredictions.mean(predictions),
         target_grades=target.grades.numpy() if isinstance(target, GradeTarget) else None,
         raw=raw,
@@ -220,7 +220,7 @@ def _build_inputs(
         images=images,
         baseline=blur_discs(images, discs),
         discs=discs,
-        index=batch.units.places.to(device),
+        index=batch.units.index.to(device),
         target=target,
         layer=setup.layer,
     )

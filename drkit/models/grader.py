@@ -96,7 +96,7 @@ class Grader(nn.Module):
         """Compute the logits (B, num_outputs) of feature maps (P, C, h, w)."""
         return self.head(self.fusion(self.pool(self.attention(maps)), index))
 
-    def answer(self, images: Tensor, index: UnitIndex) -> tuple[Tensor, Tensor, Tensor | None]:
+    def compute_outputs(self, images: Tensor, index: UnitIndex) -> tuple[Tensor, Tensor, Tensor | None]:
         """Compute logits, activations, and the logits of the auxiliary head.
 
         Args:
@@ -130,7 +130,7 @@ class Grader(nn.Module):
 
     def forward(self, images: Tensor, index: UnitIndex | None = None) -> Tensor:
         """Compute the logits (B, num_outputs) of images (P, 3, S, S); without an index, each image is a unit."""
-        return self.answer(images, index or UnitIndex.alone(len(images), images.device))[0]
+        return self.compute_outputs(images, index or UnitIndex.alone(len(images), images.device))[0]
 
 
 def build_grader(

@@ -37,7 +37,7 @@ def check_batches(plan: TrainingPlan, grader: Grader) -> None:
     device, side = next(copy.parameters()).device, plan.input_format.side
     try:
         with torch.no_grad():
-            copy(torch.zeros(len(batch.rows), 3, side, side, device=device), batch.places.to(device))
+            copy(torch.zeros(len(batch.rows), 3, side, side, device=device), batch.index.to(device))
     except ValueError as error:
         if not is_single_value(error):
             raise

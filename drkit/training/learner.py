@@ -117,7 +117,7 @@ class Learner:
         self.optimizer: Any
         self.wrapped: Any
         self.wrapped, self.optimizer = fabric.setup(grader, build_optimizer(grader, config))
-        for method in ("answer", "sync_loss"):
+        for method in ("compute_outputs", "sync_loss"):
             self.wrapped.mark_forward_method(method)
         self.average = RunningAverage(grader, num_steps) if config.ema else None
 
@@ -197,14 +197,14 @@ class Learner:
     def _forward_loss(self, units: np.ndarray, prepared: PreparedBatch) -> tuple[Tensor, Tensor]:
         """Mean loss (scalar) and logits (B, num_outputs) of B units."""
         inputs = prepared.inputs()
-        mixture = draw_mixture(prepared.batch.places, self.config.mixup)
+        mixture = draw_mixture(prepared.batch.index, self.config.mixup)
         index, partners, references = self._send(units, prepared.batch, mixture)
         share, per_head = (mixture.share, 2) if mixture else (1.0, 1)
         if partners is not None:
             inputs = mix(inputs, partners, share)
         try:
             with self.fabric.autocast():  # Fabric itself applies it only to `forward`
-                logits, _, auxiliary = self.wrapped.answer(inputs, index)
+                logits, _, auxiliary = self.wrapped.compute_outputs(inputs, index)
         except ValueError as error:
             if not is_single_value(error):
                 raise
@@ -226,9 +226,9 @@ class Learner:
             own_and_partners = [grades] if partners is None else [grades, grades[partners.numpy()]]
             references += [build_reference(each, self.data.grade_weights) for each in own_and_partners]
         photographs = [mixture.photographs] if mixture else []
-        tensors = [*batch.places.tensors, *photographs, *chain.from_iterable(references)]
+        tensors = [*batch.index.tensors, *photographs, *chain.from_iterable(references)]
         moved = iter(pack_to(self.fabric.device, tensors))
-        index = batch.places.with_tensors([next(moved) for _ in batch.places.tensors])
+        index = batch.index.with_tensors([next(moved) for _ in batch.index.tensors])
         photograph_partners = next(moved) if mixture else None
         return index, photograph_partners, [Reference(*(next(moved) for _ in each)) for each in references]
 

@@ -59,7 +59,7 @@ def test_slots_are_by_view_and_the_left_eye_comes_first() -> None:
 def test_a_missing_left_eye_leaves_its_slots_empty() -> None:
     units = build_units(_labels([*WHOLE, ("c", "right", 1)]), "patient")
     assert units.slot_of[-1] == 2
-    assert units.batch(np.array([units.unit_of[-1]])).places.slot.tolist() == [2]
+    assert units.batch(np.array([units.unit_of[-1]])).index.slot.tolist() == [2]
 
 
 def test_slots_are_those_that_a_network_knows() -> None:
@@ -93,7 +93,7 @@ def test_no_unit_spans_two_splits() -> None:
         units = build_units(labels, kind)
         splits = labels.rows["split"].to_numpy()
         assert all(len(set(splits[rows])) == 1 for rows in units.rows_of)
-        places = units.batch(np.arange(len(units))).places
+        places = units.batch(np.arange(len(units))).index
         assert all(len(set(places.unit[places.eye == eye].tolist())) == 1 for eye in range(places.num_eyes))
 
 
@@ -101,8 +101,8 @@ def test_a_unit_drawn_twice_into_a_batch_stands_alone() -> None:
     units = build_units(_labels(WHOLE), "patient")
     once, twice = units.batch(np.array([0])), units.batch(np.array([0, 0]))
     assert twice.rows.tolist() == 2 * once.rows.tolist()
-    assert (twice.places.num_units, twice.places.num_eyes) == (2, 2 * once.places.num_eyes)
-    assert not set(twice.places.eye[:4].tolist()) & set(twice.places.eye[4:].tolist())
+    assert (twice.index.num_units, twice.index.num_eyes) == (2, 2 * once.index.num_eyes)
+    assert not set(twice.index.eye[:4].tolist()) & set(twice.index.eye[4:].tolist())
     assert twice.eyes.tolist() == 2 * once.eyes.tolist()
 
 
@@ -110,8 +110,8 @@ def test_a_batch_keeps_the_order_it_is_asked_in() -> None:
     units = build_units(_labels(WHOLE), "eye")
     asked = np.array([2, 0, 3])
     batch = units.batch(asked)
-    assert batch.places.unit.tolist() == sorted(batch.places.unit.tolist())
-    assert units.unit_of[batch.rows].tolist() == asked[batch.places.unit.numpy()].tolist()
+    assert batch.index.unit.tolist() == sorted(batch.index.unit.tolist())
+    assert units.unit_of[batch.rows].tolist() == asked[batch.index.unit.numpy()].tolist()
 
 
 _PHOTOGRAPH = st.tuples(st.sampled_from([None, "a", "b", "c"]), st.sampled_from(["left", "right"]), st.integers(1, 3))
@@ -122,7 +122,7 @@ _PHOTOGRAPH = st.tuples(st.sampled_from([None, "a", "b", "c"]), st.sampled_from(
 def test_every_photograph_is_in_one_slot_of_one_unit(photographs: list[Photograph], kind: str) -> None:
     units = build_units(_labels(photographs), kind)  # type: ignore[arg-type]
     batch = units.batch(np.arange(len(units)))
-    places = batch.places
+    places = batch.index
     assert sorted(batch.rows.tolist()) == list(range(len(photographs)))
     pairs = list(zip(places.unit.tolist(), places.slot.tolist(), strict=True))
     assert len(set(pairs)) == len(pairs)

@@ -51,7 +51,7 @@ def test_self_attention_shows_what_each_place_gives(make_inputs, pairs: UnitInde
 
 def test_factors_are_worked_out_by_hand() -> None:
     maps = torch.zeros(1, 5, 1, 2)
-    gate = BlockAttention("spatial", "places", torch.tensor([[[0.5, 1.5]]]))
+    gate = BlockAttention("spatial", "positions", torch.tensor([[[0.5, 1.5]]]))
     given = BlockAttention("self", "pairs", torch.tensor([[[[0.8, 0.2], [0.6, 0.4]]]]))
     channels = BlockAttention("se", "channels", torch.ones(1, 5))
     assert position_weights([channels], maps) is None

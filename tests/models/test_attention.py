@@ -109,7 +109,7 @@ def test_nonlocal_equals_torchs_attention() -> None:
     assert torch.allclose(block(maps), maps + added, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", [name for name, entry in ATTENTIONS.items() if entry.compares_places])
+@pytest.mark.parametrize("name", [name for name, entry in ATTENTIONS.items() if entry.compares_positions])
 def test_a_map_of_one_position_is_refused_for_blocks_without_an_effect(name: str) -> None:
     with pytest.raises(
         UsageError, match=rf"{name} compares positions of the feature map.*32 pixels.*--size, or se or eca"
@@ -117,7 +117,7 @@ def test_a_map_of_one_position_is_refused_for_blocks_without_an_effect(name: str
         _grader(name, side=32)
 
 
-@pytest.mark.parametrize("name", [name for name, entry in ATTENTIONS.items() if not entry.compares_places])
+@pytest.mark.parametrize("name", [name for name, entry in ATTENTIONS.items() if not entry.compares_positions])
 def test_channel_attention_works_on_a_map_of_one_position(name: str) -> None:
     assert _grader(name, side=32)(_images(side=32)).shape == (2, 1)
 
@@ -159,7 +159,7 @@ def test_gates_and_attention_weights_can_be_recorded() -> None:
     maps = grader.maps(_images(3), UnitIndex.alone(3))
     seen = watch(grader.attention, maps)
     assert [(item.name, item.kind) for item in seen] == [
-        ("cbam", "channels"), ("cbam", "places"), ("self", "pairs"), ("eca", "channels"),
+        ("cbam", "channels"), ("cbam", "positions"), ("self", "pairs"), ("eca", "channels"),
     ]  # fmt: skip
     channels, positions, pairs, _ = (item.values for item in seen)
     assert channels.shape == (3, 256)

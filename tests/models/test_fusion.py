@@ -148,7 +148,9 @@ def test_unshared_backbones_start_equal_and_are_trained_separately() -> None:
 def test_the_auxiliary_head_predicts_each_eye_once() -> None:
     grader = _grader("mean-max", unit="patient", auxiliary=True)
     unit, eye = torch.tensor([0, 0, 0, 1]), torch.tensor([0, 0, 1, 2])
-    logits, activations, others = grader.answer(_images(4), UnitIndex(unit, torch.tensor([0, 1, 2, 0]), eye, 2, 3))
+    logits, activations, others = grader.compute_outputs(
+        _images(4), UnitIndex(unit, torch.tensor([0, 1, 2, 0]), eye, 2, 3)
+    )
     assert (logits.shape, activations.shape[0]) == ((2, 5), 4)
     assert others is not None
     assert others.shape == (3, 5)

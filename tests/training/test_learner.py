@@ -157,7 +157,7 @@ def test_the_auxiliary_head_is_trained_on_known_grades_only() -> None:
 def test_the_auxiliary_loss_is_added_with_its_weight() -> None:
     alone, both = build_learner(training_data("patient")), build_learner(training_data("patient"), auxiliary=True)
     batch = both.data.units.batch(np.array([0, 1]))
-    logits, _, others = both.grader.answer(both.data.inputs.eval_batch(batch.rows), batch.places)
+    logits, _, others = both.grader.compute_outputs(both.data.inputs.eval_batch(batch.rows), batch.index)
     assert others is not None
     expected = [build_loss("cross-entropy")(each, torch.tensor(grades)).mean() for each, grades in (
         (logits, both.data.grades[:2]), (others, both.data.eye_grades[batch.eyes])

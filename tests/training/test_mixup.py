@@ -56,13 +56,13 @@ def test_without_alpha_there_is_no_mixup_and_with_alpha_shares_are_drawn() -> No
 
 def test_the_loss_of_a_mixture_is_shared_between_both_grades(monkeypatch: pytest.MonkeyPatch) -> None:
     """Photographs and the reference grades of both heads are mixed in the same way."""
-    mixture = pair_up(PATIENTS.batch(np.arange(2)).places, torch.tensor([1, 0]), 0.25)
+    mixture = pair_up(PATIENTS.batch(np.arange(2)).index, torch.tensor([1, 0]), 0.25)
     assert mixture.eyes.tolist() == [2, 3, 0, 1]
     learner = build_learner(training_data("patient"), auxiliary=True, mixup=0.2)
     data, batch = learner.data, learner.data.units.batch(np.arange(2))
     images = data.inputs.eval_batch(batch.rows)
     blended = 0.25 * images + 0.75 * images[[4, 5, 6, 7, 0, 1, 2, 3]]
-    logits, _, others = learner.grader.answer(blended, batch.places)
+    logits, _, others = learner.grader.compute_outputs(blended, batch.index)
     loss, expected = build_loss("cross-entropy"), 0.0
     for share, grades, eyes in ((0.25, [0, 1], [0, 1, 2, 3]), (0.75, [1, 0], [2, 3, 0, 1])):
         other_grades = torch.tensor(data.eye_grades[batch.eyes][eyes])

@@ -28,14 +28,14 @@ from drkit.training.learner import (
 
 def _full_above(learner: Learner, num_units: int) -> None:
     """Make the grader run out of memory for more units."""
-    answer = learner.grader.answer
+    answer = learner.grader.compute_outputs
 
     def answer_few(images: Tensor, places: UnitIndex) -> Any:
         if places.num_units > num_units:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return answer(images, places)
 
-    learner.grader.answer = answer_few  # type: ignore[method-assign]
+    learner.grader.compute_outputs = answer_few  # type: ignore[method-assign]
 
 
 def test_out_of_memory_halves_the_batch_for_good_and_keeps_the_gradient() -> None:
@@ -72,7 +72,7 @@ def test_the_out_of_memory_messages_of_all_libraries_are_recognised(words: str) 
 def test_halving_releases_the_memory_of_the_failed_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """In particular, the traceback of the error, whose frames refer to the activations, must not be kept."""
     learner, held = build_learner(training_data(), batch_size=2), []
-    answer = learner.grader.answer
+    answer = learner.grader.compute_outputs
 
     def run_out(images: Tensor, places: UnitIndex) -> Any:
         if places.num_units == 1:
@@ -81,7 +81,7 @@ def test_halving_releases_the_memory_of_the_failed_step(monkeypatch: pytest.Monk
         held.append(weakref.ref(activations))
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    learner.grader.answer = run_out  # type: ignore[method-assign]
+    learner.grader.compute_outputs = run_out  # type: ignore[method-assign]
     gone = []
 
     def watch_halve(batch_size: int) -> int:
@@ -106,6 +106,6 @@ def test_another_error_is_not_taken_for_out_of_memory(monkeypatch: pytest.Monkey
     def broken(*_: object) -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    monkeypatch.setattr(learner.grader, "answer", broken)
+    monkeypatch.setattr(learner.grader, "compute_outputs", broken)
     with pytest.raises(RuntimeError, match="mat1"):
         learner.step(np.arange(4), 1)

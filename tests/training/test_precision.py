@@ -25,7 +25,7 @@ from drkit.training.planning import plan_training
 def dtypes(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[torch.dtype]]:
     """Types of the outputs in training, in evaluation and from frozen stages."""
     seen: dict[str, set[torch.dtype]] = {"train": set(), "eval": set(), "frozen": set()}
-    answer, run = Grader.answer, inputs.run_frozen_part
+    answer, run = Grader.compute_outputs, inputs.run_frozen_part
 
     def watch_answer(self: Grader, *given: Any) -> Any:
         outputs = answer(self, *given)
@@ -37,7 +37,7 @@ def dtypes(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[torch.dtype]]:
         seen["frozen"].add(features.dtype)
         return features
 
-    monkeypatch.setattr(Grader, "answer", watch_answer)
+    monkeypatch.setattr(Grader, "compute_outputs", watch_answer)
     monkeypatch.setattr(inputs, "run_frozen_part", watch_frozen)
     return seen
 

@@ -59,9 +59,9 @@ def _measure_maps(backbone: Backbone, side: int) -> MapShape:
 
 
 def _check_positions(spec: Spec, shape: MapShape, side: int) -> None:
-    if shape.height * shape.width > 1 or not ATTENTIONS[spec.name].compares_places:
+    if shape.height * shape.width > 1 or not ATTENTIONS[spec.name].compares_positions:
         return
-    alternatives = [name for name, entry in ATTENTIONS.items() if not entry.compares_places]
+    alternatives = [name for name, entry in ATTENTIONS.items() if not entry.compares_positions]
     raise UsageError(
         f"attention block {spec.name} compares positions of the feature map, but at {side} pixels this backbone's map"
         f" has a single position, so that the block has no effect: use a larger --size, or {' or '.join(alternatives)}"

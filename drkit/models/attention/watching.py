@@ -12,7 +12,7 @@ from drkit.models.attention.building import AttentionChain
 from drkit.models.attention.comparing import SelfAttention2d
 from drkit.models.attention.gates import Gate
 
-AttentionAxis = Literal["channels", "places", "pairs"]
+AttentionAxis = Literal["channels", "positions", "pairs"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class BlockAttention:
 
     Args:
         name: Name of the block.
-        kind: `channels` or `places`, gates in (0, 2) of channels or positions; `pairs`, attention weights between
+        kind: `channels` or `positions`, gates in (0, 2) of channels or positions; `pairs`, attention weights between
             positions.
         values: (P, C) gates of channels, (P, h, w) gates of positions, or (P, heads, h * w, h * w) attention weights
             with rows that sum to 1.
@@ -63,4 +63,4 @@ def _describe(name: str, block: nn.Module, values: Tensor) -> BlockAttention:
         return BlockAttention(name, "pairs", values)
     if values.ndim == 3 or values.shape[2:] == (1, 1):  # (P, 1, C) or (P, C, 1, 1)
         return BlockAttention(name, "channels", values.flatten(1))
-    return BlockAttention(name, "places", values.squeeze(1))
+    return BlockAttention(name, "positions", values.squeeze(1))
