@@ -73,7 +73,7 @@ def prepared(eyes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("snippets")
     for seed, name in enumerate(("DeepDRiD", "APTOS2019", "IDRiD", "Messidor-2", "KaggleDRResized"), start=11):
-        run_synth(SynthConfig(folder / name, patients=24, size=64, seed=seed))
+        run_synth(SynthConfig(out=folder / name, patients=24, size=64, seed=seed))
     for name in ("my-photographs", "PHOTOGRAPHS"):
         shutil.copytree(eyes / "test", folder / name)
     (folder / "pretrained_DR_resize").mkdir()

@@ -104,7 +104,7 @@ KINDS: Mapping[str, FindingKind] = MappingProxyType(
 _RANKS = {name: (SEVERITIES.index(kind.severity), rank) for rank, (name, kind) in enumerate(KINDS.items())}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Finding:
     """A finding of an audit.
 

@@ -62,7 +62,7 @@ class SelectionCriteria:
         return not self.ids and not self.needs_references
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ExplainConfig:
     """Which photographs are explained, by which methods, and where the maps go."""
 

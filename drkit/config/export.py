@@ -15,7 +15,7 @@ MIN_OPSET, MAX_OPSET = 18, 23  # torch's exporter writes 18 or newer
 NOT_STATED = "not stated"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ExportConfig:
     """What a run is exported to, and how the export is checked."""
 

@@ -12,7 +12,7 @@ from drkit.grades import Split
 Out = Annotated[Path, Option(help="Picture to write. The suffix selects the format: png, svg or pdf.")]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PictureConfig:
     """Which rows are drawn, and where the picture goes; a command shows those options that it needs."""
 

@@ -20,7 +20,7 @@ from drkit.config.shared import (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PredictConfig:
     """Which photographs are graded, how, and where the predictions go."""
 

@@ -11,7 +11,7 @@ from drkit.config.shared import DEFAULT_DATA, Data, Force
 DEFAULT_SIZE = 512  # pixels; side of the written photographs if no step sets it
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PreprocessConfig:
     """Which photographs go through which steps, and where the new data set goes."""
 

@@ -10,7 +10,7 @@ from drkit.config.shared import By, Force, Resamples, Seed
 from drkit.grades import Split
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ScoreConfig:
     """What predictions are scored against, and on which cases."""
 

@@ -9,7 +9,7 @@ from typer import Argument, Option
 from drkit.config.shared import Force, Seed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SynthConfig:
     """Which synthetic data set is made; neither the number of workers nor the machine changes its files."""
 

@@ -39,7 +39,7 @@ def in_panel(name: str, help: str, *flags: str, **limits: Any) -> Any:
     return Option(*flags, help=help, rich_help_panel=name, **limits)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DataOptions:
     """Photographs, grades and splits that a training uses."""
 
@@ -127,7 +127,7 @@ class DataOptions:
     ] = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ModelOptions:
     """The network and its initial weights."""
 
@@ -201,7 +201,7 @@ class ModelOptions:
     ] = 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LearningOptions:
     """Loss, augmentation, optimisation and the choice of the epoch."""
 
@@ -285,7 +285,7 @@ class LearningOptions:
     ] = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MachineOptions:
     """Devices, precision, memory and caches."""
 

@@ -122,7 +122,9 @@ def list_tasks(labels: Labels, plan: Plan, earlier: Manifest | None, out: Path) 
     for image_id, path in zip(labels.rows["image_id"], labels.rows["path"], strict=True):
         sha256 = plan.inputs[image_id]
         source = os.path.relpath(path, labels.root)
-        before = known.get(image_id) or PhotographRecord(image_id, "ok", "", Path(source).as_posix(), sha256)
+        before = known.get(image_id) or PhotographRecord(
+            image_id=image_id, status="ok", reason="", source=Path(source).as_posix(), source_sha256=sha256
+        )
         yield FilterTask(
             image_id=image_id,
             path=Path(path),

@@ -24,7 +24,7 @@ from drkit.records.provenance import sha256_bytes
 TASKS_A_BATCH = 4  # per process: small, so that little is repeated after an interruption
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FilterTask:
     """One photograph to preprocess.
 

@@ -72,7 +72,7 @@ class Batch:
     eyes: np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Units:
     """The units of a data set of N photographs.
 
@@ -153,7 +153,14 @@ def build_units(labels: Labels, kind: Unit, num_slots: int = 0) -> Units:
     slot_of, num_slots = _assign_slots(rows, unit_of, kind, num_slots)
     order = np.lexsort((slot_of, unit_of))
     ends = np.flatnonzero(np.diff(unit_of[order])) + 1
-    return Units(kind, unit_of, slot_of, eye_of, tuple(np.split(order, ends)), num_slots)
+    return Units(
+        kind=kind,
+        unit_of=unit_of,
+        slot_of=slot_of,
+        eye_of=eye_of,
+        rows_of=tuple(np.split(order, ends)),
+        num_slots=num_slots,
+    )
 
 
 def unit_grades(labels: Labels, units: Units, target: Target) -> np.ndarray:

@@ -19,7 +19,7 @@ BLANK_SPREAD = 4.0  # grey levels: a photograph is blank if the standard deviati
 LIGHT_SURROUND = 160  # grey levels of the darkest channel, which a retina that fills the corners never has
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PhotographStats:
     """Statistics of one photograph file.
 
@@ -69,15 +69,20 @@ def measure_photograph(path: str) -> PhotographStats:
         with open(path, "rb") as stream:  # noqa: PTH123 - a Path takes longer to make than a file to open
             content = stream.read()
     except OSError as error:
-        return PhotographStats(path, refusal=f"{path} cannot be read: {error.strerror}")
+        return PhotographStats(path=path, refusal=f"{path} cannot be read: {error.strerror}")
     try:
         decoded, size = decode_reduced(content, path, DECODED_SIDE)
     except InputError as error:
-        return PhotographStats(path, sha256_bytes(content), refusal=str(error))
+        return PhotographStats(path=path, sha256=sha256_bytes(content), refusal=str(error))
     photograph = decoded.pixels
     bits = None if is_blank(photograph) else hash_photograph(photograph)
     return PhotographStats(
-        path, sha256_bytes(content), size, bits, has_light_surround(photograph), remarks=decoded.remarks
+        path=path,
+        sha256=sha256_bytes(content),
+        size=size,
+        bits=bits,
+        is_light=has_light_surround(photograph),
+        remarks=decoded.remarks,
     )
 
 

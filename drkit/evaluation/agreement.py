@@ -14,7 +14,7 @@ NUM_RESAMPLES = 2000
 MIN_RESAMPLES = 100
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Agreement:
     """Agreement over a number of cases (photographs, eyes or patients).
 

@@ -13,7 +13,7 @@ from drkit.grades import Level
 from drkit.reporting import Table
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """The difference in agreement between two runs, on the photographs that both have graded.
 

@@ -12,7 +12,7 @@ from drkit.grades import Level
 from drkit.records.predictions import Predictions
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SeedAgreement:
     """Agreement of S trainings that differ only in their seed.
 

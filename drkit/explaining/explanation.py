@@ -39,7 +39,9 @@ def write_explained(setup: ExplainSetup, inputs: ExplainInputs, folder: Path, co
     steps = steps_to_apply(explained.roots, header.steps, header.plugins)
     masks = find_masks(config.lesions, explained.photographs["image_id"].tolist(), steps) if config.lesions else {}
     metrics = ExplanationMetrics(masks, choose_lesions(masks, config.lesion_words))
-    writer = Writer(setup, folder, config.force, name_files(explained.rows["image_id"].tolist()))
+    writer = Writer(
+        setup=setup, folder=folder, force=config.force, names=name_files(explained.rows["image_id"].tolist())
+    )
     for result, views in explain_batches(setup, config.workers):
         metrics.update(result, views, explained.rows.iloc[result.rows])
         writer.add(result, views)

@@ -49,7 +49,7 @@ def clear_folder(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Writer:
     """Writes batch by batch, so that memory does not grow with the number of photographs.
 

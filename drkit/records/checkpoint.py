@@ -21,7 +21,7 @@ from drkit.records.provenance import METADATA_KEY, canonical_json
 SCHEMA_VERSION = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Architecture:
     """The options from which a grader is built.
 
@@ -50,7 +50,7 @@ class Architecture:
     dropout: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CheckpointHeader:
     """How a grader is rebuilt, and how its logits become grades.
 

@@ -15,7 +15,7 @@ SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ExplainedPhotograph:
     """One photograph and its attribution.
 
@@ -64,7 +64,7 @@ class ExplainedPhotograph:
     contrast: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Explanations:
     """The results of `drkit explain` with one method.
 

@@ -10,7 +10,7 @@ from drkit.errors import InputError
 from drkit.records.atomic import writing
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EpochFigures:
     """The figures of one epoch on one split.
 

@@ -23,7 +23,7 @@ OWN_ENTRIES = frozenset({MANIFEST, PLAN, LEDGER, LABELS, IMAGES})
 Status = Literal["ok", "fallback", "failed"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """The work of a preprocessing, written before the first photograph.
 
@@ -54,7 +54,7 @@ class Plan:
         return f"{IMAGES}/{shorten_name(image_id)}{self.suffix}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PhotographRecord:
     """The result for one photograph.
 

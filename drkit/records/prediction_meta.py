@@ -17,7 +17,7 @@ from drkit.records.provenance import METADATA_KEY
 SCHEMA_VERSION = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PredictionsMeta:
     """How predictions were made; equal for equal work.
 

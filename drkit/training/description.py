@@ -28,7 +28,7 @@ from drkit.training.plan import TrainingPlan
 from drkit.training.runtime import seed_epoch
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BankPlan:
     """The decoded photographs that a training keeps.
 

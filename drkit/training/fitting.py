@@ -31,7 +31,7 @@ from drkit.training.trackers import LogFolder, find_log
 Save = Callable[[FitState], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FittedNetwork:
     """A trained network.
 
@@ -111,7 +111,14 @@ def _fit_network(
         _fit_epochs(learner, sampler, monitored, state, save)
         outputs = None if config.tta else _predict(setup, grader, fold_split, lambda rows: [inputs.eval_batch(rows)])
     held_out = outputs or _predict(setup, grader, fold_split, setup.photographs.views)
-    return FittedNetwork(network, state.history, state.best_epoch, states.path, setup.frozen_tensors, held_out)
+    return FittedNetwork(
+        network=network,
+        history=state.history,
+        best_epoch=state.best_epoch,
+        state_path=states.path,
+        frozen=setup.frozen_tensors,
+        held_out=held_out,
+    )
 
 
 def _save_and_log(states: StateFile, state: FitState, network: NetworkId, log: LogFolder | None) -> Save:
@@ -135,7 +142,14 @@ def _build_learner(setup: TrainingSetup, inputs: Inputs, grader: Grader, sampler
         loss.start(grader.head.output, torch.from_numpy(grades))
     counts = np.bincount(grades, minlength=NUM_GRADES)
     weights = grade_weights(counts) if config.class_weights else np.ones(NUM_GRADES)
-    data = TrainingData(inputs, plan.units, plan.grades, plan.eye_grades, weights, loss)
+    data = TrainingData(
+        inputs=inputs,
+        units=plan.units,
+        grades=plan.grades,
+        eye_grades=plan.eye_grades,
+        grade_weights=weights,
+        loss=loss,
+    )
     steps = -(-len(grades) // (config.batch_size * config.accumulate * setup.fabric.world_size))
     for backbone in (grader.backbone, *grader.others) if config.compile else ():
         backbone.compile()

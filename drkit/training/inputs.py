@@ -38,7 +38,7 @@ class Inputs(Protocol):
         """Return a batch for evaluation, without augmentation."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PhotographInputs:
     """Images, for a grader without frozen stages.
 

@@ -45,7 +45,7 @@ class Mixture:
     share: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingData:
     """Inputs, reference grades and loss of a training.
 

@@ -29,7 +29,7 @@ from drkit.training.plan import TrainingPlan
 from drkit.training.runtime import check_compiler, keep_freed_memory, make_once, seed_epoch, start_fabric
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingSetup:
     """Device, network and photographs of a training.
 
@@ -107,8 +107,23 @@ def set_up(plan: TrainingPlan) -> TrainingSetup:
     names = plan.labels.rows["image_id"].iloc[banked].tolist()
     positions = np.full(len(plan.labels), NOT_BANKED)
     positions[banked] = np.arange(len(banked))
-    photographs = PhotographInputs(bank, names, plan.input_format, policy, config.seed, fabric.device, positions)
-    return TrainingSetup(plan, fabric, grader.to(fabric.device), photographs, hashes, leakage)
+    photographs = PhotographInputs(
+        bank=bank,
+        image_ids=names,
+        input_format=plan.input_format,
+        policy=policy,
+        seed=config.seed,
+        device=fabric.device,
+        positions=positions,
+    )
+    return TrainingSetup(
+        plan=plan,
+        fabric=fabric,
+        grader=grader.to(fabric.device),
+        photographs=photographs,
+        hashes=hashes,
+        leakage=leakage,
+    )
 
 
 def _decode(plan: TrainingPlan, *, in_file: bool) -> tuple[PhotographBank, Sequence[str], Leakage]:

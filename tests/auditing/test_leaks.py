@@ -26,7 +26,18 @@ SPLITS = ["train", "val", "val", "test"]
 
 
 def predict(path, *, trained_on=("train",), fold=None, splits=SPLITS, grades=(0, 1, 2, None)):
-    meta = PredictionsMeta("eye", "image", "rounding", None, trained_on, 0, "inner", "resnet18", None, None)
+    meta = PredictionsMeta(
+        target="eye",
+        unit="image",
+        decision="rounding",
+        cut_points=None,
+        trained_on=trained_on,
+        folds=0,
+        chosen_on="inner",
+        model="resnet18",
+        checkpoint_sha256=None,
+        labels_sha256=None,
+    )
     rows = build_rows(image_id=IDS, path=IDS, patient_id=list("1234"), eye_grade=list(grades), split=list(splits))
     predictions = build_predictions(
         Labels(rows, path.parent, "test", ("eye",)),
@@ -122,7 +133,18 @@ def test_several_data_sets_are_held_against_a_run_on_them_whatever_their_ids_are
     roll = concat_surveys([(path, survey_dataset(path)) for path in both])
     labels = read_datasets(both)
     assert labels.rows["image_id"].tolist() == ["a-0", "a-1", "a-2", "b-0", "b-1", "b-2"]
-    meta = PredictionsMeta("eye", "image", "rounding", None, ("train",), 2, "inner", "resnet18", None, None)
+    meta = PredictionsMeta(
+        target="eye",
+        unit="image",
+        decision="rounding",
+        cut_points=None,
+        trained_on=("train",),
+        folds=2,
+        chosen_on="inner",
+        model="resnet18",
+        checkpoint_sha256=None,
+        labels_sha256=None,
+    )
     answers = {"probabilities": np.eye(5)[[0] * 6], "score": [0.0] * 6, "meta": meta, "name": "run"}
     predictions = build_predictions(labels, **answers, fold=[0, 1, None, 0, 1, None])
     write_predictions(predictions, tmp_path / "run.parquet")

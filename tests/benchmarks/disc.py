@@ -80,7 +80,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
         if options.quick:
-            run_synth(SynthConfig(Path(folder) / "eyes", patients=5, size=64))
+            run_synth(SynthConfig(out=Path(folder) / "eyes", patients=5, size=64))
             compare(Path(folder), "HEAD", rounds=1)
         else:
             compare(options.data, options.commit, ROUNDS)

@@ -28,7 +28,18 @@ from drkit.evaluation.agreement import measure_agreement
 from drkit.records.labels import Labels, build_rows
 from drkit.records.predictions import PredictionsMeta, build_predictions, write_predictions
 
-META = PredictionsMeta("patient", "image", "rounding", None, ("train",), 0, "last", "drawn", None, None)
+META = PredictionsMeta(
+    target="patient",
+    unit="image",
+    decision="rounding",
+    cut_points=None,
+    trained_on=("train",),
+    folds=0,
+    chosen_on="last",
+    model="drawn",
+    checkpoint_sha256=None,
+    labels_sha256=None,
+)
 
 
 def write_members(folder: Path, photographs: int, members: int) -> list[Path]:

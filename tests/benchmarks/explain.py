@@ -40,7 +40,18 @@ class Plain(nn.Module):
 
 def build(name: str) -> Grader:
     """A grader of five classes, untrained."""
-    architecture = Architecture(name, SIDE, "image", 1, "mean-max", False, "", "cross-entropy", False, 0.0)
+    architecture = Architecture(
+        backbone=name,
+        side=SIDE,
+        unit="image",
+        num_slots=1,
+        fusion="mean-max",
+        unshared=False,
+        attention="",
+        loss="cross-entropy",
+        auxiliary=False,
+        dropout=0.0,
+    )
     return build_grader(architecture, pretrained=False).eval()
 
 

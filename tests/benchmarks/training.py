@@ -43,7 +43,14 @@ def build_inputs(num: int, side: int, policy: str) -> PhotographInputs:
     pixels = np.random.default_rng(0).integers(0, 256, (num, extent, extent, 3), np.uint8)
     names = [f"eye{number}" for number in range(num)]
     wanted = InputFormat(side, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-    return PhotographInputs(PhotographBank(pixels, tuple(names)), names, wanted, load_policy(policy), 0, CPU)
+    return PhotographInputs(
+        bank=PhotographBank(pixels, tuple(names)),
+        image_ids=names,
+        input_format=wanted,
+        policy=load_policy(policy),
+        seed=0,
+        device=CPU,
+    )
 
 
 def build_data(inputs: PhotographInputs) -> TrainingData:
@@ -51,13 +58,31 @@ def build_data(inputs: PhotographInputs) -> TrainingData:
     names = list(inputs.image_ids)
     labels = Labels(build_rows(image_id=names, path=names, split=["train"] * len(names)), Path(), "made up", ("eye",))
     grades = np.arange(len(names)) % 5
-    return TrainingData(inputs, build_units(labels, "image"), grades, grades, np.ones(5), build_loss("regression"))
+    return TrainingData(
+        inputs=inputs,
+        units=build_units(labels, "image"),
+        grades=grades,
+        eye_grades=grades,
+        grade_weights=np.ones(5),
+        loss=build_loss("regression"),
+    )
 
 
 def build_network(backbone: str, side: int) -> Grader:
     """The same network each time."""
     torch.manual_seed(0)
-    made_of = Architecture(backbone, side, "image", 1, "mean-max", False, "", "regression", False, 0.2)
+    made_of = Architecture(
+        backbone=backbone,
+        side=side,
+        unit="image",
+        num_slots=1,
+        fusion="mean-max",
+        unshared=False,
+        attention="",
+        loss="regression",
+        auxiliary=False,
+        dropout=0.2,
+    )
     return build_grader(made_of).train()
 
 

@@ -26,7 +26,7 @@ def test_the_steps_are_listed_with_all_that_help_needs(capsys: pytest.CaptureFix
 
 
 def test_it_makes_a_data_set_and_says_what(tmp_path: Path) -> None:
-    run_synth(SynthConfig(tmp_path / "DeepDRiD", patients=5, size=48))
+    run_synth(SynthConfig(out=tmp_path / "DeepDRiD", patients=5, size=48))
     options = ["--steps", "circle-crop,gamma", "--data", tmp_path / "DeepDRiD", "--size", 32, "--workers", 1]
     done = CliRunner().invoke(app, ["preprocess", str(tmp_path / "out"), *map(str, options)])
 

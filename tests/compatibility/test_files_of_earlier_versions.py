@@ -53,7 +53,7 @@ def test_a_run_grades_photographs(kept: Path, eyes: Path, tmp_path: Path) -> Non
     for path in kept.glob("one.*"):
         shutil.copy(path, tmp_path)
     out = tmp_path / "graded.parquet"
-    run_predict(tmp_path / "one", PredictConfig([eyes], split="test", out=out, device="cpu"))
+    run_predict(tmp_path / "one", PredictConfig(data=[eyes], split="test", out=out, device="cpu"))
     graded = read_predictions(out)
     assert len(graded)
     assert graded.probabilities().sum(1) == pytest.approx(1, abs=1e-3)

@@ -47,7 +47,17 @@ def graded() -> Callable[..., Predictions]:
         rows.loc[~known, ["eye_grade", "patient_grade"]] = pd.NA
         rows["split"] = rows["split"].astype("string")
         meta = PredictionsMeta(
-            "patient", "image", "rounding", None, ("train",), folds, "last", "x", None, None, options or {}
+            target="patient",
+            unit="image",
+            decision="rounding",
+            cut_points=None,
+            trained_on=("train",),
+            folds=folds,
+            chosen_on="last",
+            model="x",
+            checkpoint_sha256=None,
+            labels_sha256=None,
+            provenance=options or {},
         )
         return Predictions(rows, meta, name)
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from architectures import make_architecture
 from torch import nn
 
 from drkit.data.units import UnitIndex
@@ -14,15 +15,12 @@ from drkit.explaining.targets import ScoreTarget
 from drkit.losses import build_loss
 from drkit.models.attention import BlockAttention, watch
 from drkit.models.grader import Grader, build_grader
-from drkit.records.checkpoint import Architecture
 
 
 def _grader(attention: str, fusion: str = "mean-max") -> Grader:
     """A grader of an eye's two photographs that has learned something, at random."""
     torch.manual_seed(0)
-    grader = build_grader(
-        Architecture("test_efficientnet", 64, "eye", 2, fusion, False, attention, "regression", False, 0.0)
-    )
+    grader = build_grader(make_architecture(unit="eye", num_slots=2, fusion=fusion, attention=attention))
     for module, std in ((grader.attention, 0.3), (grader.fusion, 3.0)):
         for parameter in module.parameters():
             nn.init.normal_(parameter, std=std)

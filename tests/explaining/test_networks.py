@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from architectures import make_architecture
 
 from drkit.data.units import UnitIndex
 from drkit.explaining.activations import AttributionInput, activations_and_gradients
@@ -12,14 +13,15 @@ from drkit.explaining.pixel_attribution import explain_integrated_gradients
 from drkit.explaining.targets import GradeTarget
 from drkit.losses import build_loss
 from drkit.models.grader import build_grader
-from drkit.records.checkpoint import Architecture
 
 INDEX = UnitIndex(torch.tensor([0, 0, 1]), torch.tensor([0, 1, 0]), torch.tensor([0, 1, 2]), 2, 3)
 
 
 def _make_inputs(name: str, fusion: str, layer: str | None = None, side: int = 64) -> AttributionInput:
     torch.manual_seed(0)
-    architecture = Architecture(name, side, "patient", 2, fusion, fusion == "concat", "", "cross-entropy", False, 0.0)
+    architecture = make_architecture(
+        name, side=side, unit="patient", num_slots=2, fusion=fusion, unshared=fusion == "concat", loss="cross-entropy"
+    )
     grader = build_grader(architecture, pretrained=False).eval()
     images = torch.randn(3, 3, side, side)
     discs = torch.ones(3, side, side, dtype=torch.bool)

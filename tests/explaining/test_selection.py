@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from architectures import make_architecture
 
 from drkit.errors import InputError, UsageError
 from drkit.explaining.selection import (
@@ -16,11 +17,21 @@ from drkit.explaining.selection import (
     resolve_ids,
     select_photographs,
 )
-from drkit.records.checkpoint import Architecture
 from drkit.records.labels import Labels, build_rows
 from drkit.records.predictions import PROBABILITY_COLUMNS, Predictions, PredictionsMeta, build_predictions
 
-META = PredictionsMeta("patient", "image", "rounding", None, ("train",), 0, "last", "net", None, None)
+META = PredictionsMeta(
+    target="patient",
+    unit="image",
+    decision="rounding",
+    cut_points=None,
+    trained_on=("train",),
+    folds=0,
+    chosen_on="last",
+    model="net",
+    checkpoint_sha256=None,
+    labels_sha256=None,
+)
 
 
 def _predictions(scores: list[float], grades: list[int | None], split: str = "val") -> Predictions:
@@ -96,7 +107,18 @@ def test_photographs_that_are_graded_together_are_picked_once() -> None:
     assert len(select_photographs(by_eye, SelectionCriteria(worst=6), None).image_ids) == 6
 
 
-META = PredictionsMeta("patient", "image", "argmax", None, ("train",), 0, "last", "net", None, None)
+META = PredictionsMeta(
+    target="patient",
+    unit="image",
+    decision="argmax",
+    cut_points=None,
+    trained_on=("train",),
+    folds=0,
+    chosen_on="last",
+    model="net",
+    checkpoint_sha256=None,
+    labels_sha256=None,
+)
 LABELS = Labels(
     build_rows(
         image_id=["a1", "a2", "b1", "b2", "c1"],
@@ -156,7 +178,7 @@ def test_a_split_is_the_one_that_the_photograph_was_graded_as() -> None:
 
 @pytest.mark.parametrize(("unit", "names"), [("image", ["a2", "c1"]), ("patient", ["a1", "a2", "c1"])])
 def test_whole_units_are_graded(unit: str, names: list[str]) -> None:
-    architecture = Architecture("net", 64, unit, 2, "mean-max", False, "", "regression", False, 0.0)
+    architecture = make_architecture("net", unit=unit, num_slots=2)
     graded = _graded("a1", "b1", "b2")
     found = find_ungraded(LABELS, graded, LABELS.rows["image_id"].isin(["a2", "b1", "c1"]).to_numpy(), architecture)
     assert found.rows["image_id"].tolist() == names

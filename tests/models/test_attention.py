@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from architectures import make_architecture
 from torch import nn
 from torch.nn import functional as F
 
@@ -11,7 +12,6 @@ from drkit.errors import UsageError
 from drkit.models.attention import MapShape, watch
 from drkit.models.cost import measure_cost
 from drkit.models.grader import Grader, build_grader
-from drkit.records.checkpoint import Architecture
 from drkit.specs import parse_spec
 
 SPECS = (*ATTENTIONS, "se,spatial", "eca,self:heads=2:reduction=8", "cbam,cbam")
@@ -19,7 +19,7 @@ SPECS = (*ATTENTIONS, "se,spatial", "eca,self:heads=2:reduction=8", "cbam,cbam")
 
 def _grader(attention: str = "", backbone: str = "test_efficientnet", side: int = 64, seed: int = 0) -> Grader:
     torch.manual_seed(seed)
-    architecture = Architecture(backbone, side, "image", 1, "mean-max", False, attention, "regression", False, 0.0)
+    architecture = make_architecture(backbone, side=side, attention=attention)
     return build_grader(architecture)
 
 

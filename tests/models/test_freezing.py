@@ -2,12 +2,12 @@
 
 import pytest
 import torch
+from architectures import make_architecture
 from torch import Tensor
 
 from drkit.data.units import UnitIndex
 from drkit.models.freezing import frozen_tensors, hold_stages, keep_statistics, run_frozen_part, without_frozen_part
 from drkit.models.grader import Grader, build_grader
-from drkit.records.checkpoint import Architecture
 
 NAMES = ["test_resnet", "test_efficientnet", "test_convnext", "test_vit"]
 SIDE = 64
@@ -15,7 +15,9 @@ SIDE = 64
 
 def _grader(name: str, num_slots: int = 1, *, unshared: bool = False) -> Grader:
     torch.manual_seed(0)
-    return build_grader(Architecture(name, SIDE, "eye", num_slots, "concat", unshared, "", "regression", False, 0.0))
+    return build_grader(
+        make_architecture(name, side=SIDE, unit="eye", num_slots=num_slots, fusion="concat", unshared=unshared)
+    )
 
 
 def _images(num: int = 4) -> Tensor:

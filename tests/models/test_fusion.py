@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from architectures import make_architecture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -9,7 +10,6 @@ from torch import Tensor
 from drkit.data.units import UnitIndex
 from drkit.models.fusion import AttentionFusion, Concatenation, build_fusion, mean_of
 from drkit.models.grader import Grader, build_grader
-from drkit.records.checkpoint import Architecture
 
 F = 6  # features of a photograph
 
@@ -105,7 +105,16 @@ def test_single_photographs_are_unchanged() -> None:
 
 def _grader(fusion: str, *, unshared: bool = False, unit: str = "eye", auxiliary: bool = False) -> Grader:
     torch.manual_seed(0)
-    made_of = Architecture("test_efficientnet", 32, unit, 2, fusion, unshared, "", "cross-entropy", auxiliary, 0.5)
+    made_of = make_architecture(
+        side=32,
+        unit=unit,
+        num_slots=2,
+        fusion=fusion,
+        unshared=unshared,
+        loss="cross-entropy",
+        auxiliary=auxiliary,
+        dropout=0.5,
+    )
     return build_grader(made_of).eval()
 
 

@@ -2,14 +2,14 @@
 
 import pytest
 import torch
+from architectures import make_architecture
 
 from drkit.errors import InputError
 from drkit.models.grader import Grader, MeanMaxPool, build_grader, restore_grader
-from drkit.records.checkpoint import Architecture
 
 
 def _grader(name: str = "test_efficientnet") -> Grader:
-    return build_grader(Architecture(name, 64, "image", 1, "mean-max", False, "", "cross-entropy", False, 0.5))
+    return build_grader(make_architecture(name, loss="cross-entropy", dropout=0.5))
 
 
 def test_the_pool_is_mean_and_maximum() -> None:

@@ -5,6 +5,7 @@ from functools import cache
 import pytest
 import timm
 import torch
+from architectures import make_architecture
 from torch import Tensor, nn
 
 from drkit.errors import UsageError
@@ -12,7 +13,6 @@ from drkit.models.backbones import Backbone
 from drkit.models.freezing import check_cut
 from drkit.models.grader import Grader, build_grader
 from drkit.models.stages import bypassed
-from drkit.records.checkpoint import Architecture
 
 SIDE = 64
 STAGES = {
@@ -133,7 +133,7 @@ class _Skipping(nn.Module):
 
 
 def _grader(name: str, loss: str = "cross-entropy") -> Grader:
-    return build_grader(Architecture(name, SIDE, "image", 1, "mean-max", False, "", loss, False, 0.0))
+    return build_grader(make_architecture(name, side=SIDE, loss=loss))
 
 
 def test_stages_that_depend_on_more_than_the_previous_stage_are_refused() -> None:
@@ -148,7 +148,7 @@ def test_stages_that_depend_on_more_than_the_previous_stage_are_refused() -> Non
 @pytest.mark.parametrize("name", ["eva02_tiny_patch14_224", "xcit_nano_12_p8_224"])
 def test_a_network_that_passes_positions_on_is_refused_only_if_it_is_cut(name: str) -> None:
     side = 56
-    grader = build_grader(Architecture(name, side, "image", 1, "mean-max", False, "", "regression", False, 0.0))
+    grader = build_grader(make_architecture(name, side=side))
     check_cut(grader, 0, side)  # --freeze none
     check_cut(grader, None, side)  # --freeze backbone
     with pytest.raises(UsageError, match="cannot be run separately"):

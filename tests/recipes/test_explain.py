@@ -45,7 +45,7 @@ def patient_run(small_config: "TrainingConfig", tmp_path_factory: pytest.TempPat
 def explained(run_stem: Path, eyes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All of val, with proof and masks."""
     out = tmp_path_factory.mktemp("explained") / "gradcam"
-    config = ExplainConfig([eyes], split="val", out=out, faithfulness=True, lesions=eyes / "lesions", device="cpu")
+    config = ExplainConfig(data=[eyes], split="val", out=out, faithfulness=True, lesions=eyes / "lesions", device="cpu")
     report = run_explain(run_stem, config)
     assert report.photographs == 8
     return out
@@ -100,7 +100,7 @@ def test_the_proof_and_the_lesions_have_figures_with_intervals(explained: Path) 
 def test_every_method_on_every_kind_of_grader(method: str, patient_run: Path, eyes: Path, tmp_path: Path) -> None:
     """A patient's photographs are explained together, on one scale, by the fold that did not see them."""
     chosen = read_predictions(patient_run).of_split("train").rows["image_id"].iloc[0]
-    config = ExplainConfig([eyes], method=method, ids=chosen, out=tmp_path / "a", device="cpu")
+    config = ExplainConfig(data=[eyes], method=method, ids=chosen, out=tmp_path / "a", device="cpu")
     assert run_explain(patient_run, config).photographs == 4
     explanations = read_explanations(tmp_path / "a")
     rows = explanations.photographs
@@ -120,18 +120,18 @@ def test_one_fold_can_be_asked_and_says_when_it_has_seen_the_photograph(
     reported = Recorder()
     with reporting_to(reported):
         for fold in (0, 1):
-            run_explain(patient_run, ExplainConfig([eyes], ids=held_out_by_0, fold=fold, out=tmp_path / str(fold)))
+            run_explain(patient_run, ExplainConfig(data=[eyes], ids=held_out_by_0, fold=fold, out=tmp_path / str(fold)))
     assert [sentence for sentence in reported.warnings if "fold" in sentence] == [
         "fold 1 was trained on 1 of these photographs: leave out --fold to use the others"
     ]
     with pytest.raises(UsageError, match="--fold 7"):
-        run_explain(patient_run, ExplainConfig([eyes], fold=7, out=tmp_path / "x"))
+        run_explain(patient_run, ExplainConfig(data=[eyes], fold=7, out=tmp_path / "x"))
 
 
 def test_an_earlier_layer_gives_a_finer_map_and_an_unknown_one_is_refused(
     run_stem: Path, eyes: Path, tmp_path: Path
 ) -> None:
-    config = ExplainConfig([eyes], worst=1, out=tmp_path / "a", device="cpu")
+    config = ExplainConfig(data=[eyes], worst=1, out=tmp_path / "a", device="cpu")
     run_explain(run_stem, config)
     run_explain(run_stem, replace(config, layer="blocks.0", out=tmp_path / "b"))
     sizes = []
@@ -145,7 +145,7 @@ def test_an_earlier_layer_gives_a_finer_map_and_an_unknown_one_is_refused(
 
 
 def test_the_same_again_and_other_photographs_leave_nothing_behind(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
-    config = ExplainConfig([eyes], worst=2, out=tmp_path / "a", device="cpu")
+    config = ExplainConfig(data=[eyes], worst=2, out=tmp_path / "a", device="cpu")
     run_explain(run_stem, config)
     before = {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir() if path.name != "manifest.json"}
     with pytest.raises(OutputExistsError, match="--force"):
@@ -176,7 +176,7 @@ def test_a_planted_shortcut_raises_the_alarm(
         maps[:, :, :2, :2] = 1.0 + images[:, :1, :2, :2].detach()
         return maps
 
-    config = ExplainConfig([eyes], worst=2, out=tmp_path / "a", device="cpu")
+    config = ExplainConfig(data=[eyes], worst=2, out=tmp_path / "a", device="cpu")
     monkeypatch.setattr(Grader, "maps", corner)
     report = run_explain(run_stem, config)
     assert len(report.alarms["gradcam"]) == 2
@@ -187,7 +187,7 @@ def test_a_planted_shortcut_raises_the_alarm(
 
 
 def test_mistakes_are_refused(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
-    config = ExplainConfig([eyes], out=tmp_path / "a", device="cpu")
+    config = ExplainConfig(data=[eyes], out=tmp_path / "a", device="cpu")
     with pytest.raises(UsageError, match="unknown method 'gradcan': did you mean gradcam"):
         replace(config, method="gradcan")
     with pytest.raises(UsageError, match="--target-grade predict: did you mean predicted"):
@@ -216,12 +216,12 @@ def test_what_the_run_has_not_graded_is_graded_first(run_stem: Path, unknown: Pa
     before = sorted(path.name for path in run_stem.parent.iterdir())
     heard = Recorder()
     with reporting_to(heard):
-        report = run_explain(run_stem, ExplainConfig([unknown], out=tmp_path / "a", device="cpu"))
+        report = run_explain(run_stem, ExplainConfig(data=[unknown], out=tmp_path / "a", device="cpu"))
     assert report.photographs == 6
     assert report.reason == "the 6 of all photographs with the least certain grades"
     assert heard.notices[0] == "grading 8 photographs that small has not graded"
     assert sorted(path.name for path in run_stem.parent.iterdir()) == before
-    run_predict(run_stem, PredictConfig([unknown], out=tmp_path / "graded.parquet", device="cpu"))
+    run_predict(run_stem, PredictConfig(data=[unknown], out=tmp_path / "graded.parquet", device="cpu"))
     graded = read_predictions(tmp_path / "graded.parquet")
     certainty = pd.Series(graded.probabilities().max(1), graded.rows["image_id"]).sort_values(kind="stable")
     rows = read_explanations(tmp_path / "a").photographs
@@ -258,7 +258,7 @@ def test_a_training_photograph_is_explained_and_said_to_be_one(run_stem: Path, e
     chosen = sorted(path.name for path in (eyes / "train").rglob("*.jpg"))[0]
     heard = Recorder()
     with reporting_to(heard):
-        config = ExplainConfig([eyes], ids=chosen, out=tmp_path / "a", device="cpu")
+        config = ExplainConfig(data=[eyes], ids=chosen, out=tmp_path / "a", device="cpu")
         assert run_explain(run_stem, config).photographs == 1
     assert "the run was trained on 1 of these photographs" in heard.warnings[0]
 
@@ -270,7 +270,7 @@ def test_other_photographs_of_the_same_names_are_noticed(run_stem: Path, eyes: P
     chosen = read_predictions(run_stem).of_split("val").rows["image_id"].iloc[0]
     for predictions, times in ((None, 0), (tmp_path / "other.parquet", 1)):
         heard = Recorder()
-        config = ExplainConfig([eyes], ids=chosen, predictions=predictions, device="cpu")
+        config = ExplainConfig(data=[eyes], ids=chosen, predictions=predictions, device="cpu")
         with reporting_to(heard):
             run_explain(run_stem, replace(config, out=tmp_path / str(times)))
         assert sum(f"the scores of {chosen} differ from those" in sentence for sentence in heard.warnings) == times
@@ -281,12 +281,12 @@ def test_a_whole_unit_is_graded_and_the_folds_say_it_together(
 ) -> None:
     """Of two data sets, one that the folds held out and one that none of them knows."""
     chosen = read_predictions(patient_run).of_split("train").rows["image_id"].iloc[0]
-    config = ExplainConfig([eyes, unknown], ids=f"{chosen},new0.jpg", out=tmp_path / "a")
+    config = ExplainConfig(data=[eyes, unknown], ids=f"{chosen},new0.jpg", out=tmp_path / "a")
     assert run_explain(patient_run, config).photographs == 5
     rows = {row.image_id: row for row in read_explanations(tmp_path / "a").photographs}
     own = read_predictions(patient_run).rows.set_index("image_id").loc[chosen]
     assert rows[chosen].score == pytest.approx(own["score"], abs=1e-4)
-    run_predict(patient_run, PredictConfig([unknown], out=tmp_path / "graded.parquet", device="cpu"))
+    run_predict(patient_run, PredictConfig(data=[unknown], out=tmp_path / "graded.parquet", device="cpu"))
     fresh = read_predictions(tmp_path / "graded.parquet").rows.set_index("image_id").loc["new0"]
     assert rows["new0"].score == pytest.approx(fresh["score"], abs=1e-4)
 
@@ -295,7 +295,7 @@ def test_what_reference_grades_decide_is_refused_before_anything_is_graded(
     run_stem: Path, unknown: Path, tmp_path: Path
 ) -> None:
     heard = Recorder()
-    config = ExplainConfig([unknown], out=tmp_path / "a", device="cpu")
+    config = ExplainConfig(data=[unknown], out=tmp_path / "a", device="cpu")
     with reporting_to(heard):
         with pytest.raises(InputError, match="has no reference grades: select by --ids or --split"):
             run_explain(run_stem, replace(config, worst=2))
@@ -319,7 +319,7 @@ def test_the_command_answers_in_words_and_in_json(run_stem: Path, eyes: Path, tm
 
 
 def test_the_report_tells_the_proof_in_a_table(explained: Path, run_stem: Path, eyes: Path, tmp_path: Path) -> None:
-    config = ExplainConfig([eyes], method="eigencam", worst=2, out=tmp_path / "a", faithfulness=True, device="cpu")
+    config = ExplainConfig(data=[eyes], method="eigencam", worst=2, out=tmp_path / "a", faithfulness=True, device="cpu")
     report = run_explain(run_stem, config)
     table = next(part for part in report.render() if isinstance(part, Table))
     assert [row[0] for row in table.rows] == ["eigencam", "noise of the same grain"]
@@ -358,12 +358,12 @@ def test_unreadable_photographs_are_all_named_and_left_out_only_where_that_is_wa
     for number, path in enumerate(sorted((eyes / "val").rglob("*.jpg"))[:4]):
         (folder / f"{number}.jpg").write_bytes(path.read_bytes())
     if is_graded:
-        run_predict(run_stem, PredictConfig([folder], out=graded, device="cpu"))
+        run_predict(run_stem, PredictConfig(data=[folder], out=graded, device="cpu"))
     for number in (0, 2):
         path = folder / f"{number}.jpg"
         path.write_bytes(path.read_bytes()[:900])
     config = ExplainConfig(
-        [folder],
+        data=[folder],
         ids="0,1,2",
         predictions=graded if is_graded else None,
         out=tmp_path / "out",

@@ -31,7 +31,7 @@ def test_an_onnx_file_grades_as_the_run_and_so_does_the_example(
     run_stem: Path, eyes: Path, tmp_path: Path, onnxruntime: object
 ) -> None:
     out = tmp_path / "small.onnx"
-    report = run_export(run_stem, ExportConfig("onnx", out, [eyes], check=2, int8=True))
+    report = run_export(run_stem, ExportConfig(format="onnx", out=out, data=[eyes], check=2, int8=True))
     assert report.check is not None
     assert report.check.photographs == 8
     assert max(report.check.max_probability_difference, report.check.max_score_difference) < 1e-4
@@ -45,7 +45,7 @@ def test_an_onnx_file_grades_as_the_run_and_so_does_the_example(
     assert (facts["target"], facts["unit"], facts["training_data"]) == ("patient", "image", [eyes.name])
     assert session.get_inputs()[0].shape == ["units", 1, 3, facts["size"], facts["size"]]
 
-    run_predict(run_stem, PredictConfig([eyes], split="test", out=tmp_path / "own.parquet", device="cpu"))
+    run_predict(run_stem, PredictConfig(data=[eyes], split="test", out=tmp_path / "own.parquet", device="cpu"))
     rows = read_predictions(tmp_path / "own.parquet").rows.set_index("image_id")
     told = _run_script(out, eyes / "test")
     assert [row["image_id"] for row in told] == rows.index.tolist()
@@ -70,13 +70,13 @@ def test_an_onnx_file_that_answers_differently_is_not_written(
 ) -> None:
     monkeypatch.setattr(verification, "TOLERANCE", 0.0)
     with pytest.raises(InputError, match="was not written: onnxruntime and torch graded 4 photographs"):
-        run_export(run_stem, ExportConfig("onnx", tmp_path / "small.onnx", [eyes], check=1))
+        run_export(run_stem, ExportConfig(format="onnx", out=tmp_path / "small.onnx", data=[eyes], check=1))
     assert not list(tmp_path.iterdir())
 
 
 def test_a_timm_folder_has_a_card_filled_from_the_run(run_stem: Path, tmp_path: Path) -> None:
     out = tmp_path / "folder"
-    run_export(run_stem, ExportConfig("timm", out, licence="cc-by-4.0"))
+    run_export(run_stem, ExportConfig(format="timm", out=out, licence="cc-by-4.0"))
     assert {path.name for path in out.iterdir()} == {"README.md", "config.json", "model.safetensors"}
     card = (out / "README.md").read_text()
     assert card.startswith("---\nlibrary_name: timm\nlicense: cc-by-4.0\n")
@@ -84,8 +84,8 @@ def test_a_timm_folder_has_a_card_filled_from_the_run(run_stem: Path, tmp_path: 
     assert "on val, 8 photographs of 2 patients" in card
     assert "Its epoch was selected there" in card
     with pytest.raises(OutputExistsError, match="--force"):
-        run_export(run_stem, ExportConfig("timm", out))
-    run_export(run_stem, ExportConfig("timm", out, force=True))
+        run_export(run_stem, ExportConfig(format="timm", out=out))
+    run_export(run_stem, ExportConfig(format="timm", out=out, force=True))
     assert "license:" not in (out / "README.md").read_text()
 
 
@@ -93,10 +93,10 @@ def test_what_cannot_be_exported_is_refused(
     run_stem: Path, eyes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(UsageError, match="--int8 needs --format onnx"):
-        run_export(run_stem, ExportConfig("timm", tmp_path / "a", int8=True))
+        run_export(run_stem, ExportConfig(format="timm", out=tmp_path / "a", int8=True))
     with pytest.raises(UsageError, match="--opset 11: expected 18 to"):
-        run_export(run_stem, ExportConfig("onnx", tmp_path / "a.onnx", opset=11))
+        run_export(run_stem, ExportConfig(format="onnx", out=tmp_path / "a.onnx", opset=11))
     monkeypatch.setattr(onnx_model, "find_spec", lambda package: None)
     with pytest.raises(UsageError, match=r"pip install 'drkit\[export\]'"):
-        run_export(run_stem, ExportConfig("onnx", tmp_path / "a.onnx"))
+        run_export(run_stem, ExportConfig(format="onnx", out=tmp_path / "a.onnx"))
     assert not list(tmp_path.iterdir())

@@ -39,14 +39,14 @@ def _colours(picture: Path) -> int:
 
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
 def test_curves_are_the_same_bytes_each_time(run_stem: Path, tmp_path: Path, suffix: str) -> None:
-    first, second = (run_curves([run_stem], PictureConfig(tmp_path / f"{n}{suffix}")).picture for n in "ab")
+    first, second = (run_curves([run_stem], PictureConfig(out=tmp_path / f"{n}{suffix}")).picture for n in "ab")
     assert first.read_bytes() == second.read_bytes()
 
 
 @pytest.mark.parametrize("draw", [run_curves, *OF_PREDICTIONS])
 def test_a_picture_is_not_blank_and_runs_stand_once(run_stem: Path, mixed: Path, tmp_path: Path, draw) -> None:
     files = [mixed, mixed] if draw is run_roc else [run_stem, run_stem.with_suffix(".parquet")]
-    report = draw(files, PictureConfig(tmp_path / "a.png", resamples=100))
+    report = draw(files, PictureConfig(out=tmp_path / "a.png", resamples=100))
     assert _colours(report.picture) > 20
     assert report.runs == ("small",)
     json.dumps(as_json(report), allow_nan=False)
@@ -56,7 +56,7 @@ def test_a_picture_is_not_blank_and_runs_stand_once(run_stem: Path, mixed: Path,
 def test_points_of_predictions(run_stem: Path, tmp_path: Path, what: str) -> None:
     copy = tmp_path / "copy.parquet"
     copy.write_bytes(run_stem.with_suffix(".parquet").read_bytes())
-    report = run_scatter([run_stem, copy], PictureConfig(tmp_path / "a.png"), what)
+    report = run_scatter([run_stem, copy], PictureConfig(out=tmp_path / "a.png"), what)
     assert _colours(report.picture) > 20
     assert report.runs == ("small", "copy")
 
@@ -65,23 +65,23 @@ def test_kappa_is_what_score_says(run_stem: Path, tmp_path: Path) -> None:
     from drkit.config.score import ScoreConfig
     from drkit.recipes.score import run_score
 
-    drawn = run_kappa([run_stem], PictureConfig(tmp_path / "a.png", split="val", by="patient", resamples=200))
+    drawn = run_kappa([run_stem], PictureConfig(out=tmp_path / "a.png", split="val", by="patient", resamples=200))
     scored = run_score([run_stem], ScoreConfig(split="val", by="patient", resamples=200)).scores[0].agreement
     assert drawn.figures[0]["value"] == scored.quadratic_weighted_kappa
     assert drawn.figures[0]["interval"] == scored.quadratic_weighted_kappa_interval
-    plain = run_kappa([run_stem], PictureConfig(tmp_path / "b.png", split="val", resamples=200), "plain")
+    plain = run_kappa([run_stem], PictureConfig(out=tmp_path / "b.png", split="val", resamples=200), "plain")
     assert "plain kappa" in plain.sentences[0]
 
 
 def test_runs_of_the_same_name_are_told_apart(run_stem: Path, tmp_path: Path) -> None:
     for path in Run(run_stem).outputs():
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    report = run_curves([run_stem, tmp_path / "small"], PictureConfig(tmp_path / "a.png"))
+    report = run_curves([run_stem, tmp_path / "small"], PictureConfig(out=tmp_path / "a.png"))
     assert report.runs == (run_stem.as_posix(), (tmp_path / "small").as_posix())
 
 
 def test_errors_are_the_scores_farthest_from_the_reference(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
-    report = run_errors([run_stem], [eyes], PictureConfig(tmp_path / "a.png", split="val"), num=5)
+    report = run_errors([run_stem], [eyes], PictureConfig(out=tmp_path / "a.png", split="val"), num=5)
     rows = read_predictions(run_stem).of_split("val").rows
     target = read_predictions(run_stem).meta.target
     distance = (rows["score"] - rows[f"{target}_grade"].astype(float)).abs()
@@ -92,18 +92,18 @@ def test_errors_are_the_scores_farthest_from_the_reference(run_stem: Path, eyes:
 
 
 def test_errors_take_their_explanations_from_a_folder(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
-    plain = run_errors([run_stem], [eyes], PictureConfig(tmp_path / "a.png"), num=3)
+    plain = run_errors([run_stem], [eyes], PictureConfig(out=tmp_path / "a.png"), num=3)
     folder = tmp_path / "maps"
     folder.mkdir()
     photograph = next(eyes.rglob("*.jpg"))
     for item in plain.figures:
         (folder / f"{item['image_id']}.jpg").write_bytes(photograph.read_bytes())
-    explained = run_errors([run_stem], [eyes], PictureConfig(tmp_path / "b.png"), num=3, explanations=folder)
+    explained = run_errors([run_stem], [eyes], PictureConfig(out=tmp_path / "b.png"), num=3, explanations=folder)
     pixels = [cv2.imread(str(report.picture)).size for report in (plain, explained)]
     assert pixels[1] > 1.8 * pixels[0]
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="has no picture of any of"):
-        run_errors([run_stem], [eyes], PictureConfig(tmp_path / "c.png"), explanations=tmp_path / "empty")
+        run_errors([run_stem], [eyes], PictureConfig(out=tmp_path / "c.png"), explanations=tmp_path / "empty")
 
 
 def test_errors_of_several_methods_are_refused_by_name(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
@@ -112,13 +112,13 @@ def test_errors_of_several_methods_are_refused_by_name(run_stem: Path, eyes: Pat
         folder.mkdir(parents=True)
         (folder / "manifest.json").write_text("{}")
     with pytest.raises(InputError, match=f"name one: {', '.join(map(str, methods))}"):
-        run_errors([run_stem], [eyes], PictureConfig(tmp_path / "a.png"), explanations=tmp_path / "both")
+        run_errors([run_stem], [eyes], PictureConfig(out=tmp_path / "a.png"), explanations=tmp_path / "both")
 
 
 def test_examples_are_of_their_grades_and_of_different_patients(eyes: Path, tmp_path: Path) -> None:
     from drkit.records.layouts import read_dataset
 
-    report = run_examples([eyes], PictureConfig(tmp_path / "a.png", seed=3), num=2)
+    report = run_examples([eyes], PictureConfig(out=tmp_path / "a.png", seed=3), num=2)
     rows = read_dataset(eyes).rows.set_index("image_id")
     assert [item["grade"] for item in report.figures] == [0, 1, 2, 3, 4]
     for item in report.figures:
@@ -126,31 +126,31 @@ def test_examples_are_of_their_grades_and_of_different_patients(eyes: Path, tmp_
         assert (chosen["eye_grade"] == item["grade"]).all()
         graded = rows[rows["eye_grade"] == item["grade"]]
         assert chosen["patient_id"].nunique() == min(2, graded["patient_id"].nunique())
-    again = run_examples([eyes], PictureConfig(tmp_path / "b.png", seed=3), num=2)
+    again = run_examples([eyes], PictureConfig(out=tmp_path / "b.png", seed=3), num=2)
     assert again.picture.read_bytes() == report.picture.read_bytes()
 
 
 def test_mistakes_are_refused(run_stem: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"\.png, \.svg, \.pdf"):
-        run_curves([run_stem], PictureConfig(tmp_path / "a.bmp"))
+        run_curves([run_stem], PictureConfig(out=tmp_path / "a.bmp"))
     with pytest.raises(InputError, match="expected a finished run"):
-        run_curves([tmp_path / "nothing"], PictureConfig(tmp_path / "a.png"))
+        run_curves([tmp_path / "nothing"], PictureConfig(out=tmp_path / "a.png"))
     with pytest.raises(InputError, match="no file matches the pattern"):
-        run_curves([tmp_path / "*.parquet"], PictureConfig(tmp_path / "a.png"))
+        run_curves([tmp_path / "*.parquet"], PictureConfig(out=tmp_path / "a.png"))
     with pytest.raises(UsageError, match="name at least two"):
-        run_scatter([run_stem], PictureConfig(tmp_path / "a.png"), "models")
+        run_scatter([run_stem], PictureConfig(out=tmp_path / "a.png"), "models")
     for what in ("epochs", "embeddings"):
         with pytest.raises(UsageError, match=f"--by eye: {what} are drawn by photograph"):
-            run_scatter([run_stem], PictureConfig(tmp_path / "a.png", by="eye"), what)
+            run_scatter([run_stem], PictureConfig(out=tmp_path / "a.png", by="eye"), what)
     with pytest.raises(UsageError, match="did you mean scores"):
-        run_scatter([run_stem], PictureConfig(tmp_path / "a.png"), "score")  # type: ignore[arg-type]
+        run_scatter([run_stem], PictureConfig(out=tmp_path / "a.png"), "score")  # type: ignore[arg-type]
     for draw in (run_kappa, run_reliability, run_roc):
         with pytest.raises(UsageError, match="--resamples 5: an interval needs at least 100"):
-            draw([run_stem], PictureConfig(tmp_path / "a.png", resamples=5))
+            draw([run_stem], PictureConfig(out=tmp_path / "a.png", resamples=5))
     (tmp_path / "a.png").write_text("mine")
     for draw in (run_curves, *OF_PREDICTIONS):
         with pytest.raises(OutputExistsError):
-            draw([run_stem], PictureConfig(tmp_path / "a.png"))
+            draw([run_stem], PictureConfig(out=tmp_path / "a.png"))
     assert (tmp_path / "a.png").read_text() == "mine"
 
 
@@ -159,7 +159,7 @@ def test_a_file_that_is_no_predictions_is_refused_in_a_sentence(tmp_path: Path, 
     broken = tmp_path / "broken.parquet"
     broken.write_text("not a parquet")
     with pytest.raises(InputError, match=r"broken\.parquet is not a parquet file"):
-        draw([broken], PictureConfig(tmp_path / "a.png"))
+        draw([broken], PictureConfig(out=tmp_path / "a.png"))
     assert not (tmp_path / "a.png").exists()
 
 
@@ -168,13 +168,13 @@ def test_errors_of_other_photographs_or_several_runs_are_refused(run_stem: Path,
     other.mkdir()
     (other / "elsewhere.jpg").write_bytes(next(eyes.rglob("*.jpg")).read_bytes())
     with pytest.raises(InputError, match="lacks 8 of the photographs that small has graded"):
-        run_errors([run_stem], [other], PictureConfig(tmp_path / "a.png", split="val"))
+        run_errors([run_stem], [other], PictureConfig(out=tmp_path / "a.png", split="val"))
     with pytest.raises(InputError, match="states no grades"):
-        run_examples([other], PictureConfig(tmp_path / "a.png"))
+        run_examples([other], PictureConfig(out=tmp_path / "a.png"))
     copy = tmp_path / "copy.parquet"
     copy.write_bytes(run_stem.with_suffix(".parquet").read_bytes())
     with pytest.raises(UsageError, match="draws one run: 2 were given"):
-        run_errors([run_stem, copy], [eyes], PictureConfig(tmp_path / "a.png"))
+        run_errors([run_stem, copy], [eyes], PictureConfig(out=tmp_path / "a.png"))
 
 
 def test_the_commands_answer_people_and_programs(mixed: Path, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ from drkit.records.runs import Run
 
 def test_predicting_again_gives_the_runs_own_predictions(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
     out = tmp_path / "again.parquet"
-    report = run_predict(run_stem, PredictConfig([eyes], split="val", out=out, device="cpu"))
+    report = run_predict(run_stem, PredictConfig(data=[eyes], split="val", out=out, device="cpu"))
     own, again = read_predictions(run_stem).of_split("val"), read_predictions(out)
     assert again.rows["image_id"].tolist() == own.rows["image_id"].tolist()
     assert np.allclose(again.probabilities(), own.probabilities(), atol=1e-5)
@@ -51,11 +51,11 @@ def test_photographs_that_were_trained_on_are_told_by_content(run_stem: Path, ey
     seen = sorted((eyes / "train").rglob("*.jpg"))[:3]
     for number, path in enumerate(seen):
         (folder / f"photo{number}.jpg").write_bytes(path.read_bytes())
-    report = run_predict(run_stem, PredictConfig([folder], out=tmp_path / "a.parquet", device="cpu"))
+    report = run_predict(run_stem, PredictConfig(data=[folder], out=tmp_path / "a.parquet", device="cpu"))
     assert report.trained_on == 3
     assert read_predictions(tmp_path / "a.parquet").leaked_rows().all()
     (folder / "new.jpg").write_bytes(next((eyes / "val").rglob("*.jpg")).read_bytes())
-    run_predict(run_stem, PredictConfig([folder], out=tmp_path / "b.parquet", device="cpu"))
+    run_predict(run_stem, PredictConfig(data=[folder], out=tmp_path / "b.parquet", device="cpu"))
     again = read_predictions(tmp_path / "b.parquet")
     assert again.rows["image_id"][~again.leaked_rows()].tolist() == ["new"]
 
@@ -70,11 +70,11 @@ def test_unreadable_photographs_are_all_named_and_left_out_only_where_that_is_wa
         (folder / f"{number}.jpg").write_bytes(content if number % 2 else content[: len(content) // 2])
     whole = tmp_path / "whole.parquet"
     with pytest.raises(UnreadablePhotographsError, match=r"2 photographs .*0\.jpg .*2\.jpg .*--keep-going skips"):
-        run_predict(run_stem, PredictConfig([folder], out=out, device="cpu"))
+        run_predict(run_stem, PredictConfig(data=[folder], out=out, device="cpu"))
     assert not out.exists()
     recorder = Recorder()
     with reporting_to(recorder):
-        report = run_predict(run_stem, PredictConfig([folder], out=out, device="cpu", keep_going=True))
+        report = run_predict(run_stem, PredictConfig(data=[folder], out=out, device="cpu", keep_going=True))
     assert list(report.unreadable) == ["0", "2"]
     assert "2 of 4 photographs cannot be read and are not graded" in " ".join(recorder.warnings)
     graded = read_predictions(out)
@@ -82,7 +82,7 @@ def test_unreadable_photographs_are_all_named_and_left_out_only_where_that_is_wa
     assert graded.meta.provenance["unreadable"] == report.unreadable
     for name in report.unreadable:
         (folder / f"{name}.jpg").unlink()
-    run_predict(run_stem, PredictConfig([folder], out=whole, device="cpu"))
+    run_predict(run_stem, PredictConfig(data=[folder], out=whole, device="cpu"))
     assert np.array_equal(read_predictions(whole).probabilities(), graded.probabilities())
 
 
@@ -102,7 +102,7 @@ def test_a_unit_that_lacks_a_photograph_is_graded_by_the_others(
     tables = []
     for data in (broken, shorter):
         out = tmp_path / f"{data.name}.parquet"
-        report = run_predict(run, PredictConfig([data], split="val", out=out, device="cpu", keep_going=True))
+        report = run_predict(run, PredictConfig(data=[data], split="val", out=out, device="cpu", keep_going=True))
         assert sorted(report.unreadable) == (sorted(names) if data == broken else [])
         tables.append(read_predictions(out))
     assert len(tables[0]) == 6
@@ -122,7 +122,7 @@ def test_no_network_runs_once_a_photograph_is_refused(
 
     monkeypatch.setattr(inference, "run_units", fail)
     with pytest.raises(UnreadablePhotographsError, match="32 photographs cannot be used"):
-        run_predict(run_stem, PredictConfig([data], split="train", out=tmp_path / "a.parquet", device="cpu"))
+        run_predict(run_stem, PredictConfig(data=[data], split="train", out=tmp_path / "a.parquet", device="cpu"))
 
 
 def test_an_ensemble_leaves_out_what_its_members_cannot_read(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
@@ -132,21 +132,21 @@ def test_an_ensemble_leaves_out_what_its_members_cannot_read(run_stem: Path, eye
     (folder / "bad.jpg").write_bytes(b"")
     ensemble = tmp_path / "vote.parquet"
     run_ensemble([run_stem], Vote(), EnsembleConfig(fuse="patient", out=ensemble))
-    config = PredictConfig([folder], out=out, device="cpu", keep_going=True)
+    config = PredictConfig(data=[folder], out=out, device="cpu", keep_going=True)
     assert list(run_predict(ensemble.with_suffix(".json"), config).unreadable) == ["bad"]
     assert read_predictions(out).rows["image_id"].tolist() == ["good"]
 
 
 def test_another_data_sets_val_did_not_choose_the_epoch(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
-    run_synth(SynthConfig(other, patients=10, size=64, seed=77))
+    run_synth(SynthConfig(out=other, patients=10, size=64, seed=77))
     ensemble = tmp_path / "vote.parquet"
     run_ensemble([run_stem], Vote(), EnsembleConfig(fuse="patient", out=ensemble))
     assert read_predictions(ensemble).meta.chosen_on == "val"
     for number, run in enumerate((run_stem, ensemble.with_suffix(".json"))):
         own, foreign = tmp_path / f"own{number}.parquet", tmp_path / f"foreign{number}.parquet"
-        run_predict(run, PredictConfig([eyes], split="val", out=own, device="cpu"))
-        run_predict(run, PredictConfig([other], split="val", out=foreign, device="cpu"))
+        run_predict(run, PredictConfig(data=[eyes], split="val", out=own, device="cpu"))
+        run_predict(run, PredictConfig(data=[other], split="val", out=foreign, device="cpu"))
         assert [read_predictions(path).meta.chosen_on for path in (own, foreign)] == ["val", ELSEWHERE]
         told = [" ".join(map(str, run_score([path], ScoreConfig(split="val")).render())) for path in (own, foreign)]
         assert ["was selected on val" in story for story in told] == [True, False]
@@ -158,7 +158,7 @@ def test_a_checkpoint_that_the_record_does_not_match_is_refused(
     other = run_finetune(replace(small_config, seed=5, epochs=1), RunOptions(tmp_path, "small")).run
     Run(other).record.write_bytes(Run(run_stem).record.read_bytes())
     with pytest.raises(InputError, match="does not match its SHA-256"):
-        run_predict(other, PredictConfig([eyes], out=tmp_path / "a.parquet"))
+        run_predict(other, PredictConfig(data=[eyes], out=tmp_path / "a.parquet"))
 
 
 def test_a_plain_folder_needs_no_grades(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_plain_folder_needs_no_grades(run_stem: Path, eyes: Path, tmp_path: Pa
     folder.mkdir()
     photograph = read_photograph(next((eyes / "val").rglob("*.jpg")))
     (folder / "linkes Auge ü.png").write_bytes(encode_photograph(photograph, ".png"))
-    report = run_predict(run_stem, PredictConfig([folder], out=tmp_path / "a.parquet", device="cpu"))
+    report = run_predict(run_stem, PredictConfig(data=[folder], out=tmp_path / "a.parquet", device="cpu"))
     rows = read_predictions(tmp_path / "a.parquet").rows
     assert rows["image_id"].tolist() == ["linkes Auge ü"]
     assert rows["patient_grade"].isna().all()
@@ -175,10 +175,10 @@ def test_a_plain_folder_needs_no_grades(run_stem: Path, eyes: Path, tmp_path: Pa
 
 def test_what_is_no_run_and_what_would_be_overwritten_are_refused(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a finished run"):
-        run_predict(tmp_path / "nothing", PredictConfig([eyes]))
+        run_predict(tmp_path / "nothing", PredictConfig(data=[eyes]))
     (tmp_path / "a.parquet").write_text("mine")
     with pytest.raises(OutputExistsError, match="--force"):
-        run_predict(run_stem, PredictConfig([eyes], out=tmp_path / "a.parquet"))
+        run_predict(run_stem, PredictConfig(data=[eyes], out=tmp_path / "a.parquet"))
     assert (tmp_path / "a.parquet").read_text() == "mine"
 
 
@@ -188,7 +188,7 @@ def test_a_checkpoint_of_something_else_is_refused(run_stem: Path, eyes: Path, t
         (tmp_path / path.name).write_bytes(path.read_bytes())
     save_file({}, run.checkpoint())
     with pytest.raises(InputError, match="not drkit's checkpoint"):
-        run_predict(run.stem, PredictConfig([eyes], out=tmp_path / "a.parquet"))
+        run_predict(run.stem, PredictConfig(data=[eyes], out=tmp_path / "a.parquet"))
     assert not (tmp_path / "a.parquet").exists()
 
 
@@ -197,21 +197,21 @@ def test_a_run_applies_its_preprocessing_to_raw_photographs_and_to_no_other(
 ) -> None:
     cropped, greened = tmp_path / "cropped", tmp_path / "greened"
     for out, steps in ((cropped, "circle-crop,gamma"), (greened, "green")):
-        run_preprocess(PreprocessConfig(out, steps, [eyes], size=64, format="png", workers=1))
+        run_preprocess(PreprocessConfig(out=out, steps=steps, data=[eyes], size=64, format="png", workers=1))
     run = run_finetune(replace(small_config, data=[cropped], epochs=1), RunOptions(tmp_path / "runs")).run
     answers = []
     for data in (eyes, cropped):
         out = tmp_path / f"{data.name}.parquet"
-        report = run_predict(run, PredictConfig([data], split="val", out=out, device="cpu"))
+        report = run_predict(run, PredictConfig(data=[data], split="val", out=out, device="cpu"))
         assert report.trained_on == 0
         answers.append(read_predictions(out).rows.set_index("image_id")["score"].sort_index())
     assert np.allclose(answers[0], answers[1], atol=1e-5)
-    whole = run_predict(run, PredictConfig([eyes], out=tmp_path / "all.parquet", device="cpu"))
+    whole = run_predict(run, PredictConfig(data=[eyes], out=tmp_path / "all.parquet", device="cpu"))
     assert whole.trained_on == 32  # told by the originals' content, though others were trained on
     with pytest.raises(
         InputError, match=r"was preprocessed with .*green, but the run was trained on .* after circle-crop"
     ):
-        run_predict(run, PredictConfig([greened], out=tmp_path / "no.parquet"))
+        run_predict(run, PredictConfig(data=[greened], out=tmp_path / "no.parquet"))
     assert not (tmp_path / "no.parquet").exists()
 
 
@@ -221,7 +221,7 @@ def test_people_get_a_table_and_a_page(run_stem: Path, eyes: Path, tmp_path: Pat
     record = json.loads(run.with_suffix(".json").read_text()) | {RECORD_KEY: asdict(threshold)}
     run.with_suffix(".json").write_text(json.dumps(record))
     table, page = tmp_path / "graded.csv", tmp_path / "graded.html"
-    config = PredictConfig([eyes], split="val", out=tmp_path / "a.parquet", device="cpu", csv=table, report=page)
+    config = PredictConfig(data=[eyes], split="val", out=tmp_path / "a.parquet", device="cpu", csv=table, report=page)
     report = run_predict(run, config)
     with table.open() as file:
         rows = list(csv.DictReader(file))
@@ -252,7 +252,7 @@ def test_a_run_keeps_the_threshold_of_its_held_out_patients(small_config: Traini
 def test_an_ensembles_page_has_no_maps(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
     ensemble, page = tmp_path / "vote.parquet", tmp_path / "vote.html"
     run_ensemble([run_stem], Vote(), EnsembleConfig(fuse="patient", out=ensemble))
-    config = PredictConfig([eyes], split="val", out=tmp_path / "a.parquet", device="cpu", report=page)
+    config = PredictConfig(data=[eyes], split="val", out=tmp_path / "a.parquet", device="cpu", report=page)
     run_predict(ensemble.with_suffix(".json"), config)
     told = page.read_text(encoding="utf-8")
     assert "predicted grade 2 or worse" in told
@@ -261,5 +261,7 @@ def test_an_ensembles_page_has_no_maps(run_stem: Path, eyes: Path, tmp_path: Pat
 
 def test_photographs_that_were_trained_on_are_marked_for_people(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
     table = tmp_path / "graded.csv"
-    run_predict(run_stem, PredictConfig([eyes], split="train", out=tmp_path / "a.parquet", device="cpu", csv=table))
+    run_predict(
+        run_stem, PredictConfig(data=[eyes], split="train", out=tmp_path / "a.parquet", device="cpu", csv=table)
+    )
     assert table.read_text().count(SEEN) == len(read_predictions(tmp_path / "a.parquet"))

@@ -29,20 +29,20 @@ STEPS = "circle-crop,ben-graham,clahe:clip=3,sharpen"
 @pytest.fixture(scope="module")
 def eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("synth") / "DeepDRiD"
-    run_synth(SynthConfig(out, patients=5, size=96))
+    run_synth(SynthConfig(out=out, patients=5, size=96))
     return out
 
 
 @pytest.fixture
 def config(eyes: Path, tmp_path: Path) -> PreprocessConfig:
-    return PreprocessConfig(tmp_path / "out", STEPS, data=[eyes], size=64, workers=1)
+    return PreprocessConfig(out=tmp_path / "out", steps=STEPS, data=[eyes], size=64, workers=1)
 
 
 @pytest.fixture
 def broken(tmp_path: Path) -> Path:
     """A data set of which one photograph is cut off and one shows nothing."""
     out = tmp_path / "broken"
-    run_synth(SynthConfig(out, patients=5, size=48))
+    run_synth(SynthConfig(out=out, patients=5, size=48))
     paths = sorted(out.glob("train/*/*.jpg"))
     paths[0].write_bytes(paths[0].read_bytes()[:300])
     cv2.imwrite(str(paths[1]), np.zeros((48, 48, 3), np.uint8))
@@ -127,7 +127,7 @@ def test_changed_photographs_and_labels_are_noticed(config: PreprocessConfig, tm
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_failed_photographs_are_counted_and_the_others_written(broken: Path, tmp_path: Path, workers: int) -> None:
-    config = PreprocessConfig(tmp_path / "out", data=[broken], size=32, workers=workers)
+    config = PreprocessConfig(out=tmp_path / "out", data=[broken], size=32, workers=workers)
     report = run_preprocess(config)
     manifest = read_manifest(config.out)
 
@@ -168,7 +168,7 @@ def test_steps_add_up_and_sources_are_kept(config: PreprocessConfig, tmp_path: P
 
 
 def test_photographs_lost_before_stay_in_the_manifest(broken: Path, tmp_path: Path) -> None:
-    first = PreprocessConfig(tmp_path / "first", data=[broken], size=32, workers=1)
+    first = PreprocessConfig(out=tmp_path / "first", data=[broken], size=32, workers=1)
     run_preprocess(first)
     report = run_preprocess(replace(first, data=[first.out], out=tmp_path / "second", steps="green"))
 
@@ -326,7 +326,7 @@ def test_real_photographs_are_all_ok(shared_data: Path, tmp_path: Path) -> None:
     for name in ("1/1_l1", "27/27_l1", "80/80_l2"):
         (csv.parent / f"{Path(name).name}.jpg").symlink_to(source / f"{name}.jpg")
     csv.write_text("image,grade\n" + "".join(f"{path.name},0\n" for path in sorted(csv.parent.glob("*.jpg"))))
-    report = run_preprocess(PreprocessConfig(tmp_path / "out", STEPS, data=[csv.parent], size=256, workers=1))
+    report = run_preprocess(PreprocessConfig(out=tmp_path / "out", steps=STEPS, data=[csv.parent], size=256, workers=1))
 
     assert report.photographs == {"ok": 3, "fallback": 0, "failed": 0}
 
@@ -336,7 +336,7 @@ def test_long_names_are_written_and_read_back(eyes: Path, tmp_path: Path) -> Non
     (tmp_path / "long").mkdir()
     for name, source in zip(names, sorted(eyes.glob("train/*/*.jpg")), strict=False):
         (tmp_path / "long" / f"{name}.jpg").write_bytes(source.read_bytes())
-    report = run_preprocess(PreprocessConfig(tmp_path / "out", data=[tmp_path / "long"], size=64, workers=1))
+    report = run_preprocess(PreprocessConfig(out=tmp_path / "out", data=[tmp_path / "long"], size=64, workers=1))
     assert report.photographs["ok"] == 3
     after = read_dataset(tmp_path / "out")
     assert sorted(after.rows["image_id"]) == sorted(names)

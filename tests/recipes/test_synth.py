@@ -20,7 +20,7 @@ from drkit.records.truth import read_truth
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("synth") / "DeepDRiD"
-    run_synth(SynthConfig(out, patients=13, size=48))
+    run_synth(SynthConfig(out=out, patients=13, size=48))
     return out
 
 
@@ -34,13 +34,13 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 
 def test_workers_and_reruns_make_the_same_bytes(made: Path, tmp_path: Path) -> None:
-    run_synth(SynthConfig(tmp_path / "two", patients=13, size=48, workers=2))
+    run_synth(SynthConfig(out=tmp_path / "two", patients=13, size=48, workers=2))
 
     assert files_of(tmp_path / "two") == files_of(made)
 
 
 def test_fewer_patients_are_the_first_of_more(made: Path, tmp_path: Path) -> None:
-    run_synth(SynthConfig(tmp_path / "few", patients=6, size=48))
+    run_synth(SynthConfig(out=tmp_path / "few", patients=6, size=48))
 
     fewer, more = files_of(tmp_path / "few"), files_of(made)
     photographs = [name for name in fewer if name.endswith((".jpg", ".png"))]
@@ -116,12 +116,12 @@ def test_a_failure_leaves_nothing_that_carries_the_name(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(synth, "_write_manifest", fail)
     with pytest.raises(OSError, match="disk full"):
-        run_synth(SynthConfig(tmp_path / "out", patients=5, size=32))
+        run_synth(SynthConfig(out=tmp_path / "out", patients=5, size=32))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_force_replaces_only_what_synth_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = SynthConfig(tmp_path / "out", patients=5, size=32)
+    config = SynthConfig(out=tmp_path / "out", patients=5, size=32)
     run_synth(config)
     with pytest.raises(OutputExistsError, match="--force"):
         run_synth(config)
@@ -143,19 +143,19 @@ def test_a_users_folder_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "photos" / "mine.jpg").write_bytes(b"1")
     for force in (False, True):
         with pytest.raises(OutputExistsError, match="not made by drkit synth"):
-            run_synth(SynthConfig(tmp_path / "photos", patients=5, size=32, force=force))
+            run_synth(SynthConfig(out=tmp_path / "photos", patients=5, size=32, force=force))
     assert (tmp_path / "photos" / "mine.jpg").read_bytes() == b"1"
 
 
 def test_an_empty_folder_is_filled_and_the_own_one_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "empty").mkdir()
-    report = run_synth(SynthConfig(tmp_path / "empty", patients=5, size=32))
+    report = run_synth(SynthConfig(out=tmp_path / "empty", patients=5, size=32))
     assert report.photographs == 20
     assert (tmp_path / "empty" / "train.csv").is_file()
 
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="is the current folder"):
-        run_synth(SynthConfig(Path(), patients=5, size=32))
+        run_synth(SynthConfig(out=Path(), patients=5, size=32))
 
 
 @pytest.mark.parametrize(
@@ -169,12 +169,12 @@ def test_an_empty_folder_is_filled_and_the_own_one_refused(tmp_path: Path, monke
 )
 def test_numbers_out_of_range_are_refused(change: dict[str, int], sentence: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=sentence):
-        run_synth(replace(SynthConfig(tmp_path / "out"), **change))
+        run_synth(replace(SynthConfig(out=tmp_path / "out"), **change))
 
 
 def test_a_file_of_that_name_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
     with pytest.raises(InputError, match="is a file"):
-        run_synth(SynthConfig(tmp_path / "out"))
+        run_synth(SynthConfig(out=tmp_path / "out"))
     with pytest.raises(InputError, match="cannot be written to"):
-        run_synth(SynthConfig(tmp_path / "out" / "deeper"))
+        run_synth(SynthConfig(out=tmp_path / "out" / "deeper"))

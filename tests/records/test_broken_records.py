@@ -56,7 +56,7 @@ def test_the_metadata_of_predictions(run_stem: Path, tmp_path: Path) -> None:
 
 def test_the_records_of_preprocessing(eyes: Path, tmp_path: Path) -> None:
     made = tmp_path / "made"
-    run_preprocess(PreprocessConfig(made, "crop", data=[eyes], size=32, workers=1))
+    run_preprocess(PreprocessConfig(out=made, steps="crop", data=[eyes], size=32, workers=1))
     path = made / "manifest.json"
     manifest = json.loads(path.read_text())
     manifest["photographs"] = manifest["photographs"][:1]

@@ -16,12 +16,16 @@ from drkit.records.explanations import (
 )
 
 ROW = ExplainedPhotograph(
-    "1_l1", "val/1_l1.jpg", "ab", 0, "1", None, "val", True, 2, 3, 2.6, (0.0, 0.1, 0.3, 0.5, 0.1), 3,
-    1.0, None, 0.2, False, "1_l1.png", "1_l1.npz", "1_l1_contrast.png",
+    image_id="1_l1", path="val/1_l1.jpg", sha256="ab", unit=0, patient_id="1", eye=None, split="val", picked=True,
+    reference_grade=2, predicted_grade=3, score=2.6, probabilities=(0.0, 0.1, 0.3, 0.5, 0.1), asked_grade=3,
+    share=1.0, outside_disc=None, outside_area=0.2, alarm=False, picture="1_l1.png", maps="1_l1.npz",
+    contrast="1_l1_contrast.png",
 )  # fmt: skip
 WHOLE = Explanations(
-    "quick", {"quick.safetensors": "cd"}, "gradcam", None, "patient", "predicted", "image", "because",
-    "for", "against", ("sheet-01.png",), (ROW,), {"deletion": {"value": 0.3}},
+    run="quick", checkpoints={"quick.safetensors": "cd"}, method="gradcam", layer=None, target="patient",
+    asked="predicted", unit="image", reason="because",
+    speaks_for="for", speaks_against="against", sheets=("sheet-01.png",), photographs=(ROW,),
+    faithfulness={"deletion": {"value": 0.3}},
 )  # fmt: skip
 
 

@@ -9,8 +9,28 @@ from drkit.errors import InputError
 from drkit.records.history import COLUMNS, EpochFigures, read_history, write_history
 
 FIGURES = [
-    EpochFigures(1, "train", None, None, 0.75, 0.5, 0.25, 0.625, 1e-3),
-    EpochFigures(1, "val", 1, 7, 0.5, 0.75, 0.375, 0.5, 1e-3),
+    EpochFigures(
+        epoch=1,
+        split="train",
+        fold=None,
+        seed=None,
+        loss=0.75,
+        quadratic_weighted_kappa=0.5,
+        plain_kappa=0.25,
+        accuracy=0.625,
+        learning_rate=1e-3,
+    ),
+    EpochFigures(
+        epoch=1,
+        split="val",
+        fold=1,
+        seed=7,
+        loss=0.5,
+        quadratic_weighted_kappa=0.75,
+        plain_kappa=0.375,
+        accuracy=0.5,
+        learning_rate=1e-3,
+    ),
 ]
 
 

@@ -13,7 +13,7 @@ from drkit.records.manifest import PhotographRecord, Plan
 from drkit.records.provenance import sha256_bytes
 
 STEPS = ("circle-crop:margin=0", "resize:size=64")
-PLAN = Plan(STEPS, STEPS[1:], ".png", "labels", {"b": "2" * 64, "a": ""})
+PLAN = Plan(steps=STEPS, new_steps=STEPS[1:], suffix=".png", labels_sha256="labels", inputs={"b": "2" * 64, "a": ""})
 
 
 def record_of(folder: Path, image_id: str) -> PhotographRecord:
@@ -29,12 +29,13 @@ def record_of(folder: Path, image_id: str) -> PhotographRecord:
         "box": {"left": 0, "top": 0, "right": 4, "bottom": 4},
     }
     return PhotographRecord(
-        image_id, "ok", "", f"train/{image_id}.jpg", "5" * 64, (9, 8), disc, f"images/{image_id}.png",
-        sha256_bytes(image_id.encode()), (64, 64), disc,
+        image_id=image_id, status="ok", reason="", source=f"train/{image_id}.jpg", source_sha256="5" * 64,
+        source_size=(9, 8), source_disc=disc, path=f"images/{image_id}.png",
+        sha256=sha256_bytes(image_id.encode()), size=(64, 64), disc=disc,
     )  # fmt: skip
 
 
-FAILED = PhotographRecord("a", "failed", "cut off", "train/a.jpg", "")
+FAILED = PhotographRecord(image_id="a", status="failed", reason="cut off", source="train/a.jpg", source_sha256="")
 
 
 def test_plan_and_manifest_read_back_as_written(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_a_report_shows_hostile_ids_and_names_as_they_are(run_stem: Path, tmp_pa
     path = tmp_path / f"{HOSTILE.replace('/', '')}.parquet"
     write_predictions(replace(predictions, rows=rows, meta=meta), path)
     out = tmp_path / "report.html"
-    run_report(ReportInputs((path,)), PictureConfig(out, resamples=100))
+    run_report(ReportInputs((path,)), PictureConfig(out=out, resamples=100))
     page = out.read_text()
     assert "&lt;img src=x onerror=alert(1)&gt;" in page
     assert "{{7*7}}" in page

@@ -41,13 +41,13 @@ def test_a_photograph_is_written_without_metadata(suffix: str, tmp_path: Path) -
 
 
 def test_no_output_of_preprocess_names_anybody(tmp_path: Path) -> None:
-    run_synth(SynthConfig(tmp_path / "eyes", patients=5, size=64, seed=1))
+    run_synth(SynthConfig(out=tmp_path / "eyes", patients=5, size=64, seed=1))
     for path in (tmp_path / "eyes").rglob("*.jpg"):
         with Image.open(path) as photograph:
             photograph.load()
         marked(photograph, path)
     out = tmp_path / "made"
-    run_preprocess(PreprocessConfig(out, "circle-crop,clahe", data=[tmp_path / "eyes"], size=64, workers=1))
+    run_preprocess(PreprocessConfig(out=out, steps="circle-crop,clahe", data=[tmp_path / "eyes"], size=64, workers=1))
     assert json.loads((out / "manifest.json").read_text())["photographs"]
     assert [path.name for path in out.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()] == []
 

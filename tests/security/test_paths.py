@@ -68,7 +68,20 @@ def explanations(picture: str) -> Explanations:
         reference_grade=0, predicted_grade=0, score=0.0, probabilities=(1.0, 0.0, 0.0, 0.0, 0.0), asked_grade=0,
         share=1.0, outside_disc=None, outside_area=0.2, alarm=False, picture=picture, maps="1.npz", contrast=None,
     )  # fmt: skip
-    return Explanations("r", {}, "gradcam", None, "eye", "predicted", "image", "all", "for", "against", (), (row,))
+    return Explanations(
+        run="r",
+        checkpoints={},
+        method="gradcam",
+        layer=None,
+        target="eye",
+        asked="predicted",
+        unit="image",
+        reason="all",
+        speaks_for="for",
+        speaks_against="against",
+        sheets=(),
+        photographs=(row,),
+    )
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
@@ -84,7 +97,7 @@ def test_explanations_show_and_remove_nothing_else(name: str, tmp_path: Path, pr
 
 @pytest.fixture
 def preprocessed(eyes: Path, tmp_path: Path) -> Path:
-    run_preprocess(PreprocessConfig(tmp_path / "made", "crop", data=[eyes], size=32, workers=1))
+    run_preprocess(PreprocessConfig(out=tmp_path / "made", steps="crop", data=[eyes], size=32, workers=1))
     return tmp_path / "made"
 
 
@@ -104,7 +117,7 @@ def test_nothing_is_written_or_removed_behind_a_link(preprocessed: Path, eyes: P
     (preprocessed / "images").symlink_to(elsewhere)
     kept = sorted(elsewhere.iterdir())
     with pytest.raises(InputError, match="images is a link"):
-        run_preprocess(PreprocessConfig(preprocessed, "crop", data=[eyes], size=32, workers=1, force=True))
+        run_preprocess(PreprocessConfig(out=preprocessed, steps="crop", data=[eyes], size=32, workers=1, force=True))
     assert sorted(elsewhere.iterdir()) == kept
 
 
@@ -127,7 +140,7 @@ def test_an_image_id_is_no_path(image_id: str, eyes: Path, tmp_path: Path) -> No
     (folder / "labels.csv").write_text(f"image_id,path,split,eye_grade,patient_grade\n{image_id},a.jpg,train,0,0\n")
     before = set(tmp_path.rglob("*"))
     out = tmp_path / "out" / "made"
-    run_preprocess(PreprocessConfig(out, "crop", data=[folder], size=32, workers=1))
+    run_preprocess(PreprocessConfig(out=out, steps="crop", data=[folder], size=32, workers=1))
     new = {path for path in set(tmp_path.rglob("*")) - before if path.is_file()}
     assert new
     assert all(path.resolve().is_relative_to(out) for path in new)
@@ -142,7 +155,7 @@ def test_a_plan_from_elsewhere_is_not_carried_out(preprocessed: Path, eyes: Path
     }  # fmt: skip
     (preprocessed / "plan.json").write_text(json.dumps(plan))
     with pytest.raises(OutputExistsError, match="contains the same steps of other photographs"):
-        run_preprocess(PreprocessConfig(preprocessed, "crop", data=[eyes], size=32, workers=1))
+        run_preprocess(PreprocessConfig(out=preprocessed, steps="crop", data=[eyes], size=32, workers=1))
 
 
 @pytest.mark.parametrize("shard", ["../a.safetensors", "/a.safetensors", "x/a.safetensors"])

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from architectures import make_architecture
 from torch import Tensor
 
 from drkit.config.training import TrainingConfig
 from drkit.data.units import Units, build_units
 from drkit.losses import FloatArray, build_loss
 from drkit.models.grader import build_grader
-from drkit.records.checkpoint import Architecture
 from drkit.records.labels import Labels, build_rows
 from drkit.training.learner import (
     Learner,
@@ -61,23 +61,20 @@ def training_data(kind: str = "image", **others: Any) -> TrainingData:
         "grade_weights": np.ones(5),
         "loss": build_loss("cross-entropy"),
     }
-    return TrainingData(Images(), units, **{**made_of, **others})
+    return TrainingData(inputs=Images(), units=units, **{**made_of, **others})
 
 
 def build_learner(data: TrainingData, *, auxiliary: bool = False, precision: str = "32", **options: Any) -> Learner:
     """Who learns: a network without batch norm or dropout, the same each time."""
     torch.manual_seed(0)
-    made_of = Architecture(
+    made_of = make_architecture(
         "test_convnext",
-        SIDE,
-        data.units.kind,
-        data.units.num_slots,
-        "mean-max",
-        False,
-        "",
-        "cross-entropy",
-        auxiliary,
-        0,
+        side=SIDE,
+        unit=data.units.kind,
+        num_slots=data.units.num_slots,
+        loss="cross-entropy",
+        auxiliary=auxiliary,
+        dropout=0,
     )
     config = TrainingConfig(device="cpu", precision=precision, **options)  # type: ignore[arg-type]
     return Learner(build_grader(made_of), data, config, start_fabric(config), num_steps=4)

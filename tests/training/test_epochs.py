@@ -1,10 +1,10 @@
 """An epoch: the units that are drawn, their order, and the stages that are trained."""
 
 import numpy as np
+from architectures import make_architecture
 
 from drkit.config.training import TrainingConfig
 from drkit.models.grader import build_grader
-from drkit.records.checkpoint import Architecture
 from drkit.records.runs import ONLY_NETWORK
 from drkit.training.epochs import TrainSampler, unfreeze_gradually
 
@@ -41,7 +41,7 @@ def test_balancing_draws_each_data_set_equally_often() -> None:
 
 
 def test_one_more_stage_is_trained_after_every_n_epochs() -> None:
-    grader = build_grader(Architecture("test_resnet", 64, "image", 1, "mean-max", False, "", "regression", False, 0.0))
+    grader = build_grader(make_architecture("test_resnet"))
     config = TrainingConfig(unfreeze_every=2)
     learning = []
     for epoch in range(1, 12):

@@ -51,13 +51,27 @@ def _learner(config: TrainingConfig, device: torch.device) -> Learner:
     plan = plan_training(read_datasets(config.data), config)
     bank = build_bank(plan.labels, plan.bank_side, Path(), workers=1)
     names = plan.labels.rows["image_id"].tolist()
-    inputs = PhotographInputs(bank, names, plan.input_format, load_policy(config.augment), config.seed, device)
+    inputs = PhotographInputs(
+        bank=bank,
+        image_ids=names,
+        input_format=plan.input_format,
+        policy=load_policy(config.augment),
+        seed=config.seed,
+        device=device,
+    )
     torch.manual_seed(0)
     grader = build_grader(plan.architecture)
     if device == CARD:
         for module in grader.modules():
             _move(module)
-    data = TrainingData(inputs, plan.units, plan.grades, plan.eye_grades, np.ones(5), build_loss(config.loss))
+    data = TrainingData(
+        inputs=inputs,
+        units=plan.units,
+        grades=plan.grades,
+        eye_grades=plan.eye_grades,
+        grade_weights=np.ones(5),
+        loss=build_loss(config.loss),
+    )
     return Learner(grader, data, config, OneDevice(device), num_steps=4)  # type: ignore[arg-type]
 
 

@@ -81,7 +81,7 @@ def test_rows_name_the_fold_that_held_them_out(folded: Run, config: TrainingConf
 
 
 def _graded_by(opened: OpenedRun, config: TrainingConfig) -> pd.DataFrame:
-    return grade_dataset(opened, PredictConfig(config.data, device="cpu")).rows.set_index("image_id")
+    return grade_dataset(opened, PredictConfig(data=config.data, device="cpu")).rows.set_index("image_id")
 
 
 def _assert_same_answers(rows: pd.DataFrame, others: pd.DataFrame) -> None:
@@ -135,7 +135,15 @@ def _made_up_networks(plan: TrainingPlan, seed: int = 0) -> list[FittedNetwork]:
 
     test = np.flatnonzero(plan.labels.rows["split"] == "test")
     return [
-        FittedNetwork(NetworkId(number), [], 1, Path(), {}, outputs(fold_split.held_out, number), outputs(test, number))
+        FittedNetwork(
+            network=NetworkId(number),
+            history=[],
+            best_epoch=1,
+            state_path=Path(),
+            frozen={},
+            held_out=outputs(fold_split.held_out, number),
+            others=outputs(test, number),
+        )
         for number, fold_split in enumerate(plan.fold_splits)
     ]
 

@@ -35,7 +35,7 @@ from drkit.training.setup import set_up
 def second_eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eyes of other patients."""
     out = tmp_path_factory.mktemp("second") / "eyes"
-    run_synth(SynthConfig(out, patients=8, size=64, seed=11))
+    run_synth(SynthConfig(out=out, patients=8, size=64, seed=11))
     return out
 
 
@@ -120,7 +120,7 @@ def test_a_preprocessed_data_set_is_not_preprocessed_again(
 ) -> None:
     done = tmp_path / "done"
     steps = "circle-crop,clahe:clip=2:tiles=8"
-    run_preprocess(PreprocessConfig(done, steps=steps, data=[small_config.data[0]], size=64, workers=1))
+    run_preprocess(PreprocessConfig(out=done, steps=steps, data=[small_config.data[0]], size=64, workers=1))
     tensors, header = read_checkpoint(stage_one)
     taken = _plan(replace(small_config, data=[done])).steps
     assert taken
@@ -134,7 +134,7 @@ def test_stages_with_different_preprocessing_are_refused_with_the_commands_to_us
 ) -> None:
     """The commands in the message, run unchanged, make the second stage possible."""
     done = tmp_path / "done"
-    run_preprocess(PreprocessConfig(done, steps="circle-crop", data=[small_config.data[0]], size=64, workers=1))
+    run_preprocess(PreprocessConfig(out=done, steps="circle-crop", data=[small_config.data[0]], size=64, workers=1))
     first = run_finetune(replace(small_config, data=(second_eyes,), epochs=1), RunOptions(tmp_path, "one")).run
     config = replace(small_config, data=(done,), weights=str(first), backbone=None, size=None, epochs=1)
     with pytest.raises(InputError, match="repeat the first stage with") as refused:

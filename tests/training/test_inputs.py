@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from architectures import make_architecture
 from lightning_fabric import Fabric
 from torch import Tensor
 
@@ -20,7 +21,6 @@ from drkit.models.grader import Grader, build_grader
 from drkit.models.restoring import open_run
 from drkit.recipes.finetune import RunOptions, plan_finetune, run_finetune
 from drkit.recipes.predict import grade_dataset
-from drkit.records.checkpoint import Architecture
 from drkit.records.layouts import read_datasets
 from drkit.records.predictions import read_predictions
 from drkit.training import description, inputs
@@ -55,7 +55,7 @@ def test_only_photographs_that_are_trained_on_are_ever_changed(
 def test_predictions_are_the_same_for_any_batch_size_and_augmentation(
     run_stem: Path, small_config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened, config = open_run(run_stem), PredictConfig(small_config.data, device="cpu")
+    opened, config = open_run(run_stem), PredictConfig(data=small_config.data, device="cpu")
     expected = grade_dataset(opened, config).probabilities()
     monkeypatch.setattr(inference, "BATCH_SIZE", 5)
     monkeypatch.setattr(batching.in_batches, "__defaults__", (5,))
@@ -95,14 +95,19 @@ def photographs() -> PhotographInputs:
     pixels = np.random.default_rng(0).integers(0, 255, (6, 40, 40, 3), np.uint8)
     bank = PhotographBank(pixels, tuple(f"hash {number}" for number in range(6)))
     names, input_format = [f"p{number}" for number in range(6)], InputFormat(SIDE, (0.5,) * 3, (0.5,) * 3)  # type: ignore[arg-type]
-    return PhotographInputs(bank, names, input_format, load_policy("medium"), 0, torch.device("cpu"))
+    return PhotographInputs(
+        bank=bank,
+        image_ids=names,
+        input_format=input_format,
+        policy=load_policy("medium"),
+        seed=0,
+        device=torch.device("cpu"),
+    )
 
 
 def _grader(seed: int = 0) -> Grader:
     torch.manual_seed(seed)
-    return build_grader(
-        Architecture("test_efficientnet", SIDE, "image", 1, "mean-max", False, "", "regression", False, 0.0)
-    )
+    return build_grader(make_architecture(side=SIDE))
 
 
 def _config(cache_dir: Path | None, **options: object) -> TrainingConfig:

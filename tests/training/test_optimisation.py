@@ -4,12 +4,12 @@ import math
 
 import pytest
 import torch
+from architectures import make_architecture
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from drkit.config.training import TrainingConfig
 from drkit.models.grader import Grader, build_grader
-from drkit.records.checkpoint import Architecture
 from drkit.training.optimisation import (
     FLOOR,
     WARM_UP_SHARE,
@@ -91,6 +91,4 @@ def test_the_average_equals_torchs_own_with_the_same_decay() -> None:
 
 
 def _grader() -> Grader:
-    return build_grader(
-        Architecture("test_efficientnet", 64, "image", 1, "mean-max", False, "", "regression", False, 0.0)
-    )
+    return build_grader(make_architecture())

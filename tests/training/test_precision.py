@@ -67,7 +67,7 @@ def test_features_of_another_precision_need_another_cache(small_config: Training
 def test_predictions_in_bf16_are_nearly_those_in_32_bits(run_stem: Path, small_config: TrainingConfig) -> None:
     opened = open_run(run_stem)
     by_precision = {
-        precision: grade_dataset(opened, PredictConfig(small_config.data, device="cpu", precision=precision)).rows
+        precision: grade_dataset(opened, PredictConfig(data=small_config.data, device="cpu", precision=precision)).rows
         for precision in ("auto", "32", "bf16")
     }
     assert by_precision["auto"].equals(by_precision["32"])
@@ -99,13 +99,13 @@ def test_out_of_memory_evaluates_predicts_and_explains_in_smaller_batches(
     assert np.allclose(actual.rows["score"], expected.rows["score"], atol=1e-4)
     cramped.clear()
     opened = open_run(run_stem)
-    graded = grade_dataset(opened, PredictConfig(small_config.data, device="cpu")).rows.set_index("image_id")
+    graded = grade_dataset(opened, PredictConfig(data=small_config.data, device="cpu")).rows.set_index("image_id")
     assert cramped
     own = expected.rows.set_index("image_id")
     assert np.allclose(graded.loc[own.index, "score"], own["score"], atol=1e-4)
     cramped.clear()
     ids = tuple(expected.rows["image_id"][:8])
-    config = ExplainConfig(small_config.data, out=tmp_path / "out", device="cpu", ids=",".join(ids))
+    config = ExplainConfig(data=small_config.data, out=tmp_path / "out", device="cpu", ids=",".join(ids))
     assert run_explain(run_stem, config).photographs == 8
     assert cramped == [8]
 

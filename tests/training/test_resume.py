@@ -11,7 +11,20 @@ from drkit.training.resume import FitState, load_state, save_state
 
 
 def test_a_state_is_restored_unchanged(tmp_path: Path) -> None:
-    history = [EpochFigures(epoch, "train", None, None, 1.0, 0.5, 0.25, 0.5, 1e-4) for epoch in (1, 2)]
+    history = [
+        EpochFigures(
+            epoch=epoch,
+            split="train",
+            fold=None,
+            seed=None,
+            loss=1.0,
+            quadratic_weighted_kappa=0.5,
+            plain_kappa=0.25,
+            accuracy=0.5,
+            learning_rate=1e-4,
+        )
+        for epoch in (1, 2)
+    ]
     learner = {"grader": {"w": torch.ones(3)}, "optimizer": {"state": {0: {"step": torch.tensor(2.0)}}}}
     state = FitState(learner, {"w": torch.zeros(3)}, 2, history)
     save_state(tmp_path / "a.resume.pt", state, {"seed": 0, "labels": "x"})

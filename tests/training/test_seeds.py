@@ -103,7 +103,7 @@ def test_held_out_patients_do_not_depend_on_the_seed(config: TrainingConfig, cho
 
 
 def _graded_by(opened: OpenedRun, config: TrainingConfig) -> Predictions:
-    return grade_dataset(opened, PredictConfig(config.data, device="cpu"))
+    return grade_dataset(opened, PredictConfig(data=config.data, device="cpu"))
 
 
 def test_predict_reproduces_the_runs_own_predictions_and_those_of_every_seed(
@@ -227,7 +227,13 @@ def test_each_seed_has_its_own_sigma_and_cut_points_are_fitted_to_the_mean(confi
     test = np.flatnonzero(plan.labels.rows["split"] == "test")
     fitted = [
         FittedNetwork(
-            NetworkId(fold, seed), [], 1, Path(), {}, outputs(fold_split.held_out, spread), outputs(test, spread)
+            network=NetworkId(fold, seed),
+            history=[],
+            best_epoch=1,
+            state_path=Path(),
+            frozen={},
+            held_out=outputs(fold_split.held_out, spread),
+            others=outputs(test, spread),
         )
         for seed, spread in zip(SEEDS, (0.3, 1.2), strict=True)
         for fold, fold_split in enumerate(plan.fold_splits)

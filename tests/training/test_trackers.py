@@ -20,7 +20,20 @@ if TYPE_CHECKING:
 
 
 def figures(epoch: int, loss: float) -> list[EpochFigures]:
-    return [EpochFigures(epoch, split, None, None, loss, 0.5, 0.25, 0.75, 1e-4) for split in ("train", "val")]
+    return [
+        EpochFigures(
+            epoch=epoch,
+            split=split,
+            fold=None,
+            seed=None,
+            loss=loss,
+            quadratic_weighted_kappa=0.5,
+            plain_kappa=0.25,
+            accuracy=0.75,
+            learning_rate=1e-4,
+        )
+        for split in ("train", "val")
+    ]
 
 
 def read_csv(path: Path) -> list[tuple[int, float]]:

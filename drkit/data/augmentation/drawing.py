@@ -22,7 +22,7 @@ DRAWS = (
 MAX_ASPECT = 2.0  # of an erased rectangle, either way
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Changes:
     """What is done to B photographs; all on the CPU.
 

@@ -32,7 +32,7 @@ TRAINED = 1
 WRAPPERS = ("module", "_orig_mod", "model", "backbone", "network", "net", "encoder")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ForeignWeights:
     """A network's tensors in a file.
 
@@ -107,7 +107,7 @@ def _read(path: Path, architecture: str) -> ForeignWeights:
     most = max(match.num_names for match in matches.values())
     complete = [keys for keys, match in matches.items() if match.num_names >= SAME_NETWORK * most]
     networks = [(keys, prefix) for keys in complete for prefix in matches[keys].prefixes]
-    foreign = ForeignWeights(architecture, path, sha256_weights(path), {})
+    foreign = ForeignWeights(backbone=architecture, path=path, sha256=sha256_weights(path), tensors={})
     if not networks:
         keys = max(groups, key=lambda keys: sum(tensor.numel() for tensor in groups[keys].values()))
         levels = zip(*(name.split(".") for name in groups[keys]), strict=False)
@@ -194,7 +194,9 @@ def _read_drkit_checkpoint(path: Path) -> ForeignWeights:
     prefixes = find_networks(tensors, architecture).prefixes or ("",)
     run = run_of(path)
     address = run.name if run and run.is_packaged else ""
-    foreign = ForeignWeights(architecture, path, sha256_file(path), {}, header=header, run=run, address=address)
+    foreign = ForeignWeights(
+        backbone=architecture, path=path, sha256=sha256_file(path), tensors={}, header=header, run=run, address=address
+    )
     selected = _select(tensors, "", prefixes, foreign)
     norm = {name: tensor for name, tensor in tensors.items() if name.startswith("pool.norm.")}
     norm_name = head_norm_name(architecture)

@@ -43,7 +43,7 @@ def _choose_all(tables: Sequence[RawTable]) -> list[RawTable]:
     return list(tables)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Layout:
     """The files, columns and folders in which a data set is distributed.
 

@@ -30,7 +30,7 @@ FAMILIES = {
 
 
 def _foreign(tensors: Mapping[str, Tensor], backbone: str, **fields: object) -> ForeignWeights:
-    return ForeignWeights(backbone, Path("a.pth"), "0" * 64, tensors, **fields)  # type: ignore[arg-type]
+    return ForeignWeights(backbone=backbone, path=Path("a.pth"), sha256="0" * 64, tensors=tensors, **fields)  # type: ignore[arg-type]
 
 
 def _whole(name: str, side: int) -> nn.Module:

@@ -31,10 +31,10 @@ def test_kappas_and_intervals_are_those_of_score(write_run, tmp_path: Path) -> N
 @pytest.mark.usefixtures("undrawn")
 def test_the_summary_comes_first_with_the_best_run_of_each_task(write_run, tmp_path: Path) -> None:
     sharp, blunt = write_run("sharp", noise=0.2), write_run("blunt", noise=4.0)
-    report = run_report(ReportInputs((blunt, sharp)), PictureConfig(tmp_path / "report.html", resamples=100))
+    report = run_report(ReportInputs((blunt, sharp)), PictureConfig(out=tmp_path / "report.html", resamples=100))
     assert report.sections[0] == "Summary"
     files = read_files([blunt, sharp], None, "photograph")
-    (group,) = measure_results(files.sources, PictureConfig(tmp_path, resamples=100))
+    (group,) = measure_results(files.sources, PictureConfig(out=tmp_path, resamples=100))
     (found,) = group.comparisons
     assert (found.run, found.against, found.difference > 0.1) == ("sharp", "blunt", True)
     compared = [

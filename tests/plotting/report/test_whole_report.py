@@ -57,7 +57,7 @@ class _Reader(HTMLParser):
 
 
 def _write(inputs: ReportInputs, out: Path, **changes: object) -> tuple[HtmlReport, _Reader]:
-    report = run_report(inputs, PictureConfig(out, resamples=100, **changes))
+    report = run_report(inputs, PictureConfig(out=out, resamples=100, **changes))
     return report, _Reader(out.read_text(encoding="utf-8"))
 
 
@@ -216,7 +216,7 @@ def test_mistakes_are_refused_before_any_work(write_run, tmp_path: Path) -> None
     with pytest.raises(UsageError, match=r"ends in \.html"):
         _write(ReportInputs((run,)), tmp_path / "report.pdf")
     with pytest.raises(UsageError, match="at least 100"):
-        run_report(ReportInputs((run,)), PictureConfig(tmp_path / "report.html", resamples=10))
+        run_report(ReportInputs((run,)), PictureConfig(out=tmp_path / "report.html", resamples=10))
     with pytest.raises(InputError, match="expected a predictions file"):
         _write(ReportInputs((tmp_path / "nothing",)), tmp_path / "report.html")
     with pytest.raises(InputError, match="expected a folder that drkit explain wrote"):
@@ -310,7 +310,7 @@ def test_comparisons_of_attention_and_of_ensembles_have_sections(write_run, tmp_
     record = {"comparison": as_json(comparison), "cost": cost, "remarks": ["they differ in more than attention"]}
     beside = run.with_name("gated.comparison.json")
     beside.write_text(json.dumps(record))
-    found = measure_results([source], PictureConfig(tmp_path, resamples=100))
+    found = measure_results([source], PictureConfig(out=tmp_path, resamples=100))
     gain = {
         "difference": 0.01,
         "interval": [-0.01, 0.03],
