@@ -116,7 +116,14 @@ class Units:
         eye_of = np.unique(self.eye_of[rows], return_inverse=True)[1]
         own_rows = tuple(np.split(np.arange(len(rows)), np.cumsum(sizes)[:-1]))
         unit_of = np.repeat(np.arange(len(numbers)), sizes)
-        return rows, Units(self.kind, unit_of, self.slot_of[rows], eye_of, own_rows, self.num_slots)
+        return rows, Units(
+            kind=self.kind,
+            unit_of=unit_of,
+            slot_of=self.slot_of[rows],
+            eye_of=eye_of,
+            rows_of=own_rows,
+            num_slots=self.num_slots,
+        )
 
     def batch(self, numbers: np.ndarray) -> Batch:
         """Return the photographs of the units with these numbers."""

@@ -77,7 +77,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.usefixtures("few_items_per_task")
 def test_preprocess_writes_the_same_bytes(cluster, dask: EngineOptions, eyes: Path, tmp_path: Path) -> None:
-    config = PreprocessConfig(tmp_path / "here", "circle-crop,clahe", data=[eyes], size=64, workers=1)
+    config = PreprocessConfig(out=tmp_path / "here", steps="circle-crop,clahe", data=[eyes], size=64, workers=1)
     run_preprocess(config)
     reporter, on_cluster = KillingReporter(cluster, "photographs"), replace(config, out=tmp_path / "cluster")
     with reporting_to(reporter):
@@ -108,7 +108,7 @@ def test_predict_grades_the_same(
 ) -> None:
     trained = replace(small_config, unit="patient", epochs=1, tta=True, seeds=2)
     run = run_finetune(trained, RunOptions(tmp_path / "runs", "run")).run
-    config = PredictConfig([eyes], out=tmp_path / "here.parquet", device="cpu", embeddings=True, workers=1)
+    config = PredictConfig(data=[eyes], out=tmp_path / "here.parquet", device="cpu", embeddings=True, workers=1)
     run_predict(run, config)
     reporter = KillingReporter(cluster, "grading photographs")
     on_cluster = replace(config, out=tmp_path / "cluster.parquet")
@@ -128,7 +128,7 @@ def test_predict_names_all_photographs_that_a_worker_cannot_read(
 ) -> None:
     for number, path in enumerate(sorted((eyes / "val").rglob("*.jpg"))[:4]):
         (tmp_path / f"{number}.jpg").write_bytes(path.read_bytes()[: 300 if number % 2 else None])
-    config = PredictConfig([tmp_path], out=tmp_path / "out" / "a.parquet", device="cpu")
+    config = PredictConfig(data=[tmp_path], out=tmp_path / "out" / "a.parquet", device="cpu")
     with pytest.raises(UnreadablePhotographsError, match=r"2 photographs .*1\.jpg .*3\.jpg .*--keep-going skips"):
         run_predict(run_stem, config, dask)
     report = run_predict(run_stem, replace(config, keep_going=True), dask)
@@ -141,7 +141,7 @@ def test_another_run_under_the_same_path_is_refused(
 ) -> None:
     monkeypatch.setattr(networks, "_identify", lambda _: "that of another machine")
     with pytest.raises(InputError, match="has another run at"):
-        run_predict(run_stem, PredictConfig([eyes], out=tmp_path / "a.parquet", device="cpu"), dask)
+        run_predict(run_stem, PredictConfig(data=[eyes], out=tmp_path / "a.parquet", device="cpu"), dask)
 
 
 def test_a_worker_with_another_version_is_refused(dask: EngineOptions, monkeypatch: pytest.MonkeyPatch) -> None:

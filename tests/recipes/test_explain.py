@@ -246,7 +246,7 @@ def test_sheets_of_maps_of_a_few_cells_warn(
     monkeypatch.setattr("drkit.explaining.writing.draw_sheet", note_title)
     heard = Recorder()
     with reporting_to(heard):
-        run_explain(run_stem, ExplainConfig([eyes], method=method, worst=1, out=tmp_path / "a", device="cpu"))
+        run_explain(run_stem, ExplainConfig(data=[eyes], method=method, worst=1, out=tmp_path / "a", device="cpu"))
     warned = [text for text in heard.warnings if text.startswith(f"the maps of {method} are 2 x 2 cells: too coarse")]
     assert len(warned) == is_coarse
     assert [title.endswith("(maps of only 2 x 2 cells, too coarse to point at anything)") for title in titles] == [
