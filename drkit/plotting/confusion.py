@@ -80,7 +80,7 @@ def _draw_counts(axes: Axes, table: NDArray[np.int64]) -> None:
 
 def _draw_costs(axes: Axes, table: NDArray[np.int64]) -> None:
     shares = share_of_cost(table)
-    texts = [[f"{share:.1%}" if share else "" for share in row] for row in shares.tolist()]
+    texts = [[f"{share:.{int(share < 0.095)}%}" if share else "" for share in row] for row in shares.tolist()]
     _draw_table(axes, shares / max(shares.max(), 1e-9), texts, "cost")
     kappa = float(metrics.quadratic_weighted_kappa(table))
     axes.set_title(break_name(f"where kappa {kappa:.3f} is lost: share of the disagreement", _TITLE))

@@ -37,7 +37,7 @@ _TITLE = 36  # characters
 _SCALE = range(NUM_GRADES)
 
 
-def draw_scores(runs: Sequence[PlottedPredictions], *, most_points: int = MOST_POINTS) -> Figure:
+def draw_scores(runs: Sequence[PlottedPredictions], *, most_points: int = MOST_POINTS, legend: bool = True) -> Figure:
     """Draw the scores over the reference grade, one panel per run, with the scores at which the predicted grade rises.
 
     Within a grade, patients are sorted by their mean score. A thin line joins the cases of a patient: the longer it is,
@@ -46,13 +46,15 @@ def draw_scores(runs: Sequence[PlottedPredictions], *, most_points: int = MOST_P
     Args:
         runs: At least one.
         most_points: Number of cases up to which they are drawn as vectors; more are painted as pixels.
+        legend: Whether the figure has a legend; `score_handles` has its entries.
     """
     with styled():
         figure, panels = open_panels(len(runs), columns=2, height=3.1)
         for axes, run in zip(panels, runs, strict=True):
             _draw_run(axes, run, panel_title(run, runs), most_points)
         figure.suptitle(break_name(shared_title(runs), 42 * min(len(runs), 2)))
-        place_legend(figure, _legend(runs))
+        if legend:
+            place_legend(figure, score_handles(runs))
     return figure
 
 
@@ -128,7 +130,8 @@ def _draw_run(axes: Axes, run: PlottedPredictions, title: str, most_points: int)
     axes.set(xlim=(-0.6, MAX_GRADE + 0.6), ylim=(-0.15, MAX_GRADE + 0.15))
 
 
-def _legend(runs: Sequence[PlottedPredictions]) -> list[Artist]:
+def score_handles(runs: Sequence[PlottedPredictions]) -> list[Artist]:
+    """Legend entries of a scatter plot of scores: a case, the line of a patient, and the thresholds."""
     counted = runs[0].by
     handles: list[Artist] = [
         Line2D([], [], color=COLOURS[0], marker="o", linestyle="", markersize=3, label=f"a {counted}")

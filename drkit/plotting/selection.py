@@ -135,9 +135,16 @@ def read_selected(files: Iterable[Path], split: Split | None, by: Level = "photo
 
 
 def find_data(path: Path) -> str:
-    """The data sets that the record beside a predictions file names; empty without a readable record."""
+    """The data sets that the record beside a predictions file names, of an ensemble those of its members' records.
+
+    Empty without readable records.
+    """
     with suppress(InputError):  # a title does without
-        return name_data(read_json_record(path.with_suffix(".json")))
+        record = read_json_record(path.with_suffix(".json"))
+        members = [member for member in record.get("members") or [] if isinstance(member, dict)]
+        paths = [path.parent / str(member.get("path")) for member in members]
+        named = [name_data(read_json_record(member.with_suffix(".json"))) for member in paths]
+        return name_data(record) or " + ".join(dict.fromkeys(filter(None, named)))
     return ""
 
 
@@ -181,7 +188,7 @@ def limit_runs(runs: Sequence[T]) -> list[T]:
 def shared_title(runs: Sequence[PlottedPredictions]) -> str:
     """What all runs are measured on, or that it differs."""
     titles = {run.title for run in runs}
-    return titles.pop() if len(titles) == 1 else "not all measured alike"
+    return titles.pop() if len(titles) == 1 else "the runs were not evaluated on the same grades and photographs"
 
 
 def panel_title(run: PlottedPredictions, runs: Sequence[PlottedPredictions]) -> str:

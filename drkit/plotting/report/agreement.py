@@ -15,6 +15,7 @@ from drkit.plotting.forest import ForestRow, draw_forest
 from drkit.plotting.reliability import draw_reliability
 from drkit.plotting.report.page import (
     Block,
+    Details,
     Heading,
     Paragraph,
     Pictures,
@@ -26,7 +27,7 @@ from drkit.plotting.report.page import (
 from drkit.plotting.report.results import ResultGroup, RunResult
 from drkit.plotting.report.sources import ReportSource
 from drkit.plotting.roc import CURVES, draw_screening, point_handles
-from drkit.plotting.scores import draw_scores
+from drkit.plotting.scores import draw_scores, score_handles
 from drkit.plotting.screening import Screening, measure_screening
 from drkit.plotting.selection import PlottedPredictions
 from drkit.plotting.style import MOST_ON_AXES
@@ -75,8 +76,8 @@ def _build_group(group: ResultGroup) -> list[Block]:
     blocks.append(Pictures([embed_figure(_draw_kappas(group), f"quadratic weighted kappas: {group.title}")]))
     if group.comparisons:
         blocks.append(TableBlock(tabulate_comparisons(group.comparisons)))
-    sentences = [item.sentence for item in group.comparisons] + list(group.not_compared)
-    return [*blocks, *(Paragraph(sentence, "quiet") for sentence in sentences)]
+        blocks.append(Details("the differences in words", [item.sentence for item in group.comparisons]))
+    return [*blocks, *(Paragraph(sentence, "quiet") for sentence in group.not_compared)]
 
 
 def _describe_result(result: RunResult) -> tuple[str, ...]:
@@ -98,9 +99,8 @@ def _describe_agreement(agreement: Agreement) -> tuple[str, ...]:
 
 def _remark(results: Sequence[RunResult]) -> list[Block]:
     """What must be known to read the figures correctly."""
-    remarks: list[Block] = [
-        Paragraph(f"{result.name}: {result.score.seeds}.", "quiet") for result in results if result.score.seeds
-    ]
+    seeds = [f"{result.name}: {result.score.seeds}." for result in results if result.score.seeds]
+    remarks: list[Block] = [Details("the kappas of single seeds", seeds)] if seeds else []
     for result in results:
         if result.drawn.is_optimistic:
             chosen_on = result.drawn.predictions.meta.chosen_on
@@ -138,10 +138,10 @@ def _draw_confusions(groups: Sequence[ResultGroup]) -> list[Block]:
         figures = {
             "reference against predicted grades": draw_confusion([run], ["counts"]),
             "the cost of its confusions": draw_confusion([run], ["cost"]),
-            "scores over the reference grade": draw_scores([run], most_points=MOST_POINTS),
+            "scores over the reference grade": draw_scores([run], most_points=MOST_POINTS, legend=False),
         }
         pictures = [embed_figure(figure, f"{result.name}: {what}") for what, figure in figures.items()]
-        blocks += [Heading(f"{result.name}: {result.task}"), Pictures(pictures)]
+        blocks += [Heading(f"{result.name}: {result.task}"), Pictures(pictures, build_legend(score_handles([run])))]
     return blocks
 
 

@@ -1,25 +1,21 @@
-"""The section on provenance: commands, and the hashes of files and of training photographs."""
+"""The section on provenance: commands, and the hashes of files and of training photographs, folded away."""
 
 from collections.abc import Mapping, Sequence
 
-from drkit.plotting.report.page import Block, Details, Heading, Paragraph, Section, TableBlock
+from drkit.plotting.report.page import Block, Details, Heading, Paragraph, Section
 from drkit.plotting.report.sources import ReportSource
-from drkit.reporting import Table
 
 
 def build_provenance(sources: Sequence[ReportSource], known: Mapping[str, str]) -> Section:
-    """The commands that made the files, and folded away the hashes of files and of training photographs.
+    """The commands that made the files, and the hashes of files and of training photographs.
 
     Args:
         sources: Predictions with their records.
         known: SHA-256 of a photograph to its id, for the data set of the report; may be empty.
     """
-    keys = ("command", "finished", "drkit_version")
-    made = [(source.name, source.record.get("made") or {}) for source in sources if source.record]
-    commands = [(name, *(str(entry.get(key, "unknown")) for key in keys)) for name, entry in made]
     blocks: list[Block] = []
-    if commands:
-        blocks.append(TableBlock(Table("Commands", ("of", "command", "finished", "drkit"), commands)))
+    if commands := [line for source in sources for line in _tell_command(source)]:
+        blocks.append(Details("the commands that made the files", commands[1:]))
     lines = []
     for source in sources:
         files = {source.path.name: source.sha256} | dict(source.record.get("files") or {})
@@ -28,6 +24,15 @@ def build_provenance(sources: Sequence[ReportSource], known: Mapping[str, str]) 
             lines.append(f"{sha256}  {name} ({source.name})")
     blocks.append(Details(f"SHA-256 of {len(lines)} files", lines))
     return Section("provenance", "Provenance", [*blocks, *_list_photographs(sources, known)])
+
+
+def _tell_command(source: ReportSource) -> list[str]:
+    """An empty line, what was made when, and by which command; nothing without a record."""
+    if not source.record:
+        return []
+    made = source.record.get("made") or {}
+    command, finished, version = (str(made.get(key, "unknown")) for key in ("command", "finished", "drkit_version"))
+    return ["", f"{source.name}, finished {finished} by drkit {version}:", command]
 
 
 def _list_photographs(sources: Sequence[ReportSource], known: Mapping[str, str]) -> list[Block]:

@@ -1,5 +1,6 @@
 """The sections on trainings and ensembles: their options, histories, members and weights."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -26,7 +27,7 @@ from drkit.reporting import Table
 
 # Options that tell runs apart, in the order of reading; those that a run does not state are left out.
 TOLD_OPTIONS = ("size", "steps", "round_discs", "attention", "loss", "augment", "freeze", "oversample")
-COLUMNS = ("run", "task", "started from", "trained on", "sees", "grades", "options", "networks", "epoch kept (by)")
+COLUMNS = ("run", "task", "started from", "trained on", "sees", "grades", "options", "networks", "epoch kept\n(by)")
 
 
 def build_runs(sources: Sequence[ReportSource]) -> list[Section]:
@@ -36,14 +37,15 @@ def build_runs(sources: Sequence[ReportSource]) -> list[Section]:
         return []
     tasks = infer_tasks(sources)
     runs.sort(key=lambda run: (tasks[run.name], run.name))
-    options = {run.name: [run.predictions.meta.model, *_describe_options(run.options)] for run in runs}
-    is_shared = {text: len(runs) > 1 and all(text in own for own in options.values()) for text in options[runs[0].name]}
-    shared = [text for text, is_everywhere in is_shared.items() if is_everywhere]
-    rows = [_describe_run(run, tasks[run.name], options[run.name], shared, sources) for run in runs]
-    blocks: list[Block] = [Paragraph(f"The same in all runs: {', '.join(shared)}.", "quiet")] if shared else []
+    options = {run.name: _describe_options(run) for run in runs}
+    usual = _find_usual(list(options.values()))
+    rows = [_describe_run(run, tasks[run.name], options[run.name], usual, sources) for run in runs]
+    told = f"Unless stated otherwise: {', '.join(usual.values())}."
+    blocks: list[Block] = [Paragraph(told, "quiet")] if usual else []
     blocks.append(TableBlock(Table("Trainings", COLUMNS, rows)))
     listed = [line for run in runs for line in ("", f"{run.name}:", *_list_options(run.options))]
-    blocks.append(Details(f"all options of {', '.join(run.name for run in runs)}", listed[1:]))
+    whose = f"{len(runs)} runs" if len(runs) > MOST_ON_AXES else ", ".join(run.name for run in runs)
+    blocks.append(Details(f"all options of {whose}", listed[1:]))
     remark = (
         "Figures of the training photographs are taken while learning, on augmented photographs. Losses of different"
         " kinds cannot be compared. The ring marks the epoch whose weights were kept."
@@ -70,8 +72,19 @@ def build_ensembles(sources: Sequence[ReportSource]) -> list[Section]:
     return [Section("ensembles", "Ensembles: task (d)", blocks)]
 
 
+def _find_usual(options: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """What most runs have in common, of the options that all state; nothing for one run."""
+    stated = [name for name in options[0] if all(name in own for own in options)]
+    counts = {name: Counter(own[name] for own in options).most_common(1)[0] for name in stated}
+    return {name: text for name, (text, count) in counts.items() if 2 * count > len(options) > 1}
+
+
 def _describe_run(
-    source: ReportSource, task: str, options: Sequence[str], shared: Sequence[str], sources: Sequence[ReportSource]
+    source: ReportSource,
+    task: str,
+    options: Mapping[str, str],
+    usual: Mapping[str, str],
+    sources: Sequence[ReportSource],
 ) -> tuple[str, ...]:
     record, meta = source.record, source.predictions.meta
     folds, seeds = (int(source.options.get(name) or 0) for name in ("folds", "seeds"))
@@ -84,21 +97,23 @@ def _describe_run(
         name_parent(source, sources) or str(source.options.get("weights", "unknown")),
         name_data(record) or "unknown",
         meta.unit,
-        f"{meta.target}, by {meta.decision.replace('_', ' ')}",
-        ", ".join(text for text in options if text not in shared),
+        meta.target,
+        ", ".join(text for name, text in options.items() if text != usual.get(name)) or "-",
         " x ".join(counted) or "1",
         f"{', '.join(map(str, dict.fromkeys(epochs)))} ({meta.chosen_on})",
     )
 
 
-def _describe_options(options: Mapping[str, Any]) -> list[str]:
-    """`size 224`, `augment strong`, for each of `TOLD_OPTIONS` that is stated."""
-    values = {name: options.get(name) for name in TOLD_OPTIONS}
+def _describe_options(run: ReportSource) -> dict[str, str]:
+    """Network, decision, and the stated ones of `TOLD_OPTIONS`, each by its name: `size 224`, `augment strong`."""
+    meta = run.predictions.meta
+    values = {name: run.options.get(name) for name in TOLD_OPTIONS}
     if isinstance(policy := values["augment"], dict):
         known = (name for name, entry in POLICIES.items() if asdict(entry.load()) == policy)
         values["augment"] = next(known, "of its own")
-    stated = {name.replace("_", " "): value for name, value in values.items() if value and value != "none"}
-    return [name if value is True else f"{name} {_word(value)}" for name, value in stated.items()]
+    words = {name: name.replace("_", " ") for name, value in values.items() if value and value != "none"}
+    told = {name: word if values[name] is True else f"{word} {_word(values[name])}" for name, word in words.items()}
+    return {"network": meta.model, **told, "decision": f"grades by {meta.decision.replace('_', ' ')}"}
 
 
 def _word(value: object) -> str:
@@ -167,11 +182,8 @@ def _build_gap(source: ReportSource) -> list[Block]:
 def _list_members(source: ReportSource) -> Table:
     members = source.record.get("members") or []
     weights = (source.record.get("fitted") or {}).get("weights")
+    rows = [(str(member.get("name")), str(member.get("model"))) for member in members]
     if not isinstance(weights, list) or len(weights) != len(members):
-        weights = [None] * len(members)
-    shares = ["-" if weight is None else f"{weight:.3f}" for weight in weights]
-    rows = [
-        (str(member.get("name")), share, str(member.get("model")))
-        for member, share in zip(members, shares, strict=True)
-    ]
-    return Table(f"Members of {source.name}", ("member", "weight", "network"), rows)
+        return Table(f"Members of {source.name}", ("member", "network"), rows)
+    weighted = [(*row, f"{weight:.3f}") for row, weight in zip(rows, weights, strict=True)]
+    return Table(f"Members of {source.name}", ("member", "network", "weight"), weighted)

@@ -56,10 +56,10 @@ def _build_verdicts(comparisons: Sequence[Comparison]) -> list[Block]:
     """What helped, what made it worse, and what cannot be told, the largest difference first."""
     if not comparisons:
         return []
-    columns = ("verdict", "run", "against", "difference", "95 % interval", "seeds", "patients")
+    columns = ("run", "against", "difference", "95 % interval", "verdict", "seeds", "patients")
     ordered = sorted(comparisons, key=lambda item: -item.difference)
-    rows = [row for verdict in _VERDICTS for row in map(_describe_comparison, ordered) if row[0] == verdict]
-    counts = [f"{sum(row[0] == verdict for row in rows)} {verdict}" for verdict in _VERDICTS]
+    rows = [row for verdict in _VERDICTS for row in map(_describe_comparison, ordered) if row[4] == verdict]
+    counts = [f"{sum(row[4] == verdict for row in rows)} {verdict}" for verdict in _VERDICTS]
     text = (
         f"Of {len(rows)} comparisons: {', '.join(counts)}. The intervals are not corrected for this number: of twenty"
         " equal runs one would seem to differ. With one seed the variation between trainings is not in the interval."
@@ -73,11 +73,11 @@ def _describe_comparison(item: Comparison) -> tuple[str, ...]:
     verdict = _VERDICTS[0] if low > 0 else _VERDICTS[1] if high < 0 else _VERDICTS[2]
     num_seeds = len(item.kappas), len(item.against_kappas)
     return (
-        verdict,
         item.run,
         item.against,
         f"{item.difference:+.3f}",
         f"{low:+.3f} to {high:+.3f}",
+        verdict,
         " / ".join(map(str, num_seeds)),
         str(item.patients),
     )

@@ -1,8 +1,7 @@
 """Which of the course's tasks a training or an ensemble answers, and which run it started from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from drkit.plotting.report.sources import ReportSource
 
@@ -14,36 +13,37 @@ PREPROCESSING = "(d) preprocessing"
 ENSEMBLE = "(d) ensemble"
 OTHER = "predictions"  # without the record of a training
 _PLAIN_WEIGHTS = ("imagenet", "none")
+_FOREIGN = (".pth", ".pt", ".bin")
 
 
 def infer_tasks(sources: Sequence[ReportSource]) -> dict[str, str]:
     """Name of each source to its task.
 
-    A stage one is a run whose weights another run started from, or one that was trained on none of the data sets of the
-    second stages. A second stage starts from the weights of a run that was trained on other data sets.
+    A stage one is a run whose weights another run started from, or plain transfer learning on none of the data sets of
+    the second stages. A second stage starts from the weights of a run that was trained on other data sets.
     """
     named = {source.name: source for source in sources}
-    parents = {source.name: name_parent(source, sources) for source in sources}
+    parents = {source.name: name_parent(source, sources) for source in sources if _starts_from_run(source)}
     second = [
         source
         for source in sources
-        if (parent := parents[source.name])
+        if (parent := parents.get(source.name))
         and source.name not in parents.values()
         and not (parent in named and _data_names(named[parent]) == _data_names(source))
     ]
     data = {name for source in second for name in _data_names(source)}
-    return {
-        source.name: STAGE_ONE
-        if source.is_run and (source.name in parents.values() or (data and not data & _data_names(source)))
-        else _infer_task(source)
-        for source in sources
-    }
+    tasks = {source.name: _infer_task(source) for source in sources}
+    for source in sources:
+        is_elsewhere = tasks[source.name] == TRANSFER and data and not data & _data_names(source)
+        if source.is_run and (source.name in parents.values() or is_elsewhere):
+            tasks[source.name] = STAGE_ONE
+    return tasks
 
 
 def name_parent(source: ReportSource, sources: Sequence[ReportSource]) -> str:
     """The run whose weights a training started from, by its name in this report, else by its file's; empty if none."""
-    weights = str(source.options.get("weights", ""))
-    if not source.is_run or not _starts_from_run(source.options):
+    weights = str(source.options.get("weights", "imagenet"))
+    if not source.is_run or weights in _PLAIN_WEIGHTS:
         return ""
     for other in sources:
         if weights in (other.record.get("files") or {}).values():
@@ -61,11 +61,14 @@ def _infer_task(source: ReportSource) -> str:
         return ATTENTION
     if options.get("steps"):
         return PREPROCESSING
-    return TWO_STAGES if _starts_from_run(options) else TRANSFER
+    return TWO_STAGES if _starts_from_run(source) else TRANSFER
 
 
-def _starts_from_run(options: Mapping[str, Any]) -> bool:
-    return str(options.get("weights", "imagenet")) not in _PLAIN_WEIGHTS
+def _starts_from_run(source: ReportSource) -> bool:
+    """Whether its weights are those of a run: imagenet and files of other programs (.pth, .pt, .bin) are not."""
+    if not source.is_run or str(source.options.get("weights", "imagenet")) in _PLAIN_WEIGHTS:
+        return False
+    return Path(str(source.record.get("weights") or "")).suffix not in _FOREIGN
 
 
 def _data_names(source: ReportSource) -> set[str]:

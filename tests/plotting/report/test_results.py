@@ -1,18 +1,24 @@
 """What the report says of its runs: their figures, their tasks, and the summary."""
 
+import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from reporters import Recorder
 
 from drkit.config.plot import PictureConfig, ReportConfig, ReportInputs
 from drkit.config.score import ScoreConfig
 from drkit.evaluation.agreement import with_interval
-from drkit.plotting.report.page import TableBlock
+from drkit.plotting.report.page import Pictures, TableBlock
 from drkit.plotting.report.results import measure_results
+from drkit.plotting.report.runs import build_runs
 from drkit.plotting.report.sources import read_files, read_sources
 from drkit.plotting.report.summary import build_summary
 from drkit.plotting.report.tasks import infer_tasks, name_parent
+from drkit.plotting.selection import find_data, limit_runs
+from drkit.progress import reporting_to
 from drkit.recipes.report import run_report
 from drkit.recipes.score import run_score
 
@@ -45,9 +51,56 @@ def test_the_summary_comes_first_with_the_best_run_of_each_task(write_run, tmp_p
     summary = build_summary([replace(group, comparisons=compared)], files)
     best, verdicts = (block.table for block in summary.blocks if isinstance(block, TableBlock))
     assert [(*row[:2], row[4]) for row in best.rows] == [("(a) transfer learning", "sharp", "2")]
-    assert [row[:2] for row in verdicts.rows] == [
+    assert [(row[4], row[0]) for row in verdicts.rows] == [
         ("helped", "better"), ("made it worse", "worse"), ("cannot be told", "open"),
     ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_at_most_seven_runs_share_axes_and_a_legend(write_run) -> None:
+    names = [f"run-{number}" for number in range(9)]
+    sources = read_sources([write_run(name, seed=seed) for seed, name in enumerate(names)], None, "photograph")
+    _, curves = build_runs(sources)
+    legends = [block.legend for block in curves.blocks if isinstance(block, Pictures)]
+    drawn = [[entry for entry in legend if entry.label in names] for legend in legends]
+    assert [[entry.label for entry in entries] for entries in drawn] == [names[:7], names[7:]]
+    assert all(len({entry.colour for entry in entries}) == len(entries) for entries in drawn)
+
+
+def test_options_of_most_runs_are_said_once(write_run) -> None:
+    def write(name: str, **changes: object) -> Path:
+        options = {"backbone": "resnet18", "weights": "imagenet", "size": 64, "loss": "regression", **changes}
+        return write_run(name, record={"options": options})
+
+    runs = [write("a"), write("b", size=96), write("c", loss="corn", round_discs=True)]
+    section, _ = build_runs(read_sources(runs, None, "photograph"))
+    told, table = section.blocks[:2]
+    assert told.text == "Unless stated otherwise: resnet18, size 64, loss regression, grades by rounding."
+    assert [row[6] for row in table.table.rows] == ["-", "size 96", "round discs, loss corn"]
+    alone, _ = build_runs(read_sources(runs[:1], None, "photograph"))
+    assert alone.blocks[0].table.rows[0][6] == "resnet18, size 64, loss regression, grades by rounding"
+
+
+def test_the_first_seven_runs_are_drawn_and_it_is_said() -> None:
+    heard = Recorder()
+    with reporting_to(heard):
+        assert limit_runs("abcdefg") == list("abcdefg")
+        assert heard.warnings == []
+        assert limit_runs("abcdefghi") == list("abcdefg")
+    assert heard.warnings == ["only the first 7 of 9 runs are drawn: more on the same axes cannot be told apart"]
+
+
+def test_an_ensemble_is_of_the_data_sets_of_its_members(write_run) -> None:
+    member = write_run("member", record={"data": ["d/DeepDRiD"]})
+    members = [{"name": "member", "path": os.path.relpath(f"{member}.parquet", member.parent)}, {"name": "lost"}, 7]
+    ensemble = write_run("both", record={"kind": "ensemble", "members": members})
+    beside = ensemble.with_suffix(".json")
+    assert find_data(ensemble.with_suffix(".parquet")) == ""
+    record = json.loads(beside.read_text())
+    record["members"] = [{"path": os.path.relpath(f"{member}.parquet", ensemble.parent)}] * 2
+    beside.write_text(json.dumps(record))
+    (source,) = read_sources([ensemble], None, "photograph")
+    assert source.drawn.title.startswith("DeepDRiD: eye's grade")
 
 
 def test_each_run_stands_under_its_task_and_parents_have_names(write_run) -> None:
@@ -62,8 +115,9 @@ def test_each_run_stands_under_its_task_and_parents_have_names(write_run) -> Non
         first,
         write_run("second", record={**options(weights="f" * 64), **here, "weights": "runs/first.safetensors"}),
         write_run("packaged", record={**options(weights="fundus"), **here, "weights": "fundus"}),
-        write_run("looks", record={**options(attention_blocks="se"), **here}),
-        write_run("graham", record={**options(steps=["ben-graham"]), **here}),
+        write_run("torchvision", record={**options(weights="e" * 64), **here, "weights": "w/resnet18.pth"}),
+        write_run("looks", record={**options(attention_blocks="se"), "data": ["d/elsewhere"]}),
+        write_run("graham", record={**options(steps=["ben-graham"]), "data": ["d/ben-graham"]}),
         write_run("joined", record={"kind": "ensemble", "members": []}),
     ]
     sources = read_sources(runs, None, "photograph")
@@ -73,8 +127,9 @@ def test_each_run_stands_under_its_task_and_parents_have_names(write_run) -> Non
         "first": "(b) stage one",
         "second": "(b) two stages",
         "packaged": "(b) two stages",
+        "torchvision": "(a) transfer learning",
         "looks": "(c) attention",
         "graham": "(d) preprocessing",
         "joined": "(d) ensemble",
     }
-    assert [name_parent(source, sources) for source in sources[3:5]] == ["first", "fundus"]
+    assert [name_parent(source, sources) for source in sources[3:6]] == ["first", "fundus", "resnet18"]
