@@ -92,7 +92,15 @@ def build_history(
     """Figures that rise from epoch to epoch."""
     return [
         EpochFigures(
-            epoch, split, *network, 1 / epoch + shift, 0.1 * epoch - shift, 0.05 * epoch, 0.15 * epoch, 1 / epoch
+            epoch=epoch,
+            split=split,
+            fold=network.fold,
+            seed=network.seed,
+            loss=1 / epoch + shift,
+            quadratic_weighted_kappa=0.1 * epoch - shift,
+            plain_kappa=0.05 * epoch,
+            accuracy=0.15 * epoch,
+            learning_rate=1 / epoch,
         )
         for network in list_networks(folds, seeds)
         for epoch in range(1, epochs + 1)
