@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from forked_drkit import forked_drkit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,6 +50,13 @@ def shared_data() -> Path:
     if not (data / "DeepDRiD").is_dir():
         pytest.skip("real photographs (../shared/data) are not on this machine")
     return data
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a program `drkit` that works."""
+    with forked_drkit(tmp_path_factory.mktemp("drkit")) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")

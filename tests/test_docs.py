@@ -4,7 +4,6 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -85,18 +84,18 @@ case $1 in
     synth) set -- "$@" --patients 12 --size 64 ;;
     finetune) set -- "$@" --size 64 --epochs 1 --weights none --backbone test_efficientnet ;;
 esac
-exec {python} -m drkit "$@"
+exec {program} "$@"
 """
 
 
-def test_the_readmes_chain_runs_as_it_stands(tmp_path: Path) -> None:
+def test_the_readmes_chain_runs_as_it_stands(programs: Path, tmp_path: Path) -> None:
     """Under `set -euo pipefail`."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     chain = re.search(r"## Step by step\n\n```sh\n(.*?)```", readme, flags=re.DOTALL)
     assert chain
     shim = tmp_path / "bin" / "drkit"
     shim.parent.mkdir()
-    shim.write_text(SHIM.format(python=sys.executable))
+    shim.write_text(SHIM.format(program=programs / "drkit"))
     shim.chmod(0o755)
     settings = {name: value for name, value in os.environ.items() if not name.startswith("DRKIT_")}
     settings |= {"PATH": f"{shim.parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}

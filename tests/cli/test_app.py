@@ -1,7 +1,6 @@
 """The program as a whole: answers, refusals, streams and exit codes."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -36,19 +35,6 @@ def test_from_photographs_to_a_checked_submission(eyes: Path, tmp_path: Path) ->
     asked = [line.split(",")[0] for line in sample.read_text().splitlines()]
     assert [line.split(",")[0] for line in out.read_text().splitlines()] == asked
     assert _invoke("plot", "curves", run, "--out", tmp_path / "c.png").exit_code == 0
-
-
-def test_the_quickstart_runs_on_synthetic_eyes(eyes: Path, tmp_path: Path) -> None:
-    scripts = Path(sys.executable).parent
-    settings = {"EPOCHS": "2", "COPIES": "1", "INPUT": "64", "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(
-        [ROOT / "examples" / "quickstart.sh", eyes, tmp_path / "out"],
-        env=os.environ | settings, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    written = {path.name for path in (tmp_path / "out").iterdir()}
-    assert {"submission.csv", "submission.json", "curves.png", "runs", "explanations", "report.html"} <= written
-    assert done.stdout.count("quadratic kappa") >= 3
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,24 +25,25 @@ class Script:
     """One of the examples.
 
     Args:
-        name: Of its file.
-        notes: Where a program that does no work notes its command lines; None: the real program works.
+        programs: Folder of the program that works.
+        name: File name of the script.
+        notes: File in which a program that does no work notes its command lines; None: the program works.
     """
 
-    def __init__(self, name: str, notes: Path | None = None) -> None:
-        self.path, self.notes = EXAMPLES / name, notes
+    def __init__(self, programs: Path, name: str, notes: Path | None = None) -> None:
+        self.programs, self.path, self.notes = programs, EXAMPLES / name, notes
 
     def run(self, *arguments: object, **settings: str) -> str:
-        """Run it to its end; what it answers."""
-        first = self.notes.parent if self.notes else Path(sys.executable).parent
-        where = {"PATH": f"{first}{os.pathsep}{os.environ['PATH']}", "NOTES": str(self.notes)}
+        """Run it to its end, and return what it prints."""
+        folders = [str(self.notes.parent if self.notes else self.programs), str(Path(sys.executable).parent)]
+        where = {"PATH": os.pathsep.join([*folders, os.environ["PATH"]]), "NOTES": str(self.notes)}
         command = [self.path, *map(str, arguments)]
         done = subprocess.run(command, env=os.environ | where | settings, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def noted(self) -> list[str]:
-        """The command lines since this was asked last."""
+        """Return the command lines since the last call."""
         assert self.notes
         lines = self.notes.read_text().splitlines()
         self.notes.unlink()
@@ -48,15 +51,15 @@ class Script:
 
 
 @pytest.fixture
+def script(programs: Path) -> Callable[..., Script]:
+    return partial(Script, programs)
+
+
+@pytest.fixture
 def noting(tmp_path: Path) -> Path:
-    """Where a program called drkit notes its command lines."""
+    """The file in which a program called drkit notes its command lines."""
     folder = tmp_path / "bin"
     folder.mkdir()
     (folder / "drkit").write_text(NOTING)
     (folder / "drkit").chmod(0o755)
     return folder / "notes"
-
-
-@pytest.fixture
-def script() -> type[Script]:
-    return Script

@@ -83,8 +83,11 @@ def test_no_output_is_committed() -> None:
 
 
 @pytest.mark.timeout(1800)
-def test_all_tasks_run_on_synthetic_eyes(eyes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+def test_all_tasks_run_on_synthetic_eyes(
+    programs: Path, eyes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [str(programs), str(Path(sys.executable).parent)]
+    monkeypatch.setenv("PATH", os.pathsep.join([*folders, os.environ["PATH"]]))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     book = run(tmp_path, DATA=str(eyes), PATIENTS=12, **SMALL)
     assert len(outputs(book, "image/png")) == 4  # examples, curves, comparison of ensembles, errors with their maps

@@ -1,9 +1,6 @@
 """`drkit ensemble`: predictions in, predictions out, and a JSON that grades new photographs."""
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -352,24 +349,6 @@ def test_a_mistake_is_one_line(runs: Path) -> None:
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.count("\n") == 1
     assert "no file matches the pattern" in result.stderr
-
-
-@pytest.mark.timeout(1800)  # a dozen programs: 40 s alone, minutes beside other work
-def test_task_d_runs_on_synthetic_eyes(eyes: Path, tmp_path: Path) -> None:
-    scripts = Path(sys.executable).parent
-    settings = {"SIDE": "64", "INPUT": "64", "EPOCHS": "1", "BACKBONES": "test_efficientnet " * 3, "WEIGHTS": "none",
-                "METHODS": "stack", "SUBMIT": "stack",
-                "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}  # fmt: skip
-    done = subprocess.run(
-        [ROOT / "examples" / "task_d.sh", eyes, tmp_path / "out"],
-        env=os.environ | settings, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    written = {path.name for path in (tmp_path / "out").iterdir()}
-    assert {"submission.csv", "compare.png", "compare.json", "runs", "ensembles"} <= written
-    assert {path.name for path in (tmp_path / "out" / "ensembles").iterdir()} == {
-        "stack.parquet", "stack.json",
-    }  # fmt: skip
 
 
 def test_every_way_has_two_examples_and_says_what_it_reads_and_writes() -> None:

@@ -1,9 +1,6 @@
 """`drkit explain` on real files: pictures, maps, manifest, proof, and what is refused."""
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -324,28 +321,6 @@ def test_the_report_tells_the_proof_in_a_table(explained: Path, run_stem: Path, 
     table = next(part for part in report.render() if isinstance(part, Table))
     assert [row[0] for row in table.rows] == ["eigencam", "noise of the same grain"]
     assert as_json(report)["faithfulness"]["eigencam"]["deletion"]["cases"] == 2
-
-
-def test_task_e_runs_on_synthetic_eyes(eyes: Path, tmp_path: Path) -> None:
-    scripts = Path(sys.executable).parent
-    small = {
-        "EPOCHS": "2",
-        "INPUT": "64",
-        "PER_GRADE": "1",
-        "PROVED": "gradcam",
-        "METHODS": "gradcam",
-        "COLUMNS": "200",
-    }
-    done = subprocess.run(
-        [ROOT / "examples" / "task_e.sh", eyes, tmp_path / "out"],
-        env=os.environ | small | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    written = {path.name for path in (tmp_path / "out").iterdir()}
-    assert {"curves.png", "epochs.png", "errors.png", "worst", "proof", "lesions"} <= written
-    assert "Faithfulness" in done.stdout
-    assert "pointing game" in done.stdout
 
 
 @pytest.mark.parametrize("is_graded", [True, False])
