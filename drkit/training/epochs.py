@@ -13,7 +13,7 @@ from drkit.config.training_options import LearningOptions
 from drkit.data.sampling import balance, even_out
 from drkit.decisions import decide
 from drkit.errors import UsageError
-from drkit.inference import read_answers, run_units
+from drkit.inference import read_answers
 from drkit.losses import FloatArray, Loss
 from drkit.models.freezing import hold_stages, keep_statistics
 from drkit.models.grader import Grader
@@ -26,6 +26,7 @@ from drkit.training.learner import Learner, read_steps
 from drkit.training.optimisation import learning_rate, set_learning_rate
 from drkit.training.plan import TrainingPlan
 from drkit.training.runtime import gather, seed_epoch
+from drkit.training.sharding import run_sharded
 from drkit.training.splits import FoldSplit
 
 
@@ -119,8 +120,8 @@ def _units_of_process(units: np.ndarray, fabric: Fabric) -> np.ndarray:
 def evaluate(learner: Learner, units: np.ndarray, split: str, network: NetworkId, epoch: int) -> EpochFigures:
     """Measure loss and agreement of the evaluated network on graded units of a split, without augmentation."""
     data, rate = learner.data, learning_rate(epoch / learner.config.epochs, learner.config.lr)
-    outputs = run_units(
-        learner.eval_model, lambda rows: [data.inputs.eval_batch(rows)], data.units, units, learner.fabric.autocast
+    outputs = run_sharded(
+        learner.fabric, learner.eval_model, lambda rows: [data.inputs.eval_batch(rows)], data.units, units
     )
     logits = outputs.logits[0]
     loss = data.loss(torch.from_numpy(logits), torch.from_numpy(data.grades[units])).mean().item()

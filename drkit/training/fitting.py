@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from drkit.grades import NUM_GRADES
-from drkit.inference import Outputs, Views, run_units
+from drkit.inference import Outputs, Views
 from drkit.losses import grade_weights
 from drkit.models.freezing import without_frozen_part
 from drkit.models.grader import Grader
@@ -25,6 +25,7 @@ from drkit.training.learner import Learner, TrainingData
 from drkit.training.resume import FitState, StateFile, load_best
 from drkit.training.runtime import seed_epoch
 from drkit.training.setup import TrainingSetup
+from drkit.training.sharding import run_sharded
 from drkit.training.splits import FoldSplit
 from drkit.training.trackers import LogFolder, find_log
 
@@ -160,8 +161,8 @@ def _predict(setup: TrainingSetup, grader: Grader, fold_split: FoldSplit, views:
     """Outputs for the units on which residuals are measured."""
     held_out = next(rows for rows in (fold_split.held_out, fold_split.inner, fold_split.val) if len(rows))
     units = setup.plan.units
-    outputs = run_units(grader, views, units, units.of_rows(held_out), setup.fabric.autocast)
-    return outputs if setup.plan.config.embeddings else outputs.without_activations()
+    keeps = setup.plan.config.embeddings
+    return run_sharded(setup.fabric, grader, views, units, units.of_rows(held_out), embeddings=keeps)
 
 
 def _fit_epochs(
@@ -181,7 +182,7 @@ def _fit_epochs(
         epoch = state.epoch + 1
         figures = [train_epoch(learner, sampler, epoch)]
         figures += [evaluate(learner, units, split, sampler.network, epoch) for split, units in monitored.items()]
-        figures = learner.fabric.broadcast(figures)  # the first process decides: batch norms differ between processes
+        figures = learner.fabric.broadcast(figures)  # the first process decides, lest rounding on other machines differ
         _advance(state, learner, figures, choose)
         notify(_describe(sampler, figures, num_epochs, is_best=state.best_epoch == epoch and choose != "last"))
         if save:

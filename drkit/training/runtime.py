@@ -82,12 +82,15 @@ def start_fabric(config: MachineOptions, *, leaves_out: bool = False) -> Fabric:
     if strategy in ("auto", "ddp") and config.devices * config.nodes > 1:
         strategy = _ddp_strategy(leaves_out)
     settings: dict[str, Any] = {"strategy": strategy, "devices": config.devices, "num_nodes": config.nodes}
+    options = f"--devices {config.devices} --nodes {config.nodes} --strategy {config.strategy}"
     try:
         fabric = Fabric(accelerator=device.type, precision=_pick_precision(config.precision, device), **settings)
     except (ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"--devices {config.devices} --strategy {config.strategy}: {reason}") from None
-    fabric.launch()
+        raise UsageError(f"{options}: {str(error).splitlines()[0]}") from None
+    try:
+        fabric.launch()
+    except ValueError as error:  # torchrun or SLURM has started another number of processes
+        raise UsageError(f"{options}: {str(error).splitlines()[0]}") from None
     return fabric
 
 
@@ -147,20 +150,20 @@ def only_first_reports() -> Iterator[None]:
         except Interrupted:
             leave_at_once()
         except DrkitError as error:
-            sys.exit(error.exit_code)
+            leave_at_once(error.exit_code)
 
 
-def leave_at_once() -> None:
+def leave_at_once(exit_code: int = 0) -> None:
     """End this process without the usual clean-up, which would wait for processes that have ended."""
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(exit_code)
 
 
 def leave_helpers(fabric: Fabric) -> None:
-    """End all processes but the first, which writes the results."""
+    """End all processes but the first, which writes the results; what started them ends all when one fails."""
     if fabric.global_rank > 0:
-        sys.exit(0)
+        leave_at_once()
 
 
 def make_once(fabric: Fabric, make: Callable[[], Result]) -> Result:

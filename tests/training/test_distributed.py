@@ -10,11 +10,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from drkit.config.predict import PredictConfig
 from drkit.config.training import TrainingConfig
 from drkit.recipes.finetune import RunOptions, run_finetune
+from drkit.recipes.predict import run_predict
 from drkit.records.checkpoint import read_checkpoint
 from drkit.records.history import read_history
 from drkit.records.predictions import read_predictions
@@ -78,6 +81,49 @@ def test_two_processes_train_the_networks_of_several_seeds_one_after_another(eye
     first, second = (read_checkpoint(run.checkpoint(network))[0]["head.output.weight"] for network in networks)
     assert not torch.equal(first, second)
     assert read_predictions(run.stem).meta.seeds == (0, 1)
+
+
+# Writes down how many units each process evaluates at a time.
+SHARDED = """
+import os
+from pathlib import Path
+from drkit.cli.app import main
+from drkit.training import sharding
+
+run_units = sharding.run_units
+
+def watch(grader, views, units, numbers, autocast):
+    with Path(os.environ["EVENTS"]).with_suffix("." + os.environ["RANK"]).open("a") as stream:
+        stream.write(f"{len(numbers)} ")
+    return run_units(grader, views, units, numbers, autocast)
+
+sharding.run_units = watch
+main()
+"""
+
+
+def test_torchrun_starts_the_processes_which_share_out_the_validation(
+    eyes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network has batch norms, whose statistics differ between the processes in training."""
+    script = tmp_path / "sharded.py"
+    script.write_text(SHARDED)
+    monkeypatch.setenv("EVENTS", str(tmp_path / "units"))
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    options = ["--backbone", "test_efficientnet", "--norms", "batch", "--lr", "0.01", "--no-ema"]
+    options += ["--choose", "val", "--name", "two"]
+    done = _finetune(eyes, tmp_path, *options, program=torchrun)
+    assert done.returncode == 0, done.stderr  # torchrun fails when any process does
+    assert [(tmp_path / f"units.{rank}").read_text() for rank in (0, 1)] == [
+        "4 4 4 ",
+        "4 4 4 ",
+    ]  # 2 epochs, and the kept one
+    config = PredictConfig([eyes], split="val", out=tmp_path / "alone.parquet", device="cpu")
+    run_predict(tmp_path / "two", config)
+    alone = read_predictions(tmp_path / "alone.parquet")
+    residuals = alone.rows["score"] - alone.reference()
+    sigma = read_checkpoint(Run(tmp_path / "two").checkpoint())[1].sigma
+    assert sigma == pytest.approx(np.sqrt((residuals**2).mean()), rel=1e-4)
 
 
 # The second process has no memory for more than two units, and finds out when their gradients are there already.
