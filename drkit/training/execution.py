@@ -134,7 +134,7 @@ def execute(plan: TrainingPlan, run: Run, options: RunOptions) -> TrainingReport
             raise _interrupted(run, "a process of this training has ended") from None
         except DiskFullError as error:
             if states := run.unfinished():
-                raise DiskFullError(f"{error}: the finished epochs are in {states[-1]}, go on with --resume") from None
+                raise DiskFullError(f"{error}: the finished epochs are in {states[-1]}, continue with --resume") from None
             raise
     return _report(predictions, fitted, run)
 

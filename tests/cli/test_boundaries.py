@@ -234,7 +234,7 @@ def test_a_training_on_a_full_disk_keeps_what_is_there_and_goes_on(eyes: Path, t
     assert done.stderr.count("\n") == 1
     assert "runs/full.resume.pt cannot be written, the disk is full: " in done.stderr
     assert " are needed and " in done.stderr
-    assert "the finished epochs are in runs/full.resume.pt, go on with --resume" in done.stderr
+    assert "the finished epochs are in runs/full.resume.pt, continue with --resume" in done.stderr
 
 
 @needs_disks
