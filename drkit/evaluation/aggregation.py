@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from drkit.errors import InputError, first_few
-from drkit.grades import NUM_GRADES, Level
+from drkit.grades import NUM_GRADES, REFERABLE_FROM, Level
 from drkit.records.predictions import PROBABILITY_COLUMNS, Predictions, PredictionsMeta, decide_as, patient_keys
 
 Index = NDArray[np.int64]
@@ -31,6 +31,10 @@ class Cases:
     patients: NDArray[np.str_]
     probabilities: NDArray[np.float64]
     score: NDArray[np.float64]
+
+    def referable_probability(self) -> NDArray[np.float64]:
+        """(C,) probability of grade 2 or worse."""
+        return self.probabilities[:, REFERABLE_FROM:].sum(1)
 
 
 def level_of(meta: PredictionsMeta) -> Level:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from drkit.errors import InputError
-from drkit.evaluation.aggregation import aggregate, aggregate_by_seed, common_level, describe_level, level_of
+from drkit.evaluation.aggregation import aggregate_by_seed, common_level, describe_level, level_of
 from drkit.evaluation.agreement import Agreement, Interval, measure_agreement, with_interval
 from drkit.evaluation.differences import Comparison, compare_cases
 from drkit.evaluation.seeds import SeedAgreement, measure_seeds
@@ -74,12 +74,11 @@ class RunScore:
             yield f"{self.run} was selected on {self.chosen_on}, so its scores there are optimistic."
 
 
-def score_run(selection: EvaluationSet, by: Level, *, num_resamples: int, seed: int) -> RunScore:
+def score_run(selection: EvaluationSet, *, num_resamples: int, seed: int) -> RunScore:
     """Score one run, with intervals over resampled patients.
 
     Args:
         selection: The photographs to score.
-        by: What counts as one case.
         num_resamples: Number of resamples of the patients.
         seed: Random seed of the resampling.
 
@@ -88,21 +87,21 @@ def score_run(selection: EvaluationSet, by: Level, *, num_resamples: int, seed: 
     """
 
     def agreement(part: EvaluationSet) -> Agreement:
-        cases = aggregate(part.predictions, part.reference, by)
+        cases = part.cases
         return measure_agreement(
             cases.reference, cases.predicted, cases.patients, num_resamples=num_resamples, seed=seed
         )
 
     def seeds(part: EvaluationSet) -> SeedAgreement | None:
-        return measure_seeds(part.predictions, part.reference, by, num_resamples=num_resamples, seed=seed)
+        return measure_seeds(part.predictions, part.reference, part.by, num_resamples=num_resamples, seed=seed)
 
     meta, datasets = selection.predictions.meta, selection.by_dataset()
     dataset_seeds = {name: seeds(part) for name, part in datasets.items()}
     return RunScore(
         run=selection.predictions.name,
         target=meta.target,
-        splits=selection.splits,
-        reading=by,
+        splits=selection.predictions.splits,
+        reading=selection.by,
         joined_by=level_of(meta),
         chosen_on=meta.chosen_on,
         photographs=len(selection.predictions),
@@ -116,14 +115,13 @@ def score_run(selection: EvaluationSet, by: Level, *, num_resamples: int, seed: 
 
 
 def compare_runs(
-    first: EvaluationSet, other: EvaluationSet, by: Level, *, num_resamples: int, seed: int
+    first: EvaluationSet, other: EvaluationSet, *, num_resamples: int, seed: int
 ) -> Iterator[Comparison | str]:
     """Compare two runs on the photographs that both have graded, and on those of each data set if there are several.
 
     Args:
         first: The photographs to score of the run that is compared with.
-        other: Those of the other run.
-        by: What counts as one case.
+        other: The photographs to score of the other run, aggregated to the same level.
         num_resamples: Number of resamples of the patients.
         seed: Random seed of the resampling.
 
@@ -132,17 +130,15 @@ def compare_runs(
     """
     before, after = first.by_dataset(), other.by_dataset()
     for pair in ((first, other), *((before[name], after[name]) for name in before if name in after)):
-        yield _compare_pair(*pair, by, num_resamples=num_resamples, seed=seed)
+        yield _compare_pair(*pair, num_resamples=num_resamples, seed=seed)
 
 
-def _compare_pair(
-    first: EvaluationSet, other: EvaluationSet, by: Level, *, num_resamples: int, seed: int
-) -> Comparison | str:
-    names = first.predictions.name, other.predictions.name
+def _compare_pair(first: EvaluationSet, other: EvaluationSet, *, num_resamples: int, seed: int) -> Comparison | str:
+    names = first.name, other.name
     shared = pd.Index(first.predictions.rows["image_id"]).intersection(other.predictions.rows["image_id"])
     if shared.empty:
         return f"{names[1]} is not compared with {names[0]}: they have no photograph in common"
-    level = common_level(by, first.predictions.meta, other.predictions.meta)
+    level = common_level(first.by, first.predictions.meta, other.predictions.meta)
     try:
         before, after = (
             aggregate_by_seed(item.predictions, item.reference, level)

@@ -5,52 +5,78 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from drkit.errors import InputError, LeakageError, first_few
-from drkit.evaluation.aggregation import Index
+from drkit.evaluation.aggregation import Cases, Index, aggregate, describe_level, level_of
 from drkit.grades import SPLITS, Level, Split, Target, grade_column
 from drkit.records.labels import image_stem
 from drkit.records.predictions import Predictions
 from drkit.records.truth import GroundTruth
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EvaluationSet:
-    """The N photographs that a run is scored on.
+    """The N photographs that a run is scored on, aggregated to cases.
 
     Args:
         predictions: The predictions, in the order of the image ids.
-        reference: (N,) reference grades 0-4.
+        reference: (N,) reference grades 0-4 of the target, or of the patients if the cases are patients.
+        cases: The photographs aggregated to photographs, eyes or patients.
+        by: Level of the cases.
+        data: Names of the data sets, for titles; empty if they are unknown.
         trained_on: Number of photographs left out because the run was trained on them.
         ungraded: Number of photographs left out because they have no reference grade.
     """
 
     predictions: Predictions
     reference: Index
-    trained_on: int
-    ungraded: int
+    cases: Cases
+    by: Level
+    data: str = ""
+    trained_on: int = 0
+    ungraded: int = 0
 
     @property
-    def splits(self) -> tuple[Split, ...]:
-        """The splits of the photographs, in the order train, val, test."""
-        return _in_order(self.predictions.rows["split"].unique())
+    def name(self) -> str:
+        """Name of the run."""
+        return self.predictions.name
 
-    def shared_with(self, image_ids: pd.Index) -> "EvaluationSet":
-        """The photographs with ids in `image_ids`."""
-        keep = self.predictions.rows["image_id"].isin(image_ids).to_numpy(dtype=bool)
-        return self._where(keep)
+    @property
+    def is_optimistic(self) -> bool:
+        """Whether the run's epoch or settings were selected on some of the photographs."""
+        return self.predictions.meta.chosen_on in self.predictions.splits
+
+    @property
+    def scope(self) -> str:
+        """Whose grade of which splits is scored: `patient's grade, train+val`."""
+        target = "patient" if self.by == "patient" else self.predictions.meta.target
+        return f"{target}'s grade, {'+'.join(self.predictions.splits)}"
+
+    @property
+    def title(self) -> str:
+        """The scored cases in one line: `DeepDRiD: patient's grade, val, by patient, 100 patients`."""
+        level = describe_level(self.by, level_of(self.predictions.meta))
+        num_photographs = f"{len(self.reference)} photographs of " if self.by == "photograph" else ""
+        data = f"{self.data}: " if self.data else ""
+        return f"{data}{self.scope}, {level}, {num_photographs}{len(np.unique(self.cases.patients))} patients"
+
+    def shared_with(self, image_ids: ArrayLike) -> "EvaluationSet":
+        """The photographs with ids in `image_ids`, aggregated to cases of the same level."""
+        return self._where(self.predictions.rows["image_id"].isin(image_ids).to_numpy(dtype=bool))
 
     def by_dataset(self) -> dict[str, "EvaluationSet"]:
         """The photographs of each data set, with the run named `RUN on NAME`; empty for a single data set."""
         parts = {name: self._where(rows) for name, rows in self.predictions.rows_by_dataset().items()}
         return {
-            name: replace(part, predictions=replace(part.predictions, name=f"{self.predictions.name} on {name}"))
+            name: replace(part, predictions=replace(part.predictions, name=f"{self.name} on {name}"), data=name)
             for name, part in parts.items()
         }
 
     def _where(self, keep: NDArray[np.bool_]) -> "EvaluationSet":
-        return EvaluationSet(self.predictions.where(keep), self.reference[keep], 0, 0)
+        predictions, reference = self.predictions.where(keep), self.reference[keep]
+        cases = aggregate(predictions, reference, self.by)
+        return EvaluationSet(predictions=predictions, reference=reference, cases=cases, by=self.by, data=self.data)
 
 
 def scorable_rows(predictions: Predictions) -> NDArray[np.bool_]:
@@ -59,7 +85,7 @@ def scorable_rows(predictions: Predictions) -> NDArray[np.bool_]:
 
 
 def select_scorable(
-    predictions: Predictions, truth: GroundTruth | None, *, split: Split | None, by: Level
+    predictions: Predictions, truth: GroundTruth | None, *, split: Split | None, by: Level, data: str = ""
 ) -> EvaluationSet:
     """Select the photographs of a split that have a reference grade and that the run was not trained on.
 
@@ -68,9 +94,11 @@ def select_scorable(
         truth: Reference grades; None for those in the predictions.
         split: The split; None for all splits with reference grades.
         by: Level of the cases; for patients the reference is the patient's grade.
+        data: Names of the data sets, used in titles if the predictions do not name several data sets.
 
     Raises:
-        InputError: ids do not match the reference grades, or no photograph is left.
+        InputError: ids do not match the reference grades, no photograph is left, or photographs cannot be joined to
+            cases.
         LeakageError: the run was trained on all photographs.
     """
     target: Target = "patient" if by == "patient" else predictions.meta.target
@@ -85,8 +113,16 @@ def select_scorable(
     leaked, graded = chosen.leaked_rows(), grades.notna().to_numpy(dtype=bool)
     _check_scorable(chosen, leaked, graded, target)
     keep = graded & ~leaked
-    reference = grades[keep].to_numpy(dtype=np.int64)
-    return EvaluationSet(chosen.where(keep), reference, int((leaked & graded).sum()), int((~graded & ~leaked).sum()))
+    selected, reference = chosen.where(keep), grades[keep].to_numpy(dtype=np.int64)
+    return EvaluationSet(
+        predictions=selected,
+        reference=reference,
+        cases=aggregate(selected, reference, by),
+        by=by,
+        data=" + ".join(selected.rows_by_dataset()) or data,
+        trained_on=int((leaked & graded).sum()),
+        ungraded=int((~graded & ~leaked).sum()),
+    )
 
 
 def _check_scorable(chosen: Predictions, leaked: NDArray[np.bool_], graded: NDArray[np.bool_], target: Target) -> None:

@@ -68,6 +68,5 @@ def agreement_on(predictions: Predictions, split: Split) -> Agreement:
         InputError: the split has no such photographs.
         LeakageError: the run was trained on all photographs of the split.
     """
-    selection = select_scorable(predictions, None, split=split, by="photograph")
-    rows = selection.predictions
-    return measure_agreement(selection.reference, rows.rows["predicted_grade"].to_numpy(), rows.patients())
+    cases = select_scorable(predictions, None, split=split, by="photograph").cases
+    return measure_agreement(cases.reference, cases.predicted, cases.patients)

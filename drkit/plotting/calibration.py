@@ -6,8 +6,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from drkit.evaluation import EvaluationSet
 from drkit.grades import REFERABLE_FROM
-from drkit.plotting.selection import PlottedPredictions, resample_patients
+from drkit.plotting.selection import resample_patients
 
 FloatArray = NDArray[np.float64]
 Question = Literal["referable", "grade"]
@@ -40,9 +41,7 @@ class Calibration:
     error: float
 
 
-def measure_calibration(
-    run: PlottedPredictions, question: Question, num_resamples: int = 500, seed: int = 0
-) -> Calibration:
+def measure_calibration(run: EvaluationSet, question: Question, num_resamples: int = 500, seed: int = 0) -> Calibration:
     """Measure one question's calibration, in at most `NUM_BINS` bins of about `MIN_CASES` cases or more.
 
     Source: Naeini, Cooper and Hauskrecht 2015, AAAI, for the expected calibration error; Guo et al. 2017, ICML, for
@@ -70,9 +69,9 @@ def assign_bins(stated: FloatArray, num_bins: int = NUM_BINS) -> NDArray[np.int6
     return np.unique(np.searchsorted(edges, stated, side="right"), return_inverse=True)[1]
 
 
-def _ask(run: PlottedPredictions, question: Question) -> tuple[FloatArray, FloatArray]:
+def _ask(run: EvaluationSet, question: Question) -> tuple[FloatArray, FloatArray]:
     """(C,) stated probability, (C,) 1 where it is so."""
     if question == "referable":
-        return run.referable(), (run.cases.reference >= REFERABLE_FROM).astype(np.float64)
+        return run.cases.referable_probability(), (run.cases.reference >= REFERABLE_FROM).astype(np.float64)
     probabilities = run.cases.probabilities
     return probabilities.max(1), (probabilities.argmax(1) == run.cases.reference).astype(np.float64)

@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from drkit import metrics
+from drkit.evaluation import EvaluationSet
 from drkit.grades import GRADE_NAMES, NUM_GRADES
-from drkit.plotting.selection import PlottedPredictions, panel_title, shared_title
+from drkit.plotting.selection import panel_title, shared_title
 from drkit.plotting.style import COLOURS, break_name, open_panels, styled
 
 Shares = NDArray[np.float64]
@@ -28,7 +29,7 @@ _TITLE = 28  # characters of a line
 _LINE = 0.16  # inches
 
 
-def draw_confusion(runs: Sequence[PlottedPredictions], tables: Sequence[MatrixKind] = KINDS) -> Figure:
+def draw_confusion(runs: Sequence[EvaluationSet], tables: Sequence[MatrixKind] = KINDS) -> Figure:
     """Draw counts with shares of their row, and shares of the quadratic disagreement, a row of tables a run.
 
     The tables' rows are the reference grades. The cost of a confusion is its weight in the quadratic kappa: its count

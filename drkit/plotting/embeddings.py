@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from drkit.errors import InputError
+from drkit.evaluation import EvaluationSet
 from drkit.plotting.scores import MOST_POINTS, grade_handles
-from drkit.plotting.selection import PlottedPredictions, panel_title, shared_title
+from drkit.plotting.selection import panel_title, shared_title
 from drkit.plotting.style import GRADE_COLOURS, GRADE_MARKERS, break_name, open_panels, place_legend, styled
 from drkit.progress import notify
 
@@ -23,7 +24,7 @@ _BEFORE_TSNE = 50  # principal components that t-SNE is given
 _AXES = {"pca": "principal component", "tsne": "t-SNE"}
 
 
-def draw_embeddings(runs: Sequence[PlottedPredictions], layout: Projection = "pca", seed: int = 0) -> Figure:
+def draw_embeddings(runs: Sequence[EvaluationSet], layout: Projection = "pca", seed: int = 0) -> Figure:
     """Draw each photograph's features as a point, coloured by reference grade, a panel a run.
 
     Args:
@@ -61,7 +62,7 @@ def lay_out(features: NDArray[np.float32], layout: Projection, seed: int = 0) ->
     return np.asarray(placed, dtype=np.float64)
 
 
-def _draw_run(axes: Axes, run: PlottedPredictions, layout: Projection, seed: int) -> None:
+def _draw_run(axes: Axes, run: EvaluationSet, layout: Projection, seed: int) -> None:
     features = run.predictions.embeddings()
     if features is None:
         raise InputError(

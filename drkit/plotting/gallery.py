@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 
 from drkit.auditing.quality import find_quality_warnings
 from drkit.errors import InputError, first_few
+from drkit.evaluation import EvaluationSet
 from drkit.grades import GRADE_NAMES, NUM_GRADES, Target, grade_column
 from drkit.images.disc import square_about_disc
 from drkit.images.files import Photograph, read_content, read_photograph
 from drkit.images.reduced import decode_reduced
 from drkit.plotting.criteria import CRITERIA
-from drkit.plotting.selection import PlottedPredictions
 from drkit.plotting.style import break_name, styled
 from drkit.progress import notify
 from drkit.records.explanations import MANIFEST, find_explanations, read_explanations
@@ -61,7 +61,7 @@ def fetch_thumbnail(path: Path, side: int = SIDE) -> Photograph:
 
 
 def show_errors(
-    run: PlottedPredictions, labels: Labels, num: int, explanations: Path | None = None, side: int = SIDE
+    run: EvaluationSet, labels: Labels, num: int, explanations: Path | None = None, side: int = SIDE
 ) -> list[GalleryItem]:
     """The `num` photographs whose score is furthest from the reference grade, largest error first.
 

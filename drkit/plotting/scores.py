@@ -13,14 +13,9 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from drkit.errors import UsageError
+from drkit.evaluation import EvaluationSet
 from drkit.grades import GRADE_NAMES, MAX_GRADE, NUM_GRADES
-from drkit.plotting.selection import (
-    PlottedPredictions,
-    decision_thresholds,
-    narrow_to_shared,
-    panel_title,
-    shared_title,
-)
+from drkit.plotting.selection import decision_thresholds, narrow_to_shared, panel_title, shared_title
 from drkit.plotting.style import (
     COLOURS,
     GRADE_COLOURS,
@@ -37,7 +32,7 @@ _TITLE = 36  # characters
 _SCALE = range(NUM_GRADES)
 
 
-def draw_scores(runs: Sequence[PlottedPredictions], *, most_points: int = MOST_POINTS, legend: bool = True) -> Figure:
+def draw_scores(runs: Sequence[EvaluationSet], *, most_points: int = MOST_POINTS, legend: bool = True) -> Figure:
     """Draw the scores over the reference grade, one panel per run, with the scores at which the predicted grade rises.
 
     Within a grade, patients are sorted by their mean score. A thin line joins the cases of a patient: the longer it is,
@@ -74,7 +69,7 @@ def spread_patients(reference: NDArray[np.int64], score: NDArray[np.float64], pa
     return places.loc[pd.MultiIndex.from_frame(cases[["grade", "patient"]])].reset_index(drop=True)
 
 
-def draw_pairs(runs: Sequence[PlottedPredictions]) -> Figure:
+def draw_pairs(runs: Sequence[EvaluationSet]) -> Figure:
     """Draw the scores of the second and later runs over the first's, case by case, coloured by reference grade.
 
     Points off the diagonal are where the runs differ: only there can an ensemble gain.
@@ -94,14 +89,14 @@ def draw_pairs(runs: Sequence[PlottedPredictions]) -> Figure:
     return figure
 
 
-def pair_scores(first: PlottedPredictions, other: PlottedPredictions) -> pd.DataFrame:
+def pair_scores(first: EvaluationSet, other: EvaluationSet) -> pd.DataFrame:
     """The cases both have graded: columns first, other (scores) and grade (the first's reference).
 
     Raises:
         InputError: there are none.
     """
     both = narrow_to_shared(first, other)
-    return pd.DataFrame({"first": both[0].scores(), "other": both[1].scores(), "grade": both[0].cases.reference})
+    return pd.DataFrame({"first": both[0].cases.score, "other": both[1].cases.score, "grade": both[0].cases.reference})
 
 
 def grade_handles() -> list[Artist]:
@@ -113,16 +108,16 @@ def grade_handles() -> list[Artist]:
     ]
 
 
-def _draw_run(axes: Axes, run: PlottedPredictions, title: str, most_points: int) -> None:
+def _draw_run(axes: Axes, run: EvaluationSet, title: str, most_points: int) -> None:
     cases = run.cases
-    places = spread_patients(cases.reference, run.scores(), cases.patients)
+    places = spread_patients(cases.reference, run.cases.score, cases.patients)
     # Join a patient's cases of one grade by a line from the lowest to the highest score.
-    ends = pd.Series(run.scores()).groupby(places.to_numpy()).agg(["min", "max"])
+    ends = pd.Series(run.cases.score).groupby(places.to_numpy()).agg(["min", "max"])
     lines = [[(place, low), (place, high)] for place, low, high in ends.itertuples() if high > low]
     many = len(places) > most_points
     style: Any = {"colors": "0.45", "linewidths": 0.5, "alpha": 0.6, "zorder": 1, "rasterized": many}
     axes.add_collection(LineCollection(lines, **style))
-    axes.scatter(places, run.scores(), s=5, color=COLOURS[0], alpha=0.55, linewidths=0, rasterized=many)
+    axes.scatter(places, run.cases.score, s=5, color=COLOURS[0], alpha=0.55, linewidths=0, rasterized=many)
     for threshold in decision_thresholds(run.predictions) or ():
         axes.axhline(threshold, color=COLOURS[1], linewidth=0.9, zorder=0)
     axes.set_title(break_name(title, _TITLE))
@@ -130,7 +125,7 @@ def _draw_run(axes: Axes, run: PlottedPredictions, title: str, most_points: int)
     axes.set(xlim=(-0.6, MAX_GRADE + 0.6), ylim=(-0.15, MAX_GRADE + 0.15))
 
 
-def score_handles(runs: Sequence[PlottedPredictions]) -> list[Artist]:
+def score_handles(runs: Sequence[EvaluationSet]) -> list[Artist]:
     """Legend entries of a scatter plot of scores: a case, the line of a patient, and the thresholds."""
     counted = runs[0].by
     handles: list[Artist] = [
@@ -143,7 +138,7 @@ def score_handles(runs: Sequence[PlottedPredictions]) -> list[Artist]:
     return handles
 
 
-def _draw_pair(axes: Axes, first: PlottedPredictions, other: PlottedPredictions) -> None:
+def _draw_pair(axes: Axes, first: EvaluationSet, other: EvaluationSet) -> None:
     pairs = pair_scores(first, other)
     axes.axline((0, 0), slope=1, color="0.5", linewidth=0.8, linestyle=(0, (4, 4)), zorder=0)
     for grade, rows in pairs.groupby("grade"):

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from drkit import intervals
 from drkit.errors import InputError
+from drkit.evaluation import EvaluationSet
 from drkit.evaluation.agreement import Interval
 from drkit.grades import REFERABLE_FROM
-from drkit.plotting.selection import PlottedPredictions, resample_patients
+from drkit.plotting.selection import resample_patients
 
 FloatArray = NDArray[np.float64]
 
@@ -139,7 +140,7 @@ class Screening:
     points: tuple[OperatingPoint, ...]
 
 
-def measure_screening(run: PlottedPredictions, num_resamples: int = 1000, seed: int = 0) -> Screening:
+def measure_screening(run: EvaluationSet, num_resamples: int = 1000, seed: int = 0) -> Screening:
     """Measure a run on its cases, with intervals over resampled patients.
 
     Raises:
@@ -151,7 +152,7 @@ def measure_screening(run: PlottedPredictions, num_resamples: int = 1000, seed: 
         raise InputError(
             f"{run.name}: {whole} of {len(referable)} cases are referable, so there is nothing to tell apart"
         )
-    ranking = Ranking.of(referable, run.referable())
+    ranking = Ranking.of(referable, run.cases.referable_probability())
     drawn = list(resample_patients(run.cases.patients, num_resamples, seed))
     resampled = [ranking.rates(weights) for weights in drawn if 0 < weights @ ranking.referable < weights.sum()]
     rates = ranking.rates()
@@ -186,7 +187,7 @@ def _at(share: float, ranking: Ranking, rates: Rates, resampled: Sequence[Rates]
     )
 
 
-def _own(run: PlottedPredictions, drawn: Sequence[FloatArray]) -> OperatingPoint:
+def _own(run: EvaluationSet, drawn: Sequence[FloatArray]) -> OperatingPoint:
     """Where the run's predicted grades stand."""
     referred, referable = run.cases.predicted >= REFERABLE_FROM, run.cases.reference >= REFERABLE_FROM
     left, others = ~referred & ~referable, ~referable

@@ -11,12 +11,13 @@ from drkit.batching import in_batches
 from drkit.config.plot import PictureConfig
 from drkit.data.units import UnitIndex
 from drkit.errors import InputError, UsageError, first_few
+from drkit.evaluation import EvaluationSet
 from drkit.explaining.attention import channel_gates
 from drkit.explaining.photographs import read_views, render_views
 from drkit.models.restoring import OpenedRun, open_run
 from drkit.plotting.gates import Gates, draw_gates, measure_gates
 from drkit.plotting.pictures import PictureReport, check_picture, save
-from drkit.plotting.selection import PlottedPredictions, name_data, select
+from drkit.plotting.selection import name_data, select
 from drkit.progress import notify, track
 from drkit.records.layouts import read_datasets
 from drkit.records.predictions import Predictions, read_predictions
@@ -76,7 +77,7 @@ def _own_rows(opened: OpenedRun) -> Predictions:
     return predictions.where((predictions.rows["fold"] == 0).fillna(False))
 
 
-def _gather(opened: OpenedRun, drawn: PlottedPredictions, data: Sequence[Path]) -> np.ndarray:
+def _gather(opened: OpenedRun, drawn: EvaluationSet, data: Sequence[Path]) -> np.ndarray:
     """Gate values (N, C) of the drawn photographs, in their order."""
     labels, header = read_datasets(data), opened.header
     names = drawn.predictions.rows["image_id"].tolist()

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from drkit.config.plot import PictureConfig
 from drkit.errors import UsageError, did_you_mean
+from drkit.evaluation import EvaluationSet
 from drkit.evaluation.agreement import check_resamples, measure_agreement, with_interval
 from drkit.plotting.calibration import QUESTIONS, measure_calibration
 from drkit.plotting.confusion import draw_confusion
@@ -20,7 +21,7 @@ from drkit.plotting.reliability import draw_reliability
 from drkit.plotting.roc import draw_screening
 from drkit.plotting.scores import draw_pairs, draw_scores
 from drkit.plotting.screening import Screening, measure_screening
-from drkit.plotting.selection import PlottedPredictions, limit_runs, panel_title, read_selected, shared_title
+from drkit.plotting.selection import limit_runs, panel_title, read_selected, shared_title
 
 Scatter = Literal["epochs", "scores", "models", "embeddings"]
 Kappa = Literal["quadratic", "plain"]
@@ -147,11 +148,11 @@ def run_roc(files: Sequence[Path], config: PictureConfig) -> PictureReport:
     return save(draw_screening(measured, shared_title(runs)), config, report)
 
 
-def _report(config: PictureConfig, runs: Sequence[PlottedPredictions]) -> PictureReport:
+def _report(config: PictureConfig, runs: Sequence[EvaluationSet]) -> PictureReport:
     return PictureReport(config.out, tuple(run.name for run in runs), tuple(f"{run.name}: {run.title}" for run in runs))
 
 
-def _measure_kappa(run: PlottedPredictions, config: PictureConfig, kappa: Kappa) -> ForestRow:
+def _measure_kappa(run: EvaluationSet, config: PictureConfig, kappa: Kappa) -> ForestRow:
     cases = run.cases
     agreement = measure_agreement(
         cases.reference, cases.predicted, cases.patients, num_resamples=config.resamples, seed=config.seed
@@ -159,7 +160,8 @@ def _measure_kappa(run: PlottedPredictions, config: PictureConfig, kappa: Kappa)
     value, interval = agreement.plain_kappa, agreement.plain_kappa_interval
     if kappa == "quadratic":
         value, interval = agreement.quadratic_weighted_kappa, agreement.quadratic_weighted_kappa_interval
-    group = "ensembles" if run.is_ensemble else "single runs"
+    has_weights = run.predictions.meta.checkpoint_sha256 is not None
+    group = "single runs" if has_weights else "ensembles"
     return ForestRow(run.name, value, *interval, group=group, is_optimistic=run.is_optimistic)
 
 

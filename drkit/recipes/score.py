@@ -74,14 +74,12 @@ def run_score(files: Sequence[Path], config: ScoreConfig, tables: TableFiles = N
         select_scorable(predictions, truth, split=config.split, by=config.by)
         for predictions in read_all_predictions(files)
     ]
-    scores = [
-        score_run(selection, config.by, num_resamples=config.resamples, seed=config.seed) for selection in selections
-    ]
+    scores = [score_run(selection, num_resamples=config.resamples, seed=config.seed) for selection in selections]
     for selection, score in zip(selections, scores, strict=True):
         _warn_of_limits(selection.predictions, score.agreement, config.by)
     comparisons = []
     for other in selections[1:]:
-        for compared in compare_runs(selections[0], other, config.by, num_resamples=config.resamples, seed=config.seed):
+        for compared in compare_runs(selections[0], other, num_resamples=config.resamples, seed=config.seed):
             if isinstance(compared, str):
                 warn(compared)
             else:

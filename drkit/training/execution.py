@@ -134,7 +134,8 @@ def execute(plan: TrainingPlan, run: Run, options: RunOptions) -> TrainingReport
             raise _interrupted(run, "a process of this training has ended") from None
         except DiskFullError as error:
             if states := run.unfinished():
-                raise DiskFullError(f"{error}: the finished epochs are in {states[-1]}, continue with --resume") from None
+                advice = f"the finished epochs are in {states[-1]}, continue with --resume"
+                raise DiskFullError(f"{error}: {advice}") from None
             raise
     return _report(predictions, fitted, run)
 

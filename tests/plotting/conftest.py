@@ -17,8 +17,9 @@ from matplotlib.transforms import Bbox
 from predictions_meta import EYE_META
 
 from drkit.decisions import normal_probabilities
+from drkit.evaluation import EvaluationSet
 from drkit.plotting.curves import TrainingHistory
-from drkit.plotting.selection import PlottedPredictions, select
+from drkit.plotting.selection import select
 from drkit.records.history import EpochFigures, write_history
 from drkit.records.labels import Labels
 from drkit.records.layouts import read_dataset
@@ -51,12 +52,12 @@ def grade_eyes(eyes: Path) -> Callable[..., Predictions]:
 
 
 @pytest.fixture(scope="session")
-def cohort() -> Callable[..., PlottedPredictions]:
+def cohort() -> Callable[..., EvaluationSet]:
     """Four photographs each of 40 patients, graded and ready to be drawn."""
 
     def build(
         name: str = "run", *, noise: float = 0.8, seed: int = 0, by: str = "photograph", **meta: object
-    ) -> PlottedPredictions:
+    ) -> EvaluationSet:
         generator = np.random.default_rng(99)
         grades = np.repeat(generator.integers(0, 5, (40, 2)), 2, axis=1)
         rows = pd.DataFrame(

@@ -3,9 +3,10 @@ import pandas as pd
 import pytest
 
 from drkit.errors import InputError, UsageError
+from drkit.evaluation import EvaluationSet
 from drkit.plotting.embeddings import draw_embeddings, lay_out
 from drkit.plotting.scores import draw_pairs, draw_scores, pair_scores, spread_patients
-from drkit.plotting.selection import PlottedPredictions, select
+from drkit.plotting.selection import select
 
 
 def test_patients_stand_about_their_grade_in_the_order_of_their_scores() -> None:
@@ -22,7 +23,7 @@ def test_points_are_the_scores_and_lines_join_a_patients(cohort) -> None:
     run = cohort()
     axes = draw_scores([run]).axes[0]
     points = np.asarray(axes.collections[1].get_offsets())
-    assert np.allclose(points[:, 1], run.scores())
+    assert np.allclose(points[:, 1], run.cases.score)
     assert np.rint(points[:, 0]).tolist() == run.reference.tolist()
     for low, high in axes.collections[0].get_segments():
         assert low[0] == high[0]
@@ -43,8 +44,8 @@ def test_lines_are_where_the_predicted_grade_rises(cohort, decision: str, thresh
 def test_pairs_are_joined_by_id(cohort) -> None:
     first, other = cohort("a", seed=1), cohort("b", seed=2)
     pairs = pair_scores(first, other)
-    assert np.allclose(pairs["first"], first.scores())
-    assert np.allclose(pairs["other"], other.scores())
+    assert np.allclose(pairs["first"], first.cases.score)
+    assert np.allclose(pairs["other"], other.cases.score)
     drawn = sum(len(points.get_offsets()) for points in draw_pairs([first, other]).axes[0].collections)
     assert drawn == 160
 
@@ -56,12 +57,12 @@ def test_joined_photographs_are_paired_case_by_case(cohort, by: str, num: int) -
     pairs = pair_scores(first, some)
     assert len(pairs) == num - num // 40
     kept = np.isin(first.cases.patients, some.cases.patients)
-    assert np.allclose(pairs["first"], first.scores()[kept])
-    assert np.allclose(pairs["other"], other.scores()[kept])
+    assert np.allclose(pairs["first"], first.cases.score[kept])
+    assert np.allclose(pairs["other"], other.cases.score[kept])
     assert f"{len(pairs)} {by}s" in draw_pairs([first, some]).axes[0].get_title()
 
 
-def narrow(run: PlottedPredictions, keep: pd.Series) -> PlottedPredictions:
+def narrow(run: EvaluationSet, keep: pd.Series) -> EvaluationSet:
     return select(run.predictions.where(keep), None, run.by)
 
 

@@ -56,11 +56,11 @@ def test_operating_points_reach_their_sensitivity_and_no_more_is_referred_than_n
     found = measure_screening(run, 100)
     referable = run.cases.reference >= 2
     for point, share in zip(found.points, (0.90, 0.95), strict=False):
-        referred = run.referable() >= point.threshold
+        referred = run.cases.referable_probability() >= point.threshold
         assert point.sensitivity == pytest.approx(referred[referable].mean())
         assert point.specificity == pytest.approx((~referred)[~referable].mean())
         assert point.sensitivity >= share
-        stricter = run.referable() > point.threshold
+        stricter = run.cases.referable_probability() > point.threshold
         assert stricter[referable].mean() < share
 
 

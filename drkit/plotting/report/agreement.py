@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from drkit.config.plot import PictureConfig
 from drkit.errors import InputError
-from drkit.evaluation import tabulate_comparisons
+from drkit.evaluation import EvaluationSet, tabulate_comparisons
 from drkit.evaluation.agreement import Agreement, with_interval
 from drkit.plotting.calibration import QUESTIONS, Calibration, measure_calibration
 from drkit.plotting.confusion import draw_confusion
@@ -29,7 +29,6 @@ from drkit.plotting.report.sources import ReportSource
 from drkit.plotting.roc import CURVES, draw_screening, point_handles
 from drkit.plotting.scores import draw_scores, score_handles
 from drkit.plotting.screening import Screening, measure_screening
-from drkit.plotting.selection import PlottedPredictions
 from drkit.plotting.style import MOST_ON_AXES
 from drkit.progress import warn
 from drkit.reporting import Table
@@ -166,7 +165,7 @@ def _build_screening(groups: Sequence[ResultGroup], config: PictureConfig) -> li
 
 
 def _draw_screening(
-    group: ResultGroup, runs: Sequence[PlottedPredictions], screenings: Sequence[Screening], config: PictureConfig
+    group: ResultGroup, runs: Sequence[EvaluationSet], screenings: Sequence[Screening], config: PictureConfig
 ) -> list[Block]:
     """One group: the areas, the operating points, and four plots with one legend."""
     title = group.title

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from drkit.config.plot import PictureConfig
-from drkit.evaluation import Comparison
+from drkit.evaluation import Comparison, EvaluationSet
 from drkit.evaluation.scores import RunScore, compare_runs, score_run
-from drkit.grades import SPLITS
 from drkit.plotting.report.sources import ReportSource
 from drkit.plotting.report.tasks import TRANSFER, infer_tasks
-from drkit.plotting.selection import PlottedPredictions
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class RunResult:
     """
 
     source: ReportSource
-    drawn: PlottedPredictions
+    drawn: EvaluationSet
     task: str
     score: RunScore
 
@@ -66,13 +64,13 @@ def measure_results(sources: Sequence[ReportSource], config: PictureConfig) -> l
     groups: dict[tuple[object, ...], list[RunResult]] = {}
     for source in sources:
         if source.drawn:
-            score = score_run(source.drawn.evaluated, source.drawn.by, num_resamples=config.resamples, seed=config.seed)
+            score = score_run(source.drawn, num_resamples=config.resamples, seed=config.seed)
             result = RunResult(source, source.drawn, tasks[source.name], score)
             groups.setdefault(_graded_photographs(source.drawn), []).append(result)
     return [_build_group(results, config) for results in sorted(groups.values(), key=len, reverse=True)]
 
 
-def _graded_photographs(drawn: PlottedPredictions) -> tuple[object, ...]:
+def _graded_photographs(drawn: EvaluationSet) -> tuple[object, ...]:
     """What makes kappas comparable: whose grade, which photographs, and their reference grades."""
     image_ids = tuple(drawn.predictions.rows["image_id"])
     return drawn.by, drawn.predictions.meta.target, image_ids, tuple(drawn.reference)
@@ -81,14 +79,11 @@ def _graded_photographs(drawn: PlottedPredictions) -> tuple[object, ...]:
 def _build_group(results: Sequence[RunResult], config: PictureConfig) -> ResultGroup:
     """Compare with the first run of task (a), in the order given, else with the first run."""
     reference = next((result for result in results if result.task == TRANSFER), results[0])
-    first = reference.drawn.evaluated
     compared = [
         item
         for other in results
         if other is not reference
-        for item in compare_runs(
-            first, other.drawn.evaluated, other.drawn.by, num_resamples=config.resamples, seed=config.seed
-        )
+        for item in compare_runs(reference.drawn, other.drawn, num_resamples=config.resamples, seed=config.seed)
     ]
     return ResultGroup(
         _describe_photographs(results),
@@ -102,7 +97,5 @@ def _describe_photographs(results: Sequence[RunResult]) -> str:
     """`DeepDRiD: eye's grade, train+val, by photograph, 1600 photographs of 400 patients`."""
     drawn = results[0].drawn
     data = next((result.drawn.data for result in results if result.drawn.data), "")
-    target = "patient" if drawn.by == "patient" else drawn.predictions.meta.target
-    splits = "+".join(split for split in SPLITS if (drawn.predictions.rows["split"] == split).any())
     counts = f"{len(drawn.reference)} photographs of {len(np.unique(drawn.cases.patients))} patients"
-    return f"{data}{': ' if data else ''}{target}'s grade, {splits}, by {drawn.by}, {counts}"
+    return f"{data}{': ' if data else ''}{drawn.scope}, by {drawn.by}, {counts}"

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 from drkit.ensembling.comparison import EnsembleComparison
 from drkit.errors import DrkitError, InputError
-from drkit.evaluation import Comparison
+from drkit.evaluation import Comparison, EvaluationSet
 from drkit.grades import Level, Split
 from drkit.models.cost import Cost
-from drkit.plotting.selection import PlottedPredictions, find_data, select
+from drkit.plotting.selection import find_data, select
 from drkit.progress import warn
 from drkit.records.comparisons import OF_ENSEMBLES, read_json_record
 from drkit.records.decoding import decode
@@ -38,7 +38,7 @@ class ReportSource:
     path: Path
     predictions: Predictions
     record: dict[str, Any]
-    drawn: PlottedPredictions | None
+    drawn: EvaluationSet | None
     reason: str = ""
 
     @property
