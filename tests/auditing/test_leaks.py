@@ -1,9 +1,11 @@
 """What a run must not have seen."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from predictions_meta import EYE_META
 
 from drkit.auditing.leaks import (
     find_contradicting_files,
@@ -18,7 +20,7 @@ from drkit.errors import InputError
 from drkit.records.labels import Labels, build_rows
 from drkit.records.layouts import read_datasets
 from drkit.records.layouts.survey import survey_dataset
-from drkit.records.predictions import PredictionsMeta, build_predictions, write_predictions
+from drkit.records.predictions import build_predictions, write_predictions
 from drkit.records.provenance import sha256_file
 
 IDS = ["1_l1", "2_l1", "3_l1", "4_l1"]
@@ -26,18 +28,7 @@ SPLITS = ["train", "val", "val", "test"]
 
 
 def predict(path, *, trained_on=("train",), fold=None, splits=SPLITS, grades=(0, 1, 2, None)):
-    meta = PredictionsMeta(
-        target="eye",
-        unit="image",
-        decision="rounding",
-        cut_points=None,
-        trained_on=trained_on,
-        folds=0,
-        chosen_on="inner",
-        model="resnet18",
-        checkpoint_sha256=None,
-        labels_sha256=None,
-    )
+    meta = replace(EYE_META, trained_on=trained_on)
     rows = build_rows(image_id=IDS, path=IDS, patient_id=list("1234"), eye_grade=list(grades), split=list(splits))
     predictions = build_predictions(
         Labels(rows, path.parent, "test", ("eye",)),
@@ -133,18 +124,7 @@ def test_several_data_sets_are_held_against_a_run_on_them_whatever_their_ids_are
     roll = concat_surveys([(path, survey_dataset(path)) for path in both])
     labels = read_datasets(both)
     assert labels.rows["image_id"].tolist() == ["a-0", "a-1", "a-2", "b-0", "b-1", "b-2"]
-    meta = PredictionsMeta(
-        target="eye",
-        unit="image",
-        decision="rounding",
-        cut_points=None,
-        trained_on=("train",),
-        folds=2,
-        chosen_on="inner",
-        model="resnet18",
-        checkpoint_sha256=None,
-        labels_sha256=None,
-    )
+    meta = replace(EYE_META, folds=2)
     answers = {"probabilities": np.eye(5)[[0] * 6], "score": [0.0] * 6, "meta": meta, "name": "run"}
     predictions = build_predictions(labels, **answers, fold=[0, 1, None, 0, 1, None])
     write_predictions(predictions, tmp_path / "run.parquet")

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from predictions_meta import PATIENT_META
 
 from drkit.decisions import decide
 from drkit.records.prediction_lists import SEED_PROBABILITIES, SEED_SCORE
-from drkit.records.predictions import PROBABILITY_COLUMNS, SCHEMA, Predictions, PredictionsMeta, check_predictions
+from drkit.records.predictions import PROBABILITY_COLUMNS, SCHEMA, Predictions, check_predictions
 
 
 @pytest.fixture
@@ -46,19 +47,7 @@ def graded() -> Callable[..., Predictions]:
         rows.loc[rows["fold"] < 0, "fold"] = pd.NA
         rows.loc[~known, ["eye_grade", "patient_grade"]] = pd.NA
         rows["split"] = rows["split"].astype("string")
-        meta = PredictionsMeta(
-            target="patient",
-            unit="image",
-            decision="rounding",
-            cut_points=None,
-            trained_on=("train",),
-            folds=folds,
-            chosen_on="last",
-            model="x",
-            checkpoint_sha256=None,
-            labels_sha256=None,
-            provenance=options or {},
-        )
+        meta = replace(PATIENT_META, folds=folds, model="x", provenance=options or {})
         return Predictions(rows, meta, name)
 
     return build

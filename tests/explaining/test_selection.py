@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from architectures import make_architecture
+from predictions_meta import PATIENT_META
 
 from drkit.errors import InputError, UsageError
 from drkit.explaining.selection import (
@@ -20,18 +21,7 @@ from drkit.explaining.selection import (
 from drkit.records.labels import Labels, build_rows
 from drkit.records.predictions import PROBABILITY_COLUMNS, Predictions, PredictionsMeta, build_predictions
 
-META = PredictionsMeta(
-    target="patient",
-    unit="image",
-    decision="rounding",
-    cut_points=None,
-    trained_on=("train",),
-    folds=0,
-    chosen_on="last",
-    model="net",
-    checkpoint_sha256=None,
-    labels_sha256=None,
-)
+META = replace(PATIENT_META, model="net")
 
 
 def _predictions(scores: list[float], grades: list[int | None], split: str = "val") -> Predictions:
@@ -107,18 +97,7 @@ def test_photographs_that_are_graded_together_are_picked_once() -> None:
     assert len(select_photographs(by_eye, SelectionCriteria(worst=6), None).image_ids) == 6
 
 
-META = PredictionsMeta(
-    target="patient",
-    unit="image",
-    decision="argmax",
-    cut_points=None,
-    trained_on=("train",),
-    folds=0,
-    chosen_on="last",
-    model="net",
-    checkpoint_sha256=None,
-    labels_sha256=None,
-)
+RUN_META = replace(PATIENT_META, decision="argmax", model="net")
 LABELS = Labels(
     build_rows(
         image_id=["a1", "a2", "b1", "b2", "c1"],
@@ -132,7 +111,7 @@ LABELS = Labels(
 )
 
 
-def _graded(*image_ids: str, meta: PredictionsMeta = META, score: float = 1.0) -> Predictions:
+def _graded(*image_ids: str, meta: PredictionsMeta = RUN_META, score: float = 1.0) -> Predictions:
     shares, scores = np.tile([0.1, 0.6, 0.1, 0.1, 0.1], (len(LABELS), 1)), np.full(len(LABELS), score)
     graded = build_predictions(LABELS, probabilities=shares, score=scores, meta=meta, name="quick")
     return graded.where(graded.rows["image_id"].isin(image_ids))
@@ -187,7 +166,7 @@ def test_whole_units_are_graded(unit: str, names: list[str]) -> None:
 
 def test_what_is_graded_now_takes_the_place_of_what_was_and_splits_are_not_mixed_up() -> None:
     """The run was trained on the train split of its own data set, not on that of another."""
-    fresh = _graded("a2", "b1", meta=replace(META, trained_on=()))
+    fresh = _graded("a2", "b1", meta=replace(RUN_META, trained_on=()))
     both = add_graded(_graded("a1", "b1", score=3.0), fresh)
     rows = both.rows.set_index("image_id")
     assert rows["score"].to_dict() == {"a1": 3.0, "a2": 1.0, "b1": 1.0}

@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from predictions_meta import PATIENT_META
 
 from drkit.errors import InputError, OutputExistsError
 from drkit.records.labels import Labels, build_rows
@@ -14,7 +15,6 @@ from drkit.records.patterns import expand_patterns
 from drkit.records.predictions import (
     SCHEMA,
     Predictions,
-    PredictionsMeta,
     build_predictions,
     find_predictions,
     patient_keys,
@@ -23,16 +23,10 @@ from drkit.records.predictions import (
     write_predictions,
 )
 
-META = PredictionsMeta(
-    target="patient",
-    unit="image",
+META = replace(
+    PATIENT_META,
     decision="argmax",
-    cut_points=None,
-    trained_on=("train",),
-    folds=0,
     chosen_on="val",
-    model="resnet18",
-    checkpoint_sha256="ab" * 32,
     labels_sha256=None,
     provenance={"seed": 0, "options": {"lr": 1e-4, "augment": None}},
 )
