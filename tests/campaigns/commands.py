@@ -1,0 +1,226 @@
+"""The commands of the campaigns: run in forked processes, in folders of their own, and compared byte for byte."""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import NoReturn
+
+SLOW_IMPORTS = ("torch", "timm", "sklearn", "pandas", "pyarrow", "cv2", "matplotlib.pyplot", "lightning_fabric")
+UNFINISHED = (".resume.pt", "plan.json", "ledger.jsonl")  # files that exist until a command has ended
+TRAINING = "--size 64 --epochs 2 --weights none --backbone test_efficientnet --workers 1 --device cpu --runs-dir out"
+
+# What is run, in folders that contain `eyes`, a data set, and `runs`, two trained runs; all commands write into `out`.
+COMMANDS = {
+    "synth": "synth out --patients 5 --size 64",
+    "preprocess": "preprocess out --data eyes --steps circle-crop,clahe --size 64 --workers 1",
+    "finetune": f"finetune --data eyes --name a {TRAINING}",
+    "finetune --folds": f"finetune --data eyes --name a --folds 2 {TRAINING}",
+    "finetune --seeds": f"finetune --data eyes --name a --seeds 2 {TRAINING}",
+    "attend": f"attend --data eyes --name a --attention se --baseline runs/one.parquet {TRAINING}",
+    "predict": "predict runs/one --data eyes --out out/a.parquet --device cpu",
+    "ensemble vote": "ensemble vote runs/one runs/two --out out/a.parquet",
+    "ensemble stack": "ensemble stack runs/one runs/two --out out/a.parquet",
+    "ensemble compare": "ensemble compare runs/one runs/two --out out/a.png",
+    "explain": "explain runs/one --data eyes --worst 2 --out out --device cpu",
+    "export": "export runs/one --format timm --out out",
+    "submit": "submit runs/one --sample eyes/sample_submission.csv --out out/a.csv",
+    "plot confusion": "plot confusion runs/one --out out/a.png",
+    "plot report": "plot report runs/one --out out/a.html",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end of a command.
+
+    Args:
+        code: Exit code; if a signal ended the command, its negative number.
+        output: What the command printed, with both streams joined.
+    """
+
+    code: int
+    output: str
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """A command that was not disturbed.
+
+    Args:
+        seconds: How long it took.
+        contents: The files that it wrote, as of `read_contents`.
+    """
+
+    seconds: float
+    contents: Mapping[str, bytes]
+
+
+def import_slow_packages() -> None:
+    """Import what every command needs, so that processes forked from this one have it."""
+    for module in SLOW_IMPORTS:
+        import_module(module)
+
+
+def run(arguments: list[str], folder: Path, disturb: Callable[[int], None] | None = None) -> Outcome:
+    """Run drkit in a forked process of its own.
+
+    Args:
+        arguments: Arguments of the command line.
+        folder: Working directory.
+        disturb: Called with the process's id while it runs.
+    """
+    log = folder.with_suffix(".log")
+    child = os.fork()
+    if child == 0:
+        _become_drkit(arguments, folder, log)
+    if disturb:
+        disturb(child)
+    _, status = os.waitpid(child, 0)
+    if disturb:
+        send_signal(child, signal.SIGKILL)  # to processes that it has left
+    return Outcome(os.waitstatus_to_exitcode(status), log.read_text(errors="replace").strip())
+
+
+def _become_drkit(arguments: list[str], folder: Path, log: Path) -> NoReturn:
+    """Run a command line in this process, which ends with it."""
+    os.chdir(folder)
+    os.setsid()
+    with log.open("wb") as stream:
+        for number in (1, 2):
+            os.dup2(stream.fileno(), number)
+    sys.argv = ["drkit", *arguments]
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    from drkit.cli.app import main
+
+    code = 0
+    try:
+        main()
+    except SystemExit as end:
+        sys.stdout.flush()
+        code = int(end.code or 0)
+    except KeyboardInterrupt:
+        code = 130
+    except BaseException as error:
+        os.write(2, f"Traceback: {error!r}".encode())
+        code = 70
+    os._exit(code)
+
+
+def send_signal(process: int, number: int) -> None:
+    """Send a signal to a process and to those that it has started, as a terminal does."""
+    with suppress(ProcessLookupError):
+        os.killpg(process, number)
+
+
+def read_contents(out: Path) -> dict[str, bytes]:
+    """The files under final names in a folder, JSON without its circumstances; names of drafts begin with a dot.
+
+    Raises:
+        ValueError: a JSON file is not complete.
+    """
+    files = [path for path in sorted(out.rglob("*")) if path.is_file() and not path.name.startswith(".")]
+    return {path.relative_to(out).as_posix(): _content(path) for path in files if not path.name.endswith(UNFINISHED)}
+
+
+def _content(path: Path) -> bytes:
+    content = path.read_bytes()
+    if path.suffix != ".json" or not content:
+        return content
+    record = json.loads(content)
+    for key in ("made", "seconds", "timing"):
+        record.pop(key, None)
+    if isinstance(options := record.get("options"), dict):
+        options.pop("force", None)  # the second command may need it
+    return json.dumps(record, sort_keys=True).encode()
+
+
+def find_faults(arguments: list[str], folder: Path, undisturbed: Undisturbed) -> Iterator[str]:
+    """Compare a disturbed command's files with those of an undisturbed one, complete them, and compare again."""
+    expected = undisturbed.contents
+    try:
+        contents = read_contents(folder / "out")
+    except ValueError as error:
+        yield f"an incomplete record: {error}"
+        contents = {}
+    yield from (f"incomplete or different: {name}" for name in contents if contents[name] != expected.get(name))
+    yield from find_faults_of_completion(arguments, folder, undisturbed)
+
+
+def find_faults_of_completion(arguments: list[str], folder: Path, undisturbed: Undisturbed) -> Iterator[str]:
+    """Complete a command's files as drkit asks for it, and compare them with those of an undisturbed command."""
+    if fault := _complete(arguments, folder):
+        yield fault
+        return
+    contents, expected = read_contents(folder / "out"), undisturbed.contents
+    names = sorted({*contents, *expected})
+    yield from (f"different after completion: {name}" for name in names if contents.get(name) != expected.get(name))
+
+
+def _complete(arguments: list[str], folder: Path) -> str:
+    """Run the command again, with --resume or --force where it is refused; return what went wrong, or nothing."""
+    attempts = [arguments, [*arguments, "--resume"], [*arguments, "--force"]]
+    if arguments[0] not in ("finetune", "attend"):
+        del attempts[1]
+    for attempt in attempts:
+        outcome = run(attempt, folder)
+        if outcome.code == 0:
+            return ""
+        if outcome.code != 2:
+            return f"again: ended with {outcome.code}: {outcome.output[-300:]}"
+    return f"again: refused: {outcome.output[-300:]}"
+
+
+@contextmanager
+def workshop() -> Iterator[Path]:
+    """A folder with the data set and the runs that commands need; locks and caches are in a folder beside it."""
+    parent = Path(tempfile.mkdtemp(prefix="drkit-campaign-"))
+    os.environ["XDG_CACHE_HOME"] = str(parent / "cache")
+    try:
+        base = parent / "base"
+        base.mkdir()
+        prepare = [
+            "synth eyes --patients 12 --size 64",
+            f"finetune --data eyes --name one --seed 0 {TRAINING.replace('out', 'runs')}",
+            f"finetune --data eyes --name two --seed 1 {TRAINING.replace('out', 'runs')}",
+        ]
+        for line in prepare:
+            run_undisturbed(line.split(), base)
+        yield base
+    finally:
+        shutil.rmtree(parent, ignore_errors=True)
+
+
+def run_undisturbed(arguments: list[str], folder: Path) -> Undisturbed:
+    """Run a command that has to succeed."""
+    start = time.perf_counter()
+    outcome = run(arguments, folder)
+    if outcome.code:
+        raise SystemExit(f"drkit {' '.join(arguments)}: {outcome.output}")
+    return Undisturbed(time.perf_counter() - start, read_contents(folder / "out"))
+
+
+def make_folder(base: Path, name: str, *, copy: bool = False) -> Path:
+    """Make a folder beside `base` with links to its data set and runs, or with copies of both, and without output."""
+    folder = base.with_name(name)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(exist_ok=True)
+    add_inputs(base, folder, copy=copy)
+    return folder
+
+
+def add_inputs(base: Path, folder: Path, *, copy: bool = False) -> None:
+    """Add the data set and the runs of `base` to a folder, as links or as copies."""
+    for part in ("eyes", "runs"):
+        if copy:
+            shutil.copytree(base / part, folder / part)
+        else:
+            (folder / part).symlink_to(base / part)
