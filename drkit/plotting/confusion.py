@@ -1,4 +1,4 @@
-"""Reference against predicted grades, and what each confusion costs."""
+"""Confusion matrices, and how much each confusion lowers the quadratic kappa."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -30,14 +30,14 @@ _LINE = 0.16  # inches
 
 
 def draw_confusion(runs: Sequence[EvaluationSet], tables: Sequence[MatrixKind] = KINDS) -> Figure:
-    """Draw counts with shares of their row, and shares of the quadratic disagreement, a row of tables a run.
+    """Draw counts with shares of their row, and shares of the quadratic disagreement, with one row of tables per run.
 
     The tables' rows are the reference grades. The cost of a confusion is its weight in the quadratic kappa: its count
-    times the squared distance of the grades, as a share of all such; where it is dark, kappa is lost.
+    times the squared distance of the grades, as a share of the sum over all confusions.
 
     Args:
-        runs: What was graded.
-        tables: `counts`, `cost`, or both.
+        runs: The evaluated photographs of each run.
+        tables: Kinds of tables: `counts`, `cost`, or both.
     """
     names = [break_name(panel_title(run, runs), _TITLE) for run in runs]
     height = 2.84 + _LINE * max(name.count("\n") + 1 for name in names)
@@ -55,15 +55,15 @@ def draw_confusion(runs: Sequence[EvaluationSet], tables: Sequence[MatrixKind] =
 
 
 def share_of_rows(table: ArrayLike) -> Shares:
-    """(5, 5) shares of each reference grade's photographs; 0 where the grade does not occur."""
+    """(5, 5) share of each reference grade's cases; 0 if the grade does not occur."""
     counts = np.asarray(table, dtype=np.float64)
     return counts / np.maximum(counts.sum(1, keepdims=True), 1)
 
 
 def share_of_cost(table: ArrayLike) -> Shares:
-    """(5, 5) shares of the observed quadratic disagreement, summing to 1, or all 0 where grades agree throughout.
+    """(5, 5) shares of the quadratic disagreement, which sum to 1, or are all 0 if all grades agree.
 
-    Source: Cohen 1968, Psychological Bulletin 70(4), eq. 5: the numerator's terms.
+    Source: Cohen 1968, Psychological Bulletin 70(4), terms of the numerator of eq. 5.
     """
     grades = np.arange(NUM_GRADES)
     cost = np.asarray(table) * (grades[:, None] - grades) ** 2
@@ -88,7 +88,7 @@ def _draw_costs(axes: Axes, table: NDArray[np.int64]) -> None:
 
 
 def _draw_table(axes: Axes, shade: Shares, texts: Sequence[Sequence[str]], kind: MatrixKind) -> None:
-    axes.imshow(np.ma.masked_equal(shade, 0), cmap=_SHADES[kind], vmin=0, vmax=1)  # masked: no colour on any page
+    axes.imshow(np.ma.masked_equal(shade, 0), cmap=_SHADES[kind], vmin=0, vmax=1)  # masked: transparent
     for (row, column), value in np.ndenumerate(shade):
         colour = "white" if _luminance(_SHADES[kind](value)) < _DARK else "black"
         axes.text(column, row, texts[row][column], ha="center", va="center", color=colour, fontsize=7.5)

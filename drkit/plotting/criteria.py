@@ -1,4 +1,4 @@
-"""What to look for: the grades in words."""
+"""Criteria of the grades on the International Clinical Diabetic Retinopathy scale."""
 
 from drkit.grades import GRADE_NAMES
 
@@ -15,5 +15,5 @@ CRITERIA = (
 
 
 def describe_grade(grade: int) -> str:
-    """`2 moderate: more than microaneurysms, ...`."""
+    """Number, name and criteria of a grade: `2 moderate: more than microaneurysms, ...`."""
     return f"{grade} {GRADE_NAMES[grade]}: {CRITERIA[grade]}"

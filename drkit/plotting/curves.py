@@ -1,4 +1,4 @@
-"""The histories of trainings, epoch by epoch."""
+"""Training curves: measures over the epochs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -60,7 +60,7 @@ def by_network(rows: pd.DataFrame) -> list[tuple[NetworkId, pd.DataFrame]]:
 
 
 def read_kept(epoch: Any, networks: Sequence[NetworkId]) -> dict[NetworkId, int]:
-    """The kept epochs as a run's record states them: one number, or one per network in their order; else nothing."""
+    """The kept epoch of each network, from the number or list in a run's record; empty if the two do not match."""
     epochs = epoch if isinstance(epoch, list) else [epoch]
     if len(epochs) != len(networks):
         return {}
@@ -76,8 +76,8 @@ def draw_curves(
     line. A ring marks the epoch whose weights were kept.
 
     Args:
-        histories: Run name to its training, at most `MOST_ON_AXES`.
-        measures: Keys of `MEASURES`.
+        histories: Training histories by run name, at most `MOST_ON_AXES`.
+        measures: Keys of `MEASURES`, one panel each.
         legend: Whether the figure has a legend; `curve_handles` has its entries.
     """
     with_networks = len(histories) <= MOST_WITH_BANDS

@@ -1,4 +1,4 @@
-"""Photographs as the network sees them, laid out on a plane."""
+"""Scatter plots of the photographs' features, projected to two dimensions."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -25,12 +25,13 @@ _AXES = {"pca": "principal component", "tsne": "t-SNE"}
 
 
 def draw_embeddings(runs: Sequence[EvaluationSet], layout: Projection = "pca", seed: int = 0) -> Figure:
-    """Draw each photograph's features as a point, coloured by reference grade, a panel a run.
+    """Draw each photograph's features as a point, coloured by reference grade, with one panel per run.
 
     Args:
-        runs: Predictions that keep embeddings.
-        layout: The plane of the two principal components, or t-SNE, whose distances mean little beyond neighbours.
-        seed: Of t-SNE, and of the draw of photographs where there are more than `MOST_LAID_OUT`.
+        runs: Evaluated photographs of runs whose predictions contain embeddings.
+        layout: Projection to the first two principal components, or by t-SNE, whose distances are meaningful only
+            between neighbours.
+        seed: Random seed of t-SNE, and of the choice of photographs if there are more than `MOST_LAID_OUT`.
 
     Raises:
         InputError: predictions without embeddings, or with fewer than three photographs.
@@ -46,7 +47,7 @@ def draw_embeddings(runs: Sequence[EvaluationSet], layout: Projection = "pca", s
 
 
 def lay_out(features: NDArray[np.float32], layout: Projection, seed: int = 0) -> Plane:
-    """(N, 2) places of features (N, D), N at least 3; with signs that do not change from run to run.
+    """Project features (N, D) of at least 3 photographs to (N, 2), the same for the same seed.
 
     Source: van der Maaten and Hinton 2008, Journal of Machine Learning Research 9, for t-SNE.
     """
@@ -72,9 +73,9 @@ def _draw_run(axes: Axes, run: EvaluationSet, layout: Projection, seed: int) -> 
     if len(features) < 3:
         raise InputError(f"{run.name}: {len(features)} photographs are too few to lay out on a plane")
     rows = _draw_rows(len(features), run.name, seed)
-    places = lay_out(features[rows].astype(np.float32), layout, seed)
+    positions = lay_out(features[rows].astype(np.float32), layout, seed)
     for grade, (colour, marker) in enumerate(zip(GRADE_COLOURS, GRADE_MARKERS, strict=True)):
-        shown = places[run.reference[rows] == grade]
+        shown = positions[run.reference[rows] == grade]
         many = len(rows) > MOST_POINTS
         axes.scatter(
             shown[:, 0], shown[:, 1], s=9, color=colour, marker=marker, alpha=0.65, linewidths=0, rasterized=many

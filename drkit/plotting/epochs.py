@@ -1,4 +1,4 @@
-"""Training against validation: one point per epoch."""
+"""Scatter plots of epochs: a measure on held-out patients against the same measure on training patients."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -35,18 +35,18 @@ DOT = Line2D([], [], color="0.3", linestyle="", marker=".", markersize=4, label=
 def draw_epochs(
     histories: Mapping[str, TrainingHistory], measures: Sequence[str] = COMPARED, *, legend: bool = True
 ) -> Figure:
-    """Draw each epoch's figure on held-out patients over the one on training patients; later epochs are larger.
+    """Draw each epoch's measure on held-out patients against that on training patients; later epochs are larger.
 
     On the dashed diagonal both are equal: below it (for the loss, above it) a run does better on its training patients.
     Both axes of a panel have the same limits. More than `MOST_WITH_BANDS` runs are drawn by the mean of their networks.
 
     Args:
-        histories: Run name to its training.
-        measures: Keys of `MEASURES`.
+        histories: Training histories by run name.
+        measures: Keys of `MEASURES`, one panel each.
         legend: Whether the figure has a legend.
 
     Raises:
-        InputError: a run without held-out rows.
+        InputError: a run has no epochs on held-out patients.
     """
     for name, history in histories.items():
         if held_out_split(history.rows) is None:
@@ -69,7 +69,7 @@ def draw_epochs(
 
 
 def pair_epochs(rows: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """(E, 2) columns train and held_out, by epoch, of one network's rows."""
+    """One network's measure by epoch (E, 2), with the columns train and held_out."""
     by_split = rows.pivot(index="epoch", columns="split", values=measure)
     return pd.DataFrame({"train": by_split[FITTED], "held_out": by_split[held_out_split(rows)]}).dropna()
 
@@ -82,7 +82,7 @@ def _draw_points(axes: Axes, pairs: pd.DataFrame, colour: str) -> None:
 
 
 def _frame(axes: Axes) -> None:
-    """Square axes with equal limits and ticks, and the whole diagonal."""
+    """Make the axes square, with equal limits and ticks, and draw the diagonal."""
     low, high = (pick((*axes.get_xlim(), *axes.get_ylim())) for pick in (min, max))
     axes.plot([low, high], [low, high], color="0.5", linewidth=0.8, linestyle=(0, (4, 4)), zorder=0)
     axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")

@@ -1,4 +1,4 @@
-"""Values with their intervals, one below the other."""
+"""Forest plots: values with their confidence intervals, one per line."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ class ForestRow:
     """One value of a forest plot.
 
     Args:
-        name: What it is the value of.
+        name: Name of the run or method.
         value: The estimate.
-        low: Lower end of its interval.
-        high: Upper end of its interval.
-        group: Rows of one group are drawn together, below the group's name.
-        is_optimistic: Whether the epoch was selected on the photographs of this value; such rows have open marks.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
+        group: Name of the group, below which its rows are drawn.
+        is_optimistic: Whether the epoch was selected on the same photographs; such rows have open markers.
     """
 
     name: str
@@ -41,7 +41,7 @@ class ForestRow:
 
 
 def rows_of_methods(contenders: Sequence[ComparedMethod]) -> list[ForestRow]:
-    """The quadratic kappas of ensemble methods, members set apart."""
+    """Rows of the quadratic kappas of ensemble methods, with the members in a group of their own."""
     return [
         ForestRow(
             item.name,
@@ -54,14 +54,14 @@ def rows_of_methods(contenders: Sequence[ComparedMethod]) -> list[ForestRow]:
 
 
 def draw_forest(rows: Sequence[ForestRow], title: str, axis: str) -> Figure:
-    """Draw each value as a point on its interval, the highest of each group on top, with its figures to the right.
+    """Draw each value as a point on its interval, sorted within each group, with the numbers to the right.
 
     If an interval contains 0, a line marks 0.
 
     Args:
-        rows: At least one; groups are drawn in the order of their first rows.
-        title: Printed above the plot.
-        axis: What the values are, and the coverage of their intervals.
+        rows: At least one row; groups are drawn in the order of their first rows.
+        title: Title of the figure.
+        axis: Label of the axis: the measure, and the coverage of its intervals.
     """
     lines = _sort_lines(rows)
     names = [break_name(line if isinstance(line, str) else line.name, NAME_WIDTH) for line in lines]
@@ -103,7 +103,7 @@ def _sort_lines(rows: Sequence[ForestRow]) -> list[ForestRow | str]:
 def _name_lines(
     axes: Axes, middles: Sequence[float], names: Sequence[str], lines: Sequence[ForestRow | str], *, bottom: float
 ) -> None:
-    """Names to the left and figures to the right, as tick labels, for which the layout makes room."""
+    """Write names to the left and numbers to the right, as tick labels, for which the layout makes room."""
     rows = [line for line in lines if isinstance(line, ForestRow)]
     signed = "+" if any(row.low < 0 for row in rows) else ""
     labels = [

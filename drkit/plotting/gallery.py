@@ -1,4 +1,4 @@
-"""Photographs with captions, in rows."""
+"""Pictures of photographs with captions: the largest errors of a run, and examples of each grade."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,11 +37,11 @@ class GalleryItem:
     """A photograph with its caption.
 
     Args:
-        image_id: Its id.
-        photograph: uint8 (SIDE, SIDE, 3), squared about the fundus disc.
-        lines: Of the caption.
-        overlay: uint8 (H, W, 3), the maps of its explanation; None if it was not explained.
-        overlay_caption: What the maps show, in words.
+        image_id: Id of the photograph.
+        photograph: The photograph, uint8 (SIDE, SIDE, 3), cropped to a square about the fundus disc.
+        lines: Lines of the caption.
+        overlay: The maps of its explanation, uint8 (H, W, 3); None if it was not explained.
+        overlay_caption: Description of the maps.
     """
 
     image_id: str
@@ -52,10 +52,10 @@ class GalleryItem:
 
 
 def fetch_thumbnail(path: Path, side: int = SIDE) -> Photograph:
-    """Read a photograph, uint8 (side, side, 3), squared about its fundus disc.
+    """Read a photograph as uint8 (side, side, 3), cropped to a square about its fundus disc.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: the photograph cannot be read.
     """
     return square_about_disc(decode_reduced(read_content(path), str(path), side)[0].pixels, side)
 
@@ -66,15 +66,15 @@ def show_errors(
     """The `num` photographs whose score is furthest from the reference grade, largest error first.
 
     Args:
-        run: Graded photographs.
+        run: Evaluated photographs of the run.
         labels: The data set, with the photographs' paths.
-        num: Number of photographs, at most.
-        explanations: A folder that `drkit explain` wrote, or one with pictures named after the photographs' ids, which
-            are shown beside the photographs.
-        side: Of the thumbnails, in pixels.
+        num: Maximum number of photographs.
+        explanations: Folder written by `drkit explain`, or of pictures named after the photographs' ids, which are
+            shown beside the photographs.
+        side: Side of the thumbnails in pixels.
 
     Raises:
-        InputError: the data set lacks the photographs, or the folder has a picture of none of them.
+        InputError: the data set lacks a photograph, or the folder has no picture of any photograph.
     """
     rows = run.predictions.rows
     distance = np.abs(rows["score"].to_numpy(dtype=np.float64) - run.reference)
@@ -92,7 +92,7 @@ def show_errors(
 
 
 def show_examples(labels: Labels, num: int, seed: int = 0, side: int = SIDE) -> list[list[GalleryItem]]:
-    """Photographs of each grade of good quality, drawn at random, from different patients if there are enough.
+    """Choose random photographs of each grade, of good quality and from different patients if there are enough.
 
     The grade is the eye's if the data set states it, since that is what the photograph shows, else the patient's. The
     quality is the data set's own judgement; if there is none, photographs with a quality warning come last among
@@ -100,9 +100,9 @@ def show_examples(labels: Labels, num: int, seed: int = 0, side: int = SIDE) -> 
 
     Args:
         labels: Graded photographs.
-        num: Number of photographs of each grade, at most.
-        seed: Of the draw.
-        side: Of the thumbnails, in pixels.
+        num: Maximum number of photographs of each grade.
+        seed: Random seed.
+        side: Side of the thumbnails in pixels.
 
     Raises:
         InputError: no photograph has a grade.
@@ -122,13 +122,15 @@ def show_examples(labels: Labels, num: int, seed: int = 0, side: int = SIDE) -> 
 
 
 def _choose_examples(rows: pd.DataFrame, num: int) -> pd.DataFrame:
-    """The first `num` rows, good quality before different patients before the given order."""
+    """The first `num` rows, sorted by quality, then by the number of earlier rows of the patient."""
     repeats = rows.groupby(rows["patient_id"].fillna(rows["image_id"])).cumcount().to_numpy()
     if QUALITY in rows and rows[QUALITY].notna().any():
         is_poor = (rows[QUALITY].fillna(0) < 1).to_numpy(dtype=bool)
         return rows.iloc[np.lexsort((repeats, is_poor))[:num]]
     candidates = rows.iloc[np.argsort(repeats, kind="stable")[: CANDIDATES * num]]
-    is_poor = np.array([bool(found) for found in find_quality_warnings([Path(path) for path in candidates["path"]])])
+    is_poor = np.array(
+        [bool(warnings) for warnings in find_quality_warnings([Path(path) for path in candidates["path"]])]
+    )
     return candidates.iloc[np.argsort(is_poor, kind="stable")[:num]]
 
 
@@ -136,8 +138,8 @@ def draw_errors(shown: Sequence[GalleryItem], title: str) -> Figure:
     """Draw photographs with their captions, each with its explanation to the right if it has one.
 
     Args:
-        shown: At least one.
-        title: Printed above all.
+        shown: At least one photograph.
+        title: Title of the figure.
     """
     beside = [item.overlay.shape[1] / item.overlay.shape[0] for item in shown if item.overlay is not None]
     broad = 1 + max(beside, default=0.0)  # of one photograph and its explanation, in photographs
@@ -164,8 +166,8 @@ def _show_at(figure: Figure, picture: Photograph, corner: tuple[float, float], c
     width, height = figure.get_size_inches()
     side, gap = _CELL - 0.1, 0.05  # inches
     broad = side * picture.shape[1] / picture.shape[0]
-    place = ((corner[0] + gap) / width, (corner[1] - side) / height, broad / width, side / height)
-    axes = figure.add_axes(place)
+    box = ((corner[0] + gap) / width, (corner[1] - side) / height, broad / width, side / height)
+    axes = figure.add_axes(box)
     axes.imshow(picture, interpolation="lanczos", aspect="auto")
     axes.set_axis_off()
     middle = (corner[0] + gap + broad / 2) / width
@@ -176,8 +178,8 @@ def draw_examples(rows: Sequence[Sequence[GalleryItem]], title: str) -> Figure:
     """Draw one column per grade: its name, what to look for, and photographs.
 
     Args:
-        rows: Photographs of the grades 0 to 4; an empty list says that the grade does not occur.
-        title: Printed above all.
+        rows: Photographs of each of the grades 0 to 4; empty if the grade does not occur.
+        title: Title of the figure.
     """
     down = max(1, *map(len, rows))
     words = [
@@ -204,10 +206,10 @@ def draw_examples(rows: Sequence[Sequence[GalleryItem]], title: str) -> Figure:
 
 
 def _find_photographs(image_ids: pd.Series, labels: Labels, name: str) -> dict[str, Path]:
-    """Id to file, in the order of the ids.
+    """Paths of the photographs by id, in the order of the ids.
 
     Raises:
-        InputError: the data set lacks some.
+        InputError: the data set lacks some of the photographs.
     """
     paths = {image_stem(str(key)): path for key, path in zip(labels.rows["image_id"], labels.rows["path"], strict=True)}
     missing = [image_id for image_id in image_ids if pd.isna(paths.get(image_stem(image_id)))]
@@ -220,10 +222,10 @@ def _find_photographs(image_ids: pd.Series, labels: Labels, name: str) -> dict[s
 
 
 def _find_overlays(image_ids: Sequence[str], folder: Path | None) -> dict[str, Path]:
-    """Id to the picture that explains it.
+    """Paths of the explanations by photograph id.
 
     Raises:
-        InputError: no such folder, several methods' in one, or no picture of any of the ids.
+        InputError: the folder does not exist, has explanations of several methods, or has none of the photographs.
     """
     if folder is None:
         return {}
@@ -237,17 +239,17 @@ def _find_overlays(image_ids: Sequence[str], folder: Path | None) -> dict[str, P
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder: expected one that drkit explain wrote")
     pictures = _list_overlays(folder)
-    kept = {image_id: pictures[image_id] for image_id in image_ids if image_id in pictures}
-    if not kept:
+    overlays = {image_id: pictures[image_id] for image_id in image_ids if image_id in pictures}
+    if not overlays:
         raise InputError(f"{folder} has no picture of any of {first_few(image_ids)}: explain these with --ids")
-    missing = [image_id for image_id in image_ids if image_id not in kept]
+    missing = [image_id for image_id in image_ids if image_id not in overlays]
     if missing:
         notify(f"{folder} has no picture of {first_few(missing)}: explain these with --ids to see them all")
-    return kept
+    return overlays
 
 
 def _describe_overlays(folder: Path | None) -> str:
-    """What the maps of a folder show, from left to right, if its manifest says so."""
+    """Description of the maps of a folder from left to right, as its manifest states it."""
     manifests = [path for path in find_explanations(folder) if (path / MANIFEST).is_file()] if folder else []
     if not manifests:
         return "evidence for, against"

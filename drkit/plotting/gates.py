@@ -1,4 +1,4 @@
-"""Gates of channels by grade: how far attention opens and closes them, and what that has to do with the grade."""
+"""Channel attention gates: their distance from 1, and their association with the grade."""
 
 from dataclasses import dataclass
 
@@ -14,18 +14,18 @@ from drkit.plotting.style import COLOURS, GRADE_COLOURS, GRADE_MARKERS, break_na
 
 NUM_SHUFFLES = 200
 NUM_SHOWN = 5  # channels
-NEAR = 0.05  # of 1: a gate that does next to nothing
-LEAST = 1.0  # percent: an axis shows at least so much
+NEAR = 0.05  # largest distance from 1 of a gate that hardly changes its channel
+LEAST = 1.0  # percent to either side that an axis shows at least
 
 
 @dataclass(frozen=True)
 class Gates:
-    """What attention does to the channels of N photographs.
+    """Values of the channel gates of N photographs.
 
     Args:
-        factors: (N, C) from 0 to 2; 1: as without attention.
+        factors: (N, C) gate values from 0 to 2; 1 leaves a channel unchanged.
         grades: (N,) reference grades.
-        patients: (N,) whose photograph it is.
+        patients: (N,) key of each photograph's patient.
     """
 
     factors: NDArray[np.float64]
@@ -35,16 +35,16 @@ class Gates:
 
 @dataclass(frozen=True)
 class GateFigures:
-    """Gates in numbers.
+    """Statistics of the channel gates.
 
     Args:
-        photographs: N.
-        channels: C.
-        near_one: Share of the channels whose mean gate is within 0.05 of 1.
-        mean_by_grade: For each grade the mean distance of a gate from 1; None where the grade does not occur.
+        photographs: Number of photographs.
+        channels: Number of channels.
+        near_one: Share of the channels whose mean gate is within `NEAR` of 1.
+        mean_by_grade: Mean distance of the gates from 1 for each grade; None if the grade does not occur.
         explained: Mean over channels of the share of a gate's variance between patients that their grade explains.
-        explained_by_chance: The same with grades dealt out among patients at random, mean of 200 times.
-        probability_by_chance: Share of those times in which chance explains as much.
+        explained_by_chance: The mean of `explained` over `NUM_SHUFFLES` random permutations of the patients' grades.
+        probability_by_chance: Share of the permutations that explain as much as the grades, or more.
     """
 
     photographs: int
@@ -56,25 +56,26 @@ class GateFigures:
     probability_by_chance: float
 
     def sentence(self) -> str:
-        """What they say, in words."""
+        """The statistics in one sentence."""
         sentence = (
-            f"{self.near_one:.0%} of {self.channels} channels have a mean gate within {NEAR} of 1, where attention does"
-            f" next to nothing; the grade explains {self.explained:.1%} of a gate's variation between patients,"
-            f" {self.explained_by_chance:.1%} by chance (as much or more in {self.probability_by_chance:.0%} of deals)"
+            f"{self.near_one:.0%} of {self.channels} channels have a mean gate within {NEAR} of 1, so attention hardly"
+            f" changes them; the grade explains {self.explained:.1%} of a gate's variation between patients,"
+            f" {self.explained_by_chance:.1%} by chance (as much or more in {self.probability_by_chance:.0%} of"
+            " permutations)"
         )
-        surely = self.probability_by_chance < 0.05
-        return sentence + ("." if surely else ": it cannot be told that the gates go with the grade.")
+        is_significant = self.probability_by_chance < 0.05
+        return sentence + ("." if is_significant else ": no association of the gates with the grade is shown.")
 
 
 def measure_gates(gates: Gates, seed: int = 0) -> GateFigures:
-    """Put gates in numbers.
+    """Measure the gates, with a permutation test of their association with the grade.
 
     Args:
-        gates: Of at least two patients with different grades.
-        seed: Of the dealing out.
+        gates: Gates of several patients with different grades.
+        seed: Random seed of the permutations.
 
     Raises:
-        InputError: one single patient, or one single grade.
+        InputError: there are too few patients, or all have the same grade.
     """
     means, grades = _by_patient(gates)
     if len(np.unique(grades)) < 2 or len(grades) <= len(np.unique(grades)):
@@ -98,7 +99,7 @@ def measure_gates(gates: Gates, seed: int = 0) -> GateFigures:
 
 
 def correlation_ratios(values: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Share (C,) of the variance of values (N, C) that lies between groups (N,); 0 where nothing varies.
+    """(C,) share of the variance of `values` (N, C) between `groups` (N,); 0 for a column without variance.
 
     Source: Fisher 1925, Statistical methods for research workers, section 45: eta squared.
     """
@@ -111,15 +112,15 @@ def correlation_ratios(values: NDArray[np.float64], groups: NDArray[np.int64]) -
 
 
 def draw_gates(gates: Gates, title: str) -> Figure:
-    """Draw how far channels are opened, how much photographs of each grade are changed, and the telling channels.
+    """Draw the mean gates, the mean change of the photographs of each grade, and the gates that vary most with it.
 
-    No axis shows less than a percent to either side, so that what is next to nothing looks like it.
+    Each axis shows at least `LEAST` percent to either side, so that a negligible change looks negligible.
     """
     with styled():
         figure, panels = open_panels(3)
         _draw_channels(panels[0], gates)
         _draw_distances(panels[1], gates)
-        lines = _draw_telling(panels[2], gates)
+        lines = _draw_associated(panels[2], gates)
         figure.suptitle(break_name(title, 90))
         place_legend(figure, lines)
     return figure
@@ -134,7 +135,7 @@ def _draw_channels(axes: Axes, gates: Gates) -> None:
 
 
 def _draw_distances(axes: Axes, gates: Gates) -> None:
-    """A point a photograph, and the mean of each grade."""
+    """Draw one point per photograph, and the mean of each grade."""
     distance = np.abs(_in_percent(gates.factors)).mean(1)
     jitter = np.random.default_rng(0).uniform(-0.3, 0.3, len(distance))
     for grade in range(NUM_GRADES):
@@ -148,8 +149,8 @@ def _draw_distances(axes: Axes, gates: Gates) -> None:
     axes.set_xticks(range(NUM_GRADES))
 
 
-def _draw_telling(axes: Axes, gates: Gates) -> list[Line2D]:
-    """The channels whose gates go with the grade most closely, picked on these very photographs."""
+def _draw_associated(axes: Axes, gates: Gates) -> list[Line2D]:
+    """Draw the channels whose gates are associated most with the grade, selected on the same photographs."""
     means, grades = _by_patient(gates)
     telling = np.argsort(-correlation_ratios(means, grades), kind="stable")[:NUM_SHOWN]
     present = np.unique(grades)
@@ -160,7 +161,7 @@ def _draw_telling(axes: Axes, gates: Gates) -> list[Line2D]:
         for column, marker, colour, channel in zip(heights.T, GRADE_MARKERS, COLOURS, telling, strict=False)
     ]
     reach = max(np.abs(heights).max() * 1.1, LEAST)
-    axes.set(title="the most telling channels", xlabel="patient's worst grade", ylabel="gate less its mean, %")
+    axes.set(title="the most telling channels", xlabel="patient's worst grade", ylabel="gate minus its mean, %")
     axes.set_ylim(-reach, reach)
     axes.set_xticks(range(NUM_GRADES))
     return lines

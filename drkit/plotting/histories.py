@@ -1,4 +1,4 @@
-"""The histories of runs, as they are drawn."""
+"""Reading of training histories."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +12,13 @@ from drkit.records.runs import Run, find_run, networks_in, read_run_record
 
 
 def read_training_histories(files: Sequence[Path]) -> dict[str, TrainingHistory]:
-    """Run name to its training, each run once, patterns expanded; runs of one name are called by their paths.
+    """Read the training histories of runs, with patterns expanded and each run once.
+
+    Returns:
+        The histories by run name; runs that share a name are called by their paths.
 
     Raises:
-        InputError: no such run, or no history.
+        InputError: a run does not exist, or has no history.
     """
     runs = list(dict.fromkeys(map(find_run, expand_patterns(files))))
     names = [run.name for run in runs]
@@ -23,10 +26,10 @@ def read_training_histories(files: Sequence[Path]) -> dict[str, TrainingHistory]
 
 
 def read_training_history(run: Run) -> TrainingHistory:
-    """The training of a finished run.
+    """Read the training history of a finished run.
 
     Raises:
-        InputError: no history, or no record of the run.
+        InputError: the run has no history, or no record.
     """
     if run.is_packaged:
         raise InputError(f"{run.name} comes with drkit without the history of its training")

@@ -1,4 +1,4 @@
-"""Writing pictures: checks before any work, and the report of a command that draws."""
+"""Writing of pictures, with checks before any work, and the report of a command that draws."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ from drkit.reporting import Table
 
 @dataclass(frozen=True)
 class PictureReport:
-    """What was drawn.
+    """The picture that was written.
 
     Args:
-        picture: The file.
-        runs: Names of what it shows.
-        sentences: Its content in words.
+        picture: Path of the picture.
+        runs: Names of the runs or data sets that it shows.
+        sentences: Its content in sentences.
         figures: Its numbers, one object per run.
     """
 
@@ -30,7 +30,7 @@ class PictureReport:
     figures: tuple[dict[str, Any], ...] = field(default_factory=tuple)
 
     def render(self) -> Iterator[str | Table]:
-        """The sentences, and where the picture is."""
+        """The sentences, and the path of the picture."""
         yield from self.sentences
         yield f"wrote {self.picture}: {', '.join(self.runs)}"
 
@@ -39,8 +39,8 @@ def check_picture(config: PictureConfig) -> None:
     """Check before any work that the picture can be written.
 
     Raises:
-        UsageError: a suffix that is no picture format.
-        OutputExistsError: it exists already.
+        UsageError: the suffix is not that of a picture format.
+        OutputExistsError: the picture exists already.
     """
     check_suffix(config.out)
     check_writable(config.out, force=config.force)

@@ -20,21 +20,22 @@ def draw_reliability(runs: Sequence[Calibration], title: str, *, legend: bool = 
     Up to `MOST_WITH_BANDS` runs have bars: 95 % intervals over resampled patients.
 
     Args:
-        runs: One for each run and question; the runs of each question in the same order, at most `MOST_ON_AXES`.
-        title: Data, split and cases, in a line.
+        runs: One calibration for each run and question, of at most `MOST_ON_AXES` runs, in the same order for each
+            question.
+        title: Data sets, splits and cases, in one line.
         legend: Whether the figure has a legend.
     """
-    asked = [question for question in QUESTIONS if any(run.question == question for run in runs)]
+    questions = [question for question in QUESTIONS if any(run.question == question for run in runs)]
     names = list(dict.fromkeys(run.run for run in runs))
     with styled():
-        figure, panels = open_panels(len(asked), columns=2, height=3.1)
-        for axes, question in zip(panels, asked, strict=True):
+        figure, panels = open_panels(len(questions), columns=2, height=3.1)
+        for axes, question in zip(panels, questions, strict=True):
             for run in (run for run in runs if run.question == question):
                 _draw_run(axes, run, names.index(run.run), with_bars=len(names) <= MOST_WITH_BANDS)
             axes.axline((0, 0), slope=1, color="0.5", linewidth=0.8, linestyle=(0, (4, 4)), zorder=0)
             axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", title=_TITLES[question])
             axes.set(xlabel="predicted probability", ylabel="observed frequency")
-        figure.suptitle(break_name(title, 44 * len(asked)))
+        figure.suptitle(break_name(title, 44 * len(questions)))
         if legend:
             place_legend(figure, [_handle(name, number, runs) for number, name in enumerate(names)])
     return figure

@@ -15,7 +15,7 @@ from drkit.plotting.style import COLOURS, MOST_WITH_BANDS, break_name, open_pane
 
 CurveKind = Literal["roc", "precision-recall"]
 CURVES: tuple[CurveKind, ...] = ("roc", "precision-recall")
-MARKERS = ("^", "s", "o")  # of the operating points, in their order
+MARKERS = ("^", "s", "o")  # one for each operating point
 _TITLES = {"roc": "referable DR: ROC", "precision-recall": "referable DR: precision and recall"}
 
 
@@ -25,9 +25,9 @@ def draw_screening(
     """Draw each run's curves with its operating points; up to `MOST_WITH_BANDS` runs have 95 % bands over patients.
 
     Args:
-        runs: As `drkit.plotting.screening.measure_screening` returns them, at most `MOST_ON_AXES`.
-        title: Data, split and cases, in a line.
-        curves: One panel each.
+        runs: The measured runs, at most `MOST_ON_AXES`.
+        title: Data sets, splits and cases, in one line.
+        curves: The kinds of curves, one panel each.
         legend: Whether the figure has a legend.
     """
     with styled():

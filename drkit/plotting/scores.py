@@ -1,4 +1,4 @@
-"""Continuous scores against the reference, and against another run's."""
+"""Scatter plots of continuous scores against the reference grades, and against the scores of another run."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,7 +26,7 @@ from drkit.plotting.style import (
     styled,
 )
 
-SPREAD = 0.8  # of the room of a grade
+SPREAD = 0.8  # of the distance between two grades
 MOST_POINTS = 3000  # as lines of an svg; more are painted
 _TITLE = 36  # characters
 _SCALE = range(NUM_GRADES)
@@ -36,7 +36,7 @@ def draw_scores(runs: Sequence[EvaluationSet], *, most_points: int = MOST_POINTS
     """Draw the scores over the reference grade, one panel per run, with the scores at which the predicted grade rises.
 
     Within a grade, patients are sorted by their mean score. A thin line joins the cases of a patient: the longer it is,
-    the more the run contradicts itself.
+    the more the scores of the patient differ.
 
     Args:
         runs: At least one.
@@ -54,19 +54,19 @@ def draw_scores(runs: Sequence[EvaluationSet], *, most_points: int = MOST_POINTS
 
 
 def spread_patients(reference: NDArray[np.int64], score: NDArray[np.float64], patients: NDArray[np.str_]) -> pd.Series:
-    """(C,) places on the axis: the grade, and in `SPREAD` about it the patients by their mean score.
+    """(C,) positions on the axis: within `SPREAD` about each grade, patients are sorted by their mean score.
 
     Args:
-        reference: (C,) grades 0-4.
-        score: (C,) in [0, 4].
-        patients: (C,) whose case it is.
+        reference: (C,) reference grades 0-4.
+        score: (C,) scores in [0, 4].
+        patients: (C,) key of each case's patient.
     """
     cases = pd.DataFrame({"grade": reference, "score": score, "patient": patients})
     means = cases.groupby(["grade", "patient"])["score"].mean()
     rank = means.groupby("grade").rank(method="first") - 0.5
     share = rank / means.groupby("grade").transform("size") - 0.5
-    places = share * SPREAD + means.index.get_level_values("grade")
-    return places.loc[pd.MultiIndex.from_frame(cases[["grade", "patient"]])].reset_index(drop=True)
+    positions = share * SPREAD + means.index.get_level_values("grade")
+    return positions.loc[pd.MultiIndex.from_frame(cases[["grade", "patient"]])].reset_index(drop=True)
 
 
 def draw_pairs(runs: Sequence[EvaluationSet]) -> Figure:
@@ -75,8 +75,8 @@ def draw_pairs(runs: Sequence[EvaluationSet]) -> Figure:
     Points off the diagonal are where the runs differ: only there can an ensemble gain.
 
     Raises:
-        UsageError: one run alone.
-        InputError: runs that share no photograph.
+        UsageError: there is only one run.
+        InputError: runs share no photograph.
     """
     if len(runs) < 2:
         raise UsageError("--what models compares runs: name at least two")
@@ -90,10 +90,10 @@ def draw_pairs(runs: Sequence[EvaluationSet]) -> Figure:
 
 
 def pair_scores(first: EvaluationSet, other: EvaluationSet) -> pd.DataFrame:
-    """The cases both have graded: columns first, other (scores) and grade (the first's reference).
+    """The cases that both runs have: columns first and other (scores), and grade (reference grade of the first run).
 
     Raises:
-        InputError: there are none.
+        InputError: the runs share no photograph.
     """
     both = narrow_to_shared(first, other)
     return pd.DataFrame({"first": both[0].cases.score, "other": both[1].cases.score, "grade": both[0].cases.reference})
@@ -110,14 +110,14 @@ def grade_handles() -> list[Artist]:
 
 def _draw_run(axes: Axes, run: EvaluationSet, title: str, most_points: int) -> None:
     cases = run.cases
-    places = spread_patients(cases.reference, run.cases.score, cases.patients)
+    positions = spread_patients(cases.reference, run.cases.score, cases.patients)
     # Join a patient's cases of one grade by a line from the lowest to the highest score.
-    ends = pd.Series(run.cases.score).groupby(places.to_numpy()).agg(["min", "max"])
-    lines = [[(place, low), (place, high)] for place, low, high in ends.itertuples() if high > low]
-    many = len(places) > most_points
+    ends = pd.Series(run.cases.score).groupby(positions.to_numpy()).agg(["min", "max"])
+    lines = [[(position, low), (position, high)] for position, low, high in ends.itertuples() if high > low]
+    many = len(positions) > most_points
     style: Any = {"colors": "0.45", "linewidths": 0.5, "alpha": 0.6, "zorder": 1, "rasterized": many}
     axes.add_collection(LineCollection(lines, **style))
-    axes.scatter(places, run.cases.score, s=5, color=COLOURS[0], alpha=0.55, linewidths=0, rasterized=many)
+    axes.scatter(positions, run.cases.score, s=5, color=COLOURS[0], alpha=0.55, linewidths=0, rasterized=many)
     for threshold in decision_thresholds(run.predictions) or ():
         axes.axhline(threshold, color=COLOURS[1], linewidth=0.9, zorder=0)
     axes.set_title(break_name(title, _TITLE))

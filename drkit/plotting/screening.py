@@ -1,4 +1,4 @@
-"""Finding referable DR: sensitivity, specificity and precision at every threshold, with intervals over patients."""
+"""Screening for referable DR: sensitivity, specificity and precision at every threshold, with intervals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ SENSITIVITIES = (0.90, 0.95)
 
 @dataclass(frozen=True)
 class Ranking:
-    """Cases in falling order of their probability of being referable.
+    """C cases sorted by falling probability of being referable, with T distinct probabilities.
 
     Args:
-        order: (C,) indices.
-        ends: (T,) the last place of each distinct probability.
-        thresholds: (T,) the distinct probabilities, falling.
-        referable: (C,) 1 where the case is, in the cases' own order.
+        order: (C,) indices of the cases, the most probable first.
+        ends: (T,) position in `order` of the last case of each distinct probability.
+        thresholds: (T,) the distinct probabilities, in falling order.
+        referable: (C,) 1 for referable cases and 0 for others, in the original order of the cases.
     """
 
     order: NDArray[np.int64]
@@ -37,29 +37,34 @@ class Ranking:
 
     @classmethod
     def of(cls, referable: NDArray[np.bool_], probability: FloatArray) -> "Ranking":
-        """Rank cases: (C,) whether each is referable, (C,) its probability."""
+        """Rank cases.
+
+        Args:
+            referable: (C,) whether each case is referable.
+            probability: (C,) probability of being referable.
+        """
         order = np.argsort(-probability, kind="stable")
         falling = probability[order]
         ends = np.append(np.flatnonzero(np.diff(falling)), len(falling) - 1)
         return cls(order, ends, falling[ends], referable.astype(np.float64))
 
     def rates(self, weights: FloatArray | None = None) -> "Rates":
-        """Sensitivity and the rest at every threshold, cases weighted by (C,) `weights`."""
-        times = np.ones(len(self.order)) if weights is None else weights
-        hits = np.cumsum((times * self.referable)[self.order])[self.ends]
-        alarms = np.cumsum((times * (1 - self.referable))[self.order])[self.ends]
+        """Sensitivity, false positive rate and precision at every threshold, with cases weighted by `weights` (C,)."""
+        case_weights = np.ones(len(self.order)) if weights is None else weights
+        hits = np.cumsum((case_weights * self.referable)[self.order])[self.ends]
+        alarms = np.cumsum((case_weights * (1 - self.referable))[self.order])[self.ends]
         with np.errstate(invalid="ignore", divide="ignore"):
             return Rates(hits / hits[-1], alarms / alarms[-1], hits / (hits + alarms))
 
 
 @dataclass(frozen=True)
 class Rates:
-    """What thresholds come to, from the highest threshold to the lowest, which refers everybody.
+    """Rates at T thresholds, from the highest threshold to the lowest, which refers every case.
 
     Args:
-        sensitivity: (T,) share found of the referable, rising to 1.
-        false_alarms: (T,) share of the others that is referred, rising to 1: 1 - specificity.
-        precision: (T,) share of the referred that is referable; NaN where nobody is referred.
+        sensitivity: (T,) share of the referable cases that are referred, rising to 1.
+        false_alarms: (T,) share of the other cases that are referred (1 - specificity), rising to 1.
+        precision: (T,) share of the referred cases that are referable; NaN if no case is referred.
     """
 
     sensitivity: FloatArray
@@ -67,40 +72,40 @@ class Rates:
     precision: FloatArray
 
     def area(self) -> float:
-        """Area under the ROC curve, by trapezoids: ties count half."""
+        """Area under the ROC curve by the trapezoidal rule, so that ties count half."""
         return float(np.trapezoid(np.append(0, self.sensitivity), np.append(0, self.false_alarms)))
 
     def average_precision(self) -> float:
-        """Precision averaged over the steps in sensitivity."""
+        """Mean precision over the thresholds, weighted by the increase in sensitivity."""
         gains = np.diff(self.sensitivity, prepend=0)
         return float(np.nansum(gains * self.precision))
 
     def sensitivity_at(self, false_alarms: FloatArray) -> FloatArray:
-        """The highest sensitivity that at most so many false alarms buy."""
-        place = np.searchsorted(self.false_alarms, false_alarms, side="right")
-        return np.append(0, self.sensitivity)[place]
+        """The highest sensitivity at a share of false alarms of at most `false_alarms`."""
+        index = np.searchsorted(self.false_alarms, false_alarms, side="right")
+        return np.append(0, self.sensitivity)[index]
 
     def first_reaching(self, sensitivity: float | FloatArray) -> NDArray[np.int64]:
-        """The highest thresholds, as indices, that reach so much sensitivity."""
-        place = np.searchsorted(self.sensitivity, np.asarray(sensitivity) - 1e-9, side="left")
-        return np.minimum(place, len(self.sensitivity) - 1)
+        """Index of the highest threshold whose sensitivity is at least `sensitivity`."""
+        index = np.searchsorted(self.sensitivity, np.asarray(sensitivity) - 1e-9, side="left")
+        return np.minimum(index, len(self.sensitivity) - 1)
 
     def precision_at(self, sensitivity: FloatArray) -> FloatArray:
-        """The precision of the highest threshold that reaches so much sensitivity."""
+        """The precision at the highest threshold whose sensitivity is at least `sensitivity`."""
         return self.precision[self.first_reaching(sensitivity)]
 
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """One threshold, or the run's own decision, on these cases.
+    """Sensitivity, specificity and precision of one threshold, or of the run's predicted grades.
 
     Args:
-        name: `sensitivity 0.90`, or `predicted grade 2+`.
-        threshold: On the probability of being referable; None for the run's decision.
-        sensitivity: Share found of the referable.
-        specificity: Share of the others left unreferred.
-        specificity_interval: 95 %, over resampled patients.
-        precision: Share of the referred that is referable.
+        name: Name for legends and tables: `sensitivity 0.90`, or `predicted grade 2+`.
+        threshold: Threshold on the probability of being referable; None for the predicted grades.
+        sensitivity: Share of the referable cases that are referred.
+        specificity: Share of the other cases that are not referred.
+        specificity_interval: 95 % interval of the specificity over resampled patients.
+        precision: Share of the referred cases that are referable; NaN if no case is referred.
     """
 
     name: str
@@ -116,16 +121,16 @@ class Screening:
     """How well a run tells referable cases from others.
 
     Args:
-        run: Its name.
-        referable: Share of the cases that are.
-        rates: At every threshold.
-        roc_area: Under the ROC curve.
-        roc_area_interval: 95 %, over resampled patients.
-        average_precision: Under the precision-recall curve.
-        average_precision_interval: 95 %.
-        roc_band: (2, len(GRID)) 95 % of the sensitivity at each share of false alarms of `GRID`.
-        precision_band: (2, len(GRID)) 95 % of the precision at each sensitivity of `GRID`.
-        points: At fixed sensitivities, and of the run's own decision, last.
+        run: Name of the run.
+        referable: Share of the cases that are referable.
+        rates: Rates at every threshold.
+        roc_area: Area under the ROC curve.
+        roc_area_interval: 95 % interval of the area over resampled patients.
+        average_precision: Area under the precision-recall curve.
+        average_precision_interval: 95 % interval of the average precision over resampled patients.
+        roc_band: (2, len(GRID)) 95 % band of the sensitivity at each share of false alarms in `GRID`.
+        precision_band: (2, len(GRID)) 95 % band of the precision at each sensitivity in `GRID`.
+        points: The operating points of `SENSITIVITIES`, followed by that of the predicted grades.
     """
 
     run: str
@@ -148,13 +153,13 @@ def measure_screening(run: EvaluationSet, num_resamples: int = 1000, seed: int =
     """
     referable = run.cases.reference >= REFERABLE_FROM
     if referable.all() or not referable.any():
-        whole = "all" if referable.all() else "none"
+        quantity = "all" if referable.all() else "none"
         raise InputError(
-            f"{run.name}: {whole} of {len(referable)} cases are referable, so there is nothing to tell apart"
+            f"{run.name}: {quantity} of {len(referable)} cases are referable, so there is nothing to tell apart"
         )
     ranking = Ranking.of(referable, run.cases.referable_probability())
-    drawn = list(resample_patients(run.cases.patients, num_resamples, seed))
-    resampled = [ranking.rates(weights) for weights in drawn if 0 < weights @ ranking.referable < weights.sum()]
+    samples = list(resample_patients(run.cases.patients, num_resamples, seed))
+    resampled = [ranking.rates(weights) for weights in samples if 0 < weights @ ranking.referable < weights.sum()]
     rates = ranking.rates()
     return Screening(
         run=run.name,
@@ -166,7 +171,10 @@ def measure_screening(run: EvaluationSet, num_resamples: int = 1000, seed: int =
         average_precision_interval=intervals.interval([item.average_precision() for item in resampled]),
         roc_band=_band([item.sensitivity_at(GRID) for item in resampled]),
         precision_band=_band([item.precision_at(GRID) for item in resampled]),
-        points=(*(_at(share, ranking, rates, resampled) for share in SENSITIVITIES), _own(run, drawn)),
+        points=(
+            *(_measure_at_sensitivity(share, ranking, rates, resampled) for share in SENSITIVITIES),
+            _measure_predicted_grades(run, samples),
+        ),
     )
 
 
@@ -174,29 +182,31 @@ def _band(samples: Sequence[FloatArray]) -> FloatArray:
     return np.nanpercentile(np.stack(samples), (2.5, 97.5), axis=0)
 
 
-def _at(share: float, ranking: Ranking, rates: Rates, resampled: Sequence[Rates]) -> OperatingPoint:
-    place = int(rates.first_reaching(share))
-    specificities = [1 - item.false_alarms[int(item.first_reaching(share))] for item in resampled]
+def _measure_at_sensitivity(
+    sensitivity: float, ranking: Ranking, rates: Rates, resampled: Sequence[Rates]
+) -> OperatingPoint:
+    index = int(rates.first_reaching(sensitivity))
+    specificities = [1 - item.false_alarms[int(item.first_reaching(sensitivity))] for item in resampled]
     return OperatingPoint(
-        name=f"sensitivity {share:.2f}",
-        threshold=float(ranking.thresholds[place]),
-        sensitivity=float(rates.sensitivity[place]),
-        specificity=float(1 - rates.false_alarms[place]),
+        name=f"sensitivity {sensitivity:.2f}",
+        threshold=float(ranking.thresholds[index]),
+        sensitivity=float(rates.sensitivity[index]),
+        specificity=float(1 - rates.false_alarms[index]),
         specificity_interval=intervals.interval(specificities),
-        precision=float(rates.precision[place]),
+        precision=float(rates.precision[index]),
     )
 
 
-def _own(run: EvaluationSet, drawn: Sequence[FloatArray]) -> OperatingPoint:
-    """Where the run's predicted grades stand."""
+def _measure_predicted_grades(run: EvaluationSet, samples: Sequence[FloatArray]) -> OperatingPoint:
+    """The operating point of referring each case whose predicted grade is referable."""
     referred, referable = run.cases.predicted >= REFERABLE_FROM, run.cases.reference >= REFERABLE_FROM
-    left, others = ~referred & ~referable, ~referable
-    specificities = [weights @ left / (weights @ others) for weights in drawn if weights @ others]
+    true_negatives, others = ~referred & ~referable, ~referable
+    specificities = [weights @ true_negatives / (weights @ others) for weights in samples if weights @ others]
     return OperatingPoint(
         name=f"predicted grade {REFERABLE_FROM}+",
         threshold=None,
         sensitivity=float(referred[referable].mean()),
-        specificity=float(left.sum() / others.sum()),
+        specificity=float(true_negatives.sum() / others.sum()),
         specificity_interval=intervals.interval(specificities),
         precision=float(referable[referred].mean()) if referred.any() else float("nan"),
     )

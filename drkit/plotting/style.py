@@ -1,4 +1,4 @@
-"""One look for all pictures: readable at column width, safe for colour-blind eyes."""
+"""The common style of all pictures: readable at column width, with colours that colour-blind readers can tell apart."""
 
 import re
 import textwrap
@@ -38,7 +38,7 @@ class _NameWrapper(textwrap.TextWrapper):
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Draw in drkit's style inside the block: names are no formulas, svg files carry no random ids."""
+    """Draw in drkit's style inside the block: names are not parsed as formulas, and SVG files have no random ids."""
     settings: Any = {
         "font.family": list(font_families()),
         "text.parse_math": False,
@@ -83,12 +83,12 @@ def place_legend(figure: Figure, handles: Sequence[Artist]) -> None:
 
 
 def break_name(name: str, width: int) -> str:
-    """The name in lines of at most `width` characters and of about equal lengths, broken at spaces, `-` and `_`."""
+    """Break a name at spaces, `-` and `_` into lines of about equal lengths, of at most `width` characters."""
     return "\n".join(line for part in name.split("\n") for line in _wrap_evenly(part, width)) or name
 
 
 def _wrap_evenly(text: str, width: int) -> list[str]:
-    """As few lines as fit in `width` characters, the longest of them as short as possible."""
+    """Wrap text into as few lines of `width` characters as possible, with the longest line as short as possible."""
     fewest = _NameWrapper(width).wrap(text)
     narrower = (_NameWrapper(less).wrap(text) for less in range(max(1, len(text) // max(1, len(fewest))), width))
     longest_word = max((len(word) for word in _NameWrapper.wordsep_re.split(text) if word), default=0)
@@ -101,7 +101,7 @@ def check_suffix(path: Path) -> None:
     """Check that a picture can be written under this name.
 
     Raises:
-        UsageError: a suffix of no kind of picture.
+        UsageError: the suffix is not that of a picture format.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"--out {path}: expected a name that ends in {', '.join(SUFFIXES)}")

@@ -1,4 +1,4 @@
-"""Pictures of a finished run in its log: curves, and the confusion matrix of what can be scored."""
+"""Pictures of a finished run in its log: training curves, and the confusion matrix of its held-out photographs."""
 
 from contextlib import suppress
 
@@ -21,7 +21,7 @@ def log_pictures(config: MachineOptions, run: Run) -> None:
     if (folder := find_log(config, run)) is None:
         return
     pictures = {"curves": draw_curves(read_training_histories([run.stem]))}
-    with suppress(DrkitError):  # nothing was held out
+    with suppress(DrkitError):  # no photograph was held out
         pictures["confusion"] = draw_confusion([select(read_predictions(run.stem))])
     if folder.kind == "csv":
         for name, figure in pictures.items():

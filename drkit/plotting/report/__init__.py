@@ -1,1 +1,1 @@
-"""One HTML file that tells a whole work, and needs nothing but itself."""
+"""The HTML report of data, runs and results, in one file that needs no network."""

@@ -12,7 +12,7 @@ from drkit.reporting import Table
 
 
 def build_attention(records: Mapping[Path, AttentionRecord]) -> list[Section]:
-    """What attention changed; nothing without comparisons."""
+    """The section on attention; empty without comparisons."""
     if not records:
         return []
     columns = (
@@ -50,7 +50,7 @@ def _describe_attention(record: AttentionRecord) -> tuple[str, ...]:
 
 
 def build_methods(records: Mapping[Path, EnsembleComparison]) -> list[Section]:
-    """How the ensemble methods compare; nothing without comparisons."""
+    """The section on ensemble methods; empty without comparisons."""
     blocks: list[Block] = []
     for path, record in records.items():
         axis = "quadratic weighted kappa on patients not fitted on, 95 % interval over patients"

@@ -1,4 +1,4 @@
-"""The section on the data set: how many, of which grade, what an audit found, and what the grades look like."""
+"""The section on the data set: counts of photographs by grade, findings of the audit, and examples of each grade."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -39,9 +39,9 @@ class DataSet:
     """A data set that was read and audited.
 
     Args:
-        labels: What is known of its photographs.
-        findings: Of the audit, worst first.
-        hashes: SHA-256 of each photograph (of the source, where it was preprocessed) to its id.
+        labels: Labels of its photographs.
+        findings: Findings of the audit, the most severe first.
+        hashes: Id of each photograph by SHA-256, of the original file if the photograph was preprocessed.
     """
 
     labels: Labels
@@ -50,10 +50,10 @@ class DataSet:
 
 
 def audit_data(paths: Sequence[Path], sources: Sequence[ReportSource]) -> DataSet:
-    """Read data sets, look at every photograph, and hold the runs against it.
+    """Read and audit data sets, and check which photographs the runs were trained on.
 
     Raises:
-        InputError: they cannot be read.
+        InputError: a data set cannot be read.
     """
     labels = read_datasets(paths)
     surveys = [(path, survey_dataset(path)) for path in paths]
@@ -92,7 +92,7 @@ def build_data(data: DataSet, seed: int) -> Section:
 
 
 def leave_out_data() -> Section:
-    """In the place of the data set, where none was given."""
+    """The section for a report without a data set."""
     text = "No data set was given (--data), so its audit and all photographs are left out of this report."
     return Section("data", "Data and audit", [Paragraph(text, "warning")])
 

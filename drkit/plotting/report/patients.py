@@ -42,13 +42,13 @@ class GradedPhotograph:
     """A graded photograph as the page shows it.
 
     Args:
-        image_id: Its name.
-        eye: left or right; empty if unknown.
-        grade: Predicted, 0-4.
-        score: In [0, 4].
-        probabilities: Of the grades 0 to 4.
-        is_referable: Whether it is a reason to refer the patient.
-        warnings: Reasons to trust its grade less.
+        image_id: Id of the photograph.
+        eye: `left` or `right`; empty if unknown.
+        grade: Predicted grade, 0-4.
+        score: Predicted score in [0, 4].
+        probabilities: Probabilities of the grades 0 to 4.
+        is_referable: Whether the photograph is a reason to refer the patient.
+        warnings: Reasons why the grade is less reliable.
         evidence: The photograph with its map; None for ensembles, which have no maps.
     """
 
@@ -68,7 +68,7 @@ class GradedPatient:
 
     Args:
         name: The patient's id, or the photograph's.
-        photographs: At least one.
+        photographs: At least one photograph.
     """
 
     name: str
@@ -99,10 +99,10 @@ def gather_patients(
     """The patients of N graded photographs, in the order of their first photographs.
 
     Args:
-        predictions: Of the photographs.
-        is_referable: (N,) whether each is a reason to refer the patient.
-        warnings: For each of the N photographs the reasons to trust its grade less.
-        evidence: By image id; may be empty.
+        predictions: Predictions of the photographs.
+        is_referable: (N,) whether each photograph is a reason to refer the patient.
+        warnings: For each of the N photographs, reasons why its grade is less reliable.
+        evidence: The photographs with their maps, by image id; may be empty.
     """
     photographs: dict[str, list[GradedPhotograph]] = {}
     rows = predictions.rows
@@ -129,12 +129,12 @@ def _name_patient(row: Any) -> str:
 
 
 def render_patients(patients: Sequence[GradedPatient], run: str, rule: str) -> str:
-    """The page, one HTML file.
+    """Render the page as one HTML file.
 
     Args:
-        patients: In the order in which they are shown.
-        run: The run that graded them.
-        rule: When a patient is referable, in words.
+        patients: The patients, in the order in which they are shown.
+        run: Name of the run that graded them.
+        rule: Description of when a patient is referable.
     """
     num_photographs = sum(len(patient.photographs) for patient in patients)
     subtitle = (

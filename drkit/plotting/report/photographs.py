@@ -62,8 +62,8 @@ def read_explained(folders: Sequence[Path]) -> dict[Path, Explanations]:
         InputError: a folder without a manifest, or a manifest that names a picture that is missing.
     """
     explained = {folder: read_explanations(folder) for path in folders for folder in find_explanations(path)}
-    for folder, found in explained.items():
-        missing = [row.picture for row in found.photographs if not (folder / row.picture).is_file()]
+    for folder, explanations in explained.items():
+        missing = [row.picture for row in explanations.photographs if not (folder / row.picture).is_file()]
         if missing:
             raise InputError(f"{folder} lacks {len(missing)} pictures that its manifest names: {first_few(missing)}")
     return explained
@@ -78,8 +78,8 @@ def build_explanations(explained: Mapping[Path, Explanations], *, with_photograp
     """
     blocks = _build_figures(explained.values())
     num = min(MOST_EXPLAINED, max(1, MOST_STRIPS // max(1, len(explained)))) if with_photographs else 0
-    for folder, found in explained.items():
-        blocks += _build_explained(found, folder, num)
+    for folder, explanations in explained.items():
+        blocks += _build_explained(explanations, folder, num)
     return [Section("explanations", "Explanations: task (e)", blocks)] if blocks else []
 
 

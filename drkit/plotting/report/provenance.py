@@ -36,7 +36,7 @@ def _tell_command(source: ReportSource) -> list[str]:
 
 
 def _list_photographs(sources: Sequence[ReportSource], known: Mapping[str, str]) -> list[Block]:
-    """Each photograph once, with the numbers of the lists that have it; runs with the same photographs share a list."""
+    """List each photograph once, with the numbers of the lists that contain it; equal lists of runs are joined."""
     lists: dict[tuple[str, ...], list[str]] = {}
     for source in sources:
         photographs = source.record.get("trained_on_photographs")

@@ -1,4 +1,4 @@
-"""What was measured of all runs: groups of runs with the same photographs, and their paired differences."""
+"""The scores of all runs: groups of runs on the same photographs, and their paired differences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ class RunResult:
     """The agreement of one run.
 
     Args:
-        source: Its files.
-        drawn: Its rows that count.
-        task: The course's task that it answers.
-        score: Its agreement with the reference grades, as `drkit score` measures it.
+        source: Files of the run.
+        drawn: The photographs that are scored and drawn.
+        task: Task of the course that the run belongs to.
+        score: Agreement with the reference grades, as `drkit score` measures it.
     """
 
     source: ReportSource
@@ -30,7 +30,7 @@ class RunResult:
 
     @property
     def name(self) -> str:
-        """The run's."""
+        """Name of the run."""
         return self.source.name
 
 
@@ -39,10 +39,10 @@ class ResultGroup:
     """Runs that graded the same photographs for the same target, the highest quadratic kappa first.
 
     Args:
-        title: What was graded, in words.
-        results: One per run.
-        comparisons: Of the runs with the group's reference run, on all photographs and on each data set.
-        not_compared: Why runs are not compared, in sentences.
+        title: Description of the photographs.
+        results: One result per run.
+        comparisons: Comparisons of the runs with the reference run, on all photographs and on each data set.
+        not_compared: Sentences that state why a run is not compared.
     """
 
     title: str

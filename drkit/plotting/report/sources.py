@@ -28,11 +28,11 @@ class ReportSource:
     """One predictions file.
 
     Args:
-        path: The parquet.
+        path: Path of the file.
         predictions: Its content, under a name that is unique in this report.
         record: The JSON beside it; empty if there is none.
-        drawn: Its rows that can be compared with reference grades; None if there are none.
-        reason: Why there are none, else empty.
+        drawn: The photographs that are scored and drawn; None if there are none.
+        reason: Why no photograph is scored; else empty.
     """
 
     path: Path
@@ -43,33 +43,33 @@ class ReportSource:
 
     @property
     def name(self) -> str:
-        """What it is called in this report."""
+        """Name in this report."""
         return self.predictions.name
 
     @property
     def run(self) -> Run:
-        """The run of this stem, whether or not it is there."""
+        """The run with this stem, whether or not it exists."""
         return Run(self.path.with_name(FILE_SUFFIX.sub("", self.path.name)))
 
     @property
     def is_ensemble(self) -> bool:
-        """Whether it was combined from other predictions."""
+        """Whether the predictions were combined from other predictions."""
         return self.record.get("kind") == "ensemble"
 
     @property
     def is_run(self) -> bool:
-        """Whether a training wrote it."""
+        """Whether a training wrote the predictions."""
         return bool(self.record) and not self.is_ensemble and self.run.history.is_file()
 
     @property
     def options(self) -> dict[str, Any]:
-        """The resolved options of its training or combining."""
+        """The resolved options of the training or the ensemble."""
         options = self.record.get("options") or self.predictions.meta.provenance
         return options if isinstance(options, dict) else {}
 
     @cached_property
     def sha256(self) -> str:
-        """Of the parquet."""
+        """SHA-256 of the predictions file."""
         return sha256_file(self.path)
 
 
@@ -78,7 +78,7 @@ class AttentionRecord:
     """A NAME.comparison.json: a run with attention against the same training without.
 
     Args:
-        comparison: Of the two runs.
+        comparison: Comparison of the two runs.
         cost: Parameters and operations that attention adds.
         remarks: Caveats.
     """
@@ -109,7 +109,7 @@ def read_files(files: Sequence[Path], split: Split | None, by: Level) -> ReportF
     The comparison that lies beside a run is read without being named.
 
     Raises:
-        InputError: a file that cannot be read, or no predictions with reference grades.
+        InputError: a file cannot be read, or no predictions have reference grades.
     """
     paths = expand_patterns(files)
     compared = [path for path in paths if path.name.endswith(COMPARISON_SUFFIX) and path.is_file()]
@@ -132,7 +132,7 @@ def read_sources(files: Sequence[Path], split: Split | None, by: Level) -> list[
     """Read predictions files, runs and ensembles, each once, patterns expanded.
 
     Raises:
-        InputError: a file that cannot be read, or none with reference grades.
+        InputError: a file cannot be read, or none has reference grades.
     """
     sources = [_read(path, name, split, by) for name, path in name_predictions(files).items()]
     if not any(source.drawn for source in sources):

@@ -1,4 +1,4 @@
-"""The first section: the best runs of each task, what helped, and what cannot be told."""
+"""The summary: the best runs of each task, and the conclusions of all comparisons."""
 
 from collections.abc import Sequence
 
@@ -31,8 +31,8 @@ def build_summary(groups: Sequence[ResultGroup], files: ReportFiles) -> Section:
     ]
     compared = {(item.run, item.against, item.photographs): item for group in groups for item in group.comparisons}
     for record in files.attention.values():
-        found = record.comparison
-        compared[found.run, found.against, found.photographs] = found
+        item = record.comparison
+        compared[item.run, item.against, item.photographs] = item
     blocks += _build_verdicts(list(compared.values()))
     blocks += [Paragraph(f"Ensembles: {record.sentence}") for record in files.ensembles.values()]
     return Section("summary", "Summary", blocks)

@@ -1,4 +1,4 @@
-"""Which of the course's tasks a training or an ensemble answers, and which run it started from."""
+"""The task of the course that a training or an ensemble belongs to, and the run that it started from."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,14 +22,14 @@ def infer_tasks(sources: Sequence[ReportSource]) -> dict[str, str]:
     A stage one is a run whose weights another run started from, or plain transfer learning on none of the data sets of
     the second stages. A second stage starts from the weights of a run that was trained on other data sets.
     """
-    named = {source.name: source for source in sources}
+    by_name = {source.name: source for source in sources}
     parents = {source.name: name_parent(source, sources) for source in sources if _starts_from_run(source)}
     second = [
         source
         for source in sources
         if (parent := parents.get(source.name))
         and source.name not in parents.values()
-        and not (parent in named and _data_names(named[parent]) == _data_names(source))
+        and not (parent in by_name and _data_names(by_name[parent]) == _data_names(source))
     ]
     data = {name for source in second for name in _data_names(source)}
     tasks = {source.name: _infer_task(source) for source in sources}
