@@ -118,7 +118,7 @@ def test_torchrun_starts_the_processes_which_share_out_the_validation(
         "4 4 4 ",
         "4 4 4 ",
     ]  # 2 epochs, and the kept one
-    config = PredictConfig([eyes], split="val", out=tmp_path / "alone.parquet", device="cpu")
+    config = PredictConfig(data=[eyes], split="val", out=tmp_path / "alone.parquet", device="cpu")
     run_predict(tmp_path / "two", config)
     alone = read_predictions(tmp_path / "alone.parquet")
     residuals = alone.rows["score"] - alone.reference()
