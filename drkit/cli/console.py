@@ -128,16 +128,10 @@ def _print(console: "Console", sentence: str, style: str = "") -> None:
 
 
 def _show_table(console: "Console", table: Table) -> None:
-    from rich.table import Table as RichTable
-    from rich.text import Text
+    from drkit.cli.tables import lay_out
 
-    has_tall_rows = any("\n" in cell for row in table.rows for cell in row)
-    rich_table = RichTable(title=Text(readable(table.title)), title_justify="left", show_lines=has_tall_rows)
-    for column in table.columns:
-        rich_table.add_column(Text(readable(column)), overflow="fold")
-    for row in table.rows:
-        rich_table.add_row(*(Text(readable(cell)) for cell in row))
-    console.print(rich_table)
+    for part in lay_out(table, console.width):
+        console.print(part)
 
 
 def _with_options(options: Iterable[str]) -> str:
