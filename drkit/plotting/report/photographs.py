@@ -4,12 +4,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import cv2
 import numpy as np
 
 from drkit.errors import InputError, first_few
 from drkit.explaining.metrics import HOW_TO_READ, Means, MeanWithInterval, faithfulness_table, lesion_table
+from drkit.explaining.writing import FEW_CELLS
 from drkit.images.files import Photograph, read_photograph
 from drkit.plotting.gallery import show_errors
 from drkit.plotting.report.page import (
@@ -94,13 +96,34 @@ def _build_explained(explained: Explanations, folder: Path, num: int) -> list[Bl
         f" Photographs: {explained.reason}. From left to right {', '.join(parts)}."
     )
     blocks: list[Block] = [Heading(f"{explained.run}: {explained.method}"), Paragraph(text)]
-    alarmed = [row.image_id for row in explained.photographs if row.alarm]
-    if alarmed:
-        outside = f"The evidence is denser outside the fundus disc than inside in {', '.join(alarmed)}."
-        blocks.append(Paragraph(outside, "warning"))
+    if warning := _describe_warning(explained, folder):
+        blocks.append(Paragraph(warning, "warning"))
     indices = np.unique(np.linspace(0, len(explained.photographs) - 1, num).round().astype(int))
     shown = [_embed(explained.photographs[index], explained, folder) for index in indices[: len(explained.photographs)]]
     return [*blocks, EvidencePictures(shown)] if shown else blocks
+
+
+def _describe_warning(explained: Explanations, folder: Path) -> str:
+    """That the maps are too coarse, else which photographs have evidence outside the disc; empty if neither."""
+    num_cells = min((_count_cells(folder / row.maps) for row in explained.photographs[:1]), default=FEW_CELLS)
+    if num_cells < FEW_CELLS:
+        return (
+            f"The maps are only {num_cells} x {num_cells} cells, too coarse to point at anything; evidence outside the"
+            " fundus disc is then no sign of a shortcut."
+        )
+    alarmed = [row.image_id for row in explained.photographs if row.alarm]
+    return f"The evidence is denser outside the fundus disc than inside in {', '.join(alarmed)}." if alarmed else ""
+
+
+def _count_cells(path: Path) -> int:
+    """Cells across the raw maps of a photograph; `FEW_CELLS` if they have been removed."""
+    if not path.is_file():
+        return FEW_CELLS
+    try:
+        with np.load(path, allow_pickle=False) as maps:
+            return int(maps["speaking_for"].shape[-1])
+    except (OSError, ValueError, LookupError, BadZipFile) as error:
+        raise InputError(f"{path} does not hold the maps of drkit explain: {error}") from None
 
 
 def _build_figures(explained: Collection[Explanations]) -> list[Block]:

@@ -20,7 +20,7 @@ from drkit.errors import InputError, OutputExistsError, UsageError
 from drkit.evaluation import compare_cases
 from drkit.explaining.pictures import strip
 from drkit.plotting.report import page as page_module
-from drkit.plotting.report.page import EvidencePictures, TableBlock
+from drkit.plotting.report.page import EvidencePictures, Paragraph, TableBlock
 from drkit.plotting.report.photographs import build_explanations, split_strip
 from drkit.plotting.report.results import measure_results
 from drkit.plotting.report.runs import build_runs
@@ -340,6 +340,18 @@ def test_comparisons_of_attention_and_of_ensembles_have_sections(write_run, tmp_
         _write(ReportInputs((run, methods)), tmp_path / "broken.html")
     with pytest.raises(InputError, match="name at least one run"):
         _write(ReportInputs((beside,)), tmp_path / "none.html")
+
+
+@pytest.mark.parametrize(("num_cells", "told"), [(3, "only 3 x 3 cells, too coarse"), (7, "denser outside the fundus")])
+def test_coarse_maps_are_called_so_instead_of_an_alarm(tmp_path: Path, num_cells: int, told: str) -> None:
+    folder = _explain(tmp_path / "explained")
+    np.savez(folder / "1_l1.npz", speaking_for=np.zeros((num_cells, num_cells), np.float32))
+    (section,) = build_explanations({folder: read_explanations(folder)}, with_photographs=False)
+    (warning,) = [block.text for block in section.blocks if isinstance(block, Paragraph) and block.tone == "warning"]
+    assert told in warning
+    (folder / "1_l1.npz").write_bytes(b"no archive")
+    with pytest.raises(InputError, match=r"1_l1\.npz does not hold the maps"):
+        build_explanations({folder: read_explanations(folder)}, with_photographs=False)
 
 
 def test_a_strip_is_cut_into_the_photograph_and_its_maps() -> None:
