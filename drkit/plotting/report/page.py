@@ -120,11 +120,13 @@ class EvidencePicture:
         photograph: With the caption of all.
         maps: The photograph in grey with the evidence painted on it, of the same size.
         width: Of all, in CSS pixels, at most.
+        legend: What the colours of the maps mean; empty if it is said elsewhere.
     """
 
     photograph: Picture
     maps: Sequence[Picture]
     width: int
+    legend: str = ""
 
 
 @dataclass(frozen=True)
@@ -155,11 +157,13 @@ class Section:
         anchor: Letters; the page's list of contents links to it.
         title: The heading.
         blocks: The content, in order.
+        is_one_sheet: Whether it is printed on one sheet of paper if it fits.
     """
 
     anchor: str
     title: str
     blocks: Sequence[Block] = field(default_factory=tuple)
+    is_one_sheet: bool = False
 
 
 def render_page(title: str, subtitle: str, sections: Sequence[Section]) -> str:

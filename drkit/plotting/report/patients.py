@@ -80,9 +80,10 @@ def embed_overlay(overlay: Overlay) -> EvidencePicture:
     name, (worse, milder) = overlay.image_id, overlay.legend
     legend = f"orange {worse}, blue {milder}" if milder else f"orange {worse}"
     return EvidencePicture(
-        embed_photograph(_shrink(overlay.picture), f"photograph {name}", name, legend),
+        embed_photograph(_shrink(overlay.picture), f"photograph {name}", name),
         [embed_photograph(_shrink(overlay.painted), f"evidence in {name}")],
         2 * SIDE,
+        legend,
     )
 
 
@@ -155,8 +156,12 @@ def _build_patient(patient: GradedPatient, number: int) -> Section:
     ]
     blocks.append(TableBlock(_table(patient)))
     if shown := [photograph.evidence for photograph in patient.photographs if photograph.evidence]:
-        blocks.append(EvidencePictures(shown))
-    return Section(f"patient-{number}", patient.name, blocks)
+        legends = dict.fromkeys(evidence.legend for evidence in shown)
+        blocks += [
+            Paragraph(f"Evidence beside each photograph: {'; '.join(legends)}.", "quiet"),
+            EvidencePictures(shown),
+        ]
+    return Section(f"patient-{number}", patient.name, blocks, is_one_sheet=True)
 
 
 def _verdict(patient: GradedPatient) -> Paragraph:
