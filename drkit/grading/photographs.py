@@ -204,6 +204,7 @@ def _build_meta(
         provenance={
             "drkit_version": drkit.__version__,
             "parents": [each.provenance for each in opened.headers],
+            "data": [root.name for root in labels.roots],
             **({"unreadable": dict(unreadable)} if unreadable else {}),
         },
     )

@@ -9,7 +9,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from drkit.plotting.calibration import QUESTIONS, Calibration, Question
-from drkit.plotting.style import COLOURS, MOST_WITH_BANDS, break_name, open_panels, place_legend, styled
+from drkit.plotting.style import (
+    COLOURS,
+    MOST_WITH_BANDS,
+    TICKS_OF_SHARES,
+    break_name,
+    open_panels,
+    place_legend,
+    styled,
+)
 
 _TITLES: dict[Question, str] = {"referable": "is it referable?", "grade": "is it the most probable grade?"}
 
@@ -35,6 +43,7 @@ def draw_reliability(runs: Sequence[Calibration], title: str, *, legend: bool = 
             axes.axline((0, 0), slope=1, color="0.5", linewidth=0.8, linestyle=(0, (4, 4)), zorder=0)
             axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", title=_TITLES[question])
             axes.set(xlabel="predicted probability", ylabel="observed frequency")
+            axes.set(xticks=TICKS_OF_SHARES, yticks=TICKS_OF_SHARES)
         figure.suptitle(break_name(title, 44 * len(questions)))
         if legend:
             place_legend(figure, [_handle(name, number, runs) for number, name in enumerate(names)])

@@ -11,7 +11,15 @@ from matplotlib.lines import Line2D
 
 from drkit.evaluation.agreement import with_interval
 from drkit.plotting.screening import GRID, Screening
-from drkit.plotting.style import COLOURS, MOST_WITH_BANDS, break_name, open_panels, place_legend, styled
+from drkit.plotting.style import (
+    COLOURS,
+    MOST_WITH_BANDS,
+    TICKS_OF_SHARES,
+    break_name,
+    open_panels,
+    place_legend,
+    styled,
+)
 
 CurveKind = Literal["roc", "precision-recall"]
 CURVES: tuple[CurveKind, ...] = ("roc", "precision-recall")
@@ -60,6 +68,7 @@ def _draw_run(axes: Axes, run: Screening, curve: CurveKind, colour: str) -> None
 
 def _frame(axes: Axes, curve: CurveKind) -> None:
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), title=_TITLES[curve], aspect="equal")
+    axes.set(xticks=TICKS_OF_SHARES, yticks=TICKS_OF_SHARES)
     if curve == "roc":
         axes.set(xlabel="1 - specificity", ylabel="sensitivity")
         axes.axline((0, 0), slope=1, color="0.5", linewidth=0.8, linestyle=(0, (4, 4)), zorder=0)

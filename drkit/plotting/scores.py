@@ -83,7 +83,7 @@ def draw_pairs(runs: Sequence[EvaluationSet]) -> Figure:
     with styled():
         figure, panels = open_panels(len(runs) - 1, columns=2, height=3.1)
         for axes, other in zip(panels, runs[1:], strict=True):
-            _draw_pair(axes, runs[0], other)
+            _draw_pair(axes, runs[0], other, [panel_title(run, runs) for run in (runs[0], other)])
         figure.suptitle(break_name(shared_title(runs), 42 * min(len(runs) - 1, 2)))
         place_legend(figure, grade_handles())
     return figure
@@ -138,7 +138,7 @@ def score_handles(runs: Sequence[EvaluationSet]) -> list[Artist]:
     return handles
 
 
-def _draw_pair(axes: Axes, first: EvaluationSet, other: EvaluationSet) -> None:
+def _draw_pair(axes: Axes, first: EvaluationSet, other: EvaluationSet, titles: Sequence[str]) -> None:
     pairs = pair_scores(first, other)
     axes.axline((0, 0), slope=1, color="0.5", linewidth=0.8, linestyle=(0, (4, 4)), zorder=0)
     for grade, rows in pairs.groupby("grade"):
@@ -147,7 +147,7 @@ def _draw_pair(axes: Axes, first: EvaluationSet, other: EvaluationSet) -> None:
         axes.scatter(rows["first"], rows["other"], s=8, alpha=0.6, linewidths=0, rasterized=many, **style)
     correlation = pairs["first"].corr(pairs["other"], method="spearman")
     axes.set_title(f"{len(pairs)} {first.by}s\nrank correlation {correlation:.3f}")
-    axes.set_xlabel(break_name(f"score of {first.name}", _TITLE))
-    axes.set_ylabel(break_name(f"score of {other.name}", 32))
+    axes.set_xlabel(break_name(f"score of {titles[0]}", _TITLE))
+    axes.set_ylabel(break_name(f"score of {titles[1]}", 32))
     axes.set(xticks=_SCALE, yticks=_SCALE, xlim=(-0.15, MAX_GRADE + 0.15), ylim=(-0.15, MAX_GRADE + 0.15))
     axes.set_aspect("equal")

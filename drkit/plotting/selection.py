@@ -58,7 +58,8 @@ def read_selected(files: Iterable[Path], split: Split | None, by: Level = "photo
     selected = []
     for name, path in name_predictions(files).items():
         predictions = replace(read_predictions(path), name=name)
-        selected.append(select(predictions, split, by, data=find_data(path)))
+        data = find_data(path) or name_data(predictions.meta.provenance)
+        selected.append(select(predictions, split, by, data=data))
     return selected
 
 
@@ -106,14 +107,30 @@ def limit_runs(runs: Sequence[T]) -> list[T]:
 
 
 def shared_title(runs: Sequence[EvaluationSet]) -> str:
-    """Title of a figure of several runs: the scored cases if all runs have the same, else a remark that they differ."""
-    titles = {run.title for run in runs}
-    return titles.pop() if len(titles) == 1 else "the runs were not evaluated on the same grades and photographs"
+    """The title of all runs, or what their titles have in common."""
+    if len({run.title for run in runs}) == 1:
+        return runs[0].title
+    shared = _shared_parts(runs)
+    if not shared:
+        return "the runs are scored on different cases"
+    return f"{', '.join(shared)}; other conditions differ between runs"
 
 
 def panel_title(run: EvaluationSet, runs: Sequence[EvaluationSet]) -> str:
-    """Title of a run's panel: the run's name, followed by its scored cases if those of the runs differ."""
-    return run.name if len({other.title for other in runs}) == 1 else f"{run.name}: {run.title}"
+    """The run's name, with the parts of its title that not all runs have."""
+    shared = _shared_parts(runs)
+    own = [part for part in _split_title(run.title) if part not in shared]
+    return f"{run.name}: {', '.join(own)}" if own else run.name
+
+
+def _shared_parts(runs: Sequence[EvaluationSet]) -> list[str]:
+    parts = [_split_title(run.title) for run in runs]
+    return [part for part in parts[0] if all(part in other for other in parts)]
+
+
+def _split_title(title: str) -> list[str]:
+    """Data sets, grade, splits, cases, and their number."""
+    return title.replace(": ", ", ", 1).split(", ")
 
 
 def decision_thresholds(predictions: Predictions) -> tuple[float, ...] | None:

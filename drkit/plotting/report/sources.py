@@ -11,7 +11,7 @@ from drkit.errors import DrkitError, InputError
 from drkit.evaluation import Comparison, EvaluationSet
 from drkit.grades import Level, Split
 from drkit.models.cost import Cost
-from drkit.plotting.selection import find_data, select
+from drkit.plotting.selection import find_data, name_data, select
 from drkit.progress import warn
 from drkit.records.comparisons import OF_ENSEMBLES, read_json_record
 from drkit.records.decoding import decode
@@ -149,7 +149,8 @@ def _read(path: Path, name: str, split: Split | None, by: Level) -> ReportSource
     record_path = path.with_suffix(".json")
     record = read_json_record(record_path) if record_path.is_file() else {}
     try:
-        drawn = select(predictions, split, by, data=find_data(path))
+        data = find_data(path) or name_data(predictions.meta.provenance)
+        drawn = select(predictions, split, by, data=data)
         return ReportSource(path, predictions, record, drawn)
     except DrkitError as error:
         return ReportSource(path, predictions, record, None, str(error))
