@@ -1,17 +1,30 @@
 """Photographs a second through the frozen default backbone, by batch size, with freed memory given back and kept.
 
+Then what `drkit predict fundus` takes of the CPU beside decoding alone and the bare forward pass alone; it also
+recognises photographs that the network was trained on.
+
 Run: python tests/benchmarks/inference.py
 """
 
+import tempfile
 import time
+from pathlib import Path
 
+import numpy as np
 import torch
-from timing import build_parser
+from timing import build_parser, cpu_time
 
+from drkit.batching import in_batches
+from drkit.config.synth import SynthConfig
+from drkit.data.rendering import render
+from drkit.grading import grade_photographs
 from drkit.models.backbones import Backbone, build_backbone
+from drkit.models.restoring import open_run
+from drkit.recipes.synth import run_synth
+from drkit.records.layouts import read_dataset
 from drkit.training.runtime import keep_freed_memory
 
-NUM_PHOTOGRAPHS = 192
+NUM_PHOTOGRAPHS = 64
 BATCH_SIZES = (8, 16, 32, 64)
 
 
@@ -28,8 +41,36 @@ def photographs_a_second(backbone: Backbone, batch_size: int, num_photographs: i
     return max(rates)
 
 
+def compare_predict(patients: int, size: int, rounds: int) -> None:
+    """Print the CPU's milliseconds a photograph of predict, and of its parts alone."""
+    opened = open_run(Path("fundus"))
+    with tempfile.TemporaryDirectory() as folder:
+        run_synth(SynthConfig(out=Path(folder) / "eyes", patients=patients, size=size))
+        labels = read_dataset(Path(folder) / "eyes")
+        decoder = opened.square_decoder(labels)
+        squares = np.stack([decoder.decode(path).pixels for path in labels.paths()])
+        cpu = torch.device("cpu")
+        batches = [render(squares[rows], opened.input_format, cpu) for rows in in_batches(np.arange(len(squares)))]
+
+        def forward() -> None:
+            with torch.inference_mode():
+                for grader in opened.graders:
+                    for batch in batches:
+                        grader(batch)
+
+        jobs = {
+            "decode": lambda: [decoder.decode(path) for path in labels.paths()],
+            "bare forward": forward,
+            "predict": lambda: grade_photographs(opened, labels, "cpu", workers=1),
+        }
+        times = {name: min(cpu_time(job) for _ in range(rounds)) / len(labels) * 1000 for name, job in jobs.items()}
+    print(f"predict fundus, {len(labels)} photographs of {size} px, ms of CPU a photograph:", end=" ")
+    print(", ".join(f"{name} {milliseconds:.1f}" for name, milliseconds in times.items()), end=", ")
+    print(f"ratio {(times['decode'] + times['bare forward']) / times['predict']:.2f}")
+
+
 def main() -> None:
-    """Print a row a batch size."""
+    """Print a row a batch size, and one on predict."""
     is_quick = build_parser(__doc__).parse_args().quick
     sizes, num_photographs = (BATCH_SIZES[:1], BATCH_SIZES[0]) if is_quick else (BATCH_SIZES, NUM_PHOTOGRAPHS)
     backbone = build_backbone("tf_efficientnet_lite0", 224, pretrained=False).eval()
@@ -39,6 +80,7 @@ def main() -> None:
     for size in sizes:
         kept = photographs_a_second(backbone, size, num_photographs)
         print(f"{size:5d}  {given_back[size]:8.1f}/s  {kept:5.1f}/s  {kept / given_back[size]:.2f}")
+    compare_predict(*((5, 64, 1) if is_quick else (10, 512, 2)))
 
 
 if __name__ == "__main__":

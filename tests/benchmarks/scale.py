@@ -24,7 +24,7 @@ from timing import build_parser
 from drkit.images.files import Photograph, encode_photograph, read_photograph
 
 SIDE = 64
-EYES = 4 * 50  # photographs of the synthetic eyes that others are blended from
+EYES = 4 * 50  # at most, photographs of the synthetic eyes that others are blended from
 SPLITS = {"train": 0.6, "val": 0.1, "test": 0.3}
 
 
@@ -51,7 +51,8 @@ def make_photographs(folder: Path, num_photographs: int) -> Path:
     data = folder / f"eyes-{num_photographs}"
     if (data / "labels.csv").exists():
         return data
-    generator, eyes = np.random.default_rng(num_photographs), _read_synthetic_eyes(folder)
+    generator = np.random.default_rng(num_photographs)
+    eyes = _read_synthetic_eyes(folder, min(EYES, num_photographs))
     rows = []
     for number in range(num_photographs):
         path = data / f"{number // 1000:03d}" / f"{number:06d}.jpg"
@@ -67,10 +68,10 @@ def make_photographs(folder: Path, num_photographs: int) -> Path:
     return data
 
 
-def _read_synthetic_eyes(folder: Path) -> list[Photograph]:
+def _read_synthetic_eyes(folder: Path, num_eyes: int) -> list[Photograph]:
     eyes = folder / "synthetic"
     if not eyes.exists():
-        command = ["synth", str(eyes), "--patients", str(EYES // 4), "--size", "96"]
+        command = ["synth", str(eyes), "--patients", str(num_eyes // 4), "--size", "96"]
         subprocess.run([sys.executable, "-m", "drkit", *command], check=True, capture_output=True)
     paths = sorted(path for path in eyes.rglob("*.jpg") if "lesions" not in path.parts)
     resized = [cv2.resize(read_photograph(path), (SIDE, SIDE), interpolation=cv2.INTER_AREA) for path in paths]
@@ -139,12 +140,14 @@ def main() -> None:
     parser.add_argument("--commands", nargs="+", help="Only these, of those that are listed without it.")
     options = parser.parse_args()
     sizes = [40] if options.quick else sorted(options.photographs)
+    chosen = options.commands or ["check"] if options.quick else options.commands
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.work or Path(temporary)
-        train_stranger(folder, sizes[0])
+        if not chosen or "predict" in chosen:
+            train_stranger(folder, sizes[0])
         print("command        photographs  CPU seconds  exponent  peak MiB")
         for name in list_commands(folder, folder, 0):
-            if not options.commands or name in options.commands:
+            if not chosen or name in chosen:
                 print_rows(folder, name, sizes)
 
 

@@ -1,4 +1,4 @@
-"""What several benchmarks share: the fastest of several rounds, and options."""
+"""What several benchmarks share: ways to take the time, and options."""
 
 import argparse
 import time
@@ -13,6 +13,13 @@ def best_time(work: Callable[[], object], rounds: int) -> float:
         work()
         times.append(time.perf_counter() - start)
     return min(times)
+
+
+def cpu_time(work: Callable[[], object]) -> float:
+    """Seconds of CPU, of all threads."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
 
 
 def build_parser(description: str | None) -> argparse.ArgumentParser:
