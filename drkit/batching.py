@@ -58,7 +58,7 @@ def map_batches(
             yield batch, result
             continue
         size.limit = halve(len(batch))
-        warn_once(f"out of memory: batches of {size.limit} instead")
+        warn_once(f"out of memory: continuing with batches of {size.limit}")
         waiting = list(in_batches(np.concatenate([batch, *waiting]), size.limit))
 
 

@@ -75,11 +75,11 @@ OWN_LOSSES: Catalogue = {
     "regression": Entry("the grade as a number, with smooth L1 loss", "drkit.losses:Regression"),
     "mse": Entry("the grade as a number, with squared error", "drkit.losses:MeanSquaredError"),
     "corn": Entry(
-        "conditional ordinal regression: the probability of exceeding each grade, given that it is reached",
+        "conditional ordinal regression, the probability of exceeding each grade given that the grade is reached",
         "drkit.losses:Corn",
     ),
     "cumulative-link": Entry(
-        "proportional odds: one severity score and four learned thresholds", "drkit.losses:CumulativeLink"
+        "proportional odds, one severity score with four learned thresholds", "drkit.losses:CumulativeLink"
     ),
 }
 
@@ -128,7 +128,7 @@ POLICIES: Catalogue = {
     "light": Entry("flips and small rotations", "drkit.data.augmentation:LIGHT"),
     "medium": Entry("flips, any rotation, and mild zoom, shear and colour changes", "drkit.data.augmentation:MEDIUM"),
     "strong": Entry("wider ranges than medium, and blur, noise and erasing", "drkit.data.augmentation:STRONG"),
-    "template": Entry("the course's own: crops, rotations, and darkening", "drkit.data.augmentation:TEMPLATE"),
+    "template": Entry("the course's own policy, with crops, rotations and darkening", "drkit.data.augmentation:TEMPLATE"),
 }
 
 
@@ -257,7 +257,7 @@ EXPLAINERS: Catalogue = {
         "drkit.explaining.pixel_attribution:explain_occlusion",
     ),
     "attention": Entry(
-        "the network's own attention, for runs that have it; not included in all",
+        "the network's own attention, for runs with attention",
         "drkit.explaining.attention:explain_attention",
     ),
 }
@@ -278,7 +278,7 @@ class AttentionBlock(Entry):
 
 OWN_ATTENTIONS: Mapping[str, AttentionBlock] = {
     "se": AttentionBlock(
-        "squeeze-and-excitation: channel gates from the channel means",
+        "squeeze-and-excitation, channel gates computed from the channel means",
         "drkit.models.attention.gates:build_se",
         "Hu, Shen and Sun, CVPR 2018",
         compares_positions=False,
@@ -287,20 +287,20 @@ OWN_ATTENTIONS: Mapping[str, AttentionBlock] = {
         },
     ),
     "eca": AttentionBlock(
-        "efficient channel attention: channel gates with very few parameters",
+        "efficient channel attention, channel gates with very few parameters",
         "drkit.models.attention.gates:build_eca",
         "Wang et al., CVPR 2020",
         compares_positions=False,
     ),
     "spatial": AttentionBlock(
-        "spatial gates from the surroundings of each position",
+        "spatial gates computed from the surroundings of each position",
         "drkit.models.attention.gates:build_spatial",
         "Woo et al., ECCV 2018, section 3.1",
         compares_positions=True,
         parameters={"kernel": Parameter(7, 3, 31, "side of the gate's convolution kernel; odd", is_whole=True)},
     ),
     "cbam": AttentionBlock(
-        "channel gates from means and maxima, followed by spatial gates",
+        "channel gates computed from means and maxima, followed by spatial gates",
         "drkit.models.attention.gates:build_cbam",
         "Woo et al., ECCV 2018",
         compares_positions=True,
@@ -320,7 +320,7 @@ OWN_ATTENTIONS: Mapping[str, AttentionBlock] = {
         },
     ),
     "nonlocal": AttentionBlock(
-        "non-local block: self-attention with one head and no position bias",
+        "non-local block, self-attention with one head and no position bias",
         "drkit.models.attention.comparing:build_nonlocal",
         "Wang et al., CVPR 2018",
         compares_positions=True,

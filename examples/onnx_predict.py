@@ -6,7 +6,7 @@
 Photographs of one eye or patient are graded together where the run was trained so; they are recognised by names like
 DeepDRiD's, PATIENT_l1.jpg (l or r for the eye, and the view's number). Others are graded alone.
 
-For study and research. This is no medical device.
+For study and research. This is not a medical device.
 """
 
 import argparse

@@ -80,7 +80,7 @@ KINDS: Mapping[str, FindingKind] = MappingProxyType(
         "doubtful-scale": FindingKind("warning", "grades that look like those of a scale other than ICDR 0-4"),
         "files-skipped": FindingKind("warning", "files beside the photographs that may show eyes, but are not read"),
         "folders-unread": FindingKind(
-            "warning", "folders that look like classes, but not all of which are grades of the ICDR scale"
+            "warning", "folders that look like classes, but are not all grades of the ICDR scale"
         ),
         "patients-unknown": FindingKind(
             "note", "the patients are unknown: each photograph counts as a separate patient"

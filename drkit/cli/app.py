@@ -28,7 +28,7 @@ COMMANDS = {
     "submit": "Write a submission from predictions, and check it against the competition's sample.",
     "info": "Show versions, devices, memory, caches and local weights, for a bug report.",
     "plot": "Draw pictures of runs and data sets, and write an HTML report.",
-    "ensemble": "Combine predictions of the same photographs, and score them on patients not fitted on.",
+    "ensemble": "Combine predictions of the same photographs, and score them on held-out patients.",
 }
 
 

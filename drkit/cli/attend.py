@@ -12,7 +12,7 @@ from drkit.reporting import Report
 
 EXAMPLES = (
     "drkit attend --attention se,spatial --freeze 4 --choose last --baseline runs/plain.parquet",
-    "drkit attend --attention self:heads=8 --freeze 4 --choose inner --seeds 3 --train-baseline --name selfish",
+    "drkit attend --attention self:heads=8 --freeze 4 --choose inner --seeds 3 --train-baseline --name self",
 )
 
 

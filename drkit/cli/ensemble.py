@@ -139,7 +139,7 @@ def method(
 
 @spread
 def compare(files: Files, config: CompareConfig, tables: TableFiles) -> Report:
-    """Compare all methods with each member and with the plain mean, on patients that nothing was fitted on.
+    """Compare all methods with each member and with the plain mean, on held-out patients.
 
     Reads: predictions (.parquet, or runs' names). Writes: OUT, a picture, a .json beside it, and MARKDOWN
     and CSV if given.

@@ -6,8 +6,8 @@ from drkit.errors import DrkitError, InputError, readable
 
 NO_FILES = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EROFS)
 REMEDIES = {
-    errno.ENOSPC: "make room on that disk, or choose another folder",
-    errno.EDQUOT: "make room within your quota, or choose another folder",
+    errno.ENOSPC: "free some space, or choose another folder",
+    errno.EDQUOT: "free some space within your quota, or choose another folder",
     errno.EROFS: "choose another folder",
     errno.EACCES: "check its permissions",
     errno.EPERM: "check its permissions",

@@ -62,7 +62,7 @@ def scatter(
     what: Annotated[
         Literal["epochs", "scores", "models", "embeddings"],
         typer.Option(
-            help="epochs: training against validation, a point per epoch; scores: scores against reference grades;"
+            help="epochs: training against validation, one point per epoch; scores: scores against reference grades;"
             " models: scores of each run against those of the first; embeddings: photographs in a plane, near each"
             " other if the network finds them similar."
         ),

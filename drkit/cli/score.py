@@ -19,7 +19,7 @@ EXAMPLES = (
 @spread
 def score(
     files: Annotated[
-        list[Path], typer.Argument(help="Predictions or runs. The first is what the others are compared with.")
+        list[Path], typer.Argument(help="Predictions or runs. The others are compared with the first.")
     ],
     config: ScoreConfig,
     tables: TableFiles,

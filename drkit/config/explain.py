@@ -69,7 +69,7 @@ class ExplainConfig:
     data: Data = field(default_factory=DEFAULT_DATA.copy)
     _: KW_ONLY
     method: Annotated[
-        str, Option(help=f"Method, several separated by commas, or all (without attention). {_METHODS_HELP}.")
+        str, Option(help=f"Methods, separated by commas, or all (all but attention). {_METHODS_HELP}.")
     ] = "gradcam"
     split: Annotated[
         Split | None,
@@ -129,7 +129,7 @@ class ExplainConfig:
     ] = None
     predictions: Annotated[
         Path | None,
-        Option(help="Predictions of the run, if others than its own. Photographs not in them are graded first."),
+        Option(help="Predictions of the run to use instead of its own. Photographs without a prediction are graded first."),
     ] = None
     out: Annotated[Path | None, Option(help="Folder to write. Default: explanations/<run>-<method>.")] = None
     force: Force = False

@@ -15,5 +15,5 @@ class InfoConfig:
         bool, Option("--clear-cache", help="Delete the photographs and activations that drkit has cached.")
     ] = False
     cache_dir: Annotated[
-        Path | None, Option(help="drkit's cache folder, if another one than the user's cache is in use.")
+        Path | None, Option(help="drkit's cache folder. Default: the user's cache.")
     ] = None

@@ -25,14 +25,14 @@ class PreprocessConfig:
     size: Annotated[
         int | None,
         Option(
-            help="Side of the written photographs in pixels, 16 to 8192.",
-            show_default=f"the size of a resize step, else {DEFAULT_SIZE}",
+            help="Side of the written photographs in pixels, 16 to 8192. Default: the size of a resize step, else"
+            f" {DEFAULT_SIZE}."
         ),
     ] = None
     format: Annotated[
         Literal["jpg", "png"], Option(help="File format of the written photographs. jpg: with quality 95.")
     ] = "jpg"
-    workers: Annotated[int | None, Option(help="Number of processes on this machine.", show_default="one per core")] = (
+    workers: Annotated[int | None, Option(help="Number of processes on this machine. Default: one per core.", show_default=False)] = (
         None
     )
     force: Force = False

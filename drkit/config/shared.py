@@ -44,7 +44,7 @@ class EngineOptions:
 
     engine: Annotated[
         Literal["local", "dask"],
-        Option(help="What does the work. local: this machine; dask: the workers of the cluster at --scheduler."),
+        Option(help="Where the work is done. local: on this machine; dask: on the workers of the Dask cluster at --scheduler."),
     ] = "local"
     scheduler: Annotated[
         str | None,

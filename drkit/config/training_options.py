@@ -112,8 +112,8 @@ class DataOptions:
         Balance,
         in_panel(
             "Data",
-            "dataset: draw equally many photographs from each data set in an epoch, a part of large data sets and small"
-            " ones repeatedly.",
+            "dataset: draw equally many photographs from each data set in an epoch: only a part of a large one, and"
+            " those of a small one repeatedly.",
         ),
     ] = "none"
     bootstrap_patients: Annotated[
@@ -218,8 +218,8 @@ class LearningOptions:
     ] = 0.0
     epochs: Annotated[int, in_panel("Learning", "Number of epochs.", min=1)] = 12
     batch_size: Annotated[int, in_panel("Learning", "Batch size, in units (see --unit).", min=1)] = 16
-    accumulate: Annotated[int, in_panel("Learning", "Gradient accumulation: batches per optimizer step.", min=1)] = 1
-    optimizer: Annotated[Optimizer, in_panel("Learning", "Optimizer. sgd has Nesterov momentum 0.9.")] = "adamw"
+    accumulate: Annotated[int, in_panel("Learning", "Gradient accumulation: batches per optimiser step.", min=1)] = 1
+    optimizer: Annotated[Optimizer, in_panel("Learning", "Optimiser. sgd: with Nesterov momentum 0.9.")] = "adamw"
     lr: Annotated[float, in_panel("Learning", "Peak learning rate, reached after the warm-up.", min=0.0)] = 3e-4
     layer_decay: Annotated[
         float,

@@ -112,7 +112,7 @@ def build_bank(
             delete_temporary(pixels)
             raise
     else:
-        notify(f"the photographs take {bank_bytes(len(labels), side) / 2**30:.1f} GiB: kept in {cache_dir}")
+        notify(f"the decoded photographs take {bank_bytes(len(labels), side) / 2**30:.1f} GiB: they are kept in {cache_dir}")
         made_by = {"side": side, "steps": list(steps), "round_discs": round_discs, "keep_going": keep_going}
         pixels, notes = open_cached(cache_dir, name_array(paths, version=VERSION, **made_by), shape, fill)
     originals = read_source_hashes(labels.roots)

@@ -95,7 +95,7 @@ def _open(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> tuple[
                 return array, tuple(map(str, record["notes"]))
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    notify(f"{path} is damaged, or of an older drkit: it is made anew")
+    notify(f"{path} is damaged, or from an older version of drkit: it is made again")
     return None
 
 
@@ -196,10 +196,10 @@ def _check_room(cache_dir: Path, num_bytes: int) -> None:
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{cache_dir} cannot be made ({error.strerror}): choose another --cache-dir") from None
+        raise InputError(f"{cache_dir} cannot be created ({error.strerror}): choose another --cache-dir") from None
     free = free_bytes(cache_dir)
     if free < num_bytes:
         raise InputError(
-            f"{cache_dir} has {free / 2**30:.1f} GiB free, what is to be kept takes {num_bytes / 2**30:.1f} GiB:"
-            " choose a roomier --cache-dir or a smaller --bank-size"
+            f"{cache_dir} has {free / 2**30:.1f} GiB free, but {num_bytes / 2**30:.1f} GiB are needed:"
+            " choose a --cache-dir with more space, or a smaller --bank-size"
         )

@@ -154,7 +154,7 @@ def read_ensemble(path: Path) -> Ensemble:
         raise InputError(f"{source} is not an ensemble's record: restore the file, or combine again")
     if record.get("schema_version") != SCHEMA_VERSION:
         version = record.get("schema_version")
-        raise InputError(f"{source}: schema version {version}, this drkit reads {SCHEMA_VERSION}: update drkit")
+        raise InputError(f"{source}: schema version {version}, but this drkit reads {SCHEMA_VERSION}: update drkit")
     decode(record, _EnsembleRecord, source, "combine again")
     METHODS.check_packages(record.get("plugins", {}), _kinds_of(record["fitted"]), source)
     try:

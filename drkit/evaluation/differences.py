@@ -151,5 +151,5 @@ def _describe_noise(names: tuple[str, str], num_seeds: tuple[int, int]) -> str:
     if not single:
         return ""
     if len(single) == 2:
-        return " One seed each: the training's own noise is not in the interval."
-    return f" {single[0]} has one seed: its training's own noise is not in the interval."
+        return " One seed each: the interval does not include the variation between trainings."
+    return f" {single[0]} has one seed: the interval does not include the variation between its trainings."

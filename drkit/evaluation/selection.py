@@ -136,12 +136,12 @@ def _check_scorable(chosen: Predictions, leaked: NDArray[np.bool_], graded: NDAr
     if leaked.all():
         raise LeakageError(
             f"{source}: the run was trained on all {len(chosen)} photographs:"
-            " take another split, or train it with --folds"
+            " choose another split, or train it with --folds"
         )
     if not (graded & ~leaked).any():
         raise InputError(
             f"{source}: no photograph that the run was not trained on has the {target}'s grade:"
-            " take another split, or give the grades with drkit score --truth"
+            " choose another split, or give the grades with drkit score --truth"
         )
 
 

@@ -19,7 +19,7 @@ NUM_RESAMPLES = 2000
 PERTURBATION_SCORES = ("deletion", "insertion", "drop", "increase")  # of a method's attribution, and of noise
 LESION_SCORES = ("pointing", "mass", "area")
 ALL_KINDS = "all lesions"
-NOISE = "noise of the same grain"
+NOISE = "noise at the same resolution"
 HOW_TO_READ = (
     "deletion low, insertion high: the prediction depends on the marked pixels; beyond noise above 0: more than on"
     " pixels marked at random; after randomising near 0: the maps show what was learned, not edges"

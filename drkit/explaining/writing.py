@@ -176,7 +176,7 @@ def _panels(
         panels.append((titles[1], paint(view.picture, result.drawn_negative[index], AGAINST, view.disc)))
     if index in result.contrast:
         painted = paint_both(view.picture, *result.contrast[index], view.disc)
-        panels.append((f"rather {row.predicted_grade} (orange) than {row.reference_grade} (blue)", painted))
+        panels.append((f"{row.predicted_grade} (orange) rather than {row.reference_grade} (blue)", painted))
     return panels
 
 

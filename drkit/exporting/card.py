@@ -41,7 +41,7 @@ network = timm.create_model("local-dir:PATH_OF_THIS_FOLDER", pretrained=True).ev
 - Input: the photograph squared about its fundus disc (`drkit.images.disc.square_about_disc`){steps}, scaled to
   {side} x {side} pixels, RGB, normalised by the mean and standard deviation in `config.json`.
 - Output: {reading}
-- drkit turns the answer into a grade by {decision}.{unit}
+- drkit turns the output into a grade by {decision}.{unit}
 
 ## Training
 
@@ -68,7 +68,7 @@ def write_card(facts: Mapping[str, Any], side: int, agreement: Agreement | None,
     """
     num_slots = facts["photographs_a_unit"]
     unit = (
-        f" The run saw up to {num_slots} photographs at once; this network grades one alone." if num_slots > 1 else ""
+        f" The run graded up to {num_slots} photographs together; this network grades single photographs." if num_slots > 1 else ""
     )
     licence = [] if facts["licence"] == NOT_STATED else [f"license: {facts['licence']}"]
     has_unknown = facts["trained_on_unknown_photographs"]

@@ -68,7 +68,7 @@ class CompareReport(EnsembleComparison):
 
 
 def run_compare(files: Sequence[Path], config: CompareConfig, tables: TableFiles = NO_TABLES) -> CompareReport:
-    """Compare all methods with each member and with the plain mean, on patients that nothing was fitted on.
+    """Compare all methods with each member and with the plain mean, on held-out patients.
 
     Args:
         files: Predictions, runs or glob patterns.
@@ -122,7 +122,7 @@ def _write(report: CompareReport, paths: Sequence[Path], config: CompareConfig) 
     counts = f"{report.photographs} photographs of {report.patients} patients, {report.folds} outer folds"
     data = f"{name}: " if (name := find_data(paths[0])) else ""
     title = f"{data}{report.target}'s grade, {counts}"
-    axis = "quadratic weighted kappa on patients not fitted on, 95 % interval over patients"
+    axis = "quadratic weighted kappa on held-out patients, 95 % interval over patients"
     write_figure(draw_forest(rows_of_methods(report.contenders), title, axis), config.out, force=config.force)
     content = {
         "schema_version": SCHEMA_VERSION,

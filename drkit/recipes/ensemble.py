@@ -1,4 +1,4 @@
-"""`drkit ensemble`: combine predictions of the same photographs, and score them on patients not fitted on."""
+"""`drkit ensemble`: combine predictions of the same photographs, and score them on held-out patients."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -207,9 +207,9 @@ def _remarks(members: Members, predictions: Predictions, result: EnsembleResult)
 
 
 def _agreement_table(nested: Agreement, naive: Agreement | None) -> Table:
-    rows = [_agreement_row("on patients not fitted on", nested)]
+    rows = [_agreement_row("on held-out patients", nested)]
     if naive:
-        rows.append(_agreement_row("naive: on the patients fitted on", naive))
+        rows.append(_agreement_row("naive: on the patients it was fitted to", naive))
         gap = naive.quadratic_weighted_kappa - nested.quadratic_weighted_kappa
         rows.append(("optimistic bias of the naive figure", f"{gap:+.3f}", "", ""))
     columns = ("", "quadratic kappa", "plain kappa", "accuracy")

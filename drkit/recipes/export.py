@@ -155,6 +155,6 @@ def _check(opened: OpenedRun, labels: Labels, file: Path, config: ExportConfig) 
     check = compare(*grade_with_both(opened, chosen, file, workers=config.workers))
     if not check.passes:
         raise InputError(
-            f"{config.out} was not written: {check}; at most {TOLERANCE:g} is expected: please report this bug"
+            f"{config.out} was not written: {check}, expected at most {TOLERANCE:g}: please report this bug"
         )
     return check

@@ -31,7 +31,7 @@ def check_writable(path: Path, *, force: bool) -> None:
             if not parent.is_dir():
                 raise InputError(f"{parent} is a file, so {path} cannot be written into it")
             if not os.access(parent, os.W_OK):
-                raise InputError(f"{parent} cannot be written to")
+                raise InputError(f"{parent} cannot be written to: choose another folder")
             return
 
 
@@ -42,7 +42,7 @@ def check_name(path: Path) -> None:
         InputError: a part of it is too long for the file system, it cannot be resolved, or it is not UTF-8.
     """
     if not is_text(path):
-        raise InputError(f"{readable(str(path))} cannot be written: the name is not UTF-8, choose another")
+        raise InputError(f"{readable(str(path))} cannot be written: its name is not UTF-8: choose another name")
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError, PermissionError):
@@ -67,8 +67,8 @@ def check_free_space(folder: Path, num_bytes: float) -> None:
     free = shutil.disk_usage(existing).free
     if num_bytes > free:
         raise InputError(
-            f"{folder} needs about {num_bytes / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free: make space on that"
-            " disk, or choose another folder"
+            f"{folder} needs about {num_bytes / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free: free some space,"
+            " or choose another folder"
         )
 
 

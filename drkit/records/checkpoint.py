@@ -139,7 +139,7 @@ def _parse_header(text: str, path: Path) -> CheckpointHeader:
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{path}: its header is not what drkit writes") from None
     if version != SCHEMA_VERSION:
-        raise InputError(f"{path}: schema version {version}, this drkit reads {SCHEMA_VERSION}: update drkit")
+        raise InputError(f"{path}: schema version {version}, but this drkit reads {SCHEMA_VERSION}: update drkit")
     if unknown := sorted(set(record) - {item.name for item in fields(CheckpointHeader)}):
         raise InputError(f"{path}: its header is not what drkit writes: {', '.join(unknown)}")
     return decode(record, CheckpointHeader, f"{path}: its header", "train again, or restore the file")

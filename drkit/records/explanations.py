@@ -151,7 +151,7 @@ def read_explanations(folder: Path) -> Explanations:
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{path} is not a manifest of explanations") from None
     if version != SCHEMA_VERSION:
-        raise InputError(f"{path}: schema version {version}, this drkit reads {SCHEMA_VERSION}: update drkit")
+        raise InputError(f"{path}: schema version {version}, but this drkit reads {SCHEMA_VERSION}: update drkit")
     explanations = decode(record, Explanations, path, "run drkit explain again")
     outside = [name for name in explanations.files() if not is_bare(name)]
     if outside:

@@ -171,7 +171,7 @@ def check_rows(rows: pd.DataFrame, source: str) -> None:
     for column, allowed in (("eye", EYES), ("split", SPLITS)):
         unknown = rows[column].dropna()[~rows[column].dropna().isin(allowed)].unique().tolist()
         if unknown:
-            raise InputError(f"{source}: {column} '{unknown[0]}' is none of {', '.join(allowed)}")
+            raise InputError(f"{source}: {column} '{unknown[0]}' is not one of {', '.join(allowed)}")
 
 
 def write_labels(labels: Labels, path: Path, *, force: bool = False) -> None:

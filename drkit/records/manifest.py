@@ -283,7 +283,7 @@ def _read_own(path: Path) -> dict[str, Any] | None:
         return None
     if content.get("schema_version") != SCHEMA_VERSION:
         raise InputError(
-            f"{path}: schema version {content.get('schema_version')}, this drkit reads {SCHEMA_VERSION}: update drkit"
+            f"{path}: schema version {content.get('schema_version')}, but this drkit reads {SCHEMA_VERSION}: update drkit"
         )
     return content
 

@@ -83,7 +83,7 @@ def check_rows(rows: pd.DataFrame, source: str) -> None:
     refuse_rows(rows, rows["image_id"].duplicated(), "image_id", "occurs twice, expected each once", source)
     for column, allowed in (("split", SPLITS), ("eye", EYES)):
         unknown = rows[column].notna() & ~rows[column].isin(allowed)
-        refuse_rows(rows, unknown, column, f"is none of {', '.join(allowed)}", source)
+        refuse_rows(rows, unknown, column, f"is not one of {', '.join(allowed)}", source)
     _check_numbers(rows, source)
     _check_sums(rows, source)
 
@@ -93,7 +93,7 @@ def _check_numbers(rows: pd.DataFrame, source: str) -> None:
     for column, maximum in {**grades, **dict.fromkeys(PROBABILITY_COLUMNS, 1)}.items():
         tolerance = SUM_TOLERANCE if column in PROBABILITY_COLUMNS else 0
         is_inside = rows[column].between(-tolerance, maximum + tolerance) | rows[column].isna()
-        refuse_rows(rows, ~is_inside.fillna(False), column, f"is off the range 0-{maximum}", source)
+        refuse_rows(rows, ~is_inside.fillna(False), column, f"is outside the range 0-{maximum}", source)
     refuse_rows(rows, (rows["fold"] < 0).fillna(False), "fold", "is negative", source)
 
 

@@ -101,7 +101,7 @@ def check_seeds(rows: pd.DataFrame, seeds: Sequence[int], source: str) -> None:
         )
     sums, means = probabilities.sum(-1), rows[list(PROBABILITY_COLUMNS)].to_numpy(dtype=np.float64)
     for column, wrong, problem in (
-        (SEED_SCORE, ~((score >= 0) & (score <= MAX_GRADE)).all(1), f"is off the range 0-{MAX_GRADE}"),
+        (SEED_SCORE, ~((score >= 0) & (score <= MAX_GRADE)).all(1), f"is outside the range 0-{MAX_GRADE}"),
         (SEED_PROBABILITIES, (np.abs(sums - 1) > SUM_TOLERANCE).any(1), "does not sum to 1 in each seed"),
         (SEED_SCORE, ~np.isclose(score.mean(1), rows["score"], atol=SUM_TOLERANCE), "does not have score as its mean"),
         (

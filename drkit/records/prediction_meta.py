@@ -71,7 +71,7 @@ def read_meta(metadata: dict[bytes, bytes], path: Path) -> PredictionsMeta:
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{path}: metadata 'drkit' is not what drkit writes") from None
     if version != SCHEMA_VERSION:
-        raise InputError(f"{path}: schema version {version}, this drkit reads {SCHEMA_VERSION}: update drkit")
+        raise InputError(f"{path}: schema version {version}, but this drkit reads {SCHEMA_VERSION}: update drkit")
     if unknown := sorted(set(record) - {item.name for item in fields(PredictionsMeta)}):
         raise InputError(f"{path}: unknown metadata keys: {first_few(unknown)}")
     return decode(record, PredictionsMeta, f"{path}: metadata", "make the predictions again")
@@ -91,7 +91,7 @@ def check_meta(meta: PredictionsMeta, source: str) -> None:
     for key, values, allowed in words:
         unknown = [word for word in values if word not in allowed]
         if unknown:
-            raise InputError(f"{source}: metadata {key} '{unknown[0]}' is none of {', '.join(allowed)}")
+            raise InputError(f"{source}: metadata {key} '{unknown[0]}' is not one of {', '.join(allowed)}")
     if meta.decision == "cut_points":
         try:
             for points in (meta.cut_points, *meta.fold_cut_points):

@@ -192,7 +192,7 @@ def find_packaged_run(name: str) -> Run:
     """
     run = Run(PACKAGED_RUNS[name]) if name in PACKAGED_RUNS else None
     if run is None or not run.record.is_file():
-        raise InputError(f"no packaged network {name} is present in this installation of drkit: install a release")
+        raise InputError(f"this installation of drkit lacks the packaged run {name}: install a release")
     return run
 
 
@@ -221,7 +221,7 @@ def new_run(
         InputError: there is nothing to resume, or the folder cannot be written to.
     """
     if name is not None and not NAME_PATTERN.fullmatch(name):
-        raise UsageError(f"--name '{name}': letters, digits, '-' and '_' are expected")
+        raise UsageError(f"--name '{name}': expected letters, digits, '-' and '_'")
     if resume:
         return _unfinished(Run(runs_dir / (name or default)), force=force)
     run = Run(runs_dir / name) if name else _first_free(runs_dir, default, networks, force=force)
@@ -268,7 +268,7 @@ def read_run_record(run: Run) -> dict[str, Any]:
     except (ValueError, LookupError, TypeError, OSError, RecursionError):
         raise InputError(f"{run.record} is not a run's record: train again, or restore the file") from None
     if version != SCHEMA_VERSION:
-        raise InputError(f"{run.record}: schema version {version}, this drkit reads {SCHEMA_VERSION}: update drkit")
+        raise InputError(f"{run.record}: schema version {version}, but this drkit reads {SCHEMA_VERSION}: update drkit")
     defaults: dict[str, Any] = {"files": {}, "folds": 0, "seeds": [], "chosen_by_photographs": [], "descends_from": []}
     record = defaults | record  # records of older versions lack some keys
     decode(record, _RunRecord, run.record, "train again, or restore the file")

@@ -69,7 +69,7 @@ def read_seen(path: Path) -> SeenPhotographs:
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path} is not a table of seen photographs: {str(error).splitlines()[0]}") from None
     if not table.schema.equals(SCHEMA):
-        raise InputError(f"{path} is not a table of seen photographs: columns {', '.join(SCHEMA.names)} are expected")
+        raise InputError(f"{path} is not a table of seen photographs: expected columns {', '.join(SCHEMA.names)}")
     hashes = [one or bytes(_BYTES) for one in table["hashes"].to_pylist()]
     return SeenPhotographs(
         datasets=tuple(table["dataset"].to_pylist()),

@@ -111,7 +111,7 @@ def load_state(path: Path, identity: Mapping[str, Any]) -> FitState:
         ) from None
     if version != SCHEMA_VERSION:
         raise InputError(
-            f"{path}: schema version {version}, this drkit reads {SCHEMA_VERSION}: start again with --force"
+            f"{path}: schema version {version}, but this drkit reads {SCHEMA_VERSION}: start again with --force"
         )
     _check_same(saved_identity, dict(identity), path)
     if set(content) != {item.name for item in fields(FitState)} - {"history"}:
@@ -140,4 +140,4 @@ def _check_same(saved: dict[str, Any], identity: dict[str, Any], path: Path) -> 
         if saved.get(name) != identity.get(name)
     ]
     if differences:
-        raise UsageError(f"{path} is of another training: {'; '.join(differences)}. Use the same options, or --force")
+        raise UsageError(f"{path} belongs to another training: {'; '.join(differences)}: use the same options, or --force")

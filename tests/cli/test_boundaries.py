@@ -90,7 +90,7 @@ def test_outputs_in_another_encoding_are_refused(
     command: list[str], eyes: Path, run_stem: Path, tmp_path: Path
 ) -> None:
     words = [word.format(eyes=eyes, run=run_stem, old=tmp_path / OLD_NAME) for word in command]
-    _check_refused(_invoke(*words), r"cannot be written: the name is not UTF-8, choose another")
+    _check_refused(_invoke(*words), r"cannot be written: its name is not UTF-8: choose another name")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -142,7 +142,7 @@ def test_who_closes_what_is_said_stops_the_work(eyes: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (OSError(errno.ENOSPC, "No space left on device"), "a file: No space left on device: make room"),
+        (OSError(errno.ENOSPC, "No space left on device"), "a file: No space left on device: free some space"),
         (OSError(errno.EACCES, "Permission denied", "/a/b"), "/a/b: Permission denied: check its permissions"),
         (OSError(errno.EIO, "Input/output error", "/a/b"), "/a/b: Input/output error: check what prevents access"),
         (OSError(errno.EMFILE, "Too many open files"), "a file: Too many open files: allow more open files"),

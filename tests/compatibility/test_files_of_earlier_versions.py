@@ -124,12 +124,12 @@ NEWER = {
 def test_files_of_a_later_version_are_told_apart(what: str, kept: Path, tmp_path: Path) -> None:
     folder = tmp_path / "new"
     shutil.copytree(kept, folder)
-    with pytest.raises(InputError, match=r"^[^\n]+: schema version 99, this drkit reads \d+: update drkit$"):
+    with pytest.raises(InputError, match=r"^[^\n]+: schema version 99, but this drkit reads \d+: update drkit$"):
         NEWER[what](folder)
 
 
 def test_the_state_of_a_training_of_a_later_version_is_told_apart(tmp_path: Path) -> None:
     path = tmp_path / "a.resume.pt"
     torch.save({"identity": {}, "schema_version": 99, "history": []}, path)
-    with pytest.raises((InputError, UsageError), match=r"schema version 99, this drkit reads 1: start again"):
+    with pytest.raises((InputError, UsageError), match=r"schema version 99, but this drkit reads 1: start again"):
         load_state(path, {})

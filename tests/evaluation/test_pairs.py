@@ -81,5 +81,5 @@ def test_the_sentence_claims_no_more_than_the_interval(graded) -> None:
     assert back.sentence.startswith("poor agrees worse than good: -")
     assert same.sentence.startswith("Which of b and a agrees better cannot be told: +0.000")
     for told in (there, back, same):
-        assert told.sentence.endswith("One seed each: the training's own noise is not in the interval.")
+        assert told.sentence.endswith("One seed each: the interval does not include the variation between trainings.")
     assert same.probability_of_no_gain == 1

@@ -56,9 +56,9 @@ def test_the_sentence_says_whose_noise_the_interval_holds(graded, seeded) -> Non
     assert _compare(several, several).sentence.endswith("10 patients, 2 seeds each).")
     told = _compare(several, one).sentence
     assert "1 seed against 2)" in told
-    assert told.endswith("c has one seed: its training's own noise is not in the interval.")
+    assert told.endswith("c has one seed: the interval does not include the variation between its trainings.")
     told = _compare(one, several).sentence
-    assert told.endswith("c has one seed: its training's own noise is not in the interval.")
+    assert told.endswith("c has one seed: the interval does not include the variation between its trainings.")
 
 
 def test_seeds_that_contradict_each_other_tell_nothing(graded, seeded) -> None:

@@ -45,12 +45,12 @@ def faithfulness(own: float, noise: float) -> dict[str, MeanWithInterval]:
 
 def test_noise_of_each_grain_has_its_row() -> None:
     one = faithfulness_table({"gradcam": faithfulness(0.1, 0.5), "hirescam": faithfulness(0.2, 0.5)}).rows
-    assert [row[0] for row in one] == ["gradcam", "hirescam", "noise of the same grain"]
+    assert [row[0] for row in one] == ["gradcam", "hirescam", "noise at the same resolution"]
     two = faithfulness_table(
         {"gradcam": faithfulness(0.1, 0.5), "hirescam": faithfulness(0.2, 0.5), "occlusion": faithfulness(0.3, 0.6)}
     ).rows
     assert [row[0] for row in two[3:]] == [
-        "noise of the same grain as gradcam, hirescam",
-        "noise of the same grain as occlusion",
+        "noise at the same resolution as gradcam, hirescam",
+        "noise at the same resolution as occlusion",
     ]
     assert [row[1].split()[0] for row in two] == ["0.100", "0.200", "0.300", "0.500", "0.600"]

@@ -62,7 +62,7 @@ def test_a_run_with_attention_is_compared_and_can_be_opened_again(
     assert record["files"][before] == sha256_file(Run(baseline).predictions)
     told = [str(part) for part in report.render()]
     assert comparison.sentence in told[-3]
-    assert "One seed each: the training's own noise is not in the interval." in told[-3]
+    assert "One seed each: the interval does not include the variation between trainings." in told[-3]
     assert "--seeds 3" in told[-2]
     before_row, after_row = pd.read_csv(tables.csv).to_dict("records")
     assert (before_row["run"], after_row["run"]) == ("plain", run.name)

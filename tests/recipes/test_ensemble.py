@@ -209,7 +209,7 @@ def test_a_broken_record_is_refused(runs: Path) -> None:
     content = json.loads(report.ensemble.read_text())
     for change, told in (
         ({"fitted": {"kind": "other"}}, "is broken .KeyError"),
-        ({"schema_version": 9}, "schema version 9, this drkit reads 1"),
+        ({"schema_version": 9}, "schema version 9, but this drkit reads 1"),
         ({"kind": "run"}, "is not an ensemble's record"),
         ({"files": {"e.parquet": "0" * 64}}, "does not match its SHA-256"),
     ):

@@ -319,7 +319,7 @@ def test_the_report_tells_the_proof_in_a_table(explained: Path, run_stem: Path, 
     config = ExplainConfig(data=[eyes], method="eigencam", worst=2, out=tmp_path / "a", faithfulness=True, device="cpu")
     report = run_explain(run_stem, config)
     table = next(part for part in report.render() if isinstance(part, Table))
-    assert [row[0] for row in table.rows] == ["eigencam", "noise of the same grain"]
+    assert [row[0] for row in table.rows] == ["eigencam", "noise at the same resolution"]
     assert as_json(report)["faithfulness"]["eigencam"]["deletion"]["cases"] == 2
 
 

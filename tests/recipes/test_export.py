@@ -80,7 +80,7 @@ def test_a_timm_folder_has_a_card_filled_from_the_run(run_stem: Path, tmp_path: 
     assert {path.name for path in out.iterdir()} == {"README.md", "config.json", "model.safetensors"}
     card = (out / "README.md").read_text()
     assert card.startswith("---\nlibrary_name: timm\nlicense: cc-by-4.0\n")
-    assert "This is no medical device" in card
+    assert "This is not a medical device" in card
     assert "on val, 8 photographs of 2 patients" in card
     assert "Its epoch was selected there" in card
     with pytest.raises(OutputExistsError, match="--force"):

@@ -132,7 +132,7 @@ def test_runs_of_several_seeds_are_compared_by_the_means_of_their_own_kappas(tmp
     assert "over patients and seeds" in several.sentence
     assert "noise" not in several.sentence
     assert single.difference == pytest.approx(scores[2].agreement.quadratic_weighted_kappa - means[0])
-    assert "one has one seed: its training's own noise is not in the interval" in single.sentence
+    assert "one has one seed: the interval does not include the variation between its trainings" in single.sentence
 
 
 def test_runs_are_compared_on_the_photographs_they_share(tmp_path: Path) -> None:

@@ -114,8 +114,8 @@ def test_grade_five_becomes_no_grade():
     [
         ({"image_id": []}, "no photographs"),
         ({"image_id": ["a", "a"]}, "occur twice: a"),
-        ({"image_id": ["a"], "eye": ["middle"]}, "eye 'middle' is none of left, right"),
-        ({"image_id": ["a"], "split": ["dev"]}, "split 'dev' is none of train, val, test"),
+        ({"image_id": ["a"], "eye": ["middle"]}, "eye 'middle' is not one of left, right"),
+        ({"image_id": ["a"], "split": ["dev"]}, "split 'dev' is not one of train, val, test"),
     ],
 )
 def test_contradicting_rows_are_refused(columns, sentence):

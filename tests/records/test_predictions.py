@@ -134,8 +134,8 @@ def test_rows_are_chosen_and_ordered_with_what_their_seeds_say(seeded: Predictio
 @pytest.mark.parametrize(
     ("broken", "sentence"),
     [
-        ({"seed_score": [0.0, 4.5]}, "row 2 .*seed_score is off the range 0-4"),
-        ({"seed_score": [np.nan, 1.0]}, "row 2 .*seed_score is off the range 0-4"),
+        ({"seed_score": [0.0, 4.5]}, "row 2 .*seed_score is outside the range 0-4"),
+        ({"seed_score": [np.nan, 1.0]}, "row 2 .*seed_score is outside the range 0-4"),
         ({"seed_score": [1.0, 1.0]}, "row 2 .*seed_score does not have score as its mean"),
         ({"seed_probabilities": [[0.5] * 5, [0.2] * 5]}, "row 2 .*seed_probabilities does not sum to 1"),
         ({"seed_probabilities": [[0.2] * 5, [0.2] * 5]}, "row 2 .* does not have prob_0 to prob_4 as its mean"),
@@ -223,15 +223,15 @@ def test_a_photograph_of_nobody_known_is_its_own_patient(predictions: Prediction
     ("column", "value", "sentence"),
     [
         ("image_id", "7_l1", r"row 2 \(image 7_l1\): image_id '7_l1' occurs twice"),
-        ("split", "validation", r"row 2 \(image 7_l2\): split 'validation' is none of train, val, test"),
+        ("split", "validation", r"row 2 \(image 7_l2\): split 'validation' is not one of train, val, test"),
         ("split", None, r"row 2 .*split is empty"),
-        ("eye", "L", r"row 2 .*eye 'L' is none of left, right"),
-        ("score", 4.5, r"row 2 .*score '4.5' is off the range 0-4"),
+        ("eye", "L", r"row 2 .*eye 'L' is not one of left, right"),
+        ("score", 4.5, r"row 2 .*score '4.5' is outside the range 0-4"),
         ("score", np.nan, r"row 2 .*score is empty"),
-        ("patient_grade", 5, r"row 2 .*patient_grade '5' is off the range 0-4"),
-        ("predicted_grade", -1, r"row 2 .*predicted_grade '-1' is off the range 0-4"),
+        ("patient_grade", 5, r"row 2 .*patient_grade '5' is outside the range 0-4"),
+        ("predicted_grade", -1, r"row 2 .*predicted_grade '-1' is outside the range 0-4"),
         ("prob_3", 0.5, r"row 2 .*prob_0 to prob_4 sum to 1.46, expected 1 \(1 such rows\)"),
-        ("prob_3", -0.5, r"row 2 .*prob_3 '-0.5' is off the range 0-1"),
+        ("prob_3", -0.5, r"row 2 .*prob_3 '-0.5' is outside the range 0-1"),
         ("fold", -1, r"row 2 .*fold '-1' is negative"),
     ],
 )
@@ -253,11 +253,11 @@ def test_a_value_that_cannot_be_is_refused(
     ("change", "sentence"),
     [
         ({"target": "person"}, r"Invalid enum value 'person' - at `\$.target`"),
-        ({"decision": "vote"}, "decision 'vote' is none of argmax"),
-        ({"trained_on": ["training"]}, "trained_on 'training' is none of train"),
+        ({"decision": "vote"}, "decision 'vote' is not one of argmax"),
+        ({"trained_on": ["training"]}, "trained_on 'training' is not one of train"),
         ({"decision": "cut_points"}, "needs 4 cut points, got none"),
         ({"cut_points": 3}, r"Expected `array \| null`, got `int` - at `\$.cut_points`"),
-        ({"schema_version": 9}, "schema version 9, this drkit reads 1"),
+        ({"schema_version": 9}, "schema version 9, but this drkit reads 1"),
         ({"surprise": 1}, "unknown metadata keys: surprise"),
     ],
 )

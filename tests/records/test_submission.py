@@ -59,7 +59,7 @@ def test_spellings_of_a_sample_that_are_read_rightly(tmp_path: Path, content: by
         (b"ID,TARGET\na.jpg,0\nb,0\na.png,0\n", "1 image ids occur twice: a"),
         (b"ID,TARGET\n", "no rows below the header"),
         (b"sep=;\n\nID;TARGET\na;0\n;1\n", "row 5: the ID is empty"),
-        (b"\n\n", "is empty: a table with a header was expected"),
+        (b"\n\n", "is empty: expected a table with a header"),
         (b"", "is empty"),
         (b"ID,TARGET\n\xe9,0\n", "line 2 is not UTF-8 text"),
         (b'ID,TARGET\n"a,0\n', "is not a table"),

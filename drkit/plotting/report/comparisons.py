@@ -53,7 +53,7 @@ def build_methods(records: Mapping[Path, EnsembleComparison]) -> list[Section]:
     """The section on ensemble methods; empty without comparisons."""
     blocks: list[Block] = []
     for path, record in records.items():
-        axis = "quadratic weighted kappa on patients not fitted on, 95 % interval over patients"
+        axis = "quadratic weighted kappa on held-out patients, 95 % interval over patients"
         figure = draw_forest(rows_of_methods(record.contenders), record.title, axis)
         blocks += [
             Heading(f"{path.stem}: {record.target}'s grade"),

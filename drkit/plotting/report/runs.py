@@ -173,7 +173,7 @@ def _build_gap(source: ReportSource) -> list[Block]:
     except (KeyError, TypeError):
         return []
     sentence = (
-        f"Quadratic kappa on patients not fitted on: {nested:.3f}. Fitted and scored on the same patients it would be"
+        f"Quadratic kappa on held-out patients: {nested:.3f}. Fitted and scored on the same patients it would be"
         f" {naive:.3f}, optimistic by {naive - nested:+.3f}."
     )
     return [Paragraph(sentence, "quiet")]

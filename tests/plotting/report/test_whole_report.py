@@ -242,7 +242,7 @@ def test_explanations_are_shown_with_their_proof(write_run, eyes: Path, tmp_path
         "the photograph, what speaks for it, what speaks against it",
         "quick, asked: predicted, the worst. Faithfulness, means over 3 cases of 2 patients",
         "0.400\n0.300 to 0.500",
-        "noise of the same grain",
+        "noise at the same resolution",
         "beyond noise above 0: more than on pixels marked at random",
         "haemorrhages",
         "denser outside the fundus disc",
