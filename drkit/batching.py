@@ -63,7 +63,7 @@ def map_batches(
 
 
 def unless_out_of_memory(function: Callable[[], Result]) -> Result | None:
-    """The function's result; None when memory ran out, with the traceback that holds activations gone."""
+    """Return the function's result, or None if memory ran out; the traceback, which holds activations, is dropped."""
     try:
         return function()
     except RuntimeError as error:
@@ -73,7 +73,7 @@ def unless_out_of_memory(function: Callable[[], Result]) -> Result | None:
 
 
 def halve(batch_size: int) -> int:
-    """Half a batch size, rounded up, after the memory that a failed batch has left cached is released.
+    """Halve a batch size, rounding up, and release the memory that a failed batch has left in the device's cache.
 
     Raises:
         UsageError: it is 1 already.

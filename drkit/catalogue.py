@@ -128,7 +128,9 @@ POLICIES: Catalogue = {
     "light": Entry("flips and small rotations", "drkit.data.augmentation:LIGHT"),
     "medium": Entry("flips, any rotation, and mild zoom, shear and colour changes", "drkit.data.augmentation:MEDIUM"),
     "strong": Entry("wider ranges than medium, and blur, noise and erasing", "drkit.data.augmentation:STRONG"),
-    "template": Entry("the course's own policy, with crops, rotations and darkening", "drkit.data.augmentation:TEMPLATE"),
+    "template": Entry(
+        "the course's own policy, with crops, rotations and darkening", "drkit.data.augmentation:TEMPLATE"
+    ),
 }
 
 
@@ -347,7 +349,7 @@ SHORT_BACKBONES: Mapping[str, str] = {
 
 
 def find(catalogue: Catalogue, kind: str, name: str) -> Entry:
-    """The entry called `name`.
+    """Find the entry called `name`.
 
     Raises:
         UsageError: no such entry; the message suggests similar names.

@@ -20,7 +20,7 @@ SQUARES = (GRADES[:, None] - GRADES) ** 2  # (5, 5), disagreement of two grades
 
 
 def fit_cut_points(score: ArrayLike, reference: ArrayLike) -> CutPoints:
-    """The ascending thresholds with the highest quadratic weighted kappa, as a global optimum.
+    """Fit the ascending thresholds with the highest quadratic weighted kappa, as a global optimum.
 
     Kappa is 1 - O / E, and for given reference grades both O and E are sums over photographs of terms that depend only
     on the predicted grade. Therefore Dinkelbach's iteration replaces the ratio by a few sums, each of which is
@@ -50,7 +50,7 @@ def fit_cut_points(score: ArrayLike, reference: ArrayLike) -> CutPoints:
 
 
 def fit_steady_cut_points(score: ArrayLike, reference: ArrayLike, patients: NDArray, seed: int) -> CutPoints:
-    """Mean cut points over bootstrap samples of patients.
+    """Fit cut points to bootstrap samples of patients, and return their mean.
 
     With a few hundred patients, the mean generalises better to other patients than the cut points with the highest
     kappa. With many photographs the cut points are steady, so that fewer samples suffice.
@@ -84,7 +84,7 @@ def shrink_to_rounding(cut_points: CutPoints, weight: float) -> CutPoints:
 
 
 def fit_without_each(fold: ArrayLike, fit: Callable[[NDArray[np.bool_]], CutPoints]) -> dict[int, CutPoints]:
-    """The cut points for each fold, fitted on the rows of the other folds, by the fold's number.
+    """Fit cut points for each fold to the rows of the other folds; return them by the fold's number.
 
     Args:
         fold: (N,) number of each row's fold; a patient's rows must be in one fold.

@@ -38,7 +38,7 @@ class GradePredictions:
         )
 
     def take(self, rows: NDArray[Any]) -> "GradePredictions":
-        """Some rows, by indices, which may repeat, or by a mask."""
+        """Select rows by indices, which may repeat, or by a mask."""
         return GradePredictions(self.probabilities[rows], self.score[rows])
 
 
@@ -48,7 +48,7 @@ def decide(
     score: ArrayLike,
     cut_points: Sequence[float] | None = None,
 ) -> NDArray[np.int8]:
-    """The predicted grade of each photograph.
+    """Decide the predicted grade of each photograph.
 
     Args:
         decision: `argmax` of the probabilities, the lower grade of a tie; `median`, the lowest grade with a cumulative

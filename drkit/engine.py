@@ -51,7 +51,7 @@ def map_items(
 def map_on_cluster(
     function: Callable[[Item], Result], items: Sequence[Item], scheduler: str, items_per_task: int = ITEMS_PER_TASK
 ) -> Generator[tuple[int, Result], None, None]:
-    """Apply a function to each item on a Dask cluster; what a lost worker has not delivered is done by another one.
+    """Apply a function to each item on a Dask cluster; the items of a lost worker are given to another one.
 
     Args:
         function: A function of a module, or a `partial` of one.

@@ -84,7 +84,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def first_few(items: Sequence[object], shown: int = 5) -> str:
-    """`a, b, c, d, e and 7 more`."""
+    """Join the first few items and the number of the others: `a, b, c, d, e and 7 more`."""
     head = ", ".join(str(item) for item in items[:shown])
     return head if len(items) <= shown else f"{head} and {len(items) - shown} more"
 

@@ -1,4 +1,4 @@
-"""Fonts for letters of any script in pictures, and a warning of letters that no font has."""
+"""Fonts for letters of any script in pictures, and a warning about letters that no font has."""
 
 import re
 import warnings
@@ -33,7 +33,7 @@ def font_families() -> tuple[str, ...]:
 
 @contextmanager
 def telling_missing_letters(picture: str) -> Iterator[None]:
-    """Warn in one line of letters that no font has, in a picture that is drawn inside the block.
+    """Warn in one line about letters of a picture, drawn inside the block, that no font has.
 
     Args:
         picture: Name of the picture, for the message.

@@ -26,7 +26,7 @@ Render = Callable[[np.ndarray, np.ndarray], Iterable[Tensor]]
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a network gives for B units of P photographs.
+    """The outputs of a network for B units of P photographs.
 
     Args:
         logits: float32 (V, B, num_outputs), of V views of the same photographs.
@@ -40,7 +40,7 @@ class Outputs:
 
     @classmethod
     def join(cls, parts: Sequence["Outputs"]) -> "Outputs":
-        """The outputs of one network for several batches of units."""
+        """Join the outputs of one network for several batches of units."""
         logits = np.concatenate([part.logits for part in parts], 1)
         activations, rows = (
             np.concatenate([getattr(part, name) for part in parts]) for name in ("activations", "rows")
@@ -48,16 +48,16 @@ class Outputs:
         return cls(logits, activations, rows)
 
     def without_activations(self) -> "Outputs":
-        """The same, with activations (P, 0)."""
+        """Return the outputs with activations (P, 0)."""
         return replace(self, activations=self.activations[:, :0].copy())
 
     def read(self, loss: Loss, sigma: float) -> GradePredictions:
-        """The mean over the views of what the loss takes the logits to mean; `sigma` is a regression's residual."""
+        """Average the predictions that the loss defines over the views; `sigma` is a regression's residual."""
         return GradePredictions.mean([read_answers(loss, logits, sigma) for logits in self.logits])
 
 
 def units_per_batch(units: Units) -> BatchSize:
-    """The units that a grader is run on at a time."""
+    """Number of units that a grader is run on at a time."""
     return BatchSize(max(BATCH_SIZE // units.num_slots, 1))
 
 
@@ -150,6 +150,6 @@ def _render_rows(render: Render, photographs: Mapping[int, Photograph], rows: np
 
 
 def read_answers(loss: Loss, logits: FloatArray, sigma: float) -> GradePredictions:
-    """Read logits (N, num_outputs) as the loss means them; `sigma` is a regression's residual."""
+    """Convert logits (N, num_outputs) to predictions by the loss; `sigma` is a regression's residual."""
     logits = logits.astype(np.float64)
     return GradePredictions(loss.probabilities(logits, sigma), loss.score(logits))

@@ -62,7 +62,7 @@ class PatientBootstrap:
 
 
 def count_by_patient(reference: ArrayLike, predicted: ArrayLike, patient: ArrayLike) -> Counts:
-    """Confusion counts of each patient.
+    """Count the confusions of each patient.
 
     Args:
         reference: (N,) grades 0-4.

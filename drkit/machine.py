@@ -71,7 +71,7 @@ def _control_groups() -> Iterator[Path]:
 
 
 def _read(path: Path) -> str:
-    """Content of a small file, empty if it cannot be read."""
+    """Read the content of a small file; empty if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):

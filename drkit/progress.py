@@ -25,10 +25,10 @@ class SilentReporter:
     """Discards all messages: the default when drkit is used as a library."""
 
     def notify(self, message: str) -> None:
-        """Discard."""
+        """Discard the message."""
 
     def warn(self, message: str) -> None:
-        """Discard."""
+        """Discard the message."""
 
     def track(self, items: Iterable[T], description: str, total: int) -> Iterator[T]:
         """Yield the items."""
@@ -61,13 +61,13 @@ def warn(message: str) -> None:
 
 
 def notify_once(message: str) -> None:
-    """As `notify`, at most once per reporter."""
+    """Report like `notify`, but at most once per reporter."""
     if _is_new(message):
         notify(message)
 
 
 def warn_once(message: str) -> None:
-    """As `warn`, at most once per reporter."""
+    """Warn like `warn`, but at most once per reporter."""
     if _is_new(message):
         warn(message)
 

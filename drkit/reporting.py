@@ -26,11 +26,11 @@ class Report(Protocol):
     """The result of a recipe: a frozen dataclass that renders itself as text."""
 
     def render(self) -> Iterator[str | Table]:
-        """The sentences and tables to print, in order."""
+        """Return the sentences and tables to print, in order."""
 
 
 def escape_markdown(text: str) -> str:
-    """A text in one line, in which nothing is Markdown or HTML."""
+    """Put a text on one line, and escape Markdown and HTML in it."""
     return re.sub(r"([\\`*\[\]<>!|#&]|(?<!\w)_|_(?!\w))", r"\\\1", " ".join(text.split()))
 
 

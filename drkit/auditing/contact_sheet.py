@@ -21,7 +21,7 @@ _WHITE, _BLACK = 255, (0, 0, 0)
 
 
 def draw_contact_sheet(copies: Sequence[DuplicateGroup]) -> bytes:
-    """A PNG of the pairs, three in a row, each with ids, splits, grades, kind and correlation.
+    """Draw a PNG of the pairs, three in a row, each with ids, splits, grades, kind and correlation.
 
     Args:
         copies: The pairs, of which the first `MOST_PAIRS` are drawn; without pairs the sheet says so.
@@ -34,7 +34,7 @@ def draw_contact_sheet(copies: Sequence[DuplicateGroup]) -> bytes:
 
 
 def _draw_pair(pair: DuplicateGroup) -> Photograph:
-    """The two photographs with captions, uint8 (SIDE + captions, 2 SIDE + gap, 3)."""
+    """Draw the two photographs with captions, uint8 (SIDE + captions, 2 SIDE + gap, 3)."""
     decoded = [decode_reduced(read_content(Path(path)), path, SIDE)[0].pixels for path in pair.shown]
     photographs = np.hstack([square_about_disc(photograph, SIDE) for photograph in decoded])
     similarity = "identical files" if pair.is_identical else f"correlation {pair.correlation:.3f}"

@@ -14,7 +14,7 @@ _PATIENT = ["root", "patient_id"]  # patient ids are unique only within a data s
 
 
 def find_contradictions(rows: pd.DataFrame) -> Iterator[Finding]:
-    """Contradictions in the tables of the data sets.
+    """Find contradictions in the tables of the data sets.
 
     Args:
         rows: The result of `concat_surveys`. Patients are compared only within a data set.
@@ -37,7 +37,7 @@ def find_contradictions(rows: pd.DataFrame) -> Iterator[Finding]:
 
 
 def find_contradicting_grades(copies: pd.DataFrame, title: str) -> Iterator[Finding]:
-    """Different grades of copies of one photograph.
+    """Find copies of one photograph that have different grades.
 
     Args:
         copies: The rows of the copies, from `concat_surveys`.

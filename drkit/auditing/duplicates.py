@@ -41,7 +41,7 @@ class DuplicateGroup:
 
 
 def find_copies(rows: pd.DataFrame, stats: dict[str, PhotographStats]) -> list[DuplicateGroup]:
-    """Groups of identical files, then pairs of near duplicates.
+    """Find groups of identical files, then pairs of near duplicates.
 
     Identical files count once in the search for near duplicates, so that a photograph saved a hundred times gives one
     finding with a hundred ids, and not five thousand pairs.
@@ -67,7 +67,7 @@ def find_copies(rows: pd.DataFrame, stats: dict[str, PhotographStats]) -> list[D
 
 
 def find_copy_findings(copies: Sequence[DuplicateGroup]) -> Iterator[Finding]:
-    """A finding for each group or pair, and another one if its grades contradict each other."""
+    """Make a finding for each group or pair, and another one if its grades contradict each other."""
     for group in copies:
         yield finding_about(group.kind, group.sentence, group.rows)
         yield from find_contradicting_grades(group.rows, group.sentence)

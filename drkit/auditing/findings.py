@@ -128,7 +128,7 @@ class Finding:
 def make_finding(
     kind: str, sentence: str, ids: Iterable[str], paths: Iterable[str] = (), sources: Iterable[str] = ()
 ) -> Finding:
-    """A finding with the severity of its kind, and each source once."""
+    """Make a finding with the severity of its kind, and each source once."""
     return Finding(
         severity=KINDS[kind].severity,
         kind=kind,

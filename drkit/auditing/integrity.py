@@ -9,7 +9,7 @@ from drkit.records.runs import read_checksums
 
 
 def find_changed_files(record: Path) -> Iterator[Finding]:
-    """Files that are missing or were changed after the JSON of a run, an ensemble or a comparison was written.
+    """Find files that are missing or were changed after the JSON of a run, ensemble or comparison was written.
 
     Raises:
         InputError: the JSON is none of these.

@@ -1,4 +1,4 @@
-"""Leaks: rows and photographs that a model was trained on; and files that contradict each other."""
+"""Leaks: rows and photographs that a model was trained on, and files that contradict each other."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ def read_graded(path: Path) -> AuditedPredictions:
 
 
 def find_trained_rows(graded: AuditedPredictions) -> Iterator[Finding]:
-    """Rows of splits that the run was trained on and that no fold held out."""
+    """Find rows of splits that the run was trained on and that no fold held out."""
     predictions = graded.predictions
     for row in predictions.where(predictions.leaked_rows()).rows.itertuples():
         sentence = (
@@ -67,7 +67,7 @@ def find_trained_rows(graded: AuditedPredictions) -> Iterator[Finding]:
 
 
 def hash_originals(rows: pd.DataFrame, stats: Mapping[str, PhotographStats]) -> dict[str, str]:
-    """SHA-256 of each photograph's file, or of the file that preprocess made it from, by path.
+    """Compute the SHA-256 of each photograph's file, or of the file that preprocess made it from, by path.
 
     Args:
         rows: The result of `concat_surveys`.
@@ -84,7 +84,7 @@ def hash_originals(rows: pd.DataFrame, stats: Mapping[str, PhotographStats]) -> 
 def find_trained_photographs(
     rows: pd.DataFrame, originals: Mapping[str, str], graded: AuditedPredictions
 ) -> Iterator[Finding]:
-    """Photographs of val and test that the run was trained on, unless a fold held them out.
+    """Find photographs of val and test that the run was trained on, unless a fold held them out.
 
     Args:
         rows: The result of `concat_surveys`.
@@ -107,7 +107,7 @@ def find_trained_photographs(
 
 
 def find_contradicting_files(files: Sequence[AuditedPredictions], rows: pd.DataFrame | None) -> Iterator[Finding]:
-    """Photographs whose grades or splits differ between predictions, or between predictions and a data set.
+    """Find photographs whose grades or splits differ between predictions, or between predictions and a data set.
 
     Args:
         files: Predictions.

@@ -11,7 +11,7 @@ TINY, SMALL = 64, 224  # pixels per side
 
 
 def find_poor_photographs(rows: pd.DataFrame, stats: dict[str, PhotographStats]) -> Iterator[Finding]:
-    """Photographs that cannot be read, are blank or small, or have a light surround.
+    """Find photographs that cannot be read, are blank or small, or have a light surround.
 
     Args:
         rows: The result of `concat_surveys`.

@@ -11,7 +11,7 @@ from drkit.images.quality import measure_quality
 def find_quality_warnings(
     paths: Sequence[Path], workers: int | None = None, scheduler: str | None = None
 ) -> list[tuple[str, ...]]:
-    """The quality warnings of N photographs; see `drkit.images.quality`.
+    """Find the quality warnings of N photographs; see `drkit.images.quality`.
 
     Args:
         paths: Files of the photographs, without preprocessing.

@@ -13,7 +13,7 @@ _VIEWS = ("views-alike", "views-saved-twice")  # views of one eye share one grad
 
 
 def find_regraded(copies: Sequence[DuplicateGroup]) -> Iterator[Finding]:
-    """Cohen's kappa between the grades of copies of one photograph, if there are at least `FEWEST_PAIRS` pairs.
+    """Measure Cohen's kappa between grades of copies of one photograph, if there are at least `FEWEST_PAIRS` pairs.
 
     It shows the noise of the reference grades. Each pair of ids counts once in each order, because neither grade is the
     reference; intervals are over photographs.

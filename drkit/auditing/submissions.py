@@ -20,7 +20,7 @@ def is_submission(path: Path) -> bool:
 
 
 def find_submission_faults(path: Path, sample: Sample | None) -> Iterator[Finding]:
-    """Faults of a submission that Kaggle would refuse or misread.
+    """Find faults of a submission that Kaggle would refuse or misread.
 
     Args:
         path: The submission.
@@ -56,7 +56,7 @@ def _check_ids(path: Path, ids: pd.Series, sample: Sample | None) -> Iterator[Fi
 
 
 def _compare_ids(path: Path, ids: pd.Series, sample: Sample) -> Iterator[Finding]:
-    """Ids that the submission or the sample lacks; Kaggle does not accept another spelling."""
+    """Find ids that the submission or the sample lacks; Kaggle does not accept another spelling."""
     submitted = dict(zip(ids.map(image_stem), ids, strict=True))
     for expected, stem in zip(sample.ids, sample.stems(), strict=True):
         if stem not in submitted:

@@ -1,1 +1,1 @@
-"""THE FACE: parse, call, report. Nothing heavy is imported at module level."""
+"""Commands: parse the options, call a recipe, print its report. Nothing heavy is imported at module level."""

@@ -46,7 +46,7 @@ class LazyGroup(TyperGroup):
     """The commands of `COMMANDS`, each of which is imported when it is run."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """The name of a command, the command, and its arguments.
+        """Return the name of a command, the command, and its arguments.
 
         Raises:
             UsageError: no such command.

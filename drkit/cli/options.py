@@ -46,7 +46,7 @@ class Only:
 
 
 def split_paths(joined: str) -> list[Path]:
-    """The paths in an environment variable, separated as the platform separates paths."""
+    """Split the paths in an environment variable at the platform's separator."""
     return [Path(path) for path in joined.split(os.pathsep) if path]
 
 
@@ -74,7 +74,7 @@ class BackboneList:
     entries: tuple[Any, ...]
 
     def render(self) -> Iterator[str | Table]:
-        """One row per backbone."""
+        """Return a table with one row per backbone."""
         rows = [
             (
                 entry.name,

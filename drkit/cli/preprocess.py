@@ -26,7 +26,7 @@ class StepList:
     """The table that `--list-steps` prints."""
 
     def render(self) -> Iterator[str | Table]:
-        """One row per step."""
+        """Return a table with one row per step, and how steps are written."""
         rows = [[name, step.summary, _parameters(step), step.source] for name, step in FILTERS.own.items()]
         rows += [_added_row(*added) for added in FILTERS.added()]
         yield Table("Steps", ("step", "effect", "parameters: default (range)", "source"), rows)

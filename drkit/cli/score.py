@@ -18,9 +18,7 @@ EXAMPLES = (
 
 @spread
 def score(
-    files: Annotated[
-        list[Path], typer.Argument(help="Predictions or runs. The others are compared with the first.")
-    ],
+    files: Annotated[list[Path], typer.Argument(help="Predictions or runs. The others are compared with the first.")],
     config: ScoreConfig,
     tables: TableFiles,
 ) -> Report:

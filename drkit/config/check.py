@@ -13,7 +13,7 @@ FailOn = Literal["error", "warning", "never"]
 
 @dataclass(frozen=True)
 class CheckConfig:
-    """What is audited beside the paths, and which findings fail the audit."""
+    """What is audited besides the paths, and which findings fail the audit."""
 
     sample: Annotated[
         Path | None,

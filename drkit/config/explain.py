@@ -129,7 +129,9 @@ class ExplainConfig:
     ] = None
     predictions: Annotated[
         Path | None,
-        Option(help="Predictions of the run to use instead of its own. Photographs without a prediction are graded first."),
+        Option(
+            help="Predictions of the run to use instead of its own. Photographs without a prediction are graded first."
+        ),
     ] = None
     out: Annotated[Path | None, Option(help="Folder to write. Default: explanations/<run>-<method>.")] = None
     force: Force = False

@@ -14,6 +14,4 @@ class InfoConfig:
     clear_cache: Annotated[
         bool, Option("--clear-cache", help="Delete the photographs and activations that drkit has cached.")
     ] = False
-    cache_dir: Annotated[
-        Path | None, Option(help="drkit's cache folder. Default: the user's cache.")
-    ] = None
+    cache_dir: Annotated[Path | None, Option(help="drkit's cache folder. Default: the user's cache.")] = None

@@ -32,9 +32,9 @@ class PreprocessConfig:
     format: Annotated[
         Literal["jpg", "png"], Option(help="File format of the written photographs. jpg: with quality 95.")
     ] = "jpg"
-    workers: Annotated[int | None, Option(help="Number of processes on this machine. Default: one per core.", show_default=False)] = (
-        None
-    )
+    workers: Annotated[
+        int | None, Option(help="Number of processes on this machine. Default: one per core.", show_default=False)
+    ] = None
     force: Force = False
     keep_going: Annotated[bool, Option("--keep-going", help="Exit with code 0 even if some photographs failed.")] = (
         False

@@ -44,7 +44,9 @@ class EngineOptions:
 
     engine: Annotated[
         Literal["local", "dask"],
-        Option(help="Where the work is done. local: on this machine; dask: on the workers of the Dask cluster at --scheduler."),
+        Option(
+            help="Where the work is done. local: on this machine; dask: on the workers of the cluster at --scheduler."
+        ),
     ] = "local"
     scheduler: Annotated[
         str | None,

@@ -35,7 +35,7 @@ Log = Literal["csv", "tensorboard"]
 
 
 def in_panel(name: str, help: str, *flags: str, **limits: Any) -> Any:
-    """An option in one of the panels of `--help`."""
+    """Create an option in one of the panels of `--help`."""
     return Option(*flags, help=help, rich_help_panel=name, **limits)
 
 

@@ -1,1 +1,1 @@
-"""BATCHES: from photographs on disk to what a network is fed."""
+"""From photographs on disk to batches for a network."""

@@ -29,7 +29,7 @@ _UNREADABLE = "unreadable: "  # before a reason, where a hash would stand
 
 @dataclass(frozen=True)
 class PhotographBank:
-    """Photographs ready to be drawn from.
+    """The decoded photographs of a data set.
 
     Args:
         pixels: uint8 (N, S, S, 3) RGB, in memory or memory-mapped; unreadable photographs are left out.
@@ -45,7 +45,7 @@ class PhotographBank:
         return len(self.hashes)
 
     def __reduce__(self) -> tuple[Callable[..., "PhotographBank"], tuple[Any, ...]]:
-        """A bank in a file is sent to another process as the file's path."""
+        """Send a bank in a file to another process as the file's path."""
         if isinstance(self.pixels, np.memmap):
             return _map_bank, (MappedFile.of(self.pixels), self.hashes, dict(self.unreadable))
         return PhotographBank, (self.pixels, self.hashes, dict(self.unreadable))
@@ -56,12 +56,12 @@ def _map_bank(file: MappedFile, hashes: tuple[str, ...], unreadable: Mapping[int
 
 
 def bank_side(input_side: int) -> int:
-    """Default side of a bank's photographs for a network input of `input_side` pixels."""
+    """Default side in pixels of a bank's photographs, for a network input of `input_side` pixels."""
     return round(input_side * ROOM_FOR_ZOOM)
 
 
 def bank_bytes(num_photographs: int, side: int) -> int:
-    """Memory that a bank takes."""
+    """Size of a bank in bytes."""
     return num_photographs * side * side * 3
 
 
@@ -81,7 +81,7 @@ def build_bank(
     keep_going: bool = False,
     in_file: bool = False,
 ) -> PhotographBank:
-    """Decode a data set's photographs, filter them, square each about its fundus disc, and keep them.
+    """Decode a data set's photographs, filter them, and cut each to the square about its fundus disc.
 
     Small banks live in memory; larger ones in a file below `cache_dir` that the next run with the same
     photographs (path, size, time of change) opens as it is.
@@ -112,7 +112,7 @@ def build_bank(
             delete_temporary(pixels)
             raise
     else:
-        notify(f"the decoded photographs take {bank_bytes(len(labels), side) / 2**30:.1f} GiB: they are kept in {cache_dir}")
+        notify(f"the decoded photographs take {bank_bytes(len(labels), side) / 2**30:.1f} GiB: kept in {cache_dir}")
         made_by = {"side": side, "steps": list(steps), "round_discs": round_discs, "keep_going": keep_going}
         pixels, notes = open_cached(cache_dir, name_array(paths, version=VERSION, **made_by), shape, fill)
     originals = read_source_hashes(labels.roots)

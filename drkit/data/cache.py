@@ -1,4 +1,4 @@
-"""Large arrays kept in the user's cache folder, memory-mapped, whole or not at all."""
+"""Large arrays in the user's cache folder, memory-mapped, and complete or not there at all."""
 
 import errno
 import json
@@ -31,13 +31,13 @@ def default_cache_dir() -> Path:
 
 
 def cached_files(cache_dir: Path) -> list[Path]:
-    """The files that `open_cached` has left in a folder; others are not drkit's."""
+    """Find the files that `open_cached` has left in a folder; others are not drkit's."""
     found = cache_dir.iterdir() if cache_dir.is_dir() else []
     return sorted(path for path in found if CACHED_NAME.fullmatch(path.name) and path.is_file())
 
 
 def clear_cached(cache_dir: Path) -> int:
-    """Remove the files that `open_cached` has left in a folder, and how many bytes they took."""
+    """Remove the files that `open_cached` has left in a folder, and return their size in bytes."""
     files = cached_files(cache_dir)
     size = sum(path.stat().st_size for path in files)
     for path in sorted(files, key=lambda path: path.suffix):  # notes first: without them an array counts for nothing
@@ -52,7 +52,7 @@ def open_cached(
     fill: Callable[[np.ndarray], tuple[str, ...]],
     dtype: type[np.generic] = np.uint8,
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Open the array called `key`, made by `fill` when it is not there yet, or is not as it was written.
+    """Open the array called `key`; `fill` makes it if it does not exist, or is not as it was written.
 
     Where another process is making it, that is waited for.
 
@@ -81,7 +81,7 @@ def open_cached(
 
 
 def _open(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> tuple[np.ndarray, tuple[str, ...]] | None:
-    """An array and its notes as they were kept; None where they are not there, or not what was written."""
+    """Open a stored array and its notes; None if they do not exist, or are not as they were written."""
     try:
         record = json.loads(path.with_suffix(".json").read_bytes())
     except FileNotFoundError:
@@ -115,7 +115,7 @@ def _make(
 
 
 def make_temporary(folder: Path, shape: tuple[int, ...], dtype: type[np.generic], *, named: bool = False) -> np.ndarray:
-    """An array of zeros in a temporary file, memory-mapped; the file is deleted with the array.
+    """Create an array of zeros in a temporary memory-mapped file, which is deleted with the array.
 
     Args:
         folder: Of the file; made when missing.
@@ -143,7 +143,7 @@ def delete_temporary(array: np.ndarray) -> None:
 
 @dataclass(frozen=True)
 class MappedFile:
-    """Where a memory-mapped array is; the description can be sent to another process, which maps the same file."""
+    """The place of a memory-mapped array, which can be sent to another process that maps the same file."""
 
     path: str
     dtype: str
@@ -152,16 +152,16 @@ class MappedFile:
 
     @classmethod
     def of(cls, array: np.memmap) -> "MappedFile":
-        """Of an array that begins where its file's mapping does."""
+        """Locate an array that begins where its file's mapping does."""
         return cls(str(array.filename), array.dtype.str, array.shape, array.offset)
 
     def open(self) -> np.ndarray:
-        """The array, read-only."""
+        """Open the array, read-only."""
         return np.memmap(self.path, self.dtype, "r", self.offset, self.shape)
 
 
 def name_array(paths: Sequence[Path], **made_by: object) -> str:
-    """The name of an array that is made of photographs in the state they are in.
+    """Name an array that is computed from photographs, by their paths, sizes and times of change.
 
     Args:
         paths: The photographs.
@@ -172,7 +172,7 @@ def name_array(paths: Sequence[Path], **made_by: object) -> str:
 
 
 def _reserve(stream: IO[bytes], num_bytes: int) -> None:
-    """Take a file's room on the disk at once: where it is missing later, writing to the array ends the program.
+    """Reserve a file's space on the disk: if space is lacking later, writing to the array ends the program.
 
     Raises:
         OSError: there is none.
@@ -187,7 +187,7 @@ def _reserve(stream: IO[bytes], num_bytes: int) -> None:
 
 
 def free_bytes(folder: Path) -> int:
-    """Free space on the disk that a folder, which need not exist yet, is on."""
+    """Measure the free bytes on the disk of a folder, which need not exist."""
     existing = next((parent for parent in (folder, *folder.absolute().parents) if parent.exists()), Path("/"))
     return shutil.disk_usage(existing).free
 

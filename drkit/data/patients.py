@@ -1,4 +1,4 @@
-"""Patients kept together: whoever is unknown, and who is held out."""
+"""Patients of unknown photographs, and patients that are held out with all their photographs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +14,7 @@ from drkit.records.labels import Labels
 
 
 def name_unknown_patients(labels: Labels) -> Labels:
-    """Give photographs of nobody known a patient of their own, identical files one in common.
+    """Give each photograph without a patient a patient of its own; identical files share one.
 
     The patient is called `photograph ID` after the first of the identical photographs.
     """
@@ -29,7 +29,7 @@ def name_unknown_patients(labels: Labels) -> Labels:
 
 
 def hold_out_patients(labels: Labels, target: Target, share: float, seed: int) -> np.ndarray:
-    """Choose whole patients, of each data set the same share, stratified by their highest grade.
+    """Choose whole patients, the same share of each data set, stratified by their highest grade.
 
     Args:
         labels: Graded photographs with patients.
@@ -100,7 +100,7 @@ def _graded_in(labels: Labels, target: Target, split: Split) -> set[str]:
 
 
 def _choose_patients(labels: Labels, target: Target, share: Mapping[str, float], seed: int) -> list[str]:
-    """Patients of each data set that `share` names; of a data set with one patient none."""
+    """Choose patients of each data set in `share`; none of a data set with a single patient."""
     chosen: list[str] = []
     for name, peers in _describe_patients(labels, target).groupby("dataset"):
         num_chosen = min(max(round(share[str(name)] * len(peers)), 1), len(peers) - 1)
@@ -110,7 +110,7 @@ def _choose_patients(labels: Labels, target: Target, share: Mapping[str, float],
 
 
 def _describe_patients(labels: Labels, target: Target) -> pd.DataFrame:
-    """The highest grade of each patient and the data set of the first of the patient's photographs, by patient."""
+    """Tabulate the highest grade of each patient, and the data set of the patient's first photograph."""
     photographs = pd.DataFrame(
         {"patient_id": labels.rows["patient_id"], "grade": labels.grades(target), "dataset": labels.dataset_names()}
     )
@@ -118,7 +118,7 @@ def _describe_patients(labels: Labels, target: Target) -> pd.DataFrame:
 
 
 def _draw(patients: Sequence[str], grades: np.ndarray, num: int, seed: int) -> Sequence[str]:
-    """`num` of the patients, every grade in proportion where there are enough of each."""
+    """Draw `num` patients, stratified by grade if there are enough patients of each grade."""
     counts = np.bincount(grades)
     enough = counts[counts > 0].min() >= 2 and min(num, len(grades) - num) >= np.count_nonzero(counts)
     return train_test_split(patients, test_size=num, random_state=seed, stratify=grades if enough else None)[1]

@@ -1,4 +1,4 @@
-"""From the bank's photographs to a network's images: one warp and one colour product a batch."""
+"""From the bank's photographs to a network's images: one warp and one colour product per batch."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +24,7 @@ MIN_SIGMA = 0.05  # pixels; a Gaussian that narrow is a single 1, which Kornia b
 
 @dataclass(frozen=True)
 class InputFormat:
-    """What a network wants to be fed.
+    """The input that a network expects.
 
     Args:
         side: Of its images in pixels.
@@ -65,7 +65,7 @@ def prepare(
     changes: Changes | None = None,
     surround: np.ndarray | None = None,
 ) -> Callable[[], Tensor]:
-    """Do what of `render` is done on the CPU, noise included; what is given back does the rest, on the device.
+    """Do the part of `render` that runs on the CPU, and return a function that does the rest on the device.
 
     Args:
         photographs: As `render`.
@@ -83,12 +83,12 @@ def prepare(
 
 
 def surround_colours(photographs: np.ndarray) -> np.ndarray:
-    """float32 (B, 3): the colour of each photograph's corners, in grey levels."""
+    """Measure the colour of each photograph's corners in grey levels, float32 (B, 3)."""
     return np.stack([surround_colour(photograph) for photograph in photographs]).astype(np.float32)
 
 
 def dihedral_views(images: Tensor) -> Iterator[Tensor]:
-    """The eight ways to lay a square: four quarter turns, then the same of the mirror image.
+    """The eight orientations of a square: four quarter turns, and those of the mirror image.
 
     Args:
         images: (B, 3, S, S).
@@ -105,7 +105,7 @@ def dihedral_views(images: Tensor) -> Iterator[Tensor]:
 
 @dataclass(frozen=True)
 class _Edits:
-    """Changes as the device needs them, every decision taken.
+    """The changes as tensors for the device, with all decisions made.
 
     Args:
         tensors: By name. Of all B photographs `surround` (B, 3, 1, 1) in grey levels, `warp` (B, 2, 3) from the pixels
@@ -124,7 +124,7 @@ class _Edits:
 
 
 def _plan_edits(changes: Changes, surround: Tensor, input_format: InputFormat, extent: int) -> _Edits:
-    """What is done to photographs of `extent` pixels; those that nothing is done to cost nothing."""
+    """Plan the edits of photographs of `extent` pixels; photographs without an edit cost no time."""
     scale = torch.diag(torch.tensor([(input_format.side - 1) / (extent - 1)] * 2 + [1.0]))
     _, std = _columns(input_format, changes.colour.device)
     tensors = {
@@ -149,7 +149,7 @@ def _plan_edits(changes: Changes, surround: Tensor, input_format: InputFormat, e
 
 
 def _draw_noise(changes: Changes, row: Tensor, side: int) -> Tensor:
-    """(3, side, side) Gaussian noise, made on the CPU so that every device gets the same."""
+    """Draw Gaussian noise (3, side, side) on the CPU, so that it is the same for every device."""
     generator = np.random.Generator(np.random.Philox(key=[int(changes.noise_seeds[row]), 1]))
     return torch.from_numpy(generator.standard_normal((3, side, side), np.float32)) * changes.noise[row]
 

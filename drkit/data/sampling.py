@@ -28,7 +28,7 @@ def even_out(patients: np.ndarray, grades: np.ndarray, generator: np.random.Gene
 
 
 def balance(groups: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Draw as many units of each group: of a large group a part, of a small one all, again and again.
+    """Draw equally many units of each group: only a part of a large group, and those of a small one repeatedly.
 
     Args:
         groups: (T,) of which each unit is.

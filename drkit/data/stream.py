@@ -1,4 +1,4 @@
-"""Photographs decoded in threads, a few batches ahead of the work that uses them, and then forgotten."""
+"""Photographs decoded in threads, a few batches ahead of the work that uses them, and then dropped."""
 
 import time
 from collections import deque
@@ -38,7 +38,7 @@ class SquarePhotograph:
 
 @dataclass(frozen=True)
 class SquareDecoder:
-    """Decodes photographs, filters them, and squares each about its fundus disc.
+    """Decodes photographs, filters them, and cuts each to the square about its fundus disc.
 
     Args:
         side: Side of the squares in pixels.
@@ -64,7 +64,7 @@ class SquareDecoder:
 
 
 def time_decoding(paths: Sequence[Path], decoder: SquareDecoder) -> float | None:
-    """Seconds that a thread takes for one photograph: the median of a few, spread over the data set.
+    """Measure the seconds that a thread takes for one photograph: the median of a few, spread over the data set.
 
     Args:
         paths: N photographs.
@@ -85,7 +85,7 @@ def time_decoding(paths: Sequence[Path], decoder: SquareDecoder) -> float | None
 
 
 class PhotographStream:
-    """Decodes photographs batch by batch; in memory are the batch in use and those that come next.
+    """Decodes photographs batch by batch; the batch in use and the next few are in memory.
 
     Args:
         paths: N photographs.
@@ -125,11 +125,11 @@ class PhotographStream:
             pool.shutdown(cancel_futures=True)
 
     def part(self, rows: np.ndarray) -> "PhotographStream":
-        """A stream of the photographs with these row numbers (P,), in which they are numbered from 0."""
+        """Return a stream of the photographs with the row numbers (P,), which are numbered from 0 in it."""
         return PhotographStream([self.paths[row] for row in rows], self.decoder, self.workers)
 
     def include(self, part: "PhotographStream", rows: np.ndarray) -> None:
-        """Take over what the stream of the photographs with these row numbers (P,) has noted of them."""
+        """Include the notes of the stream of the photographs with the row numbers (P,)."""
         self.hashes |= {int(rows[row]): sha256 for row, sha256 in part.hashes.items()}
         self.errors |= {int(rows[row]): error for row, error in part.errors.items()}
         self.remarks |= part.remarks

@@ -1,4 +1,4 @@
-"""From the CPU to the device that computes, in few copies that it need not wait for."""
+"""Copies from the CPU to the device that computes, few and asynchronous."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ ALIGNMENT = 8  # bytes, of the widest numbers
 
 
 def pack_to(device: torch.device, tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Small tensors on the CPU to a device, in a single copy.
+    """Send small tensors from the CPU to a device in a single copy.
 
     Args:
         device: Where they go; the CPU gets the tensors themselves.
@@ -29,15 +29,15 @@ def pack_to(device: torch.device, tensors: Sequence[Tensor]) -> list[Tensor]:
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:
-    """A tensor to a device; a GPU's work that is under way is not waited for."""
+    """Send a tensor to a device, without waiting for the work of a GPU."""
     return pin(tensor, device).to(device, non_blocking=True)
 
 
 def pin(tensor: Tensor, device: torch.device) -> Tensor:
-    """A tensor where CUDA can copy it from while it computes; for other devices the tensor itself."""
+    """Put a tensor into memory from which CUDA can copy while it computes; unchanged for other devices."""
     return tensor.pin_memory() if device.type == "cuda" and not tensor.is_pinned() else tensor
 
 
 def as_tensor(numbers: np.ndarray) -> Tensor:
-    """A tensor of the same memory where it is contiguous."""
+    """Convert an array to a tensor, which shares its memory if the array is contiguous."""
     return torch.from_numpy(np.ascontiguousarray(numbers))

@@ -1,4 +1,4 @@
-"""Units: the photographs of one forward pass, which are one photograph, an eye's or a patient's."""
+"""Units: the photographs of one forward pass, which is one photograph, or all of an eye or a patient."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,16 +44,16 @@ class UnitIndex:
 
     @property
     def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Unit, slot and eye."""
+        """The tensors `unit`, `slot` and `eye`."""
         return self.unit, self.slot, self.eye
 
     def with_tensors(self, tensors: Sequence[Tensor]) -> "UnitIndex":
-        """The same with other tensors in their place."""
+        """Return an index with other tensors in their place."""
         unit, slot, eye = tensors
         return UnitIndex(unit, slot, eye, self.num_units, self.num_eyes)
 
     def to(self, device: torch.device) -> "UnitIndex":
-        """The same on another device."""
+        """Copy the index to another device."""
         return self.with_tensors(pack_to(device, self.tensors))
 
 
@@ -136,7 +136,7 @@ class Units:
 
 
 def build_units(labels: Labels, kind: Unit, num_slots: int = 0) -> Units:
-    """Group the photographs of a data set into units; without a known patient a photograph counts as one.
+    """Group the photographs of a data set into units; a photograph without a patient is a unit of its own.
 
     Args:
         labels: N photographs of any splits; a unit is never in two.

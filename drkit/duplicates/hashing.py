@@ -121,7 +121,7 @@ def _count_ones(words: Hashes) -> NDArray[np.uint8]:
 
 
 def find_candidates(variants: Hashes, radius: int = RADIUS) -> Pairs:
-    """Pairs of photographs whose hashes differ by at most `radius` bits, one of them unchanged or shifted.
+    """Find pairs of photographs whose hashes differ by at most `radius` bits, one of them unchanged or shifted.
 
     Args:
         variants: uint64 (N, V, 4), the results of `hash_photograph`.
@@ -138,7 +138,7 @@ def find_candidates(variants: Hashes, radius: int = RADIUS) -> Pairs:
 
 
 def find_neighbours(index: Hashes, probes: Hashes | None, radius: int = RADIUS) -> Pairs:
-    """Pairs of hashes that differ by at most `radius` bits, by an index of each chunk (multi-index hashing).
+    """Find pairs of hashes that differ by at most `radius` bits, with an index of each chunk (multi-index hashing).
 
     All pairs within 31 bits are found, and nearly all others (97 % of those that differ in 45 random bits).
 
@@ -234,7 +234,7 @@ def _pairs_sharing_a_chunk(
 def _list_pairs(
     start: NDArray[np.int64], count: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Each probe with the `count` positions of the index that begin at `start`, in blocks."""
+    """Pair each probe with the `count` positions of the index from `start` on; yield the pairs in blocks."""
     for block in _split_by_sum(count, _BLOCK):
         counts = count[block]
         shift = start[block] - (np.cumsum(counts) - counts)
@@ -242,7 +242,7 @@ def _list_pairs(
 
 
 def _split_by_sum(counts: NDArray[np.int64], limit: int) -> Iterator[NDArray[np.int64]]:
-    """The indices of non-zero counts, in blocks whose counts add up to about `limit` or less."""
+    """Yield the indices of non-zero counts in blocks whose counts add up to about `limit` or less."""
     nonzero = np.flatnonzero(counts)
     ends = np.flatnonzero(np.diff(np.cumsum(counts[nonzero]) // limit)) + 1
     yield from (block for block in np.split(nonzero, ends) if len(block))

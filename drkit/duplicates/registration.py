@@ -54,7 +54,7 @@ class Similarity:
 
 
 def prepare(photograph: Photograph) -> NDArray[np.uint8]:
-    """The data of a photograph for `compare`, uint8 (128, 128, 2): green channel about the disc, and `mask_retina`."""
+    """Compute the input of `compare` from a photograph, uint8 (128, 128, 2): its green channel and `mask_retina`."""
     square = square_about_disc(photograph, SIDE)
     return np.stack([square[..., 1], mask_retina(square).astype(np.uint8)], axis=2)
 

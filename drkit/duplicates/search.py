@@ -29,7 +29,7 @@ def are_copies(similarity: Similarity) -> bool:
 
 
 def find_near_copies(stats: Sequence[PhotographStats]) -> Iterator[tuple[int, int, Similarity]]:
-    """Pairs of copies of one photograph, saved again or taken again within seconds, and their similarity.
+    """Find pairs of copies of one photograph, saved again or taken again within seconds, and their similarity.
 
     Args:
         stats: Statistics of N photographs; identical files should be passed once, else all their pairs are returned.

@@ -26,7 +26,7 @@ def find_seen(
     workers: int | None = None,
     scheduler: str | None = None,
 ) -> NDArray[np.bool_]:
-    """Whether weights were trained on each photograph.
+    """Find whether weights were trained on each photograph.
 
     Args:
         paths: Files of N photographs.
@@ -56,7 +56,7 @@ def find_seen(
 
 
 def hash_all(paths: Sequence[Path], workers: int | None = None, scheduler: str | None = None) -> list[Hashes | None]:
-    """Hashes of photographs, with their discs scaled to circles; arguments as for `find_seen`.
+    """Hash photographs with their discs scaled to circles; arguments as for `find_seen`.
 
     Returns:
         uint64 (3, 4) for each photograph; None for one that cannot be read or is blank.

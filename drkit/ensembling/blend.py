@@ -78,7 +78,7 @@ class Vote(VoteOptions):
 
 
 def count_votes(features: Features, weights: FloatArray) -> FloatArray:
-    """Share (N, 5) of the votes for each grade, of members weighted by `weights` (M,)."""
+    """Compute the share (N, 5) of the votes for each grade, with members weighted by `weights` (M,)."""
     votes = np.zeros((len(features), NUM_GRADES))
     for member, weight in enumerate(weights):
         votes[np.arange(len(features)), features.grades[:, member]] += weight

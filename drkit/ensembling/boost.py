@@ -166,7 +166,7 @@ class Boost(BoostOptions):
         return np.array(errors)
 
     def _fit_components(self, features: Features, seed: int) -> tuple[Components, ...]:
-        """Principal components of each member's embeddings; none if embeddings are not used."""
+        """Fit principal components of each member's embeddings; none if embeddings are not used."""
         if not (self.use_embeddings and features.embeddings):
             return ()
         from sklearn.decomposition import PCA

@@ -102,7 +102,7 @@ class PhotographPooler:
         return Pooled(features, training, learned)
 
     def apply(self, learned: tuple[Linear, ...]) -> Features:
-        """Predictions for all N photographs by fitted regressions; unchanged if there are none."""
+        """Apply the fitted regressions to the predictions of all N photographs; unchanged if there are none."""
         if not learned:
             return self.features
         predictions = [linear.predict(self.summaries[:, member]) for member, linear in enumerate(learned)]

@@ -203,7 +203,7 @@ def packages_of(method: Any) -> dict[str, str]:
 
 
 def describe_method(method: Any) -> dict[str, Any]:
-    """The name and options of a method, including those of a bagged method."""
+    """Describe a method by its name and options, including those of a bagged method."""
     options = {"method": name_method(method), **asdict(method)}
     if "of" in options:
         options["of"] = describe_method(method.of)

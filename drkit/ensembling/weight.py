@@ -48,7 +48,7 @@ class Weight(WeightOptions):
         return Blend(tuple(weights.tolist()))
 
     def _select(self, features: Features, truth: ReferenceGrades, seed: int) -> FloatArray:
-        """Mean weights (M,) of greedy selection over bootstrap samples of patients."""
+        """Average the weights (M,) of greedy selection over bootstrap samples of patients."""
         bags = [np.bincount(rows, minlength=len(truth)) for rows in draw_bags(truth.patients, self.bags, seed)]
         counts = select_greedily(features.scores, truth.reference, np.stack(bags, 1), steps=self.steps)
         shares = (counts / counts.sum(1, keepdims=True)).mean(0)

@@ -48,7 +48,7 @@ def level_of(meta: PredictionsMeta) -> Level:
 
 
 def describe_level(by: Level, joined: Level) -> str:
-    """`by photograph`, and `(joined by patient)` if predictions are shared at a higher level."""
+    """Describe a level: `by photograph`, and `(joined by patient)` if predictions are shared at a higher level."""
     order = get_args(Level).index
     return f"by {by} (joined by {joined})" if order(joined) > order(by) else f"by {by}"
 
@@ -82,7 +82,7 @@ def aggregate(predictions: Predictions, reference: Index, by: Level) -> Cases:
 
 
 def aggregate_by_seed(predictions: Predictions, reference: Index, by: Level) -> tuple[Cases, ...]:
-    """The same cases as predicted by the networks of each seed; one entry for a run of one seed or an ensemble.
+    """Aggregate the predictions of each seed's networks; one entry for a run of one seed or an ensemble.
 
     Args:
         predictions: Predictions of N photographs.

@@ -88,7 +88,7 @@ def measure_agreement(
 
 
 def with_interval(value: float, interval: Interval) -> str:
-    """`0.852 (0.803 to 0.894)`."""
+    """Format a value with its interval: `0.852 (0.803 to 0.894)`."""
     return f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
 
 

@@ -87,7 +87,7 @@ def compare_cases(
 
 
 def tabulate_comparisons(comparisons: Sequence[Comparison]) -> Table:
-    """One row for each comparison."""
+    """Tabulate comparisons, one row for each."""
     columns = ("run", "against", "photographs", "patients", "by", "difference", "95 % interval", "P(no gain)")
     rows = [
         (
@@ -106,7 +106,7 @@ def tabulate_comparisons(comparisons: Sequence[Comparison]) -> Table:
 
 
 def tabulate_seeds(comparison: Comparison) -> Table:
-    """One row for each run, with the kappas of its single seeds and their mean."""
+    """Tabulate the kappas of each run's single seeds and their mean, one row for each run."""
     columns = ("run", "quadratic kappa of each seed alone", "mean")
     runs = ((comparison.against, comparison.against_kappas), (comparison.run, comparison.kappas))
     rows = [(name, ", ".join(f"{kappa:.3f}" for kappa in kappas), f"{np.mean(kappas):.3f}") for name, kappas in runs]
@@ -146,7 +146,7 @@ def _describe_seeds(num_seeds: tuple[int, int]) -> str:
 
 
 def _describe_noise(names: tuple[str, str], num_seeds: tuple[int, int]) -> str:
-    """A sentence on the runs of one seed, whose variation between trainings is not in the interval."""
+    """State which runs have one seed, so that the interval does not include the variation between their trainings."""
     single = [name for name, count in zip(names, num_seeds, strict=True) if count == 1]
     if not single:
         return ""

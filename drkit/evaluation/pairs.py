@@ -16,7 +16,7 @@ from drkit.records.predictions import Predictions
 
 
 def pair_cases(before: Predictions, after: Predictions) -> tuple[tuple[Cases, ...], tuple[Cases, ...]]:
-    """The cases of two runs, for each of their seeds, on the same photographs.
+    """Pair the cases of two runs on the same photographs, for each of their seeds.
 
     They are the photographs that both runs are evaluated on, without those that either was trained on.
 
@@ -103,7 +103,7 @@ def remark_pair(before: Predictions, after: Predictions, incidental: Collection[
 
 
 def differing_options(before: Mapping[str, Any], after: Mapping[str, Any], allowed: Collection[str] = ()) -> list[str]:
-    """`epochs (6, here 12)` for each option that differs between two trainings, except the allowed ones."""
+    """List `epochs (6, here 12)` for each option that differs between two trainings, except the allowed ones."""
     keys = sorted((set(before) | set(after)) - set(allowed))
     changes = [(key, before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)]
     return [key if isinstance(old, dict | list) else f"{key} ({old}, here {new})" for key, old, new in changes]

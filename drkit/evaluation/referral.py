@@ -94,7 +94,7 @@ def fit_referral_threshold(predictions: Predictions) -> ReferralThreshold | None
 
 
 def read_referral_threshold(record: Mapping[str, Any], source: object) -> ReferralThreshold | None:
-    """The threshold in a run's JSON; None for runs of older versions, and if no threshold could be fitted.
+    """Read the threshold in a run's JSON; None for runs of older versions, and if no threshold could be fitted.
 
     Args:
         record: Content of the JSON.
@@ -108,7 +108,7 @@ def read_referral_threshold(record: Mapping[str, Any], source: object) -> Referr
 
 
 def describe_rule(record: Mapping[str, Any], source: object) -> str:
-    """The rule of referral in words, with its sensitivity and specificity if they are known.
+    """Describe the rule of referral, with its sensitivity and specificity if they are known.
 
     Args:
         record: Content of the run's JSON; empty for an ensemble.
@@ -126,7 +126,7 @@ def describe_rule(record: Mapping[str, Any], source: object) -> str:
 
 
 def refer(predictions: Predictions, threshold: ReferralThreshold | None) -> NDArray[np.bool_]:
-    """(N,) whether each photograph makes its patient referable, by the threshold or else by its predicted grade."""
+    """Decide whether each photograph (N,) makes its patient referable, by the threshold or else by predicted grade."""
     if threshold is None:
         return (predictions.rows["predicted_grade"] >= REFERABLE_FROM).to_numpy(dtype=bool)
     return referable_probability(predictions) >= threshold.threshold

@@ -154,7 +154,7 @@ def _compare_pair(first: EvaluationSet, other: EvaluationSet, *, num_resamples: 
 
 
 def tabulate_agreement(scores: Sequence[RunScore]) -> Table:
-    """Kappas and accuracy: one row per run, and for several seeds one more for the mean over single seeds."""
+    """Tabulate kappas and accuracy, one row per run; for several seeds, also the mean over single seeds."""
     columns = ("run", "quadratic kappa", "plain kappa", "accuracy")
     title = "Agreement with the reference grades, with 95 % intervals over patients"
     return Table(title, columns, [row for score in scores for row in _agreement_rows(score)])
@@ -184,7 +184,7 @@ def _over_interval(value: float, interval: Interval) -> str:
 
 
 def tabulate_recalls(scores: Sequence[RunScore]) -> Table:
-    """One row per run; a dash if no case has the grade."""
+    """Tabulate the recall of each grade, one row per run; a dash if no case has the grade."""
     columns = ("run", *map(str, range(NUM_GRADES)), "referable\nsensitivity", "referable\nspecificity")
     rows = []
     for score in scores:
@@ -193,7 +193,7 @@ def tabulate_recalls(scores: Sequence[RunScore]) -> Table:
 
 
 def tabulate_datasets(scores: Sequence[RunScore]) -> Table:
-    """Kappas and accuracy by data set, with the rows of `tabulate_agreement`."""
+    """Tabulate kappas and accuracy by data set, with the rows of `tabulate_agreement`."""
     columns = ("run", "data set", "cases", "patients", "quadratic kappa", "plain kappa", "accuracy")
     rows = []
     for score in scores:
@@ -215,7 +215,7 @@ def tabulate_datasets(scores: Sequence[RunScore]) -> Table:
 
 
 def list_figures(score: RunScore) -> Iterator[dict[str, Any]]:
-    """The rows of `tabulate_agreement` and `tabulate_datasets` as numbers, by column of a CSV."""
+    """List the rows of `tabulate_agreement` and `tabulate_datasets` as numbers, by column of a CSV."""
     measured = [("", score.agreement, score.seeds)]
     measured += [(name, agreement, score.dataset_seeds.get(name)) for name, agreement in score.datasets.items()]
     for dataset, agreement, seeds in measured:

@@ -137,7 +137,7 @@ def target_of_variants(inputs: AttributionInput, maps: Tensor, photograph: int, 
 
 
 def find_layer(grader: nn.Module, name: str) -> nn.Module:
-    """The module called `name` in the grader, in its backbone or in the backbone's network.
+    """Find the module called `name` in the grader, in its backbone or in the backbone's network.
 
     Raises:
         UsageError: there is no such module; the message suggests similar names.
@@ -155,7 +155,7 @@ def find_layer(grader: nn.Module, name: str) -> nn.Module:
 
 
 def _run_from_layer(inputs: AttributionInput, name: str) -> tuple[Tensor, Tensor]:
-    """The layer's output, at which the graph begins, and the logits."""
+    """Run the network from the layer on; return the layer's output, where the graph begins, and the logits."""
     leaves: list[Tensor] = []
 
     def cut_graph(module: nn.Module, arguments: object, output: object) -> Tensor:

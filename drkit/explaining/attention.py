@@ -15,7 +15,7 @@ from drkit.models.grader import Grader
 
 
 def explain_attention(inputs: AttributionInput) -> Attribution:
-    """Attention above its even share (positive) and below it (negative); it does not depend on the target.
+    """Compute attention above its even share (positive) and below it (negative), whatever the target.
 
     If attention also joins the photographs of a unit, a photograph's share of the unit's attribution is its weight; it
     is spread evenly over the disc if no position is preferred to another.
@@ -60,7 +60,7 @@ def position_weights(watched: Sequence[BlockAttention], maps: Tensor) -> Tensor 
 
 
 def photograph_weights(grader: Grader, maps: Tensor, index: UnitIndex) -> Tensor | None:
-    """The weight (P,) of each photograph in its unit, with sum 1 over a unit; None without attention fusion."""
+    """The weight (P,) of each photograph, which sum to 1 in each unit; None without attention fusion."""
     if not isinstance(grader.fusion, AttentionFusion):
         return None
     with torch.no_grad():

@@ -212,7 +212,7 @@ def _by_unit(column: pd.Series, index: UnitIndex) -> torch.Tensor:
 def _build_inputs(
     setup: ExplainSetup, batch: ExplainBatch, views: Sequence[View], target: AttributionTarget
 ) -> list[AttributionInput]:
-    """The input of each network that was not trained on the photographs; of all networks if no fold held them out."""
+    """Build the input of each network not trained on the photographs; of all networks if no fold held them out."""
     opened, device = setup.opened, setup.device
     images, discs = render_views(views, opened.input_format, device)
     first = AttributionInput(
@@ -252,7 +252,7 @@ def _contrast(
 
 
 def _select_photographs(inputs: AttributionInput, positions: torch.Tensor) -> AttributionInput:
-    """The input for some of the photographs, which are whole units."""
+    """Select the input of some of the photographs, which are complete units."""
     index = inputs.index
     rows = positions.to(index.unit.device)
     units, unit = index.unit[rows].unique(return_inverse=True)

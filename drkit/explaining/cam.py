@@ -9,7 +9,7 @@ from drkit.machine import on_cpu_if_mps
 
 
 def explain_gradcam(inputs: AttributionInput) -> Attribution:
-    """GradCAM: channels weighted by their mean gradients.
+    """Compute GradCAM: channels weighted by their mean gradients.
 
     Source: Selvaraju et al. 2017, ICCV, eqs. 1 and 2. The negative part, which the paper's ReLU removes, is the
     negative attribution.
@@ -19,7 +19,7 @@ def explain_gradcam(inputs: AttributionInput) -> Attribution:
 
 
 def explain_gradcam_plus_plus(inputs: AttributionInput) -> Attribution:
-    """GradCAM++: channels weighted by pixelwise weighted gradients, so that each of several small lesions counts.
+    """Compute GradCAM++: channels weighted by pixelwise weighted gradients, so that each small lesion counts.
 
     Source: Chattopadhay et al. 2018, WACV, eqs. 9 and 19. The weights are never negative; the negative attribution is
     the attribution of the negated target.
@@ -32,7 +32,7 @@ def explain_gradcam_plus_plus(inputs: AttributionInput) -> Attribution:
 
 
 def explain_hirescam(inputs: AttributionInput) -> Attribution:
-    """HiResCAM: activation times gradient, pixel by pixel.
+    """Compute HiResCAM: activation times gradient, pixel by pixel.
 
     Source: Draelos and Carin 2020, arXiv 2011.08891, eq. 4.
     """
@@ -41,7 +41,7 @@ def explain_hirescam(inputs: AttributionInput) -> Attribution:
 
 
 def explain_layercam(inputs: AttributionInput) -> Attribution:
-    """LayerCAM: activations weighted by their positive gradients, pixel by pixel; also suits earlier layers.
+    """Compute LayerCAM: activations weighted by their positive gradients, pixel by pixel; also suits earlier layers.
 
     Source: Jiang et al. 2021, IEEE TIP 30, eqs. 5 to 7. The negative attribution is the attribution of the negated
     target.
@@ -54,7 +54,7 @@ def explain_layercam(inputs: AttributionInput) -> Attribution:
 
 
 def explain_eigencam(inputs: AttributionInput) -> Attribution:
-    """EigenCAM: the first principal component of the activations; it has no target and no negative attribution.
+    """Compute EigenCAM: the first principal component of the activations, without target or negative attribution.
 
     Source: Muhammad and Yeasin 2020, IJCNN, eq. 3. The sign of the component, which the paper leaves open, is chosen
     so that its sum is positive.
@@ -66,7 +66,7 @@ def explain_eigencam(inputs: AttributionInput) -> Attribution:
 
 
 def weigh_channels(activations: Tensor, weights: Tensor) -> Tensor:
-    """The sum (P, h, w) over channels of activations (P, C, h, w) times weights (P, C)."""
+    """Sum activations (P, C, h, w) times weights (P, C) over channels, giving (P, h, w)."""
     return torch.einsum("pchw,pc->phw", activations, weights)
 
 

@@ -67,7 +67,7 @@ def perturbation_scores(inputs: AttributionInput, attribution: Attribution) -> P
 
 
 def rank_pixels(signed: Tensor, inputs: AttributionInput) -> Tensor:
-    """Share (P, S, S), in [0, 1), of a unit's disc pixels with higher attribution than the pixel; infinite outside.
+    """Compute the share (P, S, S) of a unit's disc pixels with higher attribution than the pixel; infinite outside.
 
     Ties are broken at random, with a fixed seed.
     """
@@ -102,7 +102,7 @@ def _to_numpy(values: Tensor) -> FloatArray:
 
 
 def randomise(grader: Grader, images: Tensor, index: UnitIndex, seed: int) -> Grader:
-    """A copy of a network with random weights, and with batch statistics of `images`.
+    """Copy a network with random weights, and with batch statistics of `images`.
 
     Without these statistics the activations of a network with random weights vanish with depth.
 
@@ -216,7 +216,7 @@ class FaithfulnessEvaluator:
 def _compare_with_randomised(
     inputs: AttributionInput, raw: Attribution, attribute: AttributionMethod, seed: int
 ) -> FloatArray:
-    """(B,) rank correlation with the attribution of a network with random weights."""
+    """Compute the rank correlation (B,) with the attribution of a network with random weights."""
     randomised = inputs.with_grader(randomise(inputs.grader, inputs.images, inputs.index, seed))
     own, other = (each.upsampled(inputs.side).signed for each in (raw, attribute(randomised)))
     unit = inputs.index.unit.cpu().numpy()

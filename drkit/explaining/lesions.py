@@ -21,7 +21,7 @@ Mask = NDArray[np.bool_]  # (S, S)
 
 
 def find_masks(folder: Path, image_ids: Sequence[str], steps: Sequence[str] = ()) -> dict[str, dict[str, list[Path]]]:
-    """The files of the masks, by image id and kind of lesion.
+    """Find the files of the masks, by image id and kind of lesion.
 
     The names may be `FOLDER/ID.png`, `FOLDER/ID_KIND.png` or `FOLDER/KIND/ID*.png`, in any photographic format.
 
@@ -59,7 +59,7 @@ def find_masks(folder: Path, image_ids: Sequence[str], steps: Sequence[str] = ()
 
 
 def choose_lesions(masks: Mapping[str, Mapping[str, Sequence[Path]]], words: Sequence[str] = ()) -> frozenset[str]:
-    """The kinds of mask that count as lesions.
+    """Choose the kinds of mask that count as lesions.
 
     Args:
         masks: The result of `find_masks`.

@@ -129,7 +129,7 @@ class ExplanationMetrics:
             self._update_lesions(result, index, view, rows.iloc[index])
 
     def compute_faithfulness(self) -> Means | None:
-        """Means of faithfulness; None if it was not measured."""
+        """Compute the means of faithfulness; None if it was not measured."""
         if not self._patients:
             return None
         patients = np.concatenate(self._patients)
@@ -137,7 +137,7 @@ class ExplanationMetrics:
         return {name: mean for name, mean in means.items() if mean is not None}
 
     def compute_lesions(self) -> dict[str, Means] | None:
-        """Means by kind of lesion; None if no photograph has a mask."""
+        """Compute the means by kind of lesion; None if no photograph has a mask."""
         means: dict[str, Means] = {}
         for kind, rows in sorted(self._lesions.items()):
             *columns, patients = zip(*rows, strict=True)

@@ -92,7 +92,7 @@ def read_view(path: Path, side: int, steps: Sequence[str] = (), *, round_discs: 
 
 
 def render_views(views: Sequence[View], input_format: InputFormat, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Normalised images (P, 3, S, S) and discs (P, S, S) bool of photographs."""
+    """Render photographs as normalised images (P, 3, S, S), with their discs (P, S, S) bool."""
     images = render(np.stack([view.pixels for view in views]), input_format, device)
     discs = np.stack([shrink_mask(view.disc, input_format.side) for view in views])
     return images, torch.from_numpy(discs).to(device)

@@ -113,7 +113,7 @@ class SheetRow:
 
 
 def draw_sheet(rows: Sequence[SheetRow], title: str, scale: tuple[str, str]) -> bytes:
-    """A PNG with one row for each photograph.
+    """Draw a PNG with one row for each photograph.
 
     Args:
         rows: 1 to `ROWS_A_SHEET` rows.
@@ -185,7 +185,7 @@ def _draw_row(canvas: _SheetCanvas, row: SheetRow, top: int) -> None:
 
 
 def _draw_bars(canvas: _SheetCanvas, row: SheetRow, left: int, top: int) -> None:
-    """Bars of the probabilities, green for the reference grade."""
+    """Draw the probabilities as bars, green for the reference grade."""
     baseline = top + 34 + _TALL
     middle = left + (NUM_GRADES * (_BAR + _BETWEEN) - _BETWEEN) // 2
     canvas.write("probability of each grade", middle, top - 5, ha="center", va="bottom")

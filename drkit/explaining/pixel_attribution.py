@@ -14,7 +14,7 @@ SCORED_CHANNELS = 128  # number of channels of a layer, those that vary most ove
 
 
 def explain_integrated_gradients(inputs: AttributionInput) -> Attribution:
-    """Integrated gradients: the mean pixel gradient along the straight path from the baseline, times the difference.
+    """Compute integrated gradients: the mean gradient along the straight path from the baseline, times the difference.
 
     The baseline is the photograph blurred inside its disc, so that the attribution explains details. The attributions
     of all photographs of a unit sum to the target minus the baseline's target.
@@ -33,7 +33,7 @@ def explain_integrated_gradients(inputs: AttributionInput) -> Attribution:
 
 
 def explain_occlusion(inputs: AttributionInput) -> Attribution:
-    """Occlusion: the decrease of the target when a square is blurred, averaged over the squares that cover a pixel.
+    """Compute occlusion: the decrease of the target when a square is blurred, averaged over squares that cover a pixel.
 
     Source: Zeiler and Fergus 2014, ECCV, section 4.2; the square shows the blurred photograph instead of grey.
     """
@@ -45,7 +45,7 @@ def explain_occlusion(inputs: AttributionInput) -> Attribution:
 
 
 def explain_scorecam(inputs: AttributionInput) -> Attribution:
-    """ScoreCAM: channels weighted by the increase of the target when only the regions that activate them are shown.
+    """Compute ScoreCAM: channels weighted by the increase of the target when only regions that activate them are shown.
 
     The increase is measured from the blurred photograph, for the channels that vary most over the photograph.
 
@@ -84,7 +84,7 @@ def _occlude(inputs: AttributionInput, maps: Tensor, photograph: int, squares: T
 
 
 def _score_channels(inputs: AttributionInput, maps: Tensor, photograph: int, activations: Tensor) -> Tensor:
-    """The attribution (h, w) of one photograph, from activations (C, h, w)."""
+    """Compute the attribution (h, w) of one photograph from activations (C, h, w)."""
     image, baseline = inputs.images[photograph], inputs.baseline[photograph]
     varied = activations.flatten(1).std(1).topk(min(SCORED_CHANNELS, len(activations))).indices
     chosen = activations[varied]

@@ -129,7 +129,7 @@ def _typical(rows: pd.DataFrame, num: int) -> tuple[str, ...]:
 
 
 def resolve_ids(names: Sequence[str], labels: Labels, graded: Predictions) -> tuple[str, ...]:
-    """The ids of photographs as the data set spells them.
+    """Return the ids of photographs as the data set spells them.
 
     Args:
         names: Ids, file names or paths.
@@ -191,7 +191,7 @@ def find_candidates(
 def find_ungraded(
     labels: Labels, graded: Predictions, candidates: NDArray[np.bool_], architecture: Architecture
 ) -> Labels:
-    """All photographs of the units with candidates that the run has not graded.
+    """Find all photographs of units with candidates that the run has not graded.
 
     Args:
         labels: N photographs.

@@ -25,7 +25,7 @@ LONGEST_ID = 40  # characters of an image id in a heading
 
 
 def name_files(image_ids: Sequence[str]) -> dict[str, str]:
-    """A short and unique file name without suffix for each id, of letters, digits, `.`, `-` and `_`."""
+    """Make a short and unique file name without suffix for each id, of letters, digits, `.`, `-` and `_`."""
     names: dict[str, str] = {}
     taken: set[str] = set()
     for image_id in image_ids:

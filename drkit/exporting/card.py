@@ -58,7 +58,7 @@ measure it on graded photographs of your own with `drkit score`.
 
 
 def write_card(facts: Mapping[str, Any], side: int, agreement: Agreement | None, chosen_on: str) -> str:
-    """The text of a README.md for the Hugging Face Hub.
+    """Write the text of a README.md for the Hugging Face Hub.
 
     Args:
         facts: The result of `collect_facts`.
@@ -68,7 +68,9 @@ def write_card(facts: Mapping[str, Any], side: int, agreement: Agreement | None,
     """
     num_slots = facts["photographs_a_unit"]
     unit = (
-        f" The run graded up to {num_slots} photographs together; this network grades single photographs." if num_slots > 1 else ""
+        f" The run graded up to {num_slots} photographs together; this network grades single photographs."
+        if num_slots > 1
+        else ""
     )
     licence = [] if facts["licence"] == NOT_STATED else [f"license: {facts['licence']}"]
     has_unknown = facts["trained_on_unknown_photographs"]

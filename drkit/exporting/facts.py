@@ -13,11 +13,13 @@ from drkit.records.predictions import Predictions, read_predictions
 from drkit.records.provenance import sha256_file
 from drkit.records.runs import UNKNOWN_PHOTOGRAPHS
 
-NO_DEVICE = "For study and research only. This is not a medical device, and must not be used to diagnose or treat anybody."
+NO_DEVICE = (
+    "For study and research only. This is not a medical device, and must not be used to diagnose or treat anybody."
+)
 
 
 def collect_facts(opened: OpenedRun, licence: str) -> dict[str, Any]:
-    """The metadata of an exported file, as values of JSON.
+    """Collect the metadata of an exported file, as JSON values.
 
     Args:
         opened: The run.

@@ -55,7 +55,7 @@ class RunGraph(nn.Module):
         return probabilities.unflatten(0, by_view).mean(0), score.unflatten(0, by_view).mean(0)
 
     def _render(self, pixels: Tensor) -> Tensor:
-        """Normalised images (P, 3, s, s) of pixels (P, 3, S, S): a traceable `drkit.data.rendering.render`."""
+        """Convert pixels (P, 3, S, S) to normalised images (P, 3, s, s): a traceable `drkit.data.rendering.render`."""
         side = self.format.side
         scaled = pixels.float()
         if scaled.shape[2] != side:

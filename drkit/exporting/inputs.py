@@ -76,7 +76,7 @@ class GraphUnits:
 
 
 def gather_units(opened: OpenedRun, labels: Labels, *, workers: int | None = None) -> GraphUnits:
-    """The units of a data set, for the graph of a run.
+    """Gather the units of a data set for the graph of a run.
 
     Args:
         opened: The run.

@@ -67,7 +67,7 @@ def write_onnx(
 
 
 def grade_with_onnx(path: Path, units: GraphUnits) -> GradePredictions:
-    """Predictions of U units by onnxruntime on the CPU."""
+    """Predict U units by onnxruntime on the CPU."""
     session = _open(path)
     feeds = track(_feeds(session, units), "grading with ONNX", units.num_batches)
     outputs = [session.run(["probabilities", "score"], feed) for feed in feeds]
@@ -116,7 +116,7 @@ class _Reader:
         self.feeds = feeds
 
     def get_next(self) -> dict[str, np.ndarray] | None:
-        """The next batch, or None after the last one."""
+        """Return the next batch, or None after the last one."""
         return next(self.feeds, None)
 
 

@@ -37,7 +37,7 @@ class OnnxCheck:
         return max(self.max_probability_difference, self.max_score_difference) <= TOLERANCE
 
     def __str__(self) -> str:
-        """One sentence."""
+        """Return one sentence."""
         return (
             f"onnxruntime and torch graded {self.photographs} photographs: probabilities differ by at most"
             f" {self.max_probability_difference:.1e}, scores by at most {self.max_score_difference:.1e}"
@@ -67,7 +67,7 @@ def grade_with_both(
 
 
 def compare(by_torch: Predictions, by_onnx: Predictions) -> OnnxCheck:
-    """The largest differences between two predictions of the same rows."""
+    """Find the largest differences between two predictions of the same rows."""
     return OnnxCheck(
         photographs=len(by_torch),
         max_probability_difference=float(np.abs(by_torch.probabilities() - by_onnx.probabilities()).max()),

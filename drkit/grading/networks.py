@@ -62,7 +62,7 @@ class Graded:
 
 
 def join_graded(parts: Sequence[Graded]) -> Graded:
-    """The predictions of all photographs, in the order of the row numbers."""
+    """Join the predictions of all photographs, in the order of the row numbers."""
     rows = np.concatenate([part.rows for part in parts])
     order = np.argsort(rows)
     by_seed = tuple(
@@ -77,7 +77,7 @@ def join_graded(parts: Sequence[Graded]) -> Graded:
 def grade_units(
     opened: OpenedRun, settings: GradingSettings, stream: PhotographStream, units: Units, numbers: np.ndarray
 ) -> Iterator[Graded]:
-    """Predictions for the photographs of the units with these numbers, batch by batch.
+    """Grade the photographs of the units with the given numbers, batch by batch.
 
     Raises:
         UsageError: the device or the precision is not available, or not even one unit fits in memory.
@@ -110,7 +110,7 @@ def grade_units_on_cluster(
     units: Units,
     numbers: np.ndarray,
 ) -> Iterator[Graded]:
-    """The same on a Dask cluster, whose workers open the run and read the photographs by their paths.
+    """Grade units on a Dask cluster, whose workers open the run and read the photographs by their paths.
 
     Raises:
         UsageError: Dask is not installed, or a worker lacks the device or the precision.

@@ -181,7 +181,7 @@ def _build_meta(
     workers: int | None,
     scheduler: str | None,
 ) -> PredictionsMeta:
-    """The metadata of the predictions, with the photographs that the run was trained on."""
+    """Build the metadata of the predictions, with the photographs that the run was trained on."""
     header, trained_on = opened.header, set(opened.record["trained_on_photographs"])
     seen = find_seen(labels.paths(), hashes, trained_on, opened.record["descends_from"], workers, scheduler)
     splits, images = trained_splits(labels.rows, seen)

@@ -1,1 +1,1 @@
-"""LOGITS: the only room that names timm."""
+"""Networks, from images to logits; the only package that imports timm."""

@@ -50,7 +50,7 @@ def measure_cost(grader: Grader, side: int) -> Cost:
 
 
 def _count_multiply_adds(module: nn.Module, inputs: Tensor) -> int:
-    """Half the number of floating-point operations, each of which is a multiplication or an addition."""
+    """Count multiply-adds as half the number of floating-point operations, which are multiplications and additions."""
     with FlopCounterMode(display=False) as counter:
         module(inputs)
     return counter.get_total_flops() // 2

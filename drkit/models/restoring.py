@@ -43,7 +43,7 @@ class OpenedRun:
         return InputFormat(self.header.architecture.side, self.header.mean, self.header.std)
 
     def square_decoder(self, labels: Labels) -> SquareDecoder:
-        """What makes squares of a data set's photographs that its networks can be fed with.
+        """Build the decoder that prepares a data set's photographs for the networks.
 
         Raises:
             InputError: the photographs went through preprocessing that the run's have not.

@@ -1,1 +1,1 @@
-"""THE STORY: one module a command, one function that reads from top to bottom."""
+"""One module per command, each with one function that reads from top to bottom."""

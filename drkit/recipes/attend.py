@@ -59,7 +59,7 @@ class AttendPlan:
     baseline: PlanReport | None
 
     def render(self) -> Iterator[str | Table]:
-        """The plan in words."""
+        """Return the plan in words."""
         yield from self.plan.render()
         yield f"attention: {self.plan.options['attention_blocks']}; {self.cost}"
         if self.baseline:
@@ -83,7 +83,7 @@ class AttentionComparison:
     remarks: tuple[str, ...]
 
     def render(self) -> Iterator[str | Table]:
-        """The cost, the kappas of both runs, and their difference."""
+        """Return the cost of attention, the kappas of both runs, and their difference."""
         comparison = self.comparison
         yield str(self.cost)
         yield from self.remarks
@@ -136,7 +136,7 @@ class AttendReport:
     outputs: tuple[Path, ...]
 
     def render(self) -> Iterator[str | Table]:
-        """The reports of the trainings, the cost of attention, and the comparison."""
+        """Return the reports of the trainings, the cost of attention, and the comparison."""
         if self.baseline:
             yield from self.baseline.render()
         yield from self.training.render()
@@ -158,7 +158,7 @@ class _TrainingJob:
 
 
 def plan_attend(config: AttendConfig, options: RunOptions, *, train_baseline: bool = False) -> AttendPlan:
-    """Say what `run_attend` would do, without doing it.
+    """Plan what `run_attend` would do, without doing it.
 
     Raises:
         DrkitError: anything that `run_attend` would refuse before training.
@@ -235,7 +235,7 @@ def _compare_runs(baseline: Path, run: Run, cost: Cost, *, force: bool) -> Atten
 
 
 def _plan_jobs(config: AttendConfig, options: RunOptions, *, train_baseline: bool) -> list[_TrainingJob]:
-    """The training with attention, after the one without if `train_baseline` is on."""
+    """Plan the training with attention, preceded by the training without if `train_baseline` is on."""
     if not train_baseline:
         return [_TrainingJob(*plan_run(config, options, _suffix(config)), options, is_done=False)]
     if config.devices * config.nodes > 1:
@@ -256,7 +256,7 @@ def _plan_jobs(config: AttendConfig, options: RunOptions, *, train_baseline: boo
 
 
 def _plan_job(config: TrainingConfig, name: str, options: RunOptions) -> _TrainingJob:
-    """The training of a run; with `resume` it is resumed, started or finished, depending on its files."""
+    """Plan the training of a run; with `resume` it is resumed, started or kept as it is, depending on its files."""
     run = Run(options.runs_dir / name)
     is_done = options.resume and run.record.is_file() and not run.unfinished()
     own = RunOptions(options.runs_dir, name, options.resume and bool(run.unfinished()), options.force or is_done)

@@ -90,7 +90,7 @@ class CheckReport:
     exit_code: int
 
     def render(self) -> Iterator[str | Table]:
-        """What was audited, and the first findings of each kind, worst first."""
+        """Return what was audited, and the first findings of each kind, worst first."""
         yield f"audited {self._audited()}"
         for kind, count in self.kinds.items():
             yield f"{KINDS[kind].severity}: {kind} ({count}): {KINDS[kind].meaning}"
@@ -124,7 +124,7 @@ class _Audit:
 
 
 def run_check(paths: Sequence[Path], config: CheckConfig, engine: EngineOptions = LOCAL) -> CheckReport:
-    """Audit data sets, each and compared with each other, runs and submissions.
+    """Audit data sets, singly and against each other, runs and submissions.
 
     Raises:
         InputError: a path that is none of these, or that cannot be read, or a cluster that cannot be used.

@@ -50,7 +50,7 @@ class CompareReport(EnsembleComparison):
     members: tuple[str, ...]
 
     def render(self) -> Iterator[str | Table]:
-        """The table and the conclusion."""
+        """Return the table and the conclusion."""
         chosen, hindsight = baseline_names(self.contenders)
         differences = (
             f"difference to the {chosen}\nchosen within the folds",

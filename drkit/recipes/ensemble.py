@@ -78,7 +78,7 @@ class EnsembleReport:
     remarks: tuple[str, ...]
 
     def render(self) -> Iterator[str | Table]:
-        """Members, weights, agreement and decision."""
+        """Return members, weights, agreement and decision."""
         yield f"{self.method} of {', '.join(self.members)}, for the {self.target}'s grade"
         if self.weights:
             rows = [(name, f"{weight:.3f}") for name, weight in self.weights.items()]

@@ -51,7 +51,7 @@ class ExplainReport:
     unreadable: dict[str, str]
 
     def render(self) -> Iterator[str | Table]:
-        """What was explained, the measures, and possible shortcuts."""
+        """Return what was explained, the measures, and possible shortcuts."""
         photographs = f"{self.photographs} photograph{'s' * (self.photographs != 1)}"
         yield f"{self.run}: explained {photographs} ({self.reason}); target: {self.asked}"
         if self.faithfulness:

@@ -53,7 +53,7 @@ class ExportReport:
     int8: Int8Outcome | None = None
 
     def render(self) -> Iterator[str | Table]:
-        """Sizes and checks of the files."""
+        """Return sizes and checks of the files."""
         content = f"the mean of its {self.networks} networks" if self.networks > 1 else "its network"
         yield f"{self.run}: {content} as {self.format}, {self.size_bytes / 1e6:.1f} MB"
         if self.check:

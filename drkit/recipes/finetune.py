@@ -36,12 +36,12 @@ class AugmentationPreview:
     photographs: int
 
     def render(self) -> Iterator[str | Table]:
-        """One sentence."""
+        """Return one sentence."""
         yield f"drew {self.photographs} training photographs under augmentation {self.augmentation} in {self.sheet}"
 
 
 def plan_finetune(config: TrainingConfig, options: RunOptions) -> PlanReport:
-    """Say what `run_finetune` would do, without doing it; only a few photographs are read.
+    """Plan what `run_finetune` would do, without doing it; only a few photographs are read.
 
     Raises:
         DrkitError: anything that `run_finetune` would refuse before training.

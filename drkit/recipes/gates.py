@@ -78,7 +78,7 @@ def _own_rows(opened: OpenedRun) -> Predictions:
 
 
 def _gather(opened: OpenedRun, drawn: EvaluationSet, data: Sequence[Path]) -> np.ndarray:
-    """Gate values (N, C) of the drawn photographs, in their order."""
+    """Gather the gate values (N, C) of the drawn photographs, in their order."""
     labels, header = read_datasets(data), opened.header
     names = drawn.predictions.rows["image_id"].tolist()
     paths = dict(zip(labels.rows["image_id"], labels.paths(), strict=True))

@@ -88,7 +88,7 @@ class InfoReport:
     removed_bytes: int | None
 
     def render(self) -> Iterator[str | Table]:
-        """Tables of versions, devices, caches and weights."""
+        """Return tables of versions, devices, caches and weights."""
         if self.removed_bytes is not None:
             yield f"deleted {_amount(self.removed_bytes)} from drkit's cache"
         yield Table("Versions", ("package", "version"), list(self.versions.items()))
@@ -106,7 +106,7 @@ class InfoReport:
 
 
 def run_info(config: InfoConfig) -> InfoReport:
-    """Describe this machine, after emptying drkit's cache if that is asked for."""
+    """Describe this machine, after emptying drkit's cache if requested."""
     own_cache = config.cache_dir or default_cache_dir()
     removed = clear_cached(own_cache) if config.clear_cache else None
     memory = allowed_memory()

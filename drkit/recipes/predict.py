@@ -60,7 +60,7 @@ class PredictReport:
     warned: int | None = None
 
     def render(self) -> Iterator[str | Table]:
-        """Number of photographs and predicted grades."""
+        """Return the number of photographs and the predicted grades."""
         counts = ", ".join(f"{count} {split}" for split, count in self.photographs.items())
         yield f"{self.run} graded {sum(self.photographs.values())} photographs ({counts}) for the {self.target}'s grade"
         yield Table("Predicted grades", [str(k) for k in range(NUM_GRADES)], [[str(n) for n in self.grade_counts]])
@@ -166,7 +166,7 @@ def grade_dataset(opened: OpenedRun, config: PredictConfig, engine: EngineOption
 
 
 def _select(config: PredictConfig) -> Labels:
-    """The photographs to grade."""
+    """Select the photographs to grade."""
     labels = read_datasets(config.data)
     selected = labels.of_split(config.split) if config.split else labels
     if not len(selected):

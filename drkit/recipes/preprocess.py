@@ -46,7 +46,7 @@ class PreprocessReport:
     exit_code: int
 
     def render(self) -> Iterator[str | Table]:
-        """Counts, steps, and the photographs that are not ok."""
+        """Return counts, steps, and the photographs that are not ok."""
         counts = ", ".join(f"{count} {status}" for status, count in self.photographs.items() if count)
         before = f", {self.done_before} of them in an earlier run" if self.done_before else ""
         yield f"wrote {sum(self.photographs.values())} photographs to {self.out}{before}: {counts}"
@@ -73,7 +73,7 @@ class PreprocessReports:
         return max(report.exit_code for report in self.datasets)
 
     def render(self) -> Iterator[str | Table]:
-        """The outcome of each data set."""
+        """Return the outcome of each data set."""
         for report in self.datasets:
             yield from report.render()
 
@@ -113,7 +113,7 @@ class PreprocessPlan:
     datasets: tuple[PlannedSet, ...]
 
     def render(self) -> Iterator[str | Table]:
-        """A table with one row per data set."""
+        """Return a table with one row per data set."""
         columns = ("data set", "layout", "photographs", "steps before", "new steps", "output", "state")
         rows = [
             (each.name, each.layout, str(each.photographs), ",".join(each.done) or "none", ",".join(each.new_steps),
@@ -135,7 +135,7 @@ class _PreprocessJob:
 
 
 def run_preprocess(config: PreprocessConfig, engine: EngineOptions = LOCAL) -> PreprocessReport | PreprocessReports:
-    """Send every photograph of a data set through the steps, and write the new data set.
+    """Apply the steps to every photograph of a data set, and write the new data set.
 
     Several data sets go each into a folder of its name below `out`, after all of them have been checked. An interrupted
     run is resumed; a finished one with the same plan is only reported.
@@ -152,7 +152,7 @@ def run_preprocess(config: PreprocessConfig, engine: EngineOptions = LOCAL) -> P
 
 
 def plan_preprocess(config: PreprocessConfig) -> PreprocessPlan:
-    """Say what `run_preprocess` would do; nothing is written.
+    """Plan what `run_preprocess` would do; nothing is written.
 
     Raises:
         DrkitError: anything that `run_preprocess` would refuse.
@@ -174,7 +174,7 @@ def _plan_dataset(name: str, job: _PreprocessJob, config: PreprocessConfig) -> P
 
 
 def _plan_jobs(config: PreprocessConfig) -> dict[str, _PreprocessJob]:
-    """The jobs by name of their data set, planned and checked; nothing is changed."""
+    """Plan and check the jobs, without changing anything; return them by name of their data set."""
     if config.out is None:
         raise UsageError("give the folder of the new data set, e.g. drkit preprocess cropped --steps circle-crop")
     _check_options(config)

@@ -32,7 +32,7 @@ class StepPreview:
     steps: tuple[str, ...]
 
     def render(self) -> Iterator[str | Table]:
-        """One sentence."""
+        """Return one sentence."""
         yield f"drew {len(self.image_ids)} photographs before and after {','.join(self.steps)} in {self.preview}"
 
 

@@ -44,7 +44,7 @@ class HtmlReport:
     with_photographs: bool
 
     def render(self) -> Iterator[str | Table]:
-        """Size and contents of the file."""
+        """Return the size and the contents of the file."""
         photographs = "with photographs" if self.with_photographs else "without photographs (no --data)"
         yield f"wrote {self.page}: {self.size / 1e6:.1f} MB, {photographs}"
         yield f"runs: {', '.join(self.runs)}; sections: {', '.join(self.sections)}"

@@ -41,7 +41,7 @@ class ScoreReport:
     comparisons: tuple[Comparison, ...]
 
     def render(self) -> Iterator[str | Table]:
-        """Tables of agreement and recall, remarks, and comparisons."""
+        """Return tables of agreement and recall, remarks, and comparisons."""
         yield tabulate_agreement(self.scores)
         yield tabulate_recalls(self.scores)
         if any(score.datasets for score in self.scores):

@@ -61,7 +61,7 @@ class SubmitReport:
     graded_differently: tuple[str, ...]
 
     def render(self) -> Iterator[str | Table]:
-        """The submission and the distribution of its grades."""
+        """Return the submission and the distribution of its grades."""
         yield f"wrote {self.submission}: {self.rows} photographs with the {self.target}'s grade predicted by {self.run}"
         rows = [
             (f"{grade} {name}", str(count), f"{count / self.rows:.0%}")

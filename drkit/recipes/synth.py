@@ -78,7 +78,7 @@ class SynthReport:
     photographs_with: dict[str, int]
 
     def render(self) -> Iterator[str | Table]:
-        """Its size, its patients by grade, and where the labels of test and the lesions are."""
+        """Return its size, its patients by grade, and where the grades of test and the lesion masks are."""
         yield f"{self.photographs} synthetic photographs of {self.patients} patients, {self.size} px, in {self.out}"
         rows = [[split, *map(str, counts)] for split, counts in self.patients_by_grade.items()]
         yield Table("Patients by the grade of their worse eye", ("split", *GRADE_NAMES), rows)

@@ -1,1 +1,1 @@
-"""THE PAPERS: every file that passes between commands is read, checked and written here only."""
+"""Files that pass between commands: all of them are read, checked and written here only."""

@@ -33,7 +33,7 @@ def write_comparison(path: Path, content: Mapping[str, Any], compared: Sequence[
 
 
 def read_json_record(path: Path) -> dict[str, Any]:
-    """The content of a JSON file that a command wrote.
+    """Read a JSON file that a command wrote.
 
     Raises:
         InputError: the file cannot be read, or does not hold one JSON object.

@@ -124,7 +124,7 @@ def write_explanations(explanations: Explanations, folder: Path, *, force: bool)
 
 
 def find_explanations(folder: Path) -> list[Path]:
-    """The folder of explanations itself, or its folders for each method after `--method a,b`.
+    """Find the folders of explanations: the folder itself, or after `--method a,b` its folder of each method.
 
     Args:
         folder: The folder as typed, or its manifest.

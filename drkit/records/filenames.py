@@ -12,7 +12,7 @@ DIGITS = 12  # of the hash that makes shortened names unique
 
 
 def shorten_name(name: str) -> str:
-    """`name`, or its beginning and some digits of its hash if it is longer than `MAX_BYTES`."""
+    """Return `name`, or its beginning and some digits of its hash if it is longer than `MAX_BYTES`."""
     encoded = name.encode(errors="surrogateescape")
     if len(encoded) <= MAX_BYTES:
         return name

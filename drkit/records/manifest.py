@@ -155,7 +155,7 @@ def drop_plan(folder: Path) -> None:
 
 
 def read_ledger(folder: Path) -> dict[str, PhotographRecord]:
-    """The finished photographs of an interrupted run whose files exist unchanged, by image_id.
+    """Read the finished photographs of an interrupted run whose files exist unchanged, by image_id.
 
     An incomplete last line is removed from the ledger, so that the next record starts on a new line.
     """
@@ -283,7 +283,8 @@ def _read_own(path: Path) -> dict[str, Any] | None:
         return None
     if content.get("schema_version") != SCHEMA_VERSION:
         raise InputError(
-            f"{path}: schema version {content.get('schema_version')}, but this drkit reads {SCHEMA_VERSION}: update drkit"
+            f"{path}: schema version {content.get('schema_version')}, but this drkit reads {SCHEMA_VERSION}:"
+            " update drkit"
         )
     return content
 

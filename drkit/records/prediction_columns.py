@@ -39,7 +39,7 @@ PANDAS_TYPES = {
 
 
 def schema_of(columns: Iterable[str]) -> pa.Schema:
-    """`SCHEMA`, followed by `dataset` if this is among `columns`."""
+    """`SCHEMA`, with `dataset` at the end if it is among `columns`."""
     return SCHEMA.append(_DATASET) if DATASET in columns else SCHEMA
 
 

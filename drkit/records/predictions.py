@@ -251,7 +251,7 @@ def read_predictions(path: Path) -> Predictions:
 
 
 def find_predictions(path: Path) -> Path:
-    """The predictions file of a run.
+    """Find the predictions file of a run.
 
     Args:
         path: The parquet file, a run's stem, or any of the run's files.
@@ -282,7 +282,7 @@ def read_all_predictions(paths: Iterable[Path]) -> list[Predictions]:
 
 
 def name_predictions(paths: Iterable[Path]) -> dict[str, Path]:
-    """The predictions files of runs and patterns, each once, by a unique name: the stem, or the path if stems repeat.
+    """Name the predictions files of runs and patterns, each once: by stem, or by path if stems repeat.
 
     Raises:
         InputError: as `expand_patterns` and `find_predictions`.

@@ -10,7 +10,7 @@ from drkit.records.manifest import MANIFEST, PLAN, read_manifest, read_plan
 
 
 def read_steps(dataset: Path) -> tuple[str, ...]:
-    """The steps with which a data set was preprocessed; empty for any other data set.
+    """Read the steps with which a data set was preprocessed; empty for any other data set.
 
     Args:
         dataset: The data set's folder.
@@ -25,7 +25,7 @@ def read_steps(dataset: Path) -> tuple[str, ...]:
 
 
 def read_shared_steps(datasets: Sequence[Path]) -> tuple[str, ...]:
-    """The steps with which all data sets were preprocessed.
+    """Read the steps with which all data sets were preprocessed.
 
     Args:
         datasets: The data sets' folders.
@@ -84,7 +84,7 @@ def steps_to_apply(
 
 
 def read_plugins(datasets: Sequence[Path]) -> dict[str, str]:
-    """The packages used to preprocess data sets, by the names of `drkit.plugins.Registry.packages`.
+    """Read the packages used to preprocess data sets, by the names of `drkit.plugins.Registry.packages`.
 
     Args:
         datasets: The data sets' folders.
@@ -94,7 +94,7 @@ def read_plugins(datasets: Sequence[Path]) -> dict[str, str]:
 
 
 def read_source_hashes(datasets: Sequence[Path]) -> dict[Path, str]:
-    """SHA-256 of each preprocessed photograph's original, by the preprocessed photograph's path.
+    """Read the SHA-256 of each preprocessed photograph's original, by the preprocessed photograph's path.
 
     Args:
         datasets: The data sets' folders; those that were not preprocessed are skipped.

@@ -30,7 +30,7 @@ def check_table_files(files: TableFiles, *, force: bool) -> None:
 
 
 def write_table_files(report: TabularReport, files: TableFiles, *, force: bool) -> None:
-    """Write the tables of a report to the files that were asked for.
+    """Write the tables of a report to the requested files.
 
     Raises:
         OutputExistsError: one exists already, and `force` is off.
@@ -43,7 +43,7 @@ def write_table_files(report: TabularReport, files: TableFiles, *, force: bool) 
 
 
 def render_markdown(report: Report) -> str:
-    """The tables and sentences of a report in their order, as GitHub-flavoured Markdown."""
+    """Render the tables and sentences of a report, in order, as GitHub-flavoured Markdown."""
     parts = (_markdown_table(part) if isinstance(part, Table) else escape_markdown(part) for part in report.render())
     return "\n\n".join(parts) + "\n"
 

@@ -60,7 +60,7 @@ ONLY_NETWORK = NetworkId()
 
 
 def list_networks(folds: int = 0, seeds: Sequence[int] = ()) -> tuple[NetworkId, ...]:
-    """The networks of a run in the order of training: all folds of the first seed, then those of the next.
+    """List the networks of a run in the order of training: all folds of the first seed, then those of the next.
 
     Args:
         folds: Number of folds, 0 without `--folds`.
@@ -185,7 +185,7 @@ def names_packaged_run(path: Path) -> bool:
 
 
 def find_packaged_run(name: str) -> Run:
-    """A run that is packaged with drkit.
+    """Find a run that is packaged with drkit.
 
     Raises:
         InputError: this installation does not have it.
@@ -291,7 +291,7 @@ def verify_checksums(run: Run, record: Mapping[str, Any], path: Path) -> None:
 
 
 def read_checksums(record: Path) -> dict[Path, str]:
-    """The files listed in the JSON of a run, an ensemble or a comparison, with their SHA-256.
+    """Read the files listed in the JSON of a run, an ensemble or a comparison, with their SHA-256.
 
     Raises:
         InputError: `record` is another file, or lists a file that is neither beside it nor, for a comparison, a

@@ -103,7 +103,7 @@ class PlanReport:
         return f" for each of {' and '.join(parts)}, {folds * seeds} networks," if parts else ""
 
     def render(self) -> Iterator[str | Table]:
-        """The lines and tables that the command prints."""
+        """Return the lines and tables that the command prints."""
         options = self.options
         network = f"{options['backbone']} and its head" if options["keep_head"] else options["backbone"]
         has_no_effect = self.cache_mebibytes and not self.copies and self.augmentation != "none"
@@ -215,7 +215,7 @@ def _count(labels: Labels, target: Target) -> dict[str, int | str]:
 
 
 def _count_epoch(plan: TrainingPlan) -> dict[str, dict[str, int | str]]:
-    """Counts of the first epoch's photographs; empty if these are the photographs of train."""
+    """Count the photographs of the first epoch; empty if these are the photographs of train."""
     config = plan.config
     if config.oversample == "none" and config.balance == "none" and config.bootstrap_patients is None:
         return {}

@@ -54,7 +54,7 @@ class TrainingReport:
     outputs: tuple[Path, ...]
 
     def render(self) -> Iterator[str | Table]:
-        """The lines that the command prints."""
+        """Return the lines that the command prints."""
         kept = ", ".join(f"{epoch} of {trained}" for epoch, trained in self.epochs)
         how = "kept the last epoch" if self.chosen_on == "last" else f"selected the epoch on {self.chosen_on}"
         yield f"{self.run}: {how} ({kept})"

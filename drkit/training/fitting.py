@@ -123,7 +123,7 @@ def _fit_network(
 
 
 def _save_and_log(states: StateFile, state: FitState, network: NetworkId, log: LogFolder | None) -> Save:
-    """A function that saves and logs an epoch; the log continues after the epochs of `state`."""
+    """Return a function that saves and logs an epoch; the log continues after the epochs of `state`."""
     if log is None:
         return states.save
     epochs = log.open(network, state.history)
@@ -158,7 +158,7 @@ def _build_learner(setup: TrainingSetup, inputs: Inputs, grader: Grader, sampler
 
 
 def _predict(setup: TrainingSetup, grader: Grader, fold_split: FoldSplit, views: Views) -> Outputs:
-    """Outputs for the units on which residuals are measured."""
+    """Predict the units on which residuals are measured."""
     held_out = next(rows for rows in (fold_split.held_out, fold_split.inner, fold_split.val) if len(rows))
     units = setup.plan.units
     keeps = setup.plan.config.embeddings

@@ -99,7 +99,7 @@ def find_initial_weights(weights: str, backbone: str | None) -> InitialWeights:
 
 
 def _find_config(weights: str, backbone: str | None) -> tuple[str, TimmConfig | None]:
-    """The repository that `--backbone` names, and the timm configuration of that repository or that of `--weights`."""
+    """Find the repository that `--backbone` names, and the timm configuration of that repository or of `--weights`."""
     if backbone and (address := parse_address(backbone)):
         repository, file = address
         if file:

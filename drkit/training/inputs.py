@@ -124,7 +124,7 @@ class FrozenInputs:
         return self._move(torch.from_numpy(self.eval_features[_look_up(self.positions, rows)]))
 
     def without_copies(self) -> "FrozenInputs":
-        """These inputs without the augmented copies."""
+        """Return the inputs without the augmented copies."""
         return replace(self, copies=self.copies[:0].copy())
 
     def _move(self, features: Tensor) -> Tensor:
@@ -199,7 +199,7 @@ def freeze_inputs(
 def _make_or_load(
     cache_dir: Path | None, in_memory: bool, origin: dict[str, Any], shape: tuple[int, ...], fill: Fill
 ) -> np.ndarray:
-    """A float16 array filled by `fill`, now or in an earlier training with the same cache."""
+    """Return a float16 array filled by `fill`, now or in an earlier training with the same cache."""
     if cache_dir is not None and shape[0]:
         key = sha256_bytes(canonical_json({**origin, "shape": shape}).encode())[:32]
         return open_cached(cache_dir, key, shape, fill, np.float16)[0]

@@ -149,7 +149,7 @@ class TrainingPlan:
         return self.build_loss().decision if name == "own" else name.replace("-", "_")
 
     def build_loss(self) -> Loss:
-        """The loss of `--loss`."""
+        """Build the loss of `--loss`."""
         return build_loss(self.config.loss)
 
     def identity(self) -> dict[str, Any]:

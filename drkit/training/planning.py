@@ -107,7 +107,7 @@ def without_ungradable(labels: Labels) -> Labels:
 def _find_inputs(
     labels: Labels, initial_weights: InitialWeights, config: TrainingConfig
 ) -> tuple[InputFormat, tuple[str, ...]]:
-    """Input format and preprocessing steps of the run that the weights come from, otherwise those of the backbone."""
+    """Find input format and preprocessing steps: of the run that the weights come from, otherwise of the backbone."""
     if parent := initial_weights.parent:
         return InputFormat(config.size or parent.architecture.side, parent.mean, parent.std), parent.steps
     steps = read_shared_steps(labels.roots)

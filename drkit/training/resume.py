@@ -140,4 +140,6 @@ def _check_same(saved: dict[str, Any], identity: dict[str, Any], path: Path) -> 
         if saved.get(name) != identity.get(name)
     ]
     if differences:
-        raise UsageError(f"{path} belongs to another training: {'; '.join(differences)}: use the same options, or --force")
+        raise UsageError(
+            f"{path} belongs to another training: {'; '.join(differences)}: use the same options, or --force"
+        )

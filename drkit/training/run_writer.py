@@ -169,7 +169,7 @@ def _decide_grades(
 def _build_predictions(
     setup: TrainingSetup, run: Run, fitted: Sequence[FittedNetwork], unit_predictions: UnitPredictions
 ) -> Predictions:
-    """Predictions for each photograph, in the order of the labels."""
+    """Build the predictions for each photograph, in the order of the labels."""
     plan = setup.plan
     index_of_unit = np.full(len(plan.units), -1)
     index_of_unit[unit_predictions.units] = np.arange(len(unit_predictions.units))

@@ -110,7 +110,7 @@ def build_autocast(precision: str, device: torch.device) -> Autocast:
 
 
 def describe_machine(fabric: Fabric) -> dict[str, str | int]:
-    """Kind of device, precision and number of processes of a training."""
+    """Describe the device, precision and number of processes of a training."""
     fabric_name = fabric.strategy.precision.precision
     precision = next((name for name, known in PRECISIONS.items() if known == fabric_name), str(fabric_name))
     return {"device": fabric.device.type, "precision": precision, "processes": fabric.world_size}
@@ -161,7 +161,7 @@ def leave_at_once(exit_code: int = 0) -> None:
 
 
 def leave_helpers(fabric: Fabric) -> None:
-    """End all processes but the first, which writes the results; what started them ends all when one fails."""
+    """End all processes but the first, which writes the results; their launcher ends all when one fails."""
     if fabric.global_rank > 0:
         leave_at_once()
 

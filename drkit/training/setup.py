@@ -55,7 +55,7 @@ class TrainingSetup:
         return self.photographs.bank
 
     def of_seed(self, seed: int) -> "TrainingSetup":
-        """This setup with the network and the augmentation of another seed."""
+        """Return this setup with the network and the augmentation of another seed."""
         if seed == self.plan.config.seed:
             return self
         plan = self.plan.of_seed(seed)
@@ -150,7 +150,7 @@ def _decode(plan: TrainingPlan, *, in_file: bool) -> tuple[PhotographBank, Seque
 
 
 def _hash_readable(plan: TrainingPlan, rows: np.ndarray) -> tuple[str, ...]:
-    """SHA-256 of the photographs that are decoded again after the training, or of their originals.
+    """Hash the photographs that are decoded again after the training, or their originals (SHA-256).
 
     Raises:
         UnreadablePhotographsError: some cannot be read.
@@ -167,7 +167,7 @@ def _hash_readable(plan: TrainingPlan, rows: np.ndarray) -> tuple[str, ...]:
 
 
 def _build_initial_grader(plan: TrainingPlan) -> Grader:
-    """The network before the first step; tensors that the initial weights lack are drawn from the seed."""
+    """Build the network before the first step; tensors that the initial weights lack are drawn from the seed."""
     seed_epoch(plan.config.seed, 0)
     grader = build_grader(
         plan.architecture, pretrained=plan.initial_weights.is_pretrained, load=plan.initial_weights.load

@@ -1,4 +1,4 @@
-"""A network is run over units by all processes of a training, each on a share of them."""
+"""Inference by all processes of a training, each on a share of the units."""
 
 import numpy as np
 import torch

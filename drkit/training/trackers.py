@@ -71,7 +71,7 @@ class LogFolder:
 
 
 def find_log(config: MachineOptions, run: Run) -> LogFolder | None:
-    """The log of a run; None without `--log`."""
+    """Find the log of a run; None without `--log`."""
     return LogFolder(config.log, config.log_dir / run.name) if config.log else None
 
 

@@ -1,4 +1,4 @@
-"""Photographs that no fold trains or validates on: decoded and graded once, when the training is over."""
+"""Photographs that no fold trains or validates on, decoded and graded once after the training."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack

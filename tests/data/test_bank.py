@@ -192,7 +192,9 @@ def test_a_damaged_cache_is_made_anew_and_says_so(tmp_path: Path, damage: Callab
     with progress.reporting_to(reported):
         array, notes = open_cached(tmp_path, "key", (2, 3), fill)
     assert (array.tolist(), notes) == ([[7] * 3] * 2, ("note",))
-    assert reported.notices == [f"{tmp_path / 'key.npy'} is damaged, or from an older version of drkit: it is made again"]
+    assert reported.notices == [
+        f"{tmp_path / 'key.npy'} is damaged, or from an older version of drkit: it is made again"
+    ]
     open_cached(tmp_path, "key", (2, 3), lambda _: pytest.fail("was filled again"))
 
 

@@ -1,4 +1,4 @@
-"""Drawing what happens to each photograph, from nothing but (seed, epoch, image_id)."""
+"""Random changes of each photograph, which depend only on (seed, epoch, image_id)."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ MAX_ASPECT = 2.0  # of an erased rectangle, either way
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Changes:
-    """What is done to B photographs; all on the CPU.
+    """The changes of B photographs, on the CPU.
 
     Args:
         geometry: float32 (B, 3, 3), taking a pixel (x, y, 1) of the photograph to its new place.
@@ -49,7 +49,7 @@ class Changes:
 
 
 def draw(policy: Policy, image_ids: Sequence[str], seed: int, epoch: int, side: int) -> Changes:
-    """Draw what happens to each photograph.
+    """Draw the changes of each photograph.
 
     The draws come from (seed, epoch, image_id) alone and are therefore equal on every device, in every batch size
     and order, and after a resume.
@@ -76,7 +76,7 @@ def draw(policy: Policy, image_ids: Sequence[str], seed: int, epoch: int, side: 
 
 
 def name_draws(uniforms: Tensor) -> Mapping[str, Tensor]:
-    """The columns (B,) of (B, len(DRAWS)) by what they decide."""
+    """Return the columns (B,) of draws (B, len(DRAWS)) by the names in `DRAWS`."""
     return dict(zip(DRAWS, uniforms.unbind(1), strict=True))
 
 

@@ -12,7 +12,7 @@ LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 def geometry(policy: Policy, drawn: Mapping[str, Tensor], side: int) -> Tensor:
-    """Crop, flip, turn, zoom, shear and shift as one matrix (B, 3, 3).
+    """Combine crop, flip, turn, zoom, shear and shift into one matrix (B, 3, 3).
 
     Args:
         policy: The ranges.
@@ -33,7 +33,7 @@ def geometry(policy: Policy, drawn: Mapping[str, Tensor], side: int) -> Tensor:
 
 
 def colour(policy: Policy, drawn: Mapping[str, Tensor]) -> Tensor:
-    """Brightness, contrast, saturation and tint as one matrix (B, 3, 4).
+    """Combine brightness, contrast, saturation and tint into one matrix (B, 3, 4).
 
     Args:
         policy: The ranges.
@@ -53,7 +53,7 @@ def colour(policy: Policy, drawn: Mapping[str, Tensor]) -> Tensor:
 
 
 def happens(draws: Tensor, probability: float) -> Tensor:
-    """(B,) bool: true for a share `probability` of draws in [-1, 1)."""
+    """Whether a change happens, bool (B,): true for a share `probability` of draws in [-1, 1)."""
     return draws < 2 * probability - 1
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """How far a photograph may be changed. As it stands nothing is; ranges are symmetric about no change.
+    """How far a photograph may be changed; by default not at all. Ranges are symmetric about no change.
 
     Args:
         turn: Rotation in degrees, 0-180, either way.

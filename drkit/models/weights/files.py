@@ -166,7 +166,7 @@ def _explain_refusal(path: Path, message: str) -> InputError:
 
 
 def _describe_content(path: Path) -> str:
-    """What a file that is not a file of weights seems to contain, and what to do."""
+    """Describe what a file that does not contain weights seems to contain, and what to do."""
     start = _start(path).lstrip()
     if not start:
         return "it is empty: download it again"
@@ -177,7 +177,7 @@ def _describe_content(path: Path) -> str:
 
 
 def _collect(value: Any, keys: tuple[str, ...], budget: Iterator[int]) -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """The groups of named tensors in nested dictionaries and lists.
+    """Collect the groups of named tensors in nested dictionaries and lists.
 
     Raises:
         RecursionError: there are more containers than `budget`, as in lists that contain each other.

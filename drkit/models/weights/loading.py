@@ -65,7 +65,7 @@ class WeightsReport:
     is_converted: bool
 
     def render(self) -> Iterator[str | Table]:
-        """Sentences about the tensors that were loaded and those that were not."""
+        """Return sentences about the tensors that were loaded and those that were not."""
         under = f", under '{self.prefix}'" if self.prefix else ""
         converted = " (converted)" if self.is_converted else ""
         yield (

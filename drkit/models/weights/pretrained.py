@@ -108,7 +108,7 @@ def check_weights(name: str) -> str | None:
 
 
 def advise(name: str) -> str:
-    """What to do if the weights of timm's model `name` are not available."""
+    """Advise what to do if the weights of timm's model `name` are not available."""
     remedies = ["start from --weights none or from a file"]
     installed = [packaged for packaged in PACKAGED if packaged_weights(packaged)]
     if installed:

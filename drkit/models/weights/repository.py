@@ -102,7 +102,7 @@ class LocalRepository:
         return self.folder / file if (self.folder / file).is_file() else None
 
     def fetch(self, file: str) -> Path:
-        """Path of a file.
+        """Return the path of a file.
 
         Raises:
             MissingFileError: the folder does not contain the file.
@@ -217,7 +217,7 @@ class HubRepository:
             raise InputError(self._explain(error, file)) from None
 
     def _explain(self, error: BaseException, file: str) -> str:
-        """A message about an error of the hub's library, which says what to do."""
+        """Explain an error of the hub's library in a message that says what to do."""
         has_token = get_token() is not None
         page = f"{constants.ENDPOINT}/{self.name}"
         if isinstance(error, OSError) and error.errno in LOCAL_ERRORS:

@@ -167,7 +167,7 @@ def _decode(content: bytes, path: Path) -> str:
 
 
 def _open_text(text: str, path: Path) -> tuple[list[str], str | None, int]:
-    """The lines from the header on, the separator stated in a line before it, and the number of skipped lines."""
+    """Return the lines from the header on, the separator stated before it, and the number of skipped lines."""
     plain = io.StringIO(text, newline=None).read()
     if plain.count("\n") > _MAX_LINES:
         raise InputError(f"{path} has more than {_MAX_LINES} lines: expected a table of labels")
@@ -183,12 +183,10 @@ def _open_text(text: str, path: Path) -> tuple[list[str], str | None, int]:
 
 
 def _find_separator(lines: list[str], path: Path) -> str | None:
-    """The separator that gives most lines as many cells as the header; None for a list of photographs."""
+    """Find the separator that gives most lines as many cells as the header; None for a list of photographs."""
     sample = [line for line in lines[:_NUM_SAMPLED] if line.strip()]
     if max(map(len, sample)) > _MAX_SAMPLED_LENGTH:
-        raise InputError(
-            f"{path} has lines of more than {_MAX_SAMPLED_LENGTH} characters: expected a table of labels"
-        )
+        raise InputError(f"{path} has lines of more than {_MAX_SAMPLED_LENGTH} characters: expected a table of labels")
     if all(_LIST_LINE.fullmatch(line) for line in sample):
         return None
     try:

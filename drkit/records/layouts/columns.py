@@ -174,7 +174,7 @@ def _drop_lower(columns: dict[str, pd.Series]) -> list[str]:
 
 
 def _find_parsable(table: RawTable, columns: tuple[str, ...], parse: Callable[[str], object]) -> str | None:
-    """The first of `columns` that the table has; at least half of its cells must parse unless it is `columns[0]`."""
+    """Find the first of `columns` in a table; at least half of its cells must parse unless it is `columns[0]`."""
     for column in columns:
         key = table.find(column)
         if key and (column == columns[0] or _share(table.peek(key).dropna().map(parse).notna()) >= 0.5):
@@ -183,7 +183,7 @@ def _find_parsable(table: RawTable, columns: tuple[str, ...], parse: Callable[[s
 
 
 def _read_flags(table: RawTable) -> pd.Series:
-    """The split from columns such as `is_valid`; a column that is true in most rows does not mark held-out rows."""
+    """Read splits from columns such as `is_valid`; a column that is true in most rows does not mark held-out rows."""
     splits = pd.Series(pd.NA, index=table.cells.index, dtype="string")
     for column, split in _HELD_OUT_FLAGS.items():
         key = table.find(column)

@@ -46,7 +46,7 @@ def _folders(table: RawTable, split: Split) -> tuple[str, ...]:
 
 
 def _choose(tables: Sequence[RawTable]) -> list[RawTable]:
-    """Of trainLabels and trainLabels_cropped, which list the same photographs, choose the one whose folder exists."""
+    """Choose trainLabels or trainLabels_cropped, which list the same photographs, by the folder that exists."""
     cropped = [table for table in tables if _is_cropped(table)]
     uncropped = [table for table in tables if not _is_cropped(table) and not _is_solution(table)]
     if not (cropped and uncropped):

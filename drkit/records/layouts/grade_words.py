@@ -60,7 +60,7 @@ def on_scale(grades: pd.Series) -> pd.Series:
 
 
 def describe_off_scale(cells: pd.Series, off: pd.Series, row: int) -> str:
-    """A message about a cell that is not a grade.
+    """Describe a cell that is not a grade.
 
     Args:
         cells: The column's text.

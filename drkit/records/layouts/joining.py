@@ -81,7 +81,7 @@ def join_labels(parts: Mapping[str, Labels]) -> Labels:
 
 
 def name_folders(folders: Sequence[Path]) -> list[str]:
-    """Unique names for folders: the folder's own name, preceded by its parents' names if several have the same.
+    """Name folders uniquely: by their own name, preceded by their parents' names if several have the same.
 
     `a/APTOS` and `b/APTOS` become `a-APTOS` and `b-APTOS`.
     """

@@ -71,7 +71,7 @@ def list_photographs(root: Path, photographs: Sequence[Path]) -> tuple[str, pd.D
 def _find_level(
     folders: Sequence[tuple[str, ...]], splits: Sequence[Split | None]
 ) -> tuple[int | None, list[DatasetRemark]]:
-    """The level of the folders that are classes, or None.
+    """Find the level of the folders that are classes, or None.
 
     Args:
         folders: The folders above each photograph, except those named after a split.

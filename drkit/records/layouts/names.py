@@ -85,7 +85,7 @@ def _view(digits: str | None) -> int | None:
 
 
 def parse_eye(text: str) -> Eye | None:
-    """The eye that a cell states (left, l, OS; right, r, OD; case is ignored); None for other words."""
+    """Parse the eye that a cell states (left, l, OS; right, r, OD; case is ignored); None for other words."""
     return _EYES.get(re.sub(r"[\W_]+", "", text).lower())
 
 

@@ -36,7 +36,7 @@ class PhotographFolder:
         self._unread: dict[str, str] | None = None
 
     def find(self, written: str, folders: Sequence[str], split: Split, where: str) -> str | None:
-        """The absolute path of a photograph, or None.
+        """Find the absolute path of a photograph, or None.
 
         Args:
             written: A path or an id, as the table spells it. The exact name is preferred, but case and the
@@ -75,7 +75,7 @@ class PhotographFolder:
         return self._other_files
 
     def find_unread(self, written: str) -> str | None:
-        """The path of a file that a table may mean by a name but that does not have the suffix of a photograph."""
+        """Find the file that a table may mean by a name, but that does not have the suffix of a photograph."""
         if self._unread is None:
             self._unread = {}
             for path in self.other_files():
@@ -85,7 +85,7 @@ class PhotographFolder:
         return self._unread.get(posixpath.basename(written.replace("\\", "/")).casefold())
 
     def _check_inside(self, written: str, folder: str, where: str) -> str:
-        """The path with slashes, relative to the root if it is absolute."""
+        """Return the path with slashes, relative to the root if it is absolute."""
         spelled = written.replace("\\", "/")
         target = os.path.normpath(posixpath.join(folder, spelled))
         root = next((root for root in self._roots if f"{target}{os.sep}".startswith(root)), None)
@@ -129,7 +129,7 @@ class PhotographFolder:
         return {split_of_name(part) for part in Path(os.path.relpath(path, self.root)).parts[:-1]}
 
     def _read_tree(self) -> dict[str, list[str]]:
-        """The paths of all files with the suffix of a photograph, by `_key`."""
+        """Read the paths of all files with the suffix of a photograph, by `_key`."""
         if self._tree is None:
             self._tree = {}
             for folder, names in _walk(self.root):
@@ -144,7 +144,7 @@ class PhotographFolder:
 
 
 def locate(folder: PhotographFolder, layout: Layout, tables: Sequence[tuple[RawTable, pd.DataFrame]]) -> list[str]:
-    """The absolute path of every row's photograph, in the order of the tables.
+    """Find the absolute path of every row's photograph, in the order of the tables.
 
     Raises:
         InputError: photographs are missing (the message has their number and the first five), ambiguous, outside the
@@ -176,7 +176,7 @@ def folders_near(layout: Layout, table: RawTable, split: Split) -> list[str]:
 
 
 def describe_missing(folder: PhotographFolder, written: str) -> str:
-    """The name of a photograph that was not found, or a sentence about a file of its name that cannot be read."""
+    """Describe a photograph that was not found by its name, or by a file of its name that cannot be read."""
     unread = folder.find_unread(written)
     return describe_unread(unread) if unread else written
 

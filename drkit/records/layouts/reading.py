@@ -76,7 +76,7 @@ def stated_targets(rows: pd.DataFrame) -> tuple[Target, ...]:
 
 
 def open_dataset(path: Path) -> tuple[str, list[RawTable], Path]:
-    """The layout of a folder or a table, its tables before parsing, and the data set's folder (absolute).
+    """Return the layout of a folder or a table, its tables before parsing, and the data set's folder (absolute).
 
     Raises:
         InputError: `path` does not exist, or its layout is unknown or ambiguous.

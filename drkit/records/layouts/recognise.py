@@ -58,7 +58,7 @@ def layout_of(table: RawTable) -> str | None:
 
 
 def recognise_table(table: RawTable) -> str:
-    """The name of a table's layout.
+    """Return the name of a table's layout.
 
     Raises:
         InputError: no layout fits; the message names the most similar layout, or the scale that the table is on.
@@ -71,7 +71,7 @@ def recognise_table(table: RawTable) -> str:
 
 
 def find_tables(root: Path) -> tuple[str, list[RawTable]]:
-    """The layout of a folder and its tables, or `folder` and no tables.
+    """Find the layout of a folder and its tables, or `folder` and no tables.
 
     The folder itself is searched first and, if it has no table, up to two levels of folders below it. Spreadsheets are
     read only if no other table has a known layout.
@@ -138,7 +138,7 @@ def _check_ignored(root: Path, tables: Sequence[RawTable], *, has_labels: bool) 
 
 
 def _describe(table: RawTable) -> str:
-    """Why a table has no known layout."""
+    """Describe why a table has no known layout."""
     similar = _most_similar(table)
     if similar is None and find_image(table):
         return f"columns {table.columns}: there is no column of grades (grade, label, level, diagnosis, ...)"

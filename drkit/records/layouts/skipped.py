@@ -29,7 +29,7 @@ _SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "TIFF": ".tif", "DICOM": ".dcm"}
 
 
 def describe_skipped(paths: Iterable[str]) -> str:
-    """A sentence about files that may be photographs but are not read; empty if there are none.
+    """Describe files that may be photographs but are not read; empty if there are none.
 
     Args:
         paths: Files without the suffix of a photograph.
@@ -47,13 +47,13 @@ def describe_skipped(paths: Iterable[str]) -> str:
 
 
 def describe_unread(path: str) -> str:
-    """A sentence about a file that is listed in a table but cannot be read."""
+    """Describe a file that is listed in a table but cannot be read."""
     kind, remedy = _name_kind(path)
     return f"{Path(path).name} exists, but such files ({kind or 'no suffix'}) are not read{remedy and f': {remedy}'}"
 
 
 def _name_kind(path: str) -> tuple[str, str]:
-    """The kind of a file and how to make it readable; both are empty for an unknown file without a suffix."""
+    """Return the kind of a file and how to make it readable; both are empty for an unknown file without a suffix."""
     suffix = Path(path).suffix.lower()
     if suffix in _REMEDIES:
         return suffix, _REMEDIES[suffix]

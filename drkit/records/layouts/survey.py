@@ -118,7 +118,7 @@ def _find_repeated_ids(rows: pd.DataFrame) -> Iterator[DatasetProblem]:
 def _locate(
     folder: PhotographFolder, layout: Layout, parts: ParsedTables
 ) -> Iterator[tuple[str | None, DatasetProblem | None]]:
-    """The path of each row's photograph, or None and the problem."""
+    """Find the path of each row's photograph, or None and the problem."""
     for table, rows in parts:
         near = {split: folders_near(layout, table, split) for split in rows["split"].unique()}
         for index, row in zip(rows.index, rows[["image_id", "path", "split"]].itertuples(index=False), strict=True):

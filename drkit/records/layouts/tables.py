@@ -68,7 +68,7 @@ class RawTable:
         return key
 
     def find(self, column: str) -> str | None:
-        """The name in `cells` of a column that is called `column`, or None."""
+        """Find the name in `cells` of a column that is called `column`, or None."""
         return self._keys.get(column) or self._keys.get(_loosen(column))
 
     def has(self, *columns: str) -> bool:

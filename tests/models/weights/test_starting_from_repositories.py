@@ -154,7 +154,9 @@ def test_a_dry_run_checks_whether_timms_weights_can_be_downloaded(
     server: Hub, small_config: TrainingConfig, tmp_path: Path
 ) -> None:
     config = replace(small_config, backbone="test_resnet", weights="imagenet")
-    with pytest.raises(InputError, match=r"ImageNet weights of test_resnet are not available .*connect to the internet once"):
+    with pytest.raises(
+        InputError, match=r"ImageNet weights of test_resnet are not available .*connect to the internet once"
+    ):
         plan_finetune(config, RunOptions(tmp_path / "runs"))
     server.add("timm/test_resnet.r160_in1k", {"model.safetensors": b"a network"})
     assert plan_finetune(config, RunOptions(tmp_path / "runs")).start == "imagenet"
