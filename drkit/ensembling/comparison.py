@@ -212,8 +212,8 @@ def conclude(contenders: Sequence[ComparedMethod], num_patients: int) -> str:
         f" for {len(contenders) - 1} comparisons at once, {num_patients} patients)"
     )
     if min(top.gain.joint_interval[0], top.gain_in_hindsight.joint_interval[0]) > 0:
-        return f"Combining pays: {top.name} agrees better than any single member, {gains_text}."
-    return f"Whether combining pays cannot be told: {top.name} is highest, {gains_text}."
+        return f"Combining helps: {top.name} agrees better than any single member, {gains_text}."
+    return f"It is unclear whether combining helps: {top.name} is highest, {gains_text}."
 
 
 def baseline_names(contenders: Sequence[ComparedMethod]) -> tuple[str, str]:

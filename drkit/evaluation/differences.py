@@ -129,7 +129,7 @@ def _sentence(
         f"{difference.value:+.3f} in quadratic kappa (95 % interval over {over} {difference.low:+.3f} to"
         f" {difference.high:+.3f}, {num_patients} patients{_describe_seeds(num_seeds)}){joined}"
     )
-    verdict = f"Which of {names[1]} and {names[0]} agrees better cannot be told: {figures}."
+    verdict = f"It is unclear which of {names[1]} and {names[0]} agrees better: {figures}."
     if difference.low > 0:
         verdict = f"{names[1]} agrees better than {names[0]}: {figures}."
     elif difference.high < 0:

@@ -34,7 +34,7 @@ Edges = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 class NoDiscError(InputError):
-    """The fundus disc cannot be told from its surround; the sentence says why."""
+    """The fundus disc cannot be distinguished from its surround; the message says why."""
 
 
 @dataclass(frozen=True)

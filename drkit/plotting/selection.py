@@ -102,7 +102,7 @@ def narrow_to_shared(first: EvaluationSet, other: EvaluationSet) -> tuple[Evalua
 def limit_runs(runs: Sequence[T]) -> list[T]:
     """The first `MOST_ON_AXES` runs, with a warning if there are more."""
     if len(runs) > MOST_ON_AXES:
-        warn(f"only the first {MOST_ON_AXES} of {len(runs)} runs are drawn: more on the same axes cannot be told apart")
+        warn(f"only the first {MOST_ON_AXES} of {len(runs)} runs are drawn: more would be indistinguishable")
     return list(runs[:MOST_ON_AXES])
 
 

@@ -120,10 +120,10 @@ def test_the_conclusion_claims_no_more_than_the_interval_shows() -> None:
     better = np.where(generator.random(len(reference)) < 0.8, reference, poor)
     alike = np.where(np.arange(len(reference)) % 50, poor, 4 - poor)
     lucky = np.where(generator.random(len(reference)) < 0.9, reference, poor)
-    assert conclude(_contenders(reference, [poor, better, poor], patients), 200).startswith("Combining pays: stack")
+    assert conclude(_contenders(reference, [poor, better, poor], patients), 200).startswith("Combining helps: stack")
     for predicted in ([poor, alike, poor], [poor, better, lucky], [better, better, poor]):
         assert conclude(_contenders(reference, predicted, patients), 200).startswith(
-            "Whether combining pays cannot be told"
+            "It is unclear whether combining helps"
         )
 
 

@@ -79,7 +79,7 @@ def test_the_sentence_claims_no_more_than_the_interval(graded) -> None:
     assert there.interval[0] > 0
     assert there.sentence.startswith("good agrees better than poor: +")
     assert back.sentence.startswith("poor agrees worse than good: -")
-    assert same.sentence.startswith("Which of b and a agrees better cannot be told: +0.000")
+    assert same.sentence.startswith("It is unclear which of b and a agrees better: +0.000")
     for told in (there, back, same):
         assert told.sentence.endswith("One seed each: the interval does not include the variation between trainings.")
     assert same.probability_of_no_gain == 1

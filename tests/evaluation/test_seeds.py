@@ -67,4 +67,4 @@ def test_seeds_that_contradict_each_other_tell_nothing(graded, seeded) -> None:
     assert lucky.interval[0] > 0
     several = _compare(seeded("a", [1.8, 0.3], seed=1), seeded("b", [0.3, 1.8], seed=2))
     assert several.interval[0] < 0 < several.interval[1]
-    assert several.sentence.startswith("Which of b and a agrees better cannot be told")
+    assert several.sentence.startswith("It is unclear which of b and a agrees better")

@@ -299,7 +299,7 @@ def test_compare_draws_and_tells(runs: Path, monkeypatch: pytest.MonkeyPatch) ->
     arguments = ["ensemble", "compare", runs / "*.parquet", "--fuse", "patient", "--folds", 2, "--resamples", 100]
     result = _invoke(*arguments, "--out", out)
     assert result.exit_code == 0, result.output
-    assert "combining pays" in result.stdout.lower()
+    assert "combining helps" in result.stdout.lower()
     assert "bag of stacks" in out.read_text()
     record = json.loads(out.with_suffix(".json").read_text())
     assert len(record["contenders"]) == 2 + 1 + 2 + 3

@@ -47,7 +47,7 @@ def test_a_run_is_not_better_than_itself(tmp_path: Path) -> None:
     paths = [write_run(tmp_path, predict_eyes(), name) for name in ("a", "b")]
     comparison = run_score(paths, QUICK).comparisons[0]
     assert (comparison.difference, comparison.interval, comparison.probability_of_no_gain) == (0, (0, 0), 1)
-    assert comparison.sentence.startswith("Which of b and a agrees better cannot be told")
+    assert comparison.sentence.startswith("It is unclear which of b and a agrees better")
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_joined_and_single_photographs_are_compared_joined_alike(tmp_path: Path)
     assert [score.joined_by for score in report.scores] == ["photograph", "patient"]
     (comparison,) = report.comparisons
     assert (comparison.by, comparison.difference) == ("patient", pytest.approx(0, abs=1e-9))
-    assert comparison.sentence.startswith("Which of joined and single agrees better cannot be told")
+    assert comparison.sentence.startswith("It is unclear which of joined and single agrees better")
     assert ", photographs joined by patient. " in comparison.sentence
     table = next(iter(report.render()))
     assert "by photograph\n" in table.rows[0][0]

@@ -63,7 +63,7 @@ def apply_steps(photograph: Photograph, steps: Sequence[str]) -> Photograph:
 
 
 def frame_photograph(photograph: Photograph) -> tuple[Fundus, str]:
-    """The photograph (H, W, 3) with its fundus disc, or, where that cannot be told, without one and the reason why."""
+    """The photograph (H, W, 3) with its fundus disc; if no disc is found, without one and with the reason."""
     try:
         return Fundus.of(photograph, find_disc(photograph)), ""
     except NoDiscError as error:

@@ -10,7 +10,7 @@ from drkit.plotting.report.sources import ReportFiles
 from drkit.reporting import Table
 
 _COLUMNS = ("task", "best run", "quadratic kappa", "mean of single seeds", "runs", "graded")
-_VERDICTS = ("helped", "made it worse", "cannot be told")
+_VERDICTS = ("helped", "made it worse", "unclear")
 _HOW_TO_READ = (
     "The best of several runs is optimistic, the more so the more runs it was chosen from; an epoch that was selected"
     " on the photographs that count adds to it. Intervals are over patients, and over seeds where a run has several."
@@ -53,7 +53,7 @@ def _describe_best(result: RunResult, group: ResultGroup) -> tuple[str, ...]:
 
 
 def _build_verdicts(comparisons: Sequence[Comparison]) -> list[Block]:
-    """What helped, what made it worse, and what cannot be told, the largest difference first."""
+    """What helped, what made it worse, and what is unclear, the largest difference first."""
     if not comparisons:
         return []
     columns = ("run", "against", "difference", "95 % interval", "verdict", "seeds", "patients")
@@ -64,7 +64,7 @@ def _build_verdicts(comparisons: Sequence[Comparison]) -> list[Block]:
         f"Of {len(rows)} comparisons: {', '.join(counts)}. The intervals are not corrected for this number: of twenty"
         " equal runs one would seem to differ. With one seed the variation between trainings is not in the interval."
     )
-    title = "What helped, and what cannot be told: differences in quadratic kappa on the same patients"
+    title = "What helped, and what is unclear: differences in quadratic kappa on the same patients"
     return [TableBlock(Table(title, columns, rows)), Paragraph(text, "quiet")]
 
 

@@ -52,7 +52,7 @@ def test_the_summary_comes_first_with_the_best_run_of_each_task(write_run, tmp_p
     best, verdicts = (block.table for block in summary.blocks if isinstance(block, TableBlock))
     assert [(*row[:2], row[4]) for row in best.rows] == [("(a) transfer learning", "sharp", "2")]
     assert [(row[4], row[0]) for row in verdicts.rows] == [
-        ("helped", "better"), ("made it worse", "worse"), ("cannot be told", "open"),
+        ("helped", "better"), ("made it worse", "worse"), ("unclear", "open"),
     ]  # fmt: skip
 
 
@@ -87,7 +87,7 @@ def test_the_first_seven_runs_are_drawn_and_it_is_said() -> None:
         assert limit_runs("abcdefg") == list("abcdefg")
         assert heard.warnings == []
         assert limit_runs("abcdefghi") == list("abcdefg")
-    assert heard.warnings == ["only the first 7 of 9 runs are drawn: more on the same axes cannot be told apart"]
+    assert heard.warnings == ["only the first 7 of 9 runs are drawn: more would be indistinguishable"]
 
 
 def test_an_ensemble_is_of_the_data_sets_of_its_members(write_run) -> None:
