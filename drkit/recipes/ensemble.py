@@ -211,7 +211,7 @@ def _agreement_table(nested: Agreement, naive: Agreement | None) -> Table:
     if naive:
         rows.append(_agreement_row("naive: on the patients it was fitted to", naive))
         gap = naive.quadratic_weighted_kappa - nested.quadratic_weighted_kappa
-        rows.append(("optimistic bias of the naive figure", f"{gap:+.3f}", "", ""))
+        rows.append(("optimistic bias of the naive figure", f"{gap:+z.3f}", "", ""))
     columns = ("", "quadratic kappa", "plain kappa", "accuracy")
     title = f"Agreement on {nested.cases} photographs of {nested.patients} patients, 95 % intervals over patients"
     return Table(title, columns, rows)

@@ -174,7 +174,7 @@ def _build_gap(source: ReportSource) -> list[Block]:
         return []
     sentence = (
         f"Quadratic kappa on held-out patients: {nested:.3f}. Fitted and scored on the same patients it would be"
-        f" {naive:.3f}, optimistic by {naive - nested:+.3f}."
+        f" {naive:.3f}, optimistic by {naive - nested:+z.3f}."
     )
     return [Paragraph(sentence, "quiet")]
 
