@@ -1,1 +1,1 @@
-"""PIXELS: photographs as uint8 (H, W, 3) RGB arrays."""
+"""Photographs as uint8 (H, W, 3) RGB arrays."""

@@ -1,4 +1,4 @@
-"""The fundus disc: the round field of a photograph (the optic disc is another thing)."""
+"""The fundus disc: the round field of a photograph (not the optic disc)."""
 
 import math
 from dataclasses import dataclass
@@ -48,17 +48,17 @@ class Box:
 
     @property
     def width(self) -> int:
-        """In pixels."""
+        """Size in pixels."""
         return self.right - self.left
 
     @property
     def height(self) -> int:
-        """In pixels."""
+        """Size in pixels."""
         return self.bottom - self.top
 
     @property
     def edges(self) -> tuple[int, int, int, int]:
-        """Left, top, right, bottom."""
+        """The left, top, right and bottom edge in pixels."""
         return self.left, self.top, self.right, self.bottom
 
     @property
@@ -69,7 +69,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Disc:
-    """Where the fundus disc lies, in pixels; the pixel in column i covers i to i + 1.
+    """The position of the fundus disc, in pixels; the pixel in column i covers i to i + 1.
 
     A disc is round; where a photograph was squashed its two radii differ.
 
@@ -94,7 +94,7 @@ class Disc:
 
     @property
     def stretch(self) -> tuple[float, float]:
-        """Factors, across and down, that make the disc round by enlarging its shorter radius; 1 where it is round."""
+        """Factors, across and down, that make the disc round by enlarging its shorter radius; 1 if it is round."""
         if abs(self.radius_x / self.radius_y - 1) < SQUASHED:
             return 1.0, 1.0
         return self.radius / self.radius_x, self.radius / self.radius_y
@@ -137,7 +137,7 @@ def find_disc(photograph: Photograph) -> Disc:
 
 
 def find_disc_box(photograph: Photograph) -> Box:
-    """The rectangle about the shown part of the fundus disc, on a black, white or grey surround.
+    """Find the rectangle about the shown part of the fundus disc, on a black, white or grey surround.
 
     Where no round disc is found, rows and columns that differ from the surround make the rectangle; where nothing
     does, the whole photograph is the answer.
@@ -186,7 +186,7 @@ def square_frame(photograph: Photograph, *, round_disc: bool = False) -> Box:
 
 
 def cut_square(photograph: Photograph, frame: Box, size: int) -> Photograph:
-    """A part of a photograph, scaled to a square of `size`; beyond its borders it has the surround's colour.
+    """Cut a part of a photograph and scale it to a square of `size`, with the surround's colour beyond its borders.
 
     Args:
         photograph: uint8 (H, W, 3) RGB.
@@ -204,7 +204,7 @@ def cut_square(photograph: Photograph, frame: Box, size: int) -> Photograph:
 def cut(
     photograph: Photograph, left: int, top: int, width: int, height: int, colour: NDArray[np.float64] | None = None
 ) -> Photograph:
-    """The rectangle (height, width, 3) at (left, top), which may reach beyond the photograph.
+    """Cut the rectangle (height, width, 3) at (left, top), which may reach beyond the photograph.
 
     Args:
         photograph: uint8 (H, W, 3) RGB.

@@ -1,4 +1,4 @@
-"""Where the fundus disc ends: its edge found on rays, through few pixels of a photograph."""
+"""The edge of the fundus disc, found on rays through few pixels of a photograph."""
 
 import math
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ _TO_THE_MIDDLE = np.arange(NUM_SAMPLES - 0.5, 0, -1, dtype=np.float32)  # steps 
 
 @dataclass(frozen=True)
 class Edge:
-    """Where rays leave the retina.
+    """The points where rays leave the retina.
 
     Args:
         points: (P, 2) in the photograph's pixels, without those at its border, which are cuts.
@@ -48,7 +48,7 @@ class Edge:
 
 @dataclass(frozen=True)
 class Surround:
-    """What lies about the retina.
+    """The background about the retina.
 
     Args:
         colour: In whole grey levels.
@@ -103,7 +103,7 @@ class Rays:
 
 
 def find_edge(photograph: Photograph) -> Edge | None:
-    """Where rays from the middle of a photograph leave the retina; where they are short, from the retina's middle.
+    """Find where rays from the photograph's middle leave the retina; if they are short, from the retina's middle.
 
     Retina ends halfway down the last fall to the surround, however bright it is there.
 

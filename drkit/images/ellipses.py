@@ -1,4 +1,4 @@
-"""The circle, or the upright ellipse, through most of some points."""
+"""The circle or upright ellipse through the most of given points."""
 
 import math
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ class Ellipse:
 
     @property
     def edges(self) -> tuple[float, float, float, float]:
-        """Left, top, right, bottom."""
+        """The left, top, right and bottom edge in pixels."""
         return self.x - self.radius_x, self.y - self.radius_y, self.x + self.radius_x, self.y + self.radius_y
 
     def away(self, points: Points) -> Points:
@@ -65,7 +65,7 @@ class Fit:
 
 
 def fit_disc(points: Points) -> Fit | None:
-    """The circle through most of the points, or the ellipse where clearly more points lie on it.
+    """Fit the circle through the most points, or the ellipse if clearly more points lie on it.
 
     A curve is fitted by least squares to all points, then to those near it. Where too many lie off it, random samples
     of a few points each make curves (RANSAC; the draws are seeded), and the one that most points lie on is fitted.

@@ -1,4 +1,4 @@
-"""Photographs to and from files."""
+"""Reading and writing of photographs."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def read_photograph(path: Path) -> Photograph:
 
 
 def read_content(path: Path) -> bytes:
-    """A photograph's file as it is on disk.
+    """Read the bytes of a photograph's file.
 
     Raises:
         InputError: it cannot be read.
@@ -54,7 +54,7 @@ def decode_photograph(content: bytes, name: str, reduction: int = 1) -> Photogra
 
 
 def decode_with_remarks(content: bytes, name: str, reduction: int = 1) -> Decoded:
-    """As `decode_photograph`, with what should be known of the file."""
+    """Decode a file's bytes like `decode_photograph`, with remarks about the file."""
     if not content:
         raise InputError(f"{name} is empty: copy or download the photograph again")
     try:

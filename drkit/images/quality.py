@@ -1,4 +1,4 @@
-"""Whether a photograph can be graded: sharp, lit, its disc shown, and of a fundus at all."""
+"""Quality of photographs: sharpness, brightness, the visible part of the disc, and whether it is a fundus."""
 
 import math
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ MIN_REDNESS = 0.37  # of the colour; a third is grey
 
 @dataclass(frozen=True)
 class QualityMeasures:
-    """What is measured of a photograph.
+    """Measurements of a photograph.
 
     Args:
         sharpness: 95th percentile of the finest detail in the green channel, in grey levels.
@@ -39,7 +39,7 @@ class QualityMeasures:
     shown: float | None
 
     def warnings(self) -> tuple[str, ...]:
-        """Why a grade of this photograph deserves less trust, in sentences."""
+        """Reasons why a grade of this photograph is less reliable, in sentences."""
         if self.shown is None and self.redness < MIN_REDNESS:
             return ("probably not a fundus photograph: no round disc is found, and it is not red",)
         checks = (

@@ -1,4 +1,4 @@
-"""Photographs decoded at a fraction of their size, where the file type allows it: for looking, not for grading."""
+"""Decoding of photographs at a fraction of their size, if the file type allows it: for viewing, not for grading."""
 
 from drkit.images.decoders import Decoded
 from drkit.images.decoders.jpeg import read_jpeg_size

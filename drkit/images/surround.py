@@ -11,7 +11,7 @@ Pixels = NDArray[np.uint8]
 
 
 def corners(pixels: Pixels, num_a_side: int | None = None) -> Pixels:
-    """Pixels of the four corners of (H, W, 3) or (H, W): (n, 3) or (n,).
+    """The pixels of the four corners of a photograph (H, W, 3) or a plane (H, W), as (n, 3) or (n,).
 
     Args:
         pixels: The photograph.

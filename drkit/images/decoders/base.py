@@ -1,4 +1,4 @@
-"""What every decoder gives, and how it refuses."""
+"""The result of every decoder, and its errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ _ORIENTATION = 0x0112  # the tag of EXIF and TIFF
 
 @dataclass(frozen=True)
 class FileRemark:
-    """What should be known of a file that can be read.
+    """A remark about a file that can be read.
 
     Args:
         kind: `depth-inferred` (what its values mean was told by the largest), `decoder-warning`, `bytes-behind-end`, or
@@ -60,7 +60,7 @@ class CannotDecodeError(Exception):
 
 
 def damaged(reason: object) -> CannotDecodeError:
-    """The refusal of a file whose pixels are lost; `reason` as the decoder words it."""
+    """Return the error for a file whose pixels are lost; `reason` is the decoder's message."""
     return CannotDecodeError(
         f"is damaged or cut off ({' '.join(str(reason).split())}): copy or download it again, or save it anew to use"
         " it as it is"
@@ -69,7 +69,7 @@ def damaged(reason: object) -> CannotDecodeError:
 
 @contextmanager
 def foreign(library: str) -> Iterator[None]:
-    """Turn whatever a library raises on a damaged file into a refusal.
+    """Convert any error that a library raises on a damaged file to a `CannotDecodeError`.
 
     Raises:
         CannotDecodeError: instead of any other error.
@@ -85,7 +85,7 @@ def foreign(library: str) -> Iterator[None]:
 
 
 def check_size(width: int, height: int, bytes_a_pixel: int = 3) -> None:
-    """Check a header's size before its pixels are given room.
+    """Check the size in a header before memory is allocated for the pixels.
 
     Raises:
         CannotDecodeError: more pixels, or more bytes, than any photograph has.
@@ -99,7 +99,7 @@ def check_size(width: int, height: int, bytes_a_pixel: int = 3) -> None:
 
 
 def as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(H, W, 3) of grey (H, W), grey and alpha (H, W, 2), or RGB and alpha (H, W, 4)."""
+    """Convert grey (H, W), grey and alpha (H, W, 2), or RGB and alpha (H, W, 4) to (H, W, 3)."""
     if pixels.ndim == 2:
         pixels = pixels[..., None]
     colours = pixels[..., :1] if pixels.shape[2] < 3 else pixels[..., :3]
@@ -107,7 +107,7 @@ def as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def read_orientation(exif: bytes) -> int:
-    """The orientation, 1 to 8, in a block of EXIF; 1 where it is broken or does not say."""
+    """Read the orientation, 1 to 8, in an EXIF block; 1 if it is broken or not stated."""
     record = Image.Exif()
     try:
         record.load(exif)
@@ -118,13 +118,13 @@ def read_orientation(exif: bytes) -> int:
 
 
 def turn_upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """Undo how a camera was held: `orientation` of EXIF or TIFF, 1 to 8."""
+    """Turn a photograph upright by the `orientation` of EXIF or TIFF, 1 to 8."""
     quarters, is_mirrored = _TURNS.get(orientation, (0, False))
     turned = np.rot90(pixels, quarters)
     return np.ascontiguousarray(turned[:, ::-1] if is_mirrored else turned)
 
 
 def convert_picture(picture: Image.Image) -> NDArray[np.uint8]:
-    """Upright RGB (H, W, 3) of a picture of Pillow's in any mode; alpha is dropped."""
+    """Convert a Pillow image of any mode to upright RGB (H, W, 3); alpha is dropped."""
     upright = ImageOps.exif_transpose(picture)
     return np.array(upright.convert("RGB"))

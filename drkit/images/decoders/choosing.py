@@ -1,4 +1,4 @@
-"""Which decoder a file is for."""
+"""The choice of the decoder for a file."""
 
 from drkit.images.decoders import dicom, jpeg, png, tiff
 from drkit.images.decoders.base import Decoded
@@ -6,7 +6,7 @@ from drkit.images.decoders.pictures import decode_picture
 
 
 def decode(content: bytes, reduction: int = 1) -> Decoded:
-    """Decode a photograph of any type that is read.
+    """Decode a photograph of any supported type.
 
     Args:
         content: The whole file.

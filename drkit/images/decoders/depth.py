@@ -1,4 +1,4 @@
-"""Values of more than 8 bits, or floats, as 8 bits."""
+"""Conversion of values of more than 8 bits, or floats, to 8 bits."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ _ROUNDING = 0.02  # of a float's range that resampling overshoots
 def as_bytes(
     values: NDArray[np.generic], bits: int, stated: int | None = None
 ) -> tuple[NDArray[np.uint8], list[FileRemark]]:
-    """Any values as 0-255.
+    """Convert values of any type to 0-255.
 
     Integers of more than 8 bits lose their lowest bits. How many are in use is what the file states where its values
     keep to it, else told by the largest value, unless that is full or all values are 8-bit ones, widened: a 12-bit
@@ -69,7 +69,7 @@ def _as_bytes_of_floats(values: NDArray[np.generic]) -> tuple[NDArray[np.uint8],
     top = next((float(top) for top in (1, *(2**depth - 1 for depth in DEPTHS)) if high <= top * (1 + _ROUNDING)), 0.0)
     if not top or low < -_ROUNDING * top:  # NaN is below and above nothing
         raise CannotDecodeError(
-            f"holds fractions from {low:g} to {high:g}: 0 to 1, or 0 to 255, were expected; save it as an 8-bit or"
+            f"holds fractions from {low:g} to {high:g}: expected 0 to 1, or 0 to 255: save it as an 8-bit or"
             " 16-bit photograph"
         )
     remark = FileRemark("depth-inferred", f"fractions, read as from 0 to {top:g} because the largest is {high:g}")

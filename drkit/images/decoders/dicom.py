@@ -1,4 +1,4 @@
-"""DICOM: the pixels of ophthalmic photography, and whose eye it is."""
+"""DICOM: the pixels of ophthalmic photographs, and the patient and eye in the header."""
 
 import warnings
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ warnings.filterwarnings("ignore", module=r"pydicom\.")  # of headers that break 
 
 @dataclass(frozen=True)
 class Subject:
-    """Whose eye a DICOM header names; null where it does not.
+    """Patient and eye in a DICOM header; null if not stated.
 
     Args:
         patient_id: The PatientID.
@@ -48,7 +48,7 @@ class Subject:
 
 
 def read_subject(path: Path) -> Subject:
-    """Read patient and eye from a file's header, and nothing else; nulls where it is no DICOM or pydicom is missing."""
+    """Read patient and eye from a file's header, and nothing else; null if it is not DICOM or pydicom is missing."""
     try:
         import pydicom
 
@@ -62,7 +62,7 @@ def read_subject(path: Path) -> Subject:
 
 
 def decode_dicom(content: bytes) -> Decoded:
-    """Decode a DICOM file; of several frames, the first.
+    """Decode a DICOM file, or the first of its frames.
 
     Greys go through the modality's rescaling and the first window that the header has, else through its bits in use.
 

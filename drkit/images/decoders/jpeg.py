@@ -1,4 +1,4 @@
-"""JPEG, with what its decoder complains of; at a fraction of its size where that is enough."""
+"""JPEG, with the warnings of its decoder, and at a fraction of its size if that is enough."""
 
 import re
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ def decode_jpeg(content: bytes, reduction: int = 1) -> Decoded:
     orientation, behind_end = _read_segments(content)
     remarks = [FileRemark("decoder-warning", complaint)] if complaint else []
     if behind_end:
-        sentence = f"{behind_end} bytes stand behind its end (a preview, padding, or another file): they are not read"
+        sentence = f"{behind_end} bytes follow its end (a preview, padding, or another file): they are not read"
         remarks.append(FileRemark("bytes-behind-end", sentence))
     return Decoded(turn_upright(pixels, orientation), tuple(remarks))
 

@@ -1,4 +1,4 @@
-"""What Pillow reads: BMP, GIF, PPM and PGM, WebP, JPEG 2000, AVIF, and HEIC with its plug-in."""
+"""File types that Pillow reads: BMP, GIF, PPM and PGM, WebP, JPEG 2000, AVIF, and HEIC with its plug-in."""
 
 import warnings
 from io import BytesIO
@@ -24,7 +24,7 @@ warnings.filterwarnings("ignore", module=r"PIL\.")  # of metadata, and of sizes 
 
 
 def decode_picture(content: bytes) -> Decoded:
-    """Decode a file of any other type; of an animated one, the first frame.
+    """Decode a file of any other type, or the first frame of an animated one.
 
     Raises:
         CannotDecodeError: no photograph, damaged, cut off, or of a type whose plug-in is not installed.

@@ -1,4 +1,4 @@
-"""PNG, of 16 bits too."""
+"""PNG of 8 or 16 bits."""
 
 import struct
 from collections.abc import Iterator

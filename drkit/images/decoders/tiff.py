@@ -36,7 +36,7 @@ logging.getLogger("tifffile").propagate = False
 
 
 def decode_tiff(content: bytes) -> Decoded:
-    """Decode a TIFF; of several pages, the first that is no thumbnail.
+    """Decode a TIFF, or the first of its pages that is not a thumbnail.
 
     Raises:
         CannotDecodeError: damaged, cut off, no photograph, or values that no rule tells the range of.

@@ -1,4 +1,4 @@
-"""Filters of a photograph, one after another: what `drkit preprocess` does to each."""
+"""Filters that `drkit preprocess` applies to each photograph, one after another."""
 
 from drkit.images.filters.steps import Step, apply_steps, parse_steps
 

@@ -41,7 +41,7 @@ def gamma(fundus: Fundus, *, gamma: float = 1.5) -> Fundus:
 
 
 def green(fundus: Fundus) -> Fundus:
-    """Make all three channels the green one; the surround, too, turns grey."""
+    """Copy the green channel to all three channels; the surround also turns grey."""
     channel = cv2.extractChannel(fundus.photograph, 1)
     level = fundus.surround[1]
     grey = cv2.merge([channel] * 3).astype(np.uint8, copy=False)

@@ -1,4 +1,4 @@
-"""Filters that cut and scale."""
+"""Filters that crop and scale."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ SAME_FRAME = 1.0  # pixels by which a square about the disc may miss the photogr
 
 
 def circle_crop(fundus: Fundus, *, margin: float = 0.0) -> Fundus:
-    """Cut to the square about the disc and make everything outside the disc black.
+    """Crop to the square about the disc, and make everything outside the disc black.
 
     A photograph whose disc is not known is padded to a square.
 
@@ -26,7 +26,7 @@ def circle_crop(fundus: Fundus, *, margin: float = 0.0) -> Fundus:
 
 
 def crop(fundus: Fundus, *, margin: float = 0.0) -> Fundus:
-    """Cut to the square about the disc, the disc in its middle; parts beyond the photograph get the surround's colour.
+    """Crop to the square centred on the disc; parts beyond the photograph get the surround's colour.
 
     A disc that was squashed is made round first. A photograph whose disc is not known is padded to a square.
 
@@ -45,7 +45,7 @@ def crop(fundus: Fundus, *, margin: float = 0.0) -> Fundus:
 
 
 def resize(fundus: Fundus, *, size: int = 512) -> Fundus:
-    """Scale the longer side to `size`, areas averaged, and pad to a square with the surround's colour.
+    """Scale the longer side to `size` by area averaging, and pad to a square with the surround's colour.
 
     Args:
         fundus: Any.
@@ -57,7 +57,7 @@ def resize(fundus: Fundus, *, size: int = 512) -> Fundus:
 
 
 def scale_to(fundus: Fundus, width: int, height: int) -> Fundus:
-    """Scale to (height, width), averaging areas where that shrinks."""
+    """Scale to (height, width), by area averaging if that shrinks."""
     old_height, old_width = fundus.photograph.shape[:2]
     if (old_height, old_width) == (height, width):
         return fundus

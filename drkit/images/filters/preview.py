@@ -18,7 +18,7 @@ VISIBLE = 0.5  # grey levels: mean difference of two tiles below which they look
 
 
 def draw_contact_sheet(photographs: Sequence[tuple[str, Photograph]], steps: Sequence[Step]) -> Photograph:
-    """One row per photograph: as it is, then after each of the steps.
+    """Draw one row per photograph: unchanged, then after each step.
 
     A step that changes none of the photographs visibly has no column; its name is added to the column before.
 

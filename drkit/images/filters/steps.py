@@ -1,4 +1,4 @@
-"""Steps as they are typed, and a photograph's way through them."""
+"""Parsing of steps as they are typed, and their application to a photograph."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ def parse_steps(text: str) -> tuple[Step, ...]:
 
 
 def plan_steps(steps: Sequence[Step], size: int | None, default_size: int) -> tuple[Step, ...]:
-    """The steps with a resize behind the last one that cuts or scales, so that later ones work in output pixels.
+    """Insert a resize after the last step that crops or scales, so that later steps work in output pixels.
 
     Args:
         steps: As typed.
@@ -50,7 +50,7 @@ def plan_steps(steps: Sequence[Step], size: int | None, default_size: int) -> tu
 
 
 def apply_steps(photograph: Photograph, steps: Sequence[str]) -> Photograph:
-    """The pixels that `drkit preprocess` writes for a photograph, before they are encoded.
+    """Compute the pixels that `drkit preprocess` writes for a photograph, before they are encoded.
 
     Args:
         photograph: uint8 (H, W, 3) RGB, as decoded.
@@ -71,7 +71,7 @@ def frame_photograph(photograph: Photograph) -> tuple[Fundus, str]:
 
 
 def follow_steps(fundus: Fundus, steps: Sequence[Step]) -> Fundus:
-    """What is left of a photograph after all steps."""
+    """Apply all steps to a photograph."""
     for step in steps:
         fundus = step(fundus)
     return fundus

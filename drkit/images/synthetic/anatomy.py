@@ -1,4 +1,4 @@
-"""What makes one retina differ from another before any disease: places, sizes and pigment."""
+"""The anatomy in which healthy retinas differ: positions, sizes and pigment."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ _PIGMENTS = np.array(
 
 @dataclass(frozen=True)
 class PatientTraits:
-    """What both eyes of a patient share.
+    """Traits that both eyes of a patient share.
 
     Args:
         pigment: Reflectance of the retina, (3,) RGB, 0-1.
@@ -67,12 +67,12 @@ class Anatomy:
         return 1 if self.eye == "right" else -1
 
     def from_disc(self, points: Points) -> Points:
-        """Points about the optic disc, x temporal and y down, as points about the fovea."""
+        """Convert points about the optic disc (x temporal, y down) to points about the fovea."""
         return self.optic_disc + points * np.array([-self.side, 1.0])
 
 
 def draw_constitution(rng: np.random.Generator) -> PatientTraits:
-    """Draw what the two eyes of a patient share."""
+    """Draw the traits that both eyes of a patient share."""
     mixture = rng.dirichlet(np.full(len(_PIGMENTS), 0.5))
     return PatientTraits(
         pigment=np.clip(mixture @ _PIGMENTS * rng.lognormal(0, 0.07, 3), 0.05, 0.97),

@@ -1,4 +1,4 @@
-"""The camera, apart from any grade: where it looks, its light, its focus, its sensor, and what spoils a photograph."""
+"""The camera, independent of the grade: aim, light, focus, sensor, and defects of a photograph."""
 
 from dataclasses import dataclass
 from math import cos, sin
@@ -20,7 +20,7 @@ _GRID = 64  # side on which light, that has no details, is computed
 
 @dataclass(frozen=True)
 class Camera:
-    """What a patient's photographs share.
+    """Camera properties that a patient's photographs share.
 
     Args:
         radius: Of the fundus disc, in sides of the photograph.
@@ -41,7 +41,7 @@ class Camera:
 
 @dataclass(frozen=True)
 class Exposure:
-    """One press of the button.
+    """The conditions of one photograph.
 
     Args:
         offset: Of the fundus disc's middle from where it should look, (2,), in its radii.
@@ -118,7 +118,7 @@ def draw_exposure(rng: np.random.Generator) -> Exposure:
 
 
 def judge_quality(exposure: Exposure) -> Quality:
-    """What a reader would say of the photograph, from what was done to it."""
+    """Judge the quality of a photograph as a grader would, by the defects that were added to it."""
     blur, depth, stray = exposure.blur, float(exposure.shadow[3]), exposure.rim[1]
     clarity = _rate(blur, (0.003, 0.006, 0.009, 0.012), (10, 8, 6, 4, 1))
     field = _rate(float(np.linalg.norm(exposure.offset)), (0.03, 0.08, 0.11, 0.13), (10, 8, 6, 4, 1))
@@ -152,14 +152,14 @@ def take_photograph(
 
 
 def painted_side(size: int) -> int:
-    """On how many pixels a side the retina is painted before it is shrunk to `size`."""
+    """Side in pixels at which the retina is painted before it is scaled down to `size`."""
     return max(size, min(4 * size, 320))
 
 
 def lesions_in_view(
     retina: Retina, middle: NDArray[np.float64], camera: Camera, exposure: Exposure
 ) -> dict[LesionKind, int]:
-    """How many lesions of each kind have their centre in the fundus disc of that photograph."""
+    """Number of lesions of each kind with their centre in the fundus disc of a photograph."""
     reach = (1 - camera.flatness) / exposure.zoom, 1 / exposure.zoom
     counts = dict.fromkeys(LesionKind, 0)
     for lesion in retina.disease.lesions:

@@ -1,4 +1,4 @@
-"""A plane of pixels that holds the part of the retina which any view can see."""
+"""A plane of pixels that contains the part of the retina visible in any view."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ _SHIFT = 4  # OpenCV takes outlines in 1/16 pixels
 
 @dataclass(frozen=True)
 class Canvas:
-    """Where a point of the retina lies in an array of pixels.
+    """The mapping between points of the retina and an array of pixels.
 
     Args:
         middle: What the canvas is centred on, (2,), in radii of the fundus disc from the fovea.

@@ -1,4 +1,4 @@
-"""Who is in a synthetic data set: each patient's grade and split, whatever the number of patients."""
+"""Grade and split of each patient in a synthetic data set, independent of the number of patients."""
 
 from collections import Counter
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Diabetic lesions: how many of which kind a grade brings, where they lie and what shape they have."""
+"""Diabetic lesions: their number and kinds for each grade, their positions and shapes."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class LesionKind(IntEnum):
 
 @dataclass(frozen=True)
 class Amount:
-    """How many lesions of a kind an eye has: with `chance` at least `least`, `more` above that on average."""
+    """The number of lesions of a kind in an eye: with `chance` at least `least`, `more` above that on average."""
 
     chance: float
     least: int
@@ -82,7 +82,7 @@ class Lesion:
 
 @dataclass(frozen=True)
 class Disease:
-    """What diabetes did to one eye.
+    """The diabetic lesions of one eye.
 
     Args:
         grade: On the ICDR scale, 0-4.
@@ -96,7 +96,7 @@ class Disease:
 
 
 def draw_disease(grade: int, anatomy: Anatomy, rng: np.random.Generator) -> Disease:
-    """Draw the lesions of an eye with that grade; their places, sizes and shapes do not depend on it."""
+    """Draw the lesions of an eye with that grade; their positions, sizes and shapes do not depend on it."""
     lesions: list[Lesion] = []
     for kind, amount in AMOUNTS[grade].items():
         first_quadrant = int(rng.integers(4))

@@ -57,7 +57,7 @@ class SyntheticPatient:
 
 @dataclass(frozen=True)
 class SyntheticPhotograph:
-    """One photograph and all that is known of it.
+    """One photograph with its grades, quality and lesions.
 
     Args:
         eye: Which eye.

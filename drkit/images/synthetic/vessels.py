@@ -51,7 +51,7 @@ class Vessel:
 
 @dataclass(frozen=True)
 class BranchOrigins:
-    """Where branches begin.
+    """The points where branches begin.
 
     Args:
         points: Their origins, (k, 2).
@@ -81,7 +81,7 @@ def grow_vessels(anatomy: Anatomy, rng: np.random.Generator) -> list[Vessel]:
 
 
 def bead_veins(vessels: list[Vessel], strength: float, rng: np.random.Generator) -> list[Vessel]:
-    """Give the wide veins the string-of-beads calibre of severe retinopathy; 0 leaves all as they are."""
+    """Give the wide veins the string-of-beads calibre of severe retinopathy; 0 leaves them unchanged."""
     if strength == 0:
         return vessels
     wide = 0.4 * max(float(vessel.widths[0]) for vessel in vessels if vessel.vein)

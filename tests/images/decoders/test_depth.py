@@ -99,7 +99,7 @@ def test_fractions_are_read_by_their_range(photograph, dtype, top):
 @pytest.mark.parametrize("values", [(-3.0, 1.0), (0.0, 1e9), (0.0, np.nan), (0.0, np.inf)])
 def test_fractions_without_a_range_are_refused_as_what_they_are(photograph, values):
     content = tiff(np.where(photograph > 100, *values[::-1]).astype(np.float32))
-    with pytest.raises(InputError, match=r"eye holds fractions from .+ to .+: 0 to 1, or 0 to 255, were expected"):
+    with pytest.raises(InputError, match=r"eye holds fractions from .+ to .+: expected 0 to 1, or 0 to 255"):
         decode_photograph(content, "eye")
 
 

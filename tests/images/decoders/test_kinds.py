@@ -154,7 +154,7 @@ def test_bytes_behind_a_whole_jpeg_are_passed_over_and_remarked_on(photograph, b
     assert np.array_equal(decoded.pixels, decode_photograph(content, "eye"))
     (remark,) = decoded.remarks
     assert remark.kind == "bytes-behind-end"
-    assert remark.sentence.startswith(f"{len(behind)} bytes stand behind its end")
+    assert remark.sentence.startswith(f"{len(behind)} bytes follow its end")
 
 
 def test_bytes_before_the_end_mark_are_a_remark(photograph):
