@@ -1,4 +1,4 @@
-"""The fundus disc: the round field of a photograph (not the optic disc)."""
+"""The fundus disc: the round field of view of a photograph, not the optic disc."""
 
 import math
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ from drkit.images.ellipses import Ellipse, fit_disc
 from drkit.images.files import Photograph
 from drkit.images.surround import surround_colour
 
-SURROUND_TOLERANCE = 14  # grey levels that noise and JPEG move a surround
-MIN_FILLED = 0.02  # of a row or column, for it to belong to the disc
-MIN_DISC_SHARE = 0.3  # of a side: a smaller "disc" is a misreading
-MIN_EDGE = 0.25  # of the rays that must end on the disc's edge
-MIN_LIT = 0.3  # of the disc that must differ from the surround
-BEYOND = 1.04  # radii: retina that reaches so far is not the disc
-MAX_BEYOND = 0.1  # of the edge that may lie there: notches, text
-EDGE_WIDTH = 0.75  # pixels, or 1/256 of a longer side, in which retina and surround mix: no longer disc
-CUT_SHORT = 0.95  # of the radius: an edge inside it, and not at the border, may be a straight cut
-CUT_DEPTH = 0.02  # radii: how even a straight cut is, which may be tilted a little
-MIN_ON_CUT = 0.75  # of the rays that would meet a straight cut; of those that meet a dark, round edge it is less
-MAX_SIDE = 32_000  # pixels: OpenCV draws no samples from a larger photograph
-SAME_DISC = 0.015  # of a side: a disc this near to the one inscribed in a square photograph is that one
-SQUASHED = 0.03  # relative difference of the radii from which on a disc is squashed: a dark or a cut edge makes less
-SAME_SQUARE = 0.02  # of a side: a square about the disc this near to the whole photograph is the whole
+SURROUND_TOLERANCE = 14  # grey levels by which noise and JPEG change the surround
+MIN_FILLED = 0.02  # share of a row or column that must differ from the surround
+MIN_DISC_SHARE = 0.3  # share of a side: a smaller "disc" is an error
+MIN_EDGE = 0.25  # share of the rays that must end on the disc's edge
+MIN_LIT = 0.3  # share of the disc that must differ from the surround
+BEYOND = 1.04  # radii: farther out there must be no retina
+MAX_BEYOND = 0.1  # share of the edge points that may be there: notches, text
+EDGE_WIDTH = 0.75  # pixels (of a side of up to 256) in which retina and surround mix; not part of the disc
+CUT_SHORT = 0.95  # radii: an edge point nearer to the centre may belong to a straight cut
+CUT_DEPTH = 0.02  # radii: tolerance of a straight cut, which may be slightly tilted
+MIN_ON_CUT = 0.75  # share of the rays that would meet a straight cut; a dark, round edge has fewer
+MAX_SIDE = 32_000  # pixels: OpenCV cannot sample a larger photograph
+SAME_DISC = 0.015  # share of a side: tolerance for a disc that is inscribed in a square photograph
+SQUASHED = 0.03  # relative difference of the radii of a squashed disc; dark or cut edges cause less
+SAME_SQUARE = 0.02  # share of a side: tolerance for a square about the disc that is the whole photograph
 
 Mask = NDArray[np.bool_]  # (H, W)
 Edges = tuple[float, float, float, float]  # left, top, right, bottom
@@ -48,12 +48,12 @@ class Box:
 
     @property
     def width(self) -> int:
-        """Size in pixels."""
+        """Width in pixels."""
         return self.right - self.left
 
     @property
     def height(self) -> int:
-        """Size in pixels."""
+        """Height in pixels."""
         return self.bottom - self.top
 
     @property
@@ -69,13 +69,13 @@ class Box:
 
 @dataclass(frozen=True)
 class Disc:
-    """The position of the fundus disc, in pixels; the pixel in column i covers i to i + 1.
+    """Position of the fundus disc in pixels; the pixel in column i covers i to i + 1.
 
-    A disc is round; where a photograph was squashed its two radii differ.
+    The disc is round unless the photograph was squashed; then its two radii differ.
 
     Args:
-        x: Of the centre; may lie outside a cut photograph's middle.
-        y: Of the centre.
+        x: Column of the centre.
+        y: Row of the centre.
         radius_x: Horizontal radius.
         radius_y: Vertical radius.
         box: The part of the disc that the photograph shows: discs are often cut at top and bottom.
@@ -94,13 +94,13 @@ class Disc:
 
     @property
     def stretch(self) -> tuple[float, float]:
-        """Factors, across and down, that make the disc round by enlarging its shorter radius; 1 if it is round."""
+        """Horizontal and vertical factors, at least 1, that make the disc round by enlarging its shorter radius."""
         if abs(self.radius_x / self.radius_y - 1) < SQUASHED:
             return 1.0, 1.0
         return self.radius / self.radius_x, self.radius / self.radius_y
 
     def mask(self, height: int, width: int) -> Mask:
-        """(H, W) bool: pixels whose middle lies in the shown part of the disc."""
+        """Pixels whose centre is in the visible part of the disc, (H, W) bool."""
         inside = Ellipse(self.x, self.y, self.radius_x, self.radius_y).holds(height, width)
         inside[: self.box.top] = inside[self.box.bottom :] = False
         inside[:, : self.box.left] = inside[:, self.box.right :] = False
@@ -108,23 +108,23 @@ class Disc:
 
 
 def find_disc(photograph: Photograph) -> Disc:
-    """Find the fundus disc on a black, white or grey surround, cut discs and dark photographs included.
+    """Find the fundus disc on a black, white or grey surround, also if it is cut or dark.
 
-    The corners show the surround. Rays from the middle of what differs from it end on the disc's edge, or on a cut;
-    the circle through most of the edges is the disc, or the upright ellipse where no circle fits.
+    The corners show the surround. Rays from the middle of the pixels that differ from it end on the disc's edge or on
+    a cut. The disc is the circle through most of these points, or an upright ellipse if no circle fits.
 
     Args:
         photograph: uint8 (H, W, 3) RGB.
 
     Raises:
-        NoDiscError: no disc can be told from its surround.
+        NoDiscError: no disc can be distinguished from the surround.
     """
     height, width = photograph.shape[:2]
     if max(height, width) > MAX_SIDE:
         raise NoDiscError(f"{width} x {height} pixels are more than {MAX_SIDE} on a side")
     edge = find_edge(photograph)
     if edge is None:
-        raise NoDiscError("nothing differs from the surround: black, or one colour all over")
+        raise NoDiscError("nothing differs from the surround: the photograph has a single colour")
     ellipse = _fit(edge.points, max(height, width))
     away = ellipse.away(edge.points)
     rho = np.hypot(*away.T)
@@ -137,10 +137,10 @@ def find_disc(photograph: Photograph) -> Disc:
 
 
 def find_disc_box(photograph: Photograph) -> Box:
-    """Find the rectangle about the shown part of the fundus disc, on a black, white or grey surround.
+    """Find the bounding box of the visible part of the fundus disc on a black, white or grey surround.
 
-    Where no round disc is found, rows and columns that differ from the surround make the rectangle; where nothing
-    does, the whole photograph is the answer.
+    If no round disc is found, it is the bounding box of the rows and columns that differ from the surround; if none
+    does, the whole photograph.
 
     Args:
         photograph: uint8 (H, W, 3) RGB.
@@ -154,23 +154,23 @@ def square_about_disc(photograph: Photograph, size: int, *, round_disc: bool = F
     Args:
         photograph: uint8 (H, W, 3) RGB.
         size: Side of the result in pixels.
-        round_disc: Undo the squashing that makes the disc an ellipse, in the same scaling.
+        round_disc: Whether to make a squashed disc round.
 
     Returns:
-        uint8 (size, size, 3) RGB; what lies outside the photograph has the surround's colour.
+        uint8 (size, size, 3) RGB; pixels outside the photograph have the surround's colour.
     """
     return cut_square(photograph, square_frame(photograph, round_disc=round_disc), size)
 
 
 def square_frame(photograph: Photograph, *, round_disc: bool = False) -> Box:
-    """The part of a photograph that `square_about_disc` shows, which may reach beyond it.
+    """The part of a photograph that `square_about_disc` shows, which may extend beyond it.
 
     Args:
         photograph: uint8 (H, W, 3) RGB.
-        round_disc: Give the part the disc's proportions, so that scaling it to a square makes the disc round.
+        round_disc: Whether the part has the disc's proportions, so that scaling it to a square makes the disc round.
 
     Returns:
-        A square about the disc; with `round_disc`, about a squashed one, a rectangle.
+        A square about the disc; with `round_disc`, a rectangle about a squashed disc.
     """
     box, (across, down) = _shown_box(photograph)
     if not round_disc:
@@ -186,7 +186,7 @@ def square_frame(photograph: Photograph, *, round_disc: bool = False) -> Box:
 
 
 def cut_square(photograph: Photograph, frame: Box, size: int) -> Photograph:
-    """Cut a part of a photograph and scale it to a square of `size`, with the surround's colour beyond its borders.
+    """Scale a part of a photograph to a square; beyond its borders it has the surround's colour.
 
     Args:
         photograph: uint8 (H, W, 3) RGB.
@@ -204,15 +204,15 @@ def cut_square(photograph: Photograph, frame: Box, size: int) -> Photograph:
 def cut(
     photograph: Photograph, left: int, top: int, width: int, height: int, colour: NDArray[np.float64] | None = None
 ) -> Photograph:
-    """Cut the rectangle (height, width, 3) at (left, top), which may reach beyond the photograph.
+    """Cut out the rectangle (height, width, 3) at (left, top), which may extend beyond the photograph.
 
     Args:
         photograph: uint8 (H, W, 3) RGB.
         left: First column; may be negative.
         top: First row; may be negative.
-        width: In pixels.
-        height: In pixels.
-        colour: (3,) of what lies beyond the photograph; the surround's by default.
+        width: Width in pixels.
+        height: Height in pixels.
+        colour: Colour (3,) of pixels beyond the photograph; by default the surround's.
     """
     inner = photograph[max(top, 0) : max(top + height, 0), max(left, 0) : max(left + width, 0)]
     above, before = max(-top, 0), max(-left, 0)
@@ -226,21 +226,21 @@ def cut(
 def _fit(edge: Points, side: int) -> Ellipse:
     """The disc through the edge points of a photograph whose longer side is `side`."""
     if len(edge) < MIN_EDGE * NUM_RAYS:
-        raise NoDiscError("no edge of a disc is seen: the photograph is cut inside it")
+        raise NoDiscError("no edge of a disc is visible: the photograph is cut inside it")
     fit = fit_disc(edge)
     if fit is None or fit.num_on < MIN_EDGE * NUM_RAYS:
         raise NoDiscError("what differs from the surround is not round")
     if not MIN_DISC_SHARE * side / 2 <= fit.ellipse.radius <= side:
-        raise NoDiscError(f"a disc of {fit.ellipse.radius / side:.2f} times the photograph's side is a misreading")
+        raise NoDiscError(f"a disc of {fit.ellipse.radius / side:.2f} times the photograph's side is not plausible")
     return fit.ellipse
 
 
 def _shown_part(ellipse: Ellipse, away: Points) -> Edges:
-    """Left, top, right, bottom of the disc between straight cuts inside the photograph.
+    """Left, top, right and bottom of the part of the disc between straight cuts inside the photograph.
 
     Args:
         ellipse: The disc.
-        away: (P, 2) of the edge points from its centre, in radii.
+        away: Edge points (P, 2), relative to its centre and in radii.
     """
     right, bottom = map(_shown_radii, away.T)
     left, top = map(_shown_radii, -away.T)
@@ -253,12 +253,12 @@ def _shown_part(ellipse: Ellipse, away: Points) -> Edges:
 
 
 def _shown_radii(reached: NDArray[np.float64]) -> float:
-    """How far the disc is shown in one direction: 1, or up to a cut on which nearly all rays end that would meet it.
+    """Visible extent of the disc in one direction, in radii: 1, or the distance of a cut that nearly all rays meet.
 
     Args:
-        reached: (P,) by the edge points in this direction, in radii.
+        reached: Distances (P,) of the edge points in this direction, in radii.
     """
-    cut = float(np.partition(reached, -2)[-2])  # one may lie beyond it
+    cut = float(np.partition(reached, -2)[-2])  # one point may be beyond it
     if not 0 < cut < CUT_SHORT:
         return 1.0
     num_meet = NUM_RAYS * math.acos(cut) / math.pi
@@ -266,19 +266,19 @@ def _shown_radii(reached: NDArray[np.float64]) -> float:
 
 
 def _disc_of(ellipse: Ellipse, shown: Edges, height: int, width: int) -> Disc:
-    """The disc without its blurred edge; numbers as they will stand in a manifest."""
+    """The disc without its blurred edge, with numbers rounded as in a manifest."""
     left, top, right, bottom = map(round, shown)
     box = Box(max(0, left), max(0, top), min(width, right), min(height, bottom))
     edge_width = EDGE_WIDTH * max(1.0, max(height, width) / 256)
     x, y, radius_x, radius_y = ellipse.x, ellipse.y, ellipse.radius_x - edge_width, ellipse.radius_y - edge_width
     off = max(abs(value - width / 2) for value in (x, y, radius_x, radius_y))
-    if height == width and off < SAME_DISC * width:  # a photograph that was cut to its disc already
+    if height == width and off < SAME_DISC * width:  # the photograph was cut to its disc before
         x = y = radius_x = radius_y = width / 2
     return Disc(round(x, 2), round(y, 2), round(radius_x, 2), round(radius_y, 2), box)
 
 
 def _shown_box(photograph: Photograph) -> tuple[Box, tuple[float, float]]:
-    """As `find_disc_box`, and the disc's `stretch`."""
+    """The box of `find_disc_box`, and the disc's `stretch`."""
     try:
         disc = find_disc(photograph)
     except NoDiscError:

@@ -1,4 +1,4 @@
-"""The edge of the fundus disc, found on rays through few pixels of a photograph."""
+"""Find the edge of the fundus disc along rays, which sample few pixels of a photograph."""
 
 import math
 from dataclasses import dataclass
@@ -11,35 +11,35 @@ from numpy.typing import NDArray
 from drkit.images.files import Photograph
 from drkit.images.surround import corners
 
-DARK_SHARE = 0.12  # of the retina's distance from the surround: what lies below it counts as surround
-MIN_NOISE, MAX_NOISE = 5, 10  # grey levels by which any surround varies, and by which none varies more
+DARK_SHARE = 0.12  # share of the retina's distance from the surround below which a pixel counts as surround
+MIN_NOISE, MAX_NOISE = 5, 10  # grey levels: the least and the most that a surround is assumed to vary
 NOISE_MARGIN = 3  # grey levels above the noise of the corners
-MAX_LEVEL = 20  # grey levels from the surround's colour: what is further from it is retina
-CORNER_PIXELS = 6  # a side of each corner that are sampled
-NUM_RAYS = 96  # on which the edge is looked for
-NUM_SAMPLES = 96  # of the photograph on a ray
-GOLDEN = (5**0.5 - 1) / 2  # its multiples fill the unit evenly
-REACH_FACTOR = 1.05  # between the lengths of rays, so that few of them are worked out
-SHORT = NUM_SAMPLES / 3  # samples: where half of the rays end earlier, the disc is small or far from the middle
-SECOND_REACH = 1.5  # of half the diagonal about the first edge points: what was hidden behind them is reached, too
-INSIDE_EDGE = 3  # samples: so far inside, a ray shows how bright the retina is at its edge
-FRAME_MARGIN = 1 / 128  # of the longer side: an edge point nearer to the photograph's border is a cut, not an edge
+MAX_LEVEL = 20  # grey levels: a pixel that differs more from the surround is retina
+CORNER_PIXELS = 6  # samples per side of each corner
+NUM_RAYS = 96
+NUM_SAMPLES = 96  # per ray
+GOLDEN = (5**0.5 - 1) / 2  # the fractional parts of its multiples are evenly spread
+REACH_FACTOR = 1.05  # ratio of neighbouring lengths of rays, of which few are computed and cached
+SHORT = NUM_SAMPLES / 3  # samples: if half of the rays end earlier, the disc is small or far from the middle
+SECOND_REACH = 1.5  # length of the second rays, in half diagonals of the first edge points' bounding box
+INSIDE_EDGE = 3  # samples inside the edge at which the brightness of the retina is measured
+FRAME_MARGIN = 1 / 128  # share of the longer side: an edge point nearer to the border belongs to a cut
 
 Points = NDArray[np.float64]  # (P, 2) x and y
-Levels = NDArray[np.uint8]  # grey levels from the surround's colour
+Levels = NDArray[np.uint8]  # distances from the surround's colour in grey levels
 
-_WHOLE_PIXELS = np.empty(0, np.uint16)  # the fractions of a map without any
+_WHOLE_PIXELS = np.empty(0, np.uint16)  # fractional parts of a map in whole pixels
 _FIRST_SAMPLES = np.arange(NUM_RAYS) * NUM_SAMPLES  # in a flattened profile
 _TO_THE_MIDDLE = np.arange(NUM_SAMPLES - 0.5, 0, -1, dtype=np.float32)  # steps from each sample
 
 
 @dataclass(frozen=True)
 class Edge:
-    """The points where rays leave the retina.
+    """Edge of the retina.
 
     Args:
-        points: (P, 2) in the photograph's pixels, without those at its border, which are cuts.
-        area: Of the retina in pixels, about.
+        points: Edge points (P, 2) in pixels of the photograph, without those at its border, which belong to cuts.
+        area: Approximate area of the retina in pixels.
     """
 
     points: Points
@@ -48,11 +48,11 @@ class Edge:
 
 @dataclass(frozen=True)
 class Surround:
-    """The background about the retina.
+    """The surround of the retina.
 
     Args:
-        colour: In whole grey levels.
-        noise: Grey levels by which it varies.
+        colour: RGB colour, 0-255.
+        noise: Variation in grey levels.
     """
 
     colour: tuple[int, int, int]
@@ -60,14 +60,14 @@ class Surround:
 
     @classmethod
     def of(cls, pixels: NDArray[np.uint8]) -> "Surround":
-        """From pixels (N, 3) of it: their median, and how far the middle three quarters lie from it at most."""
+        """Estimate it from pixels (N, 3): their median, and how far the middle three quarters are from it."""
         ordered, eighth = np.sort(pixels, axis=0), len(pixels) // 8
         low, (red, green, blue), high = (ordered[part * eighth].tolist() for part in (1, 4, 7))
         noise = max(high[0] - red, high[1] - green, high[2] - blue, red - low[0], green - low[1], blue - low[2])
         return cls((red, green, blue), noise)
 
     def distance(self, pixels: Photograph) -> Levels:
-        """(A, R) how far the channel that differs most is from the surround, averaged over three samples (A, R, 3)."""
+        """Distances (A, R) of pixels (A, R, 3) in the channel that differs most, averaged over three samples."""
         red, green, blue = cv2.split(cv2.absdiff(pixels, np.array([*self.colour, 0.0])))
         return cv2.blur(cv2.max(cv2.max(red, green), blue), (3, 1)).astype(np.uint8, copy=False)
 
@@ -84,15 +84,15 @@ class Surround:
 
 @dataclass(frozen=True)
 class Rays:
-    """Samples on rays from a middle, of one length.
+    """Samples on rays of one length from a common origin.
 
-    Each ray begins at another fraction of a step, so that a disc about the middle does not meet all of them between
-    the same two samples.
+    Each ray begins at a different fraction of a step, so that a disc about the origin does not cross all of them
+    between the same two samples.
 
     Args:
-        offsets: (A, R, 2) from the middle in whole pixels, the outermost sample of a ray first.
-        starts: (A, 2) from the middle to the innermost sample.
-        steps: (A, 2) from one sample of a ray to the next, outwards.
+        offsets: Samples (A, R, 2) relative to the origin in whole pixels, the outermost sample of a ray first.
+        starts: Innermost sample (A, 2) of each ray, relative to the origin.
+        steps: Vectors (A, 2) from one sample of a ray to the next, outwards.
         step: Length of each step in pixels.
     """
 
@@ -103,15 +103,16 @@ class Rays:
 
 
 def find_edge(photograph: Photograph) -> Edge | None:
-    """Find where rays from the photograph's middle leave the retina; if they are short, from the retina's middle.
+    """Find the edge of the retina along rays from the middle of a photograph.
 
-    Retina ends halfway down the last fall to the surround, however bright it is there.
+    If these rays are short, others start in the middle of their end points. The edge is where the distance from the
+    surround has halved in its last descent, however bright the retina is there.
 
     Args:
-        photograph: (H, W, 3).
+        photograph: uint8 (H, W, 3) RGB.
 
     Returns:
-        None where nothing differs from the surround.
+        None if nothing differs from the surround.
     """
     height, width = photograph.shape[:2]
     surround = Surround.of(corners(photograph, CORNER_PIXELS))
@@ -134,7 +135,7 @@ def _cast(
     """Cast rays from the pixel in column x and row y.
 
     Returns:
-        Where they leave the retina (A, 2), after how many samples (A,), and the retina's area in pixels.
+        Edge points (A, 2), their distances (A,) in samples, and the retina's area in pixels.
     """
     rays = _rays_of(math.ceil(math.log(max(reach, 1.0), REACH_FACTOR)))
     samples = cv2.add(rays.offsets, np.array([x, y, 0.0, 0.0]))
@@ -143,17 +144,17 @@ def _cast(
     level = surround.retina_level(profile[::3, -NUM_SAMPLES // 3 :: 2])
     lengths = _lengths(profile, level)
     points = rays.starts + lengths[:, None] * rays.steps + (x + 0.5, y + 0.5)
-    # Area from every fourth ray: a sample stands for the sector between neighbouring rays at its distance.
+    # Area from every fourth ray: a sample represents the sector between neighbouring rays at its distance.
     steps_away = float(((profile > level)[::4] @ _TO_THE_MIDDLE).sum())
     return points, lengths, 4 * steps_away * rays.step**2 * 2 * math.pi / NUM_RAYS
 
 
 def _lengths(profile: Levels, level: int) -> NDArray[np.float64]:
-    """(A,) how many samples lie between the middle and the last fall to the surround, with a fraction.
+    """Distances (A,) from the origin to the last descent to the surround, in samples and fractions.
 
     Args:
-        profile: (A, R) distance from the surround, from outside to the middle.
-        level: Above which it is retina.
+        profile: Distances (A, R) from the surround, from the outermost sample to the origin.
+        level: Distance above which a sample is retina.
     """
     values = profile.ravel()
     inside = np.minimum((profile > level).argmax(axis=1) + INSIDE_EDGE, NUM_SAMPLES - 1)

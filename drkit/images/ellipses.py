@@ -8,20 +8,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-TOLERANCE = 0.012  # of the radius: how near to the curve a point lies on it
+TOLERANCE = 0.012  # radii: points up to this distance from the curve are on it
 WIDE_TO_NARROW = (0.1, 0.03, TOLERANCE, TOLERANCE)
-CLEAR_SHARE = 0.85  # of the points on a curve fitted to all of them: no samples have to be drawn
-HOPELESS_SHARE = 0.5  # of the points that a circle should have: with fewer it is not fitted again
-MIN_POINTS, MIN_ON = 12, 8  # points that there must be, and that must lie on the curve
-NUM_DRAWS = 40  # of as few points as make a curve; half of the points may be wrong
-ELLIPSE_GAIN = 1.05  # more points than on the circle must lie on an ellipse, for it to be the answer
-MAX_ASPECT = 1.6  # of an ellipse: a 3:2 photograph squashed to a square, not a curve through nothing
-RIDGE = {num_known: 1e-9 * np.eye(num_known) for num_known in (3, 4)}  # lets too few points be solved for
+CLEAR_SHARE = 0.85  # share of points on a curve fitted to all of them that makes RANSAC unnecessary
+HOPELESS_SHARE = 0.5  # share of the points wanted on a circle below which it is not fitted again
+MIN_POINTS, MIN_ON = 12, 8  # least number of points, and of points on the curve
+NUM_DRAWS = 40  # number of RANSAC samples; up to half of the points may be outliers
+ELLIPSE_GAIN = 1.05  # an ellipse is chosen if it has more points than the circle by this factor
+MAX_ASPECT = 1.6  # ratio of the axes: a 3:2 photograph squashed to a square has 1.5
+RIDGE = {num_known: 1e-9 * np.eye(num_known) for num_known in (3, 4)}  # keeps the equations of too few points solvable
 
 Points = NDArray[np.float64]  # (P, 2)
 Flags = NDArray[np.bool_]
 Terms = NDArray[np.float64]  # (K, P) of points: u, v, 1, u^2 + v^2 for a circle; v^2, u, v, 1, u^2 for an ellipse
-Conic = NDArray[np.float64]  # (K,) factors of the terms, whose sum is 0 on the curve
+Conic = NDArray[np.float64]  # (K,) coefficients of the terms, whose sum is 0 on the curve
 
 _DRAWS = np.random.default_rng(0).random((NUM_DRAWS, 4))
 
@@ -46,11 +46,11 @@ class Ellipse:
         return self.x - self.radius_x, self.y - self.radius_y, self.x + self.radius_x, self.y + self.radius_y
 
     def away(self, points: Points) -> Points:
-        """(P, 2) of points from the centre, in radii: of length 1 on the ellipse."""
+        """Points (P, 2) relative to the centre, in radii: vectors of length 1 are on the ellipse."""
         return (points - (self.x, self.y)) / (self.radius_x, self.radius_y)
 
     def holds(self, height: int, width: int) -> Flags:
-        """(H, W) bool: pixels whose middle lies inside."""
+        """Pixels whose centre is inside, (H, W) bool."""
         across = ((np.arange(width, dtype=np.float32) + 0.5 - self.x) / self.radius_x) ** 2
         down = ((np.arange(height, dtype=np.float32) + 0.5 - self.y) / self.radius_y) ** 2
         return across[None, :] + down[:, None] <= 1
@@ -58,23 +58,23 @@ class Ellipse:
 
 @dataclass(frozen=True)
 class Fit:
-    """A curve and how many points lie on it."""
+    """A curve and the number of points on it."""
 
     ellipse: Ellipse
     num_on: int
 
 
 def fit_disc(points: Points) -> Fit | None:
-    """Fit the circle through the most points, or the ellipse if clearly more points lie on it.
+    """Fit the circle through most of the points, or an ellipse if clearly more points are on it.
 
-    A curve is fitted by least squares to all points, then to those near it. Where too many lie off it, random samples
-    of a few points each make curves (RANSAC; the draws are seeded), and the one that most points lie on is fitted.
+    A curve is fitted by least squares to all points, then to those near it. If too many are off the curve, RANSAC (with
+    a fixed seed) fits curves to random samples of a few points, and refines the one with most points.
 
     Args:
-        points: (P, 2) x and y; up to half of them may be off the curve.
+        points: (P, 2) x and y; up to half of them may be outliers.
 
     Returns:
-        None where no curve goes through the points.
+        None if no curve fits.
 
     Source: Fischler and Bolles, Random sample consensus, CACM 24 (1981).
     """
@@ -98,7 +98,7 @@ def fit_disc(points: Points) -> Fit | None:
 
 
 def _fit(circle: Terms, ellipse: Terms) -> tuple[Terms, Flags]:
-    """The terms of the curve that is chosen, and the points (P,) on it."""
+    """The terms of the chosen curve, and which points (P,) are on it."""
     all_points = np.ones(circle.shape[1], bool)
     on_circle, on_ellipse = _narrow(circle, ellipse, all_points, all_points, WIDE_TO_NARROW)
     num_on_circle, num_on_ellipse = np.count_nonzero(on_circle), np.count_nonzero(on_ellipse)
@@ -111,7 +111,7 @@ def _fit(circle: Terms, ellipse: Terms) -> tuple[Terms, Flags]:
 def _narrow(
     circle: Terms, ellipse: Terms, near_circle: Flags, near_ellipse: Flags, tolerances: Sequence[float]
 ) -> tuple[Flags, Flags]:
-    """Fit both to the points (P,) near them, again and again: those that lie on each in the end."""
+    """Fit both curves repeatedly to the points near them; return which points (P,) are on each in the end."""
     enough = circle.shape[1] / ELLIPSE_GAIN
     on_ellipse = np.zeros_like(near_ellipse)
     for step, tolerance in enumerate(tolerances):
@@ -128,7 +128,7 @@ def _narrow(
 
 
 def _solve(terms: Terms, on: Flags) -> Conic:
-    """The least-squares curve through the points (P,) that are `on`, scaled as `_scale` says; NaN for none."""
+    """The least-squares curve through the points (P,) that are `on`, scaled by `_scale`; NaN if there is none."""
     products = (terms * on) @ terms.T
     num_known = len(terms) - 1
     curve = np.ones((len(terms), 1))
@@ -137,13 +137,13 @@ def _solve(terms: Terms, on: Flags) -> Conic:
 
 
 def _scale(b: float, c: float, d: float, e: float) -> float:
-    """What makes a curve's sum over a point's terms say how far the point is off, in radii.
+    """The factor that makes the sum of a point's terms its distance from the curve, in radii.
 
-    At `rho` radii from the middle of an ellipse `u^2 + b v^2 + c u + d v + e = 0` that sum is the horizontal radius
+    At `rho` radii from the centre of an ellipse `u^2 + b v^2 + c u + d v + e = 0` that sum is the horizontal radius
     squared times `rho^2 - 1`, which near the ellipse is `2 (rho - 1)`.
 
     Returns:
-        NaN where the curve is no ellipse or too flat.
+        NaN if the curve is no ellipse, or too flat.
     """
     if not MAX_ASPECT**-2 <= b <= MAX_ASPECT**2:
         return math.nan
@@ -152,7 +152,7 @@ def _scale(b: float, c: float, d: float, e: float) -> float:
 
 
 def _draw(terms: Terms) -> Flags:
-    """The points (P,) on that curve, of many through a few points each, that most lie on."""
+    """RANSAC: which points (P,) are on the curve with most points, of many through a few random points each."""
     num_known = len(terms) - 1
     chosen = (_DRAWS[:, :num_known] * terms.shape[1]).astype(int)
     drawn = terms.T[chosen]  # (D, K - 1, K)

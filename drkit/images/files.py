@@ -1,4 +1,4 @@
-"""Reading and writing of photographs."""
+"""Read and encode photographs."""
 
 from pathlib import Path
 
@@ -12,17 +12,17 @@ from drkit.images.decoders import CannotDecodeError, Decoded, decode
 Photograph = NDArray[np.uint8]  # (H, W, 3) RGB, 0-255
 
 JPEG_QUALITY = 95
-MIN_SIDE = 16  # pixels; below it there is no fundus to see
+MIN_SIDE = 16  # pixels
 
 
 def read_photograph(path: Path) -> Photograph:
     """Read a photograph upright, as uint8 (H, W, 3) RGB.
 
-    Grey photographs become three equal channels, deeper ones are scaled to 8 bits, alpha is dropped, the EXIF rotation
-    is applied, of several pages or frames the first is taken.
+    Grey photographs become three equal channels, values of more than 8 bits are scaled to 8, alpha is dropped, and the
+    EXIF orientation is applied. Of several pages or frames the first is read.
 
     Raises:
-        InputError: missing, empty, damaged, no photograph, or smaller than 16 pixels on a side.
+        InputError: the file is missing, empty, damaged, no photograph, or has fewer than 16 pixels on a side.
     """
     return decode_photograph(read_content(path), str(path))
 
@@ -31,7 +31,7 @@ def read_content(path: Path) -> bytes:
     """Read the bytes of a photograph's file.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: the file cannot be read.
     """
     try:
         return path.read_bytes()
@@ -44,17 +44,17 @@ def decode_photograph(content: bytes, name: str, reduction: int = 1) -> Photogra
 
     Args:
         content: The whole file.
-        name: How to call it in an error.
-        reduction: 1, or 2, 4, 8 for a half, a quarter, an eighth of a JPEG's sides, which is faster.
+        name: Name of the photograph in error messages.
+        reduction: Divisor of a JPEG's sides, 1, 2, 4 or 8; smaller sides are decoded faster.
 
     Raises:
-        InputError: as `read_photograph`.
+        InputError: as for `read_photograph`.
     """
     return decode_with_remarks(content, name, reduction).pixels
 
 
 def decode_with_remarks(content: bytes, name: str, reduction: int = 1) -> Decoded:
-    """Decode a file's bytes like `decode_photograph`, with remarks about the file."""
+    """Decode a file's bytes as `decode_photograph` does, with remarks on the file."""
     if not content:
         raise InputError(f"{name} is empty: copy or download the photograph again")
     try:
@@ -71,12 +71,12 @@ def encode_photograph(photograph: Photograph, suffix: str) -> bytes:
     """Encode uint8 (H, W, 3) RGB as the file type of `suffix`; JPEG at quality 95.
 
     Raises:
-        InputError: a suffix that OpenCV cannot write.
+        InputError: OpenCV cannot write this file type.
     """
     quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if suffix.lower() in {".jpg", ".jpeg"} else []
     try:
         done, buffer = cv2.imencode(suffix, cv2.cvtColor(photograph, cv2.COLOR_RGB2BGR), quality)
-    except cv2.error as error:  # no such type, or a side longer than it can be
+    except cv2.error as error:  # an unknown type, or a side that is too long for it
         reason = " ".join(str(getattr(error, "err", "") or error).split())
         raise InputError(f"photographs cannot be written as {suffix} ({reason})") from None
     if not done:

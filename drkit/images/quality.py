@@ -1,4 +1,4 @@
-"""Quality of photographs: sharpness, brightness, the visible part of the disc, and whether it is a fundus."""
+"""Quality of a photograph: sharpness, brightness, visible share of the disc, and whether it shows a fundus at all."""
 
 import math
 from dataclasses import dataclass
@@ -10,27 +10,27 @@ from numpy.typing import NDArray
 from drkit.images.disc import NoDiscError, cut_square, find_disc, square_frame
 from drkit.images.files import Photograph
 
-SIDE = 384  # pixels of the square about the disc that is measured; smaller photographs are not enlarged
-INNER = 0.85  # radii: the disc's edge and its surround are not measured
-LIT = 12  # grey levels: darker pixels are surround
-FINE, COARSE = 0.7, 1.5  # pixels: sigmas of the blurs whose difference is the finest detail
+SIDE = 384  # pixels: side of the square about the disc that is measured; smaller photographs are not enlarged
+INNER = 0.85  # radii: pixels farther from the centre are not measured
+LIT = 12  # grey levels: darker pixels count as surround
+FINE, COARSE = 0.7, 1.5  # pixels: sigmas of the two Gaussian blurs whose difference is the finest detail
 
-# Limits, and what they were measured to find: docs/predicting.md.
+# docs/predicting.md says how well these limits find bad photographs.
 MIN_SHARPNESS = 1.5  # grey levels
 MIN_BRIGHTNESS = 60.0  # grey levels
-MIN_SHOWN = 0.8  # of the disc's area
-MIN_REDNESS = 0.37  # of the colour; a third is grey
+MIN_SHOWN = 0.8  # share of the disc's area
+MIN_REDNESS = 0.37  # share of red in the colour; grey has a third
 
 
 @dataclass(frozen=True)
 class QualityMeasures:
-    """Measurements of a photograph.
+    """Measures of a photograph's quality.
 
     Args:
         sharpness: 95th percentile of the finest detail in the green channel, in grey levels.
         brightness: Mean of the brightest channel within the disc, 0 to 255.
         redness: Mean share of red in the colour within the disc, in [0, 1].
-        shown: Share of the disc's area that lies in the photograph; None where no disc is found.
+        shown: Share of the disc's area that is in the photograph; None if no disc is found.
     """
 
     sharpness: float
@@ -39,7 +39,7 @@ class QualityMeasures:
     shown: float | None
 
     def warnings(self) -> tuple[str, ...]:
-        """Reasons why a grade of this photograph is less reliable, in sentences."""
+        """Reasons to trust a grade of this photograph less, as sentences."""
         if self.shown is None and self.redness < MIN_REDNESS:
             return ("probably not a fundus photograph: no round disc is found, and it is not red",)
         checks = (
@@ -61,7 +61,7 @@ def measure_quality(photograph: Photograph) -> QualityMeasures:
     """Measure a photograph.
 
     Args:
-        photograph: uint8 (H, W, 3) RGB, as it was taken: not filtered.
+        photograph: uint8 (H, W, 3) RGB, unfiltered.
     """
     frame = square_frame(photograph)
     square = cut_square(photograph, frame, min(SIDE, frame.side))
@@ -77,7 +77,7 @@ def measure_quality(photograph: Photograph) -> QualityMeasures:
 
 
 def _inside(square: Photograph) -> NDArray[np.bool_]:
-    """(S, S) bool: lit pixels well within the disc; all pixels where hardly any is lit."""
+    """Lit pixels well inside the disc, (S, S) bool; all pixels if hardly any is lit."""
     side = len(square)
     rows, columns = np.ogrid[:side, :side]
     distance = np.hypot(rows - (side - 1) / 2, columns - (side - 1) / 2)

@@ -1,4 +1,4 @@
-"""Decoding of photographs at a fraction of their size, if the file type allows it: for viewing, not for grading."""
+"""Decode photographs at a fraction of their size if the file type allows it: for comparisons, not for grading."""
 
 from drkit.images.decoders import Decoded
 from drkit.images.decoders.jpeg import read_jpeg_size
@@ -8,21 +8,20 @@ _REDUCTIONS = (8, 4, 2)
 
 
 def decode_reduced(content: bytes, name: str, at_least: int) -> tuple[Decoded, tuple[int, int]]:
-    """Decode a photograph at a half, a quarter or an eighth of its size, if the shorter side stays long enough.
+    """Decode a JPEG at a half, a quarter or an eighth of its size if the shorter side stays long enough.
 
-    A JPEG's size is read before it is decoded; every other file type is decoded whole.
+    Other file types are decoded at full size.
 
     Args:
         content: The whole file.
-        name: How to call it in an error.
-        at_least: Pixels that the shorter side shall keep.
+        name: Name of the photograph in error messages.
+        at_least: Least length of the shorter side in pixels.
 
     Returns:
-        The smaller photograph, upright, and the whole one's width and height (up to the rounding of a reduction, at
-        most 7 pixels).
+        The smaller photograph, upright, and the width and height of the original (rounded up by at most 7 pixels).
 
     Raises:
-        InputError: as `drkit.images.files.decode_photograph`.
+        InputError: as for `drkit.images.files.decode_photograph`.
     """
     side = min(read_jpeg_size(content) or (0,))
     factor = next((factor for factor in _REDUCTIONS if side >= factor * at_least), 1)

@@ -1,11 +1,11 @@
-"""The background about the fundus disc: the colour that the corners of a photograph show."""
+"""The background around the fundus disc, whose colour the corners of a photograph show."""
 
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-CORNER_SHARE = 1 / 32  # of a side: the patches that show the background's colour
+CORNER_SHARE = 1 / 32  # share of a side: the corner patches
 
 Pixels = NDArray[np.uint8]
 
@@ -15,7 +15,7 @@ def corners(pixels: Pixels, num_a_side: int | None = None) -> Pixels:
 
     Args:
         pixels: The photograph.
-        num_a_side: Leave out columns and rows, so that at most so many of each corner are taken; None: all.
+        num_a_side: Largest number of columns and rows of each corner; None for all.
     """
     height, width = pixels.shape[:2]
     rows, columns = _ends(height, num_a_side), _ends(width, num_a_side)
@@ -25,13 +25,13 @@ def corners(pixels: Pixels, num_a_side: int | None = None) -> Pixels:
 def surround_colour(photograph: Pixels) -> NDArray[np.float64]:
     """Median colour (3,) of the four corners of a photograph (H, W, 3)."""
     pixels = np.sort(corners(photograph), axis=0)
-    middle = len(pixels) // 2  # of an even number
+    middle = len(pixels) // 2  # the number is even
     return (pixels[middle - 1].astype(np.float64) + pixels[middle]) / 2
 
 
 @lru_cache(maxsize=64)
 def _ends(length: int, at_most: int | None) -> NDArray[np.intp]:
-    """Indices of the first and the last pixels of a side, which belong to its corners."""
+    """Indices of the pixels at both ends of a side that belong to its corners."""
     patch = max(1, int(length * CORNER_SHARE))
     first = np.arange(0, patch, -(-patch // (at_most or patch)))
     return np.concatenate([first, length - patch + first])

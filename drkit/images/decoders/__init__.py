@@ -1,4 +1,4 @@
-"""Decoding of a file's bytes to upright 8-bit RGB, by the type that its first bytes show, not by its name."""
+"""Decode the bytes of a file to upright 8-bit RGB; the file type is recognised by its content, not its name."""
 
 from drkit.images.decoders.base import CannotDecodeError, Decoded, FileRemark, FileRemarkKind
 from drkit.images.decoders.choosing import decode

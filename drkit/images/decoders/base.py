@@ -1,4 +1,4 @@
-"""The result of every decoder, and its errors."""
+"""The result and the errors of every decoder."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +11,8 @@ from PIL import Image, ImageOps
 
 FileRemarkKind = Literal["depth-inferred", "decoder-warning", "bytes-behind-end", "first-of-several"]
 
-MOST_PIXELS = 2**27  # more than any camera's, and than any montage's
-MOST_BYTES = 2**30  # of its values as they are kept in the file, uncompressed
+MOST_PIXELS = 2**27  # more than any camera or montage has
+MOST_BYTES = 2**30  # of uncompressed pixel values
 
 TOO_LARGE = "cannot be decoded (its header claims more pixels than any photograph has): copy or download it again"
 
@@ -22,12 +22,12 @@ _ORIENTATION = 0x0112  # the tag of EXIF and TIFF
 
 @dataclass(frozen=True)
 class FileRemark:
-    """A remark about a file that can be read.
+    """A remark on a file that can be read.
 
     Args:
-        kind: `depth-inferred` (what its values mean was told by the largest), `decoder-warning`, `bytes-behind-end`, or
-            `first-of-several` (pages, frames).
-        sentence: Without the file's name.
+        kind: `depth-inferred` (from the largest value), `decoder-warning`, `bytes-behind-end`, or `first-of-several`
+            (pages or frames).
+        sentence: The remark, without the file's name.
     """
 
     kind: FileRemarkKind
@@ -40,7 +40,7 @@ class Decoded:
 
     Args:
         pixels: uint8 (H, W, 3) RGB, upright.
-        remarks: What should be known of its file.
+        remarks: Remarks on its file.
     """
 
     pixels: NDArray[np.uint8]
@@ -51,7 +51,7 @@ class CannotDecodeError(Exception):
     """A file that cannot be read as a photograph.
 
     Args:
-        what: It is or has, and what to do, so that the file's name in front makes a sentence.
+        what: The problem and its remedy, a sentence whose subject, the file's name, is missing.
     """
 
     def __init__(self, what: str) -> None:
@@ -69,7 +69,7 @@ def damaged(reason: object) -> CannotDecodeError:
 
 @contextmanager
 def foreign(library: str) -> Iterator[None]:
-    """Convert any error that a library raises on a damaged file to a `CannotDecodeError`.
+    """Turn any error that a library raises on a damaged file into a `CannotDecodeError`.
 
     Raises:
         CannotDecodeError: instead of any other error.
@@ -85,7 +85,7 @@ def foreign(library: str) -> Iterator[None]:
 
 
 def check_size(width: int, height: int, bytes_a_pixel: int = 3) -> None:
-    """Check the size in a header before memory is allocated for the pixels.
+    """Check the size that a header states before memory for the pixels is allocated.
 
     Raises:
         CannotDecodeError: more pixels, or more bytes, than any photograph has.
@@ -107,24 +107,24 @@ def as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def read_orientation(exif: bytes) -> int:
-    """Read the orientation, 1 to 8, in an EXIF block; 1 if it is broken or not stated."""
+    """Read the orientation, 1 to 8, from a block of EXIF; 1 if it is missing or damaged."""
     record = Image.Exif()
     try:
         record.load(exif)
         orientation = record.get(_ORIENTATION, 1)
-    except Exception:  # broken metadata turn no photograph
+    except Exception:  # damaged metadata does not rotate the photograph
         return 1
     return orientation if orientation in _TURNS else 1
 
 
 def turn_upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """Turn a photograph upright by the `orientation` of EXIF or TIFF, 1 to 8."""
+    """Rotate and mirror a photograph by its EXIF or TIFF orientation, 1 to 8."""
     quarters, is_mirrored = _TURNS.get(orientation, (0, False))
     turned = np.rot90(pixels, quarters)
     return np.ascontiguousarray(turned[:, ::-1] if is_mirrored else turned)
 
 
 def convert_picture(picture: Image.Image) -> NDArray[np.uint8]:
-    """Convert a Pillow image of any mode to upright RGB (H, W, 3); alpha is dropped."""
+    """Convert a Pillow image of any mode to upright RGB (H, W, 3), without alpha."""
     upright = ImageOps.exif_transpose(picture)
     return np.array(upright.convert("RGB"))

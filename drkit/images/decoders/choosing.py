@@ -1,4 +1,4 @@
-"""The choice of the decoder for a file."""
+"""Choose the decoder of a file."""
 
 from drkit.images.decoders import dicom, jpeg, png, tiff
 from drkit.images.decoders.base import Decoded
@@ -10,11 +10,11 @@ def decode(content: bytes, reduction: int = 1) -> Decoded:
 
     Args:
         content: The whole file.
-        reduction: 1, 2, 4 or 8, of a JPEG's sides; other types are decoded whole.
+        reduction: Divisor of a JPEG's sides, 1, 2, 4 or 8; other types are decoded at full size.
 
     Raises:
-        CannotDecodeError: no photograph, damaged, cut off, of values that no rule tells the range of, or of a type
-            whose plug-in is not installed.
+        CannotDecodeError: the file is no photograph, is damaged or truncated, has values of unknown range, or is of a
+            type whose plug-in is not installed.
     """
     if content.startswith(jpeg.START):
         return jpeg.decode_jpeg(content, reduction)

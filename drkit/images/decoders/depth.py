@@ -1,12 +1,12 @@
-"""Conversion of values of more than 8 bits, or floats, to 8 bits."""
+"""Convert values of more than 8 bits, and floats, to 8 bits."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drkit.images.decoders.base import CannotDecodeError, FileRemark
 
-DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras and scanners give, kept in two bytes
-_ROUNDING = 0.02  # of a float's range that resampling overshoots
+DEPTHS = (8, 10, 12, 14, 16)  # bits of cameras and scanners, stored in two bytes
+_ROUNDING = 0.02  # share of a float's range that resampling may exceed
 
 
 def as_bytes(
@@ -14,20 +14,21 @@ def as_bytes(
 ) -> tuple[NDArray[np.uint8], list[FileRemark]]:
     """Convert values of any type to 0-255.
 
-    Integers of more than 8 bits lose their lowest bits. How many are in use is what the file states where its values
-    keep to it, else told by the largest value, unless that is full or all values are 8-bit ones, widened: a 12-bit
-    photograph kept in 16 bits would be nearly black otherwise. Floats are of 0 to 1, or else as integers.
+    Integers of more than 8 bits lose their lowest bits. The number of bits in use is what the file states, if its
+    values do not exceed it; otherwise it is inferred from the largest value, unless that needs all bits or all values
+    are widened 8-bit ones. Without this a 12-bit photograph stored in 16 bits would be nearly black. Floats are from 0
+    to 1, or in the range of such integers.
 
     Args:
-        values: Of any shape and type.
-        bits: In which a value is kept.
-        stated: Bits that are in use.
+        values: Values of any shape and type.
+        bits: Number of bits in which a value is stored.
+        stated: Number of bits in use, as the file states it; None if it does not.
 
     Returns:
-        The same shape, and a remark where the depth was told by the largest value.
+        Values of the same shape, and a remark if the depth was inferred from the largest value.
 
     Raises:
-        CannotDecodeError: negative, infinite or undefined values, or floats beyond 65535.
+        CannotDecodeError: values are negative, infinite or undefined, or floats are larger than 65535.
     """
     if values.dtype == bool:
         return values.astype(np.uint8) * np.uint8(255), []
@@ -53,7 +54,7 @@ def _as_bytes_of_integers(
         return _drop_bits(values, bits), []
     return _drop_bits(values, depth), [
         FileRemark(
-            "depth-inferred", f"read as {depth}-bit values kept in {bits} bits, because the largest is {largest}"
+            "depth-inferred", f"read as {depth}-bit values stored in {bits} bits, because the largest is {largest}"
         )
     ]
 
@@ -67,7 +68,7 @@ def _drop_bits(values: NDArray[np.generic], bits: int) -> NDArray[np.uint8]:
 def _as_bytes_of_floats(values: NDArray[np.generic]) -> tuple[NDArray[np.uint8], list[FileRemark]]:
     low, high = float(values.min()), float(values.max())
     top = next((float(top) for top in (1, *(2**depth - 1 for depth in DEPTHS)) if high <= top * (1 + _ROUNDING)), 0.0)
-    if not top or low < -_ROUNDING * top:  # NaN is below and above nothing
+    if not top or low < -_ROUNDING * top:  # comparisons with NaN are false
         raise CannotDecodeError(
             f"holds fractions from {low:g} to {high:g}: expected 0 to 1, or 0 to 255: save it as an 8-bit or"
             " 16-bit photograph"

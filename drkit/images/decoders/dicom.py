@@ -1,4 +1,4 @@
-"""DICOM: the pixels of ophthalmic photographs, and the patient and eye in the header."""
+"""DICOM: the pixels of ophthalmic photographs, and the patient and eye that the header names."""
 
 import warnings
 from dataclasses import dataclass
@@ -23,24 +23,24 @@ from drkit.images.decoders.pictures import check_embedded
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-MARK = b"DICM"  # behind 128 bytes of anything
+MARK = b"DICM"  # after a preamble of 128 bytes
 
 _NEEDED = "is a DICOM file: pip install 'drkit[dicom]' reads it, or export it as PNG or TIFF"
 
 _EYES: dict[str, Eye] = {"L": "left", "R": "right"}
-_COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")  # what pydicom gives as RGB
+_COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")  # what pydicom converts to RGB
 _SIDES = ("ImageLaterality", "Laterality", "FrameLaterality")
 
-warnings.filterwarnings("ignore", module=r"pydicom\.")  # of headers that break a rule and can be read
+warnings.filterwarnings("ignore", module=r"pydicom\.")  # about headers that break a rule but can be read
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Patient and eye in a DICOM header; null if not stated.
+    """The patient and the eye that a DICOM header names.
 
     Args:
-        patient_id: The PatientID.
-        eye: By ImageLaterality, Laterality or FrameLaterality, the first that is there.
+        patient_id: The PatientID; None if it is missing.
+        eye: The first of ImageLaterality, Laterality and FrameLaterality; None if all are missing.
     """
 
     patient_id: str | None = None
@@ -48,13 +48,13 @@ class Subject:
 
 
 def read_subject(path: Path) -> Subject:
-    """Read patient and eye from a file's header, and nothing else; null if it is not DICOM or pydicom is missing."""
+    """Read patient and eye from a file's header; both are None if it is no DICOM file or pydicom is not installed."""
     try:
         import pydicom
 
         tags = ["PatientID", *_SIDES[:2], "SharedFunctionalGroupsSequence"]
         header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=tags)
-    except Exception:  # it is refused where its pixels are read
+    except Exception:  # reading its pixels raises the error
         return Subject()
     sides = [str(_find(header, name)).strip().upper() for name in _SIDES]
     patient = str(header.get("PatientID") or "").strip()
@@ -62,13 +62,14 @@ def read_subject(path: Path) -> Subject:
 
 
 def decode_dicom(content: bytes) -> Decoded:
-    """Decode a DICOM file, or the first of its frames.
+    """Decode the first frame of a DICOM file.
 
-    Greys go through the modality's rescaling and the first window that the header has, else through its bits in use.
+    Grey values are converted by the modality's rescaling and the header's first window; without a window, by the number
+    of bits in use.
 
     Raises:
-        CannotDecodeError: damaged, without pixels, of colours or values that are not understood, or pydicom or one of
-            its plug-ins is missing.
+        CannotDecodeError: the file is damaged, has no pixels, has unsupported colours or values, or needs pydicom or a
+            plug-in that is not installed.
     """
     try:
         import pydicom
@@ -92,7 +93,7 @@ def decode_dicom(content: bytes) -> Decoded:
 
 
 def _check_size(header: "Dataset", frames: int) -> None:
-    """Check what a frame takes, by the header and, where it is compressed, by its own."""
+    """Check the size of a frame that the header states and, if the frame is compressed, its own header."""
     from pydicom.encaps import get_frame
 
     bytes_a_pixel = int(header.get("SamplesPerPixel") or 1) * -(-int(header.BitsAllocated) // 8)
@@ -102,7 +103,7 @@ def _check_size(header: "Dataset", frames: int) -> None:
 
 
 def _find(header: "Dataset", name: str) -> Any:
-    """An element of the header, or of its first functional group's frame anatomy."""
+    """Value of an element of the header, or of the frame anatomy in its functional groups."""
     if name in header:
         return header[name].value or ""
     groups = header.get("SharedFunctionalGroupsSequence") or []
@@ -142,7 +143,7 @@ def _as_grey(header: "Dataset", values: np.ndarray) -> tuple[np.ndarray, list[Fi
 
 
 def _through_window(values: np.ndarray, centre: float, width: float) -> np.ndarray:
-    """Grey values 0-255 of a linear window.
+    """Map values to 0-255 by a linear window.
 
     Source: DICOM PS3.3, C.11.2.1.2.1.
     """
@@ -151,5 +152,5 @@ def _through_window(values: np.ndarray, centre: float, width: float) -> np.ndarr
 
 
 def _first(value: Any) -> float:
-    """A header's number, or the first of several."""
+    """The number, or the first number, of a header element."""
     return float(value[0] if hasattr(value, "__getitem__") and not isinstance(value, str) else value)

@@ -1,4 +1,4 @@
-"""JPEG, with the warnings of its decoder, and at a fraction of its size if that is enough."""
+"""JPEG, with the warnings of its decoder; optionally at a fraction of its size."""
 
 import re
 from collections.abc import Iterator
@@ -24,14 +24,14 @@ START = b"\xff\xd8\xff"
 _END = b"\xff\xd9"
 _APP1, _SCAN = 0xE1, 0xDA
 _EXIF = b"Exif\x00\x00"
-# Complaints that cost no pixel: metadata, and bytes between the last pixel and the end mark.
+# Warnings that concern no pixel: metadata, and bytes between the last pixel and the end marker.
 _HARMLESS = re.compile(
     r"extraneous bytes before marker 0xd9|JFIF revision|Adobe color transform|SOS parameters|progression sequence"
 )
 
 
 def read_jpeg_size(content: bytes) -> tuple[int, int] | None:
-    """Height and width from a JPEG's header; None for other or broken files."""
+    """Read height and width from a JPEG's header; None for other or damaged files."""
     header = _read_header(content) if content.startswith(START) else None
     return header[:2] if header else None
 
@@ -41,29 +41,29 @@ def decode_jpeg(content: bytes, reduction: int = 1) -> Decoded:
 
     Args:
         content: The whole file.
-        reduction: 1, 2, 4 or 8: a whole, a half, a quarter or an eighth of each side, rounded up.
+        reduction: Divisor of the sides, 1, 2, 4 or 8; the result is rounded up.
 
     Raises:
-        CannotDecodeError: its pixels are damaged or cut off, or of a kind that libjpeg-turbo does not read.
+        CannotDecodeError: the pixels are damaged or truncated, or libjpeg-turbo does not support their format.
     """
     header = _read_header(content)
     if header is None:
-        return decode_picture(content)  # broken, or colours sampled in an unusual way
+        return decode_picture(content)  # damaged, or with unusual chroma subsampling
     height, width, is_cmyk = header
     check_size(width, height)
     pixels, complaint = _decode(content, "CMYK" if is_cmyk else "RGB", -(-height // reduction), -(-width // reduction))
-    if is_cmyk:  # kept inverted, as Adobe does
+    if is_cmyk:  # stored inverted, as Adobe does
         pixels = convert_picture(Image.fromarray(255 - pixels, "CMYK"))
     orientation, behind_end = _read_segments(content)
     remarks = [FileRemark("decoder-warning", complaint)] if complaint else []
     if behind_end:
-        sentence = f"{behind_end} bytes follow its end (a preview, padding, or another file): they are not read"
+        sentence = f"{behind_end} bytes follow its end (a preview, padding, or another file) and are not read"
         remarks.append(FileRemark("bytes-behind-end", sentence))
     return Decoded(turn_upright(pixels, orientation), tuple(remarks))
 
 
 def _read_header(content: bytes) -> tuple[int, int, bool] | None:
-    """Height, width, and whether its colours are CMYK; None where libjpeg-turbo's wrapper does not understand it."""
+    """Height, width, and whether its colours are CMYK; None if simplejpeg cannot read the header."""
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(content, strict=False)
     except (ValueError, KeyError):
@@ -72,7 +72,7 @@ def _read_header(content: bytes) -> tuple[int, int, bool] | None:
 
 
 def _decode(content: bytes, colours: str, height: int, width: int) -> tuple[np.ndarray, str]:
-    """The pixels, and what the decoder complains of."""
+    """The pixels, and the decoder's warning, if any."""
     smallest = {"min_height": height, "min_width": width}
     try:
         return simplejpeg.decode_jpeg(content, colours, **smallest), ""
@@ -84,12 +84,12 @@ def _decode(content: bytes, colours: str, height: int, width: int) -> tuple[np.n
         raise damaged(complaint)
     try:
         return simplejpeg.decode_jpeg(content, colours, strict=False, **smallest), complaint
-    except ValueError as error:  # there is more than the first complaint
+    except ValueError as error:  # a further problem
         raise damaged(error) from None
 
 
 def _read_segments(content: bytes) -> tuple[int, int]:
-    """The orientation, and how many bytes stand behind the end of the photograph."""
+    """The orientation, and the number of bytes after the end of the photograph."""
     orientation, scan = 1, len(content)
     for marker, start, end in _segments(content):
         if marker == _APP1 and content.startswith(_EXIF, start):
@@ -101,7 +101,7 @@ def _read_segments(content: bytes) -> tuple[int, int]:
 
 
 def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
-    """Marker, start and end of what each segment of a JPEG holds, the head of its first scan the last."""
+    """Marker, start and end of the content of each segment, up to the header of the first scan."""
     at = 2
     while at + 4 <= len(content) and content[at] == 0xFF:
         marker = content[at + 1]

@@ -17,17 +17,18 @@ from drkit.images.decoders.base import (
 )
 
 _FORMATS = ("JPEG", "BMP", "DIB", "GIF", "PPM", "WEBP", "JPEG2000", "AVIF")
-_EMBEDDED = ("JPEG", "JPEG2000", "PNG", "WEBP")  # kinds of pictures that TIFF and DICOM hold
+_EMBEDDED = ("JPEG", "JPEG2000", "PNG", "WEBP")  # file types that TIFF and DICOM files contain
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 
-warnings.filterwarnings("ignore", module=r"PIL\.")  # of metadata, and of sizes that are checked here
+warnings.filterwarnings("ignore", module=r"PIL\.")  # about metadata, and about sizes, which are checked here
 
 
 def decode_picture(content: bytes) -> Decoded:
-    """Decode a file of any other type, or the first frame of an animated one.
+    """Decode a file of any type that Pillow reads; of an animated file, the first frame.
 
     Raises:
-        CannotDecodeError: no photograph, damaged, cut off, or of a type whose plug-in is not installed.
+        CannotDecodeError: the file is no photograph, is damaged or truncated, or is of a type whose plug-in is not
+            installed.
     """
     is_heic = content[4:8] == b"ftyp" and content[8:12] in _HEIC_BRANDS
     if is_heic:
@@ -38,7 +39,7 @@ def decode_picture(content: bytes) -> Decoded:
         raise CannotDecodeError("is no photograph or is cut off: copy or download it again") from None
     except Image.DecompressionBombError:
         raise CannotDecodeError(TOO_LARGE) from None
-    except Exception as error:  # a header that is not what it seems
+    except Exception as error:  # a damaged header
         raise damaged(error) from None
     with foreign("Pillow"), picture:
         check_size(*picture.size)
@@ -49,20 +50,20 @@ def decode_picture(content: bytes) -> Decoded:
 
 
 def check_embedded(content: bytes) -> None:
-    """Check the size that a compressed part of a TIFF or DICOM file claims, which need not be that of the file.
+    """Check the size that the header of a compressed part of a TIFF or DICOM file states.
 
     Args:
-        content: The part; of a kind without a header of its own, nothing is checked.
+        content: The part; without a header of its own, nothing is checked.
 
     Raises:
-        CannotDecodeError: as `check_size`.
+        CannotDecodeError: as for `check_size`.
     """
     try:
         with Image.open(BytesIO(content), formats=_EMBEDDED) as picture:
             size = picture.size
     except Image.DecompressionBombError:
         raise CannotDecodeError(TOO_LARGE) from None
-    except Exception:  # no picture: its decoder knows how much is expected, and says what is wrong
+    except Exception:  # not an image: the decoder of the file finds out
         return
     check_size(*size)
 

@@ -1,4 +1,4 @@
-"""PNG of 8 or 16 bits."""
+"""PNG of 8 and 16 bits."""
 
 import struct
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""TIFF: integers of any depth, fractions, bits, palettes and CMYK."""
+"""TIFF: integers of any depth, floats, bilevel images, palettes and CMYK."""
 
 import logging
 from io import BytesIO
@@ -25,21 +25,21 @@ from drkit.images.decoders.pictures import check_embedded
 STARTS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 
 _LARGEST = ("MaxSampleValue", "SMaxSampleValue")  # tags that state the largest value
-_WITHOUT_SIZE = (  # what is compressed so has no size of its own: as many values are expected as the page says
+_WITHOUT_SIZE = (  # compressed data without a header of its own
     COMPRESSION.NONE, COMPRESSION.LZW, COMPRESSION.ADOBE_DEFLATE, COMPRESSION.DEFLATE, COMPRESSION.PACKBITS,
     COMPRESSION.LZMA, COMPRESSION.ZSTD,
 )  # fmt: skip
 _GREY_OR_RGB = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
 
-logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it logs of damage, it raises
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # it also raises what it logs about damage
 logging.getLogger("tifffile").propagate = False
 
 
 def decode_tiff(content: bytes) -> Decoded:
-    """Decode a TIFF, or the first of its pages that is not a thumbnail.
+    """Decode the first page of a TIFF that is not a thumbnail.
 
     Raises:
-        CannotDecodeError: damaged, cut off, no photograph, or values that no rule tells the range of.
+        CannotDecodeError: the file is damaged or truncated, is no photograph, or has values of unknown range.
     """
     with foreign("tifffile"), tifffile.TiffFile(BytesIO(content)) as file:
         pages = [page for page in map(_whole_page, file.pages) if page and not page.is_reduced]
@@ -56,7 +56,7 @@ def decode_tiff(content: bytes) -> Decoded:
 
 
 def _check_size(page: tifffile.TiffPage, content: bytes) -> None:
-    """Check what the page, and pictures that are its strips or tiles, take before they are decoded."""
+    """Check the size of the page, and of images that are its strips or tiles, before they are decoded."""
     num_pixels = page.imagewidth * page.imagelength
     check_size(page.imagewidth, page.imagelength, -(-page.nbytes // num_pixels))
     if page.compression not in _WITHOUT_SIZE:
@@ -73,7 +73,7 @@ def _as_rgb(page: tifffile.TiffPage, values: np.ndarray) -> tuple[np.ndarray, li
     if page.axes == "SYX":
         values = np.moveaxis(values, 0, -1)
     elif page.axes not in ("YX", "YXS"):
-        raise CannotDecodeError(f"is a TIFF of axes {page.axes}, no photograph: save one plane of it")
+        raise CannotDecodeError(f"is a TIFF with axes {page.axes}, not a photograph: save one of its planes")
     if values.shape[:2] != (page.imagelength, page.imagewidth):
         raise damaged("pixels are missing")
     if page.photometric == PHOTOMETRIC.PALETTE and page.colormap is not None:
@@ -83,7 +83,7 @@ def _as_rgb(page: tifffile.TiffPage, values: np.ndarray) -> tuple[np.ndarray, li
     is_jpeg = page.jpegtables is not None or page.compression in (COMPRESSION.JPEG, COMPRESSION.OJPEG)
     if page.photometric not in _GREY_OR_RGB or (page.photometric == PHOTOMETRIC.YCBCR and not is_jpeg):
         raise CannotDecodeError(f"has colours of the kind {PHOTOMETRIC(page.photometric).name}: save it as RGB")
-    if values.ndim == 3:  # alpha, and whatever else a pixel has, is left out
+    if values.ndim == 3:  # alpha and other extra samples are left out
         values = values[..., : 3 if values.shape[2] >= 3 else 1]
     # Bits in use, where the file states them: packed samples, or the largest sample value.
     largest = [np.max(page.tags[name].value) for name in _LARGEST if name in page.tags]

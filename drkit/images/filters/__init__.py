@@ -1,4 +1,4 @@
-"""Filters that `drkit preprocess` applies to each photograph, one after another."""
+"""The filters of `drkit preprocess`."""
 
 from drkit.images.filters.steps import Step, apply_steps, parse_steps
 

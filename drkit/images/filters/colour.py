@@ -8,18 +8,18 @@ from numpy.typing import NDArray
 
 from drkit.images.filters.fundus import Fundus
 
-MAX_GAIN = 8.0  # of a channel: an empty one is left empty
+MAX_GAIN = 8.0  # largest gain of a channel; an empty channel stays empty
 
 
 def clahe(fundus: Fundus, *, clip: float = 2.0, tiles: int = 8) -> Fundus:
     """Even out the local contrast of the luminance.
 
-    Works on L of CIE L*a*b*; the tiles at the rim count mirrored retina instead of the surround.
+    Works on L of CIE L*a*b*; tiles at the rim contain mirrored retina instead of the surround.
 
     Args:
         fundus: Any.
-        clip: Limit of the contrast, in mean bin heights.
-        tiles: Tiles a side.
+        clip: Limit of the contrast, in mean heights of a histogram bin.
+        tiles: Number of tiles per side.
 
     Source: Zuiderveld, Contrast limited adaptive histogram equalization, Graphics Gems IV (1994).
     """
@@ -41,7 +41,7 @@ def gamma(fundus: Fundus, *, gamma: float = 1.5) -> Fundus:
 
 
 def green(fundus: Fundus) -> Fundus:
-    """Copy the green channel to all three channels; the surround also turns grey."""
+    """Replace all three channels by the green one; the surround turns grey as well."""
     channel = cv2.extractChannel(fundus.photograph, 1)
     level = fundus.surround[1]
     grey = cv2.merge([channel] * 3).astype(np.uint8, copy=False)

@@ -10,29 +10,29 @@ from drkit.images.files import Photograph
 from drkit.images.filters.fundus import Fundus
 
 BLACK = (0, 0, 0)
-SAME_FRAME = 1.0  # pixels by which a square about the disc may miss the photograph and still be it
+SAME_FRAME = 1.0  # pixels: tolerance for a square about the disc that is the whole photograph
 
 
 def circle_crop(fundus: Fundus, *, margin: float = 0.0) -> Fundus:
     """Crop to the square about the disc, and make everything outside the disc black.
 
-    A photograph whose disc is not known is padded to a square.
+    A photograph without a known disc is padded to a square.
 
     Args:
         fundus: Any.
-        margin: Room about the disc, in radii.
+        margin: Margin about the disc, in radii.
     """
     return crop(fundus, margin=margin).with_surround(BLACK)
 
 
 def crop(fundus: Fundus, *, margin: float = 0.0) -> Fundus:
-    """Crop to the square centred on the disc; parts beyond the photograph get the surround's colour.
+    """Cut to the square about the disc; parts beyond the photograph get the surround's colour.
 
-    A disc that was squashed is made round first. A photograph whose disc is not known is padded to a square.
+    A squashed disc is made round first. A photograph without a known disc is padded to a square.
 
     Args:
         fundus: Any.
-        margin: Room about the disc, in radii.
+        margin: Margin about the disc, in radii.
     """
     fundus = _round(fundus)
     if fundus.disc is None:
@@ -45,7 +45,7 @@ def crop(fundus: Fundus, *, margin: float = 0.0) -> Fundus:
 
 
 def resize(fundus: Fundus, *, size: int = 512) -> Fundus:
-    """Scale the longer side to `size` by area averaging, and pad to a square with the surround's colour.
+    """Scale the longer side to `size`, averaging areas, and pad to a square with the surround's colour.
 
     Args:
         fundus: Any.
@@ -57,7 +57,7 @@ def resize(fundus: Fundus, *, size: int = 512) -> Fundus:
 
 
 def scale_to(fundus: Fundus, width: int, height: int) -> Fundus:
-    """Scale to (height, width), by area averaging if that shrinks."""
+    """Scale to (height, width), averaging areas if that shrinks the photograph."""
     old_height, old_width = fundus.photograph.shape[:2]
     if (old_height, old_width) == (height, width):
         return fundus
@@ -78,7 +78,7 @@ def _round(fundus: Fundus) -> Fundus:
 
 
 def _pad(fundus: Fundus) -> Fundus:
-    """To a square, the photograph in its middle."""
+    """Pad to a square with the photograph in its middle."""
     height, width = fundus.photograph.shape[:2]
     side = max(height, width)
     return fundus if height == width else _cut(fundus, -((side - width) // 2), -((side - height) // 2), side)

@@ -11,25 +11,25 @@ from drkit.images.filters.frame import scale_to
 from drkit.images.filters.fundus import Fundus
 
 GREY = 128
-SMALL_SIGMA = 2.0  # pixels: a wide blur is made on a copy so small that its sigma is one to two times this
+SMALL_SIGMA = 2.0  # pixels: a wide blur is computed on a reduced copy, with a sigma of one to two times this
 
 
 def blur(fundus: Fundus, *, sigma: float = 1.0) -> Fundus:
-    """Blur the retina; nothing of the surround runs into it.
+    """Blur the retina without mixing in the surround.
 
     Args:
         fundus: Any.
-        sigma: Of the Gaussian, in pixels.
+        sigma: Standard deviation of the Gaussian, in pixels.
     """
     return fundus.with_retina(gaussian(fundus.extended(), sigma))
 
 
 def sharpen(fundus: Fundus, *, sigma: float = 2.0, amount: float = 1.0) -> Fundus:
-    """Add `amount` times what a blur takes away (unsharp mask).
+    """Add `amount` times the difference to a blurred copy (unsharp mask).
 
     Args:
         fundus: Any.
-        sigma: Of the Gaussian, in pixels.
+        sigma: Standard deviation of the Gaussian, in pixels.
         amount: 0 changes nothing.
     """
     photograph = fundus.extended()
@@ -44,9 +44,9 @@ def ben_graham(
 
     Args:
         fundus: Any.
-        radius: Scale the disc to this radius R in pixels first; 0: as it is.
-        weight: Contrast.
-        blur: R / sigma of the Gaussian.
+        radius: Radius R in pixels to which the disc is scaled first; 0 for no scaling.
+        weight: Gain of the contrast.
+        blur: Ratio of R to the standard deviation of the Gaussian.
         clip: Share of the radius that is kept.
 
     Source: B. Graham, Kaggle Diabetic Retinopathy Detection competition report (2015), section 2.
@@ -69,12 +69,12 @@ def gaussian(photograph: Photograph, sigma: float) -> Photograph:
 
 
 def _wide_gaussian(photograph: Photograph, sigma: float) -> np.ndarray:
-    """float32 (H, W, 3): a Gaussian made on a small copy and enlarged, within a grey level of the exact one."""
+    """float32 (H, W, 3): a Gaussian computed on a reduced copy, within a grey level of the exact one."""
     height, width = photograph.shape[:2]
     factor = 2 ** max(0, int(np.log2(sigma / SMALL_SIGMA)))  # powers of two average areas fastest
     size = (max(1, round(width / factor)), max(1, round(height / factor)))
     small = cv2.resize(photograph, size, interpolation=cv2.INTER_AREA)
-    # Shrinking by areas and enlarging by lines blur by themselves: variances of 1/12 and 1/6 of a small pixel.
+    # Area averaging and linear interpolation also blur: variances of 1/12 and 1/6 of a reduced pixel.
     rest = max(0.3, (sigma / factor) ** 2 - (1 / 4 if factor > 1 else 0)) ** 0.5
     blurred = cv2.GaussianBlur(small.astype(np.float32), (0, 0), rest, borderType=cv2.BORDER_REFLECT)
     return cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR)

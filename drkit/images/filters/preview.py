@@ -11,9 +11,9 @@ from drkit.images.filters.steps import Step, stages
 
 TILE = 256  # pixels
 GAP = 6
-LINE = 18  # pixels of height a line of text takes
+LINE = 18  # pixels: height of a line of text
 PAPER = 255
-LETTER = 7  # pixels of width, about
+LETTER = 7  # pixels: approximate width of a letter
 VISIBLE = 0.5  # grey levels: mean difference of two tiles below which they look the same
 
 
@@ -24,7 +24,7 @@ def draw_contact_sheet(photographs: Sequence[tuple[str, Photograph]], steps: Seq
 
     Args:
         photographs: Names and pixels.
-        steps: In the order in which they are applied.
+        steps: The steps, in their order.
 
     Returns:
         uint8 (H, W, 3) RGB.
@@ -69,6 +69,6 @@ def _wrap(title: str) -> list[str]:
 def _write(lines: Sequence[str], num_lines: int) -> Photograph:
     paper = np.full((num_lines * LINE, TILE + GAP, 3), PAPER, np.uint8)
     for number, line in enumerate(lines):
-        place = (2, number * LINE + LINE - 5)
-        cv2.putText(paper, line, place, cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
+        origin = (2, number * LINE + LINE - 5)
+        cv2.putText(paper, line, origin, cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
     return paper

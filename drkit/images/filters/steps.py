@@ -1,4 +1,4 @@
-"""Parsing of steps as they are typed, and their application to a photograph."""
+"""Parse preprocessing steps and apply them to photographs."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from drkit.specs import Spec, parse_spec
 
 @dataclass(frozen=True)
 class Step(Spec):
-    """A filter of `drkit.catalogue.FILTERS` with its parameters, all of them."""
+    """A filter of `drkit.catalogue.FILTERS` with values of all its parameters."""
 
     def __call__(self, fundus: Fundus) -> Fundus:
         """Filter a photograph."""
@@ -26,7 +26,7 @@ def parse_steps(text: str) -> tuple[Step, ...]:
     """Read `circle-crop,clahe:clip=2:tiles=8`: commas between steps, colons between a step's parameters.
 
     Raises:
-        UsageError: an unknown step or parameter (the near ones are named), or a value that is no number in its range.
+        UsageError: a step or parameter is unknown (the message suggests similar ones), or a value is not in its range.
     """
     words = [word.strip() for word in text.split(",")]
     if not all(words):
@@ -35,18 +35,18 @@ def parse_steps(text: str) -> tuple[Step, ...]:
 
 
 def plan_steps(steps: Sequence[Step], size: int | None, default_size: int) -> tuple[Step, ...]:
-    """Insert a resize after the last step that crops or scales, so that later steps work in output pixels.
+    """Insert a resize after the last step that cuts or scales, so that later steps work on output pixels.
 
     Args:
-        steps: As typed.
-        size: Side of the result in pixels; None: what a typed resize says, else `default_size`.
-        default_size: In pixels.
+        steps: The steps of the command line.
+        size: Side of the result in pixels; None for that of a `resize` step, or `default_size` without one.
+        default_size: Default side in pixels.
     """
     if size is None and any(step.name == "resize" for step in steps):
         return tuple(steps)
-    place = max((index + 1 for index, step in enumerate(steps) if _changes_frame(step)), default=0)
+    end = max((index + 1 for index, step in enumerate(steps) if _changes_frame(step)), default=0)
     resize = _parse_step(f"resize:size={size or default_size}")
-    return (*steps[:place], resize, *steps[place:])
+    return (*steps[:end], resize, *steps[end:])
 
 
 def apply_steps(photograph: Photograph, steps: Sequence[str]) -> Photograph:
@@ -54,10 +54,10 @@ def apply_steps(photograph: Photograph, steps: Sequence[str]) -> Photograph:
 
     Args:
         photograph: uint8 (H, W, 3) RGB, as decoded.
-        steps: As a manifest holds them.
+        steps: The steps, as in a manifest.
 
     Returns:
-        uint8 (S, S, 3) RGB; the photograph itself where there is no step.
+        uint8 (S, S, 3) RGB; the photograph itself if there are no steps.
     """
     return follow_steps(frame_photograph(photograph)[0], parsed(tuple(steps))).photograph if steps else photograph
 
@@ -91,7 +91,7 @@ def parsed(steps: tuple[str, ...]) -> tuple[Step, ...]:
     """Parse the steps of a manifest, each of which is a string.
 
     Raises:
-        UsageError: as `parse_steps`.
+        UsageError: as for `parse_steps`.
     """
     return tuple(_parse_step(step) for step in steps)
 

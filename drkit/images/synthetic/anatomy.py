@@ -1,4 +1,4 @@
-"""The anatomy in which healthy retinas differ: positions, sizes and pigment."""
+"""Healthy anatomy, in which retinas differ: positions, sizes and pigment."""
 
 from dataclasses import dataclass
 
@@ -24,12 +24,12 @@ class PatientTraits:
 
     Args:
         pigment: Reflectance of the retina, (3,) RGB, 0-1.
-        disc_radius: Of the optic disc, in radii of the fundus disc.
-        cup_ratio: Cup to optic disc, 0-1.
-        vessel_width: Of the widest vein, in radii of the fundus disc.
-        tortuosity: Sideways swing of the vessels, in radii of the fundus disc.
-        blood: How dark the vessels are, 1 on average.
-        tessellation: How clearly the choroid shines through, 0-1.
+        disc_radius: Radius of the optic disc, in radii of the fundus disc.
+        cup_ratio: Ratio of cup to optic disc, 0-1.
+        vessel_width: Width of the widest vein, in radii of the fundus disc.
+        tortuosity: Sideways deviation of the vessels, in radii of the fundus disc.
+        blood: Darkness of the vessels, 1 on average.
+        tessellation: Visibility of the choroid, 0-1.
     """
 
     pigment: NDArray[np.float64]
@@ -46,12 +46,12 @@ class Anatomy:
     """One healthy eye.
 
     Args:
-        eye: Which; the optic disc of the left eye lies left of the fovea, that of the right eye right of it.
-        body: What it shares with the other eye.
-        optic_disc: Its centre, (2,), in radii of the fundus disc from the fovea.
-        aspect: Height to width of the optic disc.
-        crescent: Strength of the pale crescent on the disc's temporal side, 0 where there is none.
-        macula: How dark the macula is, 0-1.
+        eye: Left or right; the optic disc of the left eye is to the left of the fovea in the photograph.
+        body: Traits that it shares with the other eye.
+        optic_disc: Centre of the optic disc, (2,), in radii of the fundus disc from the fovea.
+        aspect: Ratio of height to width of the optic disc.
+        crescent: Strength of the pale crescent on the disc's temporal side; 0 for none.
+        macula: Darkness of the macula, 0-1.
     """
 
     eye: Eye
@@ -67,7 +67,7 @@ class Anatomy:
         return 1 if self.eye == "right" else -1
 
     def from_disc(self, points: Points) -> Points:
-        """Convert points about the optic disc (x temporal, y down) to points about the fovea."""
+        """Convert points relative to the optic disc, x temporal and y down, to points relative to the fovea."""
         return self.optic_disc + points * np.array([-self.side, 1.0])
 
 
@@ -86,7 +86,7 @@ def draw_constitution(rng: np.random.Generator) -> PatientTraits:
 
 
 def draw_anatomy(eye: Eye, body: PatientTraits, rng: np.random.Generator) -> Anatomy:
-    """Draw one eye of the patient with that constitution."""
+    """Draw one eye of a patient with these traits."""
     side = 1 if eye == "right" else -1
     return Anatomy(
         eye=eye,

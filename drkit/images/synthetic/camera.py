@@ -1,4 +1,4 @@
-"""The camera, independent of the grade: aim, light, focus, sensor, and defects of a photograph."""
+"""The camera, independent of the grade: field, light, focus, sensor, and what degrades a photograph."""
 
 from dataclasses import dataclass
 from math import cos, sin
@@ -12,23 +12,23 @@ from drkit.images.synthetic.canvas import ColourImage, Field, Layer, clouds
 from drkit.images.synthetic.lesions import LesionKind
 from drkit.images.synthetic.retina import Retina
 
-FIELD_RADIUS = 0.47  # of the fundus disc, in sides of the photograph, on average
-SEEN_FROM = 0.35  # share of a pixel that a lesion covers before the mask names it
+FIELD_RADIUS = 0.47  # mean radius of the fundus disc, in sides of the photograph
+SEEN_FROM = 0.35  # share of a pixel that a lesion has to cover to be in the mask
 PixelGrid = NDArray[np.floating]
-_GRID = 64  # side on which light, that has no details, is computed
+_GRID = 64  # side of the grid on which light, which is smooth, is computed
 
 
 @dataclass(frozen=True)
 class Camera:
-    """Camera properties that a patient's photographs share.
+    """The camera of a patient's photographs.
 
     Args:
-        radius: Of the fundus disc, in sides of the photograph.
+        radius: Radius of the fundus disc, in sides of the photograph.
         tint: Gain of red, green and blue, (3,).
         brightness: Gain of all three.
-        flatness: Cut off the top and bottom of the fundus disc, in its radii.
-        notch: Whether a mark sits at the upper right of the fundus disc.
-        sensor: Noise, in grey levels.
+        flatness: Height of the cut at the top and bottom of the fundus disc, in its radii.
+        notch: Whether there is an orientation notch at the upper right of the fundus disc.
+        sensor: Standard deviation of the sensor's noise, in grey levels.
     """
 
     radius: float
@@ -44,19 +44,19 @@ class Exposure:
     """The conditions of one photograph.
 
     Args:
-        offset: Of the fundus disc's middle from where it should look, (2,), in its radii.
-        turn: Of the camera about its axis, radians.
-        zoom: Relative size of what is seen.
+        offset: Offset of the field's centre from its target, (2,), in radii of the fundus disc.
+        turn: Rotation of the camera about its axis, in radians.
+        zoom: Relative magnification.
         brightness: Gain.
-        slope: Light that falls off to one side: relative change (x, y) at the edge.
+        slope: Relative change of the light towards one side, (x, y), at the edge.
         vignette: Share of light lost at the edge.
-        shadow: (x, y, radius, depth) of a dark place.
-        reflex: (x, y, radius, strength) of the lens' bright reflex.
+        shadow: (x, y, radius, depth) of a shadow.
+        reflex: (x, y, radius, strength) of the lens reflex.
         rim: (angle, strength) of stray light at the edge.
-        haze: Share of a veil of scattered light.
+        haze: Share of scattered light.
         blur: Sigma of the defocus, in radii of the fundus disc.
-        spots: Of dust, (k, 4): x, y, radius, strength.
-        seed: Of the sensor's noise.
+        spots: Dust spots, (k, 4): x, y, radius, strength.
+        seed: Seed of the sensor's noise.
     """
 
     offset: NDArray[np.float64]
@@ -76,7 +76,7 @@ class Exposure:
 
 @dataclass(frozen=True)
 class Quality:
-    """How good a photograph is, on the scales of DeepDRiD: clarity and field 1-10 (best), artifact 0 (best)-10."""
+    """Quality of a photograph on DeepDRiD's scales: clarity and field 1-10 (best), artifact 0 (best)-10."""
 
     overall: int
     clarity: int
@@ -85,7 +85,7 @@ class Quality:
 
 
 def draw_camera(rng: np.random.Generator) -> Camera:
-    """Draw a camera and its setting."""
+    """Draw a camera and its settings."""
     return Camera(
         radius=float(np.clip(rng.normal(FIELD_RADIUS, 0.006), 0.45, 0.485)),
         tint=rng.lognormal(0, [0.06, 0.07, 0.20]),
@@ -99,7 +99,7 @@ def draw_camera(rng: np.random.Generator) -> Camera:
 def draw_exposure(rng: np.random.Generator) -> Exposure:
     """Draw light, aim and focus of one photograph; one in four is out of focus, one in six badly lit."""
     blurred, dim, shaded, stray = rng.random(4) < [0.22, 0.14, 0.35, 0.40]
-    place = rng.uniform(-0.6, 0.6, 2)
+    position = rng.uniform(-0.6, 0.6, 2)
     return Exposure(
         offset=rng.normal(0, 0.045, 2).clip(-0.11, 0.11),
         turn=float(rng.normal(0, 0.05)),
@@ -107,7 +107,7 @@ def draw_exposure(rng: np.random.Generator) -> Exposure:
         brightness=float(rng.lognormal(0, 0.07) * (rng.choice([0.55, 1.25]) if dim else 1.0)),
         slope=rng.normal(0, 0.16, 2),
         vignette=float(rng.uniform(0.05, 0.55)),
-        shadow=np.array([*place, rng.uniform(0.3, 0.6), rng.uniform(0.2, 0.7) * shaded]),
+        shadow=np.array([*position, rng.uniform(0.3, 0.6), rng.uniform(0.2, 0.7) * shaded]),
         reflex=np.array([*rng.normal(0, 0.12, 2), rng.uniform(0.15, 0.5), rng.uniform(0.0, 0.20)]),
         rim=(float(rng.uniform(0, 2 * np.pi)), float(rng.uniform(0.15, 0.9) * stray)),
         haze=float(rng.beta(1.2, 8)),
@@ -118,7 +118,7 @@ def draw_exposure(rng: np.random.Generator) -> Exposure:
 
 
 def judge_quality(exposure: Exposure) -> Quality:
-    """Judge the quality of a photograph as a grader would, by the defects that were added to it."""
+    """Rate a photograph as a reader would, from its conditions."""
     blur, depth, stray = exposure.blur, float(exposure.shadow[3]), exposure.rim[1]
     clarity = _rate(blur, (0.003, 0.006, 0.009, 0.012), (10, 8, 6, 4, 1))
     field = _rate(float(np.linalg.norm(exposure.offset)), (0.03, 0.08, 0.11, 0.13), (10, 8, 6, 4, 1))
@@ -135,10 +135,10 @@ def take_photograph(
 
     Args:
         retina: The painted eye.
-        middle: Where the camera is aimed, (2,), in radii of the fundus disc from the fovea.
-        camera: What the patient's photographs share.
-        exposure: What is this photograph's own.
-        size: Side in pixels.
+        middle: Centre of the field, (2,), in radii of the fundus disc from the fovea.
+        camera: The patient's camera.
+        exposure: The conditions of this photograph.
+        size: Side of the photograph in pixels.
 
     Returns:
         The photograph, uint8 (size, size, 3) RGB, and its mask, uint8 (size, size) of `LesionKind` and 0.
@@ -152,14 +152,14 @@ def take_photograph(
 
 
 def painted_side(size: int) -> int:
-    """Side in pixels at which the retina is painted before it is scaled down to `size`."""
+    """Side in pixels at which the retina is painted before it is scaled to `size`."""
     return max(size, min(4 * size, 320))
 
 
 def lesions_in_view(
     retina: Retina, middle: NDArray[np.float64], camera: Camera, exposure: Exposure
 ) -> dict[LesionKind, int]:
-    """Number of lesions of each kind with their centre in the fundus disc of a photograph."""
+    """Count the lesions of each kind whose centre is in the fundus disc of a photograph."""
     reach = (1 - camera.flatness) / exposure.zoom, 1 / exposure.zoom
     counts = dict.fromkeys(LesionKind, 0)
     for lesion in retina.disease.lesions:
@@ -191,7 +191,7 @@ def _shrink(plane: NDArray, size: int) -> NDArray:
 
 
 def _disc(camera: Camera, size: int) -> Field:
-    """How much of each pixel the fundus disc covers, its notch not counted, (size, size), 0-1."""
+    """Share of each pixel that the fundus disc covers, without its notch, (size, size), 0-1."""
     x, y = _pixels_from_middle(size)
     radius = camera.radius * size
     inside = np.minimum(radius - np.sqrt(x**2 + y**2), radius * (1 - camera.flatness) - np.abs(y))
@@ -225,7 +225,7 @@ def _expose(colour: ColourImage, camera: Camera, exposure: Exposure, size: int) 
 
 
 def _light(camera: Camera, exposure: Exposure) -> tuple[Field, ColourImage]:
-    """What multiplies the retina's colour, (g, g), and what is added to it, (g, g, 3), on a coarse grid."""
+    """Gain (g, g) of the retina's colour, and the light (g, g, 3) that is added to it, on a coarse grid."""
     axis = (np.arange(_GRID, dtype=np.float32) + 0.5) / _GRID - 0.5
     x, y = np.meshgrid(axis / camera.radius, axis / camera.radius)
     light = (1 - exposure.vignette * np.hypot(x, y) ** 2.5) * (1 + exposure.slope[0] * x + exposure.slope[1] * y)
@@ -234,7 +234,7 @@ def _light(camera: Camera, exposure: Exposure) -> tuple[Field, ColourImage]:
 
 
 def _stray_light(x: PixelGrid, y: PixelGrid, exposure: Exposure) -> ColourImage:
-    """Light that never saw the retina: at the rim, off the lens, off dust, off a hazy medium."""
+    """Light that does not come from the retina: at the rim, and from the lens, dust and haze."""
     distance, (angle, strength) = np.hypot(x, y), exposure.rim
     towards = np.clip((x * np.cos(angle) + y * np.sin(angle)) / np.maximum(distance, 0.1), 0, 1) ** 1.5
     rim = strength * towards * np.clip((distance - 0.80) / 0.22, 0, 1.2) ** 2
@@ -246,12 +246,12 @@ def _stray_light(x: PixelGrid, y: PixelGrid, exposure: Exposure) -> ColourImage:
     return sum((field[..., None] * np.array(tone) for field, tone in tones), veil).astype(np.float32)
 
 
-def _bump(x: PixelGrid, y: PixelGrid, place: NDArray[np.float64]) -> PixelGrid:
-    return np.exp(-((x - place[0]) ** 2 + (y - place[1]) ** 2) / place[2] ** 2)
+def _bump(x: PixelGrid, y: PixelGrid, bump: NDArray[np.float64]) -> PixelGrid:
+    return np.exp(-((x - bump[0]) ** 2 + (y - bump[1]) ** 2) / bump[2] ** 2)
 
 
 def _develop(colour: ColourImage, disc: Field, camera: Camera, exposure: Exposure) -> Photograph:
-    """Saturation, noise and the black around the fundus disc."""
+    """Apply saturation, noise, and the black surround."""
     rng = np.random.default_rng(exposure.seed)
     size = len(disc)
     grain = rng.standard_normal((size, size, 3), dtype=np.float32)
@@ -264,7 +264,7 @@ def _develop(colour: ColourImage, disc: Field, camera: Camera, exposure: Exposur
 
 
 def _soften_highlights(colour: ColourImage) -> ColourImage:
-    """Let levels near white bend towards it instead of being cut: x / (1 + x^8)^(1/8)."""
+    """Compress levels near white instead of clipping them: x / (1 + x^8)^(1/8)."""
     power = cv2.multiply(colour, colour)
     power = cv2.multiply(power, power)
     power = cv2.sqrt(cv2.sqrt(cv2.sqrt(1 + cv2.multiply(power, power))))
@@ -272,7 +272,7 @@ def _soften_highlights(colour: ColourImage) -> ColourImage:
 
 
 def _mask(retina: Retina, look: NDArray[np.float64], disc: Field, fine: int) -> Layer:
-    """The kind of lesion that covers most of each pixel wholly inside the fundus disc."""
+    """The kind of lesion that covers most of each pixel, for pixels completely inside the fundus disc."""
     size = len(disc)
     mask, most = np.zeros((size, size), np.uint8), np.full((size, size), 255 * SEEN_FROM, np.float32)
     for kind, layer in sorted(retina.lesions.items()):
@@ -285,8 +285,8 @@ def _mask(retina: Retina, look: NDArray[np.float64], disc: Field, fine: int) -> 
 
 def _draw_spots(rng: np.random.Generator) -> NDArray[np.float64]:
     num = int(rng.poisson(0.5))
-    places = rng.uniform(-0.7, 0.7, (num, 2))
-    return np.column_stack([places, rng.uniform(0.04, 0.10, num), rng.uniform(0.04, 0.18, num)])
+    positions = rng.uniform(-0.7, 0.7, (num, 2))
+    return np.column_stack([positions, rng.uniform(0.04, 0.10, num), rng.uniform(0.04, 0.18, num)])
 
 
 def _rate(amount: float, limits: tuple[float, ...], ratings: tuple[int, ...]) -> int:

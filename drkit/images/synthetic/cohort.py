@@ -1,4 +1,4 @@
-"""Grade and split of each patient in a synthetic data set, independent of the number of patients."""
+"""The patients of a synthetic data set, with grade and split, for any number of patients."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ import numpy as np
 
 from drkit.grades import SPLITS, Split
 
-FEWEST_PATIENTS = 5  # below it a split would be empty
+FEWEST_PATIENTS = 5  # with fewer, a split would be empty
 _BLOCK = (0, 0, 0, 1, 1, 2, 2, 3, 3, 4)  # grades of ten patients: 30/20/20/20/10 %, DeepDRiD's shares
-# The split of the first, second ... patient of a grade, over and over: 60/20/20 %, early ones in each split.
+# The splits of successive patients of a grade, repeated: 60/20/20 %, and each split gets one of the first five.
 _TURNS: tuple[tuple[Split, ...], ...] = (
     ("train", "val", "test", "train", "train"),
     ("train", "val", "train", "test", "train"),
@@ -23,7 +23,7 @@ _TURNS: tuple[tuple[Split, ...], ...] = (
 
 @dataclass(frozen=True)
 class CohortPatient:
-    """One patient: number from 1, grade of the worse eye, split."""
+    """One patient: number from 1, grade of the worse eye, and split."""
 
     patient: int
     grade: int
@@ -33,8 +33,8 @@ class CohortPatient:
 def draw_cohort(num_patients: int, seed: int) -> list[CohortPatient]:
     """Draw grades and splits: train, val and test as 60/20/20 and grades as 30/20/20/20/10 of a hundred.
 
-    More patients begin with the same ones as fewer. From 5 patients on no split is empty, from 10 on train has every
-    grade, from 30 on val and test have, too.
+    The first patients are the same for any number of patients. From 5 patients on no split is empty; from 10 on train
+    contains every grade, from 30 on val and test do as well.
     """
     return list(islice(_members(seed), num_patients))
 
@@ -50,7 +50,7 @@ def _members(seed: int) -> Iterator[CohortPatient]:
 
 
 def _draw_block(seed: int, block: int) -> tuple[int, ...]:
-    """The grades of ten patients in random order; the first five of all cover the splits."""
+    """The grades of ten patients in random order; the first five patients of the data set cover all splits."""
     rng = np.random.default_rng([seed, block])
     while True:
         grades = tuple(int(grade) for grade in rng.permutation(_BLOCK))

@@ -1,4 +1,4 @@
-"""Diabetic lesions: their number and kinds for each grade, their positions and shapes."""
+"""Diabetic lesions: their number by kind and grade, positions and shapes."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ class LesionKind(IntEnum):
 
 @dataclass(frozen=True)
 class Amount:
-    """The number of lesions of a kind in an eye: with `chance` at least `least`, `more` above that on average."""
+    """Number of lesions of a kind: with probability `chance` at least `least`, and on average `more` above that."""
 
     chance: float
     least: int
     more: float
 
     def draw(self, rng: np.random.Generator) -> int:
-        """Draw a number; the spread is wider than Poisson's, so that neighbouring grades overlap."""
+        """Draw a number; the variance is larger than Poisson's, so that neighbouring grades overlap."""
         num = self.least + int(rng.poisson(rng.gamma(2.0, self.more / 2)))
         return num if rng.random() < self.chance else 0
 
@@ -65,13 +65,13 @@ PRERETINAL_CHANCE: Mapping[int, float] = {4: 0.4}
 
 @dataclass(frozen=True)
 class Lesion:
-    """One lesion: one spot, or one group of hard exudates, or one tuft of new vessels.
+    """One lesion: one spot, one group of hard exudates, or one tuft of new vessels.
 
     Args:
-        kind: Its value in the mask.
-        centre: (2,), in radii of the fundus disc from the fovea.
-        outlines: What it consists of, each (n, 2), in the same unit.
-        strength: How much light it takes away or gives back, 0-1.
+        kind: Kind of the lesion, its value in the mask.
+        centre: Position (2,), in radii of the fundus disc from the fovea.
+        outlines: Closed outlines of its parts, each (n, 2), in the same unit.
+        strength: Share of light that it absorbs or adds, 0-1.
     """
 
     kind: LesionKind
@@ -82,12 +82,12 @@ class Lesion:
 
 @dataclass(frozen=True)
 class Disease:
-    """The diabetic lesions of one eye.
+    """Diabetic retinopathy of one eye.
 
     Args:
-        grade: On the ICDR scale, 0-4.
-        lesions: All over the retina, those that no view sees included.
-        beading: Relative swing of the veins' calibre, 0 for none.
+        grade: ICDR grade, 0-4.
+        lesions: Lesions of the whole retina, including those outside all views.
+        beading: Relative variation of the veins' calibre; 0 for none.
     """
 
     grade: int
@@ -96,32 +96,32 @@ class Disease:
 
 
 def draw_disease(grade: int, anatomy: Anatomy, rng: np.random.Generator) -> Disease:
-    """Draw the lesions of an eye with that grade; their positions, sizes and shapes do not depend on it."""
+    """Draw the lesions of an eye; their positions, sizes and shapes do not depend on the grade."""
     lesions: list[Lesion] = []
     for kind, amount in AMOUNTS[grade].items():
         first_quadrant = int(rng.integers(4))
         for k in range(amount.draw(rng)):
-            centre = _draw_place(anatomy, (first_quadrant + k) % 4, rng)
+            centre = _draw_position(anatomy, (first_quadrant + k) % 4, rng)
             lesions.append(_SHAPES[kind](anatomy, centre, rng))
     if rng.random() < PRERETINAL_CHANCE.get(grade, 0.0):
-        lesions.append(_preretinal_haemorrhage(anatomy, _draw_place(anatomy, int(rng.integers(4)), rng), rng))
+        lesions.append(_preretinal_haemorrhage(anatomy, _draw_position(anatomy, int(rng.integers(4)), rng), rng))
     beaded = rng.random() < BEADING_CHANCE.get(grade, 0.0)
     return Disease(grade, tuple(lesions), float(rng.uniform(0.35, 0.6)) if beaded else 0.0)
 
 
-def _draw_place(anatomy: Anatomy, quadrant: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """A place in a quadrant of the posterior pole, on neither the optic disc nor the fovea."""
+def _draw_position(anatomy: Anatomy, quadrant: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw a position in a quadrant of the posterior pole, outside the optic disc and the fovea."""
     middle = np.array([anatomy.side * 0.30, 0.0])
     while True:
         angle, distance = (quadrant + rng.random()) * np.pi / 2, np.sqrt(rng.random())
-        place = middle + distance * np.array([0.95 * np.cos(angle), 0.80 * np.sin(angle)])
-        near_disc = np.linalg.norm(place - anatomy.optic_disc) < 1.5 * anatomy.body.disc_radius
-        if not near_disc and np.linalg.norm(place) > 0.08:
-            return place
+        position = middle + distance * np.array([0.95 * np.cos(angle), 0.80 * np.sin(angle)])
+        near_disc = np.linalg.norm(position - anatomy.optic_disc) < 1.5 * anatomy.body.disc_radius
+        if not near_disc and np.linalg.norm(position) > 0.08:
+            return position
 
 
 def _blob(centre: NDArray[np.float64], radius: float, rough: float, rng: np.random.Generator) -> Points:
-    """A closed outline about a centre; `rough` 0 is a circle."""
+    """A closed outline about a centre; a circle if `rough` is 0."""
     angles = np.linspace(0, 2 * np.pi, 20, endpoint=False)
     radii = np.full(20, radius)
     for k in (2, 3, 5):
@@ -164,7 +164,7 @@ def _flame(anatomy: Anatomy, centre: NDArray[np.float64], rng: np.random.Generat
 
 
 def _preretinal_haemorrhage(anatomy: Anatomy, centre: NDArray[np.float64], rng: np.random.Generator) -> Lesion:
-    """A boat: blood that sank before the retina, nearly level at its top."""
+    """A boat-shaped haemorrhage: blood in front of the retina that has sunk, with a nearly level top."""
     width = anatomy.body.disc_radius * rng.uniform(0.8, 1.7)
     angles = np.linspace(0, 2 * np.pi, 36, endpoint=False)
     depth = np.where(np.sin(angles) > 0, width * rng.uniform(0.5, 0.9), 0.12 * width)
@@ -179,8 +179,8 @@ def _hard_exudate(anatomy: Anatomy, centre: NDArray[np.float64], rng: np.random.
     num = int(rng.integers(5, 18))
     angles = rng.uniform(0, 2 * np.pi) + np.sort(rng.uniform(0, 4.5 if ring else 2 * np.pi, num))
     reach = unit * (rng.normal(0.75, 0.07, num) if ring else np.abs(rng.normal(0, 0.42, num)))
-    places = centre + reach[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    specks = tuple(_blob(place, unit * rng.uniform(0.05, 0.16), 0.45, rng) for place in places)
+    positions = centre + reach[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    specks = tuple(_blob(position, unit * rng.uniform(0.05, 0.16), 0.45, rng) for position in positions)
     return Lesion(LesionKind.HARD_EXUDATE, centre, specks, float(rng.uniform(0.7, 1.0)))
 
 
@@ -195,7 +195,7 @@ def _cotton_wool_spot(anatomy: Anatomy, centre: NDArray[np.float64], rng: np.ran
 def _new_vessels(anatomy: Anatomy, centre: NDArray[np.float64], rng: np.random.Generator) -> Lesion:
     """A tuft of fine curled vessels, on the optic disc (one in three) or elsewhere."""
     unit = anatomy.body.disc_radius
-    centre = 0.8 * centre + 0.2 * anatomy.optic_disc / 2  # well inside what both views see
+    centre = 0.8 * centre + 0.2 * anatomy.optic_disc / 2  # inside both views
     if rng.random() < 1 / 3:
         centre = anatomy.optic_disc + rng.normal(0, 0.3, 2) * unit
     curls = tuple(_curl(centre, unit, rng) for _ in range(int(rng.integers(9, 17))))

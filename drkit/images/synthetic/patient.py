@@ -17,7 +17,7 @@ from drkit.images.synthetic.retina import paint_retina
 from drkit.images.synthetic.vessels import Vessel, bead_veins, grow_vessels
 
 VIEWS = (1, 2)  # centred on the macula, centred on the optic disc
-# How far the other eye's grade lies below the worse eye's: 36 %, 44 %, 15 % and 5 %, as in DeepDRiD.
+# Probability that the other eye's grade is 0, 1, 2 or 3 below that of the worse eye, as in DeepDRiD.
 _DROP_CHANCES = (0.36, 0.44, 0.15, 0.05)
 
 
@@ -27,9 +27,9 @@ class SyntheticEye:
 
     Args:
         anatomy: The healthy eye.
-        vessels: Its tree, beaded where the disease beads it.
-        disease: Its grade and lesions.
-        exposures: One a view.
+        vessels: Vessels, with beaded veins in severe disease.
+        disease: Grade and lesions.
+        exposures: Exposure of each view.
         texture: Seed of the pigment's texture.
     """
 
@@ -42,12 +42,12 @@ class SyntheticEye:
 
 @dataclass(frozen=True)
 class SyntheticPatient:
-    """Two eyes of one constitution and one camera.
+    """Two eyes with shared traits, photographed by one camera.
 
     Args:
-        grade: The worse eye's, 0-4.
-        camera: What the photographs share.
-        eyes: By their side.
+        grade: Grade of the worse eye, 0-4.
+        camera: The camera of all photographs.
+        eyes: Both eyes.
     """
 
     grade: int
@@ -57,16 +57,16 @@ class SyntheticPatient:
 
 @dataclass(frozen=True)
 class SyntheticPhotograph:
-    """One photograph with its grades, quality and lesions.
+    """One photograph with its ground truth.
 
     Args:
-        eye: Which eye.
+        eye: Left or right.
         view: 1 is centred on the macula, 2 on the optic disc.
-        eye_grade: 0-4.
+        eye_grade: Grade of the eye, 0-4.
         photograph: uint8 (size, size, 3) RGB.
-        mask: uint8 (size, size): 0 or the `LesionKind` that is seen.
-        counts: Lesions whose centre lies in the fundus disc.
-        quality: On DeepDRiD's scales.
+        mask: uint8 (size, size), the `LesionKind` of each pixel; 0 for background.
+        counts: Number of lesions of each kind whose centre is in the fundus disc.
+        quality: Quality on DeepDRiD's scales.
     """
 
     eye: Eye
@@ -97,7 +97,7 @@ def draw_patient(seed: int, patient: int, grade: int) -> SyntheticPatient:
 
 
 def photograph_patient(patient: SyntheticPatient, size: int) -> Iterator[SyntheticPhotograph]:
-    """Take both views of both eyes, `size` pixels a side."""
+    """Yield photographs of both views of both eyes, `size` pixels a side."""
     scale = cameras.FIELD_RADIUS * cameras.painted_side(size)
     for eye, subject in patient.eyes.items():
         rng = np.random.default_rng(subject.texture)

@@ -1,4 +1,4 @@
-"""Paint one eye: pigment, optic disc, vessels and lesions, as the light that comes back from the retina."""
+"""Paint one eye: pigment, optic disc, vessels and lesions, as reflected light."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,10 +28,10 @@ class Retina:
     """One painted eye.
 
     Args:
-        canvas: Where its pixels lie.
-        colour: (h, w, 3) RGB, before any light, lens or sensor.
-        lesions: A layer for each kind of lesion the eye has.
-        disease: The lesions that were painted.
+        canvas: Mapping from the retina to pixels.
+        colour: (h, w, 3) RGB reflectance, without the effects of light, lens and sensor.
+        lesions: Layer of each kind of lesion that the eye has.
+        disease: The painted lesions.
     """
 
     canvas: Canvas
@@ -43,7 +43,7 @@ class Retina:
 def paint_retina(
     anatomy: Anatomy, vessels: list[Vessel], disease: Disease, scale: float, rng: np.random.Generator
 ) -> Retina:
-    """Paint an eye at `scale` pixels a radius of the fundus disc."""
+    """Paint an eye at `scale` pixels per radius of the fundus disc."""
     canvas = Canvas(anatomy.optic_disc / 2, scale)
     layers = _lesion_layers(canvas, disease)
     planes = _paint_ground(canvas, anatomy, rng)
@@ -101,7 +101,7 @@ def _paint_optic_disc(planes: Planes, canvas: Canvas, anatomy: Anatomy) -> None:
 
 def _paint_bright_lesions(planes: Planes, canvas: Canvas, anatomy: Anatomy, layers: Mapping[LesionKind, Layer]) -> None:
     """Hard exudates and cotton-wool spots, brighter than the retina they lie in."""
-    around = 0.45 + 0.55 * float(anatomy.body.pigment.mean())  # a dim eye's lesions are dim, too
+    around = 0.45 + 0.55 * float(anatomy.body.pigment.mean())  # lesions of a dark retina are darker
     if LesionKind.COTTON_WOOL_SPOT in layers:
         wool = 0.85 * _soft(canvas, layers, LesionKind.COTTON_WOOL_SPOT)
         _veil(planes, wool, (1.10 * around, 1.00 * around, 0.80 * around))
@@ -111,7 +111,7 @@ def _paint_bright_lesions(planes: Planes, canvas: Canvas, anatomy: Anatomy, laye
 
 
 def _paint_vessels(planes: Planes, canvas: Canvas, vessels: list[Vessel], blood: float) -> None:
-    """Arteries and veins; the thinner, the paler; arteries have a bright line along their middle."""
+    """Paint arteries and veins; thin vessels are paler, and arteries have a bright central line."""
     veins, arteries = canvas.blank(), canvas.blank()
     widest = max(float(vessel.widths[0]) for vessel in vessels)
     for vessel in vessels:  # thinnest first
@@ -148,6 +148,6 @@ def _enlarge(field: Field, shape: tuple[int, int]) -> Field:
 
 
 def _veil(planes: Planes, share: Field, tone: RGB) -> None:
-    """Cover a share of each pixel with a tone, in place."""
+    """Blend a share of each pixel with a tone, in place."""
     for plane, level in zip(planes, tone, strict=True):
         plane += share * (np.float32(level) - plane)

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from drkit.images.synthetic.anatomy import AVASCULAR_RADIUS, Anatomy, Points
 
 STEP = 0.02  # between two points of a vessel, in radii of the fundus disc
-REACH = 1.55  # no view sees farther from the middle between fovea and optic disc
-THINNEST = 0.006  # vessels below this width are not drawn
-_LONGEST = 50  # points of a branch
-_MOST_BRANCHES = 16  # of a vessel
-GENERATIONS = 3  # of branches on a trunk
-ARTERY_TO_VEIN = 0.72  # of the widths
+REACH = 1.55  # radii from the midpoint of fovea and optic disc; farther out no view reaches
+THINNEST = 0.006  # radii: thinner vessels are not drawn
+_LONGEST = 50  # points per branch
+_MOST_BRANCHES = 16  # branches per vessel
+GENERATIONS = 3  # generations of branches on a trunk
+ARTERY_TO_VEIN = 0.72  # ratio of widths
 
 # Bezier control points of the trunks, from the optic disc, x temporal and y up, and their relative width.
 _TRUNKS: tuple[tuple[tuple[float, ...], float], ...] = (
@@ -32,9 +32,9 @@ class Vessel:
     """One vessel between its origin and its end.
 
     Args:
-        points: Its centre line, (n, 2), in radii of the fundus disc from the fovea.
-        widths: At each point, (n,), in the same unit.
-        vein: Or artery.
+        points: Centre line, (n, 2), in radii of the fundus disc from the fovea.
+        widths: Width at each point, (n,), in the same unit.
+        vein: Whether it is a vein; otherwise an artery.
         half: +1 for the upper half of the retina, -1 for the lower; vessels do not cross the raphe.
     """
 
@@ -51,15 +51,15 @@ class Vessel:
 
 @dataclass(frozen=True)
 class BranchOrigins:
-    """The points where branches begin.
+    """Origins of branches.
 
     Args:
-        points: Their origins, (k, 2).
-        ahead: The parent's direction there, (k, 2), not normalised.
-        sides: To which side each turns, (k,), +1 or -1.
-        widths: At the origin, (k,).
-        veins: Or arteries, (k,).
-        halves: See `Vessel`, (k,).
+        points: Origins, (k, 2).
+        ahead: Direction of the parent vessel at the origin, (k, 2), not normalised.
+        sides: Side to which each branch turns, (k,), +1 or -1.
+        widths: Width at the origin, (k,).
+        veins: Whether each is a vein, (k,).
+        halves: Half of the retina, as in `Vessel`, (k,).
     """
 
     points: Points
@@ -71,7 +71,7 @@ class BranchOrigins:
 
 
 def grow_vessels(anatomy: Anatomy, rng: np.random.Generator) -> list[Vessel]:
-    """Grow arteries and veins of one eye, thinnest first, so that painting them in order is right."""
+    """Grow the arteries and veins of one eye, in the order in which they are painted: thinnest first."""
     vessels = generation = _grow_trunks(anatomy, rng)
     for _ in range(GENERATIONS):
         if generation:
@@ -81,7 +81,7 @@ def grow_vessels(anatomy: Anatomy, rng: np.random.Generator) -> list[Vessel]:
 
 
 def bead_veins(vessels: list[Vessel], strength: float, rng: np.random.Generator) -> list[Vessel]:
-    """Give the wide veins the string-of-beads calibre of severe retinopathy; 0 leaves them unchanged."""
+    """Give the wide veins the beading of severe retinopathy; a strength of 0 changes nothing."""
     if strength == 0:
         return vessels
     wide = 0.4 * max(float(vessel.widths[0]) for vessel in vessels if vessel.vein)
@@ -91,8 +91,8 @@ def bead_veins(vessels: list[Vessel], strength: float, rng: np.random.Generator)
 def _bead(vessel: Vessel, strength: float, rng: np.random.Generator) -> Vessel:
     along = np.arange(len(vessel.widths)) * STEP
     waves = np.sin(2 * np.pi * along / rng.uniform(0.11, 0.15) + rng.uniform(0, 2 * np.pi))
-    somewhere = np.clip(np.sin(2 * np.pi * along / rng.uniform(0.7, 1.2) + rng.uniform(0, 2 * np.pi)) + 0.5, 0, 1)
-    return replace(vessel, widths=vessel.widths * (1 + strength * waves * somewhere))
+    extent = np.clip(np.sin(2 * np.pi * along / rng.uniform(0.7, 1.2) + rng.uniform(0, 2 * np.pi)) + 0.5, 0, 1)
+    return replace(vessel, widths=vessel.widths * (1 + strength * waves * extent))
 
 
 def _grow_trunks(anatomy: Anatomy, rng: np.random.Generator) -> list[Vessel]:
@@ -115,15 +115,15 @@ def _grow_trunk(course: Points, relative: float, vein: bool, anatomy: Anatomy, r
 
 
 def _bud(parents: list[Vessel], rng: np.random.Generator) -> BranchOrigins:
-    """Places along vessels where branches leave them, mostly in turns to one side and the other."""
+    """Draw origins of branches along vessels, mostly to alternating sides."""
     shape, sizes = (len(parents), _MOST_BRANCHES), np.array([len(parent.points) for parent in parents])
-    places = 2 + np.cumsum(rng.integers(6, 16, shape), axis=1)
+    indices = 2 + np.cumsum(rng.integers(6, 16, shape), axis=1)
     shares = rng.uniform(0.45, 0.80, shape)
     sides = rng.choice([-1, 1], (shape[0], 1)) * np.cumprod(np.where(rng.random(shape) < 0.7, -1, 1), axis=1)
     widths = np.concatenate([parent.widths for parent in parents])
     points = np.concatenate([parent.points for parent in parents])
-    flat = np.minimum(places, sizes[:, None] - 2) + (np.cumsum(sizes) - sizes)[:, None]
-    keep = (places < sizes[:, None] - 3) & (shares * widths[flat] > THINNEST)
+    flat = np.minimum(indices, sizes[:, None] - 2) + (np.cumsum(sizes) - sizes)[:, None]
+    keep = (indices < sizes[:, None] - 3) & (shares * widths[flat] > THINNEST)
     owners, flat = np.nonzero(keep)[0], flat[keep]
     return BranchOrigins(
         points=points[flat],
@@ -136,7 +136,7 @@ def _bud(parents: list[Vessel], rng: np.random.Generator) -> BranchOrigins:
 
 
 def _grow_branches(buds: BranchOrigins, anatomy: Anatomy, rng: np.random.Generator) -> list[Vessel]:
-    """All branches of a generation at once: each leaves at an angle and bends back to its parent's direction."""
+    """Grow all branches of a generation; each leaves at an angle and bends back to its parent's direction."""
     num, along = len(buds.widths), np.arange(_LONGEST) * STEP
     swing = 14 * anatomy.body.tortuosity * rng.normal(0, 1, (num, 3, 1))
     phases = np.outer((7.5, 17.0, 26.0), along) + rng.uniform(0, 6.3, (num, 3, 1))
@@ -156,7 +156,7 @@ def _grow_branches(buds: BranchOrigins, anatomy: Anatomy, rng: np.random.Generat
 
 
 def _ends(lines: NDArray[np.float64], halves: NDArray[np.int64], anatomy: Anatomy) -> NDArray[np.int64]:
-    """How many of the points of each line, (k, n, 2), a vessel may have: (k,)."""
+    """Number (k,) of points of each line (k, n, 2) that the vessel keeps."""
     outside = _length(lines - anatomy.optic_disc / 2) > REACH
     fovea = _length(lines) < AVASCULAR_RADIUS
     temporal = (anatomy.optic_disc[0] - lines[..., 0]) * anatomy.side > 0.3
@@ -182,7 +182,7 @@ def _bezier(control: Points) -> Points:
 
 
 def _wind(line: Points, swing: float, rng: np.random.Generator) -> Points:
-    """Let a line swing sideways by about `swing`, not at its origin."""
+    """Add a smooth sideways deviation of about `swing` to a line, zero at its origin."""
     along = np.arange(len(line)) * STEP
     waves = sum(rng.normal() * np.sin(2 * np.pi * along * f + rng.uniform(0, 6.3)) for f in (0.9, 1.9, 3.3))
     return line + _normals(line) * (swing * waves * np.minimum(along / 0.3, 1))[:, None]

@@ -36,7 +36,7 @@ def test_a_photograph_of_fewer_bits_kept_in_sixteen_is_read_right_and_remarked_o
     assert np.array_equal(decoded.pixels, photograph)
     (remark,) = decoded.remarks
     assert remark.kind == "depth-inferred"
-    assert f"{bits}-bit values kept in 16 bits" in remark.sentence
+    assert f"{bits}-bit values stored in 16 bits" in remark.sentence
 
 
 @pytest.mark.parametrize("encode", [tiff, png])
@@ -51,7 +51,7 @@ def test_a_dark_photograph_of_sixteen_bits_stays_dark_where_its_values_were_wide
 def test_a_dark_photograph_that_had_to_be_guessed_is_remarked_on(photograph):
     decoded = decode_with_remarks(tiff(photograph.astype(np.uint16) * 257 // 8), "eye")
     assert decoded.pixels.max() == 127  # four times as bright as it was
-    assert "read as 14-bit values kept in 16 bits, because the largest is 8191" in decoded.remarks[0].sentence
+    assert "read as 14-bit values stored in 16 bits, because the largest is 8191" in decoded.remarks[0].sentence
 
 
 def test_opaque_alpha_does_not_hide_the_depth(photograph):
