@@ -27,6 +27,7 @@ def read_table(path: Path, check: Callable[[pa.Schema], None]) -> pa.Table:
         with pq.ParquetFile(path) as file:
             schema = file.schema_arrow
             check(schema)
+            file.scan_contents()  # of damaged columns it raises errors; reading their metadata would end the process
             groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
             values = sum(group.column(number).num_values for group in groups for number in range(group.num_columns))
             if max(values, file.metadata.num_rows) > MAX_VALUES:

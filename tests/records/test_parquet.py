@@ -1,5 +1,6 @@
 """Parquet tables that would need more memory than is available are refused."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 
 from drkit.errors import InputError
 from drkit.records.parquet import read_table
+from drkit.records.predictions import read_predictions
 
+COMPATIBILITY = Path(__file__).parents[1] / "compatibility" / "version_1"
 SCHEMA = pa.schema([pa.field("name", pa.string()), pa.field("grade", pa.int8())], metadata={"drkit": "{}"})
 
 
@@ -42,6 +45,16 @@ def test_rows_that_are_not_there_are_not_made(tmp_path: Path, monkeypatch: pytes
     pq.write_table(pa.concat_tables([rows, rows.slice(0, 1)]), path, compression="zstd")
     with pytest.raises(InputError, match=r"a\.parquet holds 4194306 values, more than drkit writes"):
         read_table(path, accept)
+
+
+def test_damaged_sizes_of_a_column_do_not_end_the_process(tmp_path: Path) -> None:
+    """pyarrow 26 aborts where it describes this column, and older versions ignore its sizes."""
+    content = bytearray((COMPATIBILITY / "one.parquet").read_bytes())
+    content[2254] ^= 0x44  # the length of a histogram of levels
+    path = tmp_path / "a.parquet"
+    path.write_bytes(content)
+    with suppress(InputError):
+        read_predictions(path)
 
 
 def test_a_long_text_is_not_repeated(tmp_path: Path) -> None:
