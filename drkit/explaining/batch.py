@@ -16,9 +16,9 @@ from drkit.decisions import GradePredictions
 from drkit.explaining.activations import AttributionInput
 from drkit.explaining.attribution import Attribution, mean_attribution, share_inside, unit_scale, unit_shares
 from drkit.explaining.faithfulness import AttributionMethod, Faithfulness, FaithfulnessEvaluator
+from drkit.explaining.inputs import ExplainBatch, ExplainedUnits
 from drkit.explaining.photographs import View, blur_discs, read_views, render_views
 from drkit.explaining.targets import AttributionTarget, ContrastTarget, GradeTarget, ScoreTarget
-from drkit.explaining.units import ExplainBatch, ExplainedUnits
 from drkit.inference import read_answers
 from drkit.losses import build_loss
 from drkit.models.restoring import OpenedRun

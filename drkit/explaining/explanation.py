@@ -1,18 +1,47 @@
-"""One method's explanations of all selected photographs, written to a folder."""
+"""Explanations of all selected photographs: written to a folder, or painted on the photographs."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+
+import torch
 
 from drkit.config.explain import ExplainConfig
 from drkit.errors import OutputExistsError
-from drkit.explaining.batch import ExplainSetup, explain_batches
-from drkit.explaining.inputs import ExplainInputs
+from drkit.explaining.batch import ExplainSetup, default_target, explain_batches
+from drkit.explaining.inputs import ExplainInputs, gather_units
 from drkit.explaining.lesions import choose_lesions, find_masks
 from drkit.explaining.metrics import ExplanationMetrics
+from drkit.explaining.pictures import paint_both
+from drkit.explaining.selection import Selection
 from drkit.explaining.writing import Writer, name_files
+from drkit.images.files import Photograph
+from drkit.models.restoring import OpenedRun
 from drkit.records.atomic import check_name, check_writable
 from drkit.records.explanations import MANIFEST, Explanations, write_explanations
+from drkit.records.labels import Labels
+from drkit.records.predictions import Predictions
 from drkit.records.preprocessed import steps_to_apply
 from drkit.records.provenance import sha256_file
+
+OVERLAY_METHOD = "integrated-gradients"  # points at lesions far more often than GradCAM: docs/results.md
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """A photograph and the evidence in it.
+
+    Args:
+        image_id: Id of the photograph.
+        picture: uint8 (S, S, 3) RGB, the square around the disc that the network sees.
+        painted: uint8 (S, S, 3) RGB, the same in grey, with evidence in orange and blue.
+        legend: The meanings of orange and blue, in words.
+    """
+
+    image_id: str
+    picture: Photograph
+    painted: Photograph
+    legend: tuple[str, str]
 
 
 def check_folder(folder: Path, *, force: bool) -> None:
@@ -49,6 +78,41 @@ def write_explained(setup: ExplainSetup, inputs: ExplainInputs, folder: Path, co
     explanations = _manifest(setup, inputs, writer, metrics)
     write_explanations(explanations, folder, force=config.force)
     return explanations
+
+
+def paint_overlays(
+    opened: OpenedRun, labels: Labels, predictions: Predictions, device: torch.device, workers: int | None = None
+) -> Iterator[Overlay]:
+    """Paint the integrated gradients of all graded photographs, unit by unit.
+
+    Args:
+        opened: The run.
+        labels: The photographs.
+        predictions: The run's predictions of whole units of them.
+        device: Device of the networks.
+        workers: Number of threads that read photographs; None for Python's default.
+
+    Raises:
+        InputError: a photograph that cannot be read.
+    """
+    header = opened.header
+    selection = Selection(tuple(predictions.rows["image_id"]), "all photographs")
+    explained = gather_units(labels, predictions, selection, header.architecture)
+    setup = ExplainSetup(
+        opened=opened,
+        explained=explained,
+        method=OVERLAY_METHOD,
+        target_name=default_target(header.decision),
+        layer=None,
+        evaluator=None,
+        device=device,
+    )
+    for result, views in explain_batches(setup, workers):
+        image_ids = explained.rows["image_id"].iloc[result.rows]
+        for number, (image_id, view) in enumerate(zip(image_ids, views, strict=True)):
+            positive, negative = result.drawn_positive[number], result.drawn_negative[number]
+            painted = paint_both(view.picture, positive, negative, view.disc)
+            yield Overlay(str(image_id), view.picture, painted, setup.meanings)
 
 
 def _manifest(setup: ExplainSetup, inputs: ExplainInputs, writer: Writer, metrics: ExplanationMetrics) -> Explanations:

@@ -11,7 +11,7 @@ from drkit.ensembling.prediction import predict_ensemble
 from drkit.ensembling.serialization import is_ensemble, read_ensemble
 from drkit.errors import InputError, UnreadablePhotographsError
 from drkit.evaluation.referral import describe_rule, read_referral_threshold, refer
-from drkit.explaining.overlays import paint_overlays
+from drkit.explaining.explanation import paint_overlays
 from drkit.grades import NUM_GRADES, SPLITS, Target
 from drkit.grading import grade_photographs
 from drkit.models.restoring import OpenedRun, open_run

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from drkit.explaining.overlays import Overlay
+from drkit.explaining.explanation import Overlay
 from drkit.grades import GRADE_NAMES, NUM_GRADES, REFERABLE_FROM
 from drkit.images.files import Photograph
 from drkit.plotting.report.page import (
