@@ -61,6 +61,7 @@ def test_spellings_of_a_sample_that_are_read_rightly(tmp_path: Path, content: by
         (b"sep=;\n\nID;TARGET\na;0\n;1\n", "row 5: the ID is empty"),
         (b"\n\n", "is empty: expected a table with a header"),
         (b"", "is empty"),
+        (b",", "is empty: expected a table with a header"),
         (b"ID,TARGET\n\xe9,0\n", "line 2 is not UTF-8 text"),
         (b'ID,TARGET\n"a,0\n', "is not a table"),
     ],
