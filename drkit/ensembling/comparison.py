@@ -224,9 +224,9 @@ def baseline_names(contenders: Sequence[ComparedMethod]) -> tuple[str, str]:
 
 def format_gain(gain: Gain | None) -> str:
     """Format a gain with its interval for a cell of a table; `-` for the baseline itself."""
-    return "-" if gain is None else f"{gain.difference:+z.3f} ({gain.interval[0]:+z.3f} to {gain.interval[1]:+z.3f})"
+    return "-" if gain is None else f"{gain.difference:+z.3f} ({gain.interval[0]:+.3f} to {gain.interval[1]:+.3f})"
 
 
 def _gain_text(gain: Gain) -> str:
     low, high = gain.joint_interval
-    return f"{gain.difference:+z.3f} in quadratic kappa ({low:+z.3f} to {high:+z.3f})"
+    return f"{gain.difference:+z.3f} in quadratic kappa ({low:+.3f} to {high:+.3f})"

@@ -97,7 +97,7 @@ def tabulate_comparisons(comparisons: Sequence[Comparison]) -> Table:
             str(item.patients),
             item.by,
             f"{item.difference:+z.3f}",
-            f"{item.interval[0]:+z.3f} to {item.interval[1]:+z.3f}",
+            f"{item.interval[0]:+.3f} to {item.interval[1]:+.3f}",
             f"{item.probability_of_no_gain:.3f}",
         )
         for item in comparisons
@@ -126,8 +126,8 @@ def _sentence(
     joined = "" if by == "photograph" else f", photographs joined by {by}"
     over = "patients and seeds" if max(num_seeds) > 1 else "patients"
     figures = (
-        f"{difference.value:+z.3f} in quadratic kappa (95 % interval over {over} {difference.low:+z.3f} to"
-        f" {difference.high:+z.3f}, {num_patients} patients{_describe_seeds(num_seeds)}){joined}"
+        f"{difference.value:+z.3f} in quadratic kappa (95 % interval over {over} {difference.low:+.3f} to"
+        f" {difference.high:+.3f}, {num_patients} patients{_describe_seeds(num_seeds)}){joined}"
     )
     verdict = f"It is unclear which of {names[1]} and {names[0]} agrees better: {figures}."
     if difference.low > 0:

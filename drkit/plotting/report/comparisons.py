@@ -42,7 +42,7 @@ def _describe_attention(record: AttentionRecord) -> tuple[str, ...]:
         comparison.against,
         *(", ".join(f"{kappa:.3f}" for kappa in kappas) for kappas in (comparison.kappas, comparison.against_kappas)),
         f"{comparison.difference:+z.3f}",
-        f"{comparison.interval[0]:+z.3f} to {comparison.interval[1]:+z.3f}",
+        f"{comparison.interval[0]:+.3f} to {comparison.interval[1]:+.3f}",
         f"{comparison.probability_of_no_gain:.3f}",
         f"{comparison.photographs} / {comparison.patients}",
         f"{record.cost.added_parameters} of {record.cost.parameters}",

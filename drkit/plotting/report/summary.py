@@ -76,7 +76,7 @@ def _describe_comparison(item: Comparison) -> tuple[str, ...]:
         item.run,
         item.against,
         f"{item.difference:+z.3f}",
-        f"{low:+z.3f} to {high:+z.3f}",
+        f"{low:+.3f} to {high:+.3f}",
         verdict,
         " / ".join(map(str, num_seeds)),
         str(item.patients),
