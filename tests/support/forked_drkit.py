@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,6 +99,7 @@ def _run() -> int:
     except BaseException:
         traceback.print_exc()
         status = 1
+    threading._shutdown()  # as the interpreter does at its end: worker processes are told to stop
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
