@@ -107,4 +107,4 @@ def test_an_installation_without_it_says_so(
     monkeypatch.setitem(runs.PACKAGED_RUNS, "fundus", tmp_path / "nowhere" / "fundus")
     for command in (["predict", "fundus"], ["explain", "fundus"], ["finetune", "--weights", "fundus"]):
         told = invoke(*command, "--data", other_eyes, code=2)
-        assert "no packaged network fundus is present in this installation of drkit" in told
+        assert "this installation of drkit lacks the packaged run fundus: install a release" in told

@@ -17,7 +17,7 @@ CONTEXT = AttentionBlock(
     "a weighted mean of all places, added to each",
     "fundus_lab.context:build_context",
     "Cao et al., GCNet, ICCV Workshops 2019",
-    compares_places=False,
+    compares_positions=False,
     parameters={"reduction": Parameter(8, 1, 256, "channels / hidden channels", is_whole=True)},
 )
 TRIMMED = EnsembleMethod(
