@@ -77,7 +77,7 @@ class TrainingConfig(MachineOptions, LearningOptions, ModelOptions, DataOptions)
             ),
             (
                 self.freeze not in ("none", "backbone") and not is_whole,
-                f"--freeze {self.freeze}: expected none, backbone, or a number of at least 1",
+                f"--freeze {self.freeze}: expected none, backbone, or a number of stages, at least 1",
             ),
             (
                 self.chooses == "last" and self.patience is not None,

@@ -219,7 +219,8 @@ def write_until_killed(target, content, *, force):
     write(target, content, force=force)
 
 filtering.write_bytes = write_until_killed
-preprocess.run_preprocess(preprocess.PreprocessConfig(out, sys.argv[3], data=[Path(sys.argv[1])], size=64, workers=1))
+config = preprocess.PreprocessConfig(out=out, steps=sys.argv[3], data=[Path(sys.argv[1])], size=64, workers=1)
+preprocess.run_preprocess(config)
 """
 
 

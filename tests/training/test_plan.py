@@ -80,7 +80,7 @@ def test_contradictory_options_are_refused(small_config: TrainingConfig) -> None
         ({"loss": "cross-entropi"}, "unknown loss 'cross-entropi': did you mean cross-entropy"),
         ({"augment": "mediun"}, "did you mean medium"),
         ({"freeze": "half"}, "--freeze half: expected none, backbone"),
-        ({"freeze": "0"}, "a number of stages from 1"),
+        ({"freeze": "0"}, "a number of stages, at least 1"),
         ({"unit": "patient", "target": "eye"}, "--unit patient joins both eyes"),
         ({"decision": "cut-points:shrink=0.5"}, "add --folds 5"),
         ({"decision": "cutpoints"}, "unknown decision 'cutpoints': did you mean cut-points"),
