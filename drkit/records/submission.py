@@ -59,10 +59,7 @@ def read_sample(path: Path) -> Sample:
     if not path.exists():
         raise InputError(f"{path} does not exist: expected the competition's sample_submission.csv")
     lines = ((int(row) + 2, cells) for row, *cells in read_cells(path).itertuples())
-    filled = [(number, cells) for number, cells in lines if any(cells)]
-    if not filled:
-        raise InputError(f"{path} is empty: expected a table with a header")
-    (_, header), *rows = filled
+    (_, header), *rows = [(number, cells) for number, cells in lines if any(cells)]
     if len(header) != 2 or not all(header):
         raise InputError(
             f"{path}: columns are {', '.join(header)}, expected two, of ids and of grades, such as {', '.join(COLUMNS)}"

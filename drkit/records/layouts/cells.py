@@ -67,6 +67,8 @@ def read_cells(path: Path) -> pd.DataFrame:
             raise InputError(f"{path} is empty: expected a table with a header")
         cells = _split(lines, separator or _find_separator(lines, path), path)
     cells = cells.fillna("").astype("string").apply(lambda column: column.str.strip())
+    if (cells == "").all(axis=None):
+        raise InputError(f"{path} is empty: expected a table with a header")
     cells.index = pd.RangeIndex(skipped - 1, skipped - 1 + len(cells))
     return _with_header(cells)
 
@@ -103,11 +105,9 @@ def _read_spreadsheet(content: bytes, path: Path) -> pd.DataFrame:
     except Exception as error:  # engines raise many types for a damaged file
         raise InputError(f"{path} is a damaged spreadsheet ({error}): save the table as CSV (UTF-8)") from None
     filled = {name: cells for name, cells in sheets.items() if not cells.empty}
-    if not filled:
-        raise InputError(f"{path} is empty: expected a table with a header")
     if len(filled) > 1:
         raise InputError(f"{path} has {len(filled)} sheets ({first_few(list(filled))}): save the sheet to read as CSV")
-    return next(iter(filled.values()))
+    return next(iter(filled.values()), pd.DataFrame())
 
 
 def _unpack(content: bytes, path: Path) -> bytes:
