@@ -10,10 +10,10 @@ import pytest
 
 CAMPAIGNS = Path(__file__).parent / "campaigns"
 COMMANDS = {
-    "kills": ["--kills", "2", "--only", "preprocess", "submit"],
-    "mutated_inputs": ["--mutations", "170", "--seed", "7"],
-    "changing_inputs": ["--changes", "3", "--only", "submit"],
-    "disks": ["--disks", "3", "--only", "submit"],
+    "kills": ["--runs", "2", "--only", "preprocess", "submit"],
+    "mutated_inputs": ["--runs", "170", "--seed", "7"],
+    "changing_inputs": ["--runs", "3", "--only", "submit"],
+    "disks": ["--runs", "3", "--only", "submit"],
     "fuzz": ["--runs", "30"],
 }
 

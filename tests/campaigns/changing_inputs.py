@@ -6,28 +6,23 @@ one line, and what it leaves has to be complete JSON. With the input restored, t
 --force where drkit asks for it, has to complete the folder as if nothing had happened. Prints a row per command, and
 ends with 1 if there are faults.
 
-    python tests/campaigns/changing_inputs.py --changes 120
+    python tests/campaigns/changing_inputs.py --runs 112
 """
 
-import argparse
 import random
 import shutil
-import sys
 import time
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 from commands import (
     COMMANDS,
-    Undisturbed,
+    Case,
     find_faults_of_completion,
-    import_slow_packages,
     make_folder,
+    parse_options,
     read_contents,
     run,
-    run_undisturbed,
-    workshop,
+    run_campaign,
 )
 
 KINDS = ("cut off", "overwritten", "removed")
@@ -46,16 +41,6 @@ def change(path: Path, kind: str, generator: random.Random) -> None:
         path.write_bytes((generator.choice(alike) if alike else path).read_bytes())
 
 
-def change_after(seconds: float, path: Path, kind: str, generator: random.Random) -> Callable[[int], None]:
-    """A disturbance that changes a file after some seconds."""
-
-    def disturb(_: int) -> None:
-        time.sleep(seconds)
-        change(path, kind, generator)
-
-    return disturb
-
-
 def inputs_of(arguments: list[str], folder: Path) -> list[Path]:
     """The files that a command reads: those of the data set and of the runs that it names."""
     words = [word for word in arguments if word.startswith(("eyes", "runs/"))]
@@ -64,14 +49,17 @@ def inputs_of(arguments: list[str], folder: Path) -> list[Path]:
     return relevant or files
 
 
-def examine(
-    arguments: list[str], base: Path, undisturbed: Undisturbed, generator: random.Random
-) -> tuple[bool, list[str]]:
-    """Run a command whose input changes, and return whether it was refused, and its faults."""
-    folder = make_folder(base, "changed", copy=True)
-    path, kind = generator.choice(inputs_of(arguments, folder)), generator.choice(KINDS)
-    disturb = change_after(generator.uniform(0, undisturbed.seconds), path, kind, generator)
-    outcome = run(arguments, folder, disturb)
+def examine(case: Case, generator: random.Random) -> tuple[bool, list[str]]:
+    """Run a command while one of its inputs changes; return whether it was refused, and its faults."""
+    folder = make_folder(case.base, "changed", copy=True)
+    path, kind = generator.choice(inputs_of(case.arguments, folder)), generator.choice(KINDS)
+    seconds = generator.uniform(0, case.undisturbed.seconds)
+
+    def disturb(_: int) -> None:
+        time.sleep(seconds)
+        change(path, kind, generator)
+
+    outcome = run(case.arguments, folder, disturb)
     faults = []
     if outcome.code not in (0, 2) or "Traceback" in outcome.output:
         faults.append(f"ended with {outcome.code}: {outcome.output[-300:]}")
@@ -79,42 +67,14 @@ def examine(
         read_contents(folder / "out")
     except ValueError as error:
         faults.append(f"an incomplete record: {error}")
-    shutil.copyfile(base / path.relative_to(folder), path)
+    shutil.copyfile(case.base / path.relative_to(folder), path)
     if outcome.code == 0:  # the output is of the changed input
         shutil.rmtree(folder / "out", ignore_errors=True)
-    faults += find_faults_of_completion(arguments, folder, undisturbed)
+    faults += find_faults_of_completion(case.arguments, folder, case.undisturbed)
     return outcome.code == 2, [f"{path.relative_to(folder)} {kind}: {fault}" for fault in faults]
 
 
-def main() -> None:
-    """Run the campaign, and print a row per command."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--changes", type=int, default=120)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", nargs="*", choices=READING, help="commands, by default all that read")
-    options = parser.parse_args()
-    import_slow_packages()
-    generator, names = random.Random(options.seed), list(options.only or READING)
-    undisturbed: dict[str, Undisturbed] = {}
-    faults: dict[str, list[str]] = {name: [] for name in names}
-    refused = Counter[str]()
-    with workshop() as base:
-        for number in range(options.changes):
-            name = names[number % len(names)]
-            arguments = COMMANDS[name].split()
-            if name not in undisturbed:
-                undisturbed[name] = run_undisturbed(arguments, make_folder(base, "undisturbed", copy=True))
-            was_refused, new = examine(arguments, base, undisturbed[name], generator)
-            refused[name] += was_refused
-            faults[name] += new
-            print(f"{number + 1} {name}: {'refused' * was_refused} {new or ''}", file=sys.stderr, flush=True)
-    print("| command | refused | faults |\n|---|---|---|")
-    for name in names:
-        print(f"| {name} | {refused[name]} | {len(faults[name])} |")
-    print(f"\n{options.changes} changes, {refused.total()} refusals")
-    print("\n".join(f"{name}: {fault}" for name in names for fault in faults[name]))
-    raise SystemExit(any(faults.values()))
-
-
 if __name__ == "__main__":
-    main()
+    options = parse_options(__doc__, 112, READING)
+    random_numbers = random.Random(options.seed)
+    run_campaign(options.only, options.runs, "refused", lambda case: examine(case, random_numbers), copy=True)

@@ -1,5 +1,6 @@
 """The commands of the campaigns: run in forked processes, in folders of their own, and compared byte for byte."""
 
+import argparse
 import json
 import os
 import shutil
@@ -7,7 +8,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -64,10 +66,73 @@ class Undisturbed:
     contents: Mapping[str, bytes]
 
 
-def import_slow_packages() -> None:
-    """Import what every command needs, so that processes forked from this one have it."""
-    for module in SLOW_IMPORTS:
+@dataclass(frozen=True)
+class Case:
+    """A command that a campaign disturbs.
+
+    Args:
+        name: Name of the command, a key of `COMMANDS`.
+        round: Number of rounds through all commands that are complete.
+        base: Folder with the data set and the runs.
+        undisturbed: The same command, undisturbed.
+    """
+
+    name: str
+    round: int
+    base: Path
+    undisturbed: Undisturbed
+
+    @property
+    def arguments(self) -> list[str]:
+        """Arguments of the command line."""
+        return COMMANDS[self.name].split()
+
+
+def parse_options(doc: str | None, runs: int, names: Sequence[str] = tuple(COMMANDS)) -> argparse.Namespace:
+    """Parse the options of a campaign: how many runs are disturbed, a seed, and the commands."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=runs, help="number of runs that are disturbed")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="*", choices=names, default=names, help="commands, by default all")
+    return parser.parse_args()
+
+
+def run_campaign(
+    names: Sequence[str],
+    runs: int,
+    outcome: str,
+    examine: Callable[[Case], tuple[bool, list[str]]],
+    *,
+    copy: bool = False,
+) -> None:
+    """Examine the commands in turn, print a row per command, and exit with 1 if there are faults.
+
+    Args:
+        names: Keys of `COMMANDS`.
+        runs: Number of runs that are disturbed.
+        outcome: Heading of the runs for which `examine` returns true.
+        examine: Disturbs one run; returns whether it had this outcome, and its faults.
+        copy: Whether the undisturbed command also works on copies of its inputs, whose paths its files may name.
+    """
+    for module in SLOW_IMPORTS:  # processes that are forked from this one have imported them
         import_module(module)
+    undisturbed: dict[str, Undisturbed] = {}
+    outcomes, faults = Counter[str](), {name: list[str]() for name in names}
+    with workshop() as base:
+        for number in range(runs):
+            name = names[number % len(names)]
+            if name not in undisturbed:
+                undisturbed[name] = run_undisturbed(COMMANDS[name].split(), make_folder(base, "undisturbed", copy=copy))
+            has_outcome, new = examine(Case(name, number // len(names), base, undisturbed[name]))
+            outcomes[name] += has_outcome
+            faults[name] += new
+            print(f"{number + 1} {name}: {outcome * has_outcome} {new or ''}", file=sys.stderr, flush=True)
+    print(f"| command | {outcome} | faults |\n|---|---|---|")
+    for name in names:
+        print(f"| {name} | {outcomes[name]} | {len(faults[name])} |")
+    print(f"\n{runs} runs, {outcomes.total()} {outcome}")
+    print("\n".join(f"{name}: {fault}" for name in names for fault in faults[name]))
+    raise SystemExit(any(faults.values()))
 
 
 def run(arguments: list[str], folder: Path, disturb: Callable[[int], None] | None = None) -> Outcome:

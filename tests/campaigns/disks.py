@@ -6,32 +6,18 @@ undisturbed); every file under a final name has to equal the one that an undistu
 has space and can be written, the same command, with --resume or --force where drkit asks for it, has to complete the
 folder. Needs root, to mount. Prints a row per command, and ends with 1 if there are faults.
 
-    python tests/campaigns/disks.py --disks 120
+    python tests/campaigns/disks.py --runs 90
 """
 
-import argparse
 import os
 import random
 import subprocess
-import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from commands import (
-    COMMANDS,
-    Outcome,
-    Undisturbed,
-    add_inputs,
-    find_faults,
-    import_slow_packages,
-    make_folder,
-    run,
-    run_undisturbed,
-    workshop,
-)
+from commands import Case, Outcome, add_inputs, find_faults, make_folder, parse_options, run, run_campaign
 
 KINDS = ("full", "read-only", "becomes read-only")
 PAGE = 4096
@@ -56,7 +42,7 @@ def small_disk(folder: Path) -> Iterator[None]:
 
 
 def make_read_only(folder: Path, seconds: float) -> Callable[[int], None]:
-    """A disturbance that makes the disk read-only after some seconds, as soon as no file is open for writing."""
+    """Return a disturbance that makes the disk read-only after some seconds, as soon as no file is open for writing."""
 
     def disturb(_: int) -> None:
         time.sleep(seconds)
@@ -73,60 +59,31 @@ def is_refused(outcome: Outcome) -> bool:
     return outcome.code == 2 and "Traceback" not in outcome.output and "drkit: error:" in outcome.output
 
 
-def examine(
-    kind: str, arguments: list[str], base: Path, undisturbed: Undisturbed, generator: random.Random
-) -> list[str]:
-    """Run a command on a disk of one kind, and return its faults."""
-    folder, disturb = make_folder(base, "disk"), None
-    needed = sum(map(len, undisturbed.contents.values())) + PAGE * len(undisturbed.contents)
+def examine(case: Case, generator: random.Random) -> tuple[bool, list[str]]:
+    """Run a command on a disk whose kind depends on the round; return whether it was refused, and its faults."""
+    kind, contents = KINDS[case.round % len(KINDS)], case.undisturbed.contents
+    folder, disturb = make_folder(case.base, "disk"), None
+    needed = sum(map(len, contents.values())) + PAGE * len(contents)
     with small_disk(folder):
-        add_inputs(base, folder)
+        add_inputs(case.base, folder)
         if kind == "full":
             (folder / "filler").write_bytes(bytes(ENOUGH - generator.randrange(PAGE, needed, PAGE)))
         elif kind == "read-only":
             mount(folder, "remount", "ro")
         else:
-            disturb = make_read_only(folder, generator.uniform(0, undisturbed.seconds))
-        outcome = run(arguments, folder, disturb)
+            disturb = make_read_only(folder, generator.uniform(0, case.undisturbed.seconds))
+        outcome = run(case.arguments, folder, disturb)
         mount(folder, "remount", "rw")
         (folder / "filler").unlink(missing_ok=True)
-        faults = list(find_faults(arguments, folder, undisturbed))
+        faults = list(find_faults(case.arguments, folder, case.undisturbed))
         if outcome.code != 0 and not is_refused(outcome):
             faults.append(f"ended with {outcome.code}: {outcome.output[-300:]}")
-    return is_refused(outcome), faults
-
-
-def main() -> None:
-    """Run the campaign, and print a row per command."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--disks", type=int, default=120)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", nargs="*", choices=COMMANDS, help="commands, by default all")
-    options = parser.parse_args()
-    if os.geteuid():
-        raise SystemExit("a tmpfs cannot be mounted: run this as root")
-    import_slow_packages()
-    generator, names = random.Random(options.seed), list(options.only or COMMANDS)
-    undisturbed: dict[str, Undisturbed] = {}
-    faults: dict[str, list[str]] = {name: [] for name in names}
-    refused = Counter[str]()
-    with workshop() as base:
-        for number in range(options.disks):
-            name, kind = names[number % len(names)], KINDS[number // len(names) % len(KINDS)]
-            arguments = COMMANDS[name].split()
-            if name not in undisturbed:
-                undisturbed[name] = run_undisturbed(arguments, make_folder(base, "undisturbed"))
-            was_refused, new = examine(kind, arguments, base, undisturbed[name], generator)
-            refused[name] += was_refused
-            faults[name] += [f"{kind}: {fault}" for fault in new]
-            print(f"{number + 1} {name}, {kind}: {'refused' * was_refused} {new or ''}", file=sys.stderr, flush=True)
-    print("| command | refused | faults |\n|---|---|---|")
-    for name in names:
-        print(f"| {name} | {refused[name]} | {len(faults[name])} |")
-    print(f"\n{options.disks} disks, {refused.total()} refusals")
-    print("\n".join(f"{name}: {fault}" for name in names for fault in faults[name]))
-    raise SystemExit(any(faults.values()))
+    return is_refused(outcome), [f"{kind}: {fault}" for fault in faults]
 
 
 if __name__ == "__main__":
-    main()
+    options = parse_options(__doc__, 90)
+    if os.geteuid():
+        raise SystemExit("a tmpfs cannot be mounted: run this as root")
+    random_numbers = random.Random(options.seed)
+    run_campaign(options.only, options.runs, "refused", lambda case: examine(case, random_numbers))

@@ -1,6 +1,6 @@
 """Hand every reader files with random bytes changed, and check that each is taken or refused in one line.
 
-python tests/campaigns/mutated_inputs.py --mutations 50000
+python tests/campaigns/mutated_inputs.py --runs 50000
 """
 
 import argparse
@@ -121,19 +121,19 @@ def campaign(mutations: int, seed: int, folder: Path) -> tuple[dict[str, Counter
 def main() -> None:
     """Run the campaign, and print a row a file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mutations", type=int, default=50_000)
+    parser.add_argument("--runs", type=int, default=50_000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.disable()
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        outcomes, faults = campaign(options.mutations, options.seed, Path(folder))
+        outcomes, faults = campaign(options.runs, options.seed, Path(folder))
     print("| file | taken | refused in one line | other |\n|---|---|---|---|")
     for name, outcome in outcomes.items():
         other = outcome["fault"] + outcome["in lines"]
         print(f"| {name} | {outcome['taken']} | {outcome['refused']} | {other} |")
-    print(f"\n{options.mutations} mutations in {time.perf_counter() - start:.0f} s")
+    print(f"\n{options.runs} mutations in {time.perf_counter() - start:.0f} s")
     print("\n".join(faults[:40]))
     raise SystemExit(bool(faults))
 
