@@ -32,7 +32,7 @@ def font_families() -> tuple[str, ...]:
 
 
 @contextmanager
-def telling_missing_letters(picture: str) -> Iterator[None]:
+def warning_of_missing_letters(picture: str) -> Iterator[None]:
     """Warn in one line about letters of a picture, drawn inside the block, that no font has.
 
     Args:

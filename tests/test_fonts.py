@@ -9,7 +9,7 @@ from reporters import Recorder
 
 from drkit import fonts, progress
 from drkit.explaining.pictures import SheetRow, draw_sheet
-from drkit.fonts import PLAIN_FONT, font_families, telling_missing_letters
+from drkit.fonts import PLAIN_FONT, font_families, warning_of_missing_letters
 from drkit.plotting.style import styled, write_figure
 
 ANCIENT = "\U00012000\U00012001"  # cuneiform: in none of the fonts
@@ -53,7 +53,7 @@ def test_sheets_tell_them_too() -> None:
 
 
 def test_other_warnings_pass(tmp_path: Path) -> None:
-    with pytest.raises(UserWarning, match="something else"), telling_missing_letters("x"):
+    with pytest.raises(UserWarning, match="something else"), warning_of_missing_letters("x"):
         warnings.warn("something else", UserWarning, stacklevel=1)
 
 

@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from drkit.fonts import font_families, telling_missing_letters
+from drkit.fonts import font_families, warning_of_missing_letters
 from drkit.grades import GRADE_NAMES, NUM_GRADES
 from drkit.images.files import Photograph, encode_photograph
 
@@ -167,7 +167,7 @@ class _SheetCanvas:
         for text, left, top, style in self.texts:
             figure.text(left / width, 1 - top / height, text, **style)
         canvas = FigureCanvasAgg(figure)
-        with telling_missing_letters("the sheet"):
+        with warning_of_missing_letters("the sheet"):
             canvas.draw()
         return encode_photograph(np.asarray(canvas.buffer_rgba())[..., :3].copy(), ".png")
 

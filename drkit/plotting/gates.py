@@ -152,16 +152,16 @@ def _draw_distances(axes: Axes, gates: Gates) -> None:
 def _draw_associated(axes: Axes, gates: Gates) -> list[Line2D]:
     """Draw the channels whose gates are associated most with the grade, selected on the same photographs."""
     means, grades = _by_patient(gates)
-    telling = np.argsort(-correlation_ratios(means, grades), kind="stable")[:NUM_SHOWN]
+    strongest = np.argsort(-correlation_ratios(means, grades), kind="stable")[:NUM_SHOWN]
     present = np.unique(grades)
-    heights = 100 * np.stack([means[grades == grade][:, telling].mean(0) for grade in present])  # (G, channels)
-    heights -= 100 * means[:, telling].mean(0)
+    heights = 100 * np.stack([means[grades == grade][:, strongest].mean(0) for grade in present])  # (G, channels)
+    heights -= 100 * means[:, strongest].mean(0)
     lines = [
         axes.plot(present, column, marker=marker, ms=4, color=colour, label=f"channel {channel}")[0]
-        for column, marker, colour, channel in zip(heights.T, GRADE_MARKERS, COLOURS, telling, strict=False)
+        for column, marker, colour, channel in zip(heights.T, GRADE_MARKERS, COLOURS, strongest, strict=False)
     ]
     reach = max(np.abs(heights).max() * 1.1, LEAST)
-    axes.set(title="the most telling channels", xlabel="patient's worst grade", ylabel="gate minus its mean, %")
+    axes.set(title="most associated channels", xlabel="patient's worst grade", ylabel="gate minus its mean, %")
     axes.set_ylim(-reach, reach)
     axes.set_xticks(range(NUM_GRADES))
     return lines

@@ -118,7 +118,7 @@ class OperatingPoint:
 
 @dataclass(frozen=True)
 class Screening:
-    """How well a run tells referable cases from others.
+    """How well a run separates referable cases from others.
 
     Args:
         run: Name of the run.
@@ -155,7 +155,7 @@ def measure_screening(run: EvaluationSet, num_resamples: int = 1000, seed: int =
     if referable.all() or not referable.any():
         quantity = "all" if referable.all() else "none"
         raise InputError(
-            f"{run.name}: {quantity} of {len(referable)} cases are referable, so there is nothing to tell apart"
+            f"{run.name}: {quantity} of {len(referable)} cases are referable, so there is nothing to separate"
         )
     ranking = Ranking.of(referable, run.cases.referable_probability())
     samples = list(resample_patients(run.cases.patients, num_resamples, seed))

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from drkit.errors import UsageError
-from drkit.fonts import font_families, telling_missing_letters
+from drkit.fonts import font_families, warning_of_missing_letters
 from drkit.records.atomic import writing
 
 # Okabe and Ito 2008, Color Universal Design.
@@ -116,5 +116,5 @@ def write_figure(figure: Figure, path: Path, *, force: bool) -> None:
     """
     dated = {"CreationDate": None} if path.suffix.lower() == ".pdf" else {"Date": None}
     metadata = None if path.suffix.lower() == ".png" else dated
-    with styled(), telling_missing_letters(str(path)), writing(path, force=force) as draft:
+    with styled(), warning_of_missing_letters(str(path)), writing(path, force=force) as draft:
         figure.savefig(draft, metadata=metadata)

@@ -218,7 +218,7 @@ def _process_dataset(job: _PreprocessJob, config: PreprocessConfig, engine: Engi
         done_before = len(done)
         tasks = [task for task in list_tasks(job.labels, job.plan, job.earlier, job.out) if task.image_id not in done]
         with (
-            _telling_how_to_resume(job.out, done),  # outermost: on a full disk, closing the ledger fails as well
+            _explaining_how_to_resume(job.out, done),  # outermost: on a full disk, closing the ledger fails as well
             records.open_ledger(job.out) as ledger,
             closing(process_photographs(tasks, config.workers, engine.scheduler)) as results,
         ):
@@ -229,7 +229,7 @@ def _process_dataset(job: _PreprocessJob, config: PreprocessConfig, engine: Engi
 
 
 @contextmanager
-def _telling_how_to_resume(out: Path, done: Mapping[str, PhotographRecord]) -> Iterator[None]:
+def _explaining_how_to_resume(out: Path, done: Mapping[str, PhotographRecord]) -> Iterator[None]:
     """Add to an interruption or a failure to write that the command resumes when it is repeated."""
     resume = "repeat the command to resume"
     try:

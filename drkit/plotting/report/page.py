@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 import drkit
-from drkit.fonts import telling_missing_letters
+from drkit.fonts import warning_of_missing_letters
 from drkit.images.files import Photograph, encode_photograph
 from drkit.plotting.style import styled
 from drkit.reporting import Table
@@ -198,7 +198,7 @@ def embed_figure(figure: Figure, alt: str, *caption: str) -> Picture:
     Its text stays text, in another font if the reader lacks DejaVu Sans: there is hardly a wider one.
     """
     buffer = BytesIO()
-    with styled(), mpl.rc_context({"svg.fonttype": "none"}), telling_missing_letters(alt):
+    with styled(), mpl.rc_context({"svg.fonttype": "none"}), warning_of_missing_letters(alt):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None}, dpi=RASTER_DPI)
     text = _PROLOGUE.sub("", buffer.getvalue().decode()).strip()
     text = _COORDINATES.sub(lambda coordinates: _FRACTION.sub(r"\1", coordinates[0]), text)

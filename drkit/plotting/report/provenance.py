@@ -14,7 +14,7 @@ def build_provenance(sources: Sequence[ReportSource], known: Mapping[str, str]) 
         known: SHA-256 of a photograph to its id, for the data set of the report; may be empty.
     """
     blocks: list[Block] = []
-    if commands := [line for source in sources for line in _tell_command(source)]:
+    if commands := [line for source in sources for line in _describe_command(source)]:
         blocks.append(Details("the commands that made the files", commands[1:]))
     lines = []
     for source in sources:
@@ -26,7 +26,7 @@ def build_provenance(sources: Sequence[ReportSource], known: Mapping[str, str]) 
     return Section("provenance", "Provenance", [*blocks, *_list_photographs(sources, known)])
 
 
-def _tell_command(source: ReportSource) -> list[str]:
+def _describe_command(source: ReportSource) -> list[str]:
     """An empty line, what was made when, and by which command; nothing without a record."""
     if not source.record:
         return []

@@ -25,8 +25,8 @@ from drkit.plotting.selection import name_data
 from drkit.plotting.style import MOST_ON_AXES
 from drkit.reporting import Table
 
-# Options that tell runs apart, in the order of reading; those that a run does not state are left out.
-TOLD_OPTIONS = ("size", "steps", "round_discs", "attention", "loss", "augment", "freeze", "oversample")
+# The options that are shown, in this order; those that a run does not state are left out.
+SHOWN_OPTIONS = ("size", "steps", "round_discs", "attention", "loss", "augment", "freeze", "oversample")
 COLUMNS = ("run", "task", "started from", "trained on", "sees", "grades", "options", "networks", "epoch kept\n(by)")
 
 
@@ -40,8 +40,8 @@ def build_runs(sources: Sequence[ReportSource]) -> list[Section]:
     options = {run.name: _describe_options(run) for run in runs}
     usual = _find_usual(list(options.values()))
     rows = [_describe_run(run, tasks[run.name], options[run.name], usual, sources) for run in runs]
-    told = f"Unless stated otherwise: {', '.join(usual.values())}."
-    blocks: list[Block] = [Paragraph(told, "quiet")] if usual else []
+    sentence = f"Unless stated otherwise: {', '.join(usual.values())}."
+    blocks: list[Block] = [Paragraph(sentence, "quiet")] if usual else []
     blocks.append(TableBlock(Table("Trainings", COLUMNS, rows)))
     listed = [line for run in runs for line in ("", f"{run.name}:", *_list_options(run.options))]
     whose = f"{len(runs)} runs" if len(runs) > MOST_ON_AXES else ", ".join(run.name for run in runs)
@@ -105,15 +105,15 @@ def _describe_run(
 
 
 def _describe_options(run: ReportSource) -> dict[str, str]:
-    """Network, decision, and the stated ones of `TOLD_OPTIONS`, each by its name: `size 224`, `augment strong`."""
+    """Network, decision, and the stated options of `SHOWN_OPTIONS`, by name: `size 224`, `augment strong`."""
     meta = run.predictions.meta
-    values = {name: run.options.get(name) for name in TOLD_OPTIONS}
+    values = {name: run.options.get(name) for name in SHOWN_OPTIONS}
     if isinstance(policy := values["augment"], dict):
         known = (name for name, entry in POLICIES.items() if asdict(entry.load()) == policy)
         values["augment"] = next(known, "of its own")
     words = {name: name.replace("_", " ") for name, value in values.items() if value and value != "none"}
-    told = {name: word if values[name] is True else f"{word} {_word(values[name])}" for name, word in words.items()}
-    return {"network": meta.model, **told, "decision": f"grades by {meta.decision.replace('_', ' ')}"}
+    options = {name: word if values[name] is True else f"{word} {_word(values[name])}" for name, word in words.items()}
+    return {"network": meta.model, **options, "decision": f"grades by {meta.decision.replace('_', ' ')}"}
 
 
 def _word(value: object) -> str:
