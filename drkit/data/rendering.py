@@ -1,7 +1,7 @@
 """From the bank's photographs to a network's images: one warp and one colour product per batch."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
@@ -111,12 +111,14 @@ class _Edits:
         tensors: By name. Of all B photographs `surround` (B, 3, 1, 1) in grey levels, `warp` (B, 2, 3) from the pixels
             of a photograph to the image's, and `colour` (B, 3, 3) from grey levels to normalised channels. Where any
             photograph needs it: `window` and `erased`, boxes (B, 4), and `offset` (B, 3, 1, 1) of what is lit. Of
-            some rows: `blurred` with their `sigma` (K, 2) in pixels, `noisy` with their `noise` (K, 3, side, side).
+            some rows: `blurred` with their `sigma` (K, 2) in pixels, `noisy` with their `deviation` (K, 1, 1, 1).
         reach: Of the blur's kernel, in pixels.
+        noise_seeds: Seed of each of the noisy photographs' noise.
     """
 
     tensors: Mapping[str, Tensor]
     reach: int
+    noise_seeds: Sequence[int]
 
     def on(self, device: torch.device) -> Mapping[str, Tensor]:
         """The tensors on a device."""
@@ -142,16 +144,10 @@ def _plan_edits(changes: Changes, surround: Tensor, input_format: InputFormat, e
     if changes.blur.any():
         sigma = (changes.blur[changes.blur > 0] * input_format.side).clamp(min=MIN_SIGMA)
         tensors |= {"blurred": changes.blur.nonzero()[:, 0], "sigma": sigma[:, None].expand(-1, 2)}
-    if changes.noise.any():
-        rows = changes.noise.nonzero()[:, 0]
-        tensors |= {"noisy": rows, "noise": torch.stack([_draw_noise(changes, row, input_format.side) for row in rows])}
-    return _Edits(tensors, math.ceil(3 * changes.max_blur * input_format.side))
-
-
-def _draw_noise(changes: Changes, row: Tensor, side: int) -> Tensor:
-    """Draw Gaussian noise (3, side, side) on the CPU, so that it is the same for every device."""
-    generator = np.random.Generator(np.random.Philox(key=[int(changes.noise_seeds[row]), 1]))
-    return torch.from_numpy(generator.standard_normal((3, side, side), np.float32)) * changes.noise[row]
+    noisy = changes.noise.nonzero()[:, 0]
+    if len(noisy):
+        tensors |= {"noisy": noisy, "deviation": changes.noise[noisy, None, None, None]}
+    return _Edits(tensors, math.ceil(3 * changes.max_blur * input_format.side), changes.noise_seeds[noisy].tolist())
 
 
 def _render_plain(photographs: Tensor, input_format: InputFormat, device: torch.device) -> Tensor:
@@ -167,7 +163,7 @@ def _render_changed(photographs: Tensor, edits: _Edits, input_format: InputForma
     tensors = edits.on(device)
     surround = tensors["surround"]
     warped = _warp(pixels.sub_(surround), input_format.side, tensors).add_(surround)
-    return _develop(warped, input_format, tensors, edits.reach).contiguous(memory_format=torch.channels_last)
+    return _develop(warped, input_format, tensors, edits).contiguous(memory_format=torch.channels_last)
 
 
 def _warp(pixels: Tensor, side: int, tensors: Mapping[str, Tensor]) -> Tensor:
@@ -180,24 +176,30 @@ def _warp(pixels: Tensor, side: int, tensors: Mapping[str, Tensor]) -> Tensor:
     return warped
 
 
-def _develop(warped: Tensor, input_format: InputFormat, tensors: Mapping[str, Tensor], reach: int) -> Tensor:
+def _develop(warped: Tensor, input_format: InputFormat, tensors: Mapping[str, Tensor], edits: _Edits) -> Tensor:
     """Colour, blur and noise: normalised images of warped photographs (B, 3, side, side) in grey levels."""
     mean, std = _columns(input_format, warped.device)
     images = _recolour(warped, tensors["colour"], input_format)
-    lit = _lit(warped) if "offset" in tensors or "noise" in tensors else None
+    lit = _lit(warped) if "offset" in tensors or "noisy" in tensors else None
     if lit is not None and "offset" in tensors:
         images.addcmul_(tensors["offset"] / std, lit)
     if "blurred" in tensors:
-        _blur(images, tensors["blurred"], tensors["sigma"], reach)
-    if lit is not None and "noise" in tensors:
-        rows = tensors["noisy"]
-        images[rows] = torch.addcmul(images[rows], tensors["noise"], lit[rows] / std)
+        _blur(images, tensors["blurred"], tensors["sigma"], edits.reach)
+    if lit is not None and "noisy" in tensors:
+        rows, noise = tensors["noisy"], _draw_noise(edits.noise_seeds, input_format.side, warped.device)
+        images[rows] = torch.addcmul(images[rows], noise, tensors["deviation"] * lit[rows] / std)
     return images.clamp_(-mean / std, (1 - mean) / std)
 
 
 def _blur(images: Tensor, rows: Tensor, sigma: Tensor, reach: int) -> None:
     """Blur some rows in place; the kernel reaches as far for each of them."""
     images[rows] = gaussian_blur2d(images[rows], 2 * reach + 1, sigma)
+
+
+def _draw_noise(seeds: Sequence[int], side: int, device: torch.device) -> Tensor:
+    """Draw standard normal noise (K, 3, side, side) from the device's generator, seeded for each photograph."""
+    generator, shape = torch.Generator(device), (3, side, side)
+    return torch.stack([torch.randn(shape, generator=generator.manual_seed(seed), device=device) for seed in seeds])
 
 
 def _recolour(pixels: Tensor, colour: Tensor, input_format: InputFormat) -> Tensor:

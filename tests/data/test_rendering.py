@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from fake_card import CARD, fake_card
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kornia.filters import gaussian_blur2d
@@ -13,13 +14,15 @@ from scipy.ndimage import affine_transform
 
 from drkit.catalogue import POLICIES
 from drkit.data.augmentation import MEDIUM, NONE, STRONG, TEMPLATE, Changes, Policy, draw
-from drkit.data.rendering import InputFormat, dihedral_views, render
+from drkit.data.rendering import InputFormat, dihedral_views, prepare, render
 
 SIDE = 33
 AS_IT_IS = InputFormat(SIDE, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 IMAGENET = InputFormat(24, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CPU = torch.device("cpu")
 NAMES = ["a", "b", "c", "d", "e", "f"]
+NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is at hand")
+GPU = pytest.param("cuda", marks=[pytest.mark.gpu, NO_GPU])
 EVERYTHING = replace(STRONG, blur=0.05, blur_probability=0.7, noise=0.2, noise_probability=0.7, erase_probability=0.7)
 
 
@@ -95,26 +98,21 @@ def test_warp_and_colour_agree_with_scipy_in_double_precision(photographs: np.nd
         assert np.abs(images[row] - expected.clip(0, 1)).max() < 2e-3
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
-@pytest.mark.parametrize("policy", [NONE, MEDIUM, EVERYTHING, TEMPLATE])
-def test_a_gpu_makes_the_same_images(photographs: np.ndarray, policy: Policy) -> None:
+@pytest.mark.parametrize("kind", [GPU])
+@pytest.mark.parametrize("policy", [NONE, MEDIUM, replace(EVERYTHING, noise=0.0), TEMPLATE])
+def test_a_gpu_makes_the_same_images_but_for_noise(photographs: np.ndarray, policy: Policy, kind: str) -> None:
     changes = draw(policy, NAMES, 0, 1, SIDE)
-    here, there = (render(photographs, IMAGENET, torch.device(kind), changes) for kind in ("cpu", "cuda"))
+    here, there = (render(photographs, IMAGENET, device, changes) for device in (CPU, torch.device(kind)))
     assert torch.allclose(here, there.cpu(), atol=1e-3)
 
 
 @pytest.mark.parametrize("policy", [NONE, MEDIUM, EVERYTHING, TEMPLATE])
-def test_every_tensor_of_a_rendering_is_on_the_device_that_was_asked_for(
-    photographs: np.ndarray, policy: Policy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without a GPU: `meta` refuses to meet the CPU's tensors, as a GPU would."""
-    blurred = []
-    monkeypatch.setattr("drkit.data.rendering._blur", lambda images, *_: blurred.append(images.device.type))
+def test_rendering_never_mixes_devices(photographs: np.ndarray, policy: Policy) -> None:
     changes = draw(policy, NAMES, 0, 1, SIDE)
-    images = render(photographs, IMAGENET, torch.device("meta"), changes)
-    assert images.device.type == "meta"
-    assert images.shape == (len(NAMES), 3, 24, 24)
-    assert set(blurred) <= {"meta"}
+    with fake_card():
+        images = render(photographs, IMAGENET, CARD, changes)
+        assert images.device == CARD
+        assert torch.equal(images.cpu(), render(photographs, IMAGENET, CPU, changes))
 
 
 # What each of the others does.
@@ -148,16 +146,33 @@ def test_the_smallest_blur_changes_nothing(photographs: np.ndarray) -> None:
     assert torch.allclose(images, render(photographs[:1], AS_IT_IS, CPU), atol=1e-5)
 
 
-def test_noise_has_the_deviation_asked_for_and_leaves_black_alone() -> None:
-    photograph = np.zeros((1, 128, 128, 3), np.uint8)
-    photograph[:, :, 64:] = 128
-    changes = replace(draw(NONE, ["a"], 0, 1, 128), noise=torch.tensor([0.05]))
+@pytest.mark.parametrize("kind", ["cpu", GPU])
+def test_noise_is_normal_with_the_deviation_asked_for_and_leaves_black_alone(kind: str) -> None:
+    photographs = np.zeros((2, 128, 128, 3), np.uint8)
+    photographs[:, :, 64:] = 128
+    deviations = torch.tensor([0.05, 0.1])
+    changes = replace(draw(NONE, ["a", "b"], 0, 1, 128), noise=deviations)
     wanted = InputFormat(128, (0.5, 0.4, 0.3), (0.2, 0.3, 0.5))
-    added = (render(photograph, wanted, CPU, changes) - render(photograph, wanted, CPU))[0]
-    assert added[:, :, :63].abs().max() < 1e-5
-    deviations = added[:, :, 65:].flatten(1).std(1) * torch.tensor(wanted.std)
-    assert torch.allclose(deviations, torch.tensor(0.05), rtol=0.05)
-    assert float(torch.corrcoef(added[:, :, 65:].flatten(1))[0, 1].abs()) < 0.05
+    images = render(photographs, wanted, torch.device(kind), changes).cpu()
+    added = (images - render(photographs, wanted, CPU)) * torch.tensor(wanted.std)[:, None, None]
+    assert added[:, :, :, :63].abs().max() < 1e-5
+    noise = added[:, :, :, 65:].flatten(2) / deviations[:, None, None]  # (2, 3, pixels)
+    assert torch.allclose(noise.mean(2), torch.tensor(0.0), atol=0.05)
+    assert torch.allclose(noise.std(2), torch.tensor(1.0), rtol=0.05)
+    assert torch.allclose((noise.abs() < 1).float().mean(2), torch.tensor(0.683), atol=0.02)
+    assert torch.allclose(torch.corrcoef(noise.flatten(0, 1)), torch.eye(6), atol=0.05)  # channels and photographs
+
+
+def test_noise_is_drawn_where_a_batch_is_rendered_and_not_by_torchs_own_generator(photographs: np.ndarray) -> None:
+    """The feed prepares batches on the CPU, in a thread: what it makes for them must not grow with their pixels."""
+    changes = draw(replace(EVERYTHING, noise_probability=1.0), NAMES, 0, 1, SIDE)
+    small, large = (
+        prepare(photographs, replace(IMAGENET, side=side), CPU, changes).args[1].tensors.values() for side in (24, 512)
+    )
+    assert [tensor.nbytes for tensor in small] == [tensor.nbytes for tensor in large]
+    before = torch.get_rng_state()
+    render(photographs, IMAGENET, CPU, changes)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_an_erased_rectangle_has_the_surrounds_colour_and_the_rest_is_untouched() -> None:

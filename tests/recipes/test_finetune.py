@@ -67,7 +67,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(
 def test_an_interrupted_training_ends_in_the_same_bytes(
     small_config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, freeze: str
 ) -> None:
-    config = replace(small_config, freeze=freeze, copies=2)
+    config = replace(small_config, freeze=freeze, copies=2, augment="strong")
     whole = Run(run_finetune(config, RunOptions(tmp_path / "whole", "a")).run)
 
     def stop_after_two(path: Path, state: FitState, *, identity: dict[str, object]) -> None:

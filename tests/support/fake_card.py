@@ -9,10 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 from torch.utils._pytree import tree_leaves, tree_map
+
+from drkit.data import rendering
+from drkit.losses import base as losses
 
 CARD = torch.device("meta")
 aten = torch.ops.aten
@@ -27,7 +31,18 @@ WAITING = {  # for the size of what they give
 
 
 class MixedDevicesError(RuntimeError):
-    """Tensors of the card met the CPU's."""
+    """Tensors or generators of the card met the CPU's."""
+
+
+class FakeGenerator(torch.Generator):
+    """A generator of the CPU, which may pretend to be on the card."""
+
+    def __new__(cls, device: torch.device | str = "cpu") -> "FakeGenerator":
+        """Make it on the CPU in either case."""
+        return super().__new__(cls)
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        self.on_card = torch.device(device).type == CARD.type
 
 
 class OnCard(Tensor):
@@ -114,13 +129,16 @@ def _held(leaf: Any) -> Any:
     return leaf.held if isinstance(leaf, OnCard) else leaf
 
 
-class _Literals(torch.overrides.TorchFunctionMode):
-    """`torch.tensor(values, device=CARD)` is made on the CPU and copied; torch would leave the values out of `meta`."""
+class _Constructors(torch.overrides.TorchFunctionMode):
+    """Literals are made on the CPU and copied, since torch drops values on `meta`; generators are of one device."""
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        is_literal = function in (torch.tensor, torch.as_tensor)
-        if is_literal and kwargs.get("device") is not None and torch.device(kwargs["device"]).type == CARD.type:
+        if kwargs.get("device") is None or torch.device(kwargs["device"]).type != CARD.type:
+            return function(*args, **kwargs)
+        if kwargs.get("generator") is not None and not getattr(kwargs["generator"], "on_card", False):
+            raise MixedDevicesError(f"{function} on the card with the CPU's generator")
+        if function in (torch.tensor, torch.as_tensor):
             return function(*args, **{key: value for key, value in kwargs.items() if key != "device"}).to(CARD)
         return function(*args, **kwargs)
 
@@ -128,5 +146,10 @@ class _Literals(torch.overrides.TorchFunctionMode):
 @contextmanager
 def fake_card() -> Iterator[Counter[str]]:
     """Compute on the card; yields how many `uploads`, `downloads` and `waits` there were, to be cleared at will."""
-    with _Literals(), _Card() as card:
-        yield card.counts
+    with _Constructors(), _Card() as card, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "Generator", FakeGenerator)
+        try:
+            yield card.counts
+        finally:
+            rendering._columns.cache_clear()
+            losses.on_device.cache_clear()

@@ -1,6 +1,5 @@
 """Copies to and from the GPU in a training step, and waits for it, counted on a fake GPU."""
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -85,17 +84,6 @@ def _move(module: nn.Module) -> None:
             module._buffers[name] = OnCard(buffer.clone())
 
 
-@pytest.fixture(autouse=True)
-def leave_no_tensors() -> Iterator[None]:
-    """Clears the cached constants of the fake GPU."""
-    from drkit.data import rendering
-    from drkit.losses import base as losses
-
-    yield
-    rendering._columns.cache_clear()
-    losses.on_device.cache_clear()
-
-
 @pytest.mark.parametrize(
     "options",
     [
@@ -146,6 +134,8 @@ def test_the_fake_gpu_refuses_and_counts_as_cuda_does() -> None:
         assert counts == {"uploads": 1}
         with pytest.raises(MixedDevicesError):
             on_card + on_cpu
+        with pytest.raises(MixedDevicesError):
+            torch.randn(3, generator=torch.Generator(), device=CARD)
         on_card.sum().item()
         on_card.nonzero()
         on_card[torch.tensor([0, 2])]
