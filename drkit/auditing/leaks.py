@@ -4,10 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from drkit.auditing.findings import Finding, finding_about, make_finding
+from drkit.auditing.findings import Finding, make_finding
 from drkit.duplicates.seen import find_seen
 from drkit.duplicates.stats import PhotographStats
 from drkit.errors import first_few
@@ -97,13 +96,11 @@ def find_trained_photographs(
     paths = scored["path"].tolist()
     contents = [originals[path] for path in paths]
     seen = find_seen([Path(path) for path in paths], contents, graded.trained_on, graded.descends_from)
-    for position in np.flatnonzero(seen):
-        row = scored.iloc[[position]]
-        first = row.iloc[0]
-        sentence = f"{graded.path} was trained on {first['image_id']}, of split {first['split']} in {first['source']}"
-        finding = finding_about("trained-on-photograph", sentence, row)
-        sources = (*finding.sources, str(graded.path))
-        yield make_finding(finding.kind, finding.sentence, finding.ids, finding.paths, sources)
+    for row in scored[seen].itertuples():
+        sentence = f"{graded.path} was trained on {row.image_id}, of split {row.split} in {row.source}"
+        yield make_finding(
+            "trained-on-photograph", sentence, (row.image_id,), (row.path,), (row.source, str(graded.path))
+        )
 
 
 def find_contradicting_files(files: Sequence[AuditedPredictions], rows: pd.DataFrame | None) -> Iterator[Finding]:
@@ -116,13 +113,13 @@ def find_contradicting_files(files: Sequence[AuditedPredictions], rows: pd.DataF
             the data set and val or test in the file do not contradict each other, because drkit splits data sets
             without splits.
     """
+    if not files:
+        return
     tables = [_statements(graded.predictions.rows, str(graded.path)) for graded in files]
     for graded in files if rows is not None else ():
         tables += _data_set_statements(rows, graded.predictions)
-    if not files or len(tables) < 2:
-        return
-    stated = pd.concat(tables, ignore_index=True).drop_duplicates()
-    several = stated.groupby(["image_id", "what"], sort=False)["says"].transform("nunique") > 1
+    stated = pd.concat(tables).drop_duplicates()
+    several = stated.groupby(["image_id", "what"])["says"].transform("nunique") > 1
     for (name, what), rivals in stated[several].groupby(["image_id", "what"], sort=False):
         listed = first_few(
             [f"{says} in {source}" for says, source in zip(rivals["says"], rivals["source"], strict=True)]
@@ -135,12 +132,12 @@ def _data_set_statements(rows: pd.DataFrame, predictions: Predictions) -> Iterat
     """The grades and splits in the audited data sets, under the ids of a predictions file."""
     ids = _ids_in(predictions, rows)
     names = predictions.dataset_names().fillna("")
-    for source, part in rows.groupby("source", sort=False):
+    for (source, root), part in rows.groupby(["source", "root"], sort=False):
         known = ids[part.index].dropna()
-        of_this = (names == Path(part["root"].iloc[0]).name) | (names == "")
-        if of_this.any() and predictions.rows["image_id"][of_this].isin(known).mean() >= _SAME_DATA:
+        of_this = (names == Path(root).name) | (names == "")
+        if predictions.rows["image_id"][of_this].isin(known).mean() >= _SAME_DATA:
             statements = _statements(part.loc[known.index].assign(image_id=known), str(source))
-            yield statements[(statements["what"] != "split") | (statements["says"] != "train")]
+            yield statements[statements["says"] != "train"]
 
 
 def _ids_in(predictions: Predictions, rows: pd.DataFrame) -> pd.Series:

@@ -42,10 +42,10 @@ def assign_folds(
     if len(names) < num_folds and too_few == "refuse":
         raise InputError(f"{len(names)} graded patients cannot fill {num_folds} folds: use fewer --folds")
     num_folds = min(num_folds, len(names))
-    worst = np.zeros(len(names), dtype=np.int64)
+    worst = np.zeros(len(names), np.int64)
     np.maximum.at(worst, patient, np.asarray(grades, dtype=np.int64))
     if datasets is not None:
-        _, dataset = np.unique(np.asarray(datasets, dtype=str)[first], return_inverse=True)
+        _, dataset = np.unique(np.asarray(datasets)[first], return_inverse=True)
         worst += NUM_GRADES * dataset
     return _stratify(worst, num_folds, seed)[patient]
 

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from predictions_meta import EYE_META
 
@@ -94,16 +95,27 @@ def test_predictions_without_a_run_say_nothing_of_photographs(tmp_path, roll):
 def test_files_that_state_other_grades_or_splits(tmp_path):
     one = read_graded(predict(tmp_path / "one.parquet"))
     two = read_graded(predict(tmp_path / "two.parquet", grades=(0, 1, 4, 2), splits=["train", "train", "val", "test"]))
-    found = {(finding.kind, finding.ids) for finding in find_contradicting_files([one, two], None)}
-    assert found == {("contradicting-splits", ("2_l1",)), ("contradicting-references", ("3_l1",))}
+    found = [(finding.kind, finding.ids) for finding in find_contradicting_files([one, two], None)]
+    assert found == [("contradicting-references", ("3_l1",)), ("contradicting-splits", ("2_l1",))]
     assert list(find_contradicting_files([one, one], None)) == []
+    assert list(find_contradicting_files([], None)) == []
 
 
-def test_a_data_set_that_holds_the_ids_is_compared_and_another_is_not(tmp_path, roll):
+def test_a_data_set_that_has_most_of_the_ids_is_compared_and_another_is_not(tmp_path, roll, monkeypatch):
     odd = read_graded(predict(tmp_path / "odd.parquet", grades=(3, 1, 2, None)))
     assert [finding.ids for finding in find_contradicting_files([odd], roll)] == [("1_l1",)]
-    other = roll.assign(image_id=[*IDS[:1], "x", "y", "z"])
-    assert list(find_contradicting_files([odd], other)) == []
+    three_of_four = roll.assign(image_id=[*IDS[:3], "z"])
+    assert list(find_contradicting_files([odd], three_of_four)) == []
+    monkeypatch.setattr("drkit.auditing.leaks._SAME_DATA", 0.75)
+    assert [finding.ids for finding in find_contradicting_files([odd], three_of_four)] == [("1_l1",)]
+
+
+def test_a_contradiction_names_the_files_in_the_order_given(tmp_path, roll):
+    odd = read_graded(predict(tmp_path / "odd.parquet", grades=(3, 1, 2, None)))
+    rolls = pd.concat([roll.assign(source=source) for source in "zab"], ignore_index=True)
+    (finding,) = find_contradicting_files([odd], rolls)
+    assert finding.sources == (str(odd.path), "z", "a", "b")
+    assert finding.sentence == f"1_l1: eye grade 3 in {odd.path}, 0 in z, 0 in a, 0 in b"
 
 
 def test_a_split_that_a_run_has_held_out_of_train_is_no_contradiction(tmp_path, roll):
@@ -134,12 +146,17 @@ def test_several_data_sets_are_held_against_a_run_on_them_whatever_their_ids_are
     originals = hash_originals(roll, measure_photographs(roll["path"].tolist()))
     assert [finding.ids for finding in find_trained_photographs(roll, originals, graded)] == [("2",), ("2",)]
 
-    (tmp_path / "b" / "labels.csv").write_text("image,grade,split\n0,0,train\n1,3,val\n2,2,test\n")
+    for name, unpredicted in (("a", 1), ("b", 2)):
+        save(fundus(20), tmp_path / name / "new.jpg")
+        changed = f"image,grade,split\n0,0,train\n1,3,val\n2,2,test\nnew,{unpredicted},val\n"
+        (tmp_path / name / "labels.csv").write_text(changed)
     for paths in (both, both[1:]):
         changed = concat_surveys([(path, survey_dataset(path)) for path in paths])
-        (finding,) = find_contradicting_files([graded], changed)
-        assert (finding.kind, finding.ids) == ("contradicting-references", ("b-1",))
-        assert f"3 in {tmp_path / 'b'}" in finding.sentence
+        findings = list(find_contradicting_files([graded], changed))
+        assert [finding.ids for finding in findings] == [(f"{path.name}-1",) for path in paths]
+        for finding, path in zip(findings, paths, strict=True):
+            assert finding.kind == "contradicting-references"
+            assert f"3 in {path}" in finding.sentence
 
 
 def test_a_broken_record_is_refused(tmp_path):

@@ -39,11 +39,32 @@ def test_holding_out_never_cuts_a_patient_and_leaves_some(worst: list[int], shar
     assert not chosen & kept
 
 
-def test_holding_out_keeps_the_grades_in_proportion() -> None:
-    worst = [0] * 30 + [1] * 20 + [2] * 20 + [3] * 20 + [4] * 10
-    labels = _labels([str(number) for number in range(100)], worst)
-    held_out = hold_out_patients(labels, "patient", 0.2, seed=1)
-    assert np.bincount(np.array(worst)[held_out]).tolist() == [6, 4, 4, 4, 2]
+@pytest.mark.parametrize(
+    ("worst", "share", "expected"),
+    [
+        ([0] * 30 + [1] * 20 + [2] * 20 + [4] * 10, 0.2, [6, 4, 4, 0, 2]),
+        ([0] * 18 + [4] * 2, 0.5, [9, 0, 0, 0, 1]),  # as few patients of a grade as there are sides
+        ([0] * 10 + [4] * 10, 0.1, [1, 0, 0, 0, 1]),  # as few patients held out as there are grades
+        ([0] * 10 + [4] * 10, 0.9, [9, 0, 0, 0, 9]),  # as few patients left as there are grades
+    ],
+)
+def test_holding_out_keeps_the_grades_in_proportion(worst: list[int], share: float, expected: list[int]) -> None:
+    labels = _labels([str(number) for number in range(len(worst))], worst)
+    for seed in range(8):
+        held_out = hold_out_patients(labels, "patient", share, seed)
+        assert np.bincount(np.array(worst)[held_out]).tolist() == expected
+
+
+def test_a_patient_is_held_out_and_one_is_left_whatever_the_share() -> None:
+    labels = _labels(list("abcd"), [0, 1, 2, 3])
+    assert hold_out_patients(labels, "patient", 0.01, 0).sum() == 1
+    assert hold_out_patients(labels, "patient", 0.99, 0).sum() == 3
+
+
+def test_who_is_held_out_depends_on_the_seed_alone() -> None:
+    labels = _labels([str(number) for number in range(40)], [0, 1] * 20)
+    first, again, other = (hold_out_patients(labels, "patient", 0.5, seed).tolist() for seed in (0, 0, 1))
+    assert first == again != other
 
 
 def test_one_patient_cannot_be_split() -> None:
@@ -52,10 +73,10 @@ def test_one_patient_cannot_be_split() -> None:
 
 
 def test_identical_photographs_of_nobody_share_a_patient(tmp_path: Path) -> None:
-    for name, content in (("0", b"x"), ("1", b"y"), ("2", b"x")):
-        (tmp_path / f"{name}.jpg").write_bytes(content)
-    named = name_unknown_patients(_labels([None, None, None], [0, 1, 2], root=tmp_path))
-    assert named.rows["patient_id"].tolist() == ["photograph 0", "photograph 1", "photograph 0"]
+    for number, content in enumerate((b"x", b"x", b"y", b"x")):
+        (tmp_path / f"{number}.jpg").write_bytes(content)
+    named = name_unknown_patients(_labels(["a", None, None, None], [0, 0, 1, 2], root=tmp_path))
+    assert named.rows["patient_id"].tolist() == ["a", "photograph 1", "photograph 2", "photograph 1"]
 
 
 def test_the_authors_validation_split_is_kept() -> None:
@@ -68,6 +89,14 @@ def test_the_authors_validation_split_is_kept() -> None:
     parted, gave = hold_out_splits(without, "eye", {"val": 0.5}, 0)
     assert (parted.rows["split"] == "val").sum() == 5
     assert gave == {"val": (without.root.name,)}
+
+
+def test_only_patients_of_train_are_moved() -> None:
+    labels = _labels([str(number) for number in range(10)], [0, 1] * 5)
+    labels.rows.loc[4:, "split"] = "test"
+    parted, _ = hold_out_splits(labels, "eye", {"val": 0.5}, 0)
+    assert parted.rows["split"].tolist()[4:] == ["test"] * 6
+    assert (parted.rows["split"] == "val").sum() == 2
 
 
 def _two_data_sets(first: int, second: int) -> Labels:
@@ -84,10 +113,10 @@ def _two_data_sets(first: int, second: int) -> Labels:
 def test_each_data_set_gives_its_share_and_one_with_a_split_of_its_own_none() -> None:
     labels = _two_data_sets(20, 10)
     labels.rows.loc[40:41, "split"] = "val"
-    parted, gave = hold_out_splits(labels, "eye", {"val": 0.1, "test": 0.1}, 0)
+    parted, gave = hold_out_splits(labels, "eye", {"val": 0.4, "test": 0.4}, 0)
     counts = parted.rows.groupby(["dataset", "split"])["patient_id"].nunique()
     assert counts.to_dict() == {
-        ("a", "train"): 16, ("a", "val"): 2, ("a", "test"): 2, ("b", "train"): 8, ("b", "val"): 1, ("b", "test"): 1,
+        ("a", "train"): 4, ("a", "val"): 8, ("a", "test"): 8, ("b", "train"): 5, ("b", "val"): 1, ("b", "test"): 4,
     }  # fmt: skip
     assert gave == {"val": ("a",), "test": ("a", "b")}
     assert (parted.rows.groupby("patient_id")["split"].nunique() == 1).all()
