@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -18,17 +19,22 @@ from typing import NoReturn
 
 SLOW_IMPORTS = ("torch", "timm", "sklearn", "pandas", "pyarrow", "cv2", "matplotlib.pyplot", "lightning_fabric")
 UNFINISHED = (".resume.pt", "plan.json", "ledger.jsonl")  # files that exist until a command has ended
+ADDRESS = f"tcp://127.0.0.1:{20_000 + os.getpid() % 10_000}"  # of the Dask scheduler; campaigns may run side by side
+DASK = f"--engine dask --scheduler {ADDRESS}"
 TRAINING = "--size 64 --epochs 2 --weights none --backbone test_efficientnet --workers 1 --device cpu --runs-dir out"
 
 # What is run, in folders that contain `eyes`, a data set, and `runs`, two trained runs; all commands write into `out`.
 COMMANDS = {
     "synth": "synth out --patients 5 --size 64",
     "preprocess": "preprocess out --data eyes --steps circle-crop,clahe --size 64 --workers 1",
+    "preprocess --engine dask": f"preprocess out --data eyes --steps circle-crop,clahe --size 64 --workers 1 {DASK}",
     "finetune": f"finetune --data eyes --name a {TRAINING}",
     "finetune --folds": f"finetune --data eyes --name a --folds 2 {TRAINING}",
     "finetune --seeds": f"finetune --data eyes --name a --seeds 2 {TRAINING}",
+    "finetune --devices": f"finetune --data eyes --name a --devices 2 --strategy ddp {TRAINING}",
     "attend": f"attend --data eyes --name a --attention se --baseline runs/one.parquet {TRAINING}",
     "predict": "predict runs/one --data eyes --out out/a.parquet --device cpu",
+    "predict --engine dask": f"predict runs/one --data eyes --out out/a.parquet --device cpu {DASK}",
     "ensemble vote": "ensemble vote runs/one runs/two --out out/a.parquet",
     "ensemble stack": "ensemble stack runs/one runs/two --out out/a.parquet",
     "ensemble compare": "ensemble compare runs/one runs/two --out out/a.png",
@@ -118,7 +124,7 @@ def run_campaign(
         import_module(module)
     undisturbed: dict[str, Undisturbed] = {}
     outcomes, faults = Counter[str](), {name: list[str]() for name in names}
-    with workshop() as base:
+    with workshop() as base, dask_cluster(needed=any(DASK in COMMANDS[name] for name in names)):
         for number in range(runs):
             name = names[number % len(names)]
             if name not in undisturbed:
@@ -164,6 +170,8 @@ def _become_drkit(arguments: list[str], folder: Path, log: Path) -> NoReturn:
             os.dup2(stream.fileno(), number)
     sys.argv = ["drkit", *arguments]
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if "--devices" in arguments:  # starts a second process, by the program of the first
+        os.execv(sys.executable, [sys.executable, "-m", "drkit", *arguments])
     from drkit.cli.app import main
 
     code = 0
@@ -262,6 +270,26 @@ def workshop() -> Iterator[Path]:
         yield base
     finally:
         shutil.rmtree(parent, ignore_errors=True)
+
+
+@contextmanager
+def dask_cluster(*, needed: bool) -> Iterator[None]:
+    """A Dask scheduler at `ADDRESS` with two workers, unless it is not needed."""
+    if not needed:
+        yield
+        return
+    scheduler = ["scheduler", "--host", "127.0.0.1", "--port", ADDRESS.rpartition(":")[2], "--no-dashboard"]
+    workers = ["worker", ADDRESS, "--nthreads", "1", "--nworkers", "2", "--no-dashboard"]
+    processes = [
+        subprocess.Popen([sys.executable, "-m", "dask", *arguments], stderr=subprocess.DEVNULL)
+        for arguments in (scheduler, workers)
+    ]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.terminate()
+            process.wait()
 
 
 def run_undisturbed(arguments: list[str], folder: Path) -> Undisturbed:
