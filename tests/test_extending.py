@@ -5,7 +5,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -58,7 +57,7 @@ def extended(eyes: Path, clinic: Path, tmp_path_factory: pytest.TempPathFactory)
     return root
 
 
-def test_every_snippet_and_command_of_inside_works(extended: Path) -> None:
+def test_every_snippet_and_command_of_inside_works(extended: Path, programs: Path) -> None:
     lines = [line for block in _blocks(INSIDE, "(?:sh|shell)") for line in block.splitlines()]
     commands = [words[1:] for line in lines if (words := shlex.split(line))[0] == "drkit"]
     assert [command[0] for command in commands] == ["preprocess", "finetune", "attend", "check", "ensemble", "count"]
@@ -66,7 +65,7 @@ def test_every_snippet_and_command_of_inside_works(extended: Path) -> None:
     for command in commands:
         quick = QUICK if command[0] in ("finetune", "attend") else ()
         done = subprocess.run(
-            [sys.executable, "-m", "drkit", *command, *quick],
+            [programs / "drkit", *command, *quick],
             cwd=extended, env=os.environ | {"PYTHONPATH": str(extended)}, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr

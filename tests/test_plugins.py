@@ -43,13 +43,13 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def shell(work: Path) -> Shell:
+def shell(work: Path, programs: Path) -> Shell:
     """Run drkit with or without the package."""
 
     def run(*arguments: object, site: Path | None) -> subprocess.CompletedProcess[str]:
         path = os.pathsep.join(map(str, [ROOT, *([site] if site else [])]))
         return subprocess.run(
-            [sys.executable, "-m", "drkit", *map(str, arguments)],
+            [str(programs / "drkit"), *map(str, arguments)],
             cwd=work, env=os.environ | {"PYTHONPATH": path, "COLUMNS": "300"}, capture_output=True, text=True,
             check=False,
         )  # fmt: skip
@@ -135,8 +135,9 @@ LISTED = {
 }
 
 
-def test_help_lists_what_packages_add(site: Path) -> None:
-    program = (
+def test_help_lists_what_packages_add(programs: Path, site: Path, tmp_path: Path) -> None:
+    program = tmp_path / "help.py"
+    program.write_text(
         "import json, sys\n"
         "from typer.testing import CliRunner\n"
         "from drkit.cli.app import app\n"
@@ -147,7 +148,7 @@ def test_help_lists_what_packages_add(site: Path) -> None:
     told = {}
     for path in (site, None):
         where = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, filter(None, [ROOT, path])))}
-        done = subprocess.run([sys.executable, "-c", program], env=where, capture_output=True, text=True, check=True)
+        done = subprocess.run([programs / "python", program], env=where, capture_output=True, text=True, check=True)
         told[path] = {line: " ".join(text.split()) for line, text in json.loads(done.stdout).items()}
     assert [line for line, listed in LISTED.items() if listed not in told[site][line]] == []
     assert [line for line, listed in LISTED.items() if listed in told[None][line]] == []

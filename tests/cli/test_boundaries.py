@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,9 +23,11 @@ def _invoke(*arguments: object):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def _drkit(*arguments: object, shell: str = "{drkit}", **settings: str) -> subprocess.CompletedProcess[str]:
+def _drkit(
+    programs: Path, *arguments: object, shell: str = "{drkit}", **settings: str
+) -> subprocess.CompletedProcess[str]:
     """Run drkit as a user does, in the place of `{drkit}` of a line for bash."""
-    words = " ".join(f"'{word}'" for word in (sys.executable, "-m", "drkit", *arguments))
+    words = " ".join(f"'{word}'" for word in (programs / "drkit", *arguments))
     command = ["bash", "-c", shell.format(drkit=words)]
     return subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=False)
 
@@ -110,10 +111,10 @@ def test_a_run_in_a_folder_of_another_encoding_is_refused(
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437"])
 def test_a_terminal_that_lacks_a_letter_shows_its_number(
-    encoding: str, eyes: Path, run_stem: Path, tmp_path: Path
+    encoding: str, eyes: Path, run_stem: Path, programs: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "東京.parquet"
-    done = _drkit("predict", run_stem, "--data", eyes, "--out", out, PYTHONIOENCODING=encoding)
+    done = _drkit(programs, "predict", run_stem, "--data", eyes, "--out", out, PYTHONIOENCODING=encoding)
     assert done.returncode == 0, done.stderr
     assert r"\u6771\u4eac.parquet" in done.stdout
     assert out.is_file()
@@ -121,16 +122,16 @@ def test_a_terminal_that_lacks_a_letter_shows_its_number(
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 @pytest.mark.parametrize("more", [[], ["--json"]])
-def test_an_answer_that_cannot_be_written_is_refused(more: list[str], run_stem: Path) -> None:
-    done = _drkit("score", run_stem, "--split", "val", *more, shell="{drkit} > /dev/full")
+def test_an_answer_that_cannot_be_written_is_refused(more: list[str], run_stem: Path, programs: Path) -> None:
+    done = _drkit(programs, "score", run_stem, "--split", "val", *more, shell="{drkit} > /dev/full")
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == "drkit: error: the result cannot be written: No space left on device"
     assert "Traceback" not in done.stderr
 
 
-def test_who_closes_what_is_said_stops_the_work(eyes: Path, tmp_path: Path) -> None:
+def test_who_closes_what_is_said_stops_the_work(eyes: Path, programs: Path, tmp_path: Path) -> None:
     arguments = ["finetune", "--data", eyes, *SMALL[:-4], "--epochs", 40, "--runs-dir", tmp_path, "--name", "a"]
-    done = _drkit(*arguments, shell="{drkit} 2>&1 | head -1 >&2; exit ${{PIPESTATUS[0]}}")
+    done = _drkit(programs, *arguments, shell="{drkit} 2>&1 | head -1 >&2; exit ${{PIPESTATUS[0]}}")
     assert done.returncode == 130
     assert done.stderr.count("\n") == 1
     assert "epoch 1/40" in done.stderr
@@ -215,9 +216,9 @@ def _on_a_disk_of(size: str, folder: Path, *commands: str) -> subprocess.Complet
 
 
 @pytest.fixture
-def drkit() -> str:
+def drkit(programs: Path) -> str:
     """How drkit is called from a shell."""
-    return f"'{sys.executable}' -m drkit"
+    return f"'{programs / 'drkit'}'"
 
 
 needs_disks = pytest.mark.skipif(not _may_mount(), reason="only a privileged user may mount small disks")

@@ -86,35 +86,34 @@ def test_an_interrupted_training_ends_in_the_same_bytes(
 
 
 def test_a_killed_process_is_resumed_to_the_same_bytes(
-    run_stem: Path, small_config: TrainingConfig, tmp_path: Path
+    run_stem: Path, small_config: TrainingConfig, programs: Path, tmp_path: Path
 ) -> None:
     options = ["--data", str(small_config.data[0]), "--backbone", "test_efficientnet", "--weights", "none"]
     options += ["--size", "64", "--epochs", "3", "--batch-size", "8", "--device", "cpu"]
-    command = [sys.executable, "-m", "drkit", "finetune", *options, "--runs-dir", str(tmp_path), "--name", "small"]
+    options += ["--runs-dir", str(tmp_path), "--name", "small"]
     run = Run(tmp_path / "small")
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "drkit", "finetune", *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     deadline = time.monotonic() + 300
     while not run.resume().exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
     if run.resume().exists():  # else the training was over before it could be killed
-        subprocess.run([*command, "--resume"], check=True, capture_output=True, env=os.environ | {"NO_COLOR": "1"})
+        resumed = [programs / "drkit", "finetune", *options, "--resume"]
+        subprocess.run(resumed, check=True, capture_output=True, env=os.environ | {"NO_COLOR": "1"})
     assert _files(run) == _files(Run(run_stem))
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_says_how_to_go_on(small_config: TrainingConfig, tmp_path: Path, sent: signal.Signals) -> None:
+def test_ctrl_c_says_how_to_go_on(
+    small_config: TrainingConfig, programs: Path, tmp_path: Path, sent: signal.Signals
+) -> None:
     options = ["--data", str(small_config.data[0]), "--backbone", "test_efficientnet", "--weights", "none"]
     options += ["--size", "64", "--epochs", "500", "--device", "cpu", "--runs-dir", str(tmp_path)]
-    command = [sys.executable, "-m", "drkit", "finetune", *options]
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
-    )
+    command = [programs / "drkit", "finetune", *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     run = Run(tmp_path / "test_efficientnet-image-patient")
     deadline = time.monotonic() + 300
     while not run.resume().exists() and process.poll() is None and time.monotonic() < deadline:

@@ -1,10 +1,13 @@
-"""A program `drkit` for scripts: each call is a fork of a process that has imported the heavy packages already.
+"""Programs `drkit` and `python` whose calls are forks of a process that has imported the heavy packages already.
 
-A script of the examples calls drkit dozens of times, and importing torch takes longer than what a call does with a few
-small photographs. Only packages of others are imported before the fork; each call imports drkit itself anew.
+Importing torch takes longer than what most calls in tests do with a few small photographs. Only packages of others are
+imported before the fork; each call imports drkit itself anew. `python` forks for `-m drkit`, torchrun and scripts, also
+where these start further processes, and is a plain Python for anything else. Both pass on Ctrl-C and SIGTERM, and see
+the disks that their caller has mounted.
 """
 
 import atexit
+import ctypes
 import gc
 import json
 import os
@@ -25,31 +28,46 @@ PACKAGES = (
     "scipy.stats", "sklearn.linear_model", "timm", "torch", "torchvision",
 )  # fmt: skip
 STREAMS = (0, 1, 2)
+CLONE_NEWNS = 0x20000  # a namespace of mounts
 CLIENT = """#!{python} -IS
-import json, os, socket, sys
+import json, os, signal, socket, sys
+module, arguments = "drkit", sys.argv[1:]
+if sys.argv[0].endswith("python"):
+    rest = arguments[arguments[0] == "-u" :]
+    if rest[0] == "-m" and rest[1].startswith(("drkit", "torch.distributed.run")):
+        _, module, *arguments = rest
+    elif rest[0].endswith(".py"):
+        module, *arguments = rest
+    else:
+        os.execv({python!r}, [{python!r}, *arguments])
 with socket.socket(socket.AF_UNIX) as server:
     server.connect({address!r})
-    call = json.dumps([sys.argv, os.getcwd(), dict(os.environ)]).encode()
-    socket.send_fds(server, [len(call).to_bytes(8, "big")], [0, 1, 2])
+    call = json.dumps([module, arguments, os.getcwd(), dict(os.environ)]).encode()
+    mounts = os.open("/proc/self/ns/mnt" if os.path.exists("/proc/self/ns/mnt") else os.devnull, os.O_RDONLY)
+    socket.send_fds(server, [len(call).to_bytes(8, "big")], [0, 1, 2, mounts])
     server.sendall(call)
+    process = int.from_bytes(server.recv(8), "big")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: os.kill(process, number))
     sys.exit(int(server.recv(1)[0]))
 """
 
 
 @contextmanager
 def forked_drkit(folder: Path) -> Iterator[Path]:
-    """Start the process in a folder of its own, and yield the folder of the program, to be put first in PATH."""
-    address, program = folder / "socket", folder / "bin" / "drkit"
+    """Start the process in a folder of its own, and yield the folder of the programs, to be put first in PATH."""
+    address, programs = folder / "socket", folder / "bin"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(address))
         listener.listen()
-        command = [sys.executable, __file__, str(listener.fileno())]
+        command = [sys.executable, __file__, str(listener.fileno()), str(programs / "python")]
         server = subprocess.Popen(command, pass_fds=[listener.fileno()])
-    program.parent.mkdir()
-    program.write_text(CLIENT.format(python=sys.executable, address=str(address)))
-    program.chmod(0o755)
+    programs.mkdir()
+    for program in (programs / "drkit", programs / "python"):
+        program.write_text(CLIENT.format(python=sys.executable, address=str(address)))
+        program.chmod(0o755)
     try:
-        yield program.parent
+        yield programs
     finally:
         server.kill()
         server.wait()
@@ -60,6 +78,7 @@ def _serve(listener: socket.socket) -> None:
     for package in PACKAGES:
         import_module(package)
     gc.freeze()  # a fork that collects garbage would copy all pages
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background ignores it
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # forks that have ended are not waited for
     while True:
         connection, _ = listener.accept()
@@ -71,29 +90,37 @@ def _serve(listener: socket.socket) -> None:
 
 
 def _answer(connection: socket.socket) -> None:
-    size, streams, _, _ = socket.recv_fds(connection, 8, len(STREAMS))
+    size, (*streams, mounts), _, _ = socket.recv_fds(connection, 8, len(STREAMS) + 1)
     with connection.makefile("rb") as file:
-        arguments, folder, environment = json.loads(file.read(int.from_bytes(size, "big")))
+        module, arguments, folder, environment = json.loads(file.read(int.from_bytes(size, "big")))
     if child := os.fork():
+        connection.sendall(child.to_bytes(8, "big"))
         connection.sendall(bytes([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) % 256]))
         return
     for stream, given in zip(STREAMS, streams, strict=True):
         os.dup2(given, stream)
-    for stream in (*streams, connection.fileno()):
+    ctypes.CDLL(None).setns(mounts, CLONE_NEWNS)  # fails, without effect, where all share one or only root may
+    for stream in (*streams, mounts, connection.fileno()):
         os.close(stream)
-    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", buffering=1)  # noqa: SIM115
+    encoding = environment.get("PYTHONIOENCODING")
+    sys.stdin, sys.stdout = open(0, encoding=encoding), open(1, "w", encoding=encoding)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, encoding=encoding, errors="backslashreplace")  # noqa: SIM115
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    sys.argv[:] = arguments
-    os._exit(_run())
+    sys.argv[:] = [module, *arguments]
+    sys.path[:0] = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path not in sys.path]
+    os._exit(_run(module))
 
 
-def _run() -> int:
-    """Run the program, and return its exit status."""
+def _run(module: str) -> int:
+    """Run a module or a script, and return the exit status."""
     status: object = 0
     try:
-        runpy.run_module("drkit", run_name="__main__", alter_sys=True)
+        if module.endswith(".py"):
+            runpy.run_path(module, run_name="__main__")
+        else:
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
     except SystemExit as end:
         status = end.code
     except BaseException:
@@ -107,4 +134,5 @@ def _run() -> int:
 
 
 if __name__ == "__main__":
+    sys.executable = sys.argv[2]
     _serve(socket.socket(fileno=int(sys.argv[1])))
