@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,12 +18,12 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_it_finds_nothing(name: str) -> None:
+def test_it_finds_nothing(name: str, programs: Path) -> None:
     if name == "disks" and os.geteuid():
         pytest.skip("only root can mount small disks")
     if name == "fuzz" and find_spec("atheris") is None:
         pytest.skip("fuzzing needs atheris")
-    command = [sys.executable, str(CAMPAIGNS / f"{name}.py"), *COMMANDS[name]]
+    command = [programs / "python", str(CAMPAIGNS / f"{name}.py"), *COMMANDS[name]]
     done = subprocess.run(command, cwd=CAMPAIGNS.parents[1], capture_output=True, text=True, check=False)
     if name == "disks" and "cannot be mounted" in done.stderr:
         pytest.skip("this machine mounts no small disks")

@@ -118,6 +118,7 @@ def _run(module: str) -> int:
     status: object = 0
     try:
         if module.endswith(".py"):
+            sys.path.insert(0, str(Path(module).parent))
             runpy.run_path(module, run_name="__main__")
         else:
             runpy.run_module(module, run_name="__main__", alter_sys=True)
