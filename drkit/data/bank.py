@@ -105,12 +105,13 @@ def build_bank(
     decoder = SquareDecoder(side, steps, round_discs)
     fill = partial(_fill, paths=paths, workers=workers or allowed_cpus(), decoder=decoder, keep_going=keep_going)
     if fits_in_memory(bank_bytes(len(labels), side)):
-        pixels = make_temporary(cache_dir, shape, np.uint8, named=True) if in_file else np.empty(shape, np.uint8)
+        pixels = make_temporary(cache_dir, shape, np.uint8) if in_file else np.empty(shape, np.uint8)
         try:
             notes = fill(pixels)
         except BaseException:
             delete_temporary(pixels)
             raise
+        pixels.flags.writeable = False
     else:
         notify(f"the decoded photographs take {bank_bytes(len(labels), side) / 2**30:.1f} GiB: kept in {cache_dir}")
         made_by = {"side": side, "steps": list(steps), "round_discs": round_discs, "keep_going": keep_going}

@@ -6,11 +6,11 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Literal
 
 import numpy as np
 from platformdirs import user_cache_path
@@ -23,6 +23,24 @@ from drkit.records.provenance import canonical_json, sha256_bytes, sha256_file
 
 TEMPORARY_PREFIX = "drkit-"  # of the names of files that a finished training leaves none of
 CACHED_NAME = re.compile(r"[0-9a-f]{32}\.(npy|json)")  # of an array, and of the notes beside it
+
+
+@dataclass
+class MappedArray:
+    """A memory-mapped array in the cache: read-only if it is complete, otherwise of zeros and to be filled.
+
+    Args:
+        array: The array.
+        notes: Text that is kept beside it.
+    """
+
+    array: np.memmap
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the array was filled earlier."""
+        return not self.array.flags.writeable
 
 
 def default_cache_dir() -> Path:
@@ -69,18 +87,44 @@ def open_cached(
     Raises:
         InputError: not enough room on the disk.
     """
-    array_path = cache_dir / f"{key}.npy"
-    with locking(array_path, wait=True):
-        kept = _open(array_path, shape, dtype)
-        if kept is None:
-            _make(array_path, shape, fill, dtype)
-            kept = _open(array_path, shape, dtype)
-    if kept is None:
-        raise InputError(f"{array_path} was changed while it was written: choose another --cache-dir")
-    return kept
+    with opening_cached(cache_dir, key, shape, dtype) as cached:
+        if not cached.is_complete:
+            cached.notes = fill(cached.array)
+    return cached.array, cached.notes
 
 
-def _open(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> tuple[np.ndarray, tuple[str, ...]] | None:
+@contextmanager
+def opening_cached(
+    cache_dir: Path, key: str, shape: tuple[int, ...], dtype: type[np.generic] = np.uint8
+) -> Iterator[MappedArray]:
+    """Open the array called `key` for a block, which fills it unless it is complete; only then it is kept.
+
+    Where another process is making it, that is waited for. After the block, the array is read-only.
+
+    Args:
+        cache_dir: Folder of the cache; made when missing.
+        key: Names the content.
+        shape: Of the array.
+        dtype: Of the array.
+
+    Raises:
+        InputError: not enough room on the disk.
+    """
+    path = cache_dir / f"{key}.npy"
+    with locking(path, wait=True):
+        kept = _open(path, shape, dtype)
+        if kept:
+            yield kept
+            return
+        with _drafting(path, shape, dtype) as made:
+            yield made
+        kept = _open(path, shape, dtype)
+        if not kept:
+            raise InputError(f"{path} was changed while it was written: choose another --cache-dir")
+        made.array = kept.array
+
+
+def _open(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> MappedArray | None:
     """Open a stored array and its notes; None if they do not exist, or are not as they were written."""
     try:
         record = json.loads(path.with_suffix(".json").read_bytes())
@@ -92,50 +136,65 @@ def _open(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> tuple[
         if isinstance(record, dict) and record["array_sha256"] == sha256_file(path):
             array = np.load(path, mmap_mode="r", allow_pickle=False)
             if array.shape == shape and array.dtype == dtype:
-                return array, tuple(map(str, record["notes"]))
+                return MappedArray(array, tuple(map(str, record["notes"])))
     except (OSError, ValueError, KeyError, TypeError):
         pass
     notify(f"{path} is damaged, or from an older version of drkit: it is made again")
     return None
 
 
-def _make(
-    path: Path, shape: tuple[int, ...], fill: Callable[[np.ndarray], tuple[str, ...]], dtype: type[np.generic]
-) -> None:
+@contextmanager
+def _drafting(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> Iterator[MappedArray]:
+    """Yield an array of zeros, which is stored with its notes when the block ends without an error."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     _check_room(path.parent, size)
     with writing(path, force=True, size=size) as draft:
-        array = np.lib.format.open_memmap(draft, mode="w+", dtype=dtype, shape=shape)
+        made = MappedArray(np.lib.format.open_memmap(draft, mode="w+", dtype=dtype, shape=shape))
         with draft.open("rb+") as stream:
             _reserve(stream, draft.stat().st_size)
-        notes = fill(array)
-        array.flush()
-    record = {"array_sha256": sha256_file(path), "notes": notes}
+        yield made
+        made.array.flush()
+    record = {"array_sha256": sha256_file(path), "notes": made.notes}
     write_bytes(path.with_suffix(".json"), json.dumps(record).encode(), force=True)  # last: it vouches for the array
 
 
-def make_temporary(folder: Path, shape: tuple[int, ...], dtype: type[np.generic], *, named: bool = False) -> np.ndarray:
-    """Create an array of zeros in a temporary memory-mapped file, which is deleted with the array.
+@contextmanager
+def opening_temporary(folder: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> Iterator[MappedArray]:
+    """Create an array as `make_temporary` does, and delete its file when the block ends; who maps it keeps it."""
+    array = make_temporary(folder, shape, dtype)
+    try:
+        yield MappedArray(array)
+    finally:
+        delete_temporary(array)
+
+
+def make_temporary(folder: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> np.memmap:
+    """Create an array of zeros in a temporary file, which other processes can map and the caller deletes.
 
     Args:
         folder: Of the file; made when missing.
         shape: Of the array.
         dtype: Of the array.
-        named: Give the file a name, by which other processes can map it; the caller then deletes it.
 
     Raises:
         InputError: not enough room on the disk.
     """
     num_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
     _check_room(folder, num_bytes)
-    make: Any = partial(tempfile.NamedTemporaryFile, delete=False) if named else tempfile.TemporaryFile
-    with needing_room(folder, num_bytes), make(dir=folder, prefix=TEMPORARY_PREFIX) as stream:
-        _reserve(stream, num_bytes)
-        return np.memmap(stream, dtype, "w+", shape=shape)
+    with (
+        needing_room(folder, num_bytes),
+        tempfile.NamedTemporaryFile(dir=folder, prefix=TEMPORARY_PREFIX, delete=False) as stream,
+    ):
+        try:
+            _reserve(stream, num_bytes)
+            return np.memmap(stream, dtype, "w+", shape=shape)
+        except BaseException:
+            Path(stream.name).unlink()
+            raise
 
 
 def delete_temporary(array: np.ndarray) -> None:
-    """Delete the file of an array from `make_temporary`, if it has one with a name; processes that map it keep it."""
+    """Delete the file of an array, if it is from `make_temporary`; processes that map it keep it."""
     path = Path(array.filename or "") if isinstance(array, np.memmap) else Path()
     if path.name.startswith(TEMPORARY_PREFIX):
         path.unlink(missing_ok=True)
@@ -149,15 +208,17 @@ class MappedFile:
     dtype: str
     shape: tuple[int, ...]
     offset: int
+    mode: Literal["r", "r+"]
 
     @classmethod
     def of(cls, array: np.memmap) -> "MappedFile":
         """Locate an array that begins where its file's mapping does."""
-        return cls(str(array.filename), array.dtype.str, array.shape, array.offset)
+        mode: Literal["r", "r+"] = "r+" if array.flags.writeable else "r"
+        return cls(str(array.filename), array.dtype.str, array.shape, array.offset, mode)
 
-    def open(self) -> np.ndarray:
-        """Open the array, read-only."""
-        return np.memmap(self.path, self.dtype, "r", self.offset, self.shape)
+    def open(self) -> np.memmap:
+        """Open the array, read-only if it was."""
+        return np.memmap(self.path, self.dtype, self.mode, self.offset, self.shape)
 
 
 def name_array(paths: Sequence[Path], **made_by: object) -> str:

@@ -142,7 +142,8 @@ def describe_plan(plan: TrainingPlan, run: Run) -> PlanReport:
     labels, config = plan.labels, plan.config
     datasets = labels.by_dataset()
     num_feature_bytes = _cache_bytes(plan)
-    in_memory = not num_feature_bytes or (config.cache_dir is None and fits_in_memory(num_feature_bytes))
+    is_alone = config.devices * config.nodes == 1  # several processes map one file
+    in_memory = not num_feature_bytes or (config.cache_dir is None and is_alone and fits_in_memory(num_feature_bytes))
     discs = {name: measure_discs(part.paths(), plan.pending_steps, config.workers) for name, part in datasets.items()}
     return PlanReport(
         options=plan.identity(),

@@ -12,20 +12,21 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from drkit.batching import in_batches, map_batches
+from drkit.batching import BatchSize, in_batches, map_batches
 from drkit.config.training import TrainingConfig
 from drkit.data.augmentation import Policy, draw, policy_record
 from drkit.data.bank import PhotographBank, fits_in_memory
-from drkit.data.cache import default_cache_dir, make_temporary, open_cached
+from drkit.data.cache import default_cache_dir, opening_cached, opening_temporary
 from drkit.data.rendering import InputFormat, dihedral_views, prepare, render, surround_colours
 from drkit.data.transfer import pin, send
 from drkit.models.freezing import frozen_tensors, run_frozen_part
 from drkit.models.grader import Grader
 from drkit.progress import track
 from drkit.records.provenance import canonical_json, sha256_bytes
+from drkit.training.runtime import make_once
+from drkit.training.sharding import fill_together
 
 NOT_BANKED = np.iinfo(np.int64).max  # position of a photograph that is not in the bank: an index error in any array
-Fill = Callable[[np.ndarray], tuple[str, ...]]  # fills an array; returns notes to store beside it
 
 
 class Inputs(Protocol):
@@ -97,7 +98,8 @@ class FrozenInputs:
     """Features from the frozen stages of a grader.
 
     Args:
-        key: SHA-256 of everything that the features of photographs without augmentation depend on.
+        key: SHA-256 of everything that the features of photographs without augmentation depend on; the photographs
+            count only with a cache.
         eval_features: Features of the M banked photographs without augmentation, float16 (M, ...).
         copies: Features of K augmented copies, float16 (K, M, ...); rows that are not trained on are 0.
         device: Device of the trained part.
@@ -161,8 +163,8 @@ def freeze_inputs(
         trained_rows: Row numbers of the photographs that are trained on.
         config: Options `freeze`, `copies` and `cache_dir`. With a cache, features are stored there and reused for the
             same stages, weights, photographs, precision and augmentation. Without a cache, features that do not fit in
-            memory are written to a temporary file.
-        fabric: Device and precision of the training.
+            memory, or that several processes read, are written to a temporary file.
+        fabric: Device, precision and processes of the training; the processes of each machine share the work.
         earlier: Inputs of another seed, whose features without augmentation are reused if stages and weights are the
             same.
     """
@@ -170,15 +172,16 @@ def freeze_inputs(
     trained, positions = _look_up(photographs.positions, trained_rows), photographs.positions
     photographs = replace(photographs, positions=None)
     stages, every_row = config.frozen_stages, np.arange(len(photographs.bank))
-    origin = _identify(grader, photographs, stages, fabric.strategy.precision.precision)
+    origin = make_once(fabric, partial(_identify, grader, photographs, config, fabric.strategy.precision.precision))
 
     def run(images: Tensor) -> Tensor:
         with fabric.autocast():
             return run_frozen_part(grader, images, stages)
 
     key = sha256_bytes(canonical_json(origin).encode())
-    fill_plain = partial(_fill, run, lambda rows, _: photographs.eval_batch(rows), every_row)
-    fill_copies = partial(_fill, run, photographs.train_batch, trained)
+    share = slice(fabric.local_rank, None, config.devices)
+    fill_plain = partial(_fill, run, lambda rows, _: photographs.eval_batch(rows), every_row, share)
+    fill_copies = partial(_fill, run, photographs.train_batch, trained, share)
     num_copies = count_copies(config, photographs.policy)
     augmentation = {
         "trained": trained.tolist(),
@@ -187,7 +190,8 @@ def freeze_inputs(
     }
     with torch.inference_mode():
         shape = (len(every_row), *run(photographs.eval_batch(every_row[:1])).shape[1:])
-        make = partial(_make_or_load, config.cache_dir, fits_in_memory(feature_bytes(shape, num_copies)))
+        in_memory = fits_in_memory(feature_bytes(shape, num_copies)) and fabric.world_size == 1
+        make = partial(_make_or_load, fabric, cache_dir=config.cache_dir, in_memory=in_memory)
         if earlier and earlier.key == key:
             eval_features = earlier.eval_features
         else:
@@ -197,42 +201,55 @@ def freeze_inputs(
 
 
 def _make_or_load(
-    cache_dir: Path | None, in_memory: bool, origin: dict[str, Any], shape: tuple[int, ...], fill: Fill
+    fabric: Fabric,
+    origin: dict[str, Any],
+    shape: tuple[int, ...],
+    fill: Callable[[np.ndarray], None],
+    *,
+    cache_dir: Path | None,
+    in_memory: bool,
 ) -> np.ndarray:
     """Return a float16 array filled by `fill`, now or in an earlier training with the same cache."""
-    if cache_dir is not None and shape[0]:
+    if not shape[0] or (in_memory and cache_dir is None):
+        features = np.zeros(shape, np.float16)
+        fill(features)
+        return features
+    if cache_dir is None:
+        opening = opening_temporary(default_cache_dir(), shape, np.float16)
+    else:
         key = sha256_bytes(canonical_json({**origin, "shape": shape}).encode())[:32]
-        return open_cached(cache_dir, key, shape, fill, np.float16)[0]
-    is_small = in_memory or not shape[0]
-    features = np.zeros(shape, np.float16) if is_small else make_temporary(default_cache_dir(), shape, np.float16)
-    fill(features)
-    return features
+        opening = opening_cached(cache_dir, key, shape, np.float16)
+    return fill_together(fabric, opening, fill)
 
 
 def _fill(
     frozen_part: Callable[[Tensor], Tensor],
     images: Callable[[np.ndarray, int], Tensor],
     rows: np.ndarray,
+    share: slice,
     features: np.ndarray,
-) -> tuple[str, ...]:
-    """Run the frozen stages over the given rows of each copy, and write the results to `features` (K, N, ...)."""
+) -> None:
+    """Run the frozen stages over a share of the batches of each copy, and write the results to `features` (K, N, ...).
+
+    The batches are the same however many processes share them, and so are the results, bit for bit.
+    """
 
     def run(copy: int, batch: np.ndarray) -> np.ndarray:
         return frozen_part(images(batch, copy)).half().cpu().numpy()
 
-    done = ((copy, *each) for copy in range(len(features)) for each in map_batches(partial(run, copy), rows))
-    num_batches = len(features) * len(list(in_batches(rows)))
-    for copy, batch, values in track(done, "running the frozen stages", num_batches):
-        features[copy, batch] = values
-    return ()
+    batches, size = [(copy, batch) for copy in range(len(features)) for batch in in_batches(rows)][share], BatchSize()
+    for copy, batch in track(batches, "running the frozen stages", len(batches)):
+        for done, values in map_batches(partial(run, copy), batch, size):
+            features[copy, done] = values
 
 
-def _identify(grader: Grader, photographs: PhotographInputs, stages: int | None, precision: str) -> dict[str, Any]:
+def _identify(grader: Grader, photographs: PhotographInputs, config: TrainingConfig, precision: str) -> dict[str, Any]:
     """Everything that the features of photographs without augmentation depend on."""
+    stages, pixels = config.frozen_stages, photographs.bank.pixels if config.cache_dir else ()
     return {
         "weights": [sha256_bytes(tensor.cpu().numpy().tobytes()) for tensor in frozen_tensors(grader, stages).values()],
         "stages": stages,
-        "pixels": [sha256_bytes(photograph.tobytes()) for photograph in photographs.bank.pixels],
+        "pixels": [sha256_bytes(photograph.tobytes()) for photograph in pixels],
         "image_ids": list(photographs.image_ids),
         "input": asdict(photographs.input_format),
         **({} if precision == "32-true" else {"precision": precision}),  # left out by the caches of earlier versions

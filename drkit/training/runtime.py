@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from inspect import signature
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import numpy as np
 import torch
@@ -25,7 +25,11 @@ from drkit.inference import Autocast
 from drkit.machine import allowed_cpus
 from drkit.progress import SilentReporter, reporting_to
 
+if TYPE_CHECKING:  # some builds of torch have no processes
+    from torch.distributed import ProcessGroup
+
 POLL_SECONDS = 0.05
+TIMEOUT = timedelta(days=1)  # of waiting for another process; long, because one decodes all photographs
 # Messages of gloo when another process has ended; NCCL raises errors of torch.distributed.
 LOST_PROCESS = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "gloo/transport")
 Result = TypeVar("Result")
@@ -166,34 +170,59 @@ def leave_helpers(fabric: Fabric) -> None:
         leave_at_once()
 
 
-def make_once(fabric: Fabric, make: Callable[[], Result]) -> Result:
+def run_together(fabric: Fabric, function: Callable[[], Result], group: "ProcessGroup | None" = None) -> list[Result]:
+    """Call a function in every process, wait until all have returned, and gather their results.
+
+    Args:
+        fabric: Processes of the training.
+        function: Function to call.
+        group: The processes that call it; None: all.
+
+    Raises:
+        DrkitError: the error that one of them raised, in every process.
+    """
+    if fabric.world_size == 1:
+        return [function()]
+    outcome: Result | DrkitError
+    try:
+        outcome = function()
+    except DrkitError as error:
+        outcome = error
+    barrier = torch.distributed.barrier(group, async_op=True)
+    while not barrier.is_completed():  # polled, because a blocking wait would ignore signals
+        time.sleep(POLL_SECONDS)
+    outcomes: list[Any] = [None] * torch.distributed.get_world_size(group)
+    torch.distributed.all_gather_object(outcomes, outcome, group)
+    for each in outcomes:
+        if isinstance(each, DrkitError):
+            raise each
+    return outcomes
+
+
+def make_once(fabric: Fabric, make: Callable[[], Result], group: "ProcessGroup | None" = None) -> Result:
     """Call a function in the first process of each machine only, and send its result to the machine's processes.
 
     Args:
         fabric: Processes of the training.
         make: Function to call; large arrays in its result must be in files that other processes can map.
+        group: The processes that take part; None: all.
 
     Raises:
         DrkitError: the error that `make` raised, in every process.
     """
-    if fabric.world_size == 1:
-        return make()
-    outcome: Result | DrkitError | None = None
-    if fabric.local_rank == 0:
-        try:
-            outcome = make()
-        except DrkitError as error:
-            outcome = error
-    barrier = torch.distributed.barrier(async_op=True)
-    while not barrier.is_completed():  # polled, because a blocking wait would ignore signals
-        time.sleep(POLL_SECONDS)
-    outcomes: list[Any] = [None] * fabric.world_size
-    torch.distributed.all_gather_object(outcomes, outcome)
-    for each in outcomes:
-        if isinstance(each, DrkitError):
-            raise each
-    result: Result = outcomes[fabric.global_rank - fabric.local_rank]
-    return result
+    results = run_together(fabric, lambda: (fabric.node_rank, make() if fabric.local_rank == 0 else None), group)
+    return next(result for node, result in results if node == fabric.node_rank)  # type: ignore[return-value]
+
+
+@cache
+def machine_group(fabric: Fabric) -> "ProcessGroup | None":
+    """Return the group of this machine's processes; all processes of the training make the first call together."""
+    nodes = run_together(fabric, lambda: fabric.node_rank)
+    if len(set(nodes)) == 1:
+        return None
+    ranks = [[rank for rank, node in enumerate(nodes) if node == each] for each in sorted(set(nodes))]
+    group, _ = torch.distributed.new_subgroups_by_enumeration(ranks, TIMEOUT)
+    return cast("ProcessGroup", group)
 
 
 def is_lost_process(error: Exception) -> bool:
@@ -216,7 +245,7 @@ def _ddp_strategy(leaves_out: bool) -> DDPStrategy:
     parameters = signature(DistributedDataParallel).parameters
     option = "forward_sync_buffers" if "forward_sync_buffers" in parameters else "broadcast_buffers"  # in older torch
     settings: dict[str, Any] = {"find_unused_parameters": leaves_out, option: False}
-    return DDPStrategy(timeout=timedelta(days=1), **settings)  # long, because one process decodes all photographs
+    return DDPStrategy(timeout=TIMEOUT, **settings)
 
 
 def _pick_precision(name: str, device: torch.device) -> FabricPrecision:

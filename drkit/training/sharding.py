@@ -1,12 +1,17 @@
-"""Inference by all processes of a training, each on a share of the units."""
+"""Work divided among the processes of a training: inference over units, and filling a large array."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 
+from drkit.data.cache import MappedArray, MappedFile, delete_temporary
 from drkit.data.units import Units
 from drkit.inference import Outputs, Views, run_units
 from drkit.models.grader import Grader
+from drkit.training.runtime import machine_group, make_once, run_together
 
 
 def run_sharded(
@@ -37,6 +42,38 @@ def run_sharded(
     for buffer in grader.buffers():
         torch.distributed.broadcast(buffer, 0)
     share = np.array_split(numbers, fabric.world_size)[fabric.global_rank]
-    shares: list[Outputs | None] = [None] * fabric.world_size
-    torch.distributed.all_gather_object(shares, run(share) if len(share) else None)
+    shares = run_together(fabric, lambda: run(share) if len(share) else None)
     return Outputs.join([each for each in shares if each is not None])
+
+
+def fill_together(
+    fabric: Fabric, opening: AbstractContextManager[MappedArray], fill: Callable[[np.ndarray], object]
+) -> np.ndarray:
+    """Fill one array per machine, each by the machine's processes; every process maps the file of its machine.
+
+    Args:
+        fabric: Processes of the training, which all call this function.
+        opening: Opens the array, in the first process of each machine; ends when the array is complete.
+        fill: Fills this process's share of an array.
+
+    Raises:
+        DrkitError: the error that `opening` or `fill` raised in one process, in every process.
+    """
+    arrays: list[np.ndarray] = []
+    run_together(fabric, lambda: arrays.append(_fill_on_machine(fabric, opening, fill)))
+    return arrays[0]
+
+
+def _fill_on_machine(
+    fabric: Fabric, opening: AbstractContextManager[MappedArray], fill: Callable[[np.ndarray], object]
+) -> np.ndarray:
+    """Fill the array of this machine; others are not waited for, because `opening` may lock a file that they need."""
+    machine = machine_group(fabric)
+    with ExitStack() as opened:
+        file = make_once(fabric, lambda: MappedFile.of(opened.enter_context(opening).array), machine)
+        array = file.open()
+        run_together(fabric, lambda: None, machine)  # all have mapped the file, which no longer needs a name
+        delete_temporary(array)
+        run_together(fabric, lambda: fill(array) if array.flags.writeable else None, machine)
+        make_once(fabric, opened.close, machine)
+    return array
