@@ -43,7 +43,7 @@ def test_what_a_decoder_remarked_is_a_finding_by_file(tmp_path, fundus, save):
     save(fundus(0), tmp_path / "whole.jpg")
     content = (tmp_path / "whole.jpg").read_bytes()
     (tmp_path / "behind.jpg").write_bytes(content + b"another file")
-    (tmp_path / "odd.jpg").write_bytes(content[:-2] + b"abcdef" + content[-2:])
+    (tmp_path / "odd.jpg").write_bytes(content[:-2] + 4 * b"abcdef" + content[-2:])
     (tmp_path / "closed.jpg").write_bytes(content[: len(content) // 2] + b"\xff\xd9")
     cv2.imwrite(str(tmp_path / "deep.tif"), fundus(1).astype(np.uint16) << 4)
     assert kinds(tmp_path) == {

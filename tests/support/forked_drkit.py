@@ -28,7 +28,7 @@ PACKAGES = (
     "scipy.stats", "sklearn.linear_model", "timm", "torch", "torchvision",
 )  # fmt: skip
 STREAMS = (0, 1, 2)
-CLONE_NEWNS = 0x20000  # a namespace of mounts
+MOUNTS, CLONE_NEWNS = Path("/proc/self/ns/mnt"), 0x20000  # the namespace of mounts, on Linux
 CLIENT = """#!{python} -IS
 import json, os, signal, socket, sys
 module, arguments = "drkit", sys.argv[1:]
@@ -43,7 +43,7 @@ if sys.argv[0].endswith("python"):
 with socket.socket(socket.AF_UNIX) as server:
     server.connect({address!r})
     call = json.dumps([module, arguments, os.getcwd(), dict(os.environ)]).encode()
-    mounts = os.open("/proc/self/ns/mnt" if os.path.exists("/proc/self/ns/mnt") else os.devnull, os.O_RDONLY)
+    mounts = os.open({mounts!r} if os.path.exists({mounts!r}) else os.devnull, os.O_RDONLY)
     socket.send_fds(server, [len(call).to_bytes(8, "big")], [0, 1, 2, mounts])
     server.sendall(call)
     process = int.from_bytes(server.recv(8), "big")
@@ -64,7 +64,7 @@ def forked_drkit(folder: Path) -> Iterator[Path]:
         server = subprocess.Popen(command, pass_fds=[listener.fileno()])
     programs.mkdir()
     for program in (programs / "drkit", programs / "python"):
-        program.write_text(CLIENT.format(python=sys.executable, address=str(address)))
+        program.write_text(CLIENT.format(python=sys.executable, address=str(address), mounts=str(MOUNTS)))
         program.chmod(0o755)
     try:
         yield programs
@@ -99,7 +99,8 @@ def _answer(connection: socket.socket) -> None:
         return
     for stream, given in zip(STREAMS, streams, strict=True):
         os.dup2(given, stream)
-    ctypes.CDLL(None).setns(mounts, CLONE_NEWNS)  # fails, without effect, where all share one or only root may
+    if MOUNTS.exists() and not os.path.sameopenfile(mounts, os.open(MOUNTS, os.O_RDONLY)):
+        ctypes.CDLL(None).setns(mounts, CLONE_NEWNS)
     for stream in (*streams, mounts, connection.fileno()):
         os.close(stream)
     encoding = environment.get("PYTHONIOENCODING")

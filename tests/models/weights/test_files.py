@@ -116,7 +116,7 @@ def test_a_pickled_network_is_refused(tmp_path: Path, network: nn.Module) -> Non
         read_tensors(tmp_path / "a.pth")
 
 
-@pytest.mark.filterwarnings("ignore:.*deprecated:FutureWarning")
+@pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning")
 def test_a_torchscript_program_is_refused(tmp_path: Path) -> None:
     torch.jit.save(torch.jit.trace(nn.Linear(2, 2), torch.zeros(1, 2)), tmp_path / "a.pt")
     with pytest.raises(InputError, match="TorchScript"):
