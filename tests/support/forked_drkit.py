@@ -109,6 +109,8 @@ def _answer(connection: socket.socket) -> None:
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    rank_zero = import_module("lightning_fabric.utilities.rank_zero")
+    rank_zero.rank_zero_only.rank = rank_zero._get_rank() or 0  # as when it is imported
     sys.argv[:] = [module, *arguments]
     sys.path[:0] = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path not in sys.path]
     os._exit(_run(module))

@@ -7,8 +7,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,20 +30,31 @@ OPTIONS = ["--backbone", "test_convnext", "--weights", "none", "--size", "64", "
 TWO = ["--devices", "2", "--strategy", "ddp", "--batch-size", "4", "--choose", "last", "--augment", "none"]
 
 
-def _finetune(
-    data: Path, runs_dir: Path, *options: str, program: Sequence[str] = ("-m", "drkit")
-) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, *program, "finetune", "--data", data, *OPTIONS, *TWO, "--runs-dir", runs_dir]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
-    return subprocess.run(
-        [*command, *options], capture_output=True, text=True, check=False, timeout=500, env=environment
-    )
+Finetune = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
-def finished(eyes: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, subprocess.CompletedProcess[str]]:
+def finetune(programs: Path) -> Finetune:
+    """Run `drkit finetune`, or a script that does, in two processes."""
+
+    def run(
+        data: Path, runs_dir: Path, *options: str, program: Sequence[str] = ("-m", "drkit")
+    ) -> subprocess.CompletedProcess[str]:
+        command = [programs / "python", *program, "finetune", "--data", data, *OPTIONS, *TWO, "--runs-dir", runs_dir]
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
+        return subprocess.run(
+            [*command, *options], capture_output=True, text=True, check=False, timeout=500, env=environment
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def finished(
+    finetune: Finetune, eyes: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Run, subprocess.CompletedProcess[str]]:
     folder = tmp_path_factory.mktemp("two")
-    done = _finetune(eyes, folder, "--name", "two", "--dropout", "0")
+    done = finetune(eyes, folder, "--name", "two", "--dropout", "0")
     assert done.returncode == 0, done.stderr
     return Run(folder / "two"), done
 
@@ -74,8 +86,10 @@ def test_two_processes_train_the_same_network_as_one_with_larger_batches(
     assert torch.allclose(*weights, atol=5e-3)
 
 
-def test_two_processes_train_the_networks_of_several_seeds_one_after_another(eyes: Path, tmp_path: Path) -> None:
-    done = _finetune(eyes, tmp_path, "--name", "several", "--seeds", "2", "--freeze", "1", "--copies", "1")
+def test_two_processes_train_the_networks_of_several_seeds_one_after_another(
+    finetune: Finetune, eyes: Path, tmp_path: Path
+) -> None:
+    done = finetune(eyes, tmp_path, "--name", "several", "--seeds", "2", "--freeze", "1", "--copies", "1")
     assert done.returncode == 0, done.stderr
     run, networks = Run(tmp_path / "several"), list_networks(0, (0, 1))
     assert sorted(tmp_path.iterdir()) == sorted(run.outputs(networks))
@@ -105,7 +119,7 @@ main()
 
 
 def test_torchrun_starts_the_processes_which_share_out_the_validation(
-    eyes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finetune: Finetune, eyes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The network has batch norms, whose statistics differ between the processes in training."""
     script = tmp_path / "sharded.py"
@@ -114,7 +128,7 @@ def test_torchrun_starts_the_processes_which_share_out_the_validation(
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
     options = ["--backbone", "test_efficientnet", "--norms", "batch", "--lr", "0.01", "--no-ema"]
     options += ["--choose", "val", "--name", "two"]
-    done = _finetune(eyes, tmp_path, *options, program=torchrun)
+    done = finetune(eyes, tmp_path, *options, program=torchrun)
     assert done.returncode == 0, done.stderr  # torchrun fails when any process does
     assert [(tmp_path / f"units.{rank}").read_text() for rank in (0, 1)] == [
         "4 4 4 ",
@@ -154,12 +168,12 @@ main()
 
 
 def test_only_the_process_that_runs_out_of_memory_halves_its_batches(
-    finished: tuple[Run, subprocess.CompletedProcess[str]], eyes: Path, tmp_path: Path
+    finetune: Finetune, finished: tuple[Run, subprocess.CompletedProcess[str]], eyes: Path, tmp_path: Path
 ) -> None:
     """The others wait for it, and the result is the same, because there is no batch norm and no dropout."""
     script = tmp_path / "cramped.py"
     script.write_text(CRAMPED)
-    done = _finetune(eyes, tmp_path, "--name", "two", "--dropout", "0", program=[str(script)])
+    done = finetune(eyes, tmp_path, "--name", "two", "--dropout", "0", program=[str(script)])
     assert done.returncode == 0, done.stderr
     weights = [
         read_checkpoint(run.checkpoint())[0]["head.output.weight"] for run in (finished[0], Run(tmp_path / "two"))
@@ -167,13 +181,13 @@ def test_only_the_process_that_runs_out_of_memory_halves_its_batches(
     assert torch.allclose(*weights, atol=5e-3)
 
 
-def test_an_error_is_reported_once(eyes: Path, tmp_path: Path) -> None:
+def test_an_error_is_reported_once(finetune: Finetune, eyes: Path, tmp_path: Path) -> None:
     """A truncated photograph is only found when both processes are running."""
     data = tmp_path / "data"
     shutil.copytree(eyes, data)
     cut = sorted((data / "train").rglob("*.jpg"))[0]
     cut.write_bytes(cut.read_bytes()[:400])
-    done = _finetune(data, tmp_path / "runs")
+    done = finetune(data, tmp_path / "runs")
     assert done.returncode == 2
     assert done.stderr.count("drkit: error:") == 1
     assert not (tmp_path / "runs").exists()
@@ -205,12 +219,14 @@ main()
 """
 
 
-def test_one_process_decodes_and_all_map_its_file(eyes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_process_decodes_and_all_map_its_file(
+    finetune: Finetune, eyes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     script, folder, cache = tmp_path / "watched.py", tmp_path / "events", tmp_path / "cache"
     script.write_text(WATCHED)
     folder.mkdir()
     monkeypatch.setenv("EVENTS", str(folder))
-    done = _finetune(
+    done = finetune(
         eyes, tmp_path / "runs", "--name", "a", "--epochs", "1", "--cache-dir", str(cache), program=[str(script)]
     )
     assert done.returncode == 0, done.stderr
@@ -271,12 +287,14 @@ def _read_events(folder: Path, num_processes: int) -> tuple[list[int], list[str]
 
 
 @pytest.fixture(scope="module")
-def features_of_one(eyes: Path, frozen_script: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, str]:
+def features_of_one(
+    finetune: Finetune, eyes: Path, frozen_script: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[int, str]:
     """Number of batches, and digest of the features, of a training in one process."""
     folder = tmp_path_factory.mktemp("one")
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("EVENTS", str(folder))
-        done = _finetune(eyes, folder / "runs", *FREEZE, *ALONE, program=[str(frozen_script)])
+        done = finetune(eyes, folder / "runs", *FREEZE, *ALONE, program=[str(frozen_script)])
     assert done.returncode == 0, done.stderr
     (batches,), (features,) = _read_events(folder, 1)
     digest, *kinds = features.split()
@@ -286,6 +304,7 @@ def features_of_one(eyes: Path, frozen_script: Path, tmp_path_factory: pytest.Te
 
 @pytest.mark.parametrize("cached", [False, True], ids=["temporary", "cached"])
 def test_the_processes_of_a_machine_share_the_frozen_stages_and_map_the_same_features(
+    finetune: Finetune,
     eyes: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -297,7 +316,7 @@ def test_the_processes_of_a_machine_share_the_frozen_stages_and_map_the_same_fea
     monkeypatch.setenv("EVENTS", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     options = [*FREEZE, *(["--cache-dir", str(caches[0])] if cached else [])]
-    done = _finetune(eyes, tmp_path / "runs", *options, program=[str(frozen_script)])
+    done = finetune(eyes, tmp_path / "runs", *options, program=[str(frozen_script)])
     assert done.returncode == 0, done.stderr
     num_batches, digest = features_of_one
     batches, features = _read_events(tmp_path, 2)
@@ -309,6 +328,7 @@ def test_the_processes_of_a_machine_share_the_frozen_stages_and_map_the_same_fea
 
 
 def test_two_machines_with_one_cache_folder_wait_for_each_other_and_share_its_features(
+    finetune: Finetune,
     eyes: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -324,7 +344,7 @@ def test_two_machines_with_one_cache_folder_wait_for_each_other_and_share_its_fe
 
     def start(node: int) -> subprocess.CompletedProcess[str]:
         program = [*machines, "--master-port", port, "--node-rank", str(node), str(frozen_script)]
-        return _finetune(eyes, tmp_path / "runs", *options, program=program)
+        return finetune(eyes, tmp_path / "runs", *options, program=program)
 
     with ThreadPoolExecutor(2) as pool:
         for done in pool.map(start, range(2)):
@@ -336,12 +356,12 @@ def test_two_machines_with_one_cache_folder_wait_for_each_other_and_share_its_fe
 
 
 def test_an_error_in_one_share_of_the_frozen_stages_ends_all_and_leaves_nothing(
-    eyes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frozen_script: Path
+    finetune: Finetune, eyes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frozen_script: Path
 ) -> None:
     monkeypatch.setenv("EVENTS", str(tmp_path))
     monkeypatch.setenv("CRAMPED", "1")
     cache = tmp_path / "cache"
-    done = _finetune(eyes, tmp_path / "runs", *FREEZE, "--cache-dir", str(cache), program=[str(frozen_script)])
+    done = finetune(eyes, tmp_path / "runs", *FREEZE, "--cache-dir", str(cache), program=[str(frozen_script)])
     assert done.returncode == 2
     assert done.stderr.count("not even one unit fits in memory") == 1
     assert "Traceback" not in done.stderr
@@ -353,17 +373,26 @@ def _is_running(pid: int) -> bool:
     return status.exists() and "State:\tZ" not in status.read_text()
 
 
+def _find_other(first: int, folder: Path) -> int:
+    """The process, other than the first, whose command line names a folder."""
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended
+            if line.parent.name != str(first) and os.fsencode(folder) in line.read_bytes():
+                return int(line.parent.name)
+    raise AssertionError("there is no second process")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the second process in /proc")
 @pytest.mark.parametrize("rank", [0, 1])
-def test_terminating_one_process_ends_all_with_one_line(eyes: Path, tmp_path: Path, rank: int) -> None:
-    command = [sys.executable, "-m", "drkit", "finetune", "--data", str(eyes), *OPTIONS, *TWO, "--name", "a"]
+def test_terminating_one_process_ends_all_with_one_line(programs: Path, eyes: Path, tmp_path: Path, rank: int) -> None:
+    command = [programs / "python", "-m", "drkit", "finetune", "--data", str(eyes), *OPTIONS, *TWO, "--name", "a"]
     command += ["--epochs", "400", "--runs-dir", str(tmp_path)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
     first = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     deadline = time.monotonic() + 400
     while not Run(tmp_path / "a").resume().exists() and first.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
-    (second,) = map(int, Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split())
+    second = _find_other(first.pid, tmp_path)
     os.kill((first.pid, second)[rank], signal.SIGTERM)
     _, errors = first.communicate(timeout=120)
     assert first.returncode == 130, errors
