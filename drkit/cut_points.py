@@ -44,7 +44,9 @@ def fit_cut_points(score: ArrayLike, reference: ArrayLike) -> CutPoints:
     """
     scores, grades = _check(score, reference)
     values, group = np.unique(scores, return_inverse=True)  # (U,) ascending
-    counts = np.bincount(group * NUM_GRADES + grades, minlength=len(values) * NUM_GRADES).reshape(-1, NUM_GRADES)
+    counts = np.bincount(group * NUM_GRADES + grades, minlength=len(values) * NUM_GRADES).reshape(
+        len(values), NUM_GRADES
+    )
     positions = _best_partition(counts)
     return ROUNDING if positions is None else _thresholds(values, positions)
 
@@ -68,7 +70,7 @@ def fit_steady_cut_points(score: ArrayLike, reference: ArrayLike, patients: NDAr
     """
     scores, grades = _check(score, reference)
     num_bags = min(MAX_BAGS, ENOUGH_PHOTOGRAPHS // max(len(scores), 1))
-    if num_bags < 2 or not len(scores):
+    if num_bags < 2:
         return fit_cut_points(scores, grades)
     fits = [fit_cut_points(scores[rows], grades[rows]) for rows in draw_bags(patients, num_bags, seed)]
     first, second, third, fourth = np.mean(fits, axis=0).tolist()
@@ -161,7 +163,7 @@ def _thresholds(values: NDArray[np.float64], positions: NDArray[np.int64]) -> Cu
     low = np.concatenate([[-np.inf], values])[positions]
     high = np.concatenate([values, [np.inf]])[positions]
     middle = low / 2 + high / 2
-    between = np.where((low < middle) & (middle <= high), middle, high)  # neighbouring floats have no middle
+    between = np.where(low < middle, middle, high)  # neighbouring floats have no middle
     near_rounding = np.clip(ROUNDING, np.nextafter(low, np.inf), high)
     first, second, third, fourth = np.where(np.isinf(low) | np.isinf(high), near_rounding, between).tolist()
     return first, second, third, fourth

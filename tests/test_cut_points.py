@@ -8,9 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drkit.cut_points import ROUNDING, fit_cut_points, fit_steady_cut_points, fit_without_each
+from drkit.cut_points import (
+    ROUNDING,
+    fit_cut_points,
+    fit_steady_cut_points,
+    fit_without_each,
+    shrink_to_rounding,
+)
 from drkit.decisions import decide, decide_by_fold
 from drkit.metrics import confusion, quadratic_weighted_kappa
+from drkit.resampling import draw_bags
 
 quick = settings(max_examples=60, deadline=None)
 
@@ -88,6 +95,13 @@ def test_the_order_of_the_photographs_plays_no_part() -> None:
     assert fit_cut_points(score[order], reference[order]) == fit_cut_points(score, reference)
 
 
+def test_a_thousand_copies_of_every_photograph_change_nothing() -> None:
+    """The sums of 300,000 photographs are computed with floats, those of 300 with integers."""
+    score, reference = _draw(3, 300)
+    many = fit_cut_points(np.repeat(score, 1000), np.repeat(reference, 1000))
+    assert many == fit_cut_points(score, reference)
+
+
 def test_thresholds_lie_midway_between_neighbours() -> None:
     assert fit_cut_points([0, 0.4, 1, 2, 2.2, 3.6], [0, 0, 1, 2, 3, 4]) == pytest.approx((0.7, 1.5, 2.1, 2.9))
 
@@ -129,8 +143,32 @@ def test_steady_cut_points_rise_and_depend_on_the_seed_alone() -> None:
     assert found[0] == pytest.approx([0.35, 1.05, 1.75, 2.45], abs=0.4)
 
 
+@pytest.mark.parametrize(("enough", "num_bags"), [(10**6, 20), (150, 3), (149, 2), (100, 2)])
+def test_steady_cut_points_are_the_mean_over_as_many_samples_as_have_enough_photographs(
+    enough: int, num_bags: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drkit.cut_points.ENOUGH_PHOTOGRAPHS", enough)
+    (score, reference), patients = _draw(1, 50), np.arange(50) // 2
+    fits = [fit_cut_points(score[rows], reference[rows]) for rows in draw_bags(patients, num_bags, 7)]
+    assert fit_steady_cut_points(score, reference, patients, 7) == pytest.approx(np.mean(fits, axis=0))
+
+
+@pytest.mark.parametrize("enough", [99, 50, 49])
+def test_photographs_that_are_enough_at_once_are_not_sampled(enough: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drkit.cut_points.ENOUGH_PHOTOGRAPHS", enough)
+    score, reference = _draw(1, 50)
+    assert fit_steady_cut_points(score, reference, np.arange(50) // 2, 7) == fit_cut_points(score, reference)
+
+
 def test_steady_cut_points_of_nothing_round() -> None:
     assert fit_steady_cut_points([], [], np.array([]), 0) == ROUNDING
+
+
+def test_shrinking_goes_to_rounding_by_the_weight() -> None:
+    fitted = (0.0, 2.0, 2.0, 4.0)
+    assert shrink_to_rounding(fitted, 0) == fitted
+    assert shrink_to_rounding(fitted, 0.25) == (0.125, 1.875, 2.125, 3.875)
+    assert shrink_to_rounding(fitted, 1) == ROUNDING
 
 
 def test_each_fold_is_decided_by_the_others() -> None:
