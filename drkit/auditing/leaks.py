@@ -163,4 +163,4 @@ def _statements(rows: pd.DataFrame, source: str) -> pd.DataFrame:
         pd.DataFrame({"image_id": values.index, "what": what, "says": values.astype("string").to_numpy()})
         for what, values in columns.items()
     ]
-    return pd.concat(parts).dropna(subset=["says"]).assign(source=source)
+    return pd.concat(parts).dropna().assign(source=source)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from drkit.auditing.leaks import (
     read_graded,
 )
 from drkit.auditing.rows import concat_surveys
+from drkit.duplicates.seen import hash_all
 from drkit.duplicates.stats import measure_photographs
 from drkit.errors import InputError
 from drkit.records.labels import Labels, build_rows
@@ -23,6 +25,7 @@ from drkit.records.layouts import read_datasets
 from drkit.records.layouts.survey import survey_dataset
 from drkit.records.predictions import build_predictions, write_predictions
 from drkit.records.provenance import sha256_file
+from drkit.records.seen import SeenPhotographs
 
 IDS = ["1_l1", "2_l1", "3_l1", "4_l1"]
 SPLITS = ["train", "val", "val", "test"]
@@ -43,8 +46,9 @@ def predict(path, *, trained_on=("train",), fold=None, splits=SPLITS, grades=(0,
     return path
 
 
-def record(path, hashes):
-    path.with_suffix(".json").write_text(json.dumps({"schema_version": 1, "trained_on_photographs": hashes}))
+def record(path, hashes, **keys):
+    content = {"schema_version": 1, "trained_on_photographs": hashes, **keys}
+    path.with_suffix(".json").write_text(json.dumps(content))
     return path
 
 
@@ -58,22 +62,55 @@ def roll(tmp_path, fundus, save):
     return concat_surveys([(data, survey_dataset(data))])
 
 
-def seen(roll, parquet):
+def find_seen_photographs(roll, parquet):
     originals = hash_originals(roll, measure_photographs(roll["path"].tolist()))
-    return [finding.ids for finding in find_trained_photographs(roll, originals, read_graded(parquet))]
+    return list(find_trained_photographs(roll, originals, read_graded(parquet)))
+
+
+def seen(roll, parquet):
+    return [finding.ids for finding in find_seen_photographs(roll, parquet)]
+
+
+@pytest.mark.parametrize("name", ["run", "run.parquet", "run.json"])
+def test_predictions_are_read_with_the_record_beside_them(tmp_path, name):
+    parquet = record(predict(tmp_path / "run.parquet"), ["abc"], descends_from=["fundus"])
+    graded = read_graded(tmp_path / name)
+    assert (graded.path, graded.record) == (parquet, tmp_path / "run.json")
+    assert (graded.trained_on, graded.descends_from) == ({"abc"}, ("fundus",))
+    alone = read_graded(predict(tmp_path / "alone.parquet"))
+    assert (alone.record, alone.trained_on, alone.descends_from) == (None, frozenset(), ())
 
 
 def test_rows_of_a_trained_split_leak_unless_a_fold_held_them_out(tmp_path):
     plain = read_graded(predict(tmp_path / "plain.parquet"))
     held_out = read_graded(predict(tmp_path / "folds.parquet", fold=[0, None, None, None]))
-    assert [finding.ids for finding in find_trained_rows(plain)] == [("1_l1",)]
+    (finding,) = find_trained_rows(plain)
+    assert (finding.kind, finding.ids, finding.paths) == ("trained-on-row", ("1_l1",), ())
+    assert finding.sources == (str(plain.path),)
+    assert finding.sentence.startswith(f"{plain.path}: 1_l1 is of split train")
     assert list(find_trained_rows(held_out)) == []
 
 
 def test_photographs_are_known_by_their_content_not_by_their_split(tmp_path, roll):
     hashes = [sha256_file(tmp_path / "data" / f"{name}.jpg") for name in ("1_l1", "3_l1")]
     parquet = record(predict(tmp_path / "run.parquet"), hashes)
-    assert seen(roll, parquet) == [("3_l1",)]
+    (finding,) = find_seen_photographs(roll, parquet)
+    assert (finding.kind, finding.ids) == ("trained-on-photograph", ("3_l1",))
+    assert finding.paths == (str(tmp_path / "data" / "3_l1.jpg"),)
+    assert finding.sources == (str(tmp_path / "data"), str(parquet))
+    assert finding.sentence == f"{parquet} was trained on 3_l1, of split val in {tmp_path / 'data'}"
+
+
+def test_copies_of_the_photographs_of_a_packaged_run_are_known_by_their_appearance(
+    tmp_path, roll, fundus, save, monkeypatch
+):
+    original = save(fundus(2), tmp_path / "original.png")
+    trained_on = SeenPhotographs(("a",), ("x",), ("abc",), np.stack(hash_all([original])), np.array([True]))
+    monkeypatch.setattr("drkit.duplicates.seen.find_packaged_run", lambda name: SimpleNamespace(seen_photographs=name))
+    monkeypatch.setattr("drkit.duplicates.seen.read_seen", {"fundus": trained_on}.__getitem__)
+    parquet = predict(tmp_path / "run.parquet")
+    assert seen(roll, record(parquet, ["abc"])) == []
+    assert seen(roll, record(parquet, ["abc"], descends_from=["fundus"])) == [("3_l1",)]
 
 
 def test_a_photograph_that_a_fold_held_out_was_not_seen(tmp_path, roll):
@@ -118,6 +155,12 @@ def test_a_contradiction_names_the_files_in_the_order_given(tmp_path, roll):
     assert finding.sentence == f"1_l1: eye grade 3 in {odd.path}, 0 in z, 0 in a, 0 in b"
 
 
+def test_an_id_that_a_data_set_has_twice_does_not_contradict_itself(tmp_path, roll):
+    graded = read_graded(predict(tmp_path / "run.parquet"))
+    twice = pd.concat([roll, roll[:1].assign(eye_grade=4)], ignore_index=True)
+    assert list(find_contradicting_files([graded], twice)) == []
+
+
 def test_a_split_that_a_run_has_held_out_of_train_is_no_contradiction(tmp_path, roll):
     own = read_graded(predict(tmp_path / "own.parquet", splits=["val", "val", "train", "test"]))
     found = list(find_contradicting_files([own], roll))
@@ -125,38 +168,43 @@ def test_a_split_that_a_run_has_held_out_of_train_is_no_contradiction(tmp_path, 
 
 
 def test_several_data_sets_are_held_against_a_run_on_them_whatever_their_ids_are_there(tmp_path, fundus, save):
-    for name, seed in (("a", 0), ("b", 9)):
-        for number in range(3):
-            save(fundus(seed + number), tmp_path / name / f"{number}.jpg")
-        lines = [
-            f"{number},{grade},{split}" for number, (grade, split) in enumerate(((0, "train"), (1, "val"), (2, "test")))
-        ]
-        (tmp_path / name / "labels.csv").write_text("\n".join(["image,grade,split", *lines]))
     both = [tmp_path / "a", tmp_path / "b"]
+    own_id = {"a": "x", "b": "y"}  # the other ids are in both data sets
+
+    def write(path, lines):
+        (path / "labels.csv").write_text("\n".join(["image,grade,split", *lines]))
+
+    for seed, path in enumerate(both):
+        names = ["0", "1", "2", own_id[path.name]]
+        for number, name in enumerate(names):
+            save(fundus(10 * seed + number), path / f"{name}.jpg")
+        cells = ("0,train", "1,val", "2,test", "2,test")
+        write(path, [f"{name},{rest}" for name, rest in zip(names, cells, strict=True)])
     roll = concat_surveys([(path, survey_dataset(path)) for path in both])
     labels = read_datasets(both)
-    assert labels.rows["image_id"].tolist() == ["a-0", "a-1", "a-2", "b-0", "b-1", "b-2"]
+    assert labels.rows["image_id"].tolist() == ["a-0", "a-1", "a-2", "x", "b-0", "b-1", "b-2", "y"]
     meta = replace(EYE_META, folds=2)
-    answers = {"probabilities": np.eye(5)[[0] * 6], "score": [0.0] * 6, "meta": meta, "name": "run"}
-    predictions = build_predictions(labels, **answers, fold=[0, 1, None, 0, 1, None])
+    answers = {"probabilities": np.eye(5)[[0] * 8], "score": [0.0] * 8, "meta": meta, "name": "run"}
+    predictions = build_predictions(labels, **answers, fold=[0, 1, None, None, 0, 1, None, None])
     write_predictions(predictions, tmp_path / "run.parquet")
-    hashes = [sha256_file(path) for path in labels.paths()]
-    graded = read_graded(record(tmp_path / "run.parquet", hashes))
+    parquet = record(tmp_path / "run.parquet", [sha256_file(path) for path in labels.paths()])
+    graded = read_graded(parquet)
     assert list(find_contradicting_files([graded], roll)) == []
-    originals = hash_originals(roll, measure_photographs(roll["path"].tolist()))
-    assert [finding.ids for finding in find_trained_photographs(roll, originals, graded)] == [("2",), ("2",)]
+    assert seen(roll, parquet) == [("2",), ("x",), ("2",), ("y",)]
 
-    for name, unpredicted in (("a", 1), ("b", 2)):
-        save(fundus(20), tmp_path / name / "new.jpg")
-        changed = f"image,grade,split\n0,0,train\n1,3,val\n2,2,test\nnew,{unpredicted},val\n"
-        (tmp_path / name / "labels.csv").write_text(changed)
+    for unpredicted, path in enumerate(both):
+        save(fundus(20), path / "new.jpg")
+        write(path, ["0,0,train", "1,3,val", "2,2,test", f"{own_id[path.name]},4,test", f"new,{unpredicted},val"])
     for paths in (both, both[1:]):
         changed = concat_surveys([(path, survey_dataset(path)) for path in paths])
+        expected = [
+            (name, f"{grade} in {path}")
+            for path in paths
+            for name, grade in ((f"{path.name}-1", 3), (own_id[path.name], 4))
+        ]
         findings = list(find_contradicting_files([graded], changed))
-        assert [finding.ids for finding in findings] == [(f"{path.name}-1",) for path in paths]
-        for finding, path in zip(findings, paths, strict=True):
-            assert finding.kind == "contradicting-references"
-            assert f"3 in {path}" in finding.sentence
+        assert [(*finding.ids, finding.sentence.rpartition(", ")[2]) for finding in findings] == expected
+        assert {finding.kind for finding in findings} == {"contradicting-references"}
 
 
 def test_a_broken_record_is_refused(tmp_path):
