@@ -6,7 +6,8 @@ from math import gcd
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from drkit.grades import MAX_GRADE, NUM_GRADES
+from drkit.grades import NUM_GRADES
+from drkit.metrics import check_scale
 from drkit.resampling import draw_bags
 
 CutPoints = tuple[float, float, float, float]
@@ -97,13 +98,11 @@ def fit_without_each(fold: ArrayLike, fit: Callable[[NDArray[np.bool_]], CutPoin
 
 
 def _check(score: ArrayLike, reference: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    scores, grades = np.asarray(score, dtype=np.float64), np.asarray(reference).astype(np.int64)
+    scores, grades = np.asarray(score, dtype=np.float64), check_scale(reference)
     if scores.shape != grades.shape or scores.ndim != 1:
         raise ValueError(f"scores {scores.shape} and reference grades {grades.shape}: expected the same number of each")
     if not np.isfinite(scores).all():
         raise ValueError(f"{int((~np.isfinite(scores)).sum())} of {len(scores)} scores are not finite")
-    if grades.size and (grades.min() < 0 or grades.max() > MAX_GRADE):
-        raise ValueError(f"grades {grades.min()} to {grades.max()} are off the scale 0-{MAX_GRADE}")
     return scores, grades
 
 
@@ -119,7 +118,7 @@ def _best_partition(counts: NDArray[np.int64]) -> NDArray[np.int64] | None:
     dtype = np.int64 if counts.sum() <= EXACT_UP_TO else np.float64
     observed = (counts @ SQUARES).astype(dtype)  # (U, 5) by predicted grade
     expected = (counts.sum(1)[:, None] * (counts.sum(0) @ SQUARES)).astype(dtype)  # the same, times N
-    best, ratio = None, (1, max(int(counts.sum()), 1))  # as for one grade for all, whose disagreement is as expected
+    best, ratio = None, (1, int(counts.sum()))  # as for one grade for all, whose disagreement is as expected
     while True:
         positions = _cheapest_partition(observed * ratio[1] - expected * ratio[0])
         new_ratio = _ratio(observed, expected, positions)

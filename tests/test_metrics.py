@@ -112,9 +112,12 @@ def test_leading_axes_are_so_many_tables() -> None:
     assert metrics.recalls(tables).shape == (2, 3, 5)
 
 
-def test_a_grade_off_the_scale_is_an_error() -> None:
-    with pytest.raises(ValueError, match="off the scale 0-4"):
-        metrics.confusion([0, 5], [0, 1])
+@pytest.mark.parametrize("grades", [[0, 5], [-1, 4]])
+def test_a_grade_off_the_scale_is_an_error(grades: list[int]) -> None:
+    sentence = f"grades {grades[0]} to {grades[1]} are off the scale 0-4"
+    for pair in ((grades, [0, 1]), ([0, 1], grades)):
+        with pytest.raises(ValueError, match=sentence):
+            metrics.confusion(*pair)
 
 
 @pytest.mark.parametrize(
