@@ -201,6 +201,7 @@ def test_one_fold_alone_is_rounded() -> None:
         ([0.0, 1.0], [0, 5], "grades 0 to 5 are off the scale"),
         ([0.0, 1.0], [-1, 0], "grades -1 to 0 are off the scale"),
         ([0.0, 1.0], [0], "expected the same number of each"),
+        ([0.0], [0, 1], "expected the same number of each"),
         (0.0, 0, "expected the same number of each"),
         ([[0.0]], [[0]], "expected the same number of each"),
     ],

@@ -106,10 +106,16 @@ def test_leading_axes_are_so_many_tables() -> None:
     reference, predicted = generator.integers(0, 5, 30), generator.integers(0, 5, (2, 3, 30))
     tables = metrics.confusion(reference, predicted)
     assert tables.shape == (2, 3, 5, 5)
-    one = metrics.confusion(reference, predicted[1, 2])
-    assert (tables[1, 2] == one).all()
-    assert metrics.quadratic_weighted_kappa(tables)[1, 2] == metrics.quadratic_weighted_kappa(one)
     assert metrics.recalls(tables).shape == (2, 3, 5)
+    assert metrics.confusion([0], [[0], [1], [1]]).sum((1, 2)).tolist() == [1, 1, 1]
+    for position in np.ndindex(2, 3):
+        one = metrics.confusion(reference, predicted[position])
+        assert (tables[position] == one).all()
+        for metric in (
+            metrics.quadratic_weighted_kappa, metrics.plain_kappa, metrics.is_degenerate, metrics.accuracy,
+            metrics.recalls, metrics.referable_sensitivity, metrics.referable_specificity,
+        ):  # fmt: skip
+            np.testing.assert_array_equal(metric(tables)[position], metric(one))
 
 
 @pytest.mark.parametrize("grades", [[0, 5], [-1, 4]])
@@ -131,12 +137,14 @@ def test_a_grade_off_the_scale_is_an_error(grades: list[int]) -> None:
         (0.8, "substantial"),
         (0.81, "almost perfect"),
         (1, "almost perfect"),
+        (1 + 1e-9, "almost perfect"),  # rounded up
     ],
 )
 def test_bands_are_the_courses(kappa: float, name: str) -> None:
     assert metrics.band(kappa) == name
 
 
+@pytest.mark.filterwarnings("error")
 def test_referable_is_grade_two_and_worse() -> None:
     table = metrics.confusion([0, 0, 1, 1, 2, 3, 4, 4], [0, 2, 1, 0, 1, 2, 2, 4])
     assert metrics.referable_sensitivity(table) == pytest.approx(3 / 4)
