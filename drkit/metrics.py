@@ -8,13 +8,7 @@ from drkit.grades import NUM_GRADES, REFERABLE_FROM
 Counts = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
-BANDS = (
-    (0.20, "slight"),
-    (0.40, "fair"),
-    (0.60, "moderate"),
-    (0.80, "substantial"),
-    (1.00, "almost perfect"),
-)
+BANDS = ((0.20, "slight"), (0.40, "fair"), (0.60, "moderate"), (0.80, "substantial"))
 
 
 def confusion(reference: ArrayLike, predicted: ArrayLike, weights: ArrayLike | None = None) -> Counts:
@@ -116,7 +110,7 @@ def band(kappa: float) -> str:
     """
     if kappa < 0:
         return "poor"
-    return next((name for highest, name in BANDS if kappa <= highest), BANDS[-1][1])
+    return next((name for highest, name in BANDS if kappa <= highest), "almost perfect")
 
 
 def check_scale(grades: ArrayLike) -> Counts:
