@@ -109,6 +109,9 @@ def _answer(connection: socket.socket) -> None:
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    if any(name.startswith("HF_") for name in environment):  # the hub's library reads them when it is imported
+        for name in [name for name in sys.modules if name.partition(".")[0] in ("huggingface_hub", "timm")]:
+            del sys.modules[name]
     rank_zero = import_module("lightning_fabric.utilities.rank_zero")
     rank_zero.rank_zero_only.rank = rank_zero._get_rank() or 0  # as when it is imported
     sys.argv[:] = [module, *arguments]

@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -166,15 +166,23 @@ def test_a_dry_run_checks_whether_timms_weights_can_be_downloaded(
 # From the shell.
 
 
-def _drkit(*arguments: object, **settings: str) -> subprocess.CompletedProcess[str]:
+Drkit = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def drkit(programs: Path) -> Drkit:
     """Run drkit in a new process, because the hub's library reads the environment when it is imported."""
-    cleared = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-    command = [sys.executable, "-m", "drkit", *map(str, arguments)]
-    return subprocess.run(command, env=cleared | settings, capture_output=True, text=True, check=False)
+
+    def run(*arguments: object, **settings: str) -> subprocess.CompletedProcess[str]:
+        cleared = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+        command = [programs / "drkit", *map(str, arguments)]
+        return subprocess.run(command, env=cleared | settings, capture_output=True, text=True, check=False)
+
+    return run
 
 
 def test_a_run_from_the_hub_predicts_without_the_hub(
-    serving: Hub, grader: dict[str, bytes], eyes: Path, tmp_path: Path
+    serving: Hub, drkit: Drkit, grader: dict[str, bytes], eyes: Path, tmp_path: Path
 ) -> None:
     serving.add("some/FundusDRGrading-tiny", grader, "private")
     settings = {"HF_ENDPOINT": serving.url, "HF_HOME": str(tmp_path / "home")}
@@ -193,15 +201,15 @@ def test_a_run_from_the_hub_predicts_without_the_hub(
         "a",
     ]
     train = ["finetune", "--backbone", TINY, *small]
-    refused = _drkit(*train, **settings)
+    refused = drkit(*train, **settings)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "is private and HF_TOKEN is not set" in refused.stderr
     assert refused.stderr.count("\n") == 1
-    planned = _drkit(*train, "--dry-run", **settings, HF_TOKEN="good")
+    planned = drkit(*train, "--dry-run", **settings, HF_TOKEN="good")
     assert planned.returncode == 0, planned.stderr
     assert "test_resnet from hf-hub:some/FundusDRGrading-tiny:model.safetensors weights, 64 px" in planned.stdout
     num_requests = len(serving.requests)
-    trained = _drkit(*train, **settings, HF_HUB_OFFLINE="1")  # all of it is in the cache now
+    trained = drkit(*train, **settings, HF_HUB_OFFLINE="1")  # all of it is in the cache now
     assert trained.returncode == 0, trained.stderr
     assert "weights from hf-hub:some/FundusDRGrading-tiny:model.safetensors: " in trained.stderr
     assert len(serving.requests) == num_requests
@@ -210,7 +218,7 @@ def test_a_run_from_the_hub_predicts_without_the_hub(
     assert record["weights"] == "hf-hub:some/FundusDRGrading-tiny:model.safetensors"
     empty = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "nothing"), "HF_HUB_OFFLINE": "1"}
     out = tmp_path / "p.parquet"
-    predicted = _drkit("predict", tmp_path / "runs" / "a", "--data", eyes, "--out", out, **empty)
+    predicted = drkit("predict", tmp_path / "runs" / "a", "--data", eyes, "--out", out, **empty)
     assert predicted.returncode == 0, predicted.stderr
     assert out.is_file()
 
@@ -228,11 +236,11 @@ def test_a_run_from_the_hub_predicts_without_the_hub(
     ids=["offline", "nobody", "missing"],
 )
 def test_errors_of_the_hub_are_one_line(
-    serving: Hub, eyes: Path, tmp_path: Path, settings: dict[str, str], message: str
+    serving: Hub, drkit: Drkit, eyes: Path, tmp_path: Path, settings: dict[str, str], message: str
 ) -> None:
     home = {"HF_ENDPOINT": serving.url, "HF_HOME": str(tmp_path / "home")}
     runs = ["--data", eyes, "--runs-dir", tmp_path / "runs"]
-    done = _drkit("finetune", "--backbone", "hf-hub:some/eyes", *runs, **home | settings)
+    done = drkit("finetune", "--backbone", "hf-hub:some/eyes", *runs, **home | settings)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
     assert message in done.stderr
     assert not (tmp_path / "runs").exists()
