@@ -118,6 +118,8 @@ def test_a_photograph_that_is_also_in_train_is_marked() -> None:
     assert rows_of(leakage) == {"leaked": [9, 14]}
     assert warnings == ["2 photographs to be scored are also trained on: they will not be scored"]
     assert rows_of(check(plan(), copied(p14=8))[0]) == {}  # val is not trained on
+    both = started_from(plan(allow_seen=True), seen=[1])
+    assert rows_of(check(both, copied(p9=1))[0]) == {"seen": [9], "leaked": [9]}
 
 
 def test_a_photograph_that_also_selects_the_epoch_as_inner_is_marked() -> None:
