@@ -1,7 +1,6 @@
 """Cut points from score to grade, fitted for the highest quadratic weighted kappa."""
 
 from collections.abc import Callable
-from math import gcd
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -149,12 +148,10 @@ def _cheapest_partition(costs: NDArray) -> NDArray[np.int64]:
 
 
 def _ratio(observed: NDArray, expected: NDArray, positions: NDArray) -> tuple[int, int]:
-    """The sums of observed and expected costs (U, 5) for the grades at the positions, as a reduced fraction."""
+    """The sums of observed and expected costs (U, 5) for the grades at the positions."""
     rows = np.arange(len(observed))
     grades = np.searchsorted(positions, rows, side="right")
-    numerator, denominator = int(observed[rows, grades].sum()), int(expected[rows, grades].sum())
-    divisor = gcd(numerator, denominator) or 1
-    return numerator // divisor, denominator // divisor
+    return int(observed[rows, grades].sum()), int(expected[rows, grades].sum())
 
 
 def _thresholds(values: NDArray[np.float64], positions: NDArray[np.int64]) -> CutPoints:
