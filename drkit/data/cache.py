@@ -160,7 +160,7 @@ def _drafting(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> It
 
 @contextmanager
 def opening_temporary(folder: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> Iterator[MappedArray]:
-    """Create an array as `make_temporary` does, and delete its file when the block ends; who maps it keeps it."""
+    """Create an array like `make_temporary`; its file is deleted when the block ends, processes that map it keep it."""
     array = make_temporary(folder, shape, dtype)
     try:
         yield MappedArray(array)

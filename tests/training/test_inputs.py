@@ -252,7 +252,8 @@ def test_the_plan_names_the_folder_of_the_features(
 
     assert "in a file in" not in last_lines(config)
     assert f"MiB, in a file in {tmp_path / 'named'}" in last_lines(replace(config, cache_dir=tmp_path / "named"))
-    monkeypatch.setattr(description, "fits_in_memory", lambda _: False)
     monkeypatch.setattr(description, "default_cache_dir", lambda: tmp_path / "cache")
+    assert f"MiB, in a file in {tmp_path / 'cache'}" in last_lines(replace(config, devices=2, strategy="ddp"))
+    monkeypatch.setattr(description, "fits_in_memory", lambda _: False)
     assert f"MiB, in a file in {tmp_path / 'cache'}" in last_lines(config)
     assert "in a file in" not in last_lines(small_config)
