@@ -9,7 +9,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from kornia.filters import gaussian_blur2d
-from kornia.geometry.transform import warp_affine
 from torch import Tensor
 
 from drkit.data.augmentation import Changes
@@ -108,9 +107,9 @@ class _Edits:
     """The changes as tensors for the device, with all decisions made.
 
     Args:
-        tensors: By name. Of all B photographs `surround` (B, 3, 1, 1) in grey levels, `warp` (B, 2, 3) from the pixels
-            of a photograph to the image's, and `colour` (B, 3, 3) from grey levels to normalised channels. Where any
-            photograph needs it: `window` and `erased`, boxes (B, 4), and `offset` (B, 3, 1, 1) of what is lit. Of
+        tensors: By name. Of all B photographs `surround` (B, 3, 1, 1) in grey levels, `warp` (B, 2, 3) from pixels of
+            the image to places in the photograph, and `colour` (B, 3, 3) from grey levels to channels in [0, 1]. Where
+            any photograph needs it: `window` and `erased`, boxes (B, 4), and `offset` (B, 3, 1, 1) of what is lit. Of
             some rows: `blurred` with their `sigma` (K, 2) in pixels, `noisy` with their `deviation` (K, 1, 1, 1).
         reach: Of the blur's kernel, in pixels.
         noise_seeds: Seed of each of the noisy photographs' noise.
@@ -127,12 +126,10 @@ class _Edits:
 
 def _plan_edits(changes: Changes, surround: Tensor, input_format: InputFormat, extent: int) -> _Edits:
     """Plan the edits of photographs of `extent` pixels; photographs without an edit cost no time."""
-    scale = torch.diag(torch.tensor([(input_format.side - 1) / (extent - 1)] * 2 + [1.0]))
-    _, std = _columns(input_format, changes.colour.device)
     tensors = {
         "surround": surround[:, :, None, None],
-        "warp": (scale @ changes.geometry)[:, :2],
-        "colour": changes.colour[:, :, :3] / (255 * std[:, :, 0]),
+        "warp": _invert(changes.geometry, input_format.side, extent),
+        "colour": changes.colour[:, :, :3] / 255,
     }
     if (changes.window != torch.tensor([0.0, 0.0, 1.0, 1.0])).any():
         tensors["window"] = changes.window
@@ -150,45 +147,66 @@ def _plan_edits(changes: Changes, surround: Tensor, input_format: InputFormat, e
     return _Edits(tensors, math.ceil(3 * changes.max_blur * input_format.side), changes.noise_seeds[noisy].tolist())
 
 
+def _invert(geometry: Tensor, side: int, extent: int) -> Tensor:
+    """Matrices (B, 2, 3) from pixels (x, y, 1) of images of `side` pixels to places in [-1, 1] in the photographs.
+
+    Args:
+        geometry: (B, 3, 3) from pixels of photographs to their new places in photographs.
+        side: Of the images in pixels.
+        extent: Of the photographs in pixels.
+    """
+    to_photograph = torch.diag(torch.tensor([(extent - 1) / (side - 1)] * 2 + [1.0], dtype=torch.float64))
+    to_places = torch.tensor([[2 / (extent - 1), 0, -1], [0, 2 / (extent - 1), -1]], dtype=torch.float64)
+    return (to_places @ torch.linalg.inv(geometry.double()) @ to_photograph).float()
+
+
 def _render_plain(photographs: Tensor, input_format: InputFormat, device: torch.device) -> Tensor:
     pixels = send(photographs, device).permute(0, 3, 1, 2).float()  # (B, 3, S, S)
     scaled = F.interpolate(pixels, (input_format.side, input_format.side), mode="bilinear", align_corners=True)
-    _, std = _columns(input_format, device)
-    colour = torch.eye(3, device=device).expand(len(pixels), 3, 3) / (255 * std[:, :, 0])
-    return _recolour(scaled, colour, input_format).contiguous(memory_format=torch.channels_last)
+    return _normalise(scaled.div_(255), input_format)
 
 
 def _render_changed(photographs: Tensor, edits: _Edits, input_format: InputFormat, device: torch.device) -> Tensor:
-    pixels = send(photographs, device).permute(0, 3, 1, 2).float()  # (B, 3, S, S)
     tensors = edits.on(device)
-    surround = tensors["surround"]
-    warped = _warp(pixels.sub_(surround), input_format.side, tensors).add_(surround)
-    return _develop(warped, input_format, tensors, edits).contiguous(memory_format=torch.channels_last)
+    pixels = send(photographs, device).permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+    warped = _warp(pixels.sub_(tensors["surround"]), input_format.side, tensors).add_(tensors["surround"])
+    return _normalise(_develop(warped, input_format.side, tensors, edits), input_format)
+
+
+def _normalise(images: Tensor, input_format: InputFormat) -> Tensor:
+    """Normalise channels in [0, 1] (B, 3, side, side), and put them last in memory."""
+    last = images.contiguous(memory_format=torch.channels_last)
+    mean, std = _rows(input_format, images.device)
+    rows = last.permute(0, 2, 3, 1).view(len(last), input_format.side, -1)  # on a CPU faster than pixel by pixel
+    rows.sub_(mean).div_(std)
+    return last
 
 
 def _warp(pixels: Tensor, side: int, tensors: Mapping[str, Tensor]) -> Tensor:
     """Warp, and cut off and erase to zero: (B, 3, side, side)."""
     if "window" in tensors:
         pixels.mul_(_inside(tensors["window"], pixels.shape[2]))
-    warped = warp_affine(pixels, tensors["warp"], (side, side))
+    steps = torch.arange(side, device=pixels.device, dtype=torch.float32)
+    along_x, along_y, origin = tensors["warp"][..., None, None].unbind(2)  # each (B, 2, 1, 1)
+    places = along_x * steps + (along_y * steps[:, None] + origin)  # (B, 2, side, side)
+    warped = F.grid_sample(pixels, places.permute(0, 2, 3, 1), align_corners=True)
     if "erased" in tensors:
         warped.mul_(~_inside(tensors["erased"], side))
     return warped
 
 
-def _develop(warped: Tensor, input_format: InputFormat, tensors: Mapping[str, Tensor], edits: _Edits) -> Tensor:
-    """Colour, blur and noise: normalised images of warped photographs (B, 3, side, side) in grey levels."""
-    mean, std = _columns(input_format, warped.device)
-    images = _recolour(warped, tensors["colour"], input_format)
+def _develop(warped: Tensor, side: int, tensors: Mapping[str, Tensor], edits: _Edits) -> Tensor:
+    """Colour, blur and noise: channels in [0, 1] of warped photographs (B, 3, side, side) in grey levels."""
+    images = torch.bmm(tensors["colour"], warped.flatten(2)).view_as(warped)
     lit = _lit(warped) if "offset" in tensors or "noisy" in tensors else None
     if lit is not None and "offset" in tensors:
-        images.addcmul_(tensors["offset"] / std, lit)
+        images.addcmul_(tensors["offset"], lit)
     if "blurred" in tensors:
         _blur(images, tensors["blurred"], tensors["sigma"], edits.reach)
     if lit is not None and "noisy" in tensors:
-        rows, noise = tensors["noisy"], _draw_noise(edits.noise_seeds, input_format.side, warped.device)
-        images[rows] = torch.addcmul(images[rows], noise, tensors["deviation"] * lit[rows] / std)
-    return images.clamp_(-mean / std, (1 - mean) / std)
+        rows, noise = tensors["noisy"], _draw_noise(edits.noise_seeds, side, warped.device)
+        images[rows] = torch.addcmul(images[rows], noise, tensors["deviation"] * lit[rows])
+    return images.clamp_(0, 1)
 
 
 def _blur(images: Tensor, rows: Tensor, sigma: Tensor, reach: int) -> None:
@@ -200,13 +218,6 @@ def _draw_noise(seeds: Sequence[int], side: int, device: torch.device) -> Tensor
     """Draw standard normal noise (K, 3, side, side) from the device's generator, seeded for each photograph."""
     generator, shape = torch.Generator(device), (3, side, side)
     return torch.stack([torch.randn(shape, generator=generator.manual_seed(seed), device=device) for seed in seeds])
-
-
-def _recolour(pixels: Tensor, colour: Tensor, input_format: InputFormat) -> Tensor:
-    """Grey levels (B, 3, h, w) to normalised channels by (B, 3, 3)."""
-    mean, std = _columns(input_format, pixels.device)
-    offset = (-mean / std)[:, :, 0].expand(len(pixels), 3, 1)
-    return torch.baddbmm(offset, colour, pixels.flatten(2)).view_as(pixels)
 
 
 def _lit(pixels: Tensor) -> Tensor:
@@ -224,8 +235,7 @@ def _inside(boxes: Tensor, side: int) -> Tensor:
 
 
 @lru_cache
-def _columns(input_format: InputFormat, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation, each (1, 3, 1, 1); sent to a device once."""
+def _rows(input_format: InputFormat, device: torch.device) -> Tensor:
+    """Mean and standard deviation of each number in a row of pixels, (2, 3 side); sent to a device once."""
     with torch.inference_mode(False):  # for batches of either kind
-        mean, std = torch.tensor([input_format.mean, input_format.std], device=device)[:, None, :, None, None]
-    return mean, std
+        return torch.tensor([input_format.mean, input_format.std], device=device).repeat(1, input_format.side)

@@ -150,7 +150,7 @@ class Learner:
             )
         self.optimizer.step()
         if self.average:
-            self.average.update(self.grader)
+            self.average.update()
         return figures
 
     def state(self) -> dict[str, Any]:

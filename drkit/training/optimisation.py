@@ -1,7 +1,7 @@
 """The optimiser, its learning rate, and the running average of the weights."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 
 import torch
@@ -62,7 +62,7 @@ class RunningAverage:
     In the first steps, the new tensors have weight 1 / (1 + steps), so that the initial tensors are forgotten.
 
     Args:
-        module: The module to average; the average is kept in a copy of it.
+        module: The module to average, whose tensors must stay the same objects; the average is kept in a copy of it.
         steps_an_epoch: Number of steps after which the weight of a past state has fallen to 1 / e.
 
     Source: Tarvainen and Valpola 2017, Mean teachers, section 2.
@@ -72,18 +72,16 @@ class RunningAverage:
         self.module = deepcopy(module)
         self.num_averaged = 0
         self._slowest = math.exp(-1 / steps_an_epoch)
+        self._means, self._copies = _split(self.module)
+        self._averaged, self._copied = _split(module)
 
     @torch.no_grad()
-    def update(self, module: nn.Module) -> None:
-        """Add the module's current tensors to the average."""
+    def update(self) -> None:
+        """Add the module's current tensors to the average; counts are copied."""
         decay = min(self._slowest, 1 - 1 / (1 + self.num_averaged))
-        pairs = list(zip(_tensors(self.module), _tensors(module), strict=True))
-        averaged = [pair for pair in pairs if self.num_averaged and pair[0].is_floating_point()]
-        copied = [pair for pair in pairs if not self.num_averaged or not pair[0].is_floating_point()]  # such as counts
-        if averaged:
-            torch._foreach_lerp_([mean for mean, _ in averaged], [new for _, new in averaged], 1 - decay)
-        if copied:
-            torch._foreach_copy_([mean for mean, _ in copied], [new for _, new in copied])
+        torch._foreach_lerp_(self._means, self._averaged, 1 - decay)
+        if self._copies:
+            torch._foreach_copy_(self._copies, self._copied)
         self.num_averaged += 1
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -97,6 +95,8 @@ class RunningAverage:
         self.module.load_state_dict({name: state[f"module.{name}"] for name in self.module.state_dict()})
 
 
-def _tensors(module: nn.Module) -> Iterator[Tensor]:
-    yield from module.parameters()
-    yield from module.buffers()
+def _split(module: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """The floating-point tensors of a module, and the others, such as counts."""
+    tensors = [*module.parameters(), *module.buffers()]
+    floating = [tensor for tensor in tensors if tensor.is_floating_point()]
+    return floating, [tensor for tensor in tensors if not tensor.is_floating_point()]

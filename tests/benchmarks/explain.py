@@ -12,14 +12,14 @@ from copy import deepcopy
 import torch
 from timing import build_parser, cpu_time
 from torch import Tensor, nn
+from training import build_network
 
 from drkit.data.units import UnitIndex
 from drkit.explaining.activations import AttributionInput
 from drkit.explaining.cam import explain_gradcam
 from drkit.explaining.targets import GradeTarget
 from drkit.losses import build_loss
-from drkit.models.grader import Grader, build_grader
-from drkit.records.checkpoint import Architecture
+from drkit.models.grader import Grader
 from drkit.training.runtime import keep_freed_memory
 
 BATCH, SIDE, ROUNDS = 16, 224, 3
@@ -36,23 +36,6 @@ class Plain(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, S, S) to (B, 5)."""
         return self.grader(images)
-
-
-def build(name: str, side: int) -> Grader:
-    """A grader of five classes, untrained."""
-    architecture = Architecture(
-        backbone=name,
-        side=side,
-        unit="image",
-        num_slots=1,
-        fusion="mean-max",
-        unshared=False,
-        attention="",
-        loss="cross-entropy",
-        auxiliary=False,
-        dropout=0.0,
-    )
-    return build_grader(architecture, pretrained=False).eval()
 
 
 def rates(jobs: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
@@ -85,7 +68,7 @@ def build_library_jobs(grader: Grader, images: Tensor) -> dict[str, Callable[[],
 
 def measure(name: str, batch_size: int, side: int, rounds: int) -> dict[str, float]:
     """Photographs a second: bare forward pass, drkit's maps, and pytorch-grad-cam's."""
-    grader = build(name, side)
+    grader = build_network(name, side, loss="cross-entropy").eval()
     images = torch.randn(batch_size, 3, side, side).contiguous(memory_format=torch.channels_last)
     target = GradeTarget(build_loss("cross-entropy"), 0.0, torch.full((batch_size,), 2))
     inputs = AttributionInput(

@@ -151,5 +151,5 @@ def fake_card() -> Iterator[Counter[str]]:
         try:
             yield card.counts
         finally:
-            rendering._columns.cache_clear()
+            rendering._rows.cache_clear()
             losses.on_device.cache_clear()

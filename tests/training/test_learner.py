@@ -90,7 +90,7 @@ def test_the_running_average_is_evaluated_and_lags_behind_the_weights() -> None:
     assert torch.norm(now - kept) < torch.norm(now - start[name])
     assert learner.average is not None
     for _ in range(60):  # the weights rest: the average arrives
-        learner.average.update(learner.grader)
+        learner.average.update()
     assert torch.allclose(now, learner.eval_model.state_dict()[name], atol=1e-6)
 
 
@@ -99,7 +99,7 @@ def test_the_average_of_constant_weights_is_constant() -> None:
     before = deepcopy(learner.grader.state_dict())
     assert learner.average is not None
     for _ in range(5):
-        learner.average.update(learner.grader)
+        learner.average.update()
     assert all(torch.equal(tensor, before[name]) for name, tensor in learner.eval_model.state_dict().items())
 
 

@@ -53,11 +53,11 @@ def test_the_average_of_constant_tensors_is_constant_and_follows_changing_ones()
     module = nn.Linear(2, 1)
     average = RunningAverage(module, steps_an_epoch=10)
     for _ in range(3):
-        average.update(module)
+        average.update()
     assert torch.allclose(average.module.weight, module.weight)
     with torch.no_grad():
         module.weight += 1
-    average.update(module)
+    average.update()
     moved = module.weight - average.module.weight
     assert ((moved > 0) & (moved < 1)).all()
 
@@ -81,7 +81,7 @@ def test_the_average_equals_torchs_own_with_the_same_decay() -> None:
             for parameter in module.parameters():
                 parameter += torch.randn_like(parameter)
         oracle.update_parameters(module)
-        average.update(module)
+        average.update()
     expected = oracle.state_dict()
     assert average.state_dict().keys() == expected.keys()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in average.state_dict().items())
