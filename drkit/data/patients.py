@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import train_test_split
 
 from drkit.duplicates.identical import number_contents
 from drkit.errors import InputError
@@ -119,6 +118,8 @@ def _describe_patients(labels: Labels, target: Target) -> pd.DataFrame:
 
 def _draw(patients: Sequence[str], grades: np.ndarray, num: int, seed: int) -> Sequence[str]:
     """Draw `num` patients, stratified by grade if there are enough patients of each grade."""
+    from sklearn.model_selection import train_test_split  # takes a second, which grading should not spend
+
     counts = np.bincount(grades)
     enough = counts[counts > 0].min() >= 2 and min(num, len(grades) - num) >= np.count_nonzero(counts)
     return train_test_split(patients, test_size=num, random_state=seed, stratify=grades if enough else None)[1]

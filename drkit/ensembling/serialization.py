@@ -19,12 +19,12 @@ from drkit.ensembling.ridge import Linear, Ridge
 from drkit.errors import InputError
 from drkit.records.atomic import write_bytes
 from drkit.records.decoding import decode
+from drkit.records.ensembles import KIND, record_path
 from drkit.records.provenance import circumstances, sha256_file
-from drkit.records.runs import FILE_SUFFIX, read_checksums
+from drkit.records.runs import read_checksums
 from drkit.specs import parse_spec
 
 SCHEMA_VERSION = 1
-KIND = "ensemble"
 READERS: Mapping[str, Callable[[Mapping[str, Any]], Combiner]] = {
     "blend": Blend.from_json,
     "ridge": Ridge.from_json,
@@ -102,21 +102,6 @@ class Ensemble:
     def path_of(self, member: SavedMember) -> Path:
         """Path of a member's predictions file."""
         return Path(os.path.normpath(self.path.parent / member.path))
-
-
-def record_path(path: Path) -> Path:
-    """Path of an ensemble's JSON, given its stem or any of its files."""
-    return path.with_name(FILE_SUFFIX.sub("", path.name) + ".json")
-
-
-def is_ensemble(path: Path) -> bool:
-    """Whether a stem or file belongs to an ensemble rather than a run."""
-    source = record_path(path)
-    try:
-        record = json.loads(source.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(record, dict) and record.get("kind") == KIND
 
 
 def write_ensemble(path: Path, record: Mapping[str, Any], *, force: bool) -> None:

@@ -15,12 +15,13 @@ from drkit.ensembling.members import Members, read_members
 from drkit.ensembling.nested_cv import common_decision
 from drkit.ensembling.pooling import PhotographPooler, build_pooler, pooling_from_options
 from drkit.ensembling.results import EnsembleResult, build_predictions, build_record, predict_nested, predict_unfitted
-from drkit.ensembling.serialization import describe_method, name_method, record_path, write_ensemble
+from drkit.ensembling.serialization import describe_method, name_method, write_ensemble
 from drkit.errors import UsageError, first_few
 from drkit.evaluation.agreement import Agreement, measure_agreement, with_interval
 from drkit.grades import SPLITS, Target
 from drkit.progress import warn
 from drkit.records.atomic import check_writable
+from drkit.records.ensembles import record_path
 from drkit.records.locks import locking
 from drkit.records.predictions import Predictions, write_predictions
 from drkit.reporting import Table, as_json

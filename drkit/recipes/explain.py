@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drkit.config.explain import ExplainConfig
-from drkit.ensembling.serialization import is_ensemble
 from drkit.errors import UsageError, first_few
 from drkit.explaining.batch import ExplainSetup, default_target
 from drkit.explaining.explanation import check_folder, write_explained
@@ -16,6 +15,7 @@ from drkit.explaining.pictures import ROWS_A_SHEET
 from drkit.explaining.writing import MOST_SHEETS
 from drkit.models.restoring import OpenedRun, open_run
 from drkit.progress import notify, warn
+from drkit.records.ensembles import is_ensemble
 from drkit.records.explanations import Explanations
 from drkit.records.layouts import read_datasets
 from drkit.reporting import Table

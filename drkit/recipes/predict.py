@@ -7,17 +7,14 @@ from pathlib import Path
 from drkit.auditing.quality import find_quality_warnings
 from drkit.config.predict import PredictConfig
 from drkit.config.shared import LOCAL, EngineOptions
-from drkit.ensembling.prediction import predict_ensemble
-from drkit.ensembling.serialization import is_ensemble, read_ensemble
 from drkit.errors import InputError, UnreadablePhotographsError
 from drkit.evaluation.referral import describe_rule, read_referral_threshold, refer
-from drkit.explaining.explanation import paint_overlays
 from drkit.grades import NUM_GRADES, SPLITS, Target
 from drkit.grading import grade_photographs
 from drkit.models.restoring import OpenedRun, open_run
-from drkit.plotting.report.patients import embed_overlay, gather_patients, render_patients
 from drkit.progress import warn
 from drkit.records.atomic import check_writable, write_bytes
+from drkit.records.ensembles import is_ensemble
 from drkit.records.labels import Labels
 from drkit.records.layouts import read_datasets
 from drkit.records.prediction_table import write_table
@@ -115,6 +112,9 @@ def _write_for_people(
     if config.csv:
         write_table(predictions, is_referable, warnings, config.csv, force=config.force)
     if config.report:
+        from drkit.explaining.explanation import paint_overlays  # with matplotlib and jinja2, which only the page needs
+        from drkit.plotting.report.patients import embed_overlay, gather_patients, render_patients
+
         shown = replace(labels, rows=rows)
         device = pick_device(config.device)
         painted = [] if opened is None else paint_overlays(opened, shown, predictions, device, config.workers)
@@ -136,6 +136,8 @@ def grade_with(path: Path, config: PredictConfig, engine: EngineOptions = LOCAL)
     """Grade a data set with a run, or with an ensemble, whose members grade it first."""
     if not is_ensemble(path):
         return grade_dataset(open_run(path), config, engine)
+    from drkit.ensembling.prediction import predict_ensemble  # with scipy and scikit-learn, which a run does not need
+    from drkit.ensembling.serialization import read_ensemble
 
     def grade_member(member: Path) -> Predictions:
         has_embeddings = read_predictions(member).embeddings() is not None  # the ensemble may be fitted to them

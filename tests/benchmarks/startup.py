@@ -1,7 +1,10 @@
-"""CPU time of `drkit --help` and `drkit finetune --help`, as multiples of a bare Typer program's.
+"""CPU time of `drkit --help`, `drkit finetune --help` and `drkit predict`, as multiples of bare programs'.
 
-The bare program has as many commands as drkit, in the same groups, each with one argument and one option, and imports
-nothing but Typer. All programs run from source files whose bytecode is cached.
+The bare program of the first two has as many commands as drkit, in the same groups, each with one argument and one
+option, and imports nothing but Typer. That of `predict` imports OpenCV, pandas, timm and torch, reads one photograph
+and runs an untrained network like that of the run `fundus` once; drkit also restores the run, finds the disc, compares
+the photograph with those of the run's training, and writes predictions. All programs run from source files whose
+bytecode is cached.
 """
 
 import resource
@@ -16,8 +19,19 @@ from timing import build_parser
 from typer.main import get_command
 
 from drkit.cli.app import app
+from drkit.config.synth import SynthConfig
+from drkit.recipes.synth import run_synth
+from drkit.records.layouts import read_dataset
 
 DRKIT = "from drkit.cli.app import main\nmain()"
+BARE_PREDICT = """
+import sys, cv2, pandas, timm, torch
+torch.set_num_threads(1)
+network = timm.create_model("tf_efficientnet_lite0", num_classes=5).eval()
+photograph = cv2.resize(cv2.imread(sys.argv[1]), (224, 224))
+with torch.inference_mode():
+    network(torch.from_numpy(photograph).permute(2, 0, 1)[None].float() / 255)
+"""
 
 
 def write_bare_program(folder: Path) -> str:
@@ -38,10 +52,18 @@ def write_bare_program(folder: Path) -> str:
     return f"import sys\nsys.path.insert(0, {str(folder)!r})\nfrom bare import app\napp()"
 
 
+def write_photograph(folder: Path) -> Path:
+    """Write a synthetic photograph of 512 px, alone in a folder."""
+    run_synth(SynthConfig(out=folder / "eyes", patients=5, size=512))
+    path = folder / "single" / "photograph.jpg"
+    path.parent.mkdir()
+    return read_dataset(folder / "eyes").paths()[0].rename(path)
+
+
 def cpu_seconds(code: str, *arguments: str) -> float:
     """User and system time of a fresh Python process that runs `code`."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", code, *arguments], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
@@ -49,15 +71,18 @@ def cpu_seconds(code: str, *arguments: str) -> float:
 def main() -> None:
     """Print the median CPU times and their ratios; rounds of the programs alternate."""
     parser = build_parser(__doc__)
-    parser.add_argument("--rounds", type=int, default=10, help="Number of runs of each program.")
+    parser.add_argument("--rounds", type=int, default=5, help="Number of runs of each program.")
     options = parser.parse_args()
     with TemporaryDirectory() as folder:
-        bare = write_bare_program(Path(folder))
+        bare, photograph = write_bare_program(Path(folder)), write_photograph(Path(folder))
+        out = ("--out", f"{folder}/predictions.parquet", "--force", "--workers", "1")
         programs = {
             "bare --help": (bare, "--help"),
             "bare finetune --help": (bare, "finetune", "--help"),
             "drkit --help": (DRKIT, "--help"),
             "drkit finetune --help": (DRKIT, "finetune", "--help"),
+            "bare predict": (BARE_PREDICT, str(photograph)),
+            "drkit predict": (DRKIT, "predict", "fundus", "--data", str(photograph.parent), *out),
         }
         for program in () if options.quick else programs.values():
             cpu_seconds(*program)  # writes the bytecode

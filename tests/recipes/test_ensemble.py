@@ -21,7 +21,7 @@ from drkit.ensembling.blend import Vote
 from drkit.ensembling.boost import Boost
 from drkit.ensembling.comparison import METHODS as METHODS_COMPARED
 from drkit.ensembling.prediction import predict_ensemble
-from drkit.ensembling.serialization import is_ensemble, read_ensemble
+from drkit.ensembling.serialization import read_ensemble
 from drkit.ensembling.stack import Stack
 from drkit.ensembling.weight import Weight
 from drkit.errors import InputError, LeakageError, OutputExistsError, UsageError
@@ -29,6 +29,7 @@ from drkit.recipes.compare import run_compare
 from drkit.recipes.ensemble import run_ensemble
 from drkit.recipes.score import run_score
 from drkit.recipes.submit import run_submit
+from drkit.records.ensembles import is_ensemble
 from drkit.records.labels import Labels, build_rows
 from drkit.records.predictions import (
     build_predictions,

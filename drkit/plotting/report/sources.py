@@ -15,6 +15,7 @@ from drkit.plotting.selection import find_data, name_data, select
 from drkit.progress import warn
 from drkit.records.comparisons import OF_ENSEMBLES, read_json_record
 from drkit.records.decoding import decode
+from drkit.records.ensembles import KIND
 from drkit.records.patterns import expand_patterns
 from drkit.records.predictions import Predictions, name_predictions, read_predictions
 from drkit.records.provenance import sha256_file
@@ -54,7 +55,7 @@ class ReportSource:
     @property
     def is_ensemble(self) -> bool:
         """Whether the predictions were combined from other predictions."""
-        return self.record.get("kind") == "ensemble"
+        return self.record.get("kind") == KIND
 
     @property
     def is_run(self) -> bool:
