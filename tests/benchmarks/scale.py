@@ -95,7 +95,7 @@ def list_commands(folder: Path, data: Path, num_photographs: int) -> dict[str, l
     trains = ["--backbone", "tf_efficientnet_lite0", "--weights", "none", "--freeze", "backbone", "--copies", "0"]
     trains += ["--size", str(SIDE), "--epochs", "1", "--unit", "image", "--runs-dir", str(runs), "--force"]
     of_data = ["--data", str(data), "--workers", "1"]
-    vote = folder / f"vote-{num_photographs}.parquet"
+    vote, page = folder / f"vote-{num_photographs}.parquet", folder / f"report-{num_photographs}.html"
     return {
         "check": ["check", str(data), "--workers", "1", "--fail-on", "never"],
         "preprocess": ["preprocess", str(folder / f"prepared-{num_photographs}"), *of_data, "--force"],
@@ -103,6 +103,7 @@ def list_commands(folder: Path, data: Path, num_photographs: int) -> dict[str, l
         "predict": ["predict", str(runs / "strangers"), *of_data, "--out", str(graded), "--force"],
         "score": ["score", str(graded)],
         "ensemble vote": ["ensemble", "vote", str(graded), str(graded), "--out", str(vote), "--force"],
+        "plot report": ["plot", "report", str(graded), str(vote), "--data", str(data), "--out", str(page), "--force"],
     }
 
 
