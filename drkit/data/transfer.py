@@ -39,5 +39,5 @@ def pin(tensor: Tensor, device: torch.device) -> Tensor:
 
 
 def as_tensor(numbers: np.ndarray) -> Tensor:
-    """Convert an array to a tensor, which shares its memory if the array is contiguous."""
-    return torch.from_numpy(np.ascontiguousarray(numbers))
+    """Convert an array to a tensor, which shares its memory if the array is contiguous and writeable."""
+    return torch.from_numpy(np.require(numbers, requirements=("C", "W")))
