@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
@@ -27,6 +28,8 @@ from drkit.progress import SilentReporter, reporting_to
 
 if TYPE_CHECKING:  # some builds of torch have no processes
     from torch.distributed import ProcessGroup
+
+warnings.filterwarnings("ignore", "The `srun` command")  # of Lightning, about how its own programs are started
 
 POLL_SECONDS = 0.05
 TIMEOUT = timedelta(days=1)  # of waiting for another process; long, because one decodes all photographs
