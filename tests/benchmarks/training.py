@@ -5,6 +5,10 @@ second loop augments a new batch before each such step, as drkit does: no traini
 has that and the bank, loss weights, the running average and the epoch's figures. All run in one process, round by round
 in turns; the round of each that took least of the CPU, all threads together, counts. Ratios: 1 is free.
 
+Measured alone, where the bare step took 620 ms, a batch of 16 took 13 ms to render with `medium`, 1.1 ms to draw and
+gather, and 1.4 ms for the running average: 0.975 is the most to expect there. Higher ratios are chance on a shared
+machine.
+
 The feed's milliseconds are what the CPU does for a batch when a GPU renders: units, drawing, gathering, packing.
 
     python tests/benchmarks/training.py [--quick]
@@ -144,9 +148,8 @@ def main() -> None:
         compare_steps("test_efficientnet", 64, 4, "medium", 1)
         measure_feed(64, 4, "strong", 1)
         return
-    compare_steps("tf_efficientnet_lite0", 224, 16, "none", 12)
-    for backbone in ("tf_efficientnet_lite0", "resnet18"):
-        compare_steps(backbone, 224, 16, "medium", 12)
+    for policy in ("none", "medium"):
+        compare_steps("tf_efficientnet_lite0", 224, 16, policy, 12)
     for side, policy in ((224, "medium"), (512, "medium"), (224, "strong"), (512, "strong")):
         measure_feed(side, 64, policy, 20)
 
