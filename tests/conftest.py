@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from forked_drkit import forked_drkit
+from hypothesis import settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # one process a core: each keeps to one thread, and so do those it starts
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+settings.register_profile("busy machine", deadline=None)
+settings.load_profile("busy machine")
 
 OFFLINE = Path(__file__).parent / "support" / "offline"
 os.environ["DRKIT_TESTS_REACHED"] = tempfile.mkstemp(prefix="drkit-tests-reached-")[1]

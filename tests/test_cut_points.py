@@ -19,7 +19,7 @@ from drkit.decisions import decide, decide_by_fold
 from drkit.metrics import confusion, quadratic_weighted_kappa
 from drkit.resampling import draw_bags
 
-quick = settings(max_examples=60, deadline=None)
+quick = settings(max_examples=60)
 
 Case = tuple[np.ndarray, np.ndarray]
 

@@ -10,7 +10,7 @@ from drkit.decisions import DECISIONS, decide, expected_grade, normal_probabilit
 from drkit.errors import UsageError
 
 ROUNDING = (0.5, 1.5, 2.5, 3.5)
-quick = settings(max_examples=40, deadline=None)
+quick = settings(max_examples=40)
 scores = hnp.arrays(np.float32, st.integers(1, 20), elements=st.floats(0, 4, width=32))
 
 

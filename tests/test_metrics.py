@@ -8,7 +8,7 @@ from sklearn.metrics import accuracy_score, cohen_kappa_score, confusion_matrix,
 from drkit import metrics
 
 GRADES = range(5)
-quick = settings(max_examples=40, deadline=None)
+quick = settings(max_examples=40)
 pairs = st.integers(1, 60).flatmap(
     lambda size: st.tuples(
         hnp.arrays(np.int64, size, elements=st.integers(0, 4)),

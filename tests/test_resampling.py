@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from drkit.resampling import bootstrap, draw_bags
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=40), st.integers(0, 5))
 def test_a_bootstrap_draws_whole_patients_as_many_as_there_are(numbers: list[int], seed: int) -> None:
     patients = np.array([f"patient {number}" for number in numbers])

@@ -109,7 +109,7 @@ def test_a_shift_moves_by_a_share_of_the_side(photograph: np.ndarray) -> None:
     assert np.abs(shifted[:, :4]).max() < 0.1  # what was not seen is black, as the surround
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.floats(-1, 0.999), min_size=4, max_size=4), st.floats(0, 180), st.floats(0, 1), st.floats(0, 45))
 def test_geometry_keeps_the_middle_in_place_without_shift(
     draws: list[float], turn: float, zoom: float, shear: float

@@ -27,7 +27,7 @@ def _labels(patients: list[str | None], grades: list[int], split: str = "train",
     return Labels(rows=rows, root=root, layout="test", targets=("patient", "eye"))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 4), min_size=2, max_size=40), st.floats(0.05, 0.9), st.integers(0, 9))
 def test_holding_out_never_cuts_a_patient_and_leaves_some(worst: list[int], share: float, seed: int) -> None:
     patients = [str(number) for number in range(len(worst)) for _ in range(4)]

@@ -54,7 +54,7 @@ def test_no_change_is_the_same_as_no_changes(photographs: np.ndarray, side: int)
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.sampled_from([*POLICIES]), st.integers(0, 1000), st.integers(17, 40))
 def test_images_are_float32_channels_last_and_within_what_a_camera_gives(name: str, epoch: int, side: int) -> None:
     photographs = np.random.default_rng(epoch).integers(0, 256, (3, 20, 20, 3), np.uint8)

@@ -17,7 +17,7 @@ def _times(patients: np.ndarray, positions: np.ndarray) -> np.ndarray:
     return times
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(PATIENTS, st.integers(0, 9))
 def test_evened_out_each_grade_has_as_many_patients_and_nobody_is_lost(numbers: list[int], seed: int) -> None:
     patients = np.array(numbers)
@@ -40,7 +40,7 @@ def test_who_is_repeated_once_more_is_drawn() -> None:
     assert len(drawn) == 3
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=60), st.integers(0, 9))
 def test_balanced_each_group_is_seen_as_often_and_an_epoch_is_as_long(numbers: list[int], seed: int) -> None:
     groups = np.array(numbers)

@@ -117,7 +117,7 @@ def test_a_batch_keeps_the_order_it_is_asked_in() -> None:
 _PHOTOGRAPH = st.tuples(st.sampled_from([None, "a", "b", "c"]), st.sampled_from(["left", "right"]), st.integers(1, 3))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(_PHOTOGRAPH, min_size=1, max_size=14), st.sampled_from(["image", "eye", "patient"]))
 def test_every_photograph_is_in_one_slot_of_one_unit(photographs: list[Photograph], kind: str) -> None:
     units = build_units(_labels(photographs), kind)  # type: ignore[arg-type]
@@ -133,7 +133,7 @@ def test_every_photograph_is_in_one_slot_of_one_unit(photographs: list[Photograp
         assert kind == "patient" or len({photographs[row][1] for row in rows}) == 1
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.permutations(range(6)), st.sampled_from(["eye", "patient"]))
 def test_the_order_of_the_rows_does_not_matter(order: list[int], kind: str) -> None:
     labels = _labels(WHOLE)

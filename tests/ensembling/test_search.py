@@ -20,7 +20,7 @@ def test_kappa_by_sums_is_kappa_by_counts(triples: list[tuple[int, int, int]]) -
     assert sums.kappa(predicted[:, None].astype(float))[0] == pytest.approx(float(expected), abs=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10_000))
 def test_no_step_of_a_fine_grid_is_better(seed: int) -> None:
     generator = np.random.default_rng(seed)

@@ -18,7 +18,7 @@ from drkit.explaining.attribution import (
 UNEVEN = UnitIndex(torch.tensor([0, 0, 0, 1]), torch.tensor([0, 1, 2, 0]), torch.tensor([0, 0, 1, 2]), 2, 3)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.floats(1e-6, 1e6))
 def test_shares_of_a_unit_sum_to_one_and_its_strongest_place_is_one(seed: int, size: float) -> None:
     signed = size * torch.randn(4, 5, 5, generator=torch.Generator().manual_seed(seed))

@@ -18,7 +18,7 @@ def _logits(loss: str, spread: float, seed: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(0.1, 3.0), st.integers(0, 1000), st.floats(0.1, 2.0))
 def test_what_is_measured_is_the_runs_own_score_and_probability(
     loss: str, spread: float, seed: int, sigma: float

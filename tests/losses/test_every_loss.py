@@ -15,7 +15,7 @@ from drkit.losses import Loss, build_loss
 SPECS = [*LOSSES, "cross-entropy:smoothing=0.7:cost=2"]
 LIKELIHOODS = ["cross-entropy", "corn", "cumulative-link"]
 GRADES = torch.arange(5)
-quick = settings(max_examples=25, deadline=None)
+quick = settings(max_examples=25)
 
 
 @pytest.fixture(params=SPECS)

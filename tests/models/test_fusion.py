@@ -32,7 +32,7 @@ SIZES = st.lists(st.integers(1, 4), min_size=1, max_size=5)
 
 
 @pytest.mark.parametrize("kind", ["mean-max", "attention"])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(sizes=SIZES, seed=st.integers(0, 99))
 def test_the_order_of_the_photographs_does_not_matter(kind: str, sizes: list[int], seed: int) -> None:
     torch.manual_seed(seed)
@@ -44,7 +44,7 @@ def test_the_order_of_the_photographs_does_not_matter(kind: str, sizes: list[int
 
 
 @pytest.mark.parametrize("kind", ["mean-max", "attention", "concat"])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(sizes=SIZES, seed=st.integers(0, 99))
 def test_another_unit_in_the_batch_changes_nothing(kind: str, sizes: list[int], seed: int) -> None:
     torch.manual_seed(seed)
@@ -62,7 +62,7 @@ def test_mean_and_maximum_of_a_unit() -> None:
     assert torch.allclose(joined, torch.stack([torch.cat([part.mean(0), part.amax(0)]) for part in parts]))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(sizes=SIZES, scale=st.sampled_from([1.0, 1e3]))
 def test_attention_weights_sum_to_one_and_are_equal_at_first(sizes: list[int], scale: float) -> None:
     index, activations = _index(sizes), scale * torch.randn(sum(sizes), F)

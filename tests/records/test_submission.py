@@ -12,7 +12,7 @@ from drkit.records.submission import check_submission_writable, read_sample, wri
 ids = st.lists(st.from_regex(r"[0-9]{1,4}_[lr][12]", fullmatch=True), min_size=1, unique=True)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(ids)
 def test_what_is_written_is_read_as_a_sample(tmp_path_factory: pytest.TempPathFactory, stems: list[str]) -> None:
     out = tmp_path_factory.mktemp("submission") / "submission.csv"
