@@ -96,9 +96,10 @@ def list_commands(folder: Path, data: Path, num_photographs: int) -> dict[str, l
     trains += ["--size", str(SIDE), "--epochs", "1", "--unit", "image", "--runs-dir", str(runs), "--force"]
     of_data = ["--data", str(data), "--workers", "1"]
     vote, page = folder / f"vote-{num_photographs}.parquet", folder / f"report-{num_photographs}.html"
+    prepared = folder / f"prepared-{num_photographs}"
     return {
         "check": ["check", str(data), "--workers", "1", "--fail-on", "never"],
-        "preprocess": ["preprocess", str(folder / f"prepared-{num_photographs}"), *of_data, "--force"],
+        "preprocess": ["preprocess", str(prepared), *of_data, "--size", str(SIDE), "--force"],
         "finetune": ["finetune", *of_data, *trains, "--name", f"run-{num_photographs}"],
         "predict": ["predict", str(runs / "strangers"), *of_data, "--out", str(graded), "--force"],
         "score": ["score", str(graded)],
