@@ -1,9 +1,9 @@
 """Programs `drkit` and `python` whose calls are forks of a process that has imported the heavy packages already.
 
-Importing torch takes longer than what most calls in tests do with a few small photographs. Only packages of others are
-imported before the fork; each call imports drkit itself anew. `python` forks for `-m drkit`, torchrun and scripts, also
-where these start further processes, and is a plain Python for anything else. Both pass on Ctrl-C and SIGTERM, and see
-the disks that their caller has mounted.
+Importing torch takes longer than what most calls in tests do with a few small photographs. drkit itself is imported
+anew where the caller's PYTHONPATH has another one. `python` forks for `-m drkit`, torchrun and scripts, also where
+these start further processes, and is a plain Python for anything else. Both pass on Ctrl-C and SIGTERM, and see the
+disks that their caller has mounted.
 """
 
 import atexit
@@ -27,6 +27,8 @@ PACKAGES = (
     "cv2", "kornia.augmentation", "lightgbm", "lightning_fabric", "matplotlib.pyplot", "pandas", "pyarrow.parquet",
     "scipy.stats", "sklearn.linear_model", "timm", "torch", "torchvision",
 )  # fmt: skip
+ROOT = Path(__file__).resolve().parents[2]
+RECIPES = [f"drkit.recipes.{path.stem}" for path in sorted((ROOT / "drkit" / "recipes").glob("[a-z]*.py"))]
 STREAMS = (0, 1, 2)
 MOUNTS, CLONE_NEWNS = Path("/proc/self/ns/mnt"), 0x20000  # the namespace of mounts, on Linux
 CLIENT = """#!{python} -IS
@@ -75,7 +77,7 @@ def forked_drkit(folder: Path) -> Iterator[Path]:
 
 def _serve(listener: socket.socket) -> None:
     """Accept calls; each runs in a fork of a fork, and the first of both sends the exit status."""
-    for package in PACKAGES:
+    for package in (*PACKAGES, *RECIPES):
         import_module(package)
     gc.freeze()  # a fork that collects garbage would copy all pages
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background ignores it
@@ -109,14 +111,21 @@ def _answer(connection: socket.socket) -> None:
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    folders = [Path(path) for path in environment.get("PYTHONPATH", "").split(os.pathsep)]
+    if any((path / "drkit").is_dir() and path.resolve() != ROOT for path in folders):
+        _forget("drkit")
     if any(name.startswith("HF_") for name in environment):  # the hub's library reads them when it is imported
-        for name in [name for name in sys.modules if name.partition(".")[0] in ("huggingface_hub", "timm")]:
-            del sys.modules[name]
+        _forget("drkit", "huggingface_hub", "timm")
     rank_zero = import_module("lightning_fabric.utilities.rank_zero")
     rank_zero.rank_zero_only.rank = rank_zero._get_rank() or 0  # as when it is imported
     sys.argv[:] = [module, *arguments]
-    sys.path[:0] = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path not in sys.path]
+    sys.path[:0] = [str(path) for path in folders if str(path) not in sys.path]
     os._exit(_run(module))
+
+
+def _forget(*packages: str) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] in packages]:
+        del sys.modules[name]
 
 
 def _run(module: str) -> int:
