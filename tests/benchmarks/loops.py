@@ -156,7 +156,7 @@ def main() -> None:
     """Print a row a loop."""
     quick = build_parser(__doc__).parse_args().quick
     keep_freed_memory()
-    side, rounds = (64, 1) if quick else (224, 6)
+    side, rounds = (32, 1) if quick else (224, 6)
     with tempfile.TemporaryDirectory() as temporary:
         folder = write_folders(Path(temporary), *((12, 64) if quick else (12, 512)))
         steps = {
