@@ -128,7 +128,9 @@ def run_campaign(
         for number in range(runs):
             name = names[number % len(names)]
             if name not in undisturbed:
-                undisturbed[name] = run_undisturbed(COMMANDS[name].split(), make_folder(base, "undisturbed", copy=copy))
+                folders = (make_folder(base, "undisturbed", copy=copy) for _ in range(2))  # the first starts workers
+                twice = [run_undisturbed(COMMANDS[name].split(), folder) for folder in folders]
+                undisturbed[name] = min(twice, key=lambda each: each.seconds)
             has_outcome, new = examine(Case(name, number // len(names), base, undisturbed[name]))
             outcomes[name] += has_outcome
             faults[name] += new
