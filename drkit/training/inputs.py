@@ -187,7 +187,7 @@ def freeze_inputs(
         "trained": trained.tolist(),
         "policy": policy_record(photographs.policy),
         "seed": photographs.seed,
-        **({"noise_of": photographs.device.type} if photographs.policy.noise else {}),  # another on each kind of device
+        **({"noise_device": photographs.device.type} if photographs.policy.noise else {}),  # draws its own noise
     }
     with torch.inference_mode():
         shape = (len(every_row), *run(photographs.eval_batch(every_row[:1])).shape[1:])
