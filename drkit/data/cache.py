@@ -17,12 +17,12 @@ from platformdirs import user_cache_path
 
 from drkit.errors import InputError
 from drkit.progress import notify
-from drkit.records.atomic import needing_room, write_bytes, writing
+from drkit.records.atomic import drafts_of, needing_room, write_bytes, writing
 from drkit.records.locks import locking
 from drkit.records.provenance import canonical_json, sha256_bytes, sha256_file
 
 TEMPORARY_PREFIX = "drkit-"  # of the names of files that a finished training leaves none of
-CACHED_NAME = re.compile(r"[0-9a-f]{32}\.(npy|json)")  # of an array, and of the notes beside it
+CACHED_NAME = re.compile(r"([0-9a-f]{32}|\.[0-9a-f]{32}\.\w+\.part)\.(npy|json)")  # of arrays, their notes and drafts
 
 
 @dataclass
@@ -55,11 +55,16 @@ def cached_files(cache_dir: Path) -> list[Path]:
 
 
 def clear_cached(cache_dir: Path) -> int:
-    """Remove the files that `open_cached` has left in a folder, and return their size in bytes."""
+    """Remove the files that `open_cached` has left in a folder, and return their size in bytes.
+
+    Raises:
+        BusyError: another process writes one of them.
+    """
     files = cached_files(cache_dir)
     size = sum(path.stat().st_size for path in files)
     for path in sorted(files, key=lambda path: path.suffix):  # notes first: without them an array counts for nothing
-        path.unlink()
+        with locking(cache_dir / f"{path.name.lstrip('.')[:32]}.npy"):
+            path.unlink(missing_ok=True)
     return size
 
 
@@ -116,6 +121,8 @@ def opening_cached(
         if kept:
             yield kept
             return
+        for draft in drafts_of(path):  # of processes that were killed
+            draft.unlink()
         with _drafting(path, shape, dtype) as made:
             yield made
         kept = _open(path, shape, dtype)

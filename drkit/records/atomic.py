@@ -1,6 +1,7 @@
 """Atomic writing: a file appears complete or not at all, and replaces another only with `force`."""
 
 import errno
+import glob
 import os
 import shutil
 import tempfile
@@ -99,6 +100,16 @@ def writing(path: Path, *, force: bool, size: int = 0) -> Iterator[Path]:
             _publish(draft, path, force=force)
         finally:
             draft.unlink(missing_ok=True)
+
+
+def is_draft(path: Path) -> bool:
+    """Whether `writing` gave a file its name: it is being written, or its process was killed."""
+    return path.name.startswith(".") and ".part" in path.suffixes[-2:]
+
+
+def drafts_of(path: Path) -> list[Path]:
+    """Find the drafts of a file in its folder, and those of files whose names begin with the same 32 characters."""
+    return [draft for draft in path.parent.glob(f".{glob.escape(path.stem[:DRAFT_STEM])}.*") if is_draft(draft)]
 
 
 @contextmanager

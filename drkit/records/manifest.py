@@ -9,7 +9,7 @@ from typing import Any, Literal, TextIO
 
 import drkit
 from drkit.errors import InputError, OutputExistsError, first_few
-from drkit.records.atomic import write_bytes
+from drkit.records.atomic import is_draft, write_bytes
 from drkit.records.decoding import decode
 from drkit.records.filenames import is_bare, shorten_name
 from drkit.records.provenance import canonical_json, sha256_bytes, sha256_file
@@ -219,7 +219,7 @@ def is_vacant(folder: Path) -> bool:
 
     Preprocess leaves these if it is killed before its plan is written.
     """
-    entries = [entry for entry in _entries(folder) if not _is_draft(entry)]
+    entries = [entry for entry in _entries(folder) if not is_draft(entry)]
     images = folder / IMAGES
     return not entries or (entries == [images] and images.is_dir() and not images.is_symlink() and not _entries(images))
 
@@ -234,8 +234,8 @@ def clear(folder: Path) -> None:
     planned = {plan.path_of(image_id) for image_id in plan.inputs} if plan else set()
     written = {str(record.path) for record in manifest.written()} if manifest else set()
     names = {Path(path).name for path in planned | written}
-    below = [entry for entry in _entries(folder / IMAGES) if entry.name not in names and not _is_draft(entry)]
-    foreign = [entry for entry in _entries(folder) if entry.name not in OWN_ENTRIES and not _is_draft(entry)]
+    below = [entry for entry in _entries(folder / IMAGES) if entry.name not in names and not is_draft(entry)]
+    foreign = [entry for entry in _entries(folder) if entry.name not in OWN_ENTRIES and not is_draft(entry)]
     if foreign or below:
         listed = first_few([str(entry.relative_to(folder)) for entry in (*foreign, *below)])
         raise OutputExistsError(f"{folder} holds files that preprocess did not write: {listed}: move them away first")
@@ -246,16 +246,12 @@ def clear(folder: Path) -> None:
 def remove_drafts(folder: Path) -> None:
     """Remove the partly written files of a killed run, or of killed workers."""
     for entry in (*_entries(folder), *_entries(folder / IMAGES)):
-        if _is_draft(entry):
+        if is_draft(entry):
             entry.unlink(missing_ok=True)
 
 
 def _entries(folder: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() else []
-
-
-def _is_draft(path: Path) -> bool:
-    return path.name.startswith(".") and ".part" in path.suffixes[-2:]
 
 
 def _is_inside(record: PhotographRecord) -> bool:

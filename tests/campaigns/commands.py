@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NoReturn
 
 SLOW_IMPORTS = ("torch", "timm", "sklearn", "pandas", "pyarrow", "cv2", "matplotlib.pyplot", "lightning_fabric")
+ENDING = (signal.SIGINT, signal.SIGTERM)
 UNFINISHED = (".resume.pt", "plan.json", "ledger.jsonl")  # files that exist until a command has ended
 ADDRESS = f"tcp://127.0.0.1:{20_000 + os.getpid() % 10_000}"  # of the Dask scheduler; campaigns may run side by side
 DASK = f"--engine dask --scheduler {ADDRESS}"
@@ -120,6 +121,7 @@ def run_campaign(
         examine: Disturbs one run; returns whether it had this outcome, and its faults.
         copy: Whether the undisturbed command also works on copies of its inputs, whose paths its files may name.
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # removes folders and workers, as Ctrl-C
     for module in SLOW_IMPORTS:  # processes that are forked from this one have imported them
         import_module(module)
     undisturbed: dict[str, Undisturbed] = {}
@@ -152,9 +154,11 @@ def run(arguments: list[str], folder: Path, disturb: Callable[[int], None] | Non
         disturb: Called with the process's id while it runs.
     """
     log = folder.with_suffix(".log")
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)  # until the child has handlers of its own
     child = os.fork()
     if child == 0:
         _become_drkit(arguments, folder, log)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     if disturb:
         disturb(child)
     _, status = os.waitpid(child, 0)
@@ -172,12 +176,14 @@ def _become_drkit(arguments: list[str], folder: Path, log: Path) -> NoReturn:
             os.dup2(stream.fileno(), number)
     sys.argv = ["drkit", *arguments]
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    if "--devices" in arguments:  # starts a second process, by the program of the first
-        os.execv(sys.executable, [sys.executable, "-m", "drkit", *arguments])
-    from drkit.cli.app import main
-
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     code = 0
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+        if "--devices" in arguments:  # starts a second process, by the program of the first
+            os.execv(sys.executable, [sys.executable, "-m", "drkit", *arguments])
+        from drkit.cli.app import main
+
         main()
     except SystemExit as end:
         sys.stdout.flush()
