@@ -1,5 +1,6 @@
 """ImageNet weights from an installed package, from the cache of an earlier download, or from timm's repository."""
 
+import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from importlib import import_module
@@ -99,12 +100,19 @@ def check_weights(name: str) -> str | None:
         raise InputError(f"timm has no weights of {name}")
     if config.hf_hub_id:
         return _find(_repository(config), _hub_files(config))
-    request = urllib.request.Request(str(config.url), method="HEAD")
     try:
-        with_timeout(lambda: urllib.request.urlopen(request, timeout=TIMEOUT).close())
+        with_timeout(lambda: _request_head(str(config.url)))
     except OSError as error:
         raise InputError(f"{config.url} does not respond: {error}") from None
     return None
+
+
+def _request_head(url: str) -> None:
+    try:
+        urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=TIMEOUT).close()
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise
 
 
 def advise(name: str) -> str:
