@@ -50,7 +50,7 @@ class Script:
         return lines
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def script(programs: Path) -> Callable[..., Script]:
     return partial(Script, programs)
 

@@ -1,26 +1,71 @@
 """All tasks of the course in one go."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+
+from drkit.records.predictions import read_predictions
 
 SETTINGS = {
     "BACKBONES": "test_efficientnet", "WEIGHTS": "none", "START": "none", "AUGMENTS": "", "EPOCHS": "1", "INPUT": "64",
     "FREEZE": "1", "COPIES": "1", "BLOCKS": "cbam", "SIDE": "64", "METHODS": "vote", "PROVED": "gradcam",
-    "PER_GRADE": "1",
+    "PER_GRADE": "1", "COLUMNS": "200",
 }  # fmt: skip
 
 
-@pytest.mark.timeout(3000)
-def test_the_course_runs_on_synthetic_eyes(script: Any, eyes: Path, tmp_path: Path) -> None:
-    course = script("course.sh")
-    told = course.run(eyes, OUT=str(tmp_path), **SETTINGS)
-    assert told.splitlines()[-1].startswith(f"wrote {tmp_path}/report.html")
-    for task in "abcd":
-        assert (tmp_path / f"task-{task}" / "submission.csv").is_file()
-    assert (tmp_path / "task-e" / "curves.png").is_file()
-    assert "<html" in (tmp_path / "report.html").read_text(encoding="utf-8")[:200]
+class Course(NamedTuple):
+    """The whole course on synthetic eyes: its folder, and what it printed."""
+
+    folder: Path
+    printed: str
+
+
+@pytest.fixture(scope="module")
+def course(script: Any, eyes: Path, tmp_path_factory: pytest.TempPathFactory) -> Course:
+    folder = tmp_path_factory.mktemp("course")
+    return Course(folder, script("course.sh").run(eyes, OUT=str(folder), **SETTINGS))
+
+
+def test_it_ends_in_one_report(course: Course) -> None:
+    assert course.printed.splitlines()[-1].startswith(f"wrote {course.folder}/report.html")
+    assert "<html" in (course.folder / "report.html").read_text(encoding="utf-8")[:200]
+
+
+@pytest.mark.parametrize("task", ["task-a", "task-b", "task-c", "task-d"])
+def test_each_task_ends_in_a_submission(course: Course, eyes: Path, task: str) -> None:
+    sample, submission = eyes / "sample_submission.csv", course.folder / task / "submission.csv"
+    ids, expected = ([line.split(",")[0] for line in path.read_text().splitlines()] for path in (submission, sample))
+    assert ids == expected
+
+
+def test_task_a_trains_on_photographs_and_on_eyes(course: Course) -> None:
+    assert "Difference in quadratic kappa on the same resampled patients" in course.printed
+    for kind, unit in {"single": "image", "eye": "eye", "dual": "eye"}.items():
+        run = course.folder / "task-a" / "runs" / f"test-efficientnet-{kind}"
+        assert read_predictions(run).meta.unit == unit
+
+
+def test_task_c_says_what_attention_adds(course: Course) -> None:
+    written = {path.name for path in (course.folder / "task-c").iterdir()}
+    assert {"submission.csv", "submission.json", "attention", "photographs", "runs"} <= written
+    assert (course.folder / "task-c" / "runs" / "cbam.comparison.json").exists()
+    assert "attention adds" in course.printed
+    assert "in quadratic kappa (95 % interval" in course.printed
+
+
+def test_task_d_combines_runs_by_the_methods_asked_for(course: Course) -> None:
+    written = {path.name for path in (course.folder / "task-d").iterdir()}
+    assert {"submission.csv", "compare.png", "compare.json", "runs", "ensembles"} <= written
+    ensembles = course.folder / "task-d" / "ensembles"
+    assert {path.name for path in ensembles.iterdir()} == {"vote.parquet", "vote.json"}
+
+
+def test_task_e_draws_and_explains(course: Course) -> None:
+    written = {path.name for path in (course.folder / "task-e").iterdir()}
+    assert {"curves.png", "epochs.png", "errors.png", "worst", "proof", "lesions"} <= written
+    assert "Faithfulness" in course.printed
+    assert "pointing game" in course.printed
 
 
 def test_what_is_finished_is_not_run_again(script: Any, noting: Path, tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
-"""Task (e) from data set to curves, scatter plots and explanations."""
+"""Task (e): what its script asks of drkit; test_course.py runs it for real."""
 
 from pathlib import Path
 from typing import Any
 
 
-def test_task_e_runs_on_synthetic_eyes(script: Any, eyes: Path, tmp_path: Path) -> None:
-    small = {"EPOCHS": "2", "INPUT": "64", "PER_GRADE": "1", "PROVED": "gradcam", "METHODS": "gradcam"}
-    printed = script("task_e.sh").run(eyes, tmp_path, COLUMNS="200", **small)
-    written = {path.name for path in tmp_path.iterdir()}
-    assert {"curves.png", "epochs.png", "errors.png", "worst", "proof", "lesions"} <= written
-    assert "Faithfulness" in printed
-    assert "pointing game" in printed
+def test_a_run_is_trained_unless_one_is_given(script: Any, noting: Path, tmp_path: Path) -> None:
+    task = script("task_e.sh", noting)
+    task.run("data", tmp_path / "out")
+    trained = [line for line in task.noted() if line.startswith("finetune")]
+    assert len(trained) == 1
+    task.run("data", tmp_path / "other", RUN="runs/one")
+    lines = task.noted()
+    assert not any(line.startswith("finetune") for line in lines)
+    assert any(line.startswith("explain runs/one ") for line in lines)

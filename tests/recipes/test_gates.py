@@ -25,7 +25,7 @@ def _train(eyes: Path, runs: Path, **options: object) -> Path:
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data set with several patients of each grade in every fold."""
     out = tmp_path_factory.mktemp("many") / "eyes"
-    run_synth(SynthConfig(out=out, patients=40, size=64))
+    run_synth(SynthConfig(out=out, patients=40, size=64, workers=1))
     return out
 
 
