@@ -70,7 +70,7 @@ def eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from drkit.recipes.synth import run_synth
 
     out = tmp_path_factory.mktemp("eyes") / "DeepDRiD"
-    run_synth(SynthConfig(out=out, patients=12, size=64, seed=3, workers=1))
+    run_synth(SynthConfig(out=out, patients=12, size=64, seed=3))
     return out
 
 

@@ -18,7 +18,8 @@ class SynthConfig:
     patients: Annotated[int, Option(help="Number of patients over all splits, with four photographs each.")] = 60
     size: Annotated[int, Option(help="Side of the photographs in pixels, 32 to 2048.")] = 256
     seed: Seed = 0
-    workers: Annotated[int | None, Option(help="Number of processes. Default: one per core.", show_default=False)] = (
-        None
-    )
+    workers: Annotated[
+        int | None,
+        Option(help="Number of processes. Default: one per core, fewer for few patients.", show_default=False),
+    ] = None
     force: Force = False

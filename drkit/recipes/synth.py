@@ -33,7 +33,7 @@ MANIFEST = "synth.json"
 SIZES = (32, 2048)  # pixels
 PHOTOGRAPHS_A_PATIENT = 4
 BYTES_A_PIXEL = 0.6  # JPEG and mask together, rounded up
-PATIENTS_A_WORKER = 6  # for fewer, starting a process takes longer than it saves
+PATIENTS_A_WORKER = 24  # for fewer, starting a process takes longer than it saves
 
 COURSE_COLUMNS = (
     "patient_id", "image_id", "img_path", "Overall quality", "left_eye_DR_Level", "right_eye_DR_Level",
@@ -165,7 +165,7 @@ def _make_photographs(members: Sequence[CohortPatient], config: SynthConfig, fol
     """Write photographs and masks, and return the rows of all tables in the order of the patients."""
     (folder / "lesions").mkdir()
     jobs = [_PatientJob(member, config.size, config.seed, folder) for member in members]
-    workers = min(config.workers or allowed_cpus(), -(-len(jobs) // PATIENTS_A_WORKER))
+    workers = config.workers or min(allowed_cpus(), -(-len(jobs) // PATIENTS_A_WORKER))
     results = map(_make_patient, jobs) if workers == 1 else _make_in_processes(jobs, workers)
     return [row for rows in progress.track(results, "patients", len(jobs)) for row in rows]
 

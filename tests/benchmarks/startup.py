@@ -52,9 +52,9 @@ def write_bare_program(folder: Path) -> str:
     return f"import sys\nsys.path.insert(0, {str(folder)!r})\nfrom bare import app\napp()"
 
 
-def write_photograph(folder: Path) -> Path:
-    """Write a synthetic photograph of 512 px, alone in a folder."""
-    run_synth(SynthConfig(out=folder / "eyes", patients=5, size=512))
+def write_photograph(folder: Path, side: int) -> Path:
+    """Write a synthetic photograph, alone in a folder."""
+    run_synth(SynthConfig(out=folder / "eyes", patients=5, size=side, workers=1))
     path = folder / "single" / "photograph.jpg"
     path.parent.mkdir()
     return read_dataset(folder / "eyes").paths()[0].rename(path)
@@ -74,7 +74,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="Number of runs of each program.")
     options = parser.parse_args()
     with TemporaryDirectory() as folder:
-        bare, photograph = write_bare_program(Path(folder)), write_photograph(Path(folder))
+        bare = write_bare_program(Path(folder))
+        photograph = write_photograph(Path(folder), 64 if options.quick else 512)
         out = ("--out", f"{folder}/predictions.parquet", "--force", "--workers", "1")
         programs = {
             "bare --help": (bare, "--help"),

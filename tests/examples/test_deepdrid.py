@@ -18,7 +18,7 @@ def graded(submission: Path) -> list[str]:
 
 @pytest.fixture
 def other_eyes(tmp_path: Path) -> Path:
-    run_synth(SynthConfig(out=tmp_path / "other-eyes", patients=10, size=64, seed=5, workers=1))
+    run_synth(SynthConfig(out=tmp_path / "other-eyes", patients=10, size=64, seed=5))
     return tmp_path / "other-eyes"
 
 

@@ -34,7 +34,7 @@ def pack_run() -> ModuleType:
 def known_eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the stand-in has seen, large enough to be recognised when saved anew."""
     out = tmp_path_factory.mktemp("known") / "known-eyes"
-    run_synth(SynthConfig(out=out, patients=8, size=160, seed=11, workers=1))
+    run_synth(SynthConfig(out=out, patients=8, size=160, seed=11))
     return out
 
 
@@ -86,5 +86,5 @@ def copies(known_eyes: Path, save: Callable[..., Path], tmp_path_factory: pytest
 def other_eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eyes of other patients, of which the stand-in has seen none."""
     out = tmp_path_factory.mktemp("others") / "other-eyes"
-    run_synth(SynthConfig(out=out, patients=10, size=128, seed=12, workers=1))
+    run_synth(SynthConfig(out=out, patients=10, size=128, seed=12))
     return out

@@ -139,7 +139,7 @@ def test_an_ensemble_leaves_out_what_its_members_cannot_read(run_stem: Path, eye
 
 def test_another_data_sets_val_did_not_choose_the_epoch(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
-    run_synth(SynthConfig(out=other, patients=10, size=64, seed=77, workers=1))
+    run_synth(SynthConfig(out=other, patients=10, size=64, seed=77))
     ensemble = tmp_path / "vote.parquet"
     run_ensemble([run_stem], Vote(), EnsembleConfig(fuse="patient", out=ensemble))
     assert read_predictions(ensemble).meta.chosen_on == "val"

@@ -55,7 +55,7 @@ def eyepacs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _draw(out: Path, seed: int):
-    run_synth(SynthConfig(out=out, patients=10, size=64, seed=seed, workers=1))
+    run_synth(SynthConfig(out=out, patients=10, size=64, seed=seed))
     return read_dataset(out)
 
 

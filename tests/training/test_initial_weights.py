@@ -35,7 +35,7 @@ from drkit.training.setup import set_up
 def second_eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eyes of other patients."""
     out = tmp_path_factory.mktemp("second") / "eyes"
-    run_synth(SynthConfig(out=out, patients=8, size=64, seed=11, workers=1))
+    run_synth(SynthConfig(out=out, patients=8, size=64, seed=11))
     return out
 
 
