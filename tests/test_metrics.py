@@ -96,7 +96,7 @@ def test_leading_axes_are_so_many_tables() -> None:
     generator = np.random.default_rng(0)
     reference, predicted = generator.integers(0, 5, 30), generator.integers(0, 5, (2, 3, 30))
     tables = metrics.confusion(reference, predicted)
-    assert tables.shape == (2, 3, 5, 5)
+    assert (tables.shape, tables.dtype) == ((2, 3, 5, 5), np.int64)
     assert metrics.recalls(tables).shape == (2, 3, 5)
     assert metrics.confusion([0], [[0], [1], [1]]).sum((1, 2)).tolist() == [1, 1, 1]
     for position in np.ndindex(2, 3):
