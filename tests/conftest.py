@@ -4,6 +4,7 @@ import csv
 import os
 import runpy
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 if "PYTEST_XDIST_WORKER" in os.environ:  # one process a core: each keeps to one thread, and so do those it starts
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-settings.register_profile("busy machine", deadline=None)
-settings.load_profile("busy machine")
+# No deadline on a busy machine, and the same examples every time; `--hypothesis-profile default` draws others.
+settings.register_profile("drkit", deadline=None, derandomize=True)
+settings.load_profile("drkit")
 
 OFFLINE = Path(__file__).parent / "support" / "offline"
 os.environ["DRKIT_TESTS_REACHED"] = tempfile.mkstemp(prefix="drkit-tests-reached-")[1]
@@ -31,6 +33,12 @@ runpy.run_path(str(OFFLINE / "sitecustomize.py"))  # here, and by PYTHONPATH in 
 REACHED = Path(os.environ["DRKIT_TESTS_REACHED"])
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(autouse=True)
+def _torch_draws_the_same_numbers_in_any_order_of_tests() -> None:
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
 
 
 @pytest.fixture(autouse=True)
