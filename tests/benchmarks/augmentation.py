@@ -1,4 +1,4 @@
-"""One fused warp and colour product against Kornia's modules one after another, photographs a second.
+"""Photographs per second of one fused warp and colour product, compared with a sequence of Kornia's modules.
 
 Run: python tests/benchmarks/augmentation.py
 """

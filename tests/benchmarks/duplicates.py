@@ -1,4 +1,4 @@
-"""Time the search for near duplicates, and count which planted copies of real photographs are found.
+"""Time of the search for near duplicates, and the share of planted copies of real photographs that it finds.
 
 python tests/benchmarks/duplicates.py                     the search among random hashes
 python tests/benchmarks/duplicates.py DATA [PHOTOGRAPHS]  planted copies of a data set's photographs, too

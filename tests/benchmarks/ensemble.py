@@ -1,4 +1,4 @@
-"""Time what an ensemble does besides its meta-learners' fits, and the same search with scikit-learn's kappa in a loop.
+"""Time of an ensemble's work except fitting meta-learners, and of the same search as a loop over scikit-learn's kappa.
 
 Run: python tests/benchmarks/ensemble.py [PHOTOGRAPHS] [MEMBERS] [--compare]
 """

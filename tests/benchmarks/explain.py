@@ -1,6 +1,6 @@
-"""Class activation maps a second, beside pytorch-grad-cam and the bare forward pass, batch 16 at 224 pixels.
+"""Class activation maps per second, compared with pytorch-grad-cam and the bare forward pass, batches of 16, 224 px.
 
-pytorch-grad-cam is measured on a network as it comes (channels first), and on drkit's own, which is channels last.
+pytorch-grad-cam is measured on a network as timm builds it (channels first) and on drkit's (channels last).
 
 Run: python tests/benchmarks/explain.py
 Needs pip install --no-deps grad-cam ttach (its dependencies would overwrite opencv-python).

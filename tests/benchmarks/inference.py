@@ -1,7 +1,7 @@
-"""Photographs a second through the frozen default backbone, by batch size, with freed memory given back and kept.
+"""Photographs per second through the frozen default backbone, by batch size, with freed memory given back and kept.
 
-Then what `drkit predict fundus` takes of the CPU beside decoding alone and the bare forward pass alone; it also
-recognises photographs that the network was trained on.
+The last line compares the CPU time of `drkit predict fundus`, which also recognises photographs that the network was
+trained on, with that of decoding and of the bare forward pass.
 
 Run: python tests/benchmarks/inference.py
 """

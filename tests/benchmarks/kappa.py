@@ -1,4 +1,4 @@
-"""Time the patient bootstrap against a loop over scikit-learn's kappa, and print how much faster it is."""
+"""Time of the bootstrap over patients, compared with a loop over scikit-learn's kappa."""
 
 import time
 

@@ -1,10 +1,10 @@
-"""The training loops of drkit, of timm and of a plain torchvision script, each beside its network's bare step.
+"""CPU time of the training loops of drkit, timm and a plain torchvision script, each compared with its bare step.
 
 All train ResNet18 in one process on JPEG photographs of 512 px. timm's loop has its loader, transforms, optimiser and
-running average of the weights; the plain script has an image folder's data set, torchvision's transforms and a
-DataLoader. Both decode each photograph in every epoch; drkit decodes once before, which is not counted. The bare step
-is forward, loss, backward and AdamW on a batch that is ready. Counted is the CPU time of the best of several rounds,
-in which all take turns. The ratio is bare / loop: 1 is free.
+running average of the weights; the plain script has torchvision's ImageFolder and transforms and a DataLoader. Both
+decode each photograph in every epoch; drkit decodes it once before, which is not counted. The bare step is forward
+pass, loss, backward pass and AdamW on a batch that is ready. All loops take turns, and the best of several rounds
+counts. The ratio is bare / loop: 1 means that the loop costs nothing.
 
     python tests/benchmarks/loops.py [--quick]
 """

@@ -1,7 +1,7 @@
-"""Time each preprocessing step beside decoding and encoding the same photograph, and print photographs a second.
+"""Photographs per second of each preprocessing step, and its time relative to decoding and encoding the photograph.
 
-Last, from file to file: drkit's crop, size and CLAHE beside a plain script of OpenCV's functions, which crops to what
-is not black.
+The last line compares drkit's crop, resize and CLAHE, from file to file, with a plain script of OpenCV's functions,
+which crops to what is not black.
 """
 
 from pathlib import Path

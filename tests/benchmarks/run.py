@@ -40,8 +40,9 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
 SHARED_LOAD = 1.5  # processes that wait for a CPU, per allowed CPU: with more, other work shares it
 HEAD = """# Benchmarks
 
-Written by `python tests/benchmarks/run.py`, which runs the benchmarks one after another; the tests run each with
-`--quick`. What is compared ran in turns, so ratios can be relied on further than times.
+This page says how fast drkit is, compared with the least that the work can cost or with other programs. It is written
+by `python tests/benchmarks/run.py`, which runs the benchmarks one after another; the tests run each with `--quick`.
+The compared programs take turns, so ratios are more reliable than times.
 
 Machine: {machine}. {versions}. {date}.
 {shared}
@@ -63,7 +64,7 @@ def describe_load(loads: list[float]) -> str:
         return ""
     return (
         f"\n**The machine was shared**: {min(loads):.1f} to {max(loads):.1f} processes used a CPU or waited for one."
-        " CPU times suffer a little from that; other times, and ratios of them, much.\n"
+        " That affects CPU times a little, and other times and their ratios a lot.\n"
     )
 
 

@@ -1,8 +1,7 @@
-"""Seconds of CPU and peak memory of commands on 1,000, 10,000 and more photographs, each command in its own process.
+"""CPU seconds and peak memory of commands on an increasing number of photographs, each command in its own process.
 
-Photographs of 64 x 64 pixels are blended from synthetic eyes: each is two of them, turned and mirrored at random, in a
-tint of its own, so that no two are copies. The exponent compares a row with the one before it: 1 is linear growth, 0
-is none.
+Each photograph of 64 x 64 pixels is a blend of two synthetic eyes, rotated, mirrored and tinted at random, so that no
+two are copies. The exponent compares a row with the one before it: 1 means linear growth, 0 none.
 
     python tests/benchmarks/scale.py [--work FOLDER] [--photographs 1000 10000 100000] [--quick]
 """

@@ -1,10 +1,10 @@
-"""CPU time of `drkit --help`, `drkit finetune --help` and `drkit predict`, as multiples of bare programs'.
+"""CPU time of `drkit --help`, `drkit finetune --help` and `drkit predict`, as multiples of that of bare programs.
 
-The bare program of the first two has as many commands as drkit, in the same groups, each with one argument and one
-option, and imports nothing but Typer. That of `predict` imports OpenCV, pandas, timm and torch, reads one photograph
-and runs an untrained network like that of the run `fundus` once; drkit also restores the run, finds the disc, compares
-the photograph with those of the run's training, and writes predictions. All programs run from source files whose
-bytecode is cached.
+The bare program for the first two has as many commands as drkit, in the same groups, each with one argument and one
+option, and imports nothing but Typer. The one for `predict` imports OpenCV, pandas, timm and torch, reads one
+photograph and runs an untrained network of the architecture of `fundus` once; drkit also restores the run, finds the
+disc, compares the photograph with those that the run was trained on, and writes predictions. The bytecode of all
+programs is cached.
 """
 
 import resource

@@ -1,15 +1,15 @@
-"""What a training step costs beside the bare network's, and what the feed costs the CPU.
+"""CPU time of a training step compared with the bare network's step, and of feeding batches to a GPU.
 
-The bare step is an eager PyTorch loop on one batch that is ready: forward, loss, backward, AdamW, nothing else. The
-second loop augments a new batch before each such step, as drkit does: no training on a CPU can do without. drkit's step
-has that and the bank, loss weights, the running average and the epoch's figures. All run in one process, round by round
-in turns; the round of each that took least of the CPU, all threads together, counts. Ratios: 1 is free.
+The bare step is an eager PyTorch loop on one batch that is ready: forward pass, loss, backward pass and AdamW. The
+second loop also augments a new batch before each step, which every training on a CPU has to do. drkit's step adds the
+photograph bank, loss weights, the running average and the epoch's figures. All loops run in one process and take turns;
+of each, the round with the least CPU time of all threads counts. A ratio of 1 means that the rest costs nothing.
 
 Measured alone, where the bare step took 620 ms, a batch of 16 took 13 ms to render with `medium`, 1.1 ms to draw and
-gather, and 1.4 ms for the running average: 0.975 is the most to expect there. Higher ratios are chance on a shared
-machine.
+gather, and 1.4 ms for the running average, so 0.975 is the highest ratio to expect there. Higher ratios are noise of a
+shared machine.
 
-The feed's milliseconds are what the CPU does for a batch when a GPU renders: units, drawing, gathering, packing.
+The feed is the CPU's work on a batch when a GPU renders it: units, drawing of parameters, gathering, packing.
 
     python tests/benchmarks/training.py [--quick]
 """
