@@ -248,6 +248,7 @@ def _identify(grader: Grader, photographs: PhotographInputs, config: TrainingCon
     """Everything that the features of photographs without augmentation depend on."""
     stages, pixels = config.frozen_stages, photographs.bank.pixels if config.cache_dir else ()
     return {
+        "network": grader.backbone.architecture,  # networks with equal weights may differ, for example in padding
         "weights": [sha256_bytes(tensor.cpu().numpy().tobytes()) for tensor in frozen_tensors(grader, stages).values()],
         "stages": stages,
         "pixels": [sha256_bytes(photograph.tobytes()) for photograph in pixels],

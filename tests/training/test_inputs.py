@@ -214,6 +214,19 @@ def test_other_weights_stages_rows_and_pixels_need_another_cache(
     assert spy.take_count() == 12
 
 
+def test_a_network_with_the_same_weights_needs_another_cache(photographs: PhotographInputs, tmp_path: Path) -> None:
+    """EfficientNet and TensorFlow's port of it have the same tensors, but pad photographs differently."""
+
+    def freeze(backbone: str, cache_dir: Path | None) -> FrozenInputs:
+        torch.manual_seed(0)
+        grader = build_grader(make_architecture(backbone, side=SIDE))
+        return freeze_inputs(grader, photographs, TRAINED, _config(cache_dir), CPU)
+
+    first, ported = freeze("efficientnet_b0", tmp_path), freeze("tf_efficientnet_b0", tmp_path)
+    assert not np.array_equal(ported.eval_features, first.eval_features)
+    assert _same(ported, freeze("tf_efficientnet_b0", None))
+
+
 def test_a_run_with_a_filled_cache_equals_the_run_without(small_config: TrainingConfig, tmp_path: Path) -> None:
     config = replace(small_config, freeze="3", copies=1, epochs=1)
     caches = {"first": tmp_path / "cache", "again": tmp_path / "cache", "without": None}
