@@ -17,7 +17,7 @@ from drkit.grades import SPLITS, Target
 from drkit.machine import allowed_cpus
 from drkit.models.backbones import ask_for_weights, weights_at_hand
 from drkit.models.freezing import check_cut, run_frozen_part
-from drkit.models.grader import build_grader
+from drkit.models.grader import Grader
 from drkit.records.labels import Labels
 from drkit.records.runs import Run
 from drkit.reporting import Table
@@ -26,6 +26,7 @@ from drkit.training.epochs import build_sampler
 from drkit.training.inputs import count_copies, feature_bytes
 from drkit.training.plan import TrainingPlan
 from drkit.training.runtime import seed_epoch
+from drkit.training.setup import build_initial_grader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +142,7 @@ def describe_plan(plan: TrainingPlan, run: Run) -> PlanReport:
     """
     labels, config = plan.labels, plan.config
     datasets = labels.by_dataset()
-    num_feature_bytes = _cache_bytes(plan)
+    num_feature_bytes = _count_feature_bytes(plan, _check_network(plan))
     is_alone = config.devices * config.nodes == 1  # several processes map one file
     in_memory = not num_feature_bytes or (config.cache_dir is None and is_alone and fits_in_memory(num_feature_bytes))
     discs = {name: measure_discs(part.paths(), plan.pending_steps, config.workers) for name, part in datasets.items()}
@@ -176,15 +177,20 @@ def _plan_bank(plan: TrainingPlan) -> BankPlan:
     )
 
 
-def _cache_bytes(plan: TrainingPlan) -> int:
-    """Bytes of the frozen stages' features, 0 without frozen stages; also checks that image size and weights fit."""
-    stages, side = plan.config.frozen_stages, plan.input_format.side
-    is_ready = plan.initial_weights.is_pretrained and weights_at_hand(plan.initial_weights.backbone) is not None
-    if plan.initial_weights.is_pretrained and not is_ready:
-        ask_for_weights(plan.initial_weights.backbone)
-    grader = build_grader(plan.architecture, pretrained=is_ready, load=plan.initial_weights.load).eval()
-    check_cut(grader, stages, side)
+def _check_network(plan: TrainingPlan) -> Grader:
+    """Build the network without downloading weights, and check that image size, weights and frozen stages fit."""
+    backbone = plan.initial_weights.backbone
+    if plan.initial_weights.is_pretrained and weights_at_hand(backbone) is None:
+        ask_for_weights(backbone)
+    grader = build_initial_grader(plan, with_download=False).eval()
+    check_cut(grader, plan.config.frozen_stages, plan.input_format.side)
     check_batches(plan, grader)
+    return grader
+
+
+def _count_feature_bytes(plan: TrainingPlan, grader: Grader) -> int:
+    """Bytes of the frozen stages' features of all banked photographs and their copies; 0 without frozen stages."""
+    stages, side = plan.config.frozen_stages, plan.input_format.side
     if stages == 0:
         return 0
     with torch.inference_mode():

@@ -64,11 +64,24 @@ def load_head(grader: Grader, initial_weights: InitialWeights) -> None:
     Args:
         grader: A network whose architecture `check_head` accepted.
         initial_weights: Weights of the run with the head.
+
+    Raises:
+        UsageError: attention was trained on feature maps of another size.
     """
     assert initial_weights.foreign is not None
-    tensors, own = read_checkpoint(initial_weights.foreign.path)[0], grader.state_dict()
-    upper = {name: tensor for name, tensor in tensors.items() if name.startswith(UPPER_PARTS) and name in own}
-    grader.load_state_dict({name: _widen(tensor, own[name]) for name, tensor in upper.items()}, strict=False)
+    tensors, header = read_checkpoint(initial_weights.foreign.path)
+    own = grader.state_dict()
+    upper = {
+        name: _widen(tensor, own[name])
+        for name, tensor in tensors.items()
+        if name.startswith(UPPER_PARTS) and name in own
+    }
+    if any(tensor.shape != own[name].shape for name, tensor in upper.items()):
+        raise UsageError(
+            f"--keep-head: {header.architecture.attention} of {initial_weights} was trained on feature maps of another"
+            f" size: use --size {header.architecture.side}, or leave out --keep-head"
+        )
+    grader.load_state_dict(upper, strict=False)
     notify(f"head loaded from {initial_weights}")
 
 

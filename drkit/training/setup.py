@@ -17,6 +17,7 @@ from drkit.data.file_remarks import report_file_remarks
 from drkit.data.stream import PhotographStream
 from drkit.data.unreadable import describe_unreadable
 from drkit.errors import UnreadablePhotographsError
+from drkit.models.backbones import weights_at_hand
 from drkit.models.freezing import check_cut, frozen_tensors
 from drkit.models.grader import Grader, build_grader
 from drkit.progress import SilentReporter, reporting_to, track
@@ -60,7 +61,7 @@ class TrainingSetup:
             return self
         plan = self.plan.of_seed(seed)
         with reporting_to(SilentReporter()):  # the weights have been reported for the first seed
-            grader = _build_initial_grader(plan)
+            grader = build_initial_grader(plan)
         photographs = replace(self.photographs, seed=seed)
         return replace(self, plan=plan, grader=grader.to(self.fabric.device), photographs=photographs)
 
@@ -96,7 +97,7 @@ def set_up(plan: TrainingPlan) -> TrainingSetup:
     keep_freed_memory()
     if config.compile:
         check_compiler(fabric.device)
-    grader = _build_initial_grader(plan)
+    grader = build_initial_grader(plan)
     check_cut(grader, config.frozen_stages, plan.input_format.side)
     check_batches(plan, grader)
     bank, hashes, leakage = make_once(fabric, partial(_decode, plan, in_file=fabric.world_size > 1))
@@ -166,12 +167,21 @@ def _hash_readable(plan: TrainingPlan, rows: np.ndarray) -> tuple[str, ...]:
     return stream.contents(read_source_hashes(plan.labels.roots))
 
 
-def _build_initial_grader(plan: TrainingPlan) -> Grader:
-    """Build the network before the first step; tensors that the initial weights lack are drawn from the seed."""
+def build_initial_grader(plan: TrainingPlan, *, with_download: bool = True) -> Grader:
+    """Build the network before the first step; tensors that the initial weights lack are drawn from the seed.
+
+    Args:
+        plan: Plan of the training.
+        with_download: Whether to download ImageNet weights; otherwise, weights that are not on this machine are drawn.
+
+    Raises:
+        UsageError: the network cannot be built for this image size, or the head does not fit.
+        InputError: the weights do not fit, or cannot be downloaded.
+    """
+    initial = plan.initial_weights
     seed_epoch(plan.config.seed, 0)
-    grader = build_grader(
-        plan.architecture, pretrained=plan.initial_weights.is_pretrained, load=plan.initial_weights.load
-    )
+    pretrained = initial.is_pretrained and (with_download or weights_at_hand(initial.backbone) is not None)
+    grader = build_grader(plan.architecture, pretrained=pretrained, load=initial.load)
     if plan.config.keep_head:
-        load_head(grader, plan.initial_weights)
+        load_head(grader, initial)
     return grader

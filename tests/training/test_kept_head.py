@@ -135,6 +135,17 @@ def test_attention_is_kept_with_its_head(finished: Callable[..., Path], small_co
         plan_finetune(_next(small_config, run), RunOptions(run.parent))
 
 
+def test_attention_that_depends_on_the_size_of_the_maps_is_refused_at_another_size(
+    small_config: TrainingConfig, tmp_path: Path
+) -> None:
+    options = {name: getattr(small_config, name) for name in small_config.__dataclass_fields__}
+    attending = AttendConfig(**{**options, "epochs": 1, "choose": "last"}, attention_blocks="self:heads=1")
+    run = run_finetune(attending, RunOptions(tmp_path, "attending")).run
+    with pytest.raises(UsageError, match=r"--keep-head: self:\S+ of \S+ was trained .* another size: use --size 64"):
+        plan_finetune(_next(attending, run, size=96), RunOptions(tmp_path))
+    assert plan_finetune(_next(attending, run), RunOptions(tmp_path)).options["keep_head"]
+
+
 def test_the_plan_names_the_weights_of_the_head(finished: Callable[..., Path], small_config: TrainingConfig) -> None:
     run = finished("image-regression", loss="regression")
     report = plan_finetune(_next(small_config, run), RunOptions(run.parent))
