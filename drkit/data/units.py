@@ -100,11 +100,6 @@ class Units:
         """Row number (U,) of the first photograph of each unit."""
         return np.array([rows[0] for rows in self.rows_of])
 
-    @property
-    def first_rows_of_eyes(self) -> np.ndarray:
-        """Row number of the first photograph of each eye."""
-        return np.unique(self.eye_of, return_index=True)[1]
-
     def of_rows(self, rows: np.ndarray) -> np.ndarray:
         """Return the sorted numbers of the units that the photographs belong to, without duplicates."""
         return np.unique(self.unit_of[rows])

@@ -97,7 +97,9 @@ class TrainingPlan:
         """Grades of the eyes for the auxiliary head, which learns the other target, int64 (E,); -1 where unknown."""
         other: Target = "eye" if self.target == "patient" else "patient"
         grades = self.labels.grades(other).fillna(-1).to_numpy(dtype=np.int64)
-        return grades[self.units.first_rows_of_eyes]
+        of_eyes = np.full(self.units.eye_of.max() + 1, -1)
+        np.maximum.at(of_eyes, self.units.eye_of, grades)
+        return of_eyes
 
     @property
     def fitted_rows(self) -> np.ndarray:

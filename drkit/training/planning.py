@@ -60,18 +60,19 @@ def plan_training(labels: Labels, config: TrainingConfig) -> TrainingPlan:
     input_format, steps = _find_inputs(labels, initial_weights, config)
     parent = initial_weights.parent
     parent_rounds = parent is not None and parent.round_discs
+    units = build_units(used, config.unit)
     plan = TrainingPlan(
         config=replace(config, target=target),
         initial_weights=initial_weights,
         labels=used,
         target=target,
-        units=build_units(used, config.unit),
+        units=units,
         input_format=input_format,
         bank_side=config.bank_size or bank_side(input_format.side),
         round_discs=parent_rounds if config.round_discs is None else config.round_discs,
         steps=steps,
         pending_steps=steps_to_apply(labels.roots, steps, parent.plugins if parent else {}),
-        fold_splits=assign_splits(used, target, config),
+        fold_splits=assign_splits(used, units, target, config),
         held_out=held_out,
     )
     if config.keep_head:

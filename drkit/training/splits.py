@@ -8,6 +8,7 @@ import numpy as np
 from drkit.config.training import TrainingConfig
 from drkit.data.folds import assign_folds
 from drkit.data.patients import hold_out_patients
+from drkit.data.units import Units, unit_grades
 from drkit.errors import InputError, LeakageError, first_few
 from drkit.grades import Target, grade_column
 from drkit.progress import warn
@@ -24,7 +25,7 @@ class FoldSplit:
         fold: Number of the fold, from 0; None without folds.
         train: Photographs that are trained on.
         inner: Photographs of training patients that are held out to select the epoch; empty without `--choose inner`.
-        val: Graded photographs of the data set's val split; empty with `--folds-over train+val`.
+        val: Photographs of the graded units of the data set's val split; empty with `--folds-over train+val`.
         held_out: Photographs of the patients that the fold holds out; empty without folds.
     """
 
@@ -45,13 +46,19 @@ class FoldSplit:
         return {name: rows for name, rows in splits.items() if len(rows)}
 
 
-def assign_splits(labels: Labels, target: Target, config: TrainingConfig) -> tuple[FoldSplit, ...]:
+def assign_splits(labels: Labels, units: Units, target: Target, config: TrainingConfig) -> tuple[FoldSplit, ...]:
     """Assign the photographs of train and val to folds, or to a single split without folds.
 
+    Args:
+        labels: Photographs with patients; those of the splits that are trained on all have a grade.
+        units: Their units; a unit is graded if any of its photographs is.
+        target: Whose grade is learned.
+        config: Options of the training.
+
     Raises:
-        InputError: too few patients for the folds.
+        InputError: too few patients for the folds, or photographs of one unit have different grades.
     """
-    graded = (labels.rows[grade_column(target)].notna() & labels.rows["gradable"]).to_numpy()
+    graded = unit_grades(labels, units, target)[units.unit_of] >= 0
     splits = labels.rows["split"].to_numpy(dtype=str)
     train, val = np.flatnonzero(splits == "train"), np.flatnonzero((splits == "val") & graded)
     none = np.empty(0, np.int64)

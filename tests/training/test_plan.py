@@ -5,14 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from reporters import Recorder
 
 from drkit import progress
-from drkit.config.training import TrainingConfig
+from drkit.config.training import RunOptions, TrainingConfig
 from drkit.errors import InputError, UsageError
 from drkit.records.labels import Labels, build_rows
 from drkit.records.layouts import read_datasets
+from drkit.records.runs import Run
+from drkit.training.execution import execute
 from drkit.training.planning import plan_training
 
 
@@ -56,6 +59,31 @@ def test_ungradable_photographs_are_not_trained_on(small_config: TrainingConfig)
         plan = plan_training(labels, small_config)
     assert labels.rows.loc[first, "image_id"] not in set(plan.labels.rows["image_id"])
     assert "1 training photographs have no patient grade" in reported.warnings[0]
+
+
+def test_units_of_val_are_evaluated_with_their_ungraded_photographs(
+    small_config: TrainingConfig, tmp_path: Path
+) -> None:
+    labels = read_datasets(small_config.data)
+    is_val = labels.rows["split"] == "val"
+    labels.rows.loc[labels.rows.index[is_val][1:], ["eye_grade", "patient_grade"]] = pd.NA
+    config = replace(small_config, unit="patient", epochs=1)
+    plan = plan_training(labels, config)
+    ids, patient = labels.rows["image_id"], labels.rows["patient_id"]
+    together = set(ids[is_val & (patient == patient[is_val].iloc[0])])
+    assert set(plan.labels.rows["image_id"].iloc[plan.fold_splits[0].val]) == together
+    assert len(together) > 1
+    assert execute(plan, Run(tmp_path / "a"), RunOptions(tmp_path)).agreements["val"].cases == 1
+
+
+def test_an_eye_has_the_grade_of_any_of_its_photographs(small_config: TrainingConfig) -> None:
+    labels = read_datasets(small_config.data)
+    first = labels.rows.groupby(["patient_id", "eye"]).head(1).index
+    complete = plan_training(labels, replace(small_config, unit="eye", auxiliary=True)).eye_grades
+    labels.rows.loc[first, "eye_grade"] = pd.NA
+    assert (complete >= 0).any()
+    partial = plan_training(labels, replace(small_config, unit="eye", auxiliary=True)).eye_grades
+    assert np.array_equal(partial, complete)
 
 
 def test_without_a_validation_split_patients_are_held_out_and_named(
