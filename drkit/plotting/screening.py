@@ -1,10 +1,12 @@
 """Screening for referable DR: sensitivity, specificity and precision at every threshold, with intervals."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from drkit import intervals
 from drkit.errors import InputError
@@ -85,7 +87,7 @@ class Rates:
         index = np.searchsorted(self.false_alarms, false_alarms, side="right")
         return np.append(0, self.sensitivity)[index]
 
-    def first_reaching(self, sensitivity: float | FloatArray) -> NDArray[np.int64]:
+    def first_reaching(self, sensitivity: ArrayLike) -> NDArray[np.int64]:
         """Index of the highest threshold whose sensitivity is at least `sensitivity`."""
         index = np.searchsorted(self.sensitivity, np.asarray(sensitivity) - 1e-9, side="left")
         return np.minimum(index, len(self.sensitivity) - 1)
@@ -93,6 +95,31 @@ class Rates:
     def precision_at(self, sensitivity: FloatArray) -> FloatArray:
         """The precision at the highest threshold whose sensitivity is at least `sensitivity`."""
         return self.precision[self.first_reaching(sensitivity)]
+
+
+class ResampledRates(NamedTuple):
+    """What is kept of the rates of one resample, however many thresholds there are.
+
+    Args:
+        roc_area: Area under the ROC curve.
+        average_precision: Area under the precision-recall curve.
+        sensitivity: (len(GRID),) sensitivity at each share of false alarms in `GRID`.
+        precision: (len(GRID),) precision at each sensitivity in `GRID`.
+        specificity: (len(SENSITIVITIES),) specificity at each of `SENSITIVITIES`.
+    """
+
+    roc_area: float
+    average_precision: float
+    sensitivity: FloatArray
+    precision: FloatArray
+    specificity: FloatArray
+
+    @classmethod
+    def of(cls, rates: Rates) -> "ResampledRates":
+        """Reduce the rates at all thresholds."""
+        specificity = 1 - rates.false_alarms[rates.first_reaching(SENSITIVITIES)]
+        curves = rates.sensitivity_at(GRID), rates.precision_at(GRID)
+        return cls(rates.area(), rates.average_precision(), *curves, specificity)
 
 
 @dataclass(frozen=True)
@@ -158,35 +185,39 @@ def measure_screening(run: EvaluationSet, num_resamples: int = 1000, seed: int =
             f"{run.name}: {quantity} of {len(referable)} cases are referable, so there is nothing to separate"
         )
     ranking = Ranking.of(referable, run.cases.referable_probability())
-    samples = list(resample_patients(run.cases.patients, num_resamples, seed))
-    resampled = [ranking.rates(weights) for weights in samples if 0 < weights @ ranking.referable < weights.sum()]
+    samples = partial(resample_patients, run.cases.patients, num_resamples, seed)
+    kept = [
+        ResampledRates.of(ranking.rates(weights))
+        for weights in samples()
+        if 0 < weights @ ranking.referable < weights.sum()
+    ]
+    areas, precision_areas, sensitivities, precisions, specificities = map(np.stack, zip(*kept, strict=True))
     rates = ranking.rates()
     return Screening(
         run=run.name,
         referable=float(referable.mean()),
         rates=rates,
         roc_area=rates.area(),
-        roc_area_interval=intervals.interval([item.area() for item in resampled]),
+        roc_area_interval=intervals.interval(areas),
         average_precision=rates.average_precision(),
-        average_precision_interval=intervals.interval([item.average_precision() for item in resampled]),
-        roc_band=_band([item.sensitivity_at(GRID) for item in resampled]),
-        precision_band=_band([item.precision_at(GRID) for item in resampled]),
+        average_precision_interval=intervals.interval(precision_areas),
+        roc_band=_band(sensitivities),
+        precision_band=_band(precisions),
         points=(
-            *(_measure_at_sensitivity(share, ranking, rates, resampled) for share in SENSITIVITIES),
-            _measure_predicted_grades(run, samples),
+            *map(partial(_measure_at_sensitivity, ranking, rates), SENSITIVITIES, specificities.T),
+            _measure_predicted_grades(run, samples()),
         ),
     )
 
 
-def _band(samples: Sequence[FloatArray]) -> FloatArray:
-    return np.nanpercentile(np.stack(samples), (2.5, 97.5), axis=0)
+def _band(samples: FloatArray) -> FloatArray:
+    return np.nanpercentile(samples, (2.5, 97.5), axis=0)
 
 
 def _measure_at_sensitivity(
-    sensitivity: float, ranking: Ranking, rates: Rates, resampled: Sequence[Rates]
+    ranking: Ranking, rates: Rates, sensitivity: float, specificities: FloatArray
 ) -> OperatingPoint:
     index = int(rates.first_reaching(sensitivity))
-    specificities = [1 - item.false_alarms[int(item.first_reaching(sensitivity))] for item in resampled]
     return OperatingPoint(
         name=f"sensitivity {sensitivity:.2f}",
         threshold=float(ranking.thresholds[index]),
@@ -197,7 +228,7 @@ def _measure_at_sensitivity(
     )
 
 
-def _measure_predicted_grades(run: EvaluationSet, samples: Sequence[FloatArray]) -> OperatingPoint:
+def _measure_predicted_grades(run: EvaluationSet, samples: Iterable[FloatArray]) -> OperatingPoint:
     """The operating point of referring each case whose predicted grade is referable."""
     referred, referable = run.cases.predicted >= REFERABLE_FROM, run.cases.reference >= REFERABLE_FROM
     true_negatives, others = ~referred & ~referable, ~referable
