@@ -57,15 +57,16 @@ def _check_ids(path: Path, ids: pd.Series, sample: Sample | None) -> Iterator[Fi
 
 def _compare_ids(path: Path, ids: pd.Series, sample: Sample) -> Iterator[Finding]:
     """Find ids that the submission or the sample lacks; Kaggle does not accept another spelling."""
-    submitted = dict(zip(ids.map(image_stem), ids, strict=True))
+    spelled, submitted, stems = set(ids), dict(zip(ids.map(image_stem), ids, strict=True)), set(sample.stems())
     for expected, stem in zip(sample.ids, sample.stems(), strict=True):
         if stem not in submitted:
             yield _about("id-missing", f"{path} has no row for {expected}", (expected,), path)
-        elif expected not in set(ids):
+        elif expected not in spelled:
             sentence = f"{path} spells {expected} as {submitted[stem]}: Kaggle will not accept it"
             yield _about("id-missing", sentence, (expected,), path)
-    for stem in submitted.keys() - set(sample.stems()):
-        yield _about("id-surplus", f"{path}: {submitted[stem]} is not in {sample.path}", (submitted[stem],), path)
+    for stem, name in submitted.items():
+        if stem not in stems:
+            yield _about("id-surplus", f"{path}: {name} is not in {sample.path}", (name,), path)
 
 
 def _check_grades(path: Path, ids: pd.Series, cells: pd.Series) -> Iterator[Finding]:

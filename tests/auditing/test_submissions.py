@@ -1,5 +1,7 @@
 """Submissions that Kaggle would refuse or misread."""
 
+import time
+
 import pytest
 
 from drkit.auditing.submissions import find_submission_faults, is_submission
@@ -38,6 +40,20 @@ def test_a_sound_submission_in_any_order(found):
 )
 def test_one_mistake_is_one_finding(found, text, expected):
     assert found(text, "a.jpg", "b.jpg") == [expected]
+
+
+def test_surplus_ids_are_in_the_order_of_the_file(found):
+    surplus = [f"{number}.jpg" for number in range(50, 0, -1)]
+    text = "\n".join(["ID,TARGET", "a.jpg,0", *(f"{name},1" for name in surplus)])
+    assert found(text, "a.jpg") == [("id-surplus", (name,)) for name in surplus]
+
+
+def test_ids_are_compared_in_linear_time(found):
+    """Twenty thousand ids take a fraction of a second; a search through all of them for each would take minutes."""
+    names = [f"{number}_left.jpg" for number in range(20_000)]
+    started = time.process_time()
+    assert found("\n".join(["ID,TARGET", *(f"{name},1" for name in names)]), *names) == []
+    assert time.process_time() - started < 10
 
 
 def test_other_columns_altogether_leave_nothing_more_to_say(found):
