@@ -1,7 +1,9 @@
 """Attribution maps: evidence for and against a target, on the network's map and on the photograph."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -78,10 +80,17 @@ def share_inside(weights: Tensor, masks: Tensor) -> Tensor:
     return inside / weights.sum((1, 2))
 
 
-def random_attribution(like: Attribution, generator: torch.Generator) -> Attribution:
-    """Gaussian noise with the shape (P, h, w) and on the device of `like`."""
-    noise = torch.randn(like.signed.shape, generator=generator)
-    return Attribution.from_signed(noise.to(like.signed.device))
+def random_attribution(like: Attribution, seed: int, photographs: Sequence[int]) -> Attribution:
+    """Gaussian noise that is drawn for each photograph alone, so that it does not depend on the rest of the batch.
+
+    Args:
+        like: An attribution (P, h, w), whose shape and device the noise has.
+        seed: Random seed.
+        photographs: P numbers of the photographs.
+    """
+    draws = (np.random.default_rng([seed, number]) for number in photographs)
+    noise = np.stack([draw.standard_normal(like.signed.shape[1:], dtype=np.float32) for draw in draws])
+    return Attribution.from_signed(torch.from_numpy(noise).to(like.signed.device))
 
 
 def _resize(maps: Tensor, side: int) -> Tensor:

@@ -186,7 +186,7 @@ def explain_batch(setup: ExplainSetup, batch: ExplainBatch, views: Sequence[View
         contrast=_contrast(setup, by_network, rows),
         shares=unit_shares(drawn, first.index).cpu().double().numpy(),
         outside=np.where([view.has_disc for view in views], outside, np.nan),
-        faithfulness=evaluator.evaluate(by_network, raws, setup.attribute, tuple(batch.units.rows))
+        faithfulness=evaluator.evaluate(by_network, raws, setup.attribute, batch.units.rows.tolist())
         if evaluator
         else None,
     )

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Hashable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -40,6 +41,9 @@ class PerturbationScores:
     increase: FloatArray
 
 
+PERTURBATION_SCORES = tuple(item.name for item in fields(PerturbationScores))
+
+
 def perturbation_scores(inputs: AttributionInput, attribution: Attribution) -> PerturbationScores:
     """Measure the target while pixels inside the fundus discs are blurred and restored.
 
@@ -50,16 +54,15 @@ def perturbation_scores(inputs: AttributionInput, attribution: Attribution) -> P
     Source: Petsiuk et al. 2018, BMVC, section 3.3 (deletion, insertion); Chattopadhay et al. 2018, WACV, section
     4.1 (average drop and increase).
     """
+    # Outside the discs the baseline equals the images, so that nothing changes there.
     ranks = rank_pixels(attribution.signed, inputs)
-    full = inputs.normalised(inputs.images)
-    shares = torch.arange(1, NUM_STEPS) / NUM_STEPS
-    empty = inputs.normalised(_blurred(inputs, ranks < 2))
-    deleted = [full, *(inputs.normalised(_blurred(inputs, ranks < float(share))) for share in shares), empty]
-    inserted = [empty, *(inputs.normalised(_blurred(inputs, ranks >= float(share))) for share in shares), full]
-    # Blur each pixel the more, the lower its positive attribution is; pixels outside the disc stay unchanged.
-    weight = attribution.positive / unit_scale(attribution, inputs.index)[:, None, None]
-    weight = torch.where(inputs.discs, weight, torch.ones_like(weight))[:, None]
-    shown = inputs.normalised(inputs.baseline + weight * (inputs.images - inputs.baseline))
+    full, empty = inputs.normalised(inputs.images), inputs.normalised(inputs.baseline)
+    shares = [step / NUM_STEPS for step in range(1, NUM_STEPS)]
+    deleted = [full, *(inputs.normalised(_blurred(inputs, ranks < share)) for share in shares), empty]
+    inserted = [empty, *(inputs.normalised(_blurred(inputs, ranks >= share)) for share in shares), full]
+    # Blur each pixel the more, the lower its positive attribution is.
+    weight = (attribution.positive / unit_scale(attribution, inputs.index)[:, None, None])[:, None]
+    shown = inputs.normalised(torch.lerp(inputs.baseline, inputs.images, weight))
     lost = (full - shown).clamp(min=0) / full.clamp(min=1e-6)
     return PerturbationScores(
         deletion=_area(deleted), insertion=_area(inserted), drop=_to_numpy(lost), increase=_to_numpy(shown > full)
@@ -75,9 +78,7 @@ def rank_pixels(signed: Tensor, inputs: AttributionInput) -> Tensor:
     ranks = np.full(values.shape, np.inf)
     unit = inputs.index.unit.cpu().numpy()
     for number in range(inputs.index.num_units):
-        members = np.flatnonzero(unit == number)
-        inside = np.zeros_like(discs)
-        inside[members] = discs[members]
+        inside = discs & (unit == number)[:, None, None]
         num_pixels = int(inside.sum())
         ties = np.random.default_rng(0).random(num_pixels)
         rank = np.empty(num_pixels)
@@ -87,8 +88,8 @@ def rank_pixels(signed: Tensor, inputs: AttributionInput) -> Tensor:
 
 
 def _blurred(inputs: AttributionInput, where: Tensor) -> Tensor:
-    """The images, blurred at those disc pixels for which `where` (P, S, S) is true."""
-    return torch.where((where & inputs.discs)[:, None], inputs.baseline, inputs.images)
+    """The images, blurred at the pixels for which `where` (P, S, S) is true."""
+    return torch.where(where[:, None], inputs.baseline, inputs.images)
 
 
 def _area(values: list[Tensor]) -> FloatArray:
@@ -149,10 +150,9 @@ def _cells(maps: Tensor) -> Tensor:
 
 
 def _spearman(first: np.ndarray, second: np.ndarray) -> float:
-    ranks = [np.unique(values, return_inverse=True)[1].astype(np.float64) for values in (first, second)]
-    if any(len(rank) < 2 or rank.std() == 0 for rank in ranks):
-        return 0.0
-    return float(np.asarray(np.corrcoef(ranks))[0, 1])
+    ranks = pd.DataFrame({"first": first, "second": second}).rank()  # tied values have their mean rank
+    correlation = ranks["first"].corr(ranks["second"], min_periods=2)
+    return 0.0 if np.isnan(correlation) else float(correlation)
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ class FaithfulnessEvaluator:
         by_network: Sequence[AttributionInput],
         raws: Sequence[Attribution],
         attribute: AttributionMethod,
-        batch: Hashable,
+        photographs: Sequence[int],
     ) -> Faithfulness:
         """Measure one method; the scores are means over networks, each with its own attribution.
 
@@ -194,21 +194,23 @@ class FaithfulnessEvaluator:
             by_network: The input of each network, with the same photographs and target.
             raws: The attribution of each network.
             attribute: The method.
-            batch: Key that identifies the photographs.
+            photographs: P numbers that identify the photographs, in the order of the inputs.
         """
         pairs = list(zip(by_network, raws, strict=True))
         return Faithfulness(
             own=_mean_scores([perturbation_scores(inputs, raw.upsampled(inputs.side)) for inputs, raw in pairs]),
-            noise=_mean_scores([self._measure_noise(*pair, (batch, number)) for number, pair in enumerate(pairs)]),
+            noise=_mean_scores([self._measure_noise(*pair, photographs, number) for number, pair in enumerate(pairs)]),
             after_randomising=np.mean(
                 [_compare_with_randomised(*pair, attribute, self.seed) for pair in pairs], axis=0
             ),
         )
 
-    def _measure_noise(self, inputs: AttributionInput, raw: Attribution, network: Hashable) -> PerturbationScores:
-        key = network, raw.signed.shape
+    def _measure_noise(
+        self, inputs: AttributionInput, raw: Attribution, photographs: Sequence[int], network: int
+    ) -> PerturbationScores:
+        key = tuple(photographs), network, raw.signed.shape
         if key not in self._noise:
-            noise = random_attribution(raw, torch.Generator().manual_seed(self.seed))
+            noise = random_attribution(raw, self.seed, photographs)
             self._noise[key] = perturbation_scores(inputs, noise.upsampled(inputs.side))
         return self._noise[key]
 
@@ -224,5 +226,5 @@ def _compare_with_randomised(
 
 
 def _mean_scores(scores: Sequence[PerturbationScores]) -> PerturbationScores:
-    names = ("deletion", "insertion", "drop", "increase")
-    return PerturbationScores(*(np.mean([getattr(each, name) for each in scores], axis=0) for name in names))
+    means = (np.mean([getattr(each, name) for each in scores], axis=0) for name in PERTURBATION_SCORES)
+    return PerturbationScores(*means)

@@ -9,14 +9,13 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from drkit.explaining.batch import BatchAttribution
-from drkit.explaining.faithfulness import Faithfulness
+from drkit.explaining.faithfulness import PERTURBATION_SCORES, Faithfulness
 from drkit.explaining.lesions import mass_inside, points_at, read_mask
 from drkit.explaining.photographs import View
 from drkit.intervals import interval
 from drkit.reporting import Table
 
 NUM_RESAMPLES = 2000
-PERTURBATION_SCORES = ("deletion", "insertion", "drop", "increase")  # of a method's attribution, and of noise
 LESION_SCORES = ("pointing", "mass", "area")
 ALL_KINDS = "all lesions"
 NOISE = "noise at the same resolution"

@@ -71,9 +71,12 @@ def test_the_mean_of_networks_keeps_for_and_against_apart() -> None:
     assert (mean.positive.item(), mean.negative.item()) == (1.0, 2.0)
 
 
-def test_noise_is_the_same_each_time_and_of_the_same_grain() -> None:
+def test_noise_belongs_to_a_photograph_and_not_to_its_place_in_a_batch() -> None:
     like = Attribution.from_signed(torch.zeros(3, 7, 7))
-    one, again = (random_attribution(like, torch.Generator().manual_seed(5)) for _ in range(2))
-    assert torch.equal(one.signed, again.signed)
-    assert one.signed.shape == (3, 7, 7)
-    assert one.signed.std() > 0.5
+    one, again = (random_attribution(like, 5, photographs).signed for photographs in ([10, 11, 12], [12, 10, 13]))
+    assert torch.equal(one[2], again[0])
+    assert torch.equal(one[0], again[1])
+    assert one.shape == (3, 7, 7)
+    assert one.std() > 0.5
+    different = torch.cat([one, again[2:], random_attribution(like, 6, [10, 11, 12]).signed]).flatten(1)
+    assert torch.corrcoef(different).fill_diagonal_(0).abs().max() < 0.5

@@ -1,6 +1,6 @@
 """True evidence beats noise, false evidence does not, and nothing outside the disc is changed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -59,7 +59,7 @@ def counted(make_inputs: Callable[..., AttributionInput]) -> AttributionInput:
 
 def test_true_evidence_beats_noise_and_its_opposite_is_the_worst(counted: AttributionInput) -> None:
     true = Attribution.from_signed(counted.grader.mask.expand(2, -1, -1))
-    noise = random_attribution(true, torch.Generator().manual_seed(0))
+    noise = random_attribution(true, 0, range(2))
     wrong = Attribution(true.negative, true.positive)
     gains = []
     for attribution in (true, noise, wrong):
@@ -112,7 +112,7 @@ def test_the_surround_is_never_changed(counted: AttributionInput) -> None:
 
     watched = replace(counted, grader=Watching())
     perturbation_scores(
-        watched, random_attribution(Attribution.from_signed(torch.zeros(2, 4, 4)), torch.Generator()).upsampled(SIDE)
+        watched, random_attribution(Attribution.from_signed(torch.zeros(2, 4, 4)), 0, range(2)).upsampled(SIDE)
     )
     outside = ~counted.discs[:, None].expand(-1, 3, -1, -1)
     assert len(seen) > 30
@@ -164,6 +164,12 @@ def test_rank_correlation_is_scipys_on_cells() -> None:
     assert rank_correlation(first, 3 * first + 1, discs) == pytest.approx([1, 1])
     assert rank_correlation(first, -first, discs) == pytest.approx([-1, -1])
     assert rank_correlation(first, torch.zeros_like(first), discs).tolist() == [0, 0]
+    assert rank_correlation(first, second, torch.zeros_like(discs)).tolist() == [0, 0]
+    clamped, other = first.clamp(min=0), (0.3 * first + second).clamp(min=0)  # half of the cells are tied
+    expected = [
+        spearmanr(one[3:].flatten(), two[3:].flatten()).statistic for one, two in zip(clamped, other, strict=True)
+    ]
+    assert rank_correlation(clamped, other, discs) == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_map_that_learned_weights_make_changes_when_they_go(
@@ -180,9 +186,9 @@ METHODS = (explain_gradcam, explain_hirescam, explain_occlusion)
 
 
 def evaluate(
-    evaluator: FaithfulnessEvaluator, inputs: AttributionInput, method: Callable, batch: str = "first"
+    evaluator: FaithfulnessEvaluator, inputs: AttributionInput, method: Callable, photographs: Sequence[int] = range(4)
 ) -> Faithfulness:
-    return evaluator.evaluate([inputs], [method(inputs)], method, batch)
+    return evaluator.evaluate([inputs], [method(inputs)], method, photographs)
 
 
 def figures(found: Faithfulness) -> np.ndarray:
@@ -191,11 +197,27 @@ def figures(found: Faithfulness) -> np.ndarray:
 
 def test_methods_that_share_noise_are_worth_what_each_is_worth_alone(make_inputs, make_grader) -> None:
     together = FaithfulnessEvaluator(seed=3)
-    for number, batch in enumerate(("first", "second")):
+    for number, photographs in enumerate((range(4), range(4, 8))):
         inputs = make_inputs(make_grader(number))
         for method in METHODS:
-            alone = evaluate(FaithfulnessEvaluator(seed=3), inputs, method)
-            assert np.array_equal(figures(evaluate(together, inputs, method, batch)), figures(alone))
+            alone = evaluate(FaithfulnessEvaluator(seed=3), inputs, method, photographs)
+            assert np.array_equal(figures(evaluate(together, inputs, method, photographs)), figures(alone))
+
+
+def test_noise_of_a_photograph_does_not_depend_on_its_batch(make_inputs, make_grader) -> None:
+    inputs = make_inputs(make_grader(1))
+    whole = evaluate(FaithfulnessEvaluator(seed=3), inputs, explain_gradcam).noise
+    for number in range(4):
+        alone = replace(
+            inputs,
+            index=UnitIndex.alone(1),
+            images=inputs.images[[number]],
+            baseline=inputs.baseline[[number]],
+            discs=inputs.discs[[number]],
+        )
+        own = evaluate(FaithfulnessEvaluator(seed=3), alone, explain_gradcam, [number]).noise
+        assert own.deletion == pytest.approx(whole.deletion[[number]], abs=1e-6)
+        assert own.insertion == pytest.approx(whole.insertion[[number]], abs=1e-6)
 
 
 def test_noise_is_measured_once_a_resolution(make_inputs, make_grader, monkeypatch: pytest.MonkeyPatch) -> None:
