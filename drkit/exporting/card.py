@@ -16,6 +16,7 @@ READINGS = {
     "corn": "Four logits: the product of their sigmoids up to the k-th is the probability of a grade above k.",
     "cumulative-link": "Four logits: the sigmoid of the k-th is the probability of a grade above k.",
 }
+OTHER_READING = "Logits, whose probabilities `drkit.losses.build_loss({!r}).probabilities` computes."  # of plugins
 
 QUOTED = ("run", "backbone", "drkit_version", "target", "warning", "trained_on", "weights")
 
@@ -81,7 +82,7 @@ def write_card(facts: Mapping[str, Any], side: int, agreement: Agreement | None,
         scale=", ".join(f"{grade} {name}" for grade, name in enumerate(GRADE_NAMES)),
         side=side,
         steps=f" after {escape_markdown(', '.join(facts['steps']))}" if facts["steps"] else "",
-        reading=READINGS[facts["loss"].partition(":")[0]],
+        reading=READINGS.get(facts["loss"].partition(":")[0], OTHER_READING.format(facts["loss"])),
         unit=unit,
         unknown=", and others that the weights it started from had seen" if has_unknown else "",
         agreement=_describe_agreement(agreement, facts, chosen_on),
