@@ -110,14 +110,7 @@ def _mask_cuts(lit: Plane, inside: Plane) -> Plane:
 
 def hamming_distance(first: Hashes, second: Hashes) -> NDArray[np.int64]:
     """Number of differing bits of hashes (..., 4)."""
-    return _count_ones(first ^ second).sum(axis=-1, dtype=np.int64)
-
-
-def _count_ones(words: Hashes) -> NDArray[np.uint8]:
-    """Number of set bits of each 64-bit word."""
-    if hasattr(np, "bitwise_count"):  # numpy 2 has it
-        return np.bitwise_count(words)
-    return _ONES[words.view(np.uint16)].reshape(*words.shape, 4).sum(axis=-1, dtype=np.uint8)
+    return np.bitwise_count(first ^ second).sum(axis=-1, dtype=np.int64)
 
 
 def find_candidates(variants: Hashes, radius: int = RADIUS) -> Pairs:
@@ -192,10 +185,10 @@ def _are_near(
     words: Hashes, other_words: Hashes, first: NDArray[np.int64], second: NDArray[np.int64], radius: int
 ) -> NDArray[np.int64]:
     """Indices of those of P pairs that differ by at most `radius` bits; half of the bits rules most pairs out."""
-    distance = _count_ones(words[0][first] ^ other_words[0][second])
-    distance += _count_ones(words[1][first] ^ other_words[1][second])
+    distance = np.bitwise_count(words[0][first] ^ other_words[0][second])
+    distance += np.bitwise_count(words[1][first] ^ other_words[1][second])
     left = np.flatnonzero(distance <= radius)
-    rest = sum(_count_ones(words[part][first[left]] ^ other_words[part][second[left]]) for part in (2, 3))
+    rest = sum(np.bitwise_count(words[part][first[left]] ^ other_words[part][second[left]]) for part in (2, 3))
     return left[distance[left].astype(np.int64) + rest <= radius]
 
 
@@ -258,4 +251,3 @@ def _lowest_frequencies() -> NDArray[np.int64]:
 
 _FREQUENCIES = _lowest_frequencies()
 _SHUFFLED = np.random.default_rng(0).permutation(NUM_BITS)  # because errors of neighbouring frequencies correlate
-_ONES = np.array([value.bit_count() for value in range(1 << 16)], np.uint8)
