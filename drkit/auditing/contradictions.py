@@ -31,9 +31,8 @@ def find_contradictions(rows: pd.DataFrame) -> Iterator[Finding]:
     for patient in _disagreeing(known, _PATIENT, "patient_grade"):
         yield _several_grades("patient", f"patient {patient['patient_id'].iloc[0]}", patient)
     yield from _find_grades_against_eyes(known)
-    ungradable = rows[~rows["gradable"]]
-    for location, name in zip(ungradable["where"], ungradable["image_id"], strict=True):
-        yield finding_about("ungradable", f"{location}: {name} cannot be graded", rows[rows["where"] == location])
+    for index, row in rows[~rows["gradable"]].iterrows():
+        yield finding_about("ungradable", f"{row['where']}: {row['image_id']} cannot be graded", rows.loc[[index]])
 
 
 def find_contradicting_grades(copies: pd.DataFrame, title: str) -> Iterator[Finding]:
