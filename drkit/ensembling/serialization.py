@@ -17,10 +17,10 @@ from drkit.ensembling.ordinal import Ordinal
 from drkit.ensembling.pooling import Pooling, pooling_from_json
 from drkit.ensembling.ridge import Linear, Ridge
 from drkit.errors import InputError
-from drkit.records.atomic import write_bytes
-from drkit.records.decoding import decode
+from drkit.records.decoding import check_version, decode
 from drkit.records.ensembles import KIND, record_path
-from drkit.records.provenance import circumstances, sha256_file
+from drkit.records.json_records import write_json_record
+from drkit.records.provenance import sha256_file
 from drkit.records.runs import read_checksums
 from drkit.specs import parse_spec
 
@@ -113,9 +113,8 @@ def write_ensemble(path: Path, record: Mapping[str, Any], *, force: bool) -> Non
         "name": path.stem,
         "files": {predictions.name: sha256_file(predictions)},
         **record,
-        "made": circumstances(),
     }
-    write_bytes(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode(), force=force)
+    write_json_record(path, content, force=force)
 
 
 def read_ensemble(path: Path) -> Ensemble:
@@ -137,9 +136,7 @@ def read_ensemble(path: Path) -> Ensemble:
         raise InputError(f"{source} is not an ensemble's record: restore the file, or combine again") from None
     if not isinstance(record, dict) or record.get("kind") != KIND:
         raise InputError(f"{source} is not an ensemble's record: restore the file, or combine again")
-    if record.get("schema_version") != SCHEMA_VERSION:
-        version = record.get("schema_version")
-        raise InputError(f"{source}: schema version {version}, but this drkit reads {SCHEMA_VERSION}: update drkit")
+    check_version(record.get("schema_version"), SCHEMA_VERSION, source)
     decode(record, _EnsembleRecord, source, "combine again")
     METHODS.check_packages(record.get("plugins", {}), _kinds_of(record["fitted"]), source)
     try:

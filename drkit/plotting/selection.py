@@ -14,7 +14,7 @@ from drkit.evaluation import EvaluationSet, select_scorable
 from drkit.grades import MAX_GRADE, Level, Split
 from drkit.plotting.style import MOST_ON_AXES
 from drkit.progress import warn
-from drkit.records.comparisons import read_json_record
+from drkit.records.json_records import read_json_record
 from drkit.records.predictions import Predictions, name_predictions, read_predictions
 
 T = TypeVar("T")

@@ -1,6 +1,5 @@
 """`drkit ensemble compare`: all ensemble methods on the same nested folds, as a table, a picture and a sentence."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +25,10 @@ from drkit.evaluation.agreement import with_interval
 from drkit.plotting.forest import draw_forest, rows_of_methods
 from drkit.plotting.selection import find_data
 from drkit.plotting.style import check_suffix, write_figure
-from drkit.records.atomic import check_writable, write_bytes
+from drkit.records.atomic import check_writable
 from drkit.records.comparisons import OF_ENSEMBLES
-from drkit.records.provenance import circumstances, sha256_file
+from drkit.records.json_records import write_json_record
+from drkit.records.provenance import sha256_file
 from drkit.records.report_tables import check_table_files, write_table_files
 from drkit.reporting import Table, as_json
 
@@ -131,9 +131,8 @@ def _write(report: CompareReport, paths: Sequence[Path], config: CompareConfig) 
         "options": as_json(config),
         "files": {name: sha256_file(path) for name, path in zip(report.members, paths, strict=True)},
         **({"plugins": packages} if (packages := METHODS.packages(METHODS)) else {}),
-        "made": circumstances(),
     }
-    write_bytes(report.record, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode(), force=config.force)
+    write_json_record(report.record, content, force=config.force)
 
 
 def _row(item: ComparedMethod) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from drkit.errors import InputError
 from drkit.grades import Target
 from drkit.records.atomic import writing
-from drkit.records.decoding import decode
+from drkit.records.decoding import check_version, decode
 from drkit.records.filenames import check_spelling
 from drkit.records.provenance import METADATA_KEY, canonical_json
 
@@ -138,8 +138,7 @@ def _parse_header(text: str, path: Path) -> CheckpointHeader:
         version = record["schema_version"]
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{path}: its header is not what drkit writes") from None
-    if version != SCHEMA_VERSION:
-        raise InputError(f"{path}: schema version {version}, but this drkit reads {SCHEMA_VERSION}: update drkit")
+    check_version(version, SCHEMA_VERSION, path)
     if unknown := sorted(set(record) - {item.name for item in fields(CheckpointHeader)}):
         raise InputError(f"{path}: its header is not what drkit writes: {', '.join(unknown)}")
     return decode(record, CheckpointHeader, f"{path}: its header", "train again, or restore the file")

@@ -1,4 +1,4 @@
-"""Conversion of JSON values to dataclasses, with checked types."""
+"""Checks of records: their version, and the types of their values."""
 
 from typing import Any, TypeVar
 
@@ -7,6 +7,16 @@ import msgspec
 from drkit.errors import InputError
 
 T = TypeVar("T")
+
+
+def check_version(version: object, supported: int, source: object) -> None:
+    """Check that this drkit reads a file's version.
+
+    Raises:
+        InputError: the file is of another version; `source` names it in the message.
+    """
+    if version != supported:
+        raise InputError(f"{source}: schema version {version}, but this drkit reads {supported}: update drkit")
 
 
 def decode(content: Any, kind: type[T], source: object, remedy: str) -> T:

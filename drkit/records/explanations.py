@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from drkit.errors import InputError
-from drkit.records.atomic import write_bytes
-from drkit.records.decoding import decode
+from drkit.records.decoding import check_version, decode
 from drkit.records.filenames import is_bare
-from drkit.records.provenance import circumstances
+from drkit.records.json_records import write_json_record
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
@@ -118,8 +117,7 @@ def write_explanations(explanations: Explanations, folder: Path, *, force: bool)
         OutputExistsError: a manifest exists and `force` is off.
     """
     path = folder / MANIFEST
-    content = {**asdict(explanations), "made": circumstances()}
-    write_bytes(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode(), force=force)
+    write_json_record(path, asdict(explanations), force=force)
     return path
 
 
@@ -150,8 +148,7 @@ def read_explanations(folder: Path) -> Explanations:
         raise InputError(f"{path} does not exist: expected a folder that drkit explain wrote") from None
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{path} is not a manifest of explanations") from None
-    if version != SCHEMA_VERSION:
-        raise InputError(f"{path}: schema version {version}, but this drkit reads {SCHEMA_VERSION}: update drkit")
+    check_version(version, SCHEMA_VERSION, path)
     explanations = decode(record, Explanations, path, "run drkit explain again")
     outside = [name for name in explanations.files() if not is_bare(name)]
     if outside:

@@ -10,7 +10,7 @@ from typing import Any, Literal, TextIO
 import drkit
 from drkit.errors import InputError, OutputExistsError, first_few
 from drkit.records.atomic import is_draft, write_bytes
-from drkit.records.decoding import decode
+from drkit.records.decoding import check_version, decode
 from drkit.records.filenames import is_bare, shorten_name
 from drkit.records.provenance import canonical_json, sha256_bytes, sha256_file
 
@@ -277,11 +277,7 @@ def _read_own(path: Path) -> dict[str, Any] | None:
         raise InputError(f"{path} is not valid JSON: restore the file, or remove it") from None
     if not isinstance(content, dict) or content.get("made_by") != MAKER:
         return None
-    if content.get("schema_version") != SCHEMA_VERSION:
-        raise InputError(
-            f"{path}: schema version {content.get('schema_version')}, but this drkit reads {SCHEMA_VERSION}:"
-            " update drkit"
-        )
+    check_version(content.get("schema_version"), SCHEMA_VERSION, path)
     return content
 
 

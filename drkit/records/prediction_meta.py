@@ -11,7 +11,7 @@ import numpy as np
 from drkit.decisions import DECISIONS, decide
 from drkit.errors import InputError, UsageError, first_few
 from drkit.grades import NUM_GRADES, SPLITS, TARGETS, Target
-from drkit.records.decoding import decode
+from drkit.records.decoding import check_version, decode
 from drkit.records.provenance import METADATA_KEY
 
 SCHEMA_VERSION = 1
@@ -70,8 +70,7 @@ def read_meta(metadata: dict[bytes, bytes], path: Path) -> PredictionsMeta:
         version = record["schema_version"]
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{path}: metadata 'drkit' is not what drkit writes") from None
-    if version != SCHEMA_VERSION:
-        raise InputError(f"{path}: schema version {version}, but this drkit reads {SCHEMA_VERSION}: update drkit")
+    check_version(version, SCHEMA_VERSION, path)
     if unknown := sorted(set(record) - {item.name for item in fields(PredictionsMeta)}):
         raise InputError(f"{path}: unknown metadata keys: {first_few(unknown)}")
     return decode(record, PredictionsMeta, f"{path}: metadata", "make the predictions again")

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
 from drkit.errors import InputError, OutputExistsError, UsageError
-from drkit.records.atomic import check_writable, write_bytes
-from drkit.records.decoding import decode
+from drkit.records.atomic import check_writable
+from drkit.records.decoding import check_version, decode
 from drkit.records.filenames import is_bare
-from drkit.records.provenance import circumstances, sha256_file
+from drkit.records.json_records import write_json_record
+from drkit.records.provenance import sha256_file
 
 SCHEMA_VERSION = 1
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_-]+")
@@ -242,16 +243,10 @@ def write_run_record(run: Run, record: Mapping[str, Any], *, force: bool) -> Non
     """
     outputs = run.outputs(networks_in(record))
     files = {path.name: sha256_file(path) for path in outputs[:-1]}
-    content = {
-        "schema_version": SCHEMA_VERSION,
-        "name": run.name,
-        "files": files,
-        **record,
-        "made": circumstances(),
-    }
+    content = {"schema_version": SCHEMA_VERSION, "name": run.name, "files": files, **record}
     for leftover in set(run.checkpoints()) - set(outputs):  # weights of an earlier run of this name
         leftover.unlink()
-    write_bytes(run.record, (json.dumps(content, indent=1) + "\n").encode(), force=force)
+    write_json_record(run.record, content, force=force)
     for state in run.unfinished():
         state.unlink()
 
@@ -267,8 +262,7 @@ def read_run_record(run: Run) -> dict[str, Any]:
         version = record["schema_version"]
     except (ValueError, LookupError, TypeError, OSError, RecursionError):
         raise InputError(f"{run.record} is not a run's record: train again, or restore the file") from None
-    if version != SCHEMA_VERSION:
-        raise InputError(f"{run.record}: schema version {version}, but this drkit reads {SCHEMA_VERSION}: update drkit")
+    check_version(version, SCHEMA_VERSION, run.record)
     defaults: dict[str, Any] = {"files": {}, "folds": 0, "seeds": [], "chosen_by_photographs": [], "descends_from": []}
     record = defaults | record  # records of older versions lack some keys
     decode(record, _RunRecord, run.record, "train again, or restore the file")

@@ -13,9 +13,10 @@ from drkit.grades import Level, Split
 from drkit.models.cost import Cost
 from drkit.plotting.selection import find_data, name_data, select
 from drkit.progress import warn
-from drkit.records.comparisons import OF_ENSEMBLES, read_json_record
+from drkit.records.comparisons import OF_ENSEMBLES
 from drkit.records.decoding import decode
 from drkit.records.ensembles import KIND
+from drkit.records.json_records import read_json_record
 from drkit.records.patterns import expand_patterns
 from drkit.records.predictions import Predictions, name_predictions, read_predictions
 from drkit.records.provenance import sha256_file
