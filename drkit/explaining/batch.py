@@ -21,8 +21,10 @@ from drkit.explaining.photographs import View, blur_discs, read_views, render_vi
 from drkit.explaining.targets import AttributionTarget, ContrastTarget, GradeTarget, ScoreTarget
 from drkit.inference import read_answers
 from drkit.losses import build_loss
+from drkit.models.grader import Grader
 from drkit.models.restoring import OpenedRun
 from drkit.progress import track
+from drkit.records.checkpoint import CheckpointHeader
 from drkit.records.preprocessed import steps_to_apply
 
 # Methods that do not depend on the target, and what positive and negative mean there.
@@ -212,11 +214,11 @@ def _by_unit(column: pd.Series, index: UnitIndex) -> torch.Tensor:
 def _build_inputs(
     setup: ExplainSetup, batch: ExplainBatch, views: Sequence[View], target: AttributionTarget
 ) -> list[AttributionInput]:
-    """Build the input of each network not trained on the photographs; of all networks if no fold held them out."""
-    opened, device = setup.opened, setup.device
-    images, discs = render_views(views, opened.input_format, device)
+    """Build the input of each network that explains the batch."""
+    networks, device = choose_networks(setup.opened, batch.fold), setup.device
+    images, discs = render_views(views, setup.opened.input_format, device)
     first = AttributionInput(
-        grader=opened.graders[0],
+        grader=networks[0][0],
         images=images,
         baseline=blur_discs(images, discs),
         discs=discs,
@@ -224,12 +226,24 @@ def _build_inputs(
         target=target,
         layer=setup.layer,
     )
-    networks = list(zip(opened.graders, opened.headers, strict=True))
-    chosen = [network for network in networks if batch.fold is None or network[1].fold in (None, batch.fold)]
     return [
         replace(first, grader=grader.to(device), target=replace(target, sigma=header.sigma))
-        for grader, header in chosen or networks[:1]
+        for grader, header in networks
     ]
+
+
+def choose_networks(opened: OpenedRun, fold: int | None) -> list[tuple[Grader, CheckpointHeader]]:
+    """Choose the networks that were not trained on photographs of a fold.
+
+    Args:
+        opened: The run, with the networks of all folds or only of some.
+        fold: The fold that held the photographs out; None for photographs that no fold held out.
+
+    Returns:
+        The networks of the fold; all networks if there are none, or without a fold.
+    """
+    networks = list(zip(opened.graders, opened.headers, strict=True))
+    return [(grader, header) for grader, header in networks if header.fold in (None, fold)] or networks
 
 
 def _contrast(
