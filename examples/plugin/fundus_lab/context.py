@@ -7,7 +7,7 @@ from drkit.models.attention import MapShape
 
 
 def build_context(shape: MapShape, *, reduction: float = 8) -> nn.Module:
-    """A weighted mean of all places, transformed and added to each place; at first it adds nothing.
+    """A weighted mean over all positions, transformed and added to each position; it starts by adding zero.
 
     Source: Cao et al., GCNet: Non-local Networks Meet Squeeze-Excitation Networks and Beyond, ICCV Workshops 2019.
     """

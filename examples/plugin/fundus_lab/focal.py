@@ -19,6 +19,6 @@ class Focal(CrossEntropy):
         self.gamma = gamma
 
     def __call__(self, logits: Tensor, grades: Tensor) -> Tensor:
-        """Logits (B, 5) and grades (B,) to losses (B,)."""
+        """Losses (B,) of logits (B, 5) and grades (B,)."""
         entropy = super().__call__(logits, grades)  # -log p
         return (1 - (-entropy).exp()) ** self.gamma * entropy

@@ -10,8 +10,8 @@ def median(fundus: Fundus, *, radius: int = 1) -> Fundus:
     """Replace each pixel of the retina by the median of its neighbours.
 
     Args:
-        fundus: Any.
-        radius: Of the square neighbourhood, in pixels.
+        fundus: The photograph and its disc.
+        radius: Radius of the square neighbourhood in pixels.
     """
     filtered = cv2.medianBlur(fundus.extended(), 2 * int(radius) + 1)
     return fundus.with_retina(filtered.astype(np.uint8, copy=False))

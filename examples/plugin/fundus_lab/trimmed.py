@@ -12,31 +12,31 @@ from drkit.ensembling.combiner import Features, ReferenceGrades, Rows
 
 @dataclass(frozen=True)
 class TrimmedMean:
-    """The mean of the members that are left when those of highest and lowest score are not counted.
+    """The mean of the members without those of the highest and lowest score.
 
-    It learns nothing from reference grades, so that it is its own fitted combination.
+    Nothing is fitted, so it is both the method and the fitted combiner.
 
     Args:
-        share: Of the members that is left out at each end, for each photograph anew.
+        share: Share of the members that is left out at each end, for each photograph separately.
     """
 
     share: float = 0.2
 
     @property
     def decision(self) -> str | None:
-        """None: its score may become a grade in any way."""
+        """None: every decision is possible."""
         return None
 
     def tune(self, features: Features, truth: ReferenceGrades, folds: Rows, seed: int) -> "TrimmedMean":
-        """There is nothing to choose."""
+        """Return the method unchanged: it has no settings to select."""
         return self
 
     def fit(self, features: Features, truth: ReferenceGrades, seed: int) -> "TrimmedMean":
-        """There is nothing to fit."""
+        """Return the method unchanged: it has nothing to fit."""
         return self
 
     def predict(self, features: Features) -> GradePredictions:
-        """Scores (N, M) and probabilities (N, M, 5) to their trimmed means (N,) and (N, 5)."""
+        """Trimmed means (N,) and (N, 5) of the members' scores (N, M) and probabilities (N, M, 5)."""
         count = features.scores.shape[1]
         left_out = int(self.share * count)
         kept = np.argsort(features.scores, axis=1)[:, left_out : count - left_out]
@@ -50,5 +50,5 @@ class TrimmedMean:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "TrimmedMean":
-        """What `to_json` gave."""
+        """Restore the method from what `to_json` returned."""
         return cls(record["share"])
