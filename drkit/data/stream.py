@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from drkit.errors import DrkitError
+from drkit.data.unreadable import describe_unreadable
+from drkit.errors import DrkitError, UnreadablePhotographsError
 from drkit.images.decoders import FileRemark
 from drkit.images.disc import square_about_disc
 from drkit.images.files import Photograph, decode_with_remarks, read_content
@@ -123,6 +124,15 @@ class PhotographStream:
                 yield self._collect(*waiting.popleft())
         finally:
             pool.shutdown(cancel_futures=True)
+
+    def check_readable(self) -> None:
+        """Check that no photograph has been unreadable so far.
+
+        Raises:
+            UnreadablePhotographsError: some cannot be read; the message has their number and names five of them.
+        """
+        if self.errors:
+            raise UnreadablePhotographsError(describe_unreadable([self.errors[row] for row in sorted(self.errors)]))
 
     def part(self, rows: np.ndarray) -> "PhotographStream":
         """Return a stream of the photographs with the row numbers (P,), which are numbered from 0 in it."""

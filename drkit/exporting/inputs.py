@@ -10,8 +10,7 @@ from drkit.batching import in_batches
 from drkit.data.patients import name_unknown_patients
 from drkit.data.stream import PhotographStream
 from drkit.data.units import Unit, Units, build_units
-from drkit.data.unreadable import describe_unreadable
-from drkit.errors import InputError, UnreadablePhotographsError
+from drkit.errors import InputError
 from drkit.models.restoring import OpenedRun
 from drkit.records.labels import Labels
 
@@ -64,8 +63,7 @@ class GraphUnits:
         batches = list(in_batches(np.arange(len(self.units)), UNITS_PER_BATCH))
         rows = [self.units.batch(numbers).rows for numbers in batches]
         for numbers, squares in zip(batches, self.stream.read(rows), strict=True):
-            if self.stream.errors:
-                raise UnreadablePhotographsError(describe_unreadable(list(self.stream.errors.values())))
+            self.stream.check_readable()
             side = self.stream.decoder.side
             photographs = np.zeros((len(numbers), self.num_slots, 3, side, side), np.uint8)
             mask = np.zeros((len(numbers), self.num_slots), bool)

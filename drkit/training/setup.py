@@ -9,14 +9,11 @@ import numpy as np
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from drkit.batching import in_batches
 from drkit.data.augmentation import load_policy
 from drkit.data.bank import PhotographBank, build_bank
 from drkit.data.cache import default_cache_dir, delete_temporary
 from drkit.data.file_remarks import report_file_remarks
 from drkit.data.stream import PhotographStream
-from drkit.data.unreadable import describe_unreadable
-from drkit.errors import UnreadablePhotographsError
 from drkit.models.backbones import weights_at_hand
 from drkit.models.freezing import check_cut, frozen_tensors
 from drkit.models.grader import Grader, build_grader
@@ -158,11 +155,10 @@ def _hash_readable(plan: TrainingPlan, rows: np.ndarray) -> tuple[str, ...]:
     """
     paths = [Path(path) for path in plan.labels.rows["path"].iloc[rows]]
     stream = PhotographStream(paths, plan.square_decoder, plan.config.workers)
-    batches = list(in_batches(np.arange(len(rows))))
-    for _ in track(stream.read(batches), "checking the other photographs", len(batches)):
+    one_by_one = list(np.arange(len(rows))[:, None])
+    for _ in track(stream.read(one_by_one), "checking the other photographs", len(rows)):
         pass
-    if stream.errors:
-        raise UnreadablePhotographsError(describe_unreadable([stream.errors[row] for row in sorted(stream.errors)]))
+    stream.check_readable()
     report_file_remarks(stream.remarks)
     return stream.contents(read_source_hashes(plan.labels.roots))
 

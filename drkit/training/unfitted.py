@@ -10,8 +10,6 @@ from torch import Tensor
 
 from drkit.data.rendering import dihedral_views, render
 from drkit.data.stream import PhotographStream
-from drkit.data.unreadable import describe_unreadable
-from drkit.errors import UnreadablePhotographsError
 from drkit.inference import Outputs, Render, stream_units
 from drkit.models.freezing import run_frozen_part, without_frozen_part
 from drkit.models.grader import Grader
@@ -41,8 +39,7 @@ def predict_unfitted(setup: TrainingSetup, fitted: Sequence[FittedNetwork]) -> l
         networks = _rebuild(setup, fitted, frozen_removed)
         batches = stream_units(networks, stream, plan.units, numbers, setup.fabric.autocast)
         outputs = [[_trim(each, setup) for each in batch] for _, batch in batches]
-    if stream.errors:
-        raise UnreadablePhotographsError(describe_unreadable([stream.errors[row] for row in sorted(stream.errors)]))
+    stream.check_readable()
     by_network = zip(*outputs, strict=True)
     return [replace(each, others=Outputs.join(own)) for each, own in zip(fitted, by_network, strict=True)]
 

@@ -17,7 +17,7 @@ from drkit import progress
 from drkit.data import bank
 from drkit.data.bank import build_bank
 from drkit.data.cache import open_cached
-from drkit.errors import DiskFullError, InputError, UnreadablePhotographsError
+from drkit.errors import DiskFullError, InputError
 from drkit.images.disc import square_about_disc
 from drkit.images.files import encode_photograph, read_photograph
 from drkit.images.filters import apply_steps
@@ -88,25 +88,6 @@ def test_all_unreadable_photographs_are_counted_and_five_named(tmp_path: Path) -
     assert told.startswith("7 photographs cannot be used")
     assert told.count("is empty") == 5
     assert told.endswith("and 2 more: drkit check lists all")
-
-
-@pytest.mark.parametrize("memory_share", [0.4, 0.0])
-def test_unreadable_photographs_are_left_out_where_the_work_is_to_go_on(
-    paths: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory_share: float
-) -> None:
-    monkeypatch.setattr(bank, "MEMORY_SHARE", memory_share)
-    whole = build_bank(_labels(paths), 32, tmp_path / "cache")
-    paths[0].write_bytes(b"no photograph")
-    for _ in range(2):  # made, and from the cache
-        made = build_bank(_labels(paths), 32, tmp_path / "cache", keep_going=True)
-        assert np.array_equal(made.pixels, whole.pixels[1:])
-        assert made.hashes == whole.hashes[1:]
-        assert list(made.unreadable) == [0]
-        assert "a.png is no photograph" in made.unreadable[0]
-    for path in paths:
-        path.write_bytes(b"")
-    with pytest.raises(UnreadablePhotographsError, match="3 photographs cannot be used"):
-        build_bank(_labels(paths), 32, tmp_path / "cache", keep_going=True)
 
 
 def test_what_was_guessed_of_files_is_reported_once(paths: list[Path], tmp_path: Path) -> None:
