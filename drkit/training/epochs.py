@@ -5,10 +5,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 
 from drkit import metrics
-from drkit.batching import in_batches
 from drkit.config.training_options import LearningOptions
 from drkit.data.sampling import balance, even_out
 from drkit.decisions import decide
@@ -22,6 +20,7 @@ from drkit.records.history import EpochFigures
 from drkit.records.predictions import patient_keys
 from drkit.records.runs import NetworkId
 from drkit.resampling import bootstrap
+from drkit.training.batches import split_into_steps
 from drkit.training.learner import Learner, read_steps
 from drkit.training.optimisation import learning_rate, set_learning_rate
 from drkit.training.plan import TrainingPlan
@@ -90,31 +89,24 @@ def train_epoch(learner: Learner, sampler: TrainSampler, epoch: int) -> EpochFig
     """
     config, data, fabric = learner.config, learner.data, learner.fabric
     order = sampler.draw_epoch(data.grades, seed_epoch(config.seed, epoch))
-    steps = list(in_batches(order, config.batch_size * config.accumulate * fabric.world_size))
+    steps = split_into_steps(order, config, fabric.world_size, fabric.global_rank)
     learner.grader.train()
     if config.keeps_statistics:
         keep_statistics(learner.grader)
     unfreeze_gradually(learner.grader, config, epoch)
-    own = [_units_of_process(units, fabric) for units in steps]
     figures = []
-    for number, units in enumerate(track(own, f"epoch {epoch}/{config.epochs}", len(steps))):
-        progress = (epoch - 1 + (number + 1) / len(steps)) / config.epochs
+    for number, units in enumerate(track(steps, f"epoch {epoch}/{config.epochs}", len(steps)), start=1):
+        progress = (epoch - 1 + number / len(steps)) / config.epochs
         set_learning_rate(learner.optimizer, learning_rate(progress, config.lr))
-        figures.append(learner.step(units, epoch, own[number + 1] if number + 1 < len(own) else None))
+        figures.append(learner.step(units, epoch, steps[number] if number < len(steps) else None))
     step_losses, logits = read_steps(figures)
-    losses = np.repeat(step_losses, [len(units) for units in own])
+    losses = np.repeat(step_losses, [len(units) for units in steps])
     rate = learning_rate(epoch / config.epochs, config.lr)
-    losses, logits, numbers = (gather(fabric, rows) for rows in (losses, logits, np.concatenate(own)))
+    losses, logits, numbers = (gather(fabric, rows) for rows in (losses, logits, np.concatenate(steps)))
     if not np.isfinite(losses.mean()):
         raise UsageError(f"epoch {epoch}: the loss is {losses.mean()}, the training has diverged: lower --lr")
     agreement = measure(logits, data.grades[numbers], data.loss, losses.mean())
     return EpochFigures(epoch=epoch, split="train", **sampler.network._asdict(), learning_rate=rate, **agreement)
-
-
-def _units_of_process(units: np.ndarray, fabric: Fabric) -> np.ndarray:
-    """Units of this process in a step; some units are repeated so that all processes have the same number."""
-    padded = np.resize(units, -(-len(units) // fabric.world_size) * fabric.world_size)
-    return padded[fabric.global_rank :: fabric.world_size]
 
 
 def evaluate(learner: Learner, units: np.ndarray, split: str, network: NetworkId, epoch: int) -> EpochFigures:

@@ -19,6 +19,7 @@ from drkit.progress import notify
 from drkit.records.history import EpochFigures
 from drkit.records.provenance import sha256_bytes
 from drkit.records.runs import NetworkId, Run
+from drkit.training.batches import split_into_steps
 from drkit.training.epochs import TrainSampler, build_sampler, evaluate, train_epoch
 from drkit.training.inputs import FrozenInputs, Inputs
 from drkit.training.learner import Learner, TrainingData
@@ -151,10 +152,10 @@ def _build_learner(setup: TrainingSetup, inputs: Inputs, grader: Grader, sampler
         grade_weights=weights,
         loss=loss,
     )
-    steps = -(-len(grades) // (config.batch_size * config.accumulate * setup.fabric.world_size))
+    num_steps = len(split_into_steps(sampler.units, config, setup.fabric.world_size))
     for backbone in (grader.backbone, *grader.others) if config.compile else ():
         backbone.compile()
-    return Learner(grader, data, config, setup.fabric, steps)
+    return Learner(grader, data, config, setup.fabric, num_steps)
 
 
 def _predict(setup: TrainingSetup, grader: Grader, fold_split: FoldSplit, views: Views) -> Outputs:

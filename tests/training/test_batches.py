@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -10,6 +11,7 @@ from torch import nn
 from drkit.config.training import TrainingConfig
 from drkit.errors import UsageError
 from drkit.recipes.finetune import RunOptions, plan_finetune, run_finetune
+from drkit.training.batches import split_into_steps
 from drkit.training.learner import Learner
 
 ONE = {"backbone": "resnet18", "size": 32, "batch_size": 1, "epochs": 1}  # whose last map is 1 x 1 at 32 px
@@ -27,6 +29,26 @@ def test_a_single_value_per_channel_is_refused_before_any_work(
     with pytest.raises(UsageError, match=message):
         start(config, RunOptions(tmp_path / "runs", "a"))
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_single_unit_that_accumulation_leaves_over_is_refused_before_any_work(
+    small_config: TrainingConfig, tmp_path: Path
+) -> None:
+    """28 photographs are 14 batches of 2, but in steps of up to 3 batches some steps have 5 or 6 of them."""
+    config = replace(small_config, **ONE | {"batch_size": 2, "accumulate": 3})
+    with pytest.raises(UsageError, match="cannot be trained on a batch of one image, which --batch-size 2 leads to"):
+        plan_finetune(config, RunOptions(tmp_path, "a"))
+    assert plan_finetune(replace(config, accumulate=1), RunOptions(tmp_path, "a")).outputs
+
+
+def test_the_steps_of_all_processes_are_equally_long_and_have_all_units() -> None:
+    config = TrainingConfig(batch_size=2, accumulate=2)
+    shares = [split_into_steps(np.arange(10, 21), config, 3, rank) for rank in range(3)]
+    assert [len(step) for step in shares[0]] == [4]
+    assert all(list(map(len, share)) == [4] for share in shares)
+    assert set(np.concatenate([step for share in shares for step in share])) == set(range(10, 21))
+    (alone,) = {tuple(map(len, split_into_steps(np.arange(11), config, 1)))}
+    assert alone == (4, 4, 3)
 
 
 @pytest.mark.parametrize(
