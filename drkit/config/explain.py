@@ -1,6 +1,6 @@
 """The options of `drkit explain`."""
 
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -67,7 +67,6 @@ class ExplainConfig:
     """Which photographs are explained, by which methods, and where the maps go."""
 
     data: Data = field(default_factory=DEFAULT_DATA.copy)
-    _: KW_ONLY
     method: Annotated[
         str, Option(help=f"Methods, separated by commas, or all (all but attention). {_METHODS_HELP}.")
     ] = "gradcam"

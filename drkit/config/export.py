@@ -1,6 +1,6 @@
 """The options of `drkit export`."""
 
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -27,7 +27,6 @@ class ExportConfig:
     ]
     out: Annotated[Path, Option(help="File (onnx) or folder (timm) to write.")]
     data: Data = field(default_factory=DEFAULT_DATA.copy)
-    _: KW_ONLY
     check: Annotated[
         int,
         Option(

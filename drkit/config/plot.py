@@ -1,6 +1,6 @@
 """The options of `drkit plot`."""
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +17,6 @@ class PictureConfig:
     """Which rows are drawn, and where the picture goes; a command shows those options that it needs."""
 
     out: Out
-    _: KW_ONLY
     split: Annotated[
         Split | None,
         Option(help="Split to draw. Default: all rows that have a reference grade and were not trained on."),

@@ -1,6 +1,6 @@
 """The options of `drkit predict`."""
 
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +25,6 @@ class PredictConfig:
     """Which photographs are graded, how, and where the predictions go."""
 
     data: Data = field(default_factory=DEFAULT_DATA.copy)
-    _: KW_ONLY
     split: OnlySplit = None
     out: Annotated[Path | None, Option(help="Predictions file to write. Default: predictions/<run>.parquet.")] = None
     force: Force = False

@@ -1,6 +1,6 @@
 """The options of `drkit preprocess`."""
 
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,7 +21,6 @@ class PreprocessConfig:
         Option(help="Steps in order, e.g. circle-crop,clahe:clip=2:tiles=8. --list-steps shows all of them."),
     ] = "circle-crop"
     data: Data = field(default_factory=DEFAULT_DATA.copy)
-    _: KW_ONLY
     size: Annotated[
         int | None,
         Option(

@@ -1,6 +1,6 @@
 """The options of `drkit synth`."""
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +14,6 @@ class SynthConfig:
     """Which synthetic data set is made; neither the number of workers nor the machine changes its files."""
 
     out: Annotated[Path, Argument(help="Folder of the data set: new or empty.", show_default=False)]
-    _: KW_ONLY
     patients: Annotated[int, Option(help="Number of patients over all splits, with four photographs each.")] = 60
     size: Annotated[int, Option(help="Side of the photographs in pixels, 32 to 2048.")] = 256
     seed: Seed = 0
