@@ -1,4 +1,4 @@
-"""Large arrays in the user's cache folder, memory-mapped, and complete or not there at all."""
+"""Large memory-mapped arrays in the user's cache folder, which appear there only when they are complete."""
 
 import errno
 import json
@@ -21,17 +21,17 @@ from drkit.records.atomic import drafts_of, needing_room, write_bytes, writing
 from drkit.records.locks import locking
 from drkit.records.provenance import canonical_json, sha256_bytes, sha256_file
 
-TEMPORARY_PREFIX = "drkit-"  # of the names of files that a finished training leaves none of
+TEMPORARY_PREFIX = "drkit-"  # of temporary files, which are deleted by the end of a training
 CACHED_NAME = re.compile(r"([0-9a-f]{32}|\.[0-9a-f]{32}\.\w+\.part)\.(npy|json)")  # of arrays, their notes and drafts
 
 
 @dataclass
 class MappedArray:
-    """A memory-mapped array in the cache: read-only if it is complete, otherwise of zeros and to be filled.
+    """A memory-mapped array in the cache: read-only if it is complete, otherwise zeros to be filled.
 
     Args:
         array: The array.
-        notes: Text that is kept beside it.
+        notes: Lines of text that are stored with it.
     """
 
     array: np.memmap
@@ -49,20 +49,20 @@ def default_cache_dir() -> Path:
 
 
 def cached_files(cache_dir: Path) -> list[Path]:
-    """Find the files that `open_cached` has left in a folder; others are not drkit's."""
-    found = cache_dir.iterdir() if cache_dir.is_dir() else []
-    return sorted(path for path in found if CACHED_NAME.fullmatch(path.name) and path.is_file())
+    """Find the files of `open_cached` in a folder; drkit owns no others there."""
+    paths = cache_dir.iterdir() if cache_dir.is_dir() else []
+    return sorted(path for path in paths if CACHED_NAME.fullmatch(path.name) and path.is_file())
 
 
 def clear_cached(cache_dir: Path) -> int:
-    """Remove the files that `open_cached` has left in a folder, and return their size in bytes.
+    """Delete the files of `open_cached` in a folder, and return their size in bytes.
 
     Raises:
         BusyError: another process writes one of them.
     """
     files = cached_files(cache_dir)
     size = sum(path.stat().st_size for path in files)
-    for path in sorted(files, key=lambda path: path.suffix):  # notes first: without them an array counts for nothing
+    for path in sorted(files, key=lambda path: path.suffix):  # notes first, because an array without notes is not used
         with locking(cache_dir / f"{path.name.lstrip('.')[:32]}.npy"):
             path.unlink(missing_ok=True)
     return size
@@ -75,22 +75,22 @@ def open_cached(
     fill: Callable[[np.ndarray], tuple[str, ...]],
     dtype: type[np.generic] = np.uint8,
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Open the array called `key`; `fill` makes it if it does not exist, or is not as it was written.
+    """Open the array with a given key, or make it with `fill` if it is missing or damaged.
 
-    Where another process is making it, that is waited for.
+    If another process is making the array, this function waits for it.
 
     Args:
-        cache_dir: Folder of the cache; made when missing.
-        key: Names the content.
-        shape: Of the array.
-        fill: Fills the array it is given, zero at first, and returns what is kept beside it (text).
-        dtype: Of the array.
+        cache_dir: Folder of the cache; created if it is missing.
+        key: Name of the array, which identifies its content.
+        shape: Shape of the array.
+        fill: Function that fills an array of zeros in place, and returns the notes to store with it.
+        dtype: Type of the array.
 
     Returns:
-        The array, memory-mapped and read-only, and what `fill` returned.
+        The array, memory-mapped and read-only, and its notes.
 
     Raises:
-        InputError: not enough room on the disk.
+        InputError: not enough space on the disk.
     """
     with opening_cached(cache_dir, key, shape, dtype) as cached:
         if not cached.is_complete:
@@ -102,37 +102,37 @@ def open_cached(
 def opening_cached(
     cache_dir: Path, key: str, shape: tuple[int, ...], dtype: type[np.generic] = np.uint8
 ) -> Iterator[MappedArray]:
-    """Open the array called `key` for a block, which fills it unless it is complete; only then it is kept.
+    """Open the array with a given key for a context, which fills it unless it is complete.
 
-    Where another process is making it, that is waited for. After the block, the array is read-only.
+    If another process is making the array, this function waits for it. The array is stored and becomes read-only when
+    the context ends without an error.
 
     Args:
-        cache_dir: Folder of the cache; made when missing.
-        key: Names the content.
-        shape: Of the array.
-        dtype: Of the array.
+        cache_dir: Folder of the cache; created if it is missing.
+        key: Name of the array, which identifies its content.
+        shape: Shape of the array.
+        dtype: Type of the array.
 
     Raises:
-        InputError: not enough room on the disk.
+        InputError: not enough space on the disk.
     """
     path = cache_dir / f"{key}.npy"
     with locking(path, wait=True):
-        kept = _open(path, shape, dtype)
-        if kept:
-            yield kept
+        if stored := _open(path, shape, dtype):
+            yield stored
             return
         for draft in drafts_of(path):  # of processes that were killed
             draft.unlink()
-        with _drafting(path, shape, dtype) as made:
-            yield made
-        kept = _open(path, shape, dtype)
-        if not kept:
+        with _drafting(path, shape, dtype) as created:
+            yield created
+        stored = _open(path, shape, dtype)
+        if stored is None:
             raise InputError(f"{path} was changed while it was written: choose another --cache-dir")
-        made.array = kept.array
+        created.array = stored.array
 
 
 def _open(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> MappedArray | None:
-    """Open a stored array and its notes; None if they do not exist, or are not as they were written."""
+    """Open a stored array and its notes; None if they are missing or damaged."""
     try:
         record = json.loads(path.with_suffix(".json").read_bytes())
     except FileNotFoundError:
@@ -152,22 +152,22 @@ def _open(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> Mapped
 
 @contextmanager
 def _drafting(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> Iterator[MappedArray]:
-    """Yield an array of zeros, which is stored with its notes when the block ends without an error."""
+    """Yield an array of zeros, which is stored with its notes when the context ends without an error."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     _check_room(path.parent, size)
     with writing(path, force=True, size=size) as draft:
-        made = MappedArray(np.lib.format.open_memmap(draft, mode="w+", dtype=dtype, shape=shape))
+        mapped = MappedArray(np.lib.format.open_memmap(draft, mode="w+", dtype=dtype, shape=shape))
         with draft.open("rb+") as stream:
             _reserve(stream, draft.stat().st_size)
-        yield made
-        made.array.flush()
-    record = {"array_sha256": sha256_file(path), "notes": made.notes}
-    write_bytes(path.with_suffix(".json"), json.dumps(record).encode(), force=True)  # last: it vouches for the array
+        yield mapped
+        mapped.array.flush()
+    record = {"array_sha256": sha256_file(path), "notes": mapped.notes}
+    write_bytes(path.with_suffix(".json"), json.dumps(record).encode(), force=True)  # last: it has the array's SHA-256
 
 
 @contextmanager
 def opening_temporary(folder: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> Iterator[MappedArray]:
-    """Create an array like `make_temporary`; its file is deleted when the block ends, processes that map it keep it."""
+    """Create an array by `make_temporary`, and delete its file after the context; processes can keep it mapped."""
     array = make_temporary(folder, shape, dtype)
     try:
         yield MappedArray(array)
@@ -179,12 +179,12 @@ def make_temporary(folder: Path, shape: tuple[int, ...], dtype: type[np.generic]
     """Create an array of zeros in a temporary file, which other processes can map and the caller deletes.
 
     Args:
-        folder: Of the file; made when missing.
-        shape: Of the array.
-        dtype: Of the array.
+        folder: Folder of the file; created if it is missing.
+        shape: Shape of the array.
+        dtype: Type of the array.
 
     Raises:
-        InputError: not enough room on the disk.
+        InputError: not enough space on the disk.
     """
     num_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
     _check_room(folder, num_bytes)
@@ -201,7 +201,7 @@ def make_temporary(folder: Path, shape: tuple[int, ...], dtype: type[np.generic]
 
 
 def delete_temporary(array: np.ndarray) -> None:
-    """Delete the file of an array, if it is from `make_temporary`; processes that map it keep it."""
+    """Delete the file of an array if it is from `make_temporary`; processes that map it can still read it."""
     path = Path(array.filename or "") if isinstance(array, np.memmap) else Path()
     if path.name.startswith(TEMPORARY_PREFIX):
         path.unlink(missing_ok=True)
@@ -209,7 +209,7 @@ def delete_temporary(array: np.ndarray) -> None:
 
 @dataclass(frozen=True)
 class MappedFile:
-    """The place of a memory-mapped array, which can be sent to another process that maps the same file."""
+    """The file of a memory-mapped array, which can be sent to another process that maps the same file."""
 
     path: str
     dtype: str
@@ -219,31 +219,31 @@ class MappedFile:
 
     @classmethod
     def of(cls, array: np.memmap) -> "MappedFile":
-        """Locate an array that begins where its file's mapping does."""
+        """Describe the file of an array that begins where the mapping of its file begins."""
         mode: Literal["r", "r+"] = "r+" if array.flags.writeable else "r"
         return cls(str(array.filename), array.dtype.str, array.shape, array.offset, mode)
 
     def open(self) -> np.memmap:
-        """Open the array, read-only if it was."""
+        """Map the file again, read-only if the array was read-only."""
         return np.memmap(self.path, self.dtype, self.mode, self.offset, self.shape)
 
 
 def name_array(paths: Sequence[Path], **made_by: object) -> str:
-    """Name an array that is computed from photographs, by their paths, sizes and times of change.
+    """Return the key of an array that is computed from photographs, by their paths, sizes and modification times.
 
     Args:
-        paths: The photographs.
-        made_by: All else that decides its content.
+        paths: Paths of the photographs.
+        made_by: Everything else that determines the content of the array.
     """
     files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
     return sha256_bytes(canonical_json({**made_by, "files": files}).encode())[:32]
 
 
 def _reserve(stream: IO[bytes], num_bytes: int) -> None:
-    """Reserve a file's space on the disk: if space is lacking later, writing to the array ends the program.
+    """Reserve a file's space on the disk, because writing to a mapped array on a full disk kills the process.
 
     Raises:
-        OSError: there is none.
+        OSError: not enough space on the disk.
     """
     if not hasattr(os, "posix_fallocate"):
         return
@@ -251,7 +251,7 @@ def _reserve(stream: IO[bytes], num_bytes: int) -> None:
         os.posix_fallocate(stream.fileno(), 0, num_bytes)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise  # others: a file system that cannot reserve
+            raise  # with other errors, the file system cannot reserve space
 
 
 def free_bytes(folder: Path) -> int:

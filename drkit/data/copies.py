@@ -1,4 +1,4 @@
-"""Copies of one photograph: their grades must agree, and they are never in two splits."""
+"""Copies of one photograph, whose grades must agree, and which are never in two splits."""
 
 from dataclasses import replace
 from pathlib import Path

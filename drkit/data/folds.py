@@ -20,17 +20,18 @@ def assign_folds(
 ) -> NDArray[np.int64]:
     """Assign whole patients to folds, stratified by their highest grade.
 
-    Folds differ by at most one patient, in all and in every grade (of every data set). They depend on neither the order
-    of the patients nor that of the photographs, and are those of scikit-learn's `StratifiedKFold` over the sorted
-    patients, which refuses to stratify where all grades are rarer than folds.
+    The sizes of the folds differ by at most one patient, in total and for each grade (of each data set). They do not
+    depend on the order of patients and photographs. They are the folds of scikit-learn's `StratifiedKFold` over the
+    sorted patients, which however refuses to stratify if all grades have fewer patients than folds.
 
     Args:
         grades: (N,) grades 0-4 of the photographs.
         patients: (N,) patient of each photograph.
         num_folds: Number of folds, at least 2.
         seed: Random seed.
-        datasets: (N,) data set of each photograph, to stratify by, too; that of a patient's first photograph counts.
-        too_few: What to do with fewer patients than folds: `refuse`, or make as many folds as there are patients.
+        datasets: (N,) data set of each photograph, by which patients are also stratified; a patient belongs to the data
+            set of their first photograph. None: a single data set.
+        too_few: What to do if there are fewer patients than folds: `refuse`, or make as many folds as patients.
 
     Returns:
         (N,) number of each photograph's fold, from 0.
@@ -51,7 +52,7 @@ def assign_folds(
 
 
 def _stratify(strata: NDArray[np.int64], num_folds: int, seed: int) -> NDArray[np.int64]:
-    """Folds (M,) of M patients, every stratum spread evenly."""
+    """Assign M patients with strata (M,) to folds (M,), into which each stratum is divided evenly."""
     _, first, stratum = np.unique(strata, return_index=True, return_inverse=True)
     stratum = np.argsort(np.argsort(first))[stratum]  # numbered by first appearance, as scikit-learn does
     ordered, num_strata = np.sort(stratum), len(first)

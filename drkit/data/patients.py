@@ -1,4 +1,4 @@
-"""Patients of unknown photographs, and patients that are held out with all their photographs."""
+"""Names for unknown patients, and selection of patients that are held out with all their photographs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,9 +13,9 @@ from drkit.records.labels import Labels
 
 
 def name_unknown_patients(labels: Labels) -> Labels:
-    """Give each photograph without a patient a patient of its own; identical files share one.
+    """Give each photograph without a patient id an id of its own; identical files get the same id.
 
-    The patient is called `photograph ID` after the first of the identical photographs.
+    The id is `photograph ID`, with the image id of the first of the identical photographs.
     """
     unknown = labels.rows["patient_id"].isna()
     if not unknown.any():
@@ -32,12 +32,13 @@ def hold_out_patients(labels: Labels, target: Target, share: float, seed: int) -
 
     Args:
         labels: Graded photographs with patients.
-        target: Whose grade is balanced.
-        share: Of the patients of each data set, in (0, 1); at least one is chosen, and at least one is not.
-        seed: Of the choice.
+        target: Target by whose grades patients are stratified.
+        share: Share of the patients of each data set, in (0, 1); at least one patient is chosen, and at least one is
+            not.
+        seed: Random seed.
 
     Returns:
-        bool (N,): which photographs belong to the chosen patients.
+        Mask (N,) of the photographs of the chosen patients.
 
     Raises:
         InputError: no data set has two patients.
@@ -53,41 +54,41 @@ def hold_out_patients(labels: Labels, target: Target, share: float, seed: int) -
 def hold_out_splits(
     labels: Labels, target: Target, shares: Mapping[Split, float], seed: int
 ) -> tuple[Labels, dict[Split, tuple[str, ...]]]:
-    """Move training patients to splits, in each data set that has no graded photographs there.
+    """Move training patients to other splits, in each data set without graded photographs in that split.
 
     Args:
         labels: Photographs with patients.
-        target: Whose grade is balanced.
-        shares: For each split to be filled, how many of a data set's training patients it gets, in (0, 1).
-        seed: Of the choice.
+        target: Target by whose grades patients are stratified.
+        shares: Share of a data set's training patients that is moved to a split, in (0, 1), by split.
+        seed: Random seed.
 
     Returns:
-        The labels, and for each split the names of the data sets that gave to it.
+        The new labels, and the names of the data sets whose patients were moved to a split, by split.
 
     Raises:
-        InputError: a split has no graded photographs, and no data set can give any.
+        InputError: a split has no graded photographs, and no data set has patients to spare.
     """
-    gave: dict[Split, tuple[str, ...]] = {}
-    left = dict.fromkeys(labels.dataset_names(), 1.0)
+    moved_from: dict[Split, tuple[str, ...]] = {}
+    remaining = dict.fromkeys(labels.dataset_names(), 1.0)  # shares of the training patients
     for split, share in shares.items():
         lacking = _graded_in(labels, target, "train") - _graded_in(labels, target, split)
         before = labels
-        labels = _move_patients(labels, split, target, {name: share / left[name] for name in lacking}, seed)
+        labels = _move_patients(labels, split, target, {name: share / remaining[name] for name in lacking}, seed)
         names = labels.dataset_names()[labels.rows["split"] != before.rows["split"]]
-        gave[split] = tuple(names.unique())
-        left |= {name: left[name] - share for name in gave[split]}
-    return labels, gave
+        moved_from[split] = tuple(names.unique())
+        remaining |= {name: remaining[name] - share for name in moved_from[split]}
+    return labels, moved_from
 
 
-def _move_patients(labels: Labels, split: Split, target: Target, share: Mapping[str, float], seed: int) -> Labels:
-    """Move shares of the training patients of some data sets to a split."""
+def _move_patients(labels: Labels, split: Split, target: Target, shares: Mapping[str, float], seed: int) -> Labels:
+    """Move shares of the training patients of some data sets, by their names, to a split."""
     graded = (labels.rows["split"] == "train") & labels.grades(target).notna()
-    giving = replace(labels, rows=labels.rows[graded & labels.dataset_names().isin(share)])
-    chosen = _choose_patients(giving, target, share, seed)
+    candidates = replace(labels, rows=labels.rows[graded & labels.dataset_names().isin(shares)])
+    chosen = _choose_patients(candidates, target, shares, seed)
     if not chosen and not _graded_in(labels, target, split):
         raise InputError(
-            f"{labels.title} has only {giving.num_patients} graded training patient, which cannot be held out for split"
-            f" {split}"
+            f"{labels.title} has only {candidates.num_patients} graded training patient, which cannot be held out for"
+            f" split {split}"
         )
     moved = graded & labels.rows["patient_id"].isin(chosen)
     return replace(labels, rows=labels.rows.assign(split=labels.rows["split"].mask(moved, split)))
@@ -98,11 +99,11 @@ def _graded_in(labels: Labels, target: Target, split: Split) -> set[str]:
     return set(labels.dataset_names()[(labels.rows["split"] == split) & labels.grades(target).notna()])
 
 
-def _choose_patients(labels: Labels, target: Target, share: Mapping[str, float], seed: int) -> list[str]:
-    """Choose patients of each data set in `share`; none of a data set with a single patient."""
+def _choose_patients(labels: Labels, target: Target, shares: Mapping[str, float], seed: int) -> list[str]:
+    """Choose shares of the patients of data sets, by their names; none of a data set with a single patient."""
     chosen: list[str] = []
     for name, peers in _describe_patients(labels, target).groupby("dataset"):
-        num_chosen = min(max(round(share[str(name)] * len(peers)), 1), len(peers) - 1)
+        num_chosen = min(max(round(shares[str(name)] * len(peers)), 1), len(peers) - 1)
         if num_chosen:
             chosen += list(_draw(peers.index.to_numpy(), peers["grade"].to_numpy(), num_chosen, seed))
     return chosen
@@ -118,7 +119,7 @@ def _describe_patients(labels: Labels, target: Target) -> pd.DataFrame:
 
 def _draw(patients: Sequence[str], grades: np.ndarray, num: int, seed: int) -> Sequence[str]:
     """Draw `num` patients, stratified by grade if there are enough patients of each grade."""
-    from sklearn.model_selection import train_test_split  # takes a second, which grading should not spend
+    from sklearn.model_selection import train_test_split  # the import takes a second
 
     counts = np.bincount(grades)
     enough = counts[counts > 0].min() >= 2 and min(num, len(grades) - num) >= np.count_nonzero(counts)

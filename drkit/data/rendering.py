@@ -1,4 +1,4 @@
-"""From the bank's photographs to a network's images: one warp and one colour product per batch."""
+"""Render the bank's photographs as input images of a network, with one warp and one colour product per batch."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,10 +15,10 @@ from drkit.data.augmentation import Changes
 from drkit.data.transfer import as_tensor, pack_to, pin, send
 from drkit.images.surround import surround_colour
 
-# Grey levels of a pixel's brightest channel: up to the first it is the black about the fundus, whatever JPEG made of
-# it; from the second on it is lit.
+# Grey levels of a pixel's brightest channel: up to BLACK, it belongs to the black surround (with noise from JPEG); from
+# LIT on, to the retina.
 BLACK, LIT = 4, 68
-MIN_SIGMA = 0.05  # pixels; a Gaussian that narrow is a single 1, which Kornia before 0.9 works out as 0 / 0
+MIN_SIGMA = 0.05  # pixels; the kernel of a narrower Gaussian is a single 1, for which Kornia before 0.9 computes 0 / 0
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class InputFormat:
     """The input that a network expects.
 
     Args:
-        side: Of its images in pixels.
-        mean: Of each channel, subtracted, for channels in [0, 1].
-        std: Of each channel, divided by.
+        side: Side of the images in pixels.
+        mean: Mean of each channel, which is subtracted; channels are in [0, 1].
+        std: Standard deviation of each channel, by which the channel is divided.
     """
 
     side: int
@@ -47,9 +47,10 @@ def render(
     Args:
         photographs: uint8 (B, S, S, 3) RGB.
         input_format: Side and normalisation of the images.
-        device: Where the work is done and the images stay.
-        changes: From `drkit.data.augmentation.draw`; None: unchanged. What a change uncovers, cuts off or erases
-            takes the colour of the photograph's own corners, and no channel leaves [0, 1] before normalisation.
+        device: Device on which the images are computed and stored.
+        changes: Random changes from `drkit.data.augmentation.draw`; None for no changes. Pixels that a change uncovers,
+            cuts off or erases get the colour of the photograph's corners. Before normalisation, channels are clipped to
+            [0, 1].
 
     Returns:
         float32 (B, 3, side, side), channels last in memory.
@@ -67,11 +68,11 @@ def prepare(
     """Do the part of `render` that runs on the CPU, and return a function that does the rest on the device.
 
     Args:
-        photographs: As `render`.
-        input_format: As `render`.
-        device: As `render`.
-        changes: As `render`.
-        surround: float32 (B, 3), from `surround_colours`, where it is known already.
+        photographs: As for `render`.
+        input_format: As for `render`.
+        device: As for `render`.
+        changes: As for `render`.
+        surround: float32 (B, 3) from `surround_colours`; None to measure it now.
     """
     pixels = pin(as_tensor(photographs), device)
     if changes is None:
@@ -87,7 +88,7 @@ def surround_colours(photographs: np.ndarray) -> np.ndarray:
 
 
 def dihedral_views(images: Tensor) -> Iterator[Tensor]:
-    """The eight orientations of a square: four quarter turns, and those of the mirror image.
+    """Yield the eight orientations of square images: the quarter turns of the images and of their mirror images.
 
     Args:
         images: (B, 3, S, S).
@@ -97,22 +98,22 @@ def dihedral_views(images: Tensor) -> Iterator[Tensor]:
     """
     channels_last = images.is_contiguous(memory_format=torch.channels_last)
     memory_format = torch.channels_last if channels_last else torch.contiguous_format
-    for laid in (images, images.flip(3)):
+    for each in (images, images.flip(3)):
         for quarters in range(4):
-            yield torch.rot90(laid, quarters, (2, 3)).contiguous(memory_format=memory_format)
+            yield torch.rot90(each, quarters, (2, 3)).contiguous(memory_format=memory_format)
 
 
 @dataclass(frozen=True)
 class _Edits:
-    """The changes as tensors for the device, with all decisions made.
+    """The changes of B photographs as tensors for the device.
 
     Args:
-        tensors: By name. Of all B photographs `surround` (B, 3, 1, 1) in grey levels, `warp` (B, 2, 3) from pixels of
-            the image to places in the photograph, and `colour` (B, 3, 3) from grey levels to channels in [0, 1]. Where
-            any photograph needs it: `window` and `erased`, boxes (B, 4), and `offset` (B, 3, 1, 1) of what is lit. Of
-            some rows: `blurred` with their `sigma` (K, 2) in pixels, `noisy` with their `deviation` (K, 1, 1, 1).
-        reach: Of the blur's kernel, in pixels.
-        noise_seeds: Seed of each of the noisy photographs' noise.
+        tensors: Tensors by name. Always: `surround` (B, 3, 1, 1) in grey levels; `warp` (B, 2, 3) from pixels of the
+            image to positions in the photograph; `colour` (B, 3, 3) from grey levels to channels in [0, 1]. If any
+            photograph needs them: boxes `window` and `erased` (B, 4); `offset` (B, 3, 1, 1) of lit pixels; row numbers
+            `blurred` (K,) with `sigma` (K, 2) in pixels; row numbers `noisy` (K,) with `deviation` (K, 1, 1, 1).
+        reach: Radius of the blur's kernel in pixels.
+        noise_seeds: Seeds (K,) of the noise of the noisy photographs.
     """
 
     tensors: Mapping[str, Tensor]
@@ -120,12 +121,12 @@ class _Edits:
     noise_seeds: Sequence[int]
 
     def on(self, device: torch.device) -> Mapping[str, Tensor]:
-        """The tensors on a device."""
+        """Copy the tensors to a device."""
         return dict(zip(self.tensors, pack_to(device, list(self.tensors.values())), strict=True))
 
 
 def _plan_edits(changes: Changes, surround: Tensor, input_format: InputFormat, extent: int) -> _Edits:
-    """Plan the edits of photographs of `extent` pixels; photographs without an edit cost no time."""
+    """Convert changes of photographs of `extent` pixels to edits; changes that occur in no photograph are left out."""
     tensors = {
         "surround": surround[:, :, None, None],
         "warp": _invert(changes.geometry, input_format.side, extent),
@@ -148,16 +149,16 @@ def _plan_edits(changes: Changes, surround: Tensor, input_format: InputFormat, e
 
 
 def _invert(geometry: Tensor, side: int, extent: int) -> Tensor:
-    """Matrices (B, 2, 3) from pixels (x, y, 1) of images of `side` pixels to places in [-1, 1] in the photographs.
+    """Matrices (B, 2, 3) from pixels (x, y, 1) of images to positions in [-1, 1] in the photographs.
 
     Args:
-        geometry: (B, 3, 3) from pixels of photographs to their new places in photographs.
-        side: Of the images in pixels.
-        extent: Of the photographs in pixels.
+        geometry: Matrices (B, 3, 3) from pixels of photographs to their new positions in the photographs.
+        side: Side of the images in pixels.
+        extent: Side of the photographs in pixels.
     """
     to_photograph = torch.diag(torch.tensor([(extent - 1) / (side - 1)] * 2 + [1.0], dtype=torch.float64))
-    to_places = torch.tensor([[2 / (extent - 1), 0, -1], [0, 2 / (extent - 1), -1]], dtype=torch.float64)
-    return (to_places @ torch.linalg.inv(geometry.double()) @ to_photograph).float()
+    to_positions = torch.tensor([[2 / (extent - 1), 0, -1], [0, 2 / (extent - 1), -1]], dtype=torch.float64)
+    return (to_positions @ torch.linalg.inv(geometry.double()) @ to_photograph).float()
 
 
 def _render_plain(photographs: Tensor, input_format: InputFormat, device: torch.device) -> Tensor:
@@ -174,7 +175,7 @@ def _render_changed(photographs: Tensor, edits: _Edits, input_format: InputForma
 
 
 def _normalise(images: Tensor, input_format: InputFormat) -> Tensor:
-    """Normalise channels in [0, 1] (B, 3, side, side), and put them last in memory."""
+    """Normalise images (B, 3, side, side) with channels in [0, 1], and put the channels last in memory."""
     last = images.contiguous(memory_format=torch.channels_last)
     mean, std = _rows(input_format, images.device)
     rows = last.permute(0, 2, 3, 1).view(len(last), input_format.side, -1)  # on a CPU faster than pixel by pixel
@@ -183,20 +184,20 @@ def _normalise(images: Tensor, input_format: InputFormat) -> Tensor:
 
 
 def _warp(pixels: Tensor, side: int, tensors: Mapping[str, Tensor]) -> Tensor:
-    """Warp, and cut off and erase to zero: (B, 3, side, side)."""
+    """Warp pixels (B, 3, S, S) to (B, 3, side, side); pixels that are cut off or erased become zero."""
     if "window" in tensors:
         pixels.mul_(_inside(tensors["window"], pixels.shape[2]))
     steps = torch.arange(side, device=pixels.device, dtype=torch.float32)
     along_x, along_y, origin = tensors["warp"][..., None, None].unbind(2)  # each (B, 2, 1, 1)
-    places = along_x * steps + (along_y * steps[:, None] + origin)  # (B, 2, side, side)
-    warped = F.grid_sample(pixels, places.permute(0, 2, 3, 1), align_corners=True)
+    positions = along_x * steps + (along_y * steps[:, None] + origin)  # (B, 2, side, side)
+    warped = F.grid_sample(pixels, positions.permute(0, 2, 3, 1), align_corners=True)
     if "erased" in tensors:
         warped.mul_(~_inside(tensors["erased"], side))
     return warped
 
 
 def _develop(warped: Tensor, side: int, tensors: Mapping[str, Tensor], edits: _Edits) -> Tensor:
-    """Colour, blur and noise: channels in [0, 1] of warped photographs (B, 3, side, side) in grey levels."""
+    """Apply colour, blur and noise to warped photographs (B, 3, side, side) in grey levels; channels become 0 to 1."""
     images = torch.bmm(tensors["colour"], warped.flatten(2)).view_as(warped)
     lit = _lit(warped) if "offset" in tensors or "noisy" in tensors else None
     if lit is not None and "offset" in tensors:
@@ -210,7 +211,7 @@ def _develop(warped: Tensor, side: int, tensors: Mapping[str, Tensor], edits: _E
 
 
 def _blur(images: Tensor, rows: Tensor, sigma: Tensor, reach: int) -> None:
-    """Blur some rows in place; the kernel reaches as far for each of them."""
+    """Blur the images with row numbers (K,) in place, with kernels of the same radius `reach`."""
     images[rows] = gaussian_blur2d(images[rows], 2 * reach + 1, sigma)
 
 
@@ -221,12 +222,12 @@ def _draw_noise(seeds: Sequence[int], side: int, device: torch.device) -> Tensor
 
 
 def _lit(pixels: Tensor) -> Tensor:
-    """(B, 1, h, w): 0 where grey levels (B, 3, h, w) are black, 1 where they are not, with a ramp between."""
+    """(B, 1, h, w): 0 for black and 1 for lit pixels (B, 3, h, w) in grey levels, and linear between."""
     return pixels.amax(1, keepdim=True).sub_(BLACK).div_(LIT - BLACK).clamp_(0, 1)
 
 
 def _inside(boxes: Tensor, side: int) -> Tensor:
-    """(B, 1, side, side) bool: pixels whose centre lies in boxes (B, 4) of left, top, right, bottom, as shares."""
+    """Mask (B, 1, side, side) of the pixels whose centre is in boxes (B, 4): left, top, right, bottom in [0, 1]."""
     centres = (torch.arange(side, device=boxes.device) + 0.5) / side
     left, top, right, bottom = boxes[:, :, None].unbind(1)  # each (B, 1)
     columns = (centres >= left) & (centres < right)  # (B, side)
@@ -236,6 +237,6 @@ def _inside(boxes: Tensor, side: int) -> Tensor:
 
 @lru_cache
 def _rows(input_format: InputFormat, device: torch.device) -> Tensor:
-    """Mean and standard deviation of each number in a row of pixels, (2, 3 side); sent to a device once."""
-    with torch.inference_mode(False):  # for batches of either kind
+    """Mean and standard deviation of each value in a row of pixels, (2, 3 side); copied to a device only once."""
+    with torch.inference_mode(False):  # so that they can be used with and without gradients
         return torch.tensor([input_format.mean, input_format.std], device=device).repeat(1, input_format.side)

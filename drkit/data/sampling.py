@@ -1,38 +1,38 @@
-"""Which units an epoch trains on, and in which order."""
+"""Oversampling of rare grades, and balancing of data sets."""
 
 import numpy as np
 
 
-def even_out(patients: np.ndarray, grades: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Repeat patients of rare grades, with all their units, until each grade has as many patients as the commonest.
+def oversample_patients(patients: np.ndarray, grades: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Repeat patients of rare grades, with all their units, until all grades have the same number of patients.
 
     Args:
-        patients: (T,) the patient of each unit.
-        grades: (T,) grades 0-4; a patient's is the highest.
-        generator: Draws who is repeated once more, where it does not come out even.
+        patients: (T,) patient of each unit.
+        grades: (T,) grades 0-4 of the units; the highest counts as the patient's.
+        generator: Random generator that draws the patients who are repeated once more than others of their grade.
 
     Returns:
-        Positions in `patients`, each at least once.
+        Positions in `patients`, in ascending order; each occurs at least once.
     """
     names, patient = np.unique(patients, return_inverse=True)
     worst = np.zeros(len(names), np.int64)
     np.maximum.at(worst, patient, grades)
-    num_wanted = np.bincount(worst).max()
+    num_needed = np.bincount(worst).max()
     times = np.ones(len(names), np.int64)
     for grade in np.unique(worst):
         peers = np.flatnonzero(worst == grade)
-        whole, rest = divmod(num_wanted, len(peers))
+        whole, rest = divmod(num_needed, len(peers))
         times[peers] = whole
         times[generator.choice(peers, rest, replace=False)] += 1
     return np.repeat(np.arange(len(patients)), times[patient])
 
 
-def balance(groups: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Draw equally many units of each group: only a part of a large group, and those of a small one repeatedly.
+def balance_groups(groups: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Draw the same number of units from each group: a part of a large group, and those of a small one repeatedly.
 
     Args:
-        groups: (T,) of which each unit is.
-        generator: Draws the part, and who is repeated once more where it does not come out even.
+        groups: (T,) group of each unit.
+        generator: Random generator that draws the part, and the units that are repeated once more than others.
 
     Returns:
         (T,) positions in `groups`.
@@ -41,7 +41,7 @@ def balance(groups: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     drawn = []
     for number, name in enumerate(names):
         peers = np.flatnonzero(groups == name)
-        num_wanted = (len(groups) + number) // len(names)  # so that all together are T
-        whole, rest = divmod(num_wanted, len(peers))
+        num_needed = (len(groups) + number) // len(names)  # these numbers sum to T
+        whole, rest = divmod(num_needed, len(peers))
         drawn += [np.repeat(peers, whole), generator.choice(peers, rest, replace=False)]
     return np.concatenate(drawn)

@@ -1,4 +1,4 @@
-"""Photographs decoded in threads, a few batches ahead of the work that uses them, and then dropped."""
+"""Photographs that are decoded in threads a few batches before they are used, and not kept afterwards."""
 
 import time
 from collections import deque
@@ -18,8 +18,8 @@ from drkit.images.filters import apply_steps
 from drkit.machine import allowed_cpus
 from drkit.records.provenance import sha256_bytes
 
-NUM_TIMED = 8  # photographs that the time of decoding is estimated from
-MIN_AHEAD = 2  # batches that are decoded while one is used
+NUM_TIMED = 8  # photographs from which the time of decoding is estimated
+MIN_AHEAD = 2  # batches that are decoded while another one is used
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class SquarePhotograph:
 
     Args:
         pixels: uint8 (S, S, 3) RGB, squared about the fundus disc.
-        sha256: Of the file.
-        remarks: What should be known of the file.
+        sha256: SHA-256 of the file.
+        remarks: Remarks of the decoder on the file.
     """
 
     pixels: Photograph
@@ -43,8 +43,8 @@ class SquareDecoder:
 
     Args:
         side: Side of the squares in pixels.
-        steps: What `drkit preprocess` would still have to do to the photographs.
-        round_discs: Undo the squashing of photographs whose discs are ellipses.
+        steps: Preprocessing steps to apply to the photographs.
+        round_discs: Whether to make squashed discs round.
     """
 
     side: int
@@ -65,14 +65,14 @@ class SquareDecoder:
 
 
 def time_decoding(paths: Sequence[Path], decoder: SquareDecoder) -> float | None:
-    """Measure the seconds that a thread takes for one photograph: the median of a few, spread over the data set.
+    """Measure the time that a thread takes to decode a photograph, as the median of a few photographs.
 
     Args:
-        paths: N photographs.
-        decoder: Makes squares of them.
+        paths: Paths of the photographs, from which a few are chosen at equal distances.
+        decoder: Decoder of the photographs.
 
     Returns:
-        None where none of the few can be read.
+        Seconds; None if none of these photographs can be read.
     """
     seconds = []
     for row in np.unique(np.linspace(0, len(paths) - 1, NUM_TIMED).round().astype(int)):
@@ -89,14 +89,14 @@ class PhotographStream:
     """Decodes photographs batch by batch; the batch in use and the next few are in memory.
 
     Args:
-        paths: N photographs.
-        decoder: Makes squares of them.
-        workers: Threads; None: one per allowed CPU.
+        paths: Paths of N photographs.
+        decoder: Decoder of the photographs.
+        workers: Number of threads. None: one per allowed CPU.
 
     Attributes:
-        hashes: SHA-256 of the file of every photograph that was read, by row number.
-        errors: Why the others could not be read, by row number.
-        remarks: What should be known of the files, by path.
+        hashes: SHA-256 of the files of all photographs that have been read, by row number.
+        errors: Errors of the photographs that could not be read, by row number.
+        remarks: Remarks of the decoder on the files, by path.
     """
 
     def __init__(self, paths: Sequence[Path], decoder: SquareDecoder, workers: int | None = None) -> None:
@@ -109,7 +109,7 @@ class PhotographStream:
         """Decode batches of photographs, each given by its row numbers.
 
         Yields:
-            For each batch the squares (S, S, 3) of its readable photographs, by row number.
+            For each batch, the squares (S, S, 3) of its readable photographs by row number.
         """
         largest, num_threads = max(map(len, batches), default=1), self.workers or allowed_cpus()
         num_ahead = max(MIN_AHEAD, -(-2 * num_threads // largest))
@@ -139,7 +139,7 @@ class PhotographStream:
         return PhotographStream([self.paths[row] for row in rows], self.decoder, self.workers)
 
     def include(self, part: "PhotographStream", rows: np.ndarray) -> None:
-        """Include the notes of the stream of the photographs with the row numbers (P,)."""
+        """Add the hashes, errors and remarks of a stream from `part`, whose photographs have the row numbers (P,)."""
         self.hashes |= {int(rows[row]): sha256 for row, sha256 in part.hashes.items()}
         self.errors |= {int(rows[row]): error for row, error in part.errors.items()}
         self.remarks |= part.remarks
@@ -148,7 +148,7 @@ class PhotographStream:
         """SHA-256 of each readable photograph, in the order of the rows.
 
         Args:
-            originals: SHA-256 of what preprocess made a photograph from, which then counts instead of the file.
+            originals: SHA-256 of the originals of preprocessed files, by path, which replace those of the files.
         """
         return tuple(originals.get(self.paths[row], self.hashes[row]) for row in sorted(self.hashes))
 

@@ -1,4 +1,4 @@
-"""Copies from the CPU to the device that computes, few and asynchronous."""
+"""Copy tensors from the CPU to the computing device, asynchronously and in few copies."""
 
 from collections.abc import Sequence
 
@@ -7,15 +7,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-ALIGNMENT = 8  # bytes, of the widest numbers
+ALIGNMENT = 8  # bytes: the size of the widest numbers
 
 
 def pack_to(device: torch.device, tensors: Sequence[Tensor]) -> list[Tensor]:
     """Send small tensors from the CPU to a device in a single copy.
 
     Args:
-        device: Where they go; the CPU gets the tensors themselves.
-        tensors: Of any types and shapes.
+        device: Target device; for the CPU, the tensors themselves are returned.
+        tensors: Tensors of any types and shapes.
     """
     if device.type == "cpu":
         return list(tensors)

@@ -8,7 +8,7 @@ import torch
 
 from drkit import metrics
 from drkit.config.training_options import LearningOptions
-from drkit.data.sampling import balance, even_out
+from drkit.data.sampling import balance_groups, oversample_patients
 from drkit.decisions import decide
 from drkit.errors import UsageError
 from drkit.inference import read_answers
@@ -56,9 +56,9 @@ class TrainSampler:
         """
         indices = np.arange(len(self.units))
         if self.oversample:
-            indices = even_out(self.patients, grades[self.units], generator)
+            indices = oversample_patients(self.patients, grades[self.units], generator)
         if self.datasets is not None:
-            indices = indices[balance(self.datasets[indices], generator)]
+            indices = indices[balance_groups(self.datasets[indices], generator)]
         return generator.permutation(self.units[indices])
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drkit.data.sampling import balance, even_out
+from drkit.data.sampling import balance_groups, oversample_patients
 
 PATIENTS = st.lists(st.integers(0, 9), min_size=1, max_size=40)
 
@@ -25,7 +25,7 @@ def test_evened_out_each_grade_has_as_many_patients_and_nobody_is_lost(numbers: 
     grades = np.random.default_rng(seed + 1).integers(0, worst[patients] + 1)
     for patient in set(numbers):
         grades[np.flatnonzero(patients == patient)[0]] = worst[patient]
-    times = _times(patients, even_out(patients, grades, np.random.default_rng(seed)))
+    times = _times(patients, oversample_patients(patients, grades, np.random.default_rng(seed)))
     names, first = np.unique(patients, return_index=True)
     assert times.min() >= 1
     drawn = np.bincount(worst[names], weights=times[first], minlength=5)
@@ -36,7 +36,7 @@ def test_evened_out_each_grade_has_as_many_patients_and_nobody_is_lost(numbers: 
 
 def test_who_is_repeated_once_more_is_drawn() -> None:
     patients, grades = np.arange(7), np.array([0, 0, 0, 0, 1, 1, 1])
-    drawn = {tuple(even_out(patients, grades, np.random.default_rng(seed)).tolist()) for seed in range(20)}
+    drawn = {tuple(oversample_patients(patients, grades, np.random.default_rng(seed)).tolist()) for seed in range(20)}
     assert len(drawn) == 3
 
 
@@ -44,7 +44,7 @@ def test_who_is_repeated_once_more_is_drawn() -> None:
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=60), st.integers(0, 9))
 def test_balanced_each_group_is_seen_as_often_and_an_epoch_is_as_long(numbers: list[int], seed: int) -> None:
     groups = np.array(numbers)
-    positions = balance(groups, np.random.default_rng(seed))
+    positions = balance_groups(groups, np.random.default_rng(seed))
     assert len(positions) == len(groups)
     seen = np.bincount(np.unique(groups, return_inverse=True)[1][positions])
     assert seen.max() - seen.min() <= 1
@@ -54,5 +54,5 @@ def test_balanced_each_group_is_seen_as_often_and_an_epoch_is_as_long(numbers: l
 
 
 def test_balanced_groups_of_one_size_are_left_as_they_are() -> None:
-    positions = balance(np.array(["a", "b", "a", "b"]), np.random.default_rng(0))
+    positions = balance_groups(np.array(["a", "b", "a", "b"]), np.random.default_rng(0))
     assert sorted(positions.tolist()) == [0, 1, 2, 3]

@@ -1,4 +1,4 @@
-"""Augmentation: policies, and what they draw for each photograph."""
+"""Augmentation: policies, and the random changes that they draw for each photograph."""
 
 from drkit.data.augmentation.drawing import Changes, draw
 from drkit.data.augmentation.policy import LIGHT, MEDIUM, NONE, STRONG, TEMPLATE, Policy

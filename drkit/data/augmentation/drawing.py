@@ -11,7 +11,7 @@ from torch import Tensor
 from drkit.data.augmentation.matrices import colour, geometry, happens
 from drkit.data.augmentation.policy import Policy
 
-# The order is what a seed means: a new draw goes to the end, so that the others stay as they were.
+# The order determines what a seed gives: new draws are appended, so that the others stay the same.
 DRAWS = (
     "turn", "zoom", "mirror_x", "mirror_y", "shear_x", "shear_y", "shift_x", "shift_y",
     "brightness", "contrast", "saturation", "tint_red", "tint_blue",
@@ -19,7 +19,7 @@ DRAWS = (
     "blur", "blur_happens", "noise", "noise_happens",
     "erase", "erase_happens", "erase_aspect", "erase_x", "erase_y",
 )  # fmt: skip
-MAX_ASPECT = 2.0  # of an erased rectangle, either way
+MAX_ASPECT = 2.0  # of an erased rectangle: its longer side divided by the shorter
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -27,15 +27,17 @@ class Changes:
     """The changes of B photographs, on the CPU.
 
     Args:
-        geometry: float32 (B, 3, 3), taking a pixel (x, y, 1) of the photograph to its new place.
-        colour: float32 (B, 3, 4), taking (r, g, b, lit) with channels in [0, 1] to the new colour; lit is 0 where
-            the photograph is black and 1 elsewhere, so that the fourth column leaves black alone.
-        window: float32 (B, 4), left, top, right and bottom of what is kept of the photograph, as shares of its side.
-        erased: float32 (B, 4), left, top, right and bottom of what is erased of the image, as shares of its side.
-        blur: float32 (B,), sigma as a share of the image's side; 0: not blurred.
-        max_blur: The largest that could have been drawn, which sizes the kernel alike in every batch.
-        noise: float32 (B,), standard deviation for channels in [0, 1]; 0: no noise.
-        noise_seeds: int64 (B,), from which the noise is made.
+        geometry: float32 (B, 3, 3) matrices from pixels (x, y, 1) of the photograph to their new positions.
+        colour: float32 (B, 3, 4) matrices from (r, g, b, lit) with channels in [0, 1] to the new colour; `lit` is 0 for
+            black pixels and 1 for others, so that the offsets in the fourth column do not change black.
+        window: float32 (B, 4) left, top, right and bottom of the part of the photograph that is kept, as shares of its
+            side.
+        erased: float32 (B, 4) left, top, right and bottom of the part of the image that is erased, as shares of its
+            side.
+        blur: float32 (B,) standard deviation of the blur, as a share of the image's side; 0 for no blur.
+        max_blur: Largest value that `blur` can have, from which the size of the kernel follows in every batch.
+        noise: float32 (B,) standard deviation of the noise, for channels in [0, 1]; 0 for no noise.
+        noise_seeds: int64 (B,) seeds of the noise.
     """
 
     geometry: Tensor
@@ -51,15 +53,15 @@ class Changes:
 def draw(policy: Policy, image_ids: Sequence[str], seed: int, epoch: int, side: int) -> Changes:
     """Draw the changes of each photograph.
 
-    The draws come from (seed, epoch, image_id) alone and are therefore equal on every device, in every batch size
-    and order, and after a resume.
+    The changes depend only on (seed, epoch, image_id). Therefore, they are the same on every device, for every batch
+    size and order, and after a resume.
 
     Args:
-        policy: The ranges.
-        image_ids: B photographs.
-        seed: Of the training.
-        epoch: Or the number of a frozen copy.
-        side: Of the photographs in pixels, whose middle everything turns about.
+        policy: Policy with the ranges of the changes.
+        image_ids: Ids of B photographs.
+        seed: Random seed of the training.
+        epoch: Number of the epoch, or of the augmented copy with frozen stages.
+        side: Side of the photographs in pixels; they are turned and scaled about their middle.
     """
     keys = [hashlib.blake2b(f"{seed}/{epoch}/{image_id}".encode(), digest_size=16).digest() for image_id in image_ids]
     drawn = name_draws(torch.from_numpy(np.stack([_uniforms(key) for key in keys])))
@@ -76,18 +78,18 @@ def draw(policy: Policy, image_ids: Sequence[str], seed: int, epoch: int, side: 
 
 
 def name_draws(uniforms: Tensor) -> Mapping[str, Tensor]:
-    """Return the columns (B,) of draws (B, len(DRAWS)) by the names in `DRAWS`."""
+    """Return the columns (B,) of uniform draws (B, len(DRAWS)) by their names in `DRAWS`."""
     return dict(zip(DRAWS, uniforms.unbind(1), strict=True))
 
 
 def _window(policy: Policy, drawn: Mapping[str, Tensor]) -> Tensor:
-    """(B, 4): the part of the photograph that is kept."""
+    """Left, top, right and bottom (B, 4) of the part of the photograph that is kept."""
     corner = (1 - policy.crop) * torch.stack([_share(drawn["crop_x"]), _share(drawn["crop_y"])], 1)  # (B, 2)
     return torch.cat([corner, corner + policy.crop], 1)
 
 
 def _erased(policy: Policy, drawn: Mapping[str, Tensor]) -> Tensor:
-    """(B, 4): a rectangle inside the image, empty where nothing is erased."""
+    """Left, top, right and bottom (B, 4) of the erased rectangle, which is empty if nothing is erased."""
     area = policy.erase * _share(drawn["erase"]) * happens(drawn["erase_happens"], policy.erase_probability)
     stretch = MAX_ASPECT ** (drawn["erase_aspect"] / 2)
     extent = torch.stack([area.sqrt() * stretch, area.sqrt() / stretch], 1).clamp(max=1)  # (B, 2)
@@ -96,11 +98,11 @@ def _erased(policy: Policy, drawn: Mapping[str, Tensor]) -> Tensor:
 
 
 def _share(draws: Tensor) -> Tensor:
-    """From [-1, 1) to [0, 1)."""
+    """Scale draws in [-1, 1) to [0, 1)."""
     return (draws + 1) / 2
 
 
 def _uniforms(key: bytes) -> np.ndarray:
-    """(len(DRAWS),) float32 in [-1, 1), from a counter-based generator."""
+    """Draw float32 (len(DRAWS),) in [-1, 1) from a counter-based generator."""
     generator = np.random.Generator(np.random.Philox(key=int.from_bytes(key, "little")))
     return generator.random(len(DRAWS), dtype=np.float32) * 2 - 1

@@ -1,4 +1,4 @@
-"""Augmentation as algebra: a photograph's geometry is one 3x3 matrix, its colour one 3x4 matrix."""
+"""The random changes of a photograph as two matrices: 3x3 for its geometry, and 3x4 for its colours."""
 
 from collections.abc import Mapping
 
@@ -15,9 +15,9 @@ def geometry(policy: Policy, drawn: Mapping[str, Tensor], side: int) -> Tensor:
     """Combine crop, flip, turn, zoom, shear and shift into one matrix (B, 3, 3).
 
     Args:
-        policy: The ranges.
-        drawn: By name, each (B,) in [-1, 1). A positive turn is clockwise.
-        side: Of the photographs in pixels.
+        policy: Policy with the ranges of the changes.
+        drawn: Draws (B,) in [-1, 1) by name. A positive turn is clockwise.
+        side: Side of the photographs in pixels.
     """
     turned = happens(drawn["turn_happens"], policy.turn_probability)
     affine = get_affine_matrix2d(
@@ -36,15 +36,15 @@ def colour(policy: Policy, drawn: Mapping[str, Tensor]) -> Tensor:
     """Combine brightness, contrast, saturation and tint into one matrix (B, 3, 4).
 
     Args:
-        policy: The ranges.
-        drawn: By name, each (B,) in [-1, 1).
+        policy: Policy with the ranges of the changes.
+        drawn: Draws (B,) in [-1, 1) by name.
     """
     brightness = policy.brightness_middle + policy.brightness * drawn["brightness"]
     contrast = 1 + policy.contrast * drawn["contrast"]
     saturation = 1 + policy.saturation * drawn["saturation"]
-    # The three tints of a photograph come from two draws and sum to nothing, so that tint does not brighten a grey.
+    # The three tints of a photograph come from two draws and sum to 0, so that tint does not brighten grey pixels.
     tilt = torch.stack([drawn["tint_red"], torch.zeros(len(brightness)), drawn["tint_blue"]], 1)  # (B, 3)
-    tint = 1 + policy.tint * (tilt - tilt.mean(1, keepdim=True))  # still within the range
+    tint = 1 + policy.tint * (tilt - tilt.mean(1, keepdim=True))  # within the range of the policy
     grey = torch.tensor(LUMINANCE).expand(3, 3)
     saturate = saturation[:, None, None] * (torch.eye(3) - grey) + grey  # (B, 3, 3)
     product = (brightness * contrast)[:, None, None] * (tint[:, :, None] * saturate)
@@ -58,16 +58,16 @@ def happens(draws: Tensor, probability: float) -> Tensor:
 
 
 def _crop(policy: Policy, drawn: Mapping[str, Tensor], side: int) -> Tensor:
-    """(B, 3, 3): enlarged, with the kept window moved to its place; a pixel's centre lies half a pixel in."""
-    cut = (1 - policy.crop) * (_pair(drawn, "crop") + 1) / 2  # (B, 2), where the window begins
-    place = (1 - policy.crop * policy.enlarge) * (_pair(drawn, "place") + 1) / 2  # where it goes
+    """Matrices (B, 3, 3) that enlarge the photograph and move the kept window; pixel i covers i - 0.5 to i + 0.5."""
+    cut = (1 - policy.crop) * (_pair(drawn, "crop") + 1) / 2  # (B, 2), corner of the window in the photograph
+    place = (1 - policy.crop * policy.enlarge) * (_pair(drawn, "place") + 1) / 2  # corner of the window in the image
     matrix = torch.diag(torch.tensor([policy.enlarge, policy.enlarge, 1.0])).repeat(len(cut), 1, 1)
     matrix[:, :2, 2] = (place - policy.enlarge * cut) * side + (policy.enlarge - 1) / 2
     return matrix
 
 
 def _mirror(drawn: Mapping[str, Tensor], side: int) -> Tensor:
-    """(B, 3, 3): mirrored left-right where the first draw is negative, top-bottom where the second is."""
+    """Matrices (B, 3, 3) that mirror left-right if the first draw is negative, and top-bottom if the second is."""
     matrix = torch.eye(3).repeat(len(drawn["mirror_x"]), 1, 1)
     for axis, draws in enumerate((drawn["mirror_x"], drawn["mirror_y"])):
         matrix[:, axis, axis] = torch.where(draws < 0, -1.0, 1.0)
@@ -76,5 +76,5 @@ def _mirror(drawn: Mapping[str, Tensor], side: int) -> Tensor:
 
 
 def _pair(drawn: Mapping[str, Tensor], name: str) -> Tensor:
-    """(B, 2): the draws of x and y."""
+    """Draws (B, 2) of x and y."""
     return torch.stack([drawn[f"{name}_x"], drawn[f"{name}_y"]], 1)

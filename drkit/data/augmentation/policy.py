@@ -1,4 +1,4 @@
-"""How far a photograph may be changed: the policies, as data."""
+"""Augmentation policies: the ranges of the random changes of a photograph."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,29 +6,29 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """How far a photograph may be changed; by default not at all. Ranges are symmetric about no change.
+    """The ranges of the random changes of a photograph, symmetric about no change; by default, nothing is changed.
 
     Args:
-        turn: Rotation in degrees, 0-180, either way.
-        turn_probability: Share of the photographs that are turned at all.
-        flip: Mirror left-right and top-bottom, each in half of the cases.
-        zoom: Factor, as log: 0.2 draws from exp(-0.2) to exp(0.2).
-        shear: Degrees.
-        shift: Share of the side.
-        enlarge: Factor by which every photograph is enlarged before anything else.
-        crop: Share of the side that is kept: a square window at a random place of the photograph, put at a random
-            place of the image where it is smaller than that. What is outside it takes the surround's colour.
-        brightness: Gain about `brightness_middle`.
-        brightness_middle: 1 unless every photograph is to be darkened or brightened.
-        contrast: Gain about mid-grey. What is black stays black.
-        saturation: Gain about the luminance.
-        tint: Gain of each channel.
-        blur: Largest sigma of a Gaussian, as a share of the side; drawn evenly from 0 up.
+        turn: Largest rotation in degrees, 0-180, in either direction.
+        turn_probability: Share of the photographs that are rotated.
+        flip: Whether to mirror left-right and top-bottom, each with probability 0.5.
+        zoom: Logarithm of the largest factor: 0.2 draws factors from exp(-0.2) to exp(0.2).
+        shear: Largest shear in degrees.
+        shift: Largest shift as a share of the side.
+        enlarge: Factor by which every photograph is enlarged before the other changes.
+        crop: Share of the side that is kept: a square window at a random position in the photograph, which is moved to
+            a random position in the image if it is smaller. Pixels outside it get the surround's colour.
+        brightness: Largest difference between the factor of the brightness and `brightness_middle`.
+        brightness_middle: Middle of the factors of the brightness; below 1, most photographs become darker.
+        contrast: Largest difference between 1 and the factor of the contrast about mid-grey; black stays black.
+        saturation: Largest difference between 1 and the factor of the saturation.
+        tint: Largest difference between 1 and the factor of a channel.
+        blur: Largest standard deviation of a Gaussian blur, as a share of the side; drawn uniformly from 0.
         blur_probability: Share of the photographs that are blurred.
-        noise: Largest standard deviation of Gaussian noise, for channels in [0, 1]; drawn evenly from 0 up.
+        noise: Largest standard deviation of Gaussian noise, for channels in [0, 1]; drawn uniformly from 0.
         noise_probability: Share of the photographs with noise.
-        erase: Largest area of an erased rectangle, as a share of the image; drawn evenly from 0 up.
-        erase_probability: Share of the photographs of which a rectangle is erased.
+        erase: Largest area of an erased rectangle, as a share of the image; drawn uniformly from 0.
+        erase_probability: Share of the photographs with an erased rectangle.
     """
 
     turn: float = 0.0
@@ -52,7 +52,7 @@ class Policy:
     erase_probability: float = 1.0
 
 
-# (smallest, largest) of every number; beyond them a photograph is no longer one, or a formula breaks down.
+# (smallest, largest) value of each number; beyond them, photographs are unrecognisable or formulas are not valid.
 LIMITS: Mapping[str, tuple[float, float]] = {
     "turn": (0, 180),
     "turn_probability": (0, 1),
@@ -104,8 +104,9 @@ STRONG = Policy(
     erase=0.1,
     erase_probability=0.2,
 )
-# The course's own, always darker than what it is judged on: resize to 256, cut 210 at random, put at random into 224
-# on black, turn by up to 30 degrees in half of the cases, flips, and a brightness factor from 0.1 to 0.9.
+# The augmentation of the course's template, which always darkens: resize to 256 px, crop 210 px at a random position,
+# put the crop at a random position on 224 black pixels, rotate half of the photographs by up to 30 degrees, flip, and
+# multiply the brightness by 0.1 to 0.9.
 TEMPLATE = Policy(
     turn=30,
     turn_probability=0.5,

@@ -45,9 +45,9 @@ def policy_record(policy: Policy) -> dict[str, Any]:
 
 def describe_policy(policy: Policy) -> str:
     """Describe in one line what a policy changes: `turn=15 flip brightness=0.1`, or `nothing`."""
-    plain, words = asdict(Policy()), []
+    unchanged, words = asdict(Policy()), []
     for key, value in asdict(policy).items():
-        if value != plain[key]:
+        if value != unchanged[key]:
             words.append(key if value is True else f"{key}={value:.4g}")
     return " ".join(words) or "nothing"
 
