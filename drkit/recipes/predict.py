@@ -78,8 +78,13 @@ def run_predict(run_path: Path, config: PredictConfig, engine: EngineOptions = L
     for path in (out, config.csv, config.report):
         if path is not None:
             check_writable(path, force=config.force)
+    opened = None if is_ensemble(run_path) else open_run(run_path)
+    labels = _select(config)
     try:
-        predictions = grade_with(run_path, config, engine)
+        if opened is None:
+            predictions = _grade_with_ensemble(run_path, labels, config, engine)
+        else:
+            predictions = _grade_with_run(opened, labels, config, engine)
     except UnreadablePhotographsError as error:
         raise UnreadablePhotographsError(f"{error} (--keep-going skips them)") from None
     write_predictions(predictions, out, force=config.force)
@@ -93,68 +98,44 @@ def run_predict(run_path: Path, config: PredictConfig, engine: EngineOptions = L
         trained_on=int(predictions.leaked_rows().sum()),
         unreadable=predictions.meta.provenance.get("unreadable", {}),
     )
-    return _write_for_people(run_path, predictions, config, engine, report) if config.csv or config.report else report
+    if config.csv or config.report:
+        return _write_for_people(report, opened, labels, predictions, config, engine)
+    return report
 
 
-def _write_for_people(
-    run_path: Path, predictions: Predictions, config: PredictConfig, engine: EngineOptions, report: PredictReport
-) -> PredictReport:
-    """Write the CSV and the HTML page, with grades, referral and quality warnings."""
-    opened = None if is_ensemble(run_path) else open_run(run_path)
-    labels = _select(config)
-    rows = labels.rows.set_index("image_id").loc[predictions.rows["image_id"]].reset_index()
-    record, source = ({}, run_path) if opened is None else (opened.record, opened.run.record)
-    threshold = read_referral_threshold(record, source)
-    is_referable = refer(predictions, threshold)
-    quality = find_quality_warnings([Path(path) for path in rows["path"]], config.workers, engine.scheduler)
-    leaked = predictions.leaked_rows().tolist()
-    warnings = [(*each, SEEN) if seen else each for each, seen in zip(quality, leaked, strict=True)]
-    if config.csv:
-        write_table(predictions, is_referable, warnings, config.csv, force=config.force)
-    if config.report:
-        from drkit.explaining.explanation import paint_overlays  # with matplotlib and jinja2, which only the page needs
-        from drkit.plotting.report.patients import embed_overlay, gather_patients, render_patients
+def _select(config: PredictConfig) -> Labels:
+    """Select the photographs to grade.
 
-        shown = replace(labels, rows=rows)
-        device = pick_device(config.device)
-        painted = [] if opened is None else paint_overlays(opened, shown, predictions, device, config.workers)
-        patients = gather_patients(
-            predictions, is_referable, warnings, {each.image_id: embed_overlay(each) for each in painted}
-        )
-        page = render_patients(patients, report.run.name, describe_rule(record, source))
-        write_bytes(config.report, page.encode(), force=config.force)
-    return replace(
-        report,
-        csv=config.csv,
-        page=config.report,
-        referable=len(set(predictions.patients()[is_referable])),
-        warned=sum(map(bool, quality)),
-    )
+    Raises:
+        InputError: no such data set, or no photographs of the split.
+    """
+    labels = read_datasets(config.data)
+    selected = labels.of_split(config.split) if config.split else labels
+    if not len(selected):
+        raise InputError(f"{labels.title} has no photographs of split {config.split}")
+    return selected
 
 
-def grade_with(path: Path, config: PredictConfig, engine: EngineOptions = LOCAL) -> Predictions:
-    """Grade a data set with a run, or with an ensemble, whose members grade it first."""
-    if not is_ensemble(path):
-        return grade_dataset(open_run(path), config, engine)
+def _grade_with_ensemble(path: Path, labels: Labels, config: PredictConfig, engine: EngineOptions) -> Predictions:
+    """Grade photographs with each member of an ensemble, and combine the predictions."""
     from drkit.ensembling.prediction import predict_ensemble  # with scipy and scikit-learn, which a run does not need
     from drkit.ensembling.serialization import read_ensemble
 
     def grade_member(member: Path) -> Predictions:
         has_embeddings = read_predictions(member).embeddings() is not None  # the ensemble may be fitted to them
-        return grade_with(member, replace(config, embeddings=has_embeddings), engine)
+        of_member = replace(config, embeddings=has_embeddings)
+        if is_ensemble(member):
+            return _grade_with_ensemble(member, labels, of_member, engine)
+        return _grade_with_run(open_run(member), labels, of_member, engine)
 
     return predict_ensemble(read_ensemble(path), grade_member)
 
 
-def grade_dataset(opened: OpenedRun, config: PredictConfig, engine: EngineOptions = LOCAL) -> Predictions:
-    """Grade the photographs of data sets with the mean of a run's networks.
-
-    Raises:
-        InputError: no such data set, no photographs of the split, or photographs that cannot be read.
-    """
+def _grade_with_run(opened: OpenedRun, labels: Labels, config: PredictConfig, engine: EngineOptions) -> Predictions:
+    """Grade photographs with the mean of a run's networks; warns of photographs that the run was trained on."""
     predictions = grade_photographs(
         opened,
-        _select(config),
+        labels,
         config.device,
         precision=config.precision,
         workers=config.workers,
@@ -167,10 +148,38 @@ def grade_dataset(opened: OpenedRun, config: PredictConfig, engine: EngineOption
     return predictions
 
 
-def _select(config: PredictConfig) -> Labels:
-    """Select the photographs to grade."""
-    labels = read_datasets(config.data)
-    selected = labels.of_split(config.split) if config.split else labels
-    if not len(selected):
-        raise InputError(f"{labels.title} has no photographs of split {config.split}")
-    return selected
+def _write_for_people(
+    report: PredictReport,
+    opened: OpenedRun | None,
+    labels: Labels,
+    predictions: Predictions,
+    config: PredictConfig,
+    engine: EngineOptions,
+) -> PredictReport:
+    """Write the CSV and the HTML page, with grades, referral and quality warnings; the maps need an opened run."""
+    rows = labels.rows.set_index("image_id").loc[predictions.rows["image_id"]].reset_index()
+    graded = replace(labels, rows=rows)
+    record, source = ({}, report.run) if opened is None else (opened.record, opened.run.record)
+    is_referable = refer(predictions, read_referral_threshold(record, source))
+    quality = find_quality_warnings(graded.paths(), config.workers, engine.scheduler)
+    leaked = predictions.leaked_rows().tolist()
+    warnings = [(*each, SEEN) if seen else each for each, seen in zip(quality, leaked, strict=True)]
+    if config.csv:
+        write_table(predictions, is_referable, warnings, config.csv, force=config.force)
+    if config.report:
+        from drkit.explaining.explanation import paint_overlays  # with matplotlib and jinja2, which only the page needs
+        from drkit.plotting.report.patients import embed_overlay, gather_patients, render_patients
+
+        device = pick_device(config.device)
+        painted = [] if opened is None else paint_overlays(opened, graded, predictions, device, config.workers)
+        overlays = {each.image_id: embed_overlay(each) for each in painted}
+        patients = gather_patients(predictions, is_referable, warnings, overlays)
+        page = render_patients(patients, report.run.name, describe_rule(record, source))
+        write_bytes(config.report, page.encode(), force=config.force)
+    return replace(
+        report,
+        csv=config.csv,
+        page=config.report,
+        referable=len(set(predictions.patients()[is_referable])),
+        warned=sum(map(bool, quality)),
+    )

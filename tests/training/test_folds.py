@@ -9,16 +9,15 @@ import pandas as pd
 import pytest
 import torch
 
-from drkit.config.predict import PredictConfig
 from drkit.config.training import TrainingConfig
 from drkit.cut_points import ROUNDING
 from drkit.decisions import GradePredictions
 from drkit.errors import Interrupted, LeakageError
 from drkit.evaluation.aggregation import aggregate
+from drkit.grading import grade_photographs
 from drkit.inference import Outputs
 from drkit.models.restoring import OpenedRun, open_run
 from drkit.recipes.finetune import RunOptions, run_finetune
-from drkit.recipes.predict import grade_dataset
 from drkit.records.checkpoint import read_checkpoint
 from drkit.records.history import read_history
 from drkit.records.layouts import read_datasets
@@ -81,7 +80,7 @@ def test_rows_name_the_fold_that_held_them_out(folded: Run, config: TrainingConf
 
 
 def _graded_by(opened: OpenedRun, config: TrainingConfig) -> pd.DataFrame:
-    return grade_dataset(opened, PredictConfig(data=config.data, device="cpu")).rows.set_index("image_id")
+    return grade_photographs(opened, read_datasets(config.data), "cpu").rows.set_index("image_id")
 
 
 def _assert_same_answers(rows: pd.DataFrame, others: pd.DataFrame) -> None:

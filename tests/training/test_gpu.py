@@ -10,19 +10,18 @@ import torch
 from reporters import Recorder
 
 from drkit.batching import BatchSize
-from drkit.config.predict import PredictConfig
 from drkit.config.training import RunOptions, TrainingConfig
 from drkit.data.units import build_units
 from drkit.errors import Interrupted
+from drkit.grading import grade_photographs
 from drkit.inference import run_units
 from drkit.models.grader import build_grader
 from drkit.models.restoring import open_run
 from drkit.progress import reporting_to
 from drkit.recipes.finetune import run_finetune
-from drkit.recipes.predict import grade_dataset
 from drkit.records.checkpoint import read_checkpoint
 from drkit.records.history import read_history
-from drkit.records.layouts import read_dataset
+from drkit.records.layouts import read_dataset, read_datasets
 from drkit.records.runs import Run, read_run_record
 from drkit.training.planning import plan_training
 
@@ -71,8 +70,8 @@ def test_predictions_on_the_gpu_are_those_of_the_cpu(
     run_stem: Path, eyes: Path, precision: str, tolerance: float
 ) -> None:
     opened = open_run(run_stem)
-    there = grade_dataset(opened, PredictConfig(data=[eyes], device=DEVICE, precision=precision, embeddings=True))
-    here = grade_dataset(opened, PredictConfig(data=[eyes], device="cpu", embeddings=True))
+    there = grade_photographs(opened, read_datasets([eyes]), DEVICE, precision=precision, embeddings=True)
+    here = grade_photographs(opened, read_datasets([eyes]), "cpu", embeddings=True)
     assert there.rows["image_id"].tolist() == here.rows["image_id"].tolist()
     assert np.allclose(there.rows["score"], here.rows["score"], atol=tolerance)
     assert np.allclose(there.probabilities(), here.probabilities(), atol=tolerance)

@@ -12,15 +12,14 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from drkit import batching, inference
-from drkit.config.predict import PredictConfig
 from drkit.config.training import TrainingConfig
 from drkit.data.augmentation import load_policy
 from drkit.data.bank import PhotographBank
 from drkit.data.rendering import InputFormat
+from drkit.grading import grade_photographs
 from drkit.models.grader import Grader, build_grader
 from drkit.models.restoring import open_run
 from drkit.recipes.finetune import RunOptions, plan_finetune, run_finetune
-from drkit.recipes.predict import grade_dataset
 from drkit.records.layouts import read_datasets
 from drkit.records.predictions import read_predictions
 from drkit.training import description, inputs
@@ -55,11 +54,11 @@ def test_only_photographs_that_are_trained_on_are_ever_changed(
 def test_predictions_are_the_same_for_any_batch_size_and_augmentation(
     run_stem: Path, small_config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened, config = open_run(run_stem), PredictConfig(data=small_config.data, device="cpu")
-    expected = grade_dataset(opened, config).probabilities()
+    opened, labels = open_run(run_stem), read_datasets(small_config.data)
+    expected = grade_photographs(opened, labels, "cpu").probabilities()
     monkeypatch.setattr(inference, "BATCH_SIZE", 5)
     monkeypatch.setattr(batching.in_batches, "__defaults__", (5,))
-    assert np.allclose(grade_dataset(opened, config).probabilities(), expected, atol=1e-5)
+    assert np.allclose(grade_photographs(opened, labels, "cpu").probabilities(), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("unit", ["image", "eye"])

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from drkit.config.training import TrainingConfig
+from drkit.grading import grade_photographs
 from drkit.models.grader import Grader
 from drkit.models.restoring import open_run
 from drkit.recipes.explain import ExplainConfig, run_explain
 from drkit.recipes.finetune import RunOptions, run_finetune
-from drkit.recipes.predict import PredictConfig, grade_dataset
 from drkit.records.layouts import read_datasets
 from drkit.records.predictions import read_predictions
 from drkit.training import inputs
@@ -67,7 +67,7 @@ def test_features_of_another_precision_need_another_cache(small_config: Training
 def test_predictions_in_bf16_are_nearly_those_in_32_bits(run_stem: Path, small_config: TrainingConfig) -> None:
     opened = open_run(run_stem)
     by_precision = {
-        precision: grade_dataset(opened, PredictConfig(data=small_config.data, device="cpu", precision=precision)).rows
+        precision: grade_photographs(opened, read_datasets(small_config.data), "cpu", precision=precision).rows
         for precision in ("auto", "32", "bf16")
     }
     assert by_precision["auto"].equals(by_precision["32"])
@@ -99,7 +99,7 @@ def test_out_of_memory_evaluates_predicts_and_explains_in_smaller_batches(
     assert np.allclose(actual.rows["score"], expected.rows["score"], atol=1e-4)
     cramped.clear()
     opened = open_run(run_stem)
-    graded = grade_dataset(opened, PredictConfig(data=small_config.data, device="cpu")).rows.set_index("image_id")
+    graded = grade_photographs(opened, read_datasets(small_config.data), "cpu").rows.set_index("image_id")
     assert cramped
     own = expected.rows.set_index("image_id")
     assert np.allclose(graded.loc[own.index, "score"], own["score"], atol=1e-4)

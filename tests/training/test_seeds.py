@@ -10,14 +10,13 @@ import torch
 from typer.testing import CliRunner
 
 from drkit.cli.app import app
-from drkit.config.predict import PredictConfig
 from drkit.config.training import TrainingConfig
 from drkit.decisions import GradePredictions
 from drkit.errors import InputError, Interrupted, UsageError
+from drkit.grading import grade_photographs
 from drkit.inference import Outputs
 from drkit.models.restoring import OpenedRun, open_run
 from drkit.recipes.finetune import RunOptions, plan_finetune, run_finetune
-from drkit.recipes.predict import grade_dataset
 from drkit.records.checkpoint import read_checkpoint
 from drkit.records.history import read_history
 from drkit.records.layouts import read_datasets
@@ -103,7 +102,7 @@ def test_held_out_patients_do_not_depend_on_the_seed(config: TrainingConfig, cho
 
 
 def _graded_by(opened: OpenedRun, config: TrainingConfig) -> Predictions:
-    return grade_dataset(opened, PredictConfig(data=config.data, device="cpu"))
+    return grade_photographs(opened, read_datasets(config.data), "cpu")
 
 
 def test_predict_reproduces_the_runs_own_predictions_and_those_of_every_seed(
