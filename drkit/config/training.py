@@ -34,14 +34,19 @@ class TrainingConfig(MachineOptions, LearningOptions, ModelOptions, DataOptions)
         Raises:
             UsageError: options that do not fit together.
         """
-        for wrong, what in self._contradictions():
-            if wrong:
-                raise UsageError(what)
+        for is_wrong, message in self._contradictions():
+            if is_wrong:
+                raise UsageError(message)
 
     @property
     def shares(self) -> dict[Split, float]:
         """Shares of the training patients for the splits that a data set lacks, by split."""
         return {"val": self.val_share, **({"test": self.test_share} if self.test_share else {})}
+
+    @property
+    def trained_splits(self) -> tuple[Split, ...]:
+        """Splits that networks are trained on."""
+        return ("train", "val") if self.folds_over == "train+val" else ("train",)
 
     @property
     def chooses(self) -> Choose:
@@ -153,7 +158,7 @@ class AttendConfig(TrainingConfig):
         return TrainingConfig(**{item.name: getattr(self, item.name) for item in fields(TrainingConfig)})
 
 
-# Options that may differ when a training is resumed: paths, and what computes.
+# Options that may differ when a training is resumed: paths, and options that do not change the weights.
 CIRCUMSTANTIAL = frozenset({"data", "weights", "device", "workers", "cache_dir", "log", "log_dir"})
-# These may differ, too, although they are recorded in the run and change its weights slightly.
+# Options that may differ as well, although they are recorded in the run and change its weights slightly.
 EXCHANGEABLE = frozenset({"devices", "nodes", "strategy", "precision"})

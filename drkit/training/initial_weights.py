@@ -1,7 +1,7 @@
 """The weights that a training starts from: ImageNet weights, random weights, a file, or a finished run."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from drkit.data.rendering import InputFormat
 from drkit.errors import UsageError
@@ -30,8 +30,8 @@ class InitialWeights:
     """
 
     backbone: str
-    foreign: ForeignWeights | None
-    is_pretrained: bool
+    foreign: ForeignWeights | None = None
+    is_pretrained: bool = False
     seen: frozenset[str] = frozenset()
     chosen_by: frozenset[str] = frozenset()
     descends_from: tuple[str, ...] = ()
@@ -75,26 +75,24 @@ def find_initial_weights(weights: str, backbone: str | None) -> InitialWeights:
     """
     repository, config = _find_config(weights, backbone)
     name = config.backbone if config else resolve_backbone(backbone or DEFAULT_BACKBONE)
-    input_format = config.input_format if config else None
-    if weights == "none" or (weights == "imagenet" and not repository):
-        is_pretrained = weights == "imagenet"
-        return InitialWeights(backbone=name, foreign=None, is_pretrained=is_pretrained, input_format=input_format)
+    initial = InitialWeights(backbone=name, input_format=config.input_format if config else None)
+    if weights == "none":
+        return initial
+    if weights == "imagenet" and not repository:
+        return replace(initial, is_pretrained=True)
     foreign = read_foreign(repository if weights == "imagenet" else weights, name)
+    initial = replace(initial, foreign=foreign)
     if foreign.header and not backbone:
-        name = foreign.header.architecture.backbone
+        initial = replace(initial, backbone=foreign.header.architecture.backbone)
     if foreign.run is None or not foreign.run.record.is_file():
-        seen = frozenset([UNKNOWN_PHOTOGRAPHS])
-        return InitialWeights(backbone=name, foreign=foreign, is_pretrained=False, seen=seen, input_format=input_format)
+        return replace(initial, seen=frozenset([UNKNOWN_PHOTOGRAPHS]))
     record = read_run_record(foreign.run)
     verify_checksums(foreign.run, record, foreign.path)
-    return InitialWeights(
-        backbone=name,
-        foreign=foreign,
-        is_pretrained=False,
+    return replace(
+        initial,
         seen=frozenset(record["trained_on_photographs"]),
         chosen_by=frozenset(record["chosen_by_photographs"]),
         descends_from=tuple(record["descends_from"]),
-        input_format=input_format,
     )
 
 

@@ -1,5 +1,6 @@
 """Plan a training: resolve its options and check them against the data set before any work."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pandas as pd
@@ -13,7 +14,7 @@ from drkit.data.patients import hold_out_splits, name_unknown_patients
 from drkit.data.rendering import InputFormat
 from drkit.data.units import build_units
 from drkit.errors import InputError, UsageError
-from drkit.grades import TARGETS, Target, grade_column
+from drkit.grades import TARGETS, Split, Target, grade_column
 from drkit.losses import build_loss
 from drkit.models.backbones import input_format as backbone_format
 from drkit.records.labels import Labels
@@ -21,8 +22,8 @@ from drkit.records.preprocessed import read_shared_steps, steps_to_apply
 from drkit.training.initial_weights import InitialWeights, find_initial_weights
 from drkit.training.kept_head import check_head
 from drkit.training.plan import TrainingPlan
+from drkit.training.preprocessing import check_preprocessing
 from drkit.training.splits import assign_splits, check_patients, drop_ungraded
-from drkit.training.staging import check_stages
 
 
 def plan_training(labels: Labels, config: TrainingConfig) -> TrainingPlan:
@@ -43,28 +44,22 @@ def plan_training(labels: Labels, config: TrainingConfig) -> TrainingPlan:
     if config.balance == "dataset" and not labels.datasets:
         raise UsageError("--balance dataset needs several data sets: add another --data")
     target = pick_target(labels, config.target)
-    trained = config.folds_over.split("+")
-    check_patients(labels, trained)
-    grouped = keep_copies_together(name_unknown_patients(without_ungradable(labels)))
-    if config.dedupe:
-        grouped = keep_near_copies_together(grouped, target, config.cache_dir or default_cache_dir(), config.workers)
-    split, held_out = hold_out_splits(grouped, target, config.shares, config.seed)
-    used = drop_ungraded(split, target, trained)
     if config.auxiliary and len(labels.targets) < 2:
         raise InputError(
             f"{labels.title} ({labels.layout}) has only the {target}'s grade: --auxiliary needs the grades of both"
             " targets"
         )
+    labels, held_out = _split_patients(labels, target, config)
+    units = build_units(labels, config.unit)
     initial_weights = find_initial_weights(config.weights, config.backbone)
-    check_stages(labels, initial_weights)
+    check_preprocessing(labels, initial_weights)
     input_format, steps = _find_inputs(labels, initial_weights, config)
     parent = initial_weights.parent
     parent_rounds = parent is not None and parent.round_discs
-    units = build_units(used, config.unit)
     plan = TrainingPlan(
         config=replace(config, target=target),
         initial_weights=initial_weights,
-        labels=used,
+        labels=labels,
         target=target,
         units=units,
         input_format=input_format,
@@ -72,7 +67,7 @@ def plan_training(labels: Labels, config: TrainingConfig) -> TrainingPlan:
         round_discs=parent_rounds if config.round_discs is None else config.round_discs,
         steps=steps,
         pending_steps=steps_to_apply(labels.roots, steps, parent.plugins if parent else {}),
-        fold_splits=assign_splits(used, units, target, config),
+        fold_splits=assign_splits(labels, units, target, config),
         held_out=held_out,
     )
     if config.keep_head:
@@ -96,6 +91,22 @@ def pick_target(labels: Labels, requested: Target | None) -> Target:
             remedy = f"choose --target {other}" if other in labels.targets else "leave out this data set"
             raise InputError(f"{name} ({part.layout}) has only the {other}'s grades, not the {target}'s: {remedy}")
     return target
+
+
+def _split_patients(
+    labels: Labels, target: Target, config: TrainingConfig
+) -> tuple[Labels, Mapping[Split, tuple[str, ...]]]:
+    """Give every photograph a patient, and every patient one split; drop ungraded photographs that would be trained on.
+
+    Returns:
+        The photographs of the training, and the names of the data sets whose patients were moved to a split, by split.
+    """
+    check_patients(labels, config.trained_splits)
+    labels = keep_copies_together(name_unknown_patients(without_ungradable(labels)))
+    if config.dedupe:
+        labels = keep_near_copies_together(labels, target, config.cache_dir or default_cache_dir(), config.workers)
+    labels, held_out = hold_out_splits(labels, target, config.shares, config.seed)
+    return drop_ungraded(labels, target, config.trained_splits), held_out
 
 
 def without_ungradable(labels: Labels) -> Labels:

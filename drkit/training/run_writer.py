@@ -211,7 +211,7 @@ def _meta(setup: TrainingSetup, run: Run, unit_predictions: UnitPredictions) -> 
         decision=plan.decision,
         cut_points=unit_predictions.cut_points,
         fold_cut_points=unit_predictions.fold_cut_points,
-        trained_on=tuple(plan.config.folds_over.split("+")),
+        trained_on=plan.config.trained_splits,
         trained_on_images=tuple(sorted(plan.labels.rows["image_id"][setup.leakage.leaked])),
         folds=plan.folds,
         seeds=plan.seeds,

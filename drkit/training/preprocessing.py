@@ -1,4 +1,4 @@
-"""Training in two stages: check that the photographs of both stages were preprocessed in the same way."""
+"""Training in two stages, whose photographs must be preprocessed in the same way."""
 
 import shlex
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ REPLACED = ("--data", "--name")  # options of the first stage's command that get
 DROPPED = ("--force", "--resume", "--dry-run")
 
 
-def check_stages(labels: Labels, initial_weights: InitialWeights) -> None:
+def check_preprocessing(labels: Labels, initial_weights: InitialWeights) -> None:
     """Check that weights trained on original photographs are not fine-tuned on preprocessed photographs.
 
     Weights trained on preprocessed photographs need no check, because their steps are applied to the new photographs.
 
     Raises:
-        InputError: they are; the message lists the commands that preprocess the first stage's photographs in the same
-            way and train the first stage again.
+        InputError: they would be; the message has the commands that preprocess the first stage's photographs in the
+            same way and train the first stage again.
     """
     if initial_weights.parent is None or initial_weights.parent.steps or not (steps := read_shared_steps(labels.roots)):
         return
