@@ -145,7 +145,7 @@ def compare_methods(cv: NestedCV, plain: str, *, num_resamples: int) -> tuple[Co
     return tuple(
         ComparedMethod(
             name=name,
-            kind="baseline" if name in BASELINES else "method" if number < len(nested) else "member",
+            kind="baseline" if number < len(BASELINES) else "method" if number < len(nested) else "member",
             nested=measure_agreement(truth.reference, predicted[number], truth.patients, **draws),
             naive_kappa=naive[number],
             gain=gains[number],

@@ -12,6 +12,7 @@ Interval = tuple[float, float]
 
 NUM_RESAMPLES = 2000
 MIN_RESAMPLES = 100
+KAPPA_UNDEFINED = "all reference and predicted grades are the same: kappa is undefined and reported as 0"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from drkit.ensembling.members import Members, read_members
 from drkit.ensembling.nested_cv import build_nested_cv, common_decision
 from drkit.ensembling.pooling import build_pooler, pooling_from_options
 from drkit.evaluation.aggregation import level_of
-from drkit.evaluation.agreement import with_interval
+from drkit.evaluation.agreement import KAPPA_UNDEFINED, with_interval
 from drkit.plotting.forest import draw_forest, rows_of_methods
 from drkit.plotting.selection import find_data
 from drkit.plotting.style import check_suffix, write_figure
@@ -102,7 +102,11 @@ def run_compare(files: Sequence[Path], config: CompareConfig, tables: TableFiles
         photographs=len(cv.truth),
         patients=patients,
         contenders=contenders,
-        remarks=(*members.selection_remarks(cv.rows), *_remark_units(members, config.fuse)),
+        remarks=(
+            *members.selection_remarks(cv.rows),
+            *_remark_units(members, config.fuse),
+            *(f"{item.name}: {KAPPA_UNDEFINED}." for item in contenders if item.nested.degenerate),
+        ),
         sentence=conclude(contenders, patients),
     )
     _write(report, members.paths, config)

@@ -17,7 +17,7 @@ from drkit.ensembling.pooling import PhotographPooler, build_pooler, pooling_fro
 from drkit.ensembling.results import EnsembleResult, build_predictions, build_record, predict_nested, predict_unfitted
 from drkit.ensembling.serialization import describe_method, name_method, write_ensemble
 from drkit.errors import UsageError, first_few
-from drkit.evaluation.agreement import Agreement, measure_agreement, with_interval
+from drkit.evaluation.agreement import KAPPA_UNDEFINED, Agreement, measure_agreement, with_interval
 from drkit.grades import SPLITS, Target
 from drkit.progress import warn
 from drkit.records.atomic import check_writable
@@ -180,7 +180,7 @@ def _report(
         fitted_on=len(result.graded) if result.is_fitted else 0,
         nested=nested,
         naive=naive if result.is_fitted else None,
-        remarks=tuple(_remarks(members, predictions, result)),
+        remarks=tuple(_remarks(members, predictions, result, nested)),
     )
 
 
@@ -196,8 +196,12 @@ def _measure(
     )
 
 
-def _remarks(members: Members, predictions: Predictions, result: EnsembleResult) -> Iterator[str]:
+def _remarks(
+    members: Members, predictions: Predictions, result: EnsembleResult, nested: Agreement | None
+) -> Iterator[str]:
     yield from members.selection_remarks(result.graded)
+    if nested and nested.degenerate:
+        yield f"{predictions.name}: {KAPPA_UNDEFINED}."
     cut_on_all = [  # members whose cut points were fitted to all photographs at once
         member.name
         for member in members.predictions

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from drkit.config.plot import PictureConfig
 from drkit.errors import UsageError, did_you_mean
 from drkit.evaluation import EvaluationSet
-from drkit.evaluation.agreement import check_resamples, measure_agreement, with_interval
+from drkit.evaluation.agreement import KAPPA_UNDEFINED, check_resamples, measure_agreement, with_interval
 from drkit.plotting.calibration import QUESTIONS, measure_calibration
 from drkit.plotting.confusion import draw_confusion
 from drkit.plotting.curves import draw_curves
@@ -22,6 +22,7 @@ from drkit.plotting.roc import draw_screening
 from drkit.plotting.scores import draw_pairs, draw_scores
 from drkit.plotting.screening import Screening, measure_screening
 from drkit.plotting.selection import limit_runs, panel_title, read_selected, shared_title
+from drkit.progress import warn
 
 Scatter = Literal["epochs", "scores", "models", "embeddings"]
 Kappa = Literal["quadratic", "plain"]
@@ -157,6 +158,8 @@ def _measure_kappa(run: EvaluationSet, config: PictureConfig, kappa: Kappa) -> F
     agreement = measure_agreement(
         cases.reference, cases.predicted, cases.patients, num_resamples=config.resamples, seed=config.seed
     )
+    if agreement.degenerate:
+        warn(f"{run.name}: {KAPPA_UNDEFINED}")
     value, interval = agreement.plain_kappa, agreement.plain_kappa_interval
     if kappa == "quadratic":
         value, interval = agreement.quadratic_weighted_kappa, agreement.quadratic_weighted_kappa_interval

@@ -8,7 +8,7 @@ from typing import Any
 from drkit.config.score import ScoreConfig
 from drkit.config.shared import NO_TABLES, TableFiles
 from drkit.evaluation import Comparison, select_scorable, tabulate_comparisons
-from drkit.evaluation.agreement import Agreement, check_resamples
+from drkit.evaluation.agreement import KAPPA_UNDEFINED, Agreement, check_resamples
 from drkit.evaluation.scores import (
     RunScore,
     compare_runs,
@@ -92,7 +92,7 @@ def run_score(files: Sequence[Path], config: ScoreConfig, tables: TableFiles = N
 def _warn_of_limits(predictions: Predictions, agreement: Agreement, by: Level) -> None:
     name, decision = predictions.name, predictions.meta.decision
     if agreement.degenerate:
-        warn(f"{name}: all reference and predicted grades are the same: kappa is undefined and reported as 0")
+        warn(f"{name}: {KAPPA_UNDEFINED}")
     if agreement.patients < FEW_PATIENTS:
         warn(f"{name}: intervals over only {agreement.patients} patients are unreliable")
     in_fold = predictions.rows["fold"].notna().any()

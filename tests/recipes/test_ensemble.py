@@ -267,6 +267,27 @@ def test_a_member_chosen_on_val_is_remarked(runs: Path) -> None:
     assert read_predictions(report.predictions).meta.chosen_on == "val"
 
 
+def test_an_undefined_kappa_is_remarked(runs: Path) -> None:
+    """All patients of grade 0, on which all methods agree."""
+    for path in runs.glob("*.parquet"):
+        predictions = read_predictions(path)
+        rows = predictions.rows.assign(patient_grade=0, prob_0=1, score=0, predicted_grade=0)
+        rows[["prob_1", "prob_2", "prob_3", "prob_4"]] = 0
+        write_predictions(replace(predictions, rows=rows), path, force=True)
+    told = "all reference and predicted grades are the same: kappa is undefined and reported as 0."
+    assert _run(runs, Vote("hard")).remarks == (f"e: {told}",)
+    config = CompareConfig(folds=2, resamples=100, out=runs / "compare.png")
+    assert f"stack: {told}" in run_compare([runs / "*.parquet"], config).remarks
+
+
+def test_a_member_with_the_name_of_a_baseline_is_a_member(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drkit.ensembling.comparison.METHODS", {})
+    (runs / "a.parquet").rename(runs / "best member.parquet")
+    config = CompareConfig(folds=2, resamples=100, out=runs / "compare.png")
+    kinds = [item.kind for item in run_compare([runs / "*.parquet"], config).contenders]
+    assert kinds == ["baseline", "baseline", "method", "member", "member", "member"]
+
+
 def test_one_file_can_be_joined(runs: Path) -> None:
     out = runs.parent / "joined.parquet"
     run_ensemble([runs / "a"], Vote("soft"), replace(QUICK, out=out, fuse="patient"))

@@ -1,12 +1,15 @@
 """Pictures of real, if tiny, runs: drawn, the same bytes again, told in words, refused over others."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import pytest
+from reporters import Recorder
 from typer.testing import CliRunner
 
+from drkit import progress
 from drkit.cli import plot as face
 from drkit.cli.app import app
 from drkit.config.plot import PictureConfig
@@ -71,6 +74,19 @@ def test_kappa_is_what_score_says(run_stem: Path, tmp_path: Path) -> None:
     assert drawn.figures[0]["interval"] == scored.quadratic_weighted_kappa_interval
     plain = run_kappa([run_stem], PictureConfig(out=tmp_path / "b.png", split="val", resamples=200), "plain")
     assert "plain kappa" in plain.sentences[0]
+
+
+def test_an_undefined_kappa_is_drawn_as_zero_with_a_warning(run_stem: Path, tmp_path: Path) -> None:
+    reported = Recorder()
+    predictions = read_predictions(run_stem)
+    rows = predictions.rows.assign(patient_grade=0, prob_0=1.0, score=0.0, predicted_grade=0)
+    rows[["prob_1", "prob_2", "prob_3", "prob_4"]] = 0
+    same = tmp_path / "same.parquet"
+    write_predictions(replace(predictions, rows=rows), same)
+    with progress.reporting_to(reported):
+        run_kappa([same], PictureConfig(out=tmp_path / "a.png", resamples=100))
+    told = "same: all reference and predicted grades are the same: kappa is undefined and reported as 0"
+    assert told in reported.warnings
 
 
 def test_runs_of_the_same_name_are_told_apart(run_stem: Path, tmp_path: Path) -> None:

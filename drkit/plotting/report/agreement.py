@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from drkit.config.plot import PictureConfig
 from drkit.errors import InputError
 from drkit.evaluation import EvaluationSet, tabulate_comparisons
-from drkit.evaluation.agreement import Agreement, with_interval
+from drkit.evaluation.agreement import KAPPA_UNDEFINED, Agreement, with_interval
 from drkit.plotting.calibration import QUESTIONS, Calibration, measure_calibration
 from drkit.plotting.confusion import draw_confusion
 from drkit.plotting.curves import run_handles
@@ -101,6 +101,8 @@ def _remark(results: Sequence[RunResult]) -> list[Block]:
     seeds = [f"{result.name}: {result.score.seeds}." for result in results if result.score.seeds]
     remarks: list[Block] = [Details("the kappas of single seeds", seeds)] if seeds else []
     for result in results:
+        if result.score.agreement.degenerate:
+            remarks.append(Paragraph(f"{result.name}: {KAPPA_UNDEFINED}.", "warning"))
         if result.drawn.is_optimistic:
             chosen_on = result.drawn.predictions.meta.chosen_on
             text = f"{result.name} was selected on {chosen_on}, so its scores there are optimistic."
