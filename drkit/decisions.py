@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from drkit.errors import UsageError, did_you_mean
-from drkit.grades import MAX_GRADE, NUM_GRADES
+from drkit.grades import MAX_GRADE, NUM_GRADES, REFERABLE_FROM
 
 Decision = Literal["argmax", "median", "rounding", "cut_points"]
 DECISIONS: tuple[str, ...] = get_args(Decision)
@@ -128,6 +128,11 @@ def normal_probabilities(score: ArrayLike, sigma: float) -> NDArray[np.float64]:
 def expected_grade(probabilities: ArrayLike) -> NDArray[np.float64]:
     """The mean grade (N,) in [0, 4] of probabilities (N, 5)."""
     return np.clip(np.asarray(probabilities, dtype=np.float64) @ np.arange(NUM_GRADES), 0, MAX_GRADE)
+
+
+def referable_probability(probabilities: ArrayLike) -> NDArray[np.float64]:
+    """The probability (N,) of grade 2 or worse, from probabilities (N, 5)."""
+    return np.asarray(probabilities, dtype=np.float64)[:, REFERABLE_FROM:].sum(1)
 
 
 def _check_cut_points(cut_points: Sequence[float] | None) -> NDArray[np.float64]:

@@ -1,5 +1,7 @@
 """Bootstrap samples of patients."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,3 +33,21 @@ def draw_bags(patients: NDArray, count: int, seed: int) -> list[NDArray[np.int64
         The result of `bootstrap` for each sample.
     """
     return [bootstrap(patients, int(number)) for number in np.random.SeedSequence(seed).generate_state(count)]
+
+
+def resample_patients(patients: NDArray[np.str_], num_resamples: int, seed: int = 0) -> Iterator[NDArray[np.float64]]:
+    """Draw bootstrap resamples of the patients: as many patients as there are, with replacement.
+
+    Args:
+        patients: (C,) key of each case's patient.
+        num_resamples: Number of resamples.
+        seed: Random seed.
+
+    Yields:
+        (C,) how often each case's patient was drawn.
+    """
+    names, patient = np.unique(patients, return_inverse=True)
+    generator = np.random.default_rng(seed)
+    for _ in range(num_resamples):
+        counts = generator.multinomial(len(names), np.full(len(names), 1 / len(names)))
+        yield counts[patient].astype(np.float64)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from drkit.config.ensemble import BoostOptions
 from drkit.decisions import GradePredictions, normal_probabilities
 from drkit.ensembling.blend import Blend
-from drkit.ensembling.combiner import Combiner, Features, FloatArray, ReferenceGrades, Rows
+from drkit.ensembling.combiner import Combiner, Features, FloatArray, Grades, ReferenceGrades, Rows
 from drkit.errors import InputError
 from drkit.grades import MAX_GRADE, NUM_GRADES
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 ROUNDS = (0, 10, 20, 40, 80, 160)  # in rising order, so that a tie goes to fewer trees
 DEFAULT_ROUNDS = 20  # if there are too few patients to choose
+ADABOOST_ROUNDS = 50  # by default
 NUM_COMPONENTS = 16  # principal components of each member's embeddings
 TWO_THREADS_FROM = 500_000  # cells of the table; for less, starting a second thread costs more than it saves
 SETTINGS: dict[str, Any] = {
@@ -133,7 +134,7 @@ class Boost(BoostOptions):
     def fit(self, features: Features, truth: ReferenceGrades, seed: int) -> Combiner:
         """Grow the trees, or weigh the members."""
         if self.learner == "adaboost":
-            return Blend(weigh_by_adaboost(features.grades, truth, rounds=self.rounds or 50), "hard")
+            return Blend(weigh_by_adaboost(features.grades, truth, rounds=self.rounds or ADABOOST_ROUNDS), "hard")
         components = self._fit_components(features, seed)
         model = _grow_trees(features, truth, components, DEFAULT_ROUNDS if self.rounds is None else self.rounds, seed)
         text = model.model_to_string() if model else ""
@@ -178,7 +179,7 @@ class Boost(BoostOptions):
         return tuple(Components(pca.mean_.astype(np.float32), pca.components_.astype(np.float32)) for pca in fitted)
 
 
-def weigh_by_adaboost(grades: Rows, truth: ReferenceGrades, *, rounds: int) -> tuple[float, ...]:
+def weigh_by_adaboost(grades: Grades, truth: ReferenceGrades, *, rounds: int) -> tuple[float, ...]:
     """Compute the members' weights by AdaBoost, with weights on patients instead of photographs.
 
     Each round picks the member with the smallest error on the weighted patients, and increases the weights of the

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from drkit.cut_points import ENOUGH_PHOTOGRAPHS, fit_steady_cut_points
 from drkit.data.folds import assign_folds
 from drkit.decisions import GradePredictions, decide
-from drkit.ensembling.combiner import Combiner, Features, Method, ReferenceGrades, Rows, predict_out_of_fold
+from drkit.ensembling.combiner import Combiner, Features, Grades, Method, ReferenceGrades, Rows, predict_out_of_fold
 from drkit.ensembling.pooling import PhotographPooler, Pooled
 from drkit.errors import InputError
 from drkit.grades import NUM_GRADES
@@ -91,10 +91,10 @@ class NestedPredictions:
     """
 
     out_of_fold: GradePredictions
-    grades: Rows
+    grades: Grades
     final: Combination
     final_predictions: GradePredictions
-    final_grades: Rows
+    final_grades: Grades
 
 
 def build_nested_cv(pooler: PhotographPooler, num_folds: int, seed: int) -> NestedCV:

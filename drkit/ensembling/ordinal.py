@@ -37,7 +37,6 @@ class Ordinal:
         """Combine the members' predictions; the score is the expected grade."""
         latent = self.scaling.apply(build_columns(features)) @ self.coefficients
         probabilities = np.diff(_below(latent, self.thresholds), axis=1)
-        probabilities = probabilities / probabilities.sum(1, keepdims=True)
         return GradePredictions(probabilities, expected_grade(probabilities))
 
     def to_json(self) -> dict[str, Any]:

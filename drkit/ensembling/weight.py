@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 
 from drkit.config.ensemble import WeightOptions
 from drkit.ensembling.blend import Blend
-from drkit.ensembling.combiner import Features, FloatArray, ReferenceGrades, Rows
+from drkit.ensembling.combiner import Features, FloatArray, Grades, ReferenceGrades, Rows
 from drkit.ensembling.search import KappaSums, search_simplex, select_greedily
 from drkit.resampling import draw_bags
 
@@ -81,7 +81,7 @@ class Best:
         return Blend(tuple(np.eye(features.scores.shape[1])[chosen].tolist()), self.how)
 
 
-def mix_probabilities(probabilities: FloatArray, reference: Rows) -> FloatArray:
+def mix_probabilities(probabilities: FloatArray, reference: Grades) -> FloatArray:
     """Fit the weights of a mixture of the members by maximum likelihood.
 
     The log-likelihood is concave in the weights, so the solver finds the global maximum.

@@ -8,10 +8,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from drkit.errors import InputError, first_few
-from drkit.grades import NUM_GRADES, REFERABLE_FROM, Level
+from drkit.grades import NUM_GRADES, Level
 from drkit.records.predictions import PROBABILITY_COLUMNS, Predictions, PredictionsMeta, decide_as, patient_keys
 
-Index = NDArray[np.int64]
+Grades = NDArray[np.int64]  # from 0 to 4
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,11 @@ class Cases:
         score: (C,) float64, 0-4.
     """
 
-    reference: Index
-    predicted: Index
+    reference: Grades
+    predicted: Grades
     patients: NDArray[np.str_]
     probabilities: NDArray[np.float64]
     score: NDArray[np.float64]
-
-    def referable_probability(self) -> NDArray[np.float64]:
-        """(C,) probability of grade 2 or worse."""
-        return self.probabilities[:, REFERABLE_FROM:].sum(1)
 
 
 def level_of(meta: PredictionsMeta) -> Level:
@@ -59,7 +55,7 @@ def common_level(by: Level, first: PredictionsMeta, other: PredictionsMeta) -> L
     return by if len(joined) == 1 else max(by, *joined, key=get_args(Level).index)
 
 
-def aggregate(predictions: Predictions, reference: Index, by: Level) -> Cases:
+def aggregate(predictions: Predictions, reference: Grades, by: Level) -> Cases:
     """Aggregate photographs to cases by their mean probabilities and mean score.
 
     Args:
@@ -81,7 +77,7 @@ def aggregate(predictions: Predictions, reference: Index, by: Level) -> Cases:
     return _worst_eye(eyes) if by == "patient" else eyes
 
 
-def aggregate_by_seed(predictions: Predictions, reference: Index, by: Level) -> tuple[Cases, ...]:
+def aggregate_by_seed(predictions: Predictions, reference: Grades, by: Level) -> tuple[Cases, ...]:
     """Aggregate the predictions of each seed's networks; one entry for a run of one seed or an ensemble.
 
     Args:
@@ -96,7 +92,7 @@ def aggregate_by_seed(predictions: Predictions, reference: Index, by: Level) -> 
     return tuple(aggregate(each, reference, by) for each in single_seeds)
 
 
-def _join(predictions: Predictions, reference: Index, keys: NDArray[np.str_], patients: NDArray[np.str_]) -> Cases:
+def _join(predictions: Predictions, reference: Grades, keys: NDArray[np.str_], patients: NDArray[np.str_]) -> Cases:
     """Average the probabilities and scores of the photographs with the same key, then predict grades from the means."""
     _, first, case = np.unique(keys, return_index=True, return_inverse=True)
     grades = reference[first]

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from drkit.decisions import referable_probability
 from drkit.evaluation.pairs import evaluated_rows
 from drkit.evaluation.selection import scorable_rows
-from drkit.grades import NUM_GRADES, REFERABLE_FROM
+from drkit.grades import REFERABLE_FROM
 from drkit.records.decoding import decode
 from drkit.records.predictions import Predictions
 
@@ -77,7 +78,7 @@ def fit_referral_threshold(predictions: Predictions) -> ReferralThreshold | None
     evaluated = evaluated_rows(predictions)
     used = evaluated.where(scorable_rows(evaluated))
     patients = used.patients()
-    probability = _worst(referable_probability(used), patients)
+    probability = _worst(referable_probability(used.probabilities()), patients)
     referable = _worst(used.reference().to_numpy(dtype=np.int64), patients) >= REFERABLE_FROM
     if not referable.any() or referable.all():
         return None
@@ -129,12 +130,7 @@ def refer(predictions: Predictions, threshold: ReferralThreshold | None) -> NDAr
     """Decide whether each photograph (N,) makes its patient referable, by the threshold or else by predicted grade."""
     if threshold is None:
         return (predictions.rows["predicted_grade"] >= REFERABLE_FROM).to_numpy(dtype=bool)
-    return referable_probability(predictions) >= threshold.threshold
-
-
-def referable_probability(predictions: Predictions) -> NDArray[np.float64]:
-    """(N,) probability of grade 2 or worse."""
-    return predictions.probabilities()[:, REFERABLE_FROM:NUM_GRADES].sum(1, dtype=np.float64)
+    return referable_probability(predictions.probabilities()) >= threshold.threshold
 
 
 def _worst(values: ArrayLike, patients: NDArray[np.str_]) -> NDArray[Any]:

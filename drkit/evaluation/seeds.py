@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 
 from drkit import intervals, metrics
-from drkit.evaluation.aggregation import Index, aggregate_by_seed
+from drkit.evaluation.aggregation import Grades, aggregate_by_seed
 from drkit.evaluation.agreement import NUM_RESAMPLES, Interval, with_interval
 from drkit.grades import Level
 from drkit.records.predictions import Predictions
@@ -51,7 +51,7 @@ class SeedAgreement:
 
 def measure_seeds(
     predictions: Predictions,
-    reference: Index,
+    reference: Grades,
     by: Level,
     *,
     num_resamples: int = NUM_RESAMPLES,

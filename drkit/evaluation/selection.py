@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from drkit.errors import InputError, LeakageError, first_few
-from drkit.evaluation.aggregation import Cases, Index, aggregate, describe_level, level_of
+from drkit.evaluation.aggregation import Cases, Grades, aggregate, describe_level, level_of
 from drkit.grades import SPLITS, Level, Split, Target, grade_column
 from drkit.records.labels import image_stem
 from drkit.records.predictions import Predictions
@@ -30,7 +30,7 @@ class EvaluationSet:
     """
 
     predictions: Predictions
-    reference: Index
+    reference: Grades
     cases: Cases
     by: Level
     data: str = ""

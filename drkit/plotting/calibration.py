@@ -6,9 +6,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from drkit.decisions import referable_probability
 from drkit.evaluation import EvaluationSet
 from drkit.grades import REFERABLE_FROM
-from drkit.plotting.selection import resample_patients
+from drkit.resampling import resample_patients
 
 FloatArray = NDArray[np.float64]
 Question = Literal["referable", "grade"]
@@ -49,7 +50,7 @@ def measure_calibration(run: EvaluationSet, question: Question, num_resamples: i
     the most probable class.
     """
     if question == "referable":
-        stated, is_true = run.cases.referable_probability(), run.cases.reference >= REFERABLE_FROM
+        stated, is_true = referable_probability(run.cases.probabilities), run.cases.reference >= REFERABLE_FROM
     else:
         probabilities = run.cases.probabilities
         stated, is_true = probabilities.max(1), probabilities.argmax(1) == run.cases.reference

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from drkit import intervals
+from drkit.decisions import referable_probability
 from drkit.errors import InputError
 from drkit.evaluation import EvaluationSet
 from drkit.evaluation.agreement import Interval
 from drkit.grades import REFERABLE_FROM
-from drkit.plotting.selection import resample_patients
+from drkit.resampling import resample_patients
 
 FloatArray = NDArray[np.float64]
 
@@ -184,7 +185,7 @@ def measure_screening(run: EvaluationSet, num_resamples: int = 1000, seed: int =
         raise InputError(
             f"{run.name}: {quantity} of {len(referable)} cases are referable, so there is nothing to separate"
         )
-    ranking = Ranking.of(referable, run.cases.referable_probability())
+    ranking = Ranking.of(referable, referable_probability(run.cases.probabilities))
     samples = partial(resample_patients, run.cases.patients, num_resamples, seed)
     kept = [
         ResampledRates.of(ranking.rates(weights))

@@ -1,13 +1,12 @@
 """Selection of the photographs of a predictions file that are drawn: graded ones that the run was not trained on."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from drkit.errors import InputError
 from drkit.evaluation import EvaluationSet, select_scorable
@@ -18,7 +17,6 @@ from drkit.records.json_records import read_json_record
 from drkit.records.predictions import Predictions, name_predictions, read_predictions
 
 T = TypeVar("T")
-Weights = NDArray[np.float64]
 
 
 def select(
@@ -139,21 +137,3 @@ def decision_thresholds(predictions: Predictions) -> tuple[float, ...] | None:
     if meta.decision == "rounding":
         return tuple(grade + 0.5 for grade in range(MAX_GRADE))
     return meta.cut_points if meta.decision == "cut_points" else None
-
-
-def resample_patients(patients: NDArray[np.str_], num_resamples: int, seed: int = 0) -> Iterator[Weights]:
-    """Draw bootstrap resamples of the patients: as many patients as there are, with replacement.
-
-    Args:
-        patients: (C,) key of each case's patient.
-        num_resamples: Number of resamples.
-        seed: Random seed.
-
-    Yields:
-        (C,) how often each case's patient was drawn.
-    """
-    names, patient = np.unique(patients, return_inverse=True)
-    generator = np.random.default_rng(seed)
-    for _ in range(num_resamples):
-        counts = generator.multinomial(len(names), np.full(len(names), 1 / len(names)))
-        yield counts[patient].astype(np.float64)

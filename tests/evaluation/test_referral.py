@@ -7,6 +7,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
+from drkit.decisions import referable_probability
 from drkit.errors import InputError
 from drkit.evaluation.referral import (
     MIN_SENSITIVITY,
@@ -14,7 +15,6 @@ from drkit.evaluation.referral import (
     fit_referral_threshold,
     read_referral_threshold,
     refer,
-    referable_probability,
 )
 from drkit.records.predictions import PROBABILITY_COLUMNS, Predictions
 from drkit.records.runs import find_packaged_run
@@ -58,7 +58,10 @@ def test_without_a_threshold_the_predicted_grade_decides(graded: Callable[..., P
     assert refer(predictions, None).tolist() == (predictions.rows["predicted_grade"] >= 2).tolist()
     found = fit_referral_threshold(predictions)
     assert found is not None
-    assert refer(predictions, found).tolist() == (referable_probability(predictions) >= found.threshold).tolist()
+    assert (
+        refer(predictions, found).tolist()
+        == (referable_probability(predictions.probabilities()) >= found.threshold).tolist()
+    )
     fundus = find_packaged_run("fundus").record
     record = json.loads(fundus.read_text())
     assert "specificity 0.95 on 810 photographs that fundus had not seen" in describe_rule(record, fundus)

@@ -5,12 +5,13 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 from drkit import metrics
+from drkit.decisions import referable_probability
 from drkit.errors import InputError
 from drkit.plotting.calibration import assign_bins, measure_calibration
 from drkit.plotting.reliability import draw_reliability
 from drkit.plotting.roc import draw_screening
 from drkit.plotting.screening import GRID, Ranking, measure_screening
-from drkit.plotting.selection import resample_patients
+from drkit.resampling import resample_patients
 
 cases = st.lists(st.tuples(st.booleans(), st.integers(0, 8)), min_size=2, max_size=60).filter(
     lambda drawn: 0 < sum(is_so for is_so, _ in drawn) < len(drawn)
@@ -56,11 +57,11 @@ def test_operating_points_reach_their_sensitivity_and_no_more_is_referred_than_n
     found = measure_screening(run, 100)
     referable = run.cases.reference >= 2
     for point, share in zip(found.points, (0.90, 0.95), strict=False):
-        referred = run.cases.referable_probability() >= point.threshold
+        referred = referable_probability(run.cases.probabilities) >= point.threshold
         assert point.sensitivity == pytest.approx(referred[referable].mean())
         assert point.specificity == pytest.approx((~referred)[~referable].mean())
         assert point.sensitivity >= share
-        stricter = run.cases.referable_probability() > point.threshold
+        stricter = referable_probability(run.cases.probabilities) > point.threshold
         assert stricter[referable].mean() < share
 
 
