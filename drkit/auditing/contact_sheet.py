@@ -13,7 +13,7 @@ from drkit.images.files import Photograph, encode_photograph, read_content
 from drkit.images.reduced import decode_reduced
 
 SIDE = 240  # pixels of a photograph
-MOST_PAIRS = 200  # on one sheet, which then has 60 million pixels
+MAX_PAIRS = 200  # on one sheet, which then has 60 million pixels
 
 _PAIRS_A_ROW = 3
 _CAPTION, _LINE, _GAP = 64, 18, 12  # pixels
@@ -24,9 +24,9 @@ def draw_contact_sheet(copies: Sequence[DuplicateGroup]) -> bytes:
     """Draw a PNG of the pairs, three in a row, each with ids, splits, grades, kind and correlation.
 
     Args:
-        copies: The pairs, of which the first `MOST_PAIRS` are drawn; without pairs the sheet says so.
+        copies: The pairs, of which the first `MAX_PAIRS` are drawn; without pairs the sheet says so.
     """
-    cells = [_draw_pair(pair) for pair in copies[:MOST_PAIRS]] or [_caption(["no duplicates were found"], 2 * SIDE)]
+    cells = [_draw_pair(pair) for pair in copies[:MAX_PAIRS]] or [_caption(["no duplicates were found"], 2 * SIDE)]
     blank = np.full_like(cells[0], _WHITE)
     cells += [blank] * (-len(cells) % _PAIRS_A_ROW)
     rows = [np.hstack(cells[start : start + _PAIRS_A_ROW]) for start in range(0, len(cells), _PAIRS_A_ROW)]

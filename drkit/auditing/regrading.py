@@ -8,12 +8,12 @@ from drkit.auditing.findings import Finding, make_finding
 from drkit.evaluation.agreement import measure_agreement, with_interval
 from drkit.grades import TARGETS, grade_column
 
-FEWEST_PAIRS = 20  # for a meaningful kappa
+MIN_PAIRS = 20  # for a meaningful kappa
 _VIEWS = ("views-alike", "views-saved-twice")  # views of one eye share one grade
 
 
 def find_regraded(copies: Sequence[DuplicateGroup]) -> Iterator[Finding]:
-    """Measure Cohen's kappa between grades of copies of one photograph, if there are at least `FEWEST_PAIRS` pairs.
+    """Measure Cohen's kappa between grades of copies of one photograph, if there are at least `MIN_PAIRS` pairs.
 
     It shows the noise of the reference grades. Each pair of ids counts once in each order, because neither grade is the
     reference; intervals are over photographs.
@@ -22,7 +22,7 @@ def find_regraded(copies: Sequence[DuplicateGroup]) -> Iterator[Finding]:
     for target in TARGETS:
         column = grade_column(target)
         pairs = [(number, *pair) for number, group in enumerate(photographs) for pair in _pair_up(group, column)]
-        if len(pairs) < FEWEST_PAIRS:
+        if len(pairs) < MIN_PAIRS:
             continue
         photograph, first, second = map(list, zip(*pairs, strict=True))
         agreement = measure_agreement(first + second, second + first, photograph * 2)

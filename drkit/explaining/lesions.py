@@ -14,7 +14,7 @@ from drkit.images.files import Photograph, read_photograph
 from drkit.records.labels import PHOTOGRAPH_SUFFIXES
 
 ANY = "lesion"  # the kind of a mask whose name has none
-MOST_MARKED = 0.5  # share of a photograph; a file that marks more is not a mask of lesions
+MAX_MARKED = 0.5  # share of a photograph; a file that marks more is not a mask of lesions
 ANATOMY = re.compile(r"optic|dis[ck]\b|\bod\b|macula|fovea|vessel", re.IGNORECASE)  # kinds of mask that show no lesion
 
 Mask = NDArray[np.bool_]  # (S, S)
@@ -99,7 +99,7 @@ def read_mask(paths: Sequence[Path], shape: tuple[int, int], frame: Box, side: i
                 " expected masks with the size of the photographs"
             )
         marked = (marks > 0).any(2, keepdims=True)
-        if marked.mean() > MOST_MARKED:
+        if marked.mean() > MAX_MARKED:
             raise InputError(
                 f"{path} marks {marked.mean():.0%} of its photograph: expected a mask that is 0 outside lesions"
             )

@@ -16,8 +16,8 @@ from drkit.records.checkpoint import Architecture
 from drkit.records.labels import Labels, image_stem
 from drkit.records.predictions import PROBABILITY_COLUMNS, SCHEMA, Predictions, patient_keys
 
-MOST_BETWEEN = 12  # photographs
-WITHOUT_GRADES = 6  # photographs, if no reference grade is known
+MAX_BETWEEN = 12  # photographs
+MAX_UNCERTAIN = 6  # photographs, if no reference grade is known
 NO_REFERENCE = "select by --ids or --split, or leave the selection to drkit"  # advice
 
 
@@ -56,7 +56,7 @@ def select_photographs(predictions: Predictions, criteria: SelectionCriteria, sp
     rows = _one_per_unit(rows.assign(reference=rows[grade_column(predictions.meta.target)]), predictions.meta.unit)
     graded = rows[rows["reference"].notna()]
     if criteria.is_any and graded.empty:
-        chosen = _first(rows, rows[list(PROBABILITY_COLUMNS)].max(axis=1), WITHOUT_GRADES)
+        chosen = _first(rows, rows[list(PROBABILITY_COLUMNS)].max(axis=1), MAX_UNCERTAIN)
         return Selection(chosen, f"the {len(chosen)} of {source} with the least certain grades")
     if graded.empty:
         raise InputError(f"{predictions.name}: no reference grade in {source}: {NO_REFERENCE}")
@@ -89,7 +89,7 @@ def _select_between(rows: pd.DataFrame, grades: tuple[int, int], source: str) ->
     if candidates.empty:
         raise InputError(f"no photograph of {source} is between grades {low} and {high}")
     distance = np.abs(scores - (low + high) / 2) - 10.0 * confused
-    chosen = _first(candidates, pd.Series(distance, rows.index)[candidates.index], MOST_BETWEEN)
+    chosen = _first(candidates, pd.Series(distance, rows.index)[candidates.index], MAX_BETWEEN)
     return Selection(
         chosen, f"{len(chosen)} of {source} between grades {low} and {high}, starting with those that confuse them"
     )

@@ -19,8 +19,8 @@ from drkit.records.atomic import write_bytes
 from drkit.records.explanations import MANIFEST, ExplainedPhotograph, read_explanations
 from drkit.records.filenames import shorten_name
 
-MOST_SHEETS = 10
-FEW_CELLS = 6  # across: a cell of fewer is wider than a sixth of the photograph
+MAX_SHEETS = 10
+MIN_CELLS = 6  # along a side; with fewer, each cell is wider than a sixth of the photograph
 LONGEST_ID = 40  # characters of an image id in a heading
 
 
@@ -69,7 +69,7 @@ class Writer:
     names: dict[str, str]
     photographs: list[ExplainedPhotograph] = field(default_factory=list)
     sheets: list[str] = field(default_factory=list)
-    num_cells: int = FEW_CELLS
+    num_cells: int = MIN_CELLS
     _sheet_rows: list[SheetRow] = field(default_factory=list)
 
     def add(self, result: BatchAttribution, views: Sequence[View]) -> None:
@@ -91,7 +91,7 @@ class Writer:
     def _check_cells(self, num_cells: int) -> None:
         """Warn if the maps have only a few cells: scaled up, each covers a large part of the disc and of its rim."""
         self.num_cells = num_cells
-        if num_cells < FEW_CELLS:
+        if num_cells < MIN_CELLS:
             warn(
                 f"the maps of {self.setup.method} are {num_cells} x {num_cells} cells: too coarse to point at anything,"
                 " and their evidence outside the disc is no sign of a shortcut; train with a larger --size, or use"
@@ -104,7 +104,7 @@ class Writer:
             self._write_sheet()
 
     def _add_to_sheet(self, row: SheetRow) -> None:
-        if len(self.sheets) < MOST_SHEETS:
+        if len(self.sheets) < MAX_SHEETS:
             self._sheet_rows.append(row)
         if len(self._sheet_rows) == ROWS_A_SHEET:
             self._write_sheet()
@@ -114,7 +114,7 @@ class Writer:
         name = f"sheet-{len(self.sheets) + 1:02d}.png"
         header = setup.opened.header
         title = f"{setup.opened.run.name}: {setup.method}, {header.target}'s grade"
-        if self.num_cells < FEW_CELLS:
+        if self.num_cells < MIN_CELLS:
             title += f" (maps of only {self.num_cells} x {self.num_cells} cells, too coarse to point at anything)"
         self._write(name, draw_sheet(self._sheet_rows, title, setup.meanings))
         self.sheets.append(name)

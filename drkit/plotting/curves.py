@@ -11,7 +11,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from drkit.plotting.style import COLOURS, MOST_WITH_BANDS, TITLE_WIDTHS, break_name, open_panels, place_legend, styled
+from drkit.plotting.style import (
+    COLOURS,
+    MAX_RUNS_WITH_BANDS,
+    TITLE_WIDTHS,
+    break_name,
+    open_panels,
+    place_legend,
+    styled,
+)
 from drkit.records.runs import NetworkId
 
 MEASURES = {
@@ -72,15 +80,15 @@ def draw_curves(
 ) -> Figure:
     """Draw measures over the epochs, one panel each, with runs in colours.
 
-    A run of several networks is drawn by their mean. Up to `MOST_WITH_BANDS` runs also show each network, as a thin
+    A run of several networks is drawn by their mean. Up to `MAX_RUNS_WITH_BANDS` runs also show each network, as a thin
     line. A ring marks the epoch whose weights were kept.
 
     Args:
-        histories: Training histories by run name, at most `MOST_ON_AXES`.
+        histories: Training histories by run name, at most `MAX_RUNS`.
         measures: Keys of `MEASURES`, one panel each.
         legend: Whether the figure has a legend; `curve_handles` has its entries.
     """
-    with_networks = len(histories) <= MOST_WITH_BANDS
+    with_networks = len(histories) <= MAX_RUNS_WITH_BANDS
     with styled():
         figure, panels = open_panels(len(measures))
         for axes, measure in zip(panels, measures, strict=True):
@@ -118,7 +126,7 @@ def curve_handles(histories: Mapping[str, TrainingHistory]) -> list[Artist]:
     handles += [Line2D([], [], color="0.3", linestyle=LINES[s], label=SPLIT_LABELS[s]) for s in LINES if s in splits]
     if any(len(history.by_network()) > 1 for history in histories.values()):
         label = "mean of the networks of folds and seeds"
-        if len(histories) <= MOST_WITH_BANDS:
+        if len(histories) <= MAX_RUNS_WITH_BANDS:
             label = "one network (fold, seed); thick: their mean"
         handles.append(Line2D([], [], color="0.3", linewidth=0.6, alpha=0.6, label=label))
     if any(history.kept for history in histories.values()):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from drkit.errors import InputError
 from drkit.evaluation import EvaluationSet
-from drkit.plotting.scores import MOST_POINTS, grade_handles
+from drkit.plotting.scores import MAX_VECTOR_POINTS, grade_handles
 from drkit.plotting.selection import panel_title, shared_title
 from drkit.plotting.style import GRADE_COLOURS, GRADE_MARKERS, break_name, open_panels, place_legend, styled
 from drkit.progress import notify
@@ -18,9 +18,9 @@ from drkit.progress import notify
 Projection = Literal["pca", "tsne"]
 Plane = NDArray[np.float64]
 
-MOST_LAID_OUT = 5000  # photographs; t-SNE takes minutes beyond
+MAX_PROJECTED = 5000  # photographs; t-SNE takes minutes beyond
 PERPLEXITY = 30.0
-_BEFORE_TSNE = 50  # principal components that t-SNE is given
+_NUM_COMPONENTS = 50  # principal components that t-SNE is given
 _AXES = {"pca": "principal component", "tsne": "t-SNE"}
 
 
@@ -31,7 +31,7 @@ def draw_embeddings(runs: Sequence[EvaluationSet], layout: Projection = "pca", s
         runs: Evaluated photographs of runs whose predictions contain embeddings.
         layout: Projection to the first two principal components, or by t-SNE, whose distances are meaningful only
             between neighbours.
-        seed: Random seed of t-SNE, and of the choice of photographs if there are more than `MOST_LAID_OUT`.
+        seed: Random seed of t-SNE, and of the choice of photographs if there are more than `MAX_PROJECTED`.
 
     Raises:
         InputError: predictions without embeddings, or with fewer than three photographs.
@@ -54,7 +54,7 @@ def lay_out(features: NDArray[np.float32], layout: Projection, seed: int = 0) ->
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
 
-    num_components = 2 if layout == "pca" else _BEFORE_TSNE
+    num_components = 2 if layout == "pca" else _NUM_COMPONENTS
     reduced = PCA(min(num_components, *features.shape), random_state=seed).fit_transform(features)
     if layout == "pca":
         return np.asarray(reduced if reduced.shape[1] == 2 else np.pad(reduced, ((0, 0), (0, 1))), dtype=np.float64)
@@ -76,7 +76,7 @@ def _draw_run(axes: Axes, run: EvaluationSet, layout: Projection, seed: int) -> 
     positions = lay_out(features[rows].astype(np.float32), layout, seed)
     for grade, (colour, marker) in enumerate(zip(GRADE_COLOURS, GRADE_MARKERS, strict=True)):
         shown = positions[run.reference[rows] == grade]
-        many = len(rows) > MOST_POINTS
+        many = len(rows) > MAX_VECTOR_POINTS
         axes.scatter(
             shown[:, 0], shown[:, 1], s=9, color=colour, marker=marker, alpha=0.65, linewidths=0, rasterized=many
         )
@@ -84,7 +84,7 @@ def _draw_run(axes: Axes, run: EvaluationSet, layout: Projection, seed: int) -> 
 
 
 def _draw_rows(num: int, name: str, seed: int) -> NDArray[np.int64]:
-    if num <= MOST_LAID_OUT:
+    if num <= MAX_PROJECTED:
         return np.arange(num)
-    notify(f"{name}: {MOST_LAID_OUT} of {num} photographs, drawn at random, are laid out")
-    return np.sort(np.random.default_rng(seed).choice(num, MOST_LAID_OUT, replace=False))
+    notify(f"{name}: {MAX_PROJECTED} of {num} photographs, drawn at random, are laid out")
+    return np.sort(np.random.default_rng(seed).choice(num, MAX_PROJECTED, replace=False))

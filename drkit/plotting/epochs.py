@@ -20,7 +20,7 @@ from drkit.plotting.curves import (
 )
 from drkit.plotting.style import (
     COLOURS,
-    MOST_WITH_BANDS,
+    MAX_RUNS_WITH_BANDS,
     TITLE_WIDTHS,
     break_name,
     open_panels,
@@ -38,7 +38,8 @@ def draw_epochs(
     """Draw each epoch's measure on held-out patients against that on training patients; later epochs are larger.
 
     On the dashed diagonal both are equal: below it (for the loss, above it) a run does better on its training patients.
-    Both axes of a panel have the same limits. More than `MOST_WITH_BANDS` runs are drawn by the mean of their networks.
+    Both axes of a panel have the same limits. More than `MAX_RUNS_WITH_BANDS` runs are drawn by the mean of their
+    networks.
 
     Args:
         histories: Training histories by run name.
@@ -56,7 +57,7 @@ def draw_epochs(
         for axes, measure in zip(panels, measures, strict=True):
             for history, colour in zip(histories.values(), COLOURS, strict=False):
                 points = [pair_epochs(rows, measure) for _, rows in history.by_network()]
-                if len(histories) > MOST_WITH_BANDS:
+                if len(histories) > MAX_RUNS_WITH_BANDS:
                     points = [pd.concat(points).groupby("epoch").mean()]
                 for pairs in points:
                     _draw_points(axes, pairs, colour)

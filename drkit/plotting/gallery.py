@@ -23,10 +23,10 @@ from drkit.records.labels import Labels, image_stem
 
 SIDE = 320  # pixels of a thumbnail
 _CAPTION = 26  # characters of a line below a thumbnail
-_CELL = 1.55  # inches
+_CELL = 1.55  # inches, side of a thumbnail with its margin
 _LINE = 0.13  # inches, of a caption
-_ACROSS = 4  # photographs of a grade side by side
-_UNITS = 4.2  # thumbnails side by side, at most, with their explanations: column width
+_MAX_COLUMNS = 4  # photographs side by side
+_MAX_WIDTH = 4.2  # cells side by side, with explanations: column width
 _CRITERIA = 28  # characters of a line of a grade's criteria
 QUALITY = "overall_quality"  # column of data sets that judge their photographs: 1 good, 0 not
 CANDIDATES = 3  # photographs whose quality is measured for each that is shown
@@ -141,20 +141,20 @@ def draw_errors(shown: Sequence[GalleryItem], title: str) -> Figure:
         shown: At least one photograph.
         title: Title of the figure.
     """
-    beside = [item.overlay.shape[1] / item.overlay.shape[0] for item in shown if item.overlay is not None]
-    broad = 1 + max(beside, default=0.0)  # of one photograph and its explanation, in photographs
-    across = max(1, min(int(_UNITS // broad), _ACROSS, len(shown)))
+    aspects = [item.overlay.shape[1] / item.overlay.shape[0] for item in shown if item.overlay is not None]
+    item_cells = 1 + max(aspects, default=0.0)  # width of a photograph and its explanation, in cells
+    num_columns = max(1, min(int(_MAX_WIDTH // item_cells), _MAX_COLUMNS, len(shown)))
     captions = ["\n".join(break_name(line, _CAPTION) for line in item.lines) for item in shown]
-    tall = _CELL + _LINE * max(caption.count("\n") + 1 for caption in captions)  # inches of a row
-    width = max(_CELL * broad * across, 3.2)
+    row_height = _CELL + _LINE * max(caption.count("\n") + 1 for caption in captions)  # inches
+    width = max(_CELL * item_cells * num_columns, 3.2)
     heading = break_name(title, int(width * 11))
     top = 0.15 + 0.17 * (heading.count("\n") + 1)  # inches of the heading
     with styled():
-        figure = Figure(figsize=(width, top + tall * -(-len(shown) // across)))
+        figure = Figure(figsize=(width, top + row_height * -(-len(shown) // num_columns)))
         figure.text(0.5, 1 - 0.07 / figure.get_figheight(), heading, ha="center", va="top", fontsize=10)
         for number, (item, caption) in enumerate(zip(shown, captions, strict=True)):
-            down, right = divmod(number, across)
-            corner = (_CELL * broad * right, figure.get_figheight() - top - tall * down)  # inches, upper left
+            row, column = divmod(number, num_columns)
+            corner = (_CELL * item_cells * column, figure.get_figheight() - top - row_height * row)
             _show_at(figure, item.photograph, corner, caption)
             if item.overlay is not None:
                 _show_at(figure, item.overlay, (corner[0] + _CELL, corner[1]), item.overlay_caption)
@@ -165,12 +165,12 @@ def _show_at(figure: Figure, picture: Photograph, corner: tuple[float, float], c
     """Show a picture one cell tall; `corner` is its upper left corner in inches from the figure's lower left."""
     width, height = figure.get_size_inches()
     side, gap = _CELL - 0.1, 0.05  # inches
-    broad = side * picture.shape[1] / picture.shape[0]
-    box = ((corner[0] + gap) / width, (corner[1] - side) / height, broad / width, side / height)
+    picture_width = side * picture.shape[1] / picture.shape[0]
+    box = ((corner[0] + gap) / width, (corner[1] - side) / height, picture_width / width, side / height)
     axes = figure.add_axes(box)
     axes.imshow(picture, interpolation="lanczos", aspect="auto")
     axes.set_axis_off()
-    middle = (corner[0] + gap + broad / 2) / width
+    middle = (corner[0] + gap + picture_width / 2) / width
     figure.text(middle, (corner[1] - side - gap) / height, caption, ha="center", va="top", fontsize=7.5)
 
 
@@ -181,27 +181,27 @@ def draw_examples(rows: Sequence[Sequence[GalleryItem]], title: str) -> Figure:
         rows: Photographs of each of the grades 0 to 4; empty if the grade does not occur.
         title: Title of the figure.
     """
-    down = max(1, *map(len, rows))
-    words = [
+    num_rows = max(1, *map(len, rows))
+    criteria = [
         break_name(CRITERIA[grade] if shown else f"{CRITERIA[grade]} (no photograph here)", _CRITERIA)
         for grade, shown in enumerate(rows)
     ]
     captions = [[break_name(item.lines[0], _CAPTION) for item in shown] for shown in rows]
-    tallest = max((caption.count("\n") + 1 for shown in captions for caption in shown), default=1)
+    max_lines = max((caption.count("\n") + 1 for shown in captions for caption in shown), default=1)
     heading = break_name(title, int(_CELL * NUM_GRADES * 11))
     top = 0.2 + 0.17 * (heading.count("\n") + 1)  # inches of the heading
-    head = 0.3 + _LINE * max(text.count("\n") + 1 for text in words)  # inches of a grade's name and criteria
-    tall = _CELL + _LINE * tallest
+    head = 0.3 + _LINE * max(text.count("\n") + 1 for text in criteria)  # inches of a grade's name and criteria
+    row_height = _CELL + _LINE * max_lines
     with styled():
-        figure = Figure(figsize=(_CELL * NUM_GRADES, top + head + tall * down))
+        figure = Figure(figsize=(_CELL * NUM_GRADES, top + head + row_height * num_rows))
         height, width = figure.get_figheight(), figure.get_figwidth()
         figure.text(0.5, 1 - 0.07 / height, heading, ha="center", va="top", fontsize=10)
-        for grade, (shown, text) in enumerate(zip(rows, words, strict=True)):
+        for grade, (shown, text) in enumerate(zip(rows, criteria, strict=True)):
             left = (_CELL * grade + 0.05) / width
             figure.text(left, 1 - top / height, f"{grade}  {GRADE_NAMES[grade]}", fontsize=10, weight="bold", va="top")
             figure.text(left, 1 - (top + 0.2) / height, text, fontsize=7, va="top", linespacing=1.2)
             for number, (item, caption) in enumerate(zip(shown, captions[grade], strict=True)):
-                _show_at(figure, item.photograph, (_CELL * grade, height - top - head - tall * number), caption)
+                _show_at(figure, item.photograph, (_CELL * grade, height - top - head - row_height * number), caption)
     return figure
 
 

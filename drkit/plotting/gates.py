@@ -15,7 +15,7 @@ from drkit.plotting.style import COLOURS, GRADE_COLOURS, GRADE_MARKERS, break_na
 NUM_SHUFFLES = 200
 NUM_SHOWN = 5  # channels
 NEAR = 0.05  # largest distance from 1 of a gate that hardly changes its channel
-LEAST = 1.0  # percent to either side that an axis shows at least
+MIN_REACH = 1.0  # percent to either side that an axis shows at least
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def correlation_ratios(values: NDArray[np.float64], groups: NDArray[np.int64]) -
 def draw_gates(gates: Gates, title: str) -> Figure:
     """Draw the mean gates, the mean change of the photographs of each grade, and the gates that vary most with it.
 
-    Each axis shows at least `LEAST` percent to either side, so that a negligible change looks negligible.
+    Each axis shows at least `MIN_REACH` percent to either side, so that a negligible change looks negligible.
     """
     with styled():
         figure, panels = open_panels(3)
@@ -128,7 +128,7 @@ def draw_gates(gates: Gates, title: str) -> Figure:
 
 def _draw_channels(axes: Axes, gates: Gates) -> None:
     changes = _in_percent(gates.factors.mean(0))
-    reach = max(np.abs(changes).max() * 1.05, LEAST)
+    reach = max(np.abs(changes).max() * 1.05, MIN_REACH)
     axes.hist(changes, bins=31, range=(-reach, reach), color=COLOURS[0])
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set(title="channels", xlabel="opened by, % (mean gate)", ylabel="number of channels")
@@ -145,7 +145,7 @@ def _draw_distances(axes: Axes, gates: Gates) -> None:
                       color=GRADE_COLOURS[grade])  # fmt: skip
             axes.hlines(distance[chosen].mean(), grade - 0.38, grade + 0.38, color="black", linewidth=1.4)
     axes.set(title="photographs", xlabel="reference grade", ylabel="mean change, %")
-    axes.set_ylim(0, max(distance.max() * 1.05, LEAST))
+    axes.set_ylim(0, max(distance.max() * 1.05, MIN_REACH))
     axes.set_xticks(range(NUM_GRADES))
 
 
@@ -160,7 +160,7 @@ def _draw_associated(axes: Axes, gates: Gates) -> list[Line2D]:
         axes.plot(present, column, marker=marker, ms=4, color=colour, label=f"channel {channel}")[0]
         for column, marker, colour, channel in zip(heights.T, GRADE_MARKERS, COLOURS, strongest, strict=False)
     ]
-    reach = max(np.abs(heights).max() * 1.1, LEAST)
+    reach = max(np.abs(heights).max() * 1.1, MIN_REACH)
     axes.set(title="most associated channels", xlabel="patient's worst grade", ylabel="gate minus its mean, %")
     axes.set_ylim(-reach, reach)
     axes.set_xticks(range(NUM_GRADES))

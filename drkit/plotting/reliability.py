@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from drkit.plotting.calibration import QUESTIONS, Calibration, Question
 from drkit.plotting.style import (
     COLOURS,
-    MOST_WITH_BANDS,
+    MAX_RUNS_WITH_BANDS,
     TICKS_OF_SHARES,
     break_name,
     open_panels,
@@ -25,10 +25,10 @@ _TITLES: dict[Question, str] = {"referable": "is it referable?", "grade": "is it
 def draw_reliability(runs: Sequence[Calibration], title: str, *, legend: bool = True) -> Figure:
     """Draw observed frequencies over predicted probabilities, one panel per question.
 
-    Up to `MOST_WITH_BANDS` runs have bars: 95 % intervals over resampled patients.
+    Up to `MAX_RUNS_WITH_BANDS` runs have bars: 95 % intervals over resampled patients.
 
     Args:
-        runs: One calibration for each run and question, of at most `MOST_ON_AXES` runs, in the same order for each
+        runs: One calibration for each run and question, of at most `MAX_RUNS` runs, in the same order for each
             question.
         title: Data sets, splits and cases, in one line.
         legend: Whether the figure has a legend.
@@ -39,7 +39,7 @@ def draw_reliability(runs: Sequence[Calibration], title: str, *, legend: bool = 
         figure, panels = open_panels(len(questions), columns=2, height=3.1)
         for axes, question in zip(panels, questions, strict=True):
             for run in (run for run in runs if run.question == question):
-                _draw_run(axes, run, names.index(run.run), with_bars=len(names) <= MOST_WITH_BANDS)
+                _draw_run(axes, run, names.index(run.run), with_bars=len(names) <= MAX_RUNS_WITH_BANDS)
             axes.axline((0, 0), slope=1, color="0.5", linewidth=0.8, linestyle=(0, (4, 4)), zorder=0)
             axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", title=_TITLES[question])
             axes.set(xlabel="predicted probability", ylabel="observed frequency")

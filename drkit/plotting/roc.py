@@ -13,7 +13,7 @@ from drkit.evaluation.agreement import with_interval
 from drkit.plotting.screening import GRID, Screening
 from drkit.plotting.style import (
     COLOURS,
-    MOST_WITH_BANDS,
+    MAX_RUNS_WITH_BANDS,
     TICKS_OF_SHARES,
     break_name,
     open_panels,
@@ -30,10 +30,10 @@ _TITLES = {"roc": "referable DR: ROC", "precision-recall": "referable DR: precis
 def draw_screening(
     runs: Sequence[Screening], title: str, curves: Sequence[CurveKind] = CURVES, *, legend: bool = True
 ) -> Figure:
-    """Draw each run's curves with its operating points; up to `MOST_WITH_BANDS` runs have 95 % bands over patients.
+    """Draw each run's curves with its operating points; up to `MAX_RUNS_WITH_BANDS` runs have 95 % bands over patients.
 
     Args:
-        runs: The measured runs, at most `MOST_ON_AXES`.
+        runs: The measured runs, at most `MAX_RUNS`.
         title: Data sets, splits and cases, in one line.
         curves: The kinds of curves, one panel each.
         legend: Whether the figure has a legend.
@@ -43,7 +43,7 @@ def draw_screening(
         for axes, curve in zip(panels, curves, strict=True):
             for run, colour in zip(runs, COLOURS, strict=False):
                 _draw_run(axes, run, curve, colour)
-                if len(runs) <= MOST_WITH_BANDS:
+                if len(runs) <= MAX_RUNS_WITH_BANDS:
                     low, high = run.roc_band if curve == "roc" else run.precision_band
                     step: Literal["post", "pre"] = "post" if curve == "roc" else "pre"
                     axes.fill_between(GRID, low, high, step=step, color=colour, alpha=0.15, linewidth=0)

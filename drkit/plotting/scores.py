@@ -27,12 +27,14 @@ from drkit.plotting.style import (
 )
 
 SPREAD = 0.8  # of the distance between two grades
-MOST_POINTS = 3000  # as lines of an svg; more are painted
+MAX_VECTOR_POINTS = 3000  # more are drawn as pixels, also in an SVG
 _TITLE = 36  # characters
 _SCALE = range(NUM_GRADES)
 
 
-def draw_scores(runs: Sequence[EvaluationSet], *, most_points: int = MOST_POINTS, legend: bool = True) -> Figure:
+def draw_scores(
+    runs: Sequence[EvaluationSet], *, max_vector_points: int = MAX_VECTOR_POINTS, legend: bool = True
+) -> Figure:
     """Draw the scores over the reference grade, one panel per run, with the scores at which the predicted grade rises.
 
     Within a grade, patients are sorted by their mean score. A thin line joins the cases of a patient: the longer it is,
@@ -40,13 +42,13 @@ def draw_scores(runs: Sequence[EvaluationSet], *, most_points: int = MOST_POINTS
 
     Args:
         runs: At least one.
-        most_points: Number of cases up to which they are drawn as vectors; more are painted as pixels.
+        max_vector_points: Number of cases up to which they are drawn as vectors; more are painted as pixels.
         legend: Whether the figure has a legend; `score_handles` has its entries.
     """
     with styled():
         figure, panels = open_panels(len(runs), columns=2, height=3.1)
         for axes, run in zip(panels, runs, strict=True):
-            _draw_run(axes, run, panel_title(run, runs), most_points)
+            _draw_run(axes, run, panel_title(run, runs), max_vector_points)
         figure.suptitle(break_name(shared_title(runs), 42 * min(len(runs), 2)))
         if legend:
             place_legend(figure, score_handles(runs))
@@ -108,13 +110,13 @@ def grade_handles() -> list[Artist]:
     ]
 
 
-def _draw_run(axes: Axes, run: EvaluationSet, title: str, most_points: int) -> None:
+def _draw_run(axes: Axes, run: EvaluationSet, title: str, max_vector_points: int) -> None:
     cases = run.cases
     positions = spread_patients(cases.reference, run.cases.score, cases.patients)
     # Join a patient's cases of one grade by a line from the lowest to the highest score.
     ends = pd.Series(run.cases.score).groupby(positions.to_numpy()).agg(["min", "max"])
     lines = [[(position, low), (position, high)] for position, low, high in ends.itertuples() if high > low]
-    many = len(positions) > most_points
+    many = len(positions) > max_vector_points
     style: Any = {"colors": "0.45", "linewidths": 0.5, "alpha": 0.6, "zorder": 1, "rasterized": many}
     axes.add_collection(LineCollection(lines, **style))
     axes.scatter(positions, run.cases.score, s=5, color=COLOURS[0], alpha=0.55, linewidths=0, rasterized=many)
@@ -143,7 +145,7 @@ def _draw_pair(axes: Axes, first: EvaluationSet, other: EvaluationSet, titles: S
     axes.axline((0, 0), slope=1, color="0.5", linewidth=0.8, linestyle=(0, (4, 4)), zorder=0)
     for grade, rows in pairs.groupby("grade"):
         style: Any = {"color": GRADE_COLOURS[grade], "marker": GRADE_MARKERS[grade]}
-        many = len(pairs) > MOST_POINTS
+        many = len(pairs) > MAX_VECTOR_POINTS
         axes.scatter(rows["first"], rows["other"], s=8, alpha=0.6, linewidths=0, rasterized=many, **style)
     correlation = pairs["first"].corr(pairs["other"], method="spearman")
     axes.set_title(f"{len(pairs)} {first.by}s\nrank correlation {correlation:.3f}")

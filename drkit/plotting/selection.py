@@ -11,7 +11,7 @@ import numpy as np
 from drkit.errors import InputError
 from drkit.evaluation import EvaluationSet, select_scorable
 from drkit.grades import MAX_GRADE, Level, Split
-from drkit.plotting.style import MOST_ON_AXES
+from drkit.plotting.style import MAX_RUNS
 from drkit.progress import warn
 from drkit.records.json_records import read_json_record
 from drkit.records.predictions import Predictions, name_predictions, read_predictions
@@ -98,10 +98,10 @@ def narrow_to_shared(first: EvaluationSet, other: EvaluationSet) -> tuple[Evalua
 
 
 def limit_runs(runs: Sequence[T]) -> list[T]:
-    """The first `MOST_ON_AXES` runs, with a warning if there are more."""
-    if len(runs) > MOST_ON_AXES:
-        warn(f"only the first {MOST_ON_AXES} of {len(runs)} runs are drawn: more would be indistinguishable")
-    return list(runs[:MOST_ON_AXES])
+    """The first `MAX_RUNS` runs, with a warning if there are more."""
+    if len(runs) > MAX_RUNS:
+        warn(f"only the first {MAX_RUNS} of {len(runs)} runs are drawn: more would be indistinguishable")
+    return list(runs[:MAX_RUNS])
 
 
 def shared_title(runs: Sequence[EvaluationSet]) -> str:

@@ -26,8 +26,10 @@ SUFFIXES = (".png", ".svg", ".pdf")
 
 WIDTHS = (3.6, 6.4, 7.4)  # inches of a figure with one, two, three columns of panels
 TITLE_WIDTHS = (42, 84, 96)  # characters of a line of such a figure's title
-MOST_ON_AXES = len(COLOURS)  # runs on the same axes; more could not be told apart
-MOST_WITH_BANDS = 3  # runs on the same axes up to which intervals and single networks are drawn; more hide each other
+MAX_RUNS = len(COLOURS)  # runs on the same axes; more could not be told apart
+MAX_RUNS_WITH_BANDS = (
+    3  # runs on the same axes up to which intervals and single networks are drawn; more hide each other
+)
 TICKS_OF_SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # of both axes, where both are shares
 CHARACTER = 0.068  # inches, of a legend's letter
 HANDLE = 0.55  # inches, of a legend's line and the space about it
@@ -61,11 +63,11 @@ def styled() -> Iterator[None]:
 
 def open_panels(num: int, *, height: float = 2.5, columns: int = 3) -> tuple[Figure, list[Axes]]:
     """A figure with `num` panels, at most `columns` side by side, each `height` inches tall."""
-    across = min(num, columns)
-    down = -(-num // across)
+    num_columns = min(num, columns)
+    num_rows = -(-num // num_columns)
     layout = ConstrainedLayoutEngine(h_pad=0.07, w_pad=0.05)  # inches
-    figure = Figure(figsize=(WIDTHS[across - 1], height * down), layout=layout)
-    panels = figure.subplots(down, across, squeeze=False).ravel().tolist()
+    figure = Figure(figsize=(WIDTHS[num_columns - 1], height * num_rows), layout=layout)
+    panels = figure.subplots(num_rows, num_columns, squeeze=False).ravel().tolist()
     for spare in panels[num:]:
         spare.remove()
     return figure, panels[:num]
@@ -74,13 +76,13 @@ def open_panels(num: int, *, height: float = 2.5, columns: int = 3) -> tuple[Fig
 def place_legend(figure: Figure, handles: Sequence[Artist]) -> None:
     """Put a legend below the panels, in as many columns as fit, long names broken; the figure grows by its height."""
     width, height = figure.get_size_inches()
-    broadest = int((width - 0.2 - HANDLE) / CHARACTER)
-    labels = [break_name(str(handle.get_label()), broadest) for handle in handles]
+    max_characters = int((width - 0.2 - HANDLE) / CHARACTER)
+    labels = [break_name(str(handle.get_label()), max_characters) for handle in handles]
     longest = max(len(line) for label in labels for line in label.split("\n"))
-    columns = max(1, min(len(labels), int((width - 0.2) / (longest * CHARACTER + HANDLE))))
-    lines = -(-sum(label.count("\n") + 1 for label in labels) // columns)
-    figure.set_size_inches(width, height + 0.17 * lines)
-    figure.legend(handles=handles, labels=labels, loc="outside lower center", ncols=columns)
+    num_columns = max(1, min(len(labels), int((width - 0.2) / (longest * CHARACTER + HANDLE))))
+    num_lines = -(-sum(label.count("\n") + 1 for label in labels) // num_columns)
+    figure.set_size_inches(width, height + 0.17 * num_lines)
+    figure.legend(handles=handles, labels=labels, loc="outside lower center", ncols=num_columns)
 
 
 def break_name(name: str, width: int) -> str:

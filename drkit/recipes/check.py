@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from drkit.auditing.contact_sheet import MOST_PAIRS, draw_contact_sheet
+from drkit.auditing.contact_sheet import MAX_PAIRS, draw_contact_sheet
 from drkit.auditing.contradictions import find_contradictions
 from drkit.auditing.duplicates import DuplicateGroup, find_copies, find_copy_findings
 from drkit.auditing.findings import (
@@ -220,8 +220,8 @@ def _audit_photographs(audit: _Audit, rows: pd.DataFrame, stats: dict[str, Photo
 def _draw(copies: Sequence[DuplicateGroup], config: CheckConfig) -> None:
     if config.contact_sheet is None:
         return
-    if len(copies) > MOST_PAIRS:
-        warn(f"{config.contact_sheet} shows the first {MOST_PAIRS} of {len(copies)} duplicates (--json lists all)")
+    if len(copies) > MAX_PAIRS:
+        warn(f"{config.contact_sheet} shows the first {MAX_PAIRS} of {len(copies)} duplicates (--json lists all)")
     worst_first = sorted(copies, key=lambda pair: list(KINDS).index(pair.kind))
     write_bytes(config.contact_sheet, draw_contact_sheet(worst_first), force=config.force)
 

@@ -12,7 +12,7 @@ from drkit.explaining.faithfulness import FaithfulnessEvaluator
 from drkit.explaining.inputs import ExplainInputs, prepare_inputs
 from drkit.explaining.metrics import HOW_TO_READ, Means, faithfulness_table, lesion_table
 from drkit.explaining.pictures import ROWS_A_SHEET
-from drkit.explaining.writing import MOST_SHEETS
+from drkit.explaining.writing import MAX_SHEETS
 from drkit.models.restoring import OpenedRun, open_run
 from drkit.progress import notify, warn
 from drkit.records.ensembles import is_ensemble
@@ -142,8 +142,8 @@ def _report_selection(inputs: ExplainInputs, fold: int | None) -> None:
     num, more = len(selection.image_ids), explained.num_photographs - len(selection.image_ids)
     together = f", and {more} of the same {explained.units.kind}s" if more else ""
     notify(f"explaining {num} photograph{'s' if num != 1 else ''}{together}: {selection.reason}")
-    if explained.num_photographs > MOST_SHEETS * ROWS_A_SHEET:
-        notify(f"the sheets show the first {MOST_SHEETS * ROWS_A_SHEET} photographs; each photograph has a picture")
+    if explained.num_photographs > MAX_SHEETS * ROWS_A_SHEET:
+        notify(f"the sheets show the first {MAX_SHEETS * ROWS_A_SHEET} photographs; each photograph has a picture")
 
 
 def _warn_of_namesakes(explanations: Explanations, inputs: ExplainInputs) -> None:

@@ -25,7 +25,7 @@ from drkit.records.report_tables import check_table_files, write_table_files
 from drkit.records.truth import read_truth
 from drkit.reporting import Table
 
-FEW_PATIENTS = 20  # fewer than these give unreliable intervals
+MIN_PATIENTS = 20  # fewer than these give unreliable intervals
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def _warn_of_limits(predictions: Predictions, agreement: Agreement, by: Level) -
     name, decision = predictions.name, predictions.meta.decision
     if agreement.degenerate:
         warn(f"{name}: {KAPPA_UNDEFINED}")
-    if agreement.patients < FEW_PATIENTS:
+    if agreement.patients < MIN_PATIENTS:
         warn(f"{name}: intervals over only {agreement.patients} patients are unreliable")
     in_fold = predictions.rows["fold"].notna().any()
     if by != "photograph" and decision == "cut_points" and in_fold and not predictions.meta.fold_cut_points:

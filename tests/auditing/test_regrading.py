@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from drkit.auditing.duplicates import DuplicateGroup
-from drkit.auditing.regrading import FEWEST_PAIRS, find_regraded
+from drkit.auditing.regrading import MIN_PAIRS, find_regraded
 
 
 def copies(first, second, kind="identical-photographs"):
@@ -31,7 +31,7 @@ def test_kappa_takes_neither_grade_for_the_reference(kind):
 
 
 def test_few_pairs_and_views_of_one_eye_say_nothing():
-    assert not list(find_regraded([copies(*pair) for pair in GRADES[: FEWEST_PAIRS - 1]]))
+    assert not list(find_regraded([copies(*pair) for pair in GRADES[: MIN_PAIRS - 1]]))
     assert not list(find_regraded([copies(*pair, "views-alike") for pair in GRADES]))
     assert not list(find_regraded([copies(2, None) for _ in GRADES]))
 

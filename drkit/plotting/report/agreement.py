@@ -29,14 +29,14 @@ from drkit.plotting.report.sources import ReportSource
 from drkit.plotting.roc import CURVES, draw_screening, point_handles
 from drkit.plotting.scores import draw_scores, score_handles
 from drkit.plotting.screening import Screening, measure_screening
-from drkit.plotting.style import MOST_ON_AXES
+from drkit.plotting.style import MAX_RUNS
 from drkit.progress import warn
 from drkit.reporting import Table
 
 COLUMNS = ("quadratic kappa", "mean of single seeds", "plain kappa", "accuracy", "referable:\nsens. / spec.", "joined")
-MOST_DRAWN = 7  # runs whose confusions and scores are drawn; the tables have all
-MOST_SCREENED = 3  # groups whose ROC and calibration curves are drawn
-MOST_POINTS = 400  # cases of a drawn run up to which its scores are drawn as lines of an svg
+MAX_DRAWN_RUNS = 7  # runs whose confusions and scores are drawn; the tables have all
+MAX_SCREENED_GROUPS = 3  # groups whose ROC and calibration curves are drawn
+MAX_VECTOR_POINTS = 400  # cases; the scores of more are drawn as pixels
 
 
 def build_agreement(
@@ -129,7 +129,7 @@ def _draw_confusions(groups: Sequence[ResultGroup]) -> list[Block]:
     best = [result for group in groups for result in group.best_of_tasks()]
     others = [result for group in groups for result in group.results if result not in best]
     others.sort(key=lambda result: result.score.agreement.quadratic_weighted_kappa, reverse=True)
-    drawn, num_runs = (best + others)[:MOST_DRAWN], len(best + others)
+    drawn, num_runs = (best + others)[:MAX_DRAWN_RUNS], len(best + others)
     blocks: list[Block] = []
     if num_runs > len(drawn):
         text = f"{len(drawn)} of {num_runs} runs are drawn: the best of each group and task, then the next best."
@@ -139,7 +139,7 @@ def _draw_confusions(groups: Sequence[ResultGroup]) -> list[Block]:
         figures = {
             "reference against predicted grades": draw_confusion([run], ["counts"]),
             "the cost of its confusions": draw_confusion([run], ["cost"]),
-            "scores over the reference grade": draw_scores([run], most_points=MOST_POINTS, legend=False),
+            "scores over the reference grade": draw_scores([run], max_vector_points=MAX_VECTOR_POINTS, legend=False),
         }
         pictures = [embed_figure(figure, f"{result.name}: {what}") for what, figure in figures.items()]
         blocks += [Heading(f"{result.name}: {result.task}"), Pictures(pictures, build_legend(score_handles([run])))]
@@ -149,8 +149,8 @@ def _draw_confusions(groups: Sequence[ResultGroup]) -> list[Block]:
 def _build_screening(groups: Sequence[ResultGroup], config: PictureConfig) -> list[Section]:
     """Referable DR and calibration, of groups with both referable and other cases."""
     blocks: list[Block] = []
-    for group in groups[:MOST_SCREENED]:
-        runs = [result.drawn for result in group.results[:MOST_ON_AXES]]
+    for group in groups[:MAX_SCREENED_GROUPS]:
+        runs = [result.drawn for result in group.results[:MAX_RUNS]]
         try:
             screenings = [measure_screening(run, config.resamples, config.seed) for run in runs]
         except InputError as error:

@@ -11,7 +11,7 @@ import numpy as np
 
 from drkit.errors import InputError, first_few
 from drkit.explaining.metrics import HOW_TO_READ, Means, MeanWithInterval, faithfulness_table, lesion_table
-from drkit.explaining.writing import FEW_CELLS
+from drkit.explaining.writing import MIN_CELLS
 from drkit.images.files import Photograph, read_photograph
 from drkit.plotting.gallery import show_errors
 from drkit.plotting.report.page import (
@@ -30,9 +30,9 @@ from drkit.progress import warn
 from drkit.records.explanations import ExplainedPhotograph, Explanations, find_explanations, read_explanations
 from drkit.records.labels import Labels
 
-MOST_ERRORS = 8  # photographs
-MOST_EXPLAINED = 12  # photographs of a folder
-MOST_STRIPS = 24  # of all folders
+MAX_ERRORS = 8  # photographs
+MAX_EXPLAINED = 12  # photographs of a folder
+MAX_STRIPS = 24  # of all folders
 SIDE = 200  # pixels of a thumbnail
 STRIP = 576  # CSS pixels of a photograph with two maps
 PANEL = 288  # pixels of each of them
@@ -42,7 +42,7 @@ def build_errors(groups: Sequence[ResultGroup], labels: Labels) -> list[Section]
     """The photographs that the best run graded worst, of the first group whose photographs the data set contains."""
     for result in (group.results[0] for group in groups):
         try:
-            shown = show_errors(result.drawn, labels, MOST_ERRORS, side=SIDE)
+            shown = show_errors(result.drawn, labels, MAX_ERRORS, side=SIDE)
         except InputError as error:
             warn(f"no errors are shown of {result.name}: {error}")
             continue
@@ -79,7 +79,7 @@ def build_explanations(explained: Mapping[Path, Explanations], *, with_photograp
         with_photographs: Whether photographs may be shown; else there are only figures.
     """
     blocks = _build_figures(explained.values())
-    num = min(MOST_EXPLAINED, max(1, MOST_STRIPS // max(1, len(explained)))) if with_photographs else 0
+    num = min(MAX_EXPLAINED, max(1, MAX_STRIPS // max(1, len(explained)))) if with_photographs else 0
     for folder, explanations in explained.items():
         blocks += _build_explained(explanations, folder, num)
     return [Section("explanations", "Explanations: task (e)", blocks)] if blocks else []
@@ -105,8 +105,8 @@ def _build_explained(explained: Explanations, folder: Path, num: int) -> list[Bl
 
 def _describe_warning(explained: Explanations, folder: Path) -> str:
     """That the maps are too coarse, else which photographs have evidence outside the disc; empty if neither."""
-    num_cells = min((_count_cells(folder / row.maps) for row in explained.photographs[:1]), default=FEW_CELLS)
-    if num_cells < FEW_CELLS:
+    num_cells = min((_count_cells(folder / row.maps) for row in explained.photographs[:1]), default=MIN_CELLS)
+    if num_cells < MIN_CELLS:
         return (
             f"The maps are only {num_cells} x {num_cells} cells, too coarse to point at anything; evidence outside the"
             " fundus disc is then no sign of a shortcut."
@@ -116,9 +116,9 @@ def _describe_warning(explained: Explanations, folder: Path) -> str:
 
 
 def _count_cells(path: Path) -> int:
-    """Cells across the raw maps of a photograph; `FEW_CELLS` if they have been removed."""
+    """Cells across the raw maps of a photograph; `MIN_CELLS` if they have been removed."""
     if not path.is_file():
-        return FEW_CELLS
+        return MIN_CELLS
     try:
         with np.load(path, allow_pickle=False) as maps:
             return int(maps["speaking_for"].shape[-1])

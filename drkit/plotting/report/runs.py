@@ -22,7 +22,7 @@ from drkit.plotting.report.page import (
 from drkit.plotting.report.sources import ReportSource
 from drkit.plotting.report.tasks import infer_tasks, name_parent
 from drkit.plotting.selection import name_data
-from drkit.plotting.style import MOST_ON_AXES
+from drkit.plotting.style import MAX_RUNS
 from drkit.reporting import Table
 
 # The options that are shown, in this order; those that a run does not state are left out.
@@ -44,7 +44,7 @@ def build_runs(sources: Sequence[ReportSource]) -> list[Section]:
     blocks: list[Block] = [Paragraph(sentence, "quiet")] if usual else []
     blocks.append(TableBlock(Table("Trainings", COLUMNS, rows)))
     listed = [line for run in runs for line in ("", f"{run.name}:", *_list_options(run.options))]
-    whose = f"{len(runs)} runs" if len(runs) > MOST_ON_AXES else ", ".join(run.name for run in runs)
+    whose = f"{len(runs)} runs" if len(runs) > MAX_RUNS else ", ".join(run.name for run in runs)
     blocks.append(Details(f"all options of {whose}", listed[1:]))
     remark = (
         "Figures of the training photographs are taken while learning, on augmented photographs. Losses of different"
@@ -132,16 +132,16 @@ def _list_options(options: Mapping[str, Any], before: str = "") -> Iterator[str]
 
 
 def _draw_histories(runs: Sequence[ReportSource]) -> list[Block]:
-    """The curves of at most `MOST_ON_AXES` runs of the same data sets on the same axes, with one legend."""
+    """The curves of at most `MAX_RUNS` runs of the same data sets on the same axes, with one legend."""
     blocks: list[Block] = []
     alike: dict[str, dict[str, TrainingHistory]] = {}
     for run in runs:
         history = read_training_history(run.run)
         alike.setdefault(history.data, {})[run.name] = history
     groups = [
-        dict(list(histories.items())[first : first + MOST_ON_AXES])
+        dict(list(histories.items())[first : first + MAX_RUNS])
         for histories in alike.values()
-        for first in range(0, len(histories), MOST_ON_AXES)
+        for first in range(0, len(histories), MAX_RUNS)
     ]
     for histories in groups:
         pictures = [
