@@ -1,14 +1,24 @@
 #!/usr/bin/env bash
-# The whole course, tasks (a) to (e), in one go: examples/course.sh [DATA] [SECOND...]
+# Run all tasks of the course, (a) to (e), and write a report on their runs.
 #
-#   DATA    a data set in any known layout, such as the course's DeepDRiD; synthetic eyes are made where it is left out
-#   SECOND  data sets to learn from first in task (b), each in stages of its own; synthetic eyes of other patients where
-#           they are left out
+# Usage: examples/course.sh [DATA] [SECOND...]
 #
-# Each task ends in a checked submission in its own folder, and the whole in one report. A task that is finished is not
-# run again; in tasks (a) and (b) finished runs are kept, too, and unfinished ones resumed. Settings by environment: OUT
-# (folder for everything, default: course), BACKBONES (default: those whose weights are at hand, see drkit info), and
-# those of the tasks' own scripts.
+#   DATA    data set in any known layout, such as the course's DeepDRiD (default: synthetic eyes, drawn in OUT)
+#   SECOND  data sets for the first stage of task (b), which is run once for each (default: synthetic eyes of other
+#           patients)
+#
+# Environment:
+#
+#   OUT        output folder (course)
+#   BACKBONES  backbones of task (a); the first one is also that of tasks (b) and (c), and the first three are those of
+#              task (d) (all whose ImageNet weights are installed, see drkit info)
+#   PATIENTS   number of synthetic patients (60)
+#   SIZE       side of the synthetic photographs in pixels (256)
+#
+# The other settings of the task scripts apply too, except SUBMIT in all of them and METHODS and RUN in task (e).
+#
+# Writes to OUT: a folder for each task, with the outputs of its script; report.html. Finished tasks are not run again.
+# In tasks (a) and (b), finished runs are also kept, and unfinished ones are resumed.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -16,7 +26,7 @@ data=${1:-}
 [ $# -eq 0 ] || shift
 out=${OUT:-course}
 mkdir -p "$out"
-unset SUBMIT # which means another thing in each task
+unset SUBMIT # it names something else in each task script
 
 if [ -z "$data" ]; then
     data=$out/synthetic-eyes
@@ -31,7 +41,7 @@ count=${#backbones[@]}
 three="${backbones[0]} ${backbones[1 % count]} ${backbones[2 % count]}" # members of task (d)
 first=${backbones[0]}
 
-# task FOLDER SCRIPT ARGUMENTS...: run a task's script, unless it has come to its end before.
+# task FOLDER SCRIPT ARGUMENTS...: run a task's script unless it has already finished.
 task() {
     local folder=$out/$1 script=$2
     shift 2
@@ -50,7 +60,7 @@ for second in "$@"; do
 done
 BACKBONE=$first task task-c task_c.sh "$data"
 BACKBONES=$three task task-d task_d.sh "$data"
-# METHODS are those of task (d); task (e) takes its own.
+# METHODS lists the ensemble methods of task (d); task (e) uses its default.
 METHODS="" RUN=$out/task-a/runs/${first//[^A-Za-z0-9]/-}-single task task-e task_e.sh "$data"
 
 drkit score "$out"/task-[a-d]*/runs/*.parquet --split val

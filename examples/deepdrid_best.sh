@@ -1,23 +1,37 @@
 #!/usr/bin/env bash
-# The highest kappa that drkit reaches on two cores, in a few hours: examples/deepdrid_best.sh DATA
+# Train the most accurate recipe of docs/results.md and write a submission for patients and one for eyes. It takes a few
+# hours on two CPU cores.
 #
-#   DATA  the course's DeepDRiD, or another data set with the grades of patients and eyes
+# Usage: examples/deepdrid_best.sh DATA
 #
-# Stage one trains all layers of one network on other eyes, first at a low resolution and then at higher ones. What it is
-# at each resolution becomes a member: frozen, with a head that stage two trains on DATA, once to grade patients (all
-# photographs of a patient together) and once to grade eyes (the photographs of an eye). Stage two grades train and val out
-# of fold, several seeds each; the members are then combined, and scored on folds that they were not combined on. Nothing is
-# picked on the patients that are scored. Finished runs are left as they are and unfinished ones resumed, so the script may
-# be stopped and started at will. Settings by environment:
+#   DATA  the course's DeepDRiD, or another data set with grades of patients and of eyes
 #
-#   STAGE_ONE  data sets to learn from first, colons between: "APTOS2019:Messidor-2:IDRiD". Without it stage two starts
-#              from fundus, the network that comes with drkit, at every resolution.
-#   OUT        folder for everything that is written (deepdrid-best)
-#   SIZES      sides of the members' images in pixels, rising (224 288 384)
-#   METHOD     how members are combined: stack, weight, vote, boost or bag
-#   FREEZE     none to train all layers in stage two (backbone)
-#   FIRST_EPOCHS, FURTHER_EPOCHS of stage one at the first and at each further size; EPOCHS, COPIES, FOLDS, SEEDS of stage
-#   two; BACKBONE and START (weights) in place of EfficientNet-Lite0 from ImageNet
+# The first stage trains all layers of one network on photographs of other data sets, first at the smallest size and then
+# at each larger one. The second stage freezes the network of each size and trains two heads on DATA: one grades patients
+# from all their photographs, the other grades eyes from the photographs of an eye. Its predictions for the train and val
+# splits are out of fold. The networks of all sizes are the members of an ensemble, which is evaluated on nested folds. No
+# epoch or setting is selected on the patients that are scored.
+#
+# Environment:
+#
+#   STAGE_ONE       data sets of the first stage, separated by colons, such as APTOS2019:Messidor-2:IDRiD (empty: no first
+#                   stage; the second stage starts from START at every size)
+#   OUT             output folder (deepdrid-best)
+#   SIZES           sides of the networks' inputs in pixels, in increasing order (224 288 384)
+#   METHOD          ensemble method: stack, weight, vote, boost or bag (stack)
+#   BACKBONE        backbone of the first stage (tf_efficientnet_lite0)
+#   START           initial weights (imagenet for the first stage; fundus without a first stage)
+#   FIRST_EPOCHS    epochs of the first stage at the smallest size (8)
+#   FURTHER_EPOCHS  epochs of the first stage at each larger size (2)
+#   FREEZE          layers that the second stage freezes: backbone, none, or a number of stages (backbone)
+#   EPOCHS          epochs of the second stage (30)
+#   COPIES          augmented copies per photograph in the second stage (4)
+#   FOLDS           folds of the second stage, over train and val together (3)
+#   SEEDS           seeds of the second stage (3)
+#
+# Writes to OUT: the runs in stage-one/, patient/ and eye/; ensembles/patient.parquet and eye.parquet;
+# compare_patient.png and compare_eye.png; submission_patient.csv and submission_eye.csv if DATA has a test split.
+# Finished runs are kept and unfinished ones are resumed.
 set -euo pipefail
 
 data=${1:?DATA, a data set, is expected}
@@ -25,7 +39,7 @@ out=${OUT:-deepdrid-best}
 read -r -a sizes <<<"${SIZES:-224 288 384}"
 mkdir -p "$out"
 
-# train FOLDER NAME OPTIONS...: the last epoch is kept.
+# train FOLDER NAME OPTIONS...: train a run and keep its last epoch.
 train() {
     local folder=$out/$1 name=$2 resume=()
     shift 2
@@ -35,7 +49,7 @@ train() {
         "${resume[@]}"
 }
 
-# Stage one: single photographs and the eye's grade, which every data set states.
+# The first stage uses single photographs and the eye's grade, which all data sets have.
 first=()
 if [ -n "${STAGE_ONE:-}" ]; then
     IFS=: read -r -a eyes <<<"$STAGE_ONE"
@@ -56,14 +70,14 @@ for size in "${sizes[@]}"; do
         weights=$out/stage-one/${size}px.safetensors
     fi
 
-    # Stage two, to grade patients and to grade eyes.
+    # Second stage, once for patients and once for eyes.
     second=(--data "$data" --weights "$weights" --size "$size" --freeze "${FREEZE:-backbone}" --copies "${COPIES:-4}" \
         --oversample patient --epochs "${EPOCHS:-30}" --folds "${FOLDS:-3}" --folds-over train+val --seeds "${SEEDS:-3}")
     train patient "${size}px" "${second[@]}" --target patient --unit patient
     train eye "${size}px" "${second[@]}" --target eye --unit eye
 done
 
-# The members, all ways to combine them on the same nested folds, and the one that is submitted.
+# Scores of the members, a comparison of all ensemble methods on the same nested folds, and the submission.
 sample=$data/sample_submission.csv
 for target in patient eye; do
     drkit score "$out/$target"/*.parquet --by "$target"

@@ -1,21 +1,36 @@
 #!/usr/bin/env bash
-# Two submissions in a few minutes on two cores, from the network that comes with drkit: examples/deepdrid_fast.sh DATA
+# Train heads on the network that comes with drkit and write a submission for patients and one for eyes. It takes a few
+# minutes on two CPU cores.
 #
-#   DATA  the course's DeepDRiD, or another data set with the grades of patients and eyes
+# Usage: examples/deepdrid_fast.sh DATA
 #
-# A head is trained on the frozen network fundus, once to grade patients (all photographs of a patient together) and
-# once to grade eyes (the two photographs of an eye). Each grades train and val out of fold, and test as the mean of all its
-# networks. Nothing is picked on the patients that are scored. Finished runs are left as they are and unfinished ones
-# resumed. Settings by environment: OUT (folder for everything that is written: deepdrid-fast), WEIGHTS and BACKBONE (what
-# to start from: fundus), SEEDS, FOLDS, EPOCHS, COPIES (augmented copies a photograph), FREEZE (backbone, or how many
-# stages stay as they are), INPUT (side of the network's images in pixels).
+#   DATA  the course's DeepDRiD, or another data set with grades of patients and of eyes
+#
+# The backbone is frozen. One head grades patients from all their photographs, the other grades eyes from the two
+# photographs of an eye. Predictions for the train and val splits are out of fold; those for test are the mean of all
+# networks. No epoch or setting is selected on the patients that are scored.
+#
+# Environment:
+#
+#   OUT       output folder (deepdrid-fast)
+#   WEIGHTS   initial weights (fundus)
+#   BACKBONE  backbone (that of WEIGHTS)
+#   INPUT     side of the network's input in pixels (that of WEIGHTS)
+#   FREEZE    frozen layers: backbone, none, or a number of stages (backbone)
+#   EPOCHS    epochs (30)
+#   COPIES    augmented copies per photograph (4)
+#   FOLDS     folds over train and val together (3)
+#   SEEDS     seeds (3)
+#
+# Writes to OUT: runs/patient and runs/eye; submission_patient.csv and submission_eye.csv if DATA has a test split.
+# Finished runs are kept and unfinished ones are resumed.
 set -euo pipefail
 
 data=${1:?DATA, a data set, is expected}
 out=${OUT:-deepdrid-fast}
 mkdir -p "$out"
 
-# train NAME OPTIONS...: a run of FOLDS times SEEDS networks, the last epoch of each kept.
+# train NAME OPTIONS...: train a run of FOLDS times SEEDS networks and keep the last epoch of each.
 train() {
     local name=$1 resume=()
     shift
@@ -29,11 +44,11 @@ train() {
 train patient --target patient --unit patient
 train eye --target eye --unit eye
 
-# Out of fold on train and val together: kappa with its interval over patients and seeds.
+# Out-of-fold kappa on train and val together, with its interval over patients and seeds.
 drkit score "$out/runs/patient" --by patient
 drkit score "$out/runs/eye" --by eye
 
-# The Kaggle files, checked against the competition's sample where the data set has one.
+# Kaggle submissions, checked against the competition's sample if the data set has one.
 sample=$data/sample_submission.csv
 for target in patient eye; do
     if [ -e "$sample" ]; then

@@ -1,23 +1,33 @@
 #!/usr/bin/env bash
-# The comparisons of docs/results.md: examples/results.sh DATA IDRID [OUT]
+# Repeat the comparisons of units, batch norms, two stages and augmentations in docs/results.md.
+#
+# Usage: examples/results.sh DATA IDRID [OUT]
 #
 #   DATA   the course's DeepDRiD
-#   IDRID  IDRiD's grading part, for stage one
-#   OUT    folder for everything that is written (default: results)
+#   IDRID  IDRiD's grading part, for the first stage
+#   OUT    output folder (default: results)
 #
-# Finished runs are left as they are and unfinished ones resumed, so the script may be stopped and started at will.
-# The lower four stages are frozen and run once (--cache-dir), which makes a run a matter of minutes.
-# Settings by environment: EPOCHS, HEAD_EPOCHS, COPIES, ONLY (a pattern of the runs to be made, such as 'unit-*').
+# The lower four stages of the network are frozen, and their features are computed once (--cache-dir), so that a run takes
+# minutes.
+#
+# Environment:
+#
+#   EPOCHS       epochs (6)
+#   HEAD_EPOCHS  epochs of the comparison of augmentations, which trains only the head (24)
+#   COPIES       augmented copies per photograph (3)
+#   ONLY         glob pattern of the runs to train, such as 'unit-*' (*)
+#
+# Writes to OUT: runs/ and the cache of features, cache/. Finished runs are kept and unfinished ones are resumed.
 set -euo pipefail
 
 data=$1 idrid=$2 out=${3:-results}
 mkdir -p "$out"
 
-# train NAME OPTIONS...: a run of equal budget, its last epoch kept.
+# train NAME OPTIONS...: train a run with the common budget and keep its last epoch.
 train() {
     local name=$1
     shift
-    # shellcheck disable=SC2053  # a pattern is meant
+    # shellcheck disable=SC2053  # ONLY is a glob pattern
     [[ $name == ${ONLY:-*} && ! -e $out/runs/$name.json ]] || return 0
     local resume=()
     ! compgen -G "$out/runs/$name.*resume.pt" > /dev/null || resume=(--resume)
@@ -25,20 +35,20 @@ train() {
         --cache-dir "$out/cache" --runs-dir "$out/runs" --name "$name" "$@" "${resume[@]}"
 }
 
-# Units: one photograph, an eye's two (dual), a patient's four; sixteen photographs a step each.
+# Units of one photograph, of an eye's two and of a patient's four; a batch always has sixteen photographs.
 train unit-image
 train unit-eye --unit eye --batch-size 8
 train unit-patient --unit patient --batch-size 4
 
-# The same with batch norms that standardise by the batch.
+# The same units with batch norms that use the statistics of each batch.
 train batch-image --norms batch
 train batch-patient --norms batch --unit patient --batch-size 4
 
-# Stage one on IDRiD, all layers; then DeepDRiD from there.
+# First stage on IDRiD with all layers trained, second stage on DeepDRiD.
 train stage-one --data "$idrid" --freeze none
 train two-stage --unit patient --batch-size 4 --weights "$out/runs/stage-one.safetensors" --freeze 4
 
-# Augmentation, by photograph; all but the head frozen, so that the copies are all that differs.
+# Augmentations, with only the head trained, so that the runs differ only in the augmented copies.
 for policy in none light medium strong template; do
     train "augment-$policy" --freeze backbone --epochs "${HEAD_EPOCHS:-24}" --augment "$policy"
 done

@@ -1,15 +1,25 @@
 #!/usr/bin/env bash
-# The comparison of attention in docs/results.md: examples/results_attention.sh DATA [OUT]
+# Repeat the comparison of attention blocks in docs/results.md.
+#
+# Usage: examples/results_attention.sh DATA [OUT]
 #
 #   DATA  the course's DeepDRiD
-#   OUT   folder for everything that is written (default: results)
+#   OUT   output folder (default: results)
 #
-# Every run sees the patient's four photographs and has the same budget; they differ in attention alone. Finished runs
-# are left as they are and unfinished ones resumed, so the script may be stopped and started at will. The lower four
-# stages are frozen and run once for all (--cache-dir), which makes a run a matter of minutes; attention is trained with
-# what lies above them. Each is judged out of three folds over train and val together, on 400 patients of DeepDRiD.
-# Settings by environment: EPOCHS, COPIES, ONLY (a pattern of the runs to be made), SEEDS (by default 1; with 3 each run is
-# three networks a fold, and the comparison carries the training's own noise).
+# All runs see the four photographs of a patient, have the same budget and differ only in attention. The lower four stages
+# of the network are frozen, and their features are computed once for all runs (--cache-dir), so that a run takes minutes;
+# attention is trained together with the layers above them. Every run is evaluated on three folds over train and val
+# together, which are 400 patients.
+#
+# Environment:
+#
+#   EPOCHS  epochs (6)
+#   COPIES  augmented copies per photograph (3)
+#   SEEDS   seeds, each of which trains a network per fold; with several, the intervals include the variation between
+#           trainings (1)
+#   ONLY    glob pattern of the runs to train, such as '*-cbam' (*)
+#
+# Writes to OUT: runs/ and the cache of features, cache/. Finished runs are kept and unfinished ones are resumed.
 set -euo pipefail
 
 data=$1 out=${2:-results}
@@ -18,11 +28,11 @@ common=(--data "$data" --unit patient --batch-size 4 --freeze 4 --copies "${COPI
     --choose last --seeds "${SEEDS:-1}" --cache-dir "$out/cache" --runs-dir "$out/runs")
 folds=(--folds 3 --folds-over train+val)
 
-# train COMMAND NAME OPTIONS...: a run of equal budget, its last epoch kept.
+# train COMMAND NAME OPTIONS...: train a run with the common budget and keep its last epoch.
 train() {
     local command=$1 name=$2
     shift 2
-    # shellcheck disable=SC2053  # a pattern is meant
+    # shellcheck disable=SC2053  # ONLY is a glob pattern
     [[ $name == ${ONLY:-*} && ! -e $out/runs/$name.json ]] || return 0
     local resume=()
     ! compgen -G "$out/runs/$name.*resume.pt" > /dev/null || resume=(--resume)

@@ -1,16 +1,27 @@
 #!/usr/bin/env bash
-# The ensembles of docs/results.md: examples/results_ensembles.sh DATA IDRID [OUT]
+# Repeat the comparisons of preprocessing, backbones and ensembles in docs/results.md.
+#
+# Usage: examples/results_ensembles.sh DATA IDRID [OUT]
 #
 #   DATA   the course's DeepDRiD
-#   IDRID  IDRiD's grading part, for stage one
-#   OUT    folder for everything that is written (default: results)
+#   IDRID  IDRiD's grading part, for the first stage
+#   OUT    output folder (default: results)
 #
-# Members differ in preprocessing (one backbone) or in backbone (photographs as they are). Each is trained in two stages,
-# both on photographs preprocessed alike: IDRiD, then the patients of DeepDRiD, judged out of three folds over train and
-# val together. Stage two freezes the lower four stages. Finished runs are left as they are and unfinished ones resumed, so
-# the script may be stopped and started at will. Settings by environment: FIRST_EPOCHS and EPOCHS of the stages, COPIES,
-# ONLY (a pattern of the members to be made), MOBILENET (a file with MobileNetV2's ImageNet weights; without it that
-# member needs the model hub).
+# The members differ in preprocessing (with the same backbone) or in the backbone (without preprocessing). Each is trained
+# in two stages on photographs that are preprocessed in the same way: first on IDRiD, then on the patients of DeepDRiD
+# with the lower four stages of the network frozen. The second stage is evaluated on three folds over train and val
+# together.
+#
+# Environment:
+#
+#   FIRST_EPOCHS  epochs of the first stage (5)
+#   EPOCHS        epochs of the second stage (5)
+#   COPIES        augmented copies per photograph (2)
+#   MOBILENET     file with MobileNetV2's ImageNet weights (imagenet, which needs the model hub)
+#   ONLY          glob pattern of the members to train, such as 'c*' (*)
+#
+# Writes to OUT: data/ with the preprocessed photographs, the runs in stage-one/ and members/, and compare.png. Finished
+# runs are kept and unfinished ones are resumed.
 set -euo pipefail
 
 data=$1 idrid=$2 out=${3:-results}
@@ -26,7 +37,7 @@ declare -A steps=(
 declare -A backbones=([mobilenet]=mobilenet_v2)
 declare -A weights=([mobilenet]=${MOBILENET:-imagenet})
 
-# train RUNS_DIR NAME OPTIONS...: the last epoch is kept.
+# train RUNS_DIR NAME OPTIONS...: train a run and keep its last epoch.
 train() {
     local folder=$1 name=$2
     shift 2
@@ -36,7 +47,7 @@ train() {
     drkit finetune --runs-dir "$folder" --name "$name" --size 224 --copies "${COPIES:-2}" --choose last "$@" "${resume[@]}"
 }
 
-# prepared NAME SOURCE KIND: where the photographs of a member lie; they are preprocessed first where it wants that.
+# prepared NAME SOURCE KIND: print the folder of a member's photographs, after preprocessing them if the member has steps.
 prepared() {
     [ -n "${steps[$1]:-}" ] || { echo "$2"; return; }
     drkit preprocess "$out/data/$1/$3" --data "$2" --steps "${steps[$1]}" --size 288 >&2
@@ -44,7 +55,7 @@ prepared() {
 }
 
 for name in plain mobilenet graham clahe cropped blur sharpen; do
-    # shellcheck disable=SC2053  # a pattern is meant
+    # shellcheck disable=SC2053  # ONLY is a glob pattern
     [[ $name == ${ONLY:-*} ]] || continue
     eyes=$(prepared "$name" "$idrid" idrid)
     train "$first" "$name" --data "$eyes" --target eye --backbone "${backbones[$name]:-tf_efficientnet_lite0}" \
@@ -54,6 +65,6 @@ for name in plain mobilenet graham clahe cropped blur sharpen; do
         --freeze 4 --epochs "${EPOCHS:-5}" --folds 3 --folds-over train+val
 done
 
-# What preprocessing and the backbone do, one at a time, against the first; then all ways to combine.
+# Every member compared with the first, plain; then all ensemble methods.
 drkit score "$runs"/{plain,cropped,graham,clahe,blur,sharpen,mobilenet}.parquet
 drkit ensemble compare "$runs"/*.parquet --out "$out/compare.png" --force

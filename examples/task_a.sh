@@ -1,16 +1,34 @@
 #!/usr/bin/env bash
-# Task (a), transfer learning from ImageNet, to a checked submission: examples/task_a.sh [DATA] [OUT]
+# Task (a), transfer learning: fine-tune ImageNet backbones, compare them and write a submission.
 #
-#   DATA  a data set in any known layout, such as the course's DeepDRiD; synthetic eyes are made where it is left out
-#   OUT   folder for everything that is written (default: task-a)
+# Usage: examples/task_a.sh [DATA] [OUT]
 #
-# Each backbone is fine-tuned three ways: single (a photograph at a time), eye (both views of an eye through one
-# backbone) and dual (the course's: a backbone for each view, side by side). The first backbone's single network is
-# trained with each augmentation, too. Which run is submitted is fixed before anything is scored (SUBMIT), and each keeps
-# its last epoch, so that nothing is picked on val. Finished runs are left as they are and unfinished ones resumed.
-# Settings by environment: PATIENTS and SIZE of the synthetic eyes, BACKBONES, WEIGHTS, AUGMENTS (beside the default
-# policy; may be empty), EPOCHS, BATCH (photographs a step), INPUT (side of the network's images in pixels), SUBMIT (a
-# run's name).
+#   DATA  data set in any known layout, such as the course's DeepDRiD (default: synthetic eyes, drawn in OUT)
+#   OUT   output folder (default: task-a)
+#
+# Each backbone is fine-tuned in three forms:
+#
+#   single  sees one photograph
+#   eye     sees both views of an eye through one shared backbone
+#   dual    sees both views of an eye through a backbone of its own for each, as in the course's template
+#
+# The first backbone's single network is also trained with other augmentations. The run to submit is fixed before any run
+# is scored, and each run keeps its last epoch, so that nothing is selected on val.
+#
+# Environment:
+#
+#   PATIENTS   number of synthetic patients (60)
+#   SIZE       side of the synthetic photographs in pixels (256)
+#   BACKBONES  backbones, separated by spaces (tf_efficientnet_lite0)
+#   WEIGHTS    initial weights (imagenet)
+#   AUGMENTS   augmentations to compare with the default one; may be empty (none template)
+#   EPOCHS     epochs (8)
+#   BATCH      photographs per batch (16)
+#   INPUT      side of the network's input in pixels (that of the backbone)
+#   SUBMIT     name of the run to submit (the first backbone's eye network)
+#
+# Writes to OUT: runs/, and submission.csv if DATA has a test split. Finished runs are kept and unfinished ones are
+# resumed.
 set -euo pipefail
 
 data=${1:-}
@@ -25,7 +43,7 @@ if [ -z "$data" ]; then
     [ -e "$data" ] || drkit synth "$data" --patients "${PATIENTS:-60}" --size "${SIZE:-256}"
 fi
 
-# train NAME OPTIONS...: a run of equal budget.
+# train NAME OPTIONS...: train a run with the common budget.
 train() {
     local name=$1 resume=()
     shift
@@ -50,11 +68,11 @@ for policy in "${augments[@]}"; do
     runs+=("$out/runs/$first-single-$policy.parquet")
 done
 
-# Kaggle scores photographs; by patient, all photographs of both eyes are joined. The others against the first, paired.
+# Score photographs, as Kaggle does, and patients, whose photographs are combined. Each run is compared with the first.
 drkit score "${runs[@]}" --split val
 drkit score "${runs[@]}" --split val --by patient || echo "(this data set states no patient's grade)"
 
-# The Kaggle file, checked against the competition's sample where the data set has one.
+# Kaggle submission, checked against the competition's sample if the data set has one.
 submitted=$out/runs/${SUBMIT:-$first-eye}
 sample=$data/sample_submission.csv
 if [ -e "$sample" ]; then
@@ -64,6 +82,6 @@ else
     drkit submit "$submitted" --out "$out/submission.csv" --force || echo "(no test split: no submission)"
 fi
 
-# Synthetic eyes keep their test grades in a file apart, so here the submission's photographs can be scored, too.
+# Synthetic data sets have the test grades in a separate file, so the predictions for test can be scored here.
 truth=$data/test_grades.csv
 [ ! -e "$truth" ] || drkit score "$submitted" --truth "$truth" --split test

@@ -1,14 +1,29 @@
 #!/usr/bin/env bash
-# Attention, and what it does, to a checked submission: examples/task_c.sh [DATA] [OUT]
+# Task (c), attention: measure what attention blocks add, draw their attention and write a submission.
 #
-#   DATA  a data set in any known layout, such as the course's DeepDRiD; synthetic eyes are made where it is left out
-#   OUT   folder for everything that is written (default: task-c)
+# Usage: examples/task_c.sh [DATA] [OUT]
 #
-# The lower stages are frozen and run once for all trainings (--cache-dir). Which blocks are submitted is fixed before
-# anything is scored: the first of BLOCKS. Settings by environment: PATIENTS and SIZE of the synthetic eyes, BACKBONE,
-# WEIGHTS, FREEZE (stages), EPOCHS, COPIES (augmented copies a photograph), INPUT (side of the network's images in
-# pixels), BLOCKS (of attention, each a run), SEEDS (with 2 or more, the first of BLOCKS is trained with so many seeds,
-# with and without).
+#   DATA  data set in any known layout, such as the course's DeepDRiD (default: synthetic eyes, drawn in OUT)
+#   OUT   output folder (default: task-c)
+#
+# The lower stages of the network are frozen, and their features are computed once for all runs (--cache-dir). The run to
+# submit, the first of BLOCKS, is fixed before any run is scored.
+#
+# Environment:
+#
+#   PATIENTS  number of synthetic patients (60)
+#   SIZE      side of the synthetic photographs in pixels (256)
+#   BACKBONE  backbone (tf_efficientnet_lite0)
+#   WEIGHTS   initial weights (imagenet)
+#   FREEZE    number of frozen stages (4)
+#   BLOCKS    attention blocks, each of which is trained as a run of its own (cbam self)
+#   EPOCHS    epochs (8)
+#   COPIES    augmented copies per photograph (2)
+#   INPUT     side of the network's input in pixels (that of the backbone)
+#   SEEDS     seeds; with 2 or more, the first of BLOCKS and its baseline are also trained with that many (1)
+#
+# Writes to OUT: runs/, cache/, attention/, photographs/, gates.png if the submitted block has channel gates, and
+# submission.csv if DATA has a test split. What an earlier call wrote is replaced.
 set -euo pipefail
 
 data=${1:-}
@@ -21,7 +36,7 @@ if [ -z "$data" ]; then
     [ -e "$data" ] || drkit synth "$data" --patients "${PATIENTS:-60}" --size "${SIZE:-256}"
 fi
 
-# The same for all, so that they differ in attention alone; the last epoch is kept, so that none is picked on val.
+# Options common to all runs, so that they differ only in attention. The last epoch is kept, so none is selected on val.
 common=(--data "$data" --backbone "${BACKBONE:-tf_efficientnet_lite0}" --weights "${WEIGHTS:-imagenet}"
     --freeze "${FREEZE:-4}" --copies "${COPIES:-2}" --epochs "${EPOCHS:-8}" --choose last ${INPUT:+--size "$INPUT"}
     --unit patient --batch-size 4 --cache-dir "$out/cache" --runs-dir "$out/runs" --force)
@@ -33,16 +48,16 @@ for block in "${blocks[@]}"; do
     drkit attend "${common[@]}" --attention "$block" --baseline "$out/runs/baseline.parquet" --name "$name"
     runs+=("$out/runs/$name.parquet")
 done
-# Attention over the photographs of a patient, in place of their mean and maximum.
+# Attention over the photographs of a patient instead of their mean and maximum.
 drkit finetune "${common[@]}" --fusion attention --name photographs
 
 drkit score "$out/runs/baseline.parquet" "${runs[@]}" "$out/runs/photographs.parquet" --split val --by patient
 
-# One seed proves nothing.
+# A difference between single trainings is not evidence; compare several seeds.
 [ "${SEEDS:-1}" -lt 2 ] ||
     drkit attend "${common[@]}" --attention "${blocks[0]}" --seeds "$SEEDS" --train-baseline --name seeds
 
-# What attention looks at: places, photographs, and, channel gates by grade where there are any.
+# Draw attention over positions and over photographs, and the channel gates for each grade if the block has any.
 submitted=$out/runs/${blocks[0]//[^A-Za-z0-9]/-}
 drkit explain "$submitted" --data "$data" --method attention --worst 4 --out "$out/attention" --force ||
     echo "(${blocks[0]} looks at no places)"

@@ -1,13 +1,28 @@
 #!/usr/bin/env bash
-# Task (d), ensembles: examples/task_d.sh [DATA] [OUT]
+# Task (d), ensembles: train members on differently preprocessed photographs, combine them and write a submission.
 #
-#   DATA  a data set in any known layout, such as the course's DeepDRiD; synthetic eyes are made where it is left out
-#   OUT   folder for everything that is written (default: task-d)
+# Usage: examples/task_d.sh [DATA] [OUT]
 #
-# Three members see differently preprocessed photographs, each through its own backbone. Settings by environment:
-# PATIENTS and SIZE of the synthetic eyes; SIDE of the preprocessed photographs; BACKBONES (three names) and WEIGHTS
-# (as finetune --weights: a folder such as pretrained_DR_resize gives each backbone its own file); FREEZE, COPIES, EPOCHS
-# and INPUT (side of the network's images) of the trainings; METHODS, the ways to combine; FUSE (none, eye, patient).
+#   DATA  data set in any known layout, such as the course's DeepDRiD (default: synthetic eyes, drawn in OUT)
+#   OUT   output folder (default: task-d)
+#
+# Environment:
+#
+#   PATIENTS   number of synthetic patients (60)
+#   SIZE       side of the synthetic photographs in pixels (256)
+#   SIDE       side of the preprocessed photographs in pixels (320)
+#   BACKBONES  backbones of the three members, separated by spaces (tf_efficientnet_lite0 three times)
+#   WEIGHTS    initial weights; a folder such as pretrained_DR_resize has a file for each backbone (imagenet)
+#   FREEZE     frozen layers: backbone, none, or a number of stages (backbone)
+#   EPOCHS     epochs (40)
+#   COPIES     augmented copies per photograph (1)
+#   INPUT      side of the network's input in pixels (that of the backbone)
+#   METHODS    ensemble methods, separated by spaces (vote weight stack boost bag)
+#   FUSE       whose photographs share a prediction: none, eye or patient (patient)
+#   SUBMIT     method of the ensemble to submit (vote)
+#
+# Writes to OUT: data/ with the preprocessed photographs, runs/, ensembles/, compare.png, and submission.csv if DATA has a
+# test split. What an earlier call wrote is replaced, except the preprocessed photographs.
 set -euo pipefail
 
 data=${1:-}
@@ -19,7 +34,7 @@ if [ -z "$data" ]; then
     [ -e "$data" ] || drkit synth "$data" --patients "${PATIENTS:-60}" --size "${SIZE:-256}"
 fi
 
-# Three views of the same photographs: cropped, with even colours, with local contrast and sharpened.
+# Three versions of the same photographs: cropped; with even illumination; with local contrast, smoothed and sharpened.
 prepare() {
     drkit preprocess "$out/data/$1" --data "$data" --steps "$2" --size "${SIDE:-320}" --keep-going
 }
@@ -27,7 +42,7 @@ prepare cropped circle-crop
 prepare graham circle-crop,ben-graham
 prepare clahe circle-crop,clahe:clip=2:tiles=8,blur:sigma=0.8,sharpen
 
-# A member of each, all stopped at the last epoch: nothing is picked on the patients that the ensembles are scored on.
+# One member per version. Each keeps its last epoch, so that none is selected on the patients of the ensembles' scores.
 read -r -a backbones <<<"${BACKBONES:-tf_efficientnet_lite0 tf_efficientnet_lite0 tf_efficientnet_lite0}"
 number=0
 for variant in cropped graham clahe; do
@@ -37,16 +52,16 @@ for variant in cropped graham clahe; do
     number=$((number + 1))
 done
 
-# Every way to combine, each scored on patients it was not fitted on.
+# Each ensemble method is scored on patients that it was not fitted on.
 for method in ${METHODS:-vote weight stack boost bag}; do
     drkit ensemble "$method" "$out"/runs/*.parquet --fuse "${FUSE:-patient}" --out "$out/ensembles/$method.parquet" \
         --force
 done
 
-# All of them, the members and their plain mean on the same folds: a table, a picture and what it carries.
+# All methods, the members and their plain mean on the same folds, as a table and a plot.
 drkit ensemble compare "$out"/runs/*.parquet --fuse "${FUSE:-patient}" --out "$out/compare.png" --force
 
-# The plain mean is what costs nothing and fits nothing; SUBMIT names another of the ensembles.
+# By default the plain mean is submitted, which fits nothing.
 ensemble=$out/ensembles/${SUBMIT:-vote}.parquet
 sample=$data/sample_submission.csv
 if [ -e "$sample" ]; then
@@ -56,6 +71,6 @@ else
     drkit submit "$ensemble" --out "$out/submission.csv" --force || echo "(no test split: no submission)"
 fi
 
-# Synthetic eyes keep their test grades in a file apart, so here the submission's photographs can be scored, too.
+# Synthetic data sets have the test grades in a separate file, so the predictions for test can be scored here.
 truth=$data/test_grades.csv
 [ ! -e "$truth" ] || drkit score "$ensemble" --truth "$truth" --split test
