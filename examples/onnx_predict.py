@@ -5,8 +5,8 @@ It needs onnxruntime and drkit's image functions:
     drkit export runs/first --format onnx --out first.onnx
     python examples/onnx_predict.py first.onnx my-photographs > grades.csv
 
-A run of eyes or patients grades the photographs of an eye or patient together. They are recognised by names like those of
-DeepDRiD, PATIENT_l1.jpg, with l or r for the eye and the number of the view. Other photographs are graded alone.
+A run of eyes or patients grades the photographs of an eye or patient together. They are recognised by names like those
+of DeepDRiD: PATIENT_l1.jpg, with l or r for the eye and the number of the view. Other photographs are graded alone.
 
 For study and research. This is not a medical device.
 """
