@@ -37,6 +37,13 @@ class GradePredictions:
             np.mean([each.probabilities for each in predictions], 0), np.mean([each.score for each in predictions], 0)
         )
 
+    @classmethod
+    def join(cls, parts: Sequence["GradePredictions"]) -> "GradePredictions":
+        """Concatenate the predictions of different photographs or units."""
+        return cls(
+            np.concatenate([part.probabilities for part in parts]), np.concatenate([part.score for part in parts])
+        )
+
     def take(self, rows: NDArray[Any]) -> "GradePredictions":
         """Select rows by indices, which may repeat, or by a mask."""
         return GradePredictions(self.probabilities[rows], self.score[rows])

@@ -51,9 +51,9 @@ class Outputs:
         """Return the outputs with activations (P, 0)."""
         return replace(self, activations=self.activations[:, :0].copy())
 
-    def read(self, loss: Loss, sigma: float) -> GradePredictions:
-        """Average the predictions that the loss defines over the views; `sigma` is a regression's residual."""
-        return GradePredictions.mean([read_answers(loss, logits, sigma) for logits in self.logits])
+    def predictions(self, loss: Loss, sigma: float) -> GradePredictions:
+        """Convert the logits of B units by `Loss.predictions`, and average the results over the views."""
+        return GradePredictions.mean([loss.predictions(logits, sigma) for logits in self.logits])
 
 
 def units_per_batch(units: Units) -> BatchSize:
@@ -147,9 +147,3 @@ def stream_units(
 
 def _render_rows(render: Render, photographs: Mapping[int, Photograph], rows: np.ndarray) -> Iterable[Tensor]:
     return render(rows, np.stack([photographs[row] for row in rows.tolist()]))
-
-
-def read_answers(loss: Loss, logits: FloatArray, sigma: float) -> GradePredictions:
-    """Convert logits (N, num_outputs) to predictions by the loss; `sigma` is a regression's residual."""
-    logits = logits.astype(np.float64)
-    return GradePredictions(loss.probabilities(logits, sigma), loss.score(logits))

@@ -19,7 +19,6 @@ from drkit.explaining.faithfulness import AttributionMethod, Faithfulness, Faith
 from drkit.explaining.inputs import ExplainBatch, ExplainedUnits
 from drkit.explaining.photographs import View, blur_discs, read_views, render_views
 from drkit.explaining.targets import AttributionTarget, ContrastTarget, GradeTarget, ScoreTarget
-from drkit.inference import read_answers
 from drkit.losses import build_loss
 from drkit.models.grader import Grader
 from drkit.models.restoring import OpenedRun
@@ -166,7 +165,7 @@ def explain_batch(setup: ExplainSetup, batch: ExplainBatch, views: Sequence[View
     target = _build_target(setup, batch.units.index, rows)
     by_network = _build_inputs(setup, batch, views, target)
     predictions = [
-        read_answers(inputs.target.loss, inputs.logits(inputs.images).float().cpu().numpy(), inputs.target.sigma)
+        inputs.target.loss.predictions(inputs.logits(inputs.images).float().cpu().numpy(), inputs.target.sigma)
         for inputs in by_network
     ]
     raws = [setup.attribute(inputs) for inputs in by_network]

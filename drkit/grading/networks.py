@@ -66,10 +66,7 @@ def join_graded(parts: Sequence[Graded]) -> Graded:
     rows = np.concatenate([part.rows for part in parts])
     order = np.argsort(rows)
     by_seed = tuple(
-        GradePredictions(
-            np.concatenate([each.probabilities for each in of_seed]), np.concatenate([each.score for each in of_seed])
-        ).take(order)
-        for of_seed in zip(*(part.by_seed for part in parts), strict=True)
+        GradePredictions.join(of_seed).take(order) for of_seed in zip(*(part.by_seed for part in parts), strict=True)
     )
     return Graded(rows[order], by_seed, np.concatenate([part.activations for part in parts])[order])
 
@@ -95,7 +92,7 @@ def grade_units(
     for batch, outputs in batches:
         by_seed: dict[int | None, list[GradePredictions]] = {}
         for output, each in zip(outputs, opened.headers, strict=True):
-            by_seed.setdefault(each.seed, []).append(output.read(loss, each.sigma))
+            by_seed.setdefault(each.seed, []).append(output.predictions(loss, each.sigma))
         first = outputs[0] if settings.embeddings else outputs[0].without_activations()
         index = np.searchsorted(batch, units.unit_of[first.rows])
         means = tuple(GradePredictions.mean(predictions).take(index) for predictions in by_seed.values())

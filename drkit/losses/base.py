@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from drkit.decisions import GradePredictions
 from drkit.grades import MAX_GRADE, NUM_GRADES
 
 FloatArray = NDArray[np.floating]
@@ -74,6 +75,10 @@ class Loss(ABC):
     def score(self, logits: FloatArray) -> FloatArray:
         """`expected_grade` as a float64 score (N,), clipped to [0, 4]."""
         return self.expected_grade(as_tensor(logits)).clamp(0, MAX_GRADE).numpy()
+
+    def predictions(self, logits: FloatArray, sigma: float) -> GradePredictions:
+        """Convert logits (N, num_outputs) to the `probabilities` and the `score` of N units."""
+        return GradePredictions(self.probabilities(logits, sigma), self.score(logits))
 
 
 def count_grades(grades: Tensor) -> Tensor:

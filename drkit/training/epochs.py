@@ -11,7 +11,6 @@ from drkit.config.training_options import LearningOptions
 from drkit.data.sampling import balance_groups, oversample_patients
 from drkit.decisions import decide
 from drkit.errors import UsageError
-from drkit.inference import read_answers
 from drkit.losses import FloatArray, Loss
 from drkit.models.freezing import hold_stages, keep_statistics
 from drkit.models.grader import Grader
@@ -131,7 +130,7 @@ def unfreeze_gradually(grader: Grader, config: LearningOptions, epoch: int) -> N
 
 def measure(logits: FloatArray, grades: np.ndarray, loss: Loss, mean_loss: float) -> dict[str, Any]:
     """Compute both kappas and the accuracy of logits (B, num_outputs) against grades (B,)."""
-    predictions = read_answers(loss, logits, sigma=1.0)  # grades do not depend on sigma
+    predictions = loss.predictions(logits, sigma=1.0)  # grades do not depend on sigma
     counts = metrics.confusion(grades, decide(loss.decision, predictions.probabilities, predictions.score))
     return {
         "loss": float(mean_loss),

@@ -119,20 +119,17 @@ def _predict_seed(plan: TrainingPlan, fitted: Sequence[FittedNetwork]) -> _SeedP
     sigmas = _residual_sigmas(plan, fitted) if loss.needs_sigma else [0.0] * len(fitted)
     blocks = []
     if others := [each.others for each in fitted if each.others is not None]:
-        predictions = [outputs.read(loss, sigma) for outputs, sigma in zip(others, sigmas, strict=True)]
+        predictions = [outputs.predictions(loss, sigma) for outputs, sigma in zip(others, sigmas, strict=True)]
         blocks += [(NO_FOLD, plan.units.of_rows(others[0].rows), GradePredictions.mean(predictions))]
     if plan.folds:
         blocks += [
-            (number, plan.units.of_rows(each.held_out.rows), each.held_out.read(loss, sigma))
+            (number, plan.units.of_rows(each.held_out.rows), each.held_out.predictions(loss, sigma))
             for number, (each, sigma) in enumerate(zip(fitted, sigmas, strict=True))
         ]
     return _SeedPredictions(
         units=np.concatenate([units for _, units, _ in blocks]),
         fold=np.concatenate([np.full(len(units), number) for number, units, _ in blocks]),
-        predictions=GradePredictions(
-            np.concatenate([predictions.probabilities for *_, predictions in blocks]),
-            np.concatenate([predictions.score for *_, predictions in blocks]),
-        ),
+        predictions=GradePredictions.join([predictions for *_, predictions in blocks]),
         sigmas=tuple(sigmas),
     )
 
@@ -141,7 +138,7 @@ def _residual_sigmas(plan: TrainingPlan, fitted: Sequence[FittedNetwork]) -> lis
     """Root mean square of the residuals of all other networks, for each network; its own if it is the only one."""
     loss, squares = plan.build_loss(), []
     for each in fitted:
-        residuals = each.held_out.read(loss, 1.0).score - plan.grades[plan.units.of_rows(each.held_out.rows)]
+        residuals = each.held_out.predictions(loss, 1.0).score - plan.grades[plan.units.of_rows(each.held_out.rows)]
         squares.append(residuals**2)  # scores do not depend on sigma
     others = [squares[:number] + squares[number + 1 :] or squares for number in range(len(fitted))]
     return [float(np.sqrt(np.mean(np.concatenate(parts)))) for parts in others]

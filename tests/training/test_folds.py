@@ -185,7 +185,7 @@ def test_the_sigma_of_a_fold_is_measured_on_the_other_folds(plan: TrainingPlan) 
     predicted = predict_units(plan, fitted := _made_up_networks(plan))
     loss = plan.build_loss()
     squares = [
-        (part.held_out.read(loss, 1.0).score - plan.grades[plan.units.of_rows(part.held_out.rows)]) ** 2
+        (part.held_out.predictions(loss, 1.0).score - plan.grades[plan.units.of_rows(part.held_out.rows)]) ** 2
         for part in fitted
     ]
     for fold in range(3):
@@ -197,7 +197,7 @@ def test_units_outside_the_folds_get_the_mean_and_all_folds_cut_points(plan: Tra
     fitted = _made_up_networks(plan)
     predicted, loss = predict_units(plan, fitted), plan.build_loss()
     grades, predictions = _of_fold(predicted, NO_FOLD)
-    scores = [part.others.read(loss, 1.0).score for part in fitted if part.others is not None]
+    scores = [part.others.predictions(loss, 1.0).score for part in fitted if part.others is not None]
     assert np.allclose(predictions.score, np.mean(scores, 0))
     assert predicted.cut_points is not None
     assert grades.tolist() == np.searchsorted(predicted.cut_points, predictions.score, side="right").tolist()
