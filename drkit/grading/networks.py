@@ -20,10 +20,11 @@ from drkit.engine import map_on_cluster
 from drkit.errors import InputError
 from drkit.inference import stream_units
 from drkit.losses import build_loss
+from drkit.machine import keep_freed_memory
 from drkit.models.restoring import OpenedRun, open_run
 from drkit.progress import track
 from drkit.records.provenance import canonical_json, sha256_bytes
-from drkit.training.runtime import build_autocast, keep_freed_memory, pick_device
+from drkit.training.devices import build_autocast, pick_device
 
 PHOTOGRAPHS_PER_TASK = 128  # on a cluster
 _one_at_a_time = Lock()  # for the threads of a worker: they share the networks and the device

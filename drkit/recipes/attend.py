@@ -36,7 +36,7 @@ from drkit.reporting import Table, as_json
 from drkit.training.description import PlanReport, describe_plan
 from drkit.training.execution import TrainingReport, execute, plan_run
 from drkit.training.plan import TrainingPlan
-from drkit.training.runtime import only_first_reports
+from drkit.training.processes import only_first_reports
 
 MORE_SEEDS = "Train both runs with --seeds 3, so that the interval includes the variation between trainings."
 INCIDENTAL = frozenset(

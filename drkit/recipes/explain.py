@@ -13,13 +13,14 @@ from drkit.explaining.inputs import ExplainInputs, prepare_inputs
 from drkit.explaining.metrics import HOW_TO_READ, Means, faithfulness_table, lesion_table
 from drkit.explaining.pictures import ROWS_A_SHEET
 from drkit.explaining.writing import MAX_SHEETS
+from drkit.machine import keep_freed_memory
 from drkit.models.restoring import OpenedRun, open_run
 from drkit.progress import notify, warn
 from drkit.records.ensembles import is_ensemble
 from drkit.records.explanations import Explanations
 from drkit.records.layouts import read_datasets
 from drkit.reporting import Table
-from drkit.training.runtime import keep_freed_memory, pick_device
+from drkit.training.devices import pick_device
 
 SAME_SCORE = 0.25  # grades; rounding on another device changes scores by less, other photographs by more
 

@@ -16,7 +16,7 @@ from drkit.reporting import Table
 from drkit.training.description import PlanReport, describe_plan
 from drkit.training.execution import TrainingReport, execute, plan_run
 from drkit.training.planning import plan_training
-from drkit.training.runtime import only_first_reports
+from drkit.training.processes import only_first_reports
 
 PREVIEWED = 6  # photographs
 

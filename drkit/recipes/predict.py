@@ -21,7 +21,7 @@ from drkit.records.prediction_table import write_table
 from drkit.records.predictions import Predictions, read_predictions, write_predictions
 from drkit.records.runs import find_run
 from drkit.reporting import Table
-from drkit.training.runtime import pick_device
+from drkit.training.devices import pick_device
 
 SEEN = "the network was trained on this photograph: its grade does not show how well others are graded"
 

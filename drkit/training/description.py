@@ -25,7 +25,7 @@ from drkit.training.batches import check_batches
 from drkit.training.epochs import build_sampler
 from drkit.training.inputs import count_copies, feature_bytes
 from drkit.training.plan import TrainingPlan
-from drkit.training.runtime import seed_epoch
+from drkit.training.seeding import seed_epoch
 from drkit.training.setup import build_initial_grader
 
 

@@ -23,7 +23,8 @@ from drkit.training.batches import split_into_steps
 from drkit.training.learner import Learner, read_steps
 from drkit.training.optimisation import learning_rate, set_learning_rate
 from drkit.training.plan import TrainingPlan
-from drkit.training.runtime import gather, seed_epoch
+from drkit.training.processes import gather
+from drkit.training.seeding import seed_epoch
 from drkit.training.sharding import run_sharded
 from drkit.training.splits import FoldSplit
 

@@ -17,12 +17,13 @@ from drkit.records.locks import locking
 from drkit.records.predictions import Predictions
 from drkit.records.runs import Run, new_run
 from drkit.reporting import Table
+from drkit.training.devices import check_machine
 from drkit.training.fitting import FittedNetwork, fit_networks
 from drkit.training.plan import TrainingPlan
 from drkit.training.planning import plan_training
+from drkit.training.processes import is_helper, is_lost_process, leave_helpers
 from drkit.training.resume import load_state
 from drkit.training.run_writer import write_run
-from drkit.training.runtime import check_machine, is_helper, is_lost_process, leave_helpers
 from drkit.training.setup import set_up
 from drkit.training.trackers import find_log
 from drkit.training.unfitted import predict_unfitted

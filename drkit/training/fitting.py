@@ -24,7 +24,7 @@ from drkit.training.epochs import TrainSampler, build_sampler, evaluate, train_e
 from drkit.training.inputs import FrozenInputs, Inputs
 from drkit.training.learner import Learner, TrainingData
 from drkit.training.resume import FitState, StateFile, load_best
-from drkit.training.runtime import seed_epoch
+from drkit.training.seeding import seed_epoch
 from drkit.training.setup import TrainingSetup
 from drkit.training.sharding import run_sharded
 from drkit.training.splits import FoldSplit

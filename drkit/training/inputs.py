@@ -23,7 +23,7 @@ from drkit.models.freezing import frozen_tensors, run_frozen_part
 from drkit.models.grader import Grader
 from drkit.progress import track
 from drkit.records.provenance import canonical_json, sha256_bytes
-from drkit.training.runtime import make_once
+from drkit.training.processes import make_once
 from drkit.training.sharding import fill_together
 
 NOT_BANKED = np.iinfo(np.int64).max  # position of a photograph that is not in the bank: an index error in any array

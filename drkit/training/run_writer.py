@@ -21,9 +21,9 @@ from drkit.records.predictions import (
 )
 from drkit.records.provenance import sha256_file
 from drkit.records.runs import Run, write_run_record
+from drkit.training.devices import describe_machine
 from drkit.training.fitting import FittedNetwork
 from drkit.training.plan import TrainingPlan
-from drkit.training.runtime import describe_machine
 from drkit.training.setup import TrainingSetup
 
 NO_FOLD = -1

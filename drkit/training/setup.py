@@ -14,17 +14,20 @@ from drkit.data.bank import PhotographBank, build_bank
 from drkit.data.cache import default_cache_dir, delete_temporary
 from drkit.data.file_remarks import report_file_remarks
 from drkit.data.stream import PhotographStream
+from drkit.machine import keep_freed_memory
 from drkit.models.backbones import weights_at_hand
 from drkit.models.freezing import check_cut, frozen_tensors
 from drkit.models.grader import Grader, build_grader
 from drkit.progress import SilentReporter, reporting_to, track
 from drkit.records.preprocessed import read_source_hashes
 from drkit.training.batches import check_batches
+from drkit.training.devices import check_compiler
 from drkit.training.inputs import NOT_BANKED, FrozenInputs, PhotographInputs, freeze_inputs
 from drkit.training.kept_head import load_head
 from drkit.training.leakage import Leakage, check_leakage
 from drkit.training.plan import TrainingPlan
-from drkit.training.runtime import check_compiler, keep_freed_memory, make_once, seed_epoch, start_fabric
+from drkit.training.processes import make_once, start_fabric
+from drkit.training.seeding import seed_epoch
 
 
 @dataclass(frozen=True, kw_only=True)

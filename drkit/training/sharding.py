@@ -11,7 +11,7 @@ from drkit.data.cache import MappedArray, MappedFile, delete_temporary
 from drkit.data.units import Units
 from drkit.inference import Outputs, Views, run_units
 from drkit.models.grader import Grader
-from drkit.training.runtime import machine_group, make_once, run_together
+from drkit.training.processes import machine_group, make_once, run_together
 
 
 def run_sharded(

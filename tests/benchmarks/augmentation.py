@@ -14,7 +14,7 @@ from timing import build_parser
 
 from drkit.data.augmentation import draw, load_policy
 from drkit.data.rendering import InputFormat, render
-from drkit.training.runtime import keep_freed_memory
+from drkit.machine import keep_freed_memory
 
 NUM, SIDE, ROUNDS = 16, 258, 5
 WANTED = InputFormat(224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))

@@ -19,8 +19,8 @@ from drkit.explaining.activations import AttributionInput
 from drkit.explaining.cam import explain_gradcam
 from drkit.explaining.targets import GradeTarget
 from drkit.losses import build_loss
+from drkit.machine import keep_freed_memory
 from drkit.models.grader import Grader
-from drkit.training.runtime import keep_freed_memory
 
 BATCH, SIDE, ROUNDS = 16, 224, 3
 BACKBONES = ("resnet18", "tf_efficientnet_lite0")

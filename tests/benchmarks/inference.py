@@ -18,11 +18,11 @@ from drkit.batching import in_batches
 from drkit.config.synth import SynthConfig
 from drkit.data.rendering import render
 from drkit.grading import grade_photographs
+from drkit.machine import keep_freed_memory
 from drkit.models.backbones import Backbone, build_backbone
 from drkit.models.restoring import open_run
 from drkit.recipes.synth import run_synth
 from drkit.records.layouts import read_dataset
-from drkit.training.runtime import keep_freed_memory
 
 NUM_PHOTOGRAPHS = 64
 BATCH_SIZES = (8, 16, 32, 64)

@@ -28,10 +28,10 @@ from torchvision.datasets import ImageFolder
 from training import build_data, build_inputs, build_learner
 
 from drkit.config.synth import SynthConfig
+from drkit.machine import keep_freed_memory
 from drkit.recipes.synth import run_synth
 from drkit.records.layouts import read_dataset
 from drkit.training.learner import read_steps
-from drkit.training.runtime import keep_freed_memory
 
 BATCH_SIZE = 16
 Step = Callable[[], object]

@@ -31,12 +31,12 @@ from drkit.data.bank import PhotographBank, bank_side
 from drkit.data.rendering import InputFormat
 from drkit.data.units import build_units
 from drkit.losses import build_loss
+from drkit.machine import keep_freed_memory
 from drkit.models.grader import Grader, build_grader
 from drkit.records.labels import Labels, build_rows
 from drkit.training.feed import Feed
 from drkit.training.inputs import PhotographInputs
 from drkit.training.learner import Learner, TrainingData, read_steps
-from drkit.training.runtime import keep_freed_memory
 
 sys.path.append(str(Path(__file__).parents[1] / "support"))
 from architectures import make_architecture

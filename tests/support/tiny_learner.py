@@ -20,7 +20,7 @@ from drkit.training.learner import (
     TrainingData,
     read_steps,
 )
-from drkit.training.runtime import start_fabric
+from drkit.training.processes import start_fabric
 
 SIDE = 32
 NUM = 8  # photographs

@@ -14,7 +14,7 @@ from drkit.losses import build_loss
 from drkit.training.learner import (
     AUXILIARY_WEIGHT,
 )
-from drkit.training.runtime import start_fabric
+from drkit.training.processes import start_fabric
 
 
 @pytest.mark.parametrize("kind", ["image", "eye"])

@@ -9,8 +9,8 @@ from drkit.config.training import TrainingConfig
 from drkit.errors import UsageError
 from drkit.recipes.finetune import RunOptions, plan_finetune, run_finetune
 from drkit.records.runs import Run, read_run_record
-from drkit.training import runtime
-from drkit.training.runtime import check_machine, pick_device
+from drkit.training import devices
+from drkit.training.devices import check_machine, pick_device
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def one_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that reports a GPU."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setattr(runtime, "_check_kernels", lambda _: None)
+    monkeypatch.setattr(devices, "_check_kernels", lambda _: None)
 
 
 def test_a_run_records_its_device_and_precision(run_stem: Path) -> None:
@@ -30,8 +30,8 @@ def test_a_run_records_its_device_and_precision(run_stem: Path) -> None:
 def test_emulated_bf16_is_not_used(one_gpu: None, monkeypatch: pytest.MonkeyPatch, native: bool, taken: str) -> None:
     """As on a T4, P100 or V100."""
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or native)
-    assert runtime._pick_precision("auto", torch.device("cuda")) == taken
-    assert runtime._pick_precision("auto", torch.device("mps")) == "32-true"
+    assert devices.pick_precision("auto", torch.device("cuda")) == taken
+    assert devices.pick_precision("auto", torch.device("mps")) == "32-true"
 
 
 def test_too_many_gpus_are_refused_before_any_work(one_gpu: None, small_config: TrainingConfig, tmp_path) -> None:
