@@ -1,6 +1,6 @@
 """Backbones: timm networks up to their last feature map."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from difflib import get_close_matches
 from math import isqrt
 from typing import Any, Literal
@@ -12,7 +12,15 @@ from torch import Tensor, nn
 from drkit.catalogue import SHORT_BACKBONES
 from drkit.data.rendering import InputFormat
 from drkit.errors import InputError, UsageError
-from drkit.models.networks import architecture_of, create_network, options_of, timm_name, with_options
+from drkit.models.networks import (
+    architecture_of,
+    create_network,
+    options_of,
+    per_channel,
+    side_options,
+    timm_name,
+    with_options,
+)
 from drkit.models.stages import bypassed, find_stages
 from drkit.models.weights import (
     ForeignWeights,
@@ -110,7 +118,7 @@ def input_format(name: str, side: int | None) -> InputFormat:
     config = timm.get_pretrained_cfg(timm_name(name))
     if config is None:
         return InputFormat(side or DEFAULT_SIDE, HALF, HALF)
-    return InputFormat(side or config.input_size[-1], _triple(config.mean), _triple(config.std))
+    return InputFormat(side or config.input_size[-1], per_channel(config.mean), per_channel(config.std))
 
 
 def build_backbone(name: str, side: int, *, pretrained: bool) -> Backbone:
@@ -126,10 +134,8 @@ def build_backbone(name: str, side: int, *, pretrained: bool) -> Backbone:
         InputError: the weights are not available.
         UsageError: the network does not accept images of this side.
     """
-    config = timm.get_pretrained_cfg(timm_name(name))
-    options: dict[str, Any] = {"img_size": side} if config and config.fixed_input_size else {}
     try:
-        network = _create(name, pretrained, options)
+        network = _create(name, pretrained, side_options(name, side))
     except Exception as error:  # hubs and networks' constructors raise many kinds of errors
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         if pretrained:
@@ -176,11 +182,6 @@ def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
 
 def _unavailable_weights(name: str, reason: object) -> InputError:
     return InputError(f"the ImageNet weights of {name} are not available ({reason}): {advise(timm_name(name))}")
-
-
-def _triple(channels: Sequence[float]) -> tuple[float, float, float]:
-    red, green, blue = channels
-    return red, green, blue
 
 
 def as_map(features: Tensor, num_prefix_tokens: int = 0, num_features: int | None = None) -> Tensor:

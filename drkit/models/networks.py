@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import timm
@@ -22,6 +22,19 @@ def create_network(backbone: str, *, pretrained: bool = False, **more: Any) -> n
         more: Options that are not part of the name, such as `img_size`.
     """
     return timm.create_model(timm_name(backbone), pretrained=pretrained, **(options_of(backbone) | more))
+
+
+def side_options(backbone: str, side: int) -> dict[str, Any]:
+    """The option that builds a network of fixed input size for images of `side` pixels; empty for other networks."""
+    config = timm.get_pretrained_cfg(timm_name(backbone))
+    return {"img_size": side} if config and config.fixed_input_size else {}
+
+
+def per_channel(value: float | Sequence[float]) -> tuple[float, float, float]:
+    """Convert a mean or standard deviation in timm's configuration to one for each channel."""
+    values = [float(each) for each in value] if isinstance(value, Sequence) else [float(value)]
+    red, green, blue = values if len(values) == 3 else values * 3
+    return red, green, blue
 
 
 def architecture_of(backbone: str) -> str:

@@ -10,7 +10,7 @@ from timm.models import PretrainedCfg
 
 from drkit.data.rendering import InputFormat
 from drkit.errors import InputError
-from drkit.models.networks import with_options
+from drkit.models.networks import per_channel, with_options
 from drkit.models.weights.repository import MissingFileError, Repository
 from drkit.models.weights.state_dict import timm_shapes
 
@@ -64,7 +64,7 @@ def read_timm_config(repository: Repository) -> TimmConfig:
         # The side that the network was built for, if it is stated, otherwise the side of the training images.
         size = options.get("img_size") or config.input_size
         input_format = InputFormat(
-            int(size[-1] if isinstance(size, Sequence) else size), _three(config.mean), _three(config.std)
+            int(size[-1] if isinstance(size, Sequence) else size), per_channel(config.mean), per_channel(config.std)
         )
     except (TypeError, ValueError, AttributeError, LookupError) as error:
         raise InputError(f"{repository}: its {CONFIG_FILE} is not what timm writes: {error}") from None
@@ -94,10 +94,3 @@ def _read_json(repository: Repository) -> Mapping[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{repository}: its {CONFIG_FILE} is not what timm writes: expected a JSON object")
     return content
-
-
-def _three(channels: float | Sequence[float]) -> tuple[float, float, float]:
-    """A value for each channel; a single value applies to all channels."""
-    values = [float(value) for value in channels] if isinstance(channels, Sequence) else [float(channels)]
-    red, green, blue = values if len(values) == 3 else values * 3
-    return red, green, blue

@@ -16,7 +16,7 @@ from drkit.grades import GRADE_NAMES
 from drkit.losses.ordinal import SeverityAndThresholds
 from drkit.models.fusion import AttentionFusion, Fusion, MeanMaxFusion, SinglePhotograph
 from drkit.models.grader import Grader
-from drkit.models.networks import create_network
+from drkit.models.networks import create_network, side_options
 from drkit.models.restoring import OpenedRun
 
 POOL = "catavgmax"  # timm's name of the concatenated mean and maximum
@@ -47,7 +47,12 @@ def build_timm_network(opened: OpenedRun) -> nn.Module:
     weight, bias = _linear_head(grader.head.output)
     weight = fold_fusion(grader.fusion, weight)
     try:
-        network = create_network(architecture.backbone, global_pool=POOL, num_classes=len(bias), **_img_size(opened))
+        network = create_network(
+            architecture.backbone,
+            global_pool=POOL,
+            num_classes=len(bias),
+            **side_options(architecture.backbone, architecture.side),
+        )
         network.load_state_dict({**network.state_dict(), **grader.backbone.network.state_dict()})
         classifier = network.get_classifier()  # type: ignore[operator]
         with torch.no_grad():
@@ -78,7 +83,7 @@ def write_timm_folder(opened: OpenedRun, network: nn.Module, folder: Path, facts
         network,
         str(folder),
         model_config={"num_classes": num_outputs, "drkit": dict(facts)} | ({"label_names": names} if names else {}),
-        model_args={"global_pool": POOL, **_img_size(opened)},
+        model_args={"global_pool": POOL, **side_options(header.architecture.backbone, header.architecture.side)},
         data_config={
             "input_size": (3, header.architecture.side, header.architecture.side),
             "mean": header.mean,
@@ -125,13 +130,6 @@ def _linear_head(output: nn.Module) -> tuple[Tensor, Tensor]:
         thresholds = output.thresholds().detach()
         return output.severity.weight.detach().expand(len(thresholds), -1), -thresholds
     return output.get_parameter("weight").detach(), output.get_parameter("bias").detach()
-
-
-def _img_size(opened: OpenedRun) -> dict[str, Any]:
-    """The option that sets the side of networks with a fixed input size."""
-    architecture = opened.header.architecture
-    config = timm.get_pretrained_cfg(architecture.backbone.partition(":")[0])
-    return {"img_size": architecture.side} if config and config.fixed_input_size else {}
 
 
 def _check_same(grader: Grader, network: nn.Module, side: int) -> None:
