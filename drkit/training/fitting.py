@@ -183,7 +183,7 @@ def _fit_epochs(
         epoch = state.epoch + 1
         figures = [train_epoch(learner, sampler, epoch)]
         figures += [evaluate(learner, units, split, sampler.network, epoch) for split, units in monitored.items()]
-        figures = learner.fabric.broadcast(figures)  # the first process decides, lest rounding on other machines differ
+        figures = learner.fabric.broadcast(figures)  # of the first process, as rounding may differ on other machines
         _advance(state, learner, figures, choose)
         notify(_describe(sampler, figures, num_epochs, is_best=state.best_epoch == epoch and choose != "last"))
         if save:

@@ -1,4 +1,4 @@
-"""Photographs that no fold trains or validates on, decoded and graded once after the training."""
+"""Predictions for the units of val and test that are in no fold, after the training."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
@@ -21,11 +21,11 @@ def predict_unfitted(setup: TrainingSetup, fitted: Sequence[FittedNetwork]) -> l
     """Run all networks of a training over the units of val and test that are in no fold.
 
     Args:
-        setup: What the training worked with.
+        setup: Device, network and photographs of the training.
         fitted: The trained networks.
 
     Returns:
-        The same with `others`; it stays None where there are no such units.
+        The networks with their outputs for these units, `others`; unchanged if there are no such units.
 
     Raises:
         UnreadablePhotographsError: a photograph that could be read before cannot be read now.
@@ -38,7 +38,9 @@ def predict_unfitted(setup: TrainingSetup, fitted: Sequence[FittedNetwork]) -> l
     with ExitStack() as frozen_removed:
         networks = _rebuild(setup, fitted, frozen_removed)
         batches = stream_units(networks, stream, plan.units, numbers, setup.fabric.autocast)
-        outputs = [[_trim(each, setup) for each in batch] for _, batch in batches]
+        outputs = [
+            [each if plan.config.embeddings else each.without_activations() for each in batch] for _, batch in batches
+        ]
     stream.check_readable()
     by_network = zip(*outputs, strict=True)
     return [replace(each, others=Outputs.join(own)) for each, own in zip(fitted, by_network, strict=True)]
@@ -49,10 +51,10 @@ class _FrozenPart:
     """Runs the frozen stages of a seed's networks, once per batch for all its folds.
 
     Args:
-        setup: What the training worked with.
-        grader: A whole network of the seed.
+        setup: Device, network and photographs of the training.
+        grader: A complete network of the seed.
         rows: Row numbers of the last batch.
-        features: Of the last batch, rounded as those that the networks were trained on.
+        features: Features of the last batch, rounded like those that the networks were trained on.
     """
 
     setup: TrainingSetup
@@ -73,7 +75,10 @@ class _FrozenPart:
 def _rebuild(
     setup: TrainingSetup, fitted: Sequence[FittedNetwork], frozen_removed: ExitStack
 ) -> list[tuple[Grader, Render]]:
-    """The trained networks, in evaluation mode, each with what makes its inputs."""
+    """Rebuild the trained networks, in evaluation mode, each with the function that renders its inputs.
+
+    The frozen parts are removed from the networks until `frozen_removed` is closed.
+    """
     stages, tta = setup.plan.config.frozen_stages, setup.plan.config.tta
     networks: list[tuple[Grader, Render]] = []
     frozen_parts: dict[int | None, _FrozenPart] = {}
@@ -83,9 +88,10 @@ def _rebuild(
         if tta or stages == 0:
             networks.append((grader, _ImageViews(setup)))
             continue
-        frozen_part = frozen_parts.setdefault(each.network.seed, _FrozenPart(setup, deepcopy(grader)))
+        if each.network.seed not in frozen_parts:
+            frozen_parts[each.network.seed] = _FrozenPart(setup, deepcopy(grader))
         frozen_removed.enter_context(without_frozen_part(grader, stages))
-        networks.append((grader, frozen_part))
+        networks.append((grader, frozen_parts[each.network.seed]))
     return networks
 
 
@@ -98,7 +104,3 @@ class _ImageViews:
     def __call__(self, rows: np.ndarray, photographs: np.ndarray) -> Iterable[Tensor]:
         images = render(photographs, self.setup.plan.input_format, self.setup.fabric.device)
         return dihedral_views(images) if self.setup.plan.config.tta else [images]
-
-
-def _trim(outputs: Outputs, setup: TrainingSetup) -> Outputs:
-    return outputs if setup.plan.config.embeddings else outputs.without_activations()
