@@ -4,7 +4,6 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 
@@ -12,12 +11,10 @@ from drkit.data.augmentation import Policy, describe_policy, draw
 from drkit.data.rendering import InputFormat, render
 from drkit.errors import InputError
 from drkit.images.files import Photograph, encode_photograph
+from drkit.images.lettering import LETTER, LINE, PAPER, draw_lines
 from drkit.records.atomic import write_bytes
 
 GAP = 4  # pixels
-LINE = 18  # pixels of height a line of text takes
-LETTER = 7  # pixels of width, about
-PAPER = 255
 SUFFIXES = (".png", ".jpg", ".jpeg")
 _CPU = torch.device("cpu")
 
@@ -56,7 +53,8 @@ def preview_policy(
     gap = ((0, GAP), (0, GAP), (0, 0))  # below and to the right of each tile
     rows = np.vstack([np.hstack([np.pad(tile, gap, constant_values=PAPER) for tile in row]) for row in tiles])
     header = f"{title}, seed {seed}: {describe_policy(policy)}. First column: not augmented."
-    return np.vstack([_write(header, rows.shape[1]), rows])
+    lines = textwrap.wrap(header, max(8, rows.shape[1] // LETTER))
+    return np.vstack([draw_lines(lines, rows.shape[1], len(lines) * LINE + GAP), rows])
 
 
 def write_preview(path: Path, sheet: Photograph, *, force: bool) -> None:
@@ -71,12 +69,3 @@ def write_preview(path: Path, sheet: Photograph, *, force: bool) -> None:
             f"{path} is not the name of a picture: expected a name that ends in {' or '.join(SUFFIXES[:2])}"
         )
     write_bytes(path, encode_photograph(sheet, path.suffix), force=force)
-
-
-def _write(text: str, width: int) -> Photograph:
-    """Draw the text in a strip (h, width, 3), on as many lines as it needs."""
-    lines = textwrap.wrap(text, max(8, width // LETTER))
-    strip = np.full((len(lines) * LINE + GAP, width, 3), PAPER, np.uint8)
-    for number, line in enumerate(lines, 1):
-        cv2.putText(strip, line, (2, number * LINE - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
-    return strip

@@ -8,12 +8,10 @@ import numpy as np
 
 from drkit.images.files import Photograph
 from drkit.images.filters.steps import Step, stages
+from drkit.images.lettering import LETTER, LINE, PAPER, draw_lines
 
 TILE = 256  # pixels
 GAP = 6
-LINE = 18  # pixels: height of a line of text
-PAPER = 255
-LETTER = 7  # pixels: approximate width of a letter
 VISIBLE = 0.5  # grey levels: mean difference of two tiles below which they look the same
 
 
@@ -38,10 +36,10 @@ def draw_contact_sheet(photographs: Sequence[tuple[str, Photograph]], steps: Seq
             shown.append(number)
             titles.append(str(step))
     lines = [_wrap(title) for title in titles]
-    head = np.hstack([_write(words, max(map(len, lines))) for words in lines])
+    head = np.hstack([draw_lines(words, TILE + GAP, LINE * max(map(len, lines))) for words in lines])
     blocks = [head]
     for (name, _), tiles in zip(photographs, rows, strict=True):
-        caption = _write([name], 1)
+        caption = draw_lines([name], TILE + GAP, LINE)
         blank = np.full((caption.shape[0], caption.shape[1] * (len(shown) - 1), 3), PAPER, np.uint8)
         blocks += [np.hstack([tiles[number] for number in shown]), np.hstack([caption, blank])]
     return np.vstack(blocks)
@@ -64,11 +62,3 @@ def _wrap(title: str) -> list[str]:
             lines.append("")
         lines[-1] += word
     return [line.rstrip() for line in lines]
-
-
-def _write(lines: Sequence[str], num_lines: int) -> Photograph:
-    paper = np.full((num_lines * LINE, TILE + GAP, 3), PAPER, np.uint8)
-    for number, line in enumerate(lines):
-        origin = (2, number * LINE + LINE - 5)
-        cv2.putText(paper, line, origin, cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
-    return paper
