@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from drkit.catalogue import FILTERS
 from drkit.data.cache import MappedFile, delete_temporary, make_temporary, name_array, open_cached
 from drkit.data.file_remarks import report_file_remarks
 from drkit.data.stream import PhotographStream, SquareDecoder
@@ -103,6 +104,7 @@ def build_bank(
     else:
         notify(f"the decoded photographs take {bank_bytes(len(labels), side) / 2**30:.1f} GiB: kept in {cache_dir}")
         made_by = {"side": side, "steps": list(steps), "round_discs": round_discs, "keep_going": False}
+        made_by |= FILTERS.packages(step.partition(":")[0] for step in steps)  # none for drkit's own steps
         pixels, hashes = open_cached(cache_dir, name_array(paths, version=VERSION, **made_by), shape, fill)
     originals = read_source_hashes(labels.roots)
     return PhotographBank(pixels, tuple(map(originals.get, paths, hashes)))

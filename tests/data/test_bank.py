@@ -126,6 +126,16 @@ def test_steps_are_applied_before_the_square(paths: list[Path], tmp_path: Path) 
     assert not np.array_equal(made.pixels, build_bank(_labels(paths), 32, tmp_path / "cache").pixels)
 
 
+def test_a_new_version_of_a_step_from_a_package_needs_another_bank(
+    paths: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bank, "MEMORY_SHARE", 0.0)
+    for version in ("lab 1.0", "lab 1.0", "lab 2.0"):
+        monkeypatch.setattr(bank.FILTERS, "packages", lambda names, version=version: dict.fromkeys(names, version))
+        build_bank(_labels(paths), 32, tmp_path / "cache", steps=("gamma:gamma=2",))
+    assert len(list((tmp_path / "cache").glob("*.npy"))) == 2
+
+
 def test_a_cache_takes_its_room_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An array in a file that the disk cannot hold would end the program, not the command."""
 
