@@ -83,6 +83,7 @@ def preview_augmentation(config: TrainingConfig, path: Path, *, force: bool) -> 
         labels,
         plan.bank_side,
         config.cache_dir or default_cache_dir(),
+        workers=config.workers,
         steps=plan.pending_steps,
         round_discs=plan.round_discs,
     )

@@ -148,7 +148,7 @@ def _build_learner(setup: TrainingSetup, inputs: Inputs, grader: Grader, sampler
         inputs=inputs,
         units=plan.units,
         grades=plan.grades,
-        eye_grades=plan.eye_grades,
+        auxiliary_grades=plan.auxiliary_grades,
         grade_weights=weights,
         loss=loss,
     )

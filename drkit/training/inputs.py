@@ -69,10 +69,6 @@ class PhotographInputs:
         photographs = self.bank.pixels[banked]
         return prepare(photographs, self.input_format, self.device, changes, self._surrounds(banked, photographs))
 
-    def train_batch(self, rows: np.ndarray, epoch: int) -> Tensor:
-        """Return the training batch at once, without preparing it in advance."""
-        return self.prepare(rows, epoch)()
-
     def eval_batch(self, rows: np.ndarray) -> Tensor:
         """Images (P, 3, S, S) without augmentation."""
         return render(self.bank.pixels[_look_up(self.positions, rows)], self.input_format, self.device)
@@ -116,10 +112,6 @@ class FrozenInputs:
         """Prepare the features (P, ...) of this epoch's augmented copy; copies are used in turn."""
         features = self.copies[epoch % len(self.copies)] if len(self.copies) else self.eval_features
         return partial(self._move, pin(torch.from_numpy(features[_look_up(self.positions, rows)]), self.device))
-
-    def train_batch(self, rows: np.ndarray, epoch: int) -> Tensor:
-        """Return the training batch at once, without preparing it in advance."""
-        return self.prepare(rows, epoch)()
 
     def eval_batch(self, rows: np.ndarray) -> Tensor:
         """Features (P, ...) of the photographs without augmentation."""
@@ -181,7 +173,7 @@ def freeze_inputs(
     key = sha256_bytes(canonical_json(origin).encode())
     share = slice(fabric.local_rank, None, config.devices)
     fill_plain = partial(_fill, run, lambda rows, _: photographs.eval_batch(rows), every_row, share)
-    fill_copies = partial(_fill, run, photographs.train_batch, trained, share)
+    fill_copies = partial(_fill, run, lambda rows, copy: photographs.prepare(rows, copy)(), trained, share)
     num_copies = count_copies(config, photographs.policy)
     augmentation = {
         "trained": trained.tolist(),

@@ -53,7 +53,7 @@ class TrainingData:
         inputs: Inputs of the grader for each photograph.
         units: All U units.
         grades: Reference grades 0-4 of the units, int64 (U,); -1 where unknown.
-        eye_grades: Grades of the eyes for the auxiliary head, which learns the other target, int64 (E,); -1 where
+        auxiliary_grades: Grades of the eyes for the auxiliary head, which learns the other target, int64 (E,); -1 where
             unknown.
         grade_weights: (5,) weight of each grade in the loss, 1 on average over the training units.
         loss: The loss, which also turns logits into probabilities and scores.
@@ -62,7 +62,7 @@ class TrainingData:
     inputs: Inputs
     units: Units
     grades: np.ndarray
-    eye_grades: np.ndarray
+    auxiliary_grades: np.ndarray
     grade_weights: np.ndarray
     loss: Loss
 
@@ -220,7 +220,7 @@ class Learner:
         """Copy the unit index, the partners of the photographs, and the references of each head to the device."""
         heads = [(self.data.grades[units], mixture.units if mixture else None)]
         if self.grader.auxiliary is not None:
-            heads += [(self.data.eye_grades[batch.eyes], mixture.eyes if mixture else None)]
+            heads += [(self.data.auxiliary_grades[batch.eyes], mixture.eyes if mixture else None)]
         references = []
         for grades, partners in heads:
             own_and_partners = [grades] if partners is None else [grades, grades[partners.numpy()]]

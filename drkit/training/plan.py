@@ -93,7 +93,7 @@ class TrainingPlan:
         return unit_grades(self.labels, self.units, self.target)
 
     @cached_property
-    def eye_grades(self) -> np.ndarray:
+    def auxiliary_grades(self) -> np.ndarray:
         """Grades of the eyes for the auxiliary head, which learns the other target, int64 (E,); -1 where unknown."""
         other: Target = "eye" if self.target == "patient" else "patient"
         grades = self.labels.grades(other).fillna(-1).to_numpy(dtype=np.int64)

@@ -70,7 +70,7 @@ def build_data(inputs: PhotographInputs) -> TrainingData:
         inputs=inputs,
         units=build_units(labels, "image"),
         grades=grades,
-        eye_grades=grades,
+        auxiliary_grades=grades,
         grade_weights=np.ones(5),
         loss=build_loss("regression"),
     )
@@ -110,7 +110,7 @@ def compare_steps(backbone: str, side: int, batch_size: int, policy: str, rounds
 
     loops = {
         "bare": lambda: [train_on(images) for _ in range(STEPS)],
-        "augmented": lambda: [train_on(inputs.train_batch(halves[0], step)) for step in range(STEPS)],
+        "augmented": lambda: [train_on(inputs.prepare(halves[0], step)()) for step in range(STEPS)],
         "drkit": lambda: read_steps(
             [learner.step(halves[step % 2], 1, halves[(step + 1) % 2]) for step in range(STEPS)]
         ),

@@ -57,7 +57,7 @@ def training_data(kind: str = "image", **others: Any) -> TrainingData:
     num_eyes = int(units.eye_of.max()) + 1
     made_of = {
         "grades": np.arange(len(units)) % 5,
-        "eye_grades": np.arange(num_eyes) % 5,
+        "auxiliary_grades": np.arange(num_eyes) % 5,
         "grade_weights": np.ones(5),
         "loss": build_loss("cross-entropy"),
     }

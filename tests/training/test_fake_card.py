@@ -67,7 +67,7 @@ def _learner(config: TrainingConfig, device: torch.device) -> Learner:
         inputs=inputs,
         units=plan.units,
         grades=plan.grades,
-        eye_grades=plan.eye_grades,
+        auxiliary_grades=plan.auxiliary_grades,
         grade_weights=np.ones(5),
         loss=build_loss(config.loss),
     )

@@ -144,17 +144,17 @@ def test_frozen_features_are_what_the_lower_stages_give(photographs: PhotographI
     frozen = freeze_inputs(grader, photographs, TRAINED, _config(None), CPU)
     with torch.inference_mode():
         plain = grader.backbone.lower(photographs.eval_batch(np.arange(6)), 2)
-        second = grader.backbone.lower(photographs.train_batch(TRAINED, 1), 2)
+        second = grader.backbone.lower(photographs.prepare(TRAINED, 1)(), 2)
     assert torch.allclose(frozen.eval_batch(np.arange(6)), plain, rtol=1e-2, atol=1e-2)
-    assert torch.allclose(frozen.train_batch(TRAINED, 1), second, rtol=1e-2, atol=1e-2)
-    assert torch.equal(frozen.train_batch(TRAINED, 3), frozen.train_batch(TRAINED, 1))  # two copies take turns
-    assert not torch.equal(frozen.train_batch(TRAINED, 2), frozen.train_batch(TRAINED, 1))
+    assert torch.allclose(frozen.prepare(TRAINED, 1)(), second, rtol=1e-2, atol=1e-2)
+    assert torch.equal(frozen.prepare(TRAINED, 3)(), frozen.prepare(TRAINED, 1)())  # two copies take turns
+    assert not torch.equal(frozen.prepare(TRAINED, 2)(), frozen.prepare(TRAINED, 1)())
     assert not frozen.copies[:, [1, 4, 5]].any()
 
 
 def test_without_copies_the_plain_photographs_are_trained_on(photographs: PhotographInputs) -> None:
     frozen = freeze_inputs(_grader(), photographs, TRAINED, replace(_config(None), copies=0), CPU)
-    assert torch.equal(frozen.train_batch(TRAINED, 1), frozen.eval_batch(TRAINED))
+    assert torch.equal(frozen.prepare(TRAINED, 1)(), frozen.eval_batch(TRAINED))
     plain = replace(photographs, policy=load_policy("none"))
     assert len(freeze_inputs(_grader(), plain, TRAINED, _config(None), CPU).copies) == 0
 

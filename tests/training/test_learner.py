@@ -142,7 +142,7 @@ def test_class_weights_scale_the_loss_of_their_grade() -> None:
 def test_the_auxiliary_head_is_trained_on_known_grades_only() -> None:
     """An unknown grade is ignored; it counts neither as -1 nor as 0."""
     known = np.array([0, 4, -1, -1])  # of the eyes of two patients
-    data = training_data("patient", eye_grades=known)
+    data = training_data("patient", auxiliary_grades=known)
     learner = build_learner(data, auxiliary=True)
     learner.step(np.array([0]), 1)
     partly = learner.grader.auxiliary.output.weight.grad.clone()
@@ -160,7 +160,7 @@ def test_the_auxiliary_loss_is_added_with_its_weight() -> None:
     logits, _, others = both.grader.compute_outputs(both.data.inputs.eval_batch(batch.rows), batch.index)
     assert others is not None
     expected = [build_loss("cross-entropy")(each, torch.tensor(grades)).mean() for each, grades in (
-        (logits, both.data.grades[:2]), (others, both.data.eye_grades[batch.eyes])
+        (logits, both.data.grades[:2]), (others, both.data.auxiliary_grades[batch.eyes])
     )]  # fmt: skip
     assert read_step(both.step(np.array([0, 1]), 1))[0] == pytest.approx(
         (expected[0] + AUXILIARY_WEIGHT * expected[1]).item(), rel=1e-4

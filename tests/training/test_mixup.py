@@ -65,7 +65,7 @@ def test_the_loss_of_a_mixture_is_shared_between_both_grades(monkeypatch: pytest
     logits, _, others = learner.grader.compute_outputs(blended, batch.index)
     loss, expected = build_loss("cross-entropy"), 0.0
     for share, grades, eyes in ((0.25, [0, 1], [0, 1, 2, 3]), (0.75, [1, 0], [2, 3, 0, 1])):
-        other_grades = torch.tensor(data.eye_grades[batch.eyes][eyes])
+        other_grades = torch.tensor(data.auxiliary_grades[batch.eyes][eyes])
         expected += share * loss(logits, torch.tensor(grades)).mean().item()
         expected += share * AUXILIARY_WEIGHT * loss(others, other_grades).mean().item()
     monkeypatch.setattr(learning, "draw_mixture", lambda *_: mixture)

@@ -79,10 +79,10 @@ def test_units_of_val_are_evaluated_with_their_ungraded_photographs(
 def test_an_eye_has_the_grade_of_any_of_its_photographs(small_config: TrainingConfig) -> None:
     labels = read_datasets(small_config.data)
     first = labels.rows.groupby(["patient_id", "eye"]).head(1).index
-    complete = plan_training(labels, replace(small_config, unit="eye", auxiliary=True)).eye_grades
+    complete = plan_training(labels, replace(small_config, unit="eye", auxiliary=True)).auxiliary_grades
     labels.rows.loc[first, "eye_grade"] = pd.NA
     assert (complete >= 0).any()
-    partial = plan_training(labels, replace(small_config, unit="eye", auxiliary=True)).eye_grades
+    partial = plan_training(labels, replace(small_config, unit="eye", auxiliary=True)).auxiliary_grades
     assert np.array_equal(partial, complete)
 
 
