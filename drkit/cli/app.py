@@ -35,10 +35,10 @@ COMMANDS = {
 def main() -> None:
     """Run the program: SIGTERM interrupts it like Ctrl+C, and output that the terminal cannot encode is escaped."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # characters that a terminal cannot show are escaped
+        if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its notes on caches and fonts help nobody
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its messages on caches and fonts
     app()
 
 
@@ -82,8 +82,8 @@ app = typer.Typer(
 )
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(is_given: bool) -> None:
+    if is_given:
         typer.echo(f"drkit {drkit.__version__}")
         raise typer.Exit
 

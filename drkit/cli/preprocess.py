@@ -46,8 +46,8 @@ def _added_row(name: str, package: str, step: Filter | DrkitError) -> list[str]:
     return [name, step.summary, _parameters(step), f"{package}: {step.source}"]
 
 
-def _list_steps(wanted: bool) -> None:
-    if wanted:
+def _list_steps(is_given: bool) -> None:
+    if is_given:
         console.show(StepList(), as_object=False)
         raise typer.Exit
 

@@ -103,6 +103,11 @@ def dihedral_views(images: Tensor) -> Iterator[Tensor]:
             yield torch.rot90(each, quarters, (2, 3)).contiguous(memory_format=memory_format)
 
 
+def prediction_views(images: Tensor, *, tta: bool) -> Iterator[Tensor]:
+    """Yield the views of images (B, 3, S, S) whose predictions are averaged: the images or, with `--tta`, all eight."""
+    yield from dihedral_views(images) if tta else [images]
+
+
 @dataclass(frozen=True)
 class _Edits:
     """The changes of B photographs as tensors for the device.

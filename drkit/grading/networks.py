@@ -12,7 +12,7 @@ from torch import Tensor
 
 from drkit.batching import in_batches
 from drkit.config.shared import Device, Precision
-from drkit.data.rendering import dihedral_views, render
+from drkit.data.rendering import prediction_views, render
 from drkit.data.stream import PhotographStream
 from drkit.data.units import Units
 from drkit.decisions import GradePredictions
@@ -82,12 +82,11 @@ def grade_units(
     """
     header, loss, device = opened.header, build_loss(opened.header.architecture.loss), pick_device(settings.device)
 
-    def draw(_: np.ndarray, photographs: np.ndarray) -> Iterable[Tensor]:
-        plain = render(photographs, opened.input_format, device)
-        return dihedral_views(plain) if header.tta else [plain]
+    def render_views(_: np.ndarray, photographs: np.ndarray) -> Iterable[Tensor]:
+        return prediction_views(render(photographs, opened.input_format, device), tta=header.tta)
 
     keep_freed_memory()
-    networks = [(grader.to(device), draw) for grader in opened.graders]
+    networks = [(grader.to(device), render_views) for grader in opened.graders]
     autocast = build_autocast(settings.precision, device)
     batches = stream_units(networks, stream, units, numbers, autocast, keep_going=settings.keep_going)
     for batch, outputs in batches:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from torch import Tensor
 
-from drkit.data.rendering import dihedral_views, render
+from drkit.data.rendering import prediction_views, render
 from drkit.data.stream import PhotographStream
 from drkit.inference import Outputs, Render, stream_units
 from drkit.models.freezing import run_frozen_part, without_frozen_part
@@ -79,28 +79,22 @@ def _rebuild(
 
     The frozen parts are removed from the networks until `frozen_removed` is closed.
     """
-    stages, tta = setup.plan.config.frozen_stages, setup.plan.config.tta
+    plan, device = setup.plan, setup.fabric.device
+    stages, tta = plan.config.frozen_stages, plan.config.tta
+
+    def render_views(_: np.ndarray, photographs: np.ndarray) -> Iterable[Tensor]:
+        return prediction_views(render(photographs, plan.input_format, device), tta=tta)
+
     networks: list[tuple[Grader, Render]] = []
     frozen_parts: dict[int | None, _FrozenPart] = {}
     for each in fitted:
         grader = deepcopy(setup.grader).eval()
         grader.load_state_dict(each.tensors())
         if tta or stages == 0:
-            networks.append((grader, _ImageViews(setup)))
+            networks.append((grader, render_views))
             continue
         if each.network.seed not in frozen_parts:
             frozen_parts[each.network.seed] = _FrozenPart(setup, deepcopy(grader))
         frozen_removed.enter_context(without_frozen_part(grader, stages))
         networks.append((grader, frozen_parts[each.network.seed]))
     return networks
-
-
-@dataclass(frozen=True)
-class _ImageViews:
-    """Renders images, with `--tta` in eight orientations."""
-
-    setup: TrainingSetup
-
-    def __call__(self, rows: np.ndarray, photographs: np.ndarray) -> Iterable[Tensor]:
-        images = render(photographs, self.setup.plan.input_format, self.setup.fabric.device)
-        return dihedral_views(images) if self.setup.plan.config.tta else [images]
