@@ -11,7 +11,7 @@ from drkit.errors import UsageError
 from drkit.progress import warn_once
 
 BATCH_SIZE = 32  # photographs; on two cores the fastest: see tests/benchmarks/inference.py
-# How libraries say so, beside torch's own error: CUDA, MPS and HIP; cuBLAS and cuDNN; the CPU.
+# Messages of errors other than torch's own: of CUDA, MPS and HIP; of cuBLAS and cuDNN; and of the CPU.
 OUT_OF_MEMORY = ("out of memory", "_STATUS_ALLOC_FAILED", "can't allocate memory")
 Result = TypeVar("Result")
 

@@ -145,7 +145,10 @@ def build_units(labels: Labels, kind: Unit, num_slots: int = 0) -> Units:
     rows = labels.rows.reset_index(drop=True)
     patients = pd.Series(patient_keys(rows))
     if kind == "eye" and rows["eye"].isna().all() and patients.duplicated().any():
-        raise UsageError(f"{labels.title} does not state which eye a photograph shows: use --unit image or patient")
+        raise UsageError(
+            f"{labels.title} does not state which eye a photograph shows: use --unit image or patient, or a run that"
+            " was trained with one of them"
+        )
     single = "photograph " + rows["image_id"]
     eyes = (patients + " " + rows["eye"]).fillna(single)
     keys = {"image": single, "eye": eyes, "patient": patients}[kind] + " " + rows["split"]

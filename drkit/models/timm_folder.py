@@ -5,7 +5,6 @@ from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
 from timm.models import save_for_hf
 from torch import Tensor, nn
@@ -93,13 +92,6 @@ def write_timm_folder(opened: OpenedRun, network: nn.Module, folder: Path, facts
         },
         safe_serialization=True,
     )
-
-
-def grade_with_folder(folder: Path, images: Tensor) -> Tensor:
-    """Compute the logits of normalised images (P, 3, S, S) with the network that timm opens from a folder."""
-    network = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
-    with torch.inference_mode():
-        return network(images)
 
 
 @singledispatch

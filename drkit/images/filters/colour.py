@@ -17,7 +17,7 @@ def clahe(fundus: Fundus, *, clip: float = 2.0, tiles: int = 8) -> Fundus:
     Works on L of CIE L*a*b*; tiles at the rim contain mirrored retina instead of the surround.
 
     Args:
-        fundus: Any.
+        fundus: Photograph with or without a known disc.
         clip: Limit of the contrast, in mean heights of a histogram bin.
         tiles: Number of tiles per side.
 
@@ -33,7 +33,7 @@ def gamma(fundus: Fundus, *, gamma: float = 1.5) -> Fundus:
     """Raise every value to the power 1 / gamma, on a scale from 0 to 1.
 
     Args:
-        fundus: Any.
+        fundus: Photograph with or without a known disc.
         gamma: Above 1 brightens, below 1 darkens.
     """
     levels = np.linspace(0, 1, 256)
@@ -52,7 +52,7 @@ def grey_world(fundus: Fundus, *, strength: float = 1.0) -> Fundus:
     """Scale the channels so that their means inside the disc are equal.
 
     Args:
-        fundus: Any.
+        fundus: Photograph with or without a known disc.
         strength: Exponent of the gains: 0 changes nothing, 1 makes the means equal.
 
     Source: Buchsbaum, A spatial processor model for object colour perception, J. Franklin Inst. 310 (1980).

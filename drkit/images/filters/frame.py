@@ -19,7 +19,7 @@ def circle_crop(fundus: Fundus, *, margin: float = 0.0) -> Fundus:
     A photograph without a known disc is padded to a square.
 
     Args:
-        fundus: Any.
+        fundus: Photograph with or without a known disc.
         margin: Margin about the disc, in radii.
     """
     return crop(fundus, margin=margin).with_surround(BLACK)
@@ -31,7 +31,7 @@ def crop(fundus: Fundus, *, margin: float = 0.0) -> Fundus:
     A squashed disc is made round first. A photograph without a known disc is padded to a square.
 
     Args:
-        fundus: Any.
+        fundus: Photograph with or without a known disc.
         margin: Margin about the disc, in radii.
     """
     fundus = _round(fundus)
@@ -48,7 +48,7 @@ def resize(fundus: Fundus, *, size: int = 512) -> Fundus:
     """Scale the longer side to `size`, averaging areas, and pad to a square with the surround's colour.
 
     Args:
-        fundus: Any.
+        fundus: Photograph with or without a known disc.
         size: Side of the result in pixels.
     """
     height, width = fundus.photograph.shape[:2]

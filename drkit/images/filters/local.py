@@ -18,7 +18,7 @@ def blur(fundus: Fundus, *, sigma: float = 1.0) -> Fundus:
     """Blur the retina without mixing in the surround.
 
     Args:
-        fundus: Any.
+        fundus: Photograph with or without a known disc.
         sigma: Standard deviation of the Gaussian, in pixels.
     """
     return fundus.with_retina(gaussian(fundus.extended(), sigma))
@@ -28,7 +28,7 @@ def sharpen(fundus: Fundus, *, sigma: float = 2.0, amount: float = 1.0) -> Fundu
     """Add `amount` times the difference to a blurred copy (unsharp mask).
 
     Args:
-        fundus: Any.
+        fundus: Photograph with or without a known disc.
         sigma: Standard deviation of the Gaussian, in pixels.
         amount: 0 changes nothing.
     """
@@ -43,7 +43,7 @@ def ben_graham(
     """Subtract the local mean colour: weight * (I - Gaussian(I, R / blur)) + 128, grey beyond `clip` of the radius R.
 
     Args:
-        fundus: Any.
+        fundus: Photograph with or without a known disc.
         radius: Radius R in pixels to which the disc is scaled first; 0 for no scaling.
         weight: Gain of the contrast.
         blur: Ratio of R to the standard deviation of the Gaussian.
