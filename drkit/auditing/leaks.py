@@ -119,13 +119,13 @@ def find_contradicting_files(files: Sequence[AuditedPredictions], rows: pd.DataF
     for graded in files if rows is not None else ():
         tables += _data_set_statements(rows, graded.predictions)
     stated = pd.concat(tables).drop_duplicates()
-    several = stated.groupby(["image_id", "what"])["says"].transform("nunique") > 1
-    for (name, what), rivals in stated[several].groupby(["image_id", "what"], sort=False):
+    several = stated.groupby(["image_id", "fact"])["value"].transform("nunique") > 1
+    for (name, fact), group in stated[several].groupby(["image_id", "fact"], sort=False):
         listed = first_few(
-            [f"{says} in {source}" for says, source in zip(rivals["says"], rivals["source"], strict=True)]
+            [f"{value} in {source}" for value, source in zip(group["value"], group["source"], strict=True)]
         )
-        kind = "contradicting-splits" if what == "split" else "contradicting-references"
-        yield make_finding(kind, f"{name}: {what} {listed}", (str(name),), (), rivals["source"])
+        kind = "contradicting-splits" if fact == "split" else "contradicting-references"
+        yield make_finding(kind, f"{name}: {fact} {listed}", (str(name),), (), group["source"])
 
 
 def _data_set_statements(rows: pd.DataFrame, predictions: Predictions) -> Iterator[pd.DataFrame]:
@@ -137,7 +137,7 @@ def _data_set_statements(rows: pd.DataFrame, predictions: Predictions) -> Iterat
         of_this = (names == Path(root).name) | (names == "")
         if predictions.rows["image_id"][of_this].isin(known).mean() >= _SAME_DATA:
             statements = _statements(part.loc[known.index].assign(image_id=known), str(source))
-            yield statements[statements["says"] != "train"]
+            yield statements[statements["value"] != "train"]
 
 
 def _ids_in(predictions: Predictions, rows: pd.DataFrame) -> pd.Series:
@@ -160,7 +160,7 @@ def _statements(rows: pd.DataFrame, source: str) -> pd.DataFrame:
     by_id = rows.drop_duplicates("image_id").set_index("image_id")
     columns = {f"{target} grade": by_id[grade_column(target)] for target in TARGETS} | {"split": by_id["split"]}
     parts = [
-        pd.DataFrame({"image_id": values.index, "what": what, "says": values.astype("string").to_numpy()})
-        for what, values in columns.items()
+        pd.DataFrame({"image_id": values.index, "fact": fact, "value": values.astype("string").to_numpy()})
+        for fact, values in columns.items()
     ]
     return pd.concat(parts).dropna().assign(source=source)

@@ -1,6 +1,5 @@
 """The arrays that ensemble methods are given, and the protocols that they follow."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -35,12 +34,6 @@ class Features:
         """Select rows, which may repeat."""
         embeddings = tuple(embedding[rows] for embedding in self.embeddings)
         return Features(self.scores[rows], self.probabilities[rows], self.grades[rows], embeddings)
-
-    def of_members(self, members: Sequence[int]) -> "Features":
-        """Select members by their numbers, which may repeat."""
-        columns = list(members)
-        embeddings = tuple(self.embeddings[member] for member in columns) if self.embeddings else ()
-        return Features(self.scores[:, columns], self.probabilities[:, columns], self.grades[:, columns], embeddings)
 
     def __len__(self) -> int:
         return len(self.scores)

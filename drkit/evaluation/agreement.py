@@ -90,7 +90,7 @@ def measure_agreement(
 
 def with_interval(value: float, interval: Interval) -> str:
     """Format a value with its interval: `0.852 (0.803 to 0.894)`."""
-    return f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
+    return f"{value:z.3f} ({interval[0]:z.3f} to {interval[1]:z.3f})"
 
 
 def _defined(share: float) -> float | None:

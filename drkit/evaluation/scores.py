@@ -180,15 +180,16 @@ def _agreement_cells(figures: Agreement | SeedAgreement) -> tuple[str, str, str]
 
 
 def _over_interval(value: float, interval: Interval) -> str:
-    return f"{value:.3f}\n{interval[0]:.3f} to {interval[1]:.3f}"
+    return f"{value:z.3f}\n{interval[0]:z.3f} to {interval[1]:z.3f}"
 
 
 def tabulate_recalls(scores: Sequence[RunScore]) -> Table:
     """Tabulate the recall of each grade, one row per run; a dash if no case has the grade."""
     columns = ("run", *map(str, range(NUM_GRADES)), "referable\nsensitivity", "referable\nspecificity")
-    rows = []
-    for score in scores:
-        rows.append((score.run, *("-" if share is None else f"{share:.3f}" for share in _shares(score.agreement))))
+    rows = [
+        (score.run, *("-" if share is None else f"{share:.3f}" for share in _shares(score.agreement)))
+        for score in scores
+    ]
     return Table("Recall of grades 0 to 4; referable: grade 2 and worse", columns, rows)
 
 

@@ -44,7 +44,7 @@ class MeanWithInterval:
     patients: int
 
     def __str__(self) -> str:
-        return f"{self.value:.3f}\n{self.low:.3f} to {self.high:.3f}"
+        return f"{self.value:z.3f}\n{self.low:z.3f} to {self.high:z.3f}"
 
 
 Means = dict[str, MeanWithInterval]
@@ -75,11 +75,12 @@ def faithfulness_table(by_method: Mapping[str, Means]) -> Table:
     columns = ("method", "deletion", "insertion", "beyond noise", "average drop", "increase", "after\nrandomising")
     names = ("deletion", "insertion", "beyond_noise", "drop", "increase", "after_randomising")
     rows = [[method, *(str(means[name]) for name in names)] for method, means in by_method.items()]
-    grains: dict[tuple[str, ...], list[str]] = {}
+    methods_of_noise: dict[tuple[str, ...], list[str]] = {}  # methods with maps of one resolution share noise
     for method, means in by_method.items():
-        grains.setdefault(tuple(str(means[f"noise_{name}"]) for name in PERTURBATION_SCORES), []).append(method)
-    for noise, methods in grains.items():
-        name = NOISE if len(grains) == 1 else f"{NOISE} as {', '.join(methods)}"
+        noise = tuple(str(means[f"noise_{name}"]) for name in PERTURBATION_SCORES)
+        methods_of_noise.setdefault(noise, []).append(method)
+    for noise, methods in methods_of_noise.items():
+        name = NOISE if len(methods_of_noise) == 1 else f"{NOISE} as {', '.join(methods)}"
         rows.append([name, *noise[:2], "", *noise[2:], ""])
     first = next(iter(by_method.values()))
     title = f"Faithfulness, means over {first['deletion'].cases} cases of {first['deletion'].patients} patients (95 %)"

@@ -79,7 +79,7 @@ class Writer:
         if not self.photographs:
             self._check_cells(result.raw.signed.shape[-1])
         for index, view in enumerate(views):
-            row = self._describe(result, index, view)
+            row = self._build_row(result, index, view)
             panels = _panels(self.setup, result, index, view, row)
             self._write_maps(row, result, index, view)
             self._write(row.picture, encode_photograph(strip([picture for _, picture in panels[:3]]), ".png"))
@@ -133,7 +133,7 @@ class Writer:
     def _write(self, name: str, content: bytes) -> None:
         write_bytes(self.folder / name, content, force=self.force)
 
-    def _describe(self, result: BatchAttribution, index: int, view: View) -> ExplainedPhotograph:
+    def _build_row(self, result: BatchAttribution, index: int, view: View) -> ExplainedPhotograph:
         row = self.setup.explained.rows.iloc[result.rows[index]]
         unit, name = int(result.unit[index]), self.names[row["image_id"]]
         outside, area = float(result.outside[index]), float(1 - view.disc.mean())

@@ -105,9 +105,9 @@ def _name_lines(
 ) -> None:
     """Write names to the left and numbers to the right, as tick labels, for which the layout makes room."""
     rows = [line for line in lines if isinstance(line, ForestRow)]
-    signed = "+" if any(row.low < 0 for row in rows) else ""
+    sign = "+" if any(row.low < 0 for row in rows) else ""
     labels = [
-        "" if isinstance(line, str) else f"{line.value:{signed}.3f} ({line.low:{signed}.3f} to {line.high:{signed}.3f})"
+        "" if isinstance(line, str) else f"{line.value:{sign}z.3f} ({line.low:{sign}z.3f} to {line.high:{sign}z.3f})"
         for line in lines
     ]
     limits = (bottom - 0.4, 0.4)

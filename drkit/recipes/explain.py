@@ -104,7 +104,7 @@ def run_explain(run_path: Path, config: ExplainConfig) -> ExplainReport:
         explanations[method] = write_explained(setup, inputs, folder, config)
     first = next(iter(explanations.values()))
     if not opened.header.tta and config.fold is None and config.network_seed is None:
-        _warn_of_namesakes(first, inputs)  # the same views and networks graded them
+        _warn_of_changed_scores(first, inputs)  # the same views and networks graded them
     return ExplainReport(
         run=first.run,
         asked=first.asked,
@@ -147,7 +147,7 @@ def _report_selection(inputs: ExplainInputs, fold: int | None) -> None:
         notify(f"the sheets show the first {MAX_SHEETS * ROWS_A_SHEET} photographs; each photograph has a picture")
 
 
-def _warn_of_namesakes(explanations: Explanations, inputs: ExplainInputs) -> None:
+def _warn_of_changed_scores(explanations: Explanations, inputs: ExplainInputs) -> None:
     """Warn of photographs whose scores differ from those that the run gave to photographs of the same names."""
     earlier = inputs.explained.rows.set_index("image_id")["score"]
     changed = [row.image_id for row in explanations.photographs if abs(row.score - earlier[row.image_id]) > SAME_SCORE]

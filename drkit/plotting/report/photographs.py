@@ -128,22 +128,23 @@ def _count_cells(path: Path) -> int:
 
 def _build_figures(explained: Collection[Explanations]) -> list[Block]:
     """Faithfulness and lesions; methods with the same target and photographs share a table."""
-    alike: dict[str, list[Explanations]] = {}
-    for found in explained:
-        alike.setdefault(f"{found.run}, asked: {found.asked}, {found.reason}", []).append(found)
+    groups: dict[str, list[Explanations]] = {}
+    for item in explained:
+        groups.setdefault(f"{item.run}, asked: {item.asked}, {item.reason}", []).append(item)
     blocks: list[Block] = []
-    for words, members in alike.items():
-        proofs = {found.method: _means(found.faithfulness) for found in members if found.faithfulness}
+    for title, items in groups.items():
+        faithfulness = {item.method: _means(item.faithfulness) for item in items if item.faithfulness}
         lesions = {
-            found.method: {kind: _means(figures) for kind, figures in found.lesions.items()}
-            for found in members
-            if found.lesions
+            item.method: {kind: _means(figures) for kind, figures in item.lesions.items()}
+            for item in items
+            if item.lesions
         }
-        tables = [faithfulness_table(proofs)] if proofs else []
+        tables = [faithfulness_table(faithfulness)] if faithfulness else []
         tables += [lesion_table(lesions)] if lesions else []
-        blocks += [TableBlock(replace(table, title=f"{words}. {table.title}")) for table in tables]
-    text = [Paragraph(f"How to read it: {HOW_TO_READ}.", "quiet")]
-    return [*blocks, *text] if any(found.faithfulness for found in explained) else blocks
+        blocks += [TableBlock(replace(table, title=f"{title}. {table.title}")) for table in tables]
+    if any(item.faithfulness for item in explained):
+        blocks.append(Paragraph(f"How to read it: {HOW_TO_READ}.", "quiet"))
+    return blocks
 
 
 def _means(figures: Mapping[str, Any]) -> Means:

@@ -38,10 +38,10 @@ def build_runs(sources: Sequence[ReportSource]) -> list[Section]:
     tasks = infer_tasks(sources)
     runs.sort(key=lambda run: (tasks[run.name], run.name))
     options = {run.name: _describe_options(run) for run in runs}
-    usual = _find_usual(list(options.values()))
-    rows = [_describe_run(run, tasks[run.name], options[run.name], usual, sources) for run in runs]
-    sentence = f"Unless stated otherwise: {', '.join(usual.values())}."
-    blocks: list[Block] = [Paragraph(sentence, "quiet")] if usual else []
+    common = _find_common_options(list(options.values()))
+    rows = [_describe_run(run, tasks[run.name], options[run.name], common, sources) for run in runs]
+    sentence = f"Unless stated otherwise: {', '.join(common.values())}."
+    blocks: list[Block] = [Paragraph(sentence, "quiet")] if common else []
     blocks.append(TableBlock(Table("Trainings", COLUMNS, rows)))
     listed = [line for run in runs for line in ("", f"{run.name}:", *_list_options(run.options))]
     whose = f"{len(runs)} runs" if len(runs) > MAX_RUNS else ", ".join(run.name for run in runs)
@@ -65,14 +65,14 @@ def build_ensembles(sources: Sequence[ReportSource]) -> list[Section]:
     for source in ensembles:
         blocks.append(Paragraph(_describe_ensemble(source)))
         blocks.append(TableBlock(_list_members(source)))
-        blocks += _build_gap(source)
+        blocks += _build_bias(source)
         members = source.record.get("members") or []
         hashes = [f"{member.get('name')}  SHA-256 of its predictions: {member.get('sha256')}" for member in members]
         blocks.append(Details(f"all options and hashes of {source.name}", [*_list_options(source.options), *hashes]))
     return [Section("ensembles", "Ensembles: task (d)", blocks)]
 
 
-def _find_usual(options: Sequence[Mapping[str, str]]) -> dict[str, str]:
+def _find_common_options(options: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """What most runs have in common, of the options that all state; nothing for one run."""
     stated = [name for name in options[0] if all(name in own for own in options)]
     counts = {name: Counter(own[name] for own in options).most_common(1)[0] for name in stated}
@@ -83,7 +83,7 @@ def _describe_run(
     source: ReportSource,
     task: str,
     options: Mapping[str, str],
-    usual: Mapping[str, str],
+    common: Mapping[str, str],
     sources: Sequence[ReportSource],
 ) -> tuple[str, ...]:
     record, meta = source.record, source.predictions.meta
@@ -98,7 +98,7 @@ def _describe_run(
         name_data(record) or "unknown",
         meta.unit,
         meta.target,
-        ", ".join(text for name, text in options.items() if text != usual.get(name)) or "-",
+        ", ".join(text for name, text in options.items() if text != common.get(name)) or "-",
         " x ".join(counted) or "1",
         f"{', '.join(map(str, dict.fromkeys(epochs)))} ({meta.chosen_on})",
     )
@@ -122,25 +122,25 @@ def _word(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _list_options(options: Mapping[str, Any], before: str = "") -> Iterator[str]:
+def _list_options(options: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """`name: value`, nested names joined by dots."""
     for name, value in sorted(options.items()):
         if isinstance(value, dict):
-            yield from _list_options(value, f"{before}{name}.")
+            yield from _list_options(value, f"{prefix}{name}.")
         else:
-            yield f"{before}{name}: {_word(value)}"
+            yield f"{prefix}{name}: {_word(value)}"
 
 
 def _draw_histories(runs: Sequence[ReportSource]) -> list[Block]:
     """The curves of at most `MAX_RUNS` runs of the same data sets on the same axes, with one legend."""
     blocks: list[Block] = []
-    alike: dict[str, dict[str, TrainingHistory]] = {}
+    by_data: dict[str, dict[str, TrainingHistory]] = {}
     for run in runs:
         history = read_training_history(run.run)
-        alike.setdefault(history.data, {})[run.name] = history
+        by_data.setdefault(history.data, {})[run.name] = history
     groups = [
         dict(list(histories.items())[first : first + MAX_RUNS])
-        for histories in alike.values()
+        for histories in by_data.values()
         for first in range(0, len(histories), MAX_RUNS)
     ]
     for histories in groups:
@@ -165,7 +165,7 @@ def _describe_ensemble(source: ReportSource) -> str:
     return f"{sentence} Graded photographs have the prediction of the nested fold that held their patient out."
 
 
-def _build_gap(source: ReportSource) -> list[Block]:
+def _build_bias(source: ReportSource) -> list[Block]:
     """The optimistic bias of fitting and scoring on the same patients, where the record states both."""
     agreement = source.record.get("agreement") or {}
     try:
