@@ -11,7 +11,7 @@ from drkit.grades import GRADE_NAMES, Split
 from drkit.models.restoring import OpenedRun
 from drkit.records.predictions import Predictions, read_predictions
 from drkit.records.provenance import sha256_file
-from drkit.records.runs import UNKNOWN_PHOTOGRAPHS
+from drkit.records.runs import UNKNOWN_PHOTOGRAPHS, data_names
 
 NO_DEVICE = (
     "For study and research only. This is not a medical device, and must not be used to diagnose or treat anybody."
@@ -44,7 +44,7 @@ def collect_facts(opened: OpenedRun, licence: str) -> dict[str, Any]:
         "attention": header.architecture.attention,
         "loss": header.architecture.loss,
         "tta": header.tta,
-        "training_data": [Path(path).name for path in record["data"]],
+        "training_data": data_names(record),
         "trained_on": len(photographs - {UNKNOWN_PHOTOGRAPHS}),
         "weights": Path(record["weights"]).name,
         "trained_on_unknown_photographs": UNKNOWN_PHOTOGRAPHS in photographs,

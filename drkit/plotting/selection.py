@@ -15,6 +15,7 @@ from drkit.plotting.style import MAX_RUNS
 from drkit.progress import warn
 from drkit.records.json_records import read_json_record
 from drkit.records.predictions import Predictions, name_predictions, read_predictions
+from drkit.records.runs import data_names
 
 T = TypeVar("T")
 
@@ -78,8 +79,7 @@ def find_data(path: Path) -> str:
 
 def name_data(record: Mapping[str, Any]) -> str:
     """Names of the data sets in a run's record, such as `APTOS2019 + IDRiD`; empty if it states none."""
-    paths = record.get("data")
-    return " + ".join(Path(str(path)).name for path in paths) if isinstance(paths, list) else ""
+    return " + ".join(data_names(record))
 
 
 def narrow_to_shared(first: EvaluationSet, other: EvaluationSet) -> tuple[EvaluationSet, EvaluationSet]:

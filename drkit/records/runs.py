@@ -269,6 +269,12 @@ def read_run_record(run: Run) -> dict[str, Any]:
     return record
 
 
+def data_names(record: Mapping[str, Any]) -> list[str]:
+    """The names of the data sets in a record; empty if it states none, as an ensemble's."""
+    paths = record.get("data")
+    return [Path(str(path)).name for path in paths] if isinstance(paths, list) else []
+
+
 def networks_in(record: Mapping[str, Any]) -> tuple[NetworkId, ...]:
     """The networks of the run with a record."""
     return list_networks(record["folds"], record["seeds"])

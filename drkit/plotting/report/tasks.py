@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from drkit.plotting.report.sources import ReportSource
+from drkit.records.runs import data_names
 
 TRANSFER = "(a) transfer learning"
 STAGE_ONE = "(b) stage one"
@@ -29,12 +30,12 @@ def infer_tasks(sources: Sequence[ReportSource]) -> dict[str, str]:
         for source in sources
         if (parent := parents.get(source.name))
         and source.name not in parents.values()
-        and not (parent in by_name and _data_names(by_name[parent]) == _data_names(source))
+        and not (parent in by_name and set(data_names(by_name[parent].record)) == set(data_names(source.record)))
     ]
-    data = {name for source in second for name in _data_names(source)}
+    data = {name for source in second for name in data_names(source.record)}
     tasks = {source.name: _infer_task(source) for source in sources}
     for source in sources:
-        is_elsewhere = tasks[source.name] == TRANSFER and data and not data & _data_names(source)
+        is_elsewhere = tasks[source.name] == TRANSFER and data and data.isdisjoint(data_names(source.record))
         if source.is_run and (source.name in parents.values() or is_elsewhere):
             tasks[source.name] = STAGE_ONE
     return tasks
@@ -69,8 +70,3 @@ def _starts_from_run(source: ReportSource) -> bool:
     if not source.is_run or str(source.options.get("weights", "imagenet")) in _PLAIN_WEIGHTS:
         return False
     return Path(str(source.record.get("weights") or "")).suffix not in _FOREIGN
-
-
-def _data_names(source: ReportSource) -> set[str]:
-    paths = source.record.get("data")
-    return {Path(str(path)).name for path in paths} if isinstance(paths, list) else set()
