@@ -22,7 +22,7 @@ class Cramped:
 
 
 @pytest.mark.parametrize("fits", [1, 3, 8])
-def test_every_row_comes_once_and_in_order(fits: int) -> None:
+def test_every_row_is_computed_once_and_in_order(fits: int) -> None:
     rows, function = np.arange(20), Cramped(fits)
     done = list(map_batches(function, rows, BatchSize(8)))
     assert np.concatenate([batch for batch, _ in done]).tolist() == rows.tolist()
@@ -40,7 +40,7 @@ def test_calls_that_share_a_size_find_out_once() -> None:
     assert sum(tried > 3 for tried in function.tried) == 2  # 8, then 4
 
 
-def test_what_does_not_fit_alone_is_refused() -> None:
+def test_a_single_row_that_does_not_fit_is_refused() -> None:
     with pytest.raises(UsageError, match="not even one unit fits in memory"):
         list(map_batches(Cramped(0), np.arange(4), BatchSize(2)))
 

@@ -20,7 +20,7 @@ def test_all_are_on_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_runs(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_benchmark_runs(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """In this process, which has imported torch."""
     if name == "disc" and not (ROOT / ".git").exists():
         pytest.skip("compares with an earlier commit, and this is no checkout")

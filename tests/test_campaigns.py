@@ -18,7 +18,7 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_it_finds_nothing(name: str, programs: Path) -> None:
+def test_a_campaign_finds_no_fault(name: str, programs: Path) -> None:
     if name == "disks" and os.geteuid():
         pytest.skip("only root can mount small disks")
     if name == "fuzz" and find_spec("atheris") is None:

@@ -49,7 +49,7 @@ def _draw(seed: int, size: int, noise: float = 0.8) -> Case:
 
 @quick
 @given(graded_scores())
-def test_no_other_thresholds_agree_better(case: Case) -> None:
+def test_no_other_thresholds_give_a_higher_kappa(case: Case) -> None:
     score, reference = case
     places = [*np.unique(score), np.inf]
     best = max(_kappa(score, reference, np.nan_to_num(cuts)) for cuts in combinations_with_replacement(places, 4))
@@ -128,12 +128,12 @@ def test_a_grade_that_no_photograph_has_leaves_its_cut_point_near_rounding() -> 
     assert 3.7 < fourth < 3.7001  # no photograph was grade 4, so no score that was seen may become it
 
 
-def test_neighbours_without_a_number_between_are_still_parted() -> None:
+def test_neighbouring_floats_are_separated() -> None:
     score = np.array([1.0, np.nextafter(1.0, 2)])
     assert _grade(score, fit_cut_points(score, [0, 4])).tolist() == [0, 4]
 
 
-def test_steady_cut_points_rise_and_depend_on_the_seed_alone() -> None:
+def test_steady_cut_points_rise_and_depend_only_on_the_seed() -> None:
     generator = np.random.default_rng(0)
     reference, patients = np.repeat(generator.integers(0, 5, 30), 2), np.repeat(np.arange(30), 2)
     score = reference * 0.7 + generator.normal(0, 0.4, 60)
@@ -189,7 +189,7 @@ def test_a_folds_own_reference_never_reaches_its_grades() -> None:
     assert (_cross_fit(score, altered, fold) == _cross_fit(score, reference, fold))[fold == 1].all()
 
 
-def test_one_fold_alone_is_rounded() -> None:
+def test_scores_of_a_single_fold_are_rounded() -> None:
     score, reference = _draw(5, 30)
     assert (_cross_fit(score, reference, np.zeros(30)) == decide("rounding", [], score)).all()
 

@@ -27,7 +27,7 @@ def test_the_readme_lists_every_command() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_every_link_has_a_target(page: Path) -> None:
     links = re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8"))
     assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
 
@@ -47,7 +47,7 @@ def _anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
 
 
-def test_the_reference_is_what_the_program_says() -> None:
+def test_the_reference_is_up_to_date() -> None:
     path = ROOT / "tests" / "tools" / "write_reference.py"
     spec = spec_from_file_location("write_reference", path)
     assert spec
@@ -88,7 +88,7 @@ exec {program} "$@"
 """
 
 
-def test_the_readmes_chain_runs_as_it_stands(programs: Path, tmp_path: Path) -> None:
+def test_the_commands_of_the_readme_run_unchanged(programs: Path, tmp_path: Path) -> None:
     """Under `set -euo pipefail`."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     chain = re.search(r"## Step by step\n\n```sh\n(.*?)```", readme, flags=re.DOTALL)

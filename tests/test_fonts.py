@@ -41,7 +41,7 @@ def test_missing_letters_are_one_warning_of_drkits(tmp_path: Path) -> None:
     )
 
 
-def test_sheets_tell_them_too() -> None:
+def test_missing_letters_on_sheets_are_reported() -> None:
     import numpy as np
 
     reported = Recorder()
@@ -65,7 +65,7 @@ def test_a_name_is_no_formula(name: str, tmp_path: Path) -> None:
     assert (title.get_text(), title.get_parse_math()) == (name, False)
 
 
-def test_only_fonts_that_are_there_are_asked_for() -> None:
+def test_only_installed_fonts_are_requested() -> None:
     from matplotlib.font_manager import fontManager
 
     assert font_families()[0] == PLAIN_FONT

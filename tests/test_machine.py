@@ -107,7 +107,7 @@ def test_slurm_limits(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
     assert (machine.allowed_cpus(), machine.allowed_memory()) == (cpus, gibibytes * GIB)
 
 
-def test_a_bank_keeps_to_what_is_allowed(bare: Path) -> None:
+def test_a_bank_stays_within_the_allowed_memory(bare: Path) -> None:
     assert bank.fits_in_memory(12 * GIB)
     _write(bare, {"proc/self/cgroup": "0::/", "sys/fs/cgroup/memory.max": str(16 * GIB)})
     assert not bank.fits_in_memory(12 * GIB)

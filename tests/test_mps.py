@@ -43,7 +43,7 @@ def sending(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Tensor, "to", to)
 
 
-def test_the_pretended_gpu_lacks_what_it_lacks() -> None:
+def test_the_fake_apple_gpu_refuses_unsupported_operations() -> None:
     values = torch.eye(3).as_subclass(OnMps)
     with pytest.raises(NotImplementedError):
         torch.special.log_ndtr(values)
@@ -51,14 +51,14 @@ def test_the_pretended_gpu_lacks_what_it_lacks() -> None:
         torch.linalg.eigh(values)
 
 
-def test_eigencams_component_comes_to_the_same() -> None:
+def test_eigencams_component_is_the_same() -> None:
     tokens = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(0))
     found = on_cpu_if_mps(first_component, tokens.as_subclass(OnMps))
     assert found.device.type == "mps"
     assert torch.equal(found.cpu(), first_component(tokens))
 
 
-def test_the_normals_logarithm_comes_to_the_same_with_its_gradient() -> None:
+def test_the_normals_logarithm_and_its_gradient_are_the_same() -> None:
     results = []
     for kind in (Tensor, OnMps):
         leaf = torch.linspace(-9, 5, 7).requires_grad_()

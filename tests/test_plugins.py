@@ -99,7 +99,7 @@ def test_records_name_the_package_of_each_entry(made: Path) -> None:
         ("bagged", "bagged.json needs the ensemble method trimmed"),
     ],
 )
-def test_what_was_made_with_a_package_is_refused_without(shell: Shell, eyes: Path, what: str, missing: str) -> None:
+def test_files_that_need_a_missing_package_are_refused(shell: Shell, eyes: Path, what: str, missing: str) -> None:
     refused = shell("predict", what, "--data", eyes, "--out", "refused.parquet", site=None)
     assert refused.returncode == 2
     assert refused.stderr == (
@@ -108,7 +108,9 @@ def test_what_was_made_with_a_package_is_refused_without(shell: Shell, eyes: Pat
 
 
 @pytest.mark.usefixtures("made")
-def test_what_was_made_with_a_package_grades_photographs_with_it(shell: Shell, site: Path, eyes: Path) -> None:
+def test_runs_and_ensembles_of_a_package_grade_photographs_if_it_is_installed(
+    shell: Shell, site: Path, eyes: Path
+) -> None:
     """The ensemble asks both runs: their loss, attention block and filter."""
     done = shell("predict", "both", "--data", eyes, "--out", "both-eyes.parquet", site=site)
     assert done.returncode == 0, done.stderr
@@ -197,7 +199,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
 GOOD = "from drkit.catalogue import Entry\nNEW = Entry('new', 'a_module:build')\nOTHER = 3\n"
 
 
-def test_own_entries_come_first_and_packages_are_sorted_by_name(installed: Any) -> None:
+def test_drkits_entries_come_first_and_packages_are_sorted_by_name(installed: Any) -> None:
     losses = installed(("a", "2.0", "zoo = a_module:NEW\nark = a_module:NEW", GOOD))
     assert list(losses) == [*OWN_LOSSES, "ark", "zoo"]
     assert len(losses) == len(OWN_LOSSES) + 2

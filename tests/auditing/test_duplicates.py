@@ -62,7 +62,7 @@ def test_views_of_one_eye_are_only_noted(folder):
     assert kinds_of(roll(folder)) == {("views-saved-twice", ("a", "b"))}
 
 
-def test_data_sets_are_held_against_each_other(tmp_path, fundus, save):
+def test_data_sets_are_compared_with_each_other(tmp_path, fundus, save):
     save(fundus(0), tmp_path / "one" / "a.jpg")
     save(fundus(0), tmp_path / "two" / "b.jpg")
     save(fundus(0), tmp_path / "two" / "c.jpg", 60)

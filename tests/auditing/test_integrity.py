@@ -40,7 +40,7 @@ def test_a_changed_file_and_a_missing_one_are_found(comparison: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["[]", "{", '{"files": ["a.parquet"]}'])
-def test_what_is_no_record_is_refused(content: str, tmp_path: Path) -> None:
+def test_other_files_are_refused_as_a_record(content: str, tmp_path: Path) -> None:
     path = tmp_path / "a.comparison.json"
     path.write_text(content)
     with pytest.raises(InputError, match="is not the JSON of a run or a comparison"):

@@ -91,7 +91,7 @@ def test_rows_of_a_trained_split_leak_unless_a_fold_held_them_out(tmp_path):
     assert list(find_trained_rows(held_out)) == []
 
 
-def test_photographs_are_known_by_their_content_not_by_their_split(tmp_path, roll):
+def test_photographs_are_recognised_by_content_and_not_by_split(tmp_path, roll):
     hashes = [sha256_file(tmp_path / "data" / f"{name}.jpg") for name in ("1_l1", "3_l1")]
     parquet = record(predict(tmp_path / "run.parquet"), hashes)
     (finding,) = find_seen_photographs(roll, parquet)
@@ -101,7 +101,7 @@ def test_photographs_are_known_by_their_content_not_by_their_split(tmp_path, rol
     assert finding.sentence == f"{parquet} was trained on 3_l1, of split val in {tmp_path / 'data'}"
 
 
-def test_copies_of_the_photographs_of_a_packaged_run_are_known_by_their_appearance(
+def test_copies_of_photographs_of_a_packaged_run_are_recognised_by_appearance(
     tmp_path, roll, fundus, save, monkeypatch
 ):
     original = save(fundus(2), tmp_path / "original.png")
@@ -119,13 +119,13 @@ def test_a_photograph_that_a_fold_held_out_was_not_seen(tmp_path, roll):
     assert seen(roll, parquet) == []
 
 
-def test_a_preprocessed_photograph_is_known_by_its_original(tmp_path, roll, monkeypatch):
+def test_a_preprocessed_photograph_is_recognised_by_its_original(tmp_path, roll, monkeypatch):
     path = tmp_path / "data" / "4_l1.jpg"
     monkeypatch.setattr("drkit.auditing.leaks.read_source_hashes", lambda root: {path: "original"})
     assert seen(roll, record(predict(tmp_path / "run.parquet"), ["original"])) == [("4_l1",)]
 
 
-def test_predictions_without_a_run_say_nothing_of_photographs(tmp_path, roll):
+def test_predictions_without_a_run_cannot_be_checked_for_leaks(tmp_path, roll):
     assert seen(roll, predict(tmp_path / "alone.parquet")) == []
 
 
@@ -167,7 +167,7 @@ def test_a_split_that_a_run_has_held_out_of_train_is_no_contradiction(tmp_path, 
     assert [(finding.kind, finding.ids) for finding in found] == [("contradicting-splits", ("3_l1",))]
 
 
-def test_several_data_sets_are_held_against_a_run_on_them_whatever_their_ids_are_there(tmp_path, fundus, save):
+def test_several_data_sets_are_compared_with_a_run_on_them_under_any_ids(tmp_path, fundus, save):
     both = [tmp_path / "a", tmp_path / "b"]
     own_id = {"a": "x", "b": "y"}  # the other ids are in both data sets
 

@@ -34,7 +34,7 @@ def test_small_photographs(tmp_path, fundus, save, side, kind):
     assert kinds(tmp_path) == {(kind, ("a",))}
 
 
-def test_of_a_good_photograph_nothing_is_found(tmp_path, fundus, save):
+def test_a_good_photograph_has_no_findings(tmp_path, fundus, save):
     save(fundus(0), tmp_path / "a.jpg")
     assert kinds(tmp_path) == set()
 

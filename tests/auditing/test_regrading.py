@@ -30,7 +30,7 @@ def test_kappa_takes_neither_grade_for_the_reference(kind):
     assert finding.sources == ("eyes",)
 
 
-def test_few_pairs_and_views_of_one_eye_say_nothing():
+def test_few_pairs_and_views_of_one_eye_give_no_agreement():
     assert not list(find_regraded([copies(*pair) for pair in GRADES[: MIN_PAIRS - 1]]))
     assert not list(find_regraded([copies(*pair, "views-alike") for pair in GRADES]))
     assert not list(find_regraded([copies(2, None) for _ in GRADES]))

@@ -56,11 +56,11 @@ def test_ids_are_compared_in_linear_time(found):
     assert time.process_time() - started < 10
 
 
-def test_other_columns_altogether_leave_nothing_more_to_say(found):
+def test_a_file_with_other_columns_has_a_single_finding(found):
     assert found("image,grade\na.jpg,0\n", "a.jpg") == [("wrong-columns", ())]
 
 
-def test_without_a_sample_the_file_is_held_against_itself(found):
+def test_without_a_sample_only_the_file_itself_is_checked(found):
     assert found("ID,TARGET\nq,0\nq,9\n") == [("id-twice", ("q",)), ("grade-off-scale", ("q",))]
 
 

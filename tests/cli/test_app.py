@@ -148,7 +148,7 @@ def test_every_command_has_two_examples_and_says_what_it_reads_and_writes() -> N
         assert "Writes:" in command.help
 
 
-def test_the_list_of_commands_says_of_each_what_its_help_begins_with() -> None:
+def test_the_list_of_commands_has_the_first_line_of_each_help() -> None:
     program: Any = get_command(app)
     summaries = {name: command.help.partition("\n\n")[0] for name, command in program.load_all()}
     assert {name: summary for name, summary in COMMANDS.items() if summary != summaries.get(name, summary)} == {}

@@ -122,14 +122,14 @@ def test_a_terminal_that_lacks_a_letter_shows_its_number(
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 @pytest.mark.parametrize("more", [[], ["--json"]])
-def test_an_answer_that_cannot_be_written_is_refused(more: list[str], run_stem: Path, programs: Path) -> None:
+def test_output_that_cannot_be_written_is_refused(more: list[str], run_stem: Path, programs: Path) -> None:
     done = _drkit(programs, "score", run_stem, "--split", "val", *more, shell="{drkit} > /dev/full")
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == "drkit: error: the result cannot be written: No space left on device"
     assert "Traceback" not in done.stderr
 
 
-def test_who_closes_what_is_said_stops_the_work(eyes: Path, programs: Path, tmp_path: Path) -> None:
+def test_closing_stdout_stops_the_command(eyes: Path, programs: Path, tmp_path: Path) -> None:
     arguments = ["finetune", "--data", eyes, *SMALL[:-4], "--epochs", 40, "--runs-dir", tmp_path, "--name", "a"]
     done = _drkit(programs, *arguments, shell="{drkit} 2>&1 | head -1 >&2; exit ${{PIPESTATUS[0]}}")
     assert done.returncode == 130
@@ -157,7 +157,9 @@ def test_who_closes_what_is_said_stops_the_work(eyes: Path, programs: Path, tmp_
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
-def test_what_the_machine_refuses_is_one_line(error: Exception, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_of_the_operating_system_are_one_line(
+    error: Exception, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("drkit.recipes.plot.run_curves", _raising(error))
     result = _invoke("plot", "curves", "x")
     assert result.exit_code == 2
@@ -169,7 +171,7 @@ def test_what_the_machine_refuses_is_one_line(error: Exception, told: str, monke
     "error",
     [RuntimeError("a bug"), ValueError("a bug"), OSError("a bug"), OSError(errno.EINVAL, "a bug"), KeyError("a bug")],
 )
-def test_all_else_is_a_bug_that_keeps_its_traceback_and_says_where_to_report_it(
+def test_any_other_error_is_a_bug_with_a_traceback_and_the_address_for_reports(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert as_refusal(error) is None
@@ -185,7 +187,7 @@ def test_all_else_is_a_bug_that_keeps_its_traceback_and_says_where_to_report_it(
     )
 
 
-def test_an_answer_that_cannot_be_told_is_a_bug_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_that_cannot_be_rendered_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("drkit.recipes.plot.run_curves", lambda *_: object())
     assert _invoke("plot", "curves", "x").exit_code == BUG
 
@@ -225,7 +227,7 @@ needs_disks = pytest.mark.skipif(not _may_mount(), reason="only a privileged use
 
 
 @needs_disks
-def test_a_training_on_a_full_disk_keeps_what_is_there_and_goes_on(eyes: Path, tmp_path: Path, drkit: str) -> None:
+def test_a_training_on_a_full_disk_keeps_its_files_and_can_be_resumed(eyes: Path, tmp_path: Path, drkit: str) -> None:
     small = " ".join(map(str, SMALL))
     train = f"{drkit} finetune -q --data '{eyes}' {small} --runs-dir runs --name full"
     again = f"mount -o remount,size=20m t '{tmp_path}'; {train} --resume; echo $?; ls runs"

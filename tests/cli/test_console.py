@@ -24,7 +24,7 @@ class Answer:
         yield Table("a [title]", ("a", "b"), [("1", "[2]")])
 
 
-def test_an_answer_goes_to_stdout_with_its_brackets(capsys: pytest.CaptureFixture[str]) -> None:
+def test_reports_are_printed_to_stdout_and_keep_square_brackets(capsys: pytest.CaptureFixture[str]) -> None:
     console.show(Answer(Path("x"), (1.0,)), as_object=False)
     told = capsys.readouterr()
     assert "the [left] eye" in told.out
@@ -45,7 +45,7 @@ def test_a_refusal_is_one_line_however_long(capsys: pytest.CaptureFixture[str]) 
     assert told.endswith("sentence [bold]\n")
 
 
-def test_an_interruption_names_the_command_that_goes_on(
+def test_an_interruption_names_the_command_that_resumes(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.argv", ["drkit", "finetune", "--data", "my data"])
@@ -73,9 +73,7 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize("variable", [None, "JPY_PARENT_PID", "KAGGLE_KERNEL_RUN_TYPE", "COLAB_RELEASE_TAG"])
-def test_a_notebook_gets_lines_although_it_has_a_terminal(
-    monkeypatch: pytest.MonkeyPatch, variable: str | None
-) -> None:
+def test_a_notebook_gets_lines_although_it_is_a_terminal(monkeypatch: pytest.MonkeyPatch, variable: str | None) -> None:
     monkeypatch.setattr(console, "PLAIN_INTERVAL", 0.0)
     for name in console.NOTEBOOK_VARIABLES:
         monkeypatch.delenv(name, raising=False)
@@ -92,7 +90,7 @@ def test_a_notebook_gets_lines_although_it_has_a_terminal(
 @pytest.mark.parametrize(
     ("columns", "width"), [("60", 60), ("100", 100), (None, console.PLAIN_WIDTH), ("wide", console.PLAIN_WIDTH)]
 )
-def test_a_piped_table_is_as_wide_as_columns_says(
+def test_a_piped_table_has_the_width_given_by_columns(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: str | None, width: int
 ) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)

@@ -14,7 +14,7 @@ def _type(*arguments: object) -> tuple[int, str, str]:
     return found.exit_code, found.stdout, found.stderr
 
 
-def test_backbones_are_listed_and_nothing_else_is_asked_for() -> None:
+def test_listing_backbones_needs_no_other_option() -> None:
     code, out, _ = _type("--list-backbones", "efficientnet_b[01]", "--data", "nowhere")
     assert code == 0
     assert "efficientnet_b0" in out

@@ -25,7 +25,7 @@ def test_the_steps_are_listed_with_all_that_help_needs(capsys: pytest.CaptureFix
             assert f"{parameter}={known.default:g}" in listed
 
 
-def test_it_makes_a_data_set_and_says_what(tmp_path: Path) -> None:
+def test_a_data_set_is_written_and_described(tmp_path: Path) -> None:
     run_synth(SynthConfig(out=tmp_path / "DeepDRiD", patients=5, size=48))
     options = ["--steps", "circle-crop,gamma", "--data", tmp_path / "DeepDRiD", "--size", 32, "--workers", 1]
     done = CliRunner().invoke(app, ["preprocess", str(tmp_path / "out"), *map(str, options)])
@@ -37,7 +37,7 @@ def test_it_makes_a_data_set_and_says_what(tmp_path: Path) -> None:
     assert len(list((tmp_path / "out" / "images").glob("*.jpg"))) == 20
 
 
-def test_a_missing_folder_is_asked_for() -> None:
+def test_a_missing_folder_argument_is_reported() -> None:
     refused = CliRunner().invoke(app, ["preprocess"])
     assert refused.exit_code == 2
     assert "give the folder of the new data set" in refused.stderr

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from drkit.cli.app import app
 
 
-def test_it_makes_a_data_set_and_says_what(tmp_path: Path) -> None:
+def test_a_data_set_is_written_and_described(tmp_path: Path) -> None:
     out = tmp_path / "DeepDRiD"
     options = ["synth", str(out), "--patients", "5", "--size", "32", "--workers", "1", "--json"]
     result = CliRunner().invoke(app, options)

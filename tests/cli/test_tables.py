@@ -46,7 +46,7 @@ def test_row_by_row_each_figure_stands_beside_its_heading() -> None:
     assert len(lines) == 1 + 2 * 8
 
 
-def test_columns_that_need_little_more_get_it_first() -> None:
+def test_columns_that_need_little_more_width_get_it_first() -> None:
     table = Table("", ("run", "remark"), [("a name", "a remark of many words " * 4)])
     assert any("a name" in line for line in _print(table, 40))
 

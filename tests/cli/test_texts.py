@@ -5,7 +5,7 @@ from difflib import unified_diff
 from texts import SNAPSHOT, all_texts
 
 
-def test_all_that_is_said_is_in_the_snapshot() -> None:
+def test_all_texts_are_in_the_snapshot() -> None:
     known, now = (text.splitlines() for text in (SNAPSHOT.read_text(encoding="utf-8"), all_texts()))
     changed = "\n".join(unified_diff(known, now, "snapshot", "drkit", n=1, lineterm=""))
     assert not changed, f"texts have changed: read them, then run python tests/support/texts.py\n{changed}"

@@ -36,7 +36,7 @@ def kept(request: pytest.FixtureRequest) -> Path:
     return request.param
 
 
-def test_a_run_is_read_whole(kept: Path) -> None:
+def test_a_run_is_read_completely(kept: Path) -> None:
     run = Run(kept / "one")
     record = read_run_record(run)
     assert len(networks_in(record)) == 1
@@ -121,14 +121,14 @@ NEWER = {
 
 
 @pytest.mark.parametrize("what", NEWER)
-def test_files_of_a_later_version_are_told_apart(what: str, kept: Path, tmp_path: Path) -> None:
+def test_files_of_a_later_version_are_refused_as_such(what: str, kept: Path, tmp_path: Path) -> None:
     folder = tmp_path / "new"
     shutil.copytree(kept, folder)
     with pytest.raises(InputError, match=r"^[^\n]+: schema version 99, but this drkit reads \d+: update drkit$"):
         NEWER[what](folder)
 
 
-def test_the_state_of_a_training_of_a_later_version_is_told_apart(tmp_path: Path) -> None:
+def test_the_state_of_a_training_of_a_later_version_is_refused_as_such(tmp_path: Path) -> None:
     path = tmp_path / "a.resume.pt"
     torch.save({"identity": {}, "schema_version": 99, "history": []}, path)
     with pytest.raises((InputError, UsageError), match=r"schema version 99, but this drkit reads 1: start again"):

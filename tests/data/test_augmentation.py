@@ -78,7 +78,7 @@ def test_a_draw_depends_on_seed_epoch_and_photograph_alone(policy: Policy) -> No
         assert not torch.equal(alone.noise_seeds, other.noise_seeds)
 
 
-def test_draws_stay_what_they_were() -> None:
+def test_draws_are_the_same_as_in_earlier_versions() -> None:
     """The numbers a seed means are part of a run's record: a change here breaks resuming and repeating."""
     changes = draw(Policy(turn=180), ["1_l1"], seed=0, epoch=1, side=SIDE)
     angle = torch.rad2deg(torch.atan2(changes.geometry[0, 1, 0], changes.geometry[0, 0, 0]))

@@ -70,7 +70,9 @@ def test_writing_and_reading_a_policy_is_identity(tmp_path_factory: pytest.TempP
         ("turn = 1\nturn = 2", "is not valid TOML"),
     ],
 )
-def test_a_wrong_file_is_refused_with_file_key_and_what_was_expected(toml: Path, content: str, sentence: str) -> None:
+def test_an_invalid_file_is_refused_with_its_path_the_key_and_the_expected_value(
+    toml: Path, content: str, sentence: str
+) -> None:
     toml.write_text(content, encoding="utf-8")
     with pytest.raises(InputError) as refused:
         load_policy(str(toml))
@@ -91,7 +93,7 @@ def test_an_unknown_name_lists_the_near_ones() -> None:
         load_policy("mediun")
 
 
-def test_a_record_holds_every_number_and_tells_policies_apart() -> None:
+def test_a_record_has_every_number_and_differs_between_policies() -> None:
     assert set(policy_record(STRONG)) == set(KEYS)
     assert Policy(**policy_record(STRONG)) == STRONG
     assert policy_record(MEDIUM) != policy_record(replace(MEDIUM, turn=179.0))

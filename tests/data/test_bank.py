@@ -90,7 +90,7 @@ def test_all_unreadable_photographs_are_counted_and_five_named(tmp_path: Path) -
     assert told.endswith("and 2 more: drkit check lists all")
 
 
-def test_what_was_guessed_of_files_is_reported_once(paths: list[Path], tmp_path: Path) -> None:
+def test_guesses_about_files_are_reported_once(paths: list[Path], tmp_path: Path) -> None:
     recorder = Recorder()
     for path in paths[:2]:
         deep = read_photograph(path).astype(np.uint16) << 4
@@ -136,7 +136,7 @@ def test_a_new_version_of_a_step_from_a_package_needs_another_bank(
     assert len(list((tmp_path / "cache").glob("*.npy"))) == 2
 
 
-def test_a_cache_takes_its_room_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_allocates_its_disk_space_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An array in a file that the disk cannot hold would end the program, not the command."""
 
     def full(*_: object) -> None:
@@ -148,7 +148,7 @@ def test_a_cache_takes_its_room_at_once(tmp_path: Path, monkeypatch: pytest.Monk
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_disk_that_cannot_set_room_aside_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_without_preallocation_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unable(*_: object) -> None:
         raise OSError(errno.EOPNOTSUPP, "Operation not supported")
 
@@ -172,7 +172,7 @@ def test_a_disk_that_cannot_set_room_aside_will_do(tmp_path: Path, monkeypatch: 
         lambda array, notes: notes.write_text("[" * 100_000),
     ],
 )
-def test_a_damaged_cache_is_made_anew_and_says_so(tmp_path: Path, damage: Callable[[Path, Path], object]) -> None:
+def test_a_damaged_cache_is_rebuilt_with_a_message(tmp_path: Path, damage: Callable[[Path, Path], object]) -> None:
     def fill(array: np.ndarray) -> tuple[str, ...]:
         array[:] = 7
         return ("note",)
@@ -189,7 +189,7 @@ def test_a_damaged_cache_is_made_anew_and_says_so(tmp_path: Path, damage: Callab
     open_cached(tmp_path, "key", (2, 3), lambda _: pytest.fail("was filled again"))
 
 
-def test_two_that_build_one_cache_build_it_once(tmp_path: Path) -> None:
+def test_two_processes_build_the_same_cache_once(tmp_path: Path) -> None:
     filled = []
 
     def fill(array: np.ndarray) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ def test_discs_cut_at_the_borders_are_not_squashed(tmp_path: Path) -> None:
     assert (found.photographs, found.low, found.high) == (2, 1, 1)
 
 
-def test_photographs_without_a_disc_tell_nothing(tmp_path: Path) -> None:
+def test_photographs_without_a_disc_are_ignored(tmp_path: Path) -> None:
     path = tmp_path / "black.png"
     path.write_bytes(encode_photograph(np.zeros((64, 64, 3), np.uint8), ".png"))
     assert measure_discs([path] * (2 * NUM_SAMPLED)) is None

@@ -61,7 +61,7 @@ def test_a_patient_is_held_out_and_one_is_left_whatever_the_share() -> None:
     assert hold_out_patients(labels, "patient", 0.99, 0).sum() == 3
 
 
-def test_who_is_held_out_depends_on_the_seed_alone() -> None:
+def test_held_out_patients_depend_only_on_the_seed() -> None:
     labels = _labels([str(number) for number in range(40)], [0, 1] * 20)
     first, again, other = (hold_out_patients(labels, "patient", 0.5, seed).tolist() for seed in (0, 0, 1))
     assert first == again != other
@@ -122,7 +122,7 @@ def test_each_data_set_gives_its_share_and_one_with_a_split_of_its_own_none() ->
     assert (parted.rows.groupby("patient_id")["split"].nunique() == 1).all()
 
 
-def test_a_data_set_is_parted_alike_whichever_stand_beside_it_and_a_test_part_leaves_val_as_it_is() -> None:
+def test_the_split_of_a_data_set_depends_neither_on_other_data_sets_nor_on_the_share_of_test() -> None:
     both, shares = _two_data_sets(20, 10), {"val": 0.1, "test": 0.1}
     alone = replace(both.by_dataset()["a"], datasets={})
 

@@ -30,7 +30,7 @@ def _tiles(sheet: np.ndarray, num: int, copies: int) -> np.ndarray:
     return tiles[:, :, :64, :64]
 
 
-def test_a_row_begins_with_the_photograph_and_goes_on_with_what_the_training_sees(photographs: np.ndarray) -> None:
+def test_a_row_has_the_photograph_followed_by_its_augmented_copies(photographs: np.ndarray) -> None:
     sheet = preview_policy(photographs, STRONG, WANTED, 5, copies=3, image_ids=["a", "b"])
     assert sheet.dtype == np.uint8
     tiles = _tiles(sheet, 2, 3)
@@ -46,7 +46,7 @@ def test_a_preview_of_nothing_repeats_the_photograph(photographs: np.ndarray) ->
     assert np.array_equal(tiles, np.stack([photographs] * 3, 1))
 
 
-def test_the_seed_decides_and_stands_in_the_strip(photographs: np.ndarray) -> None:
+def test_the_sheet_depends_on_the_seed_and_names_it(photographs: np.ndarray) -> None:
     one, again, other = (preview_policy(photographs, MEDIUM, WANTED, seed, copies=7) for seed in (0, 0, 1))
     assert np.array_equal(one, again)
     strip = one.shape[0] - 2 * (64 + GAP)
@@ -54,12 +54,12 @@ def test_the_seed_decides_and_stands_in_the_strip(photographs: np.ndarray) -> No
     assert not np.array_equal(one[:strip], other[:strip])
 
 
-def test_the_strip_holds_its_words_on_a_narrow_sheet(photographs: np.ndarray) -> None:
+def test_the_caption_fits_a_narrow_sheet(photographs: np.ndarray) -> None:
     wide, narrow = (preview_policy(photographs, STRONG, WANTED, 0, copies=copies) for copies in (7, 1))
     assert narrow.shape[0] > wide.shape[0]
 
 
-def test_no_copies_show_the_photographs_alone(photographs: np.ndarray) -> None:
+def test_without_copies_only_the_photographs_are_shown(photographs: np.ndarray) -> None:
     assert np.array_equal(_tiles(preview_policy(photographs, MEDIUM, WANTED, 0, copies=0), 2, 0)[:, 0], photographs)
 
 

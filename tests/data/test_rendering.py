@@ -119,7 +119,7 @@ def test_rendering_never_mixes_devices(photographs: np.ndarray, policy: Policy) 
 
 
 @pytest.mark.parametrize("level", [0, 255, 128])
-def test_what_a_turn_uncovers_takes_the_colour_of_the_surround(level: int) -> None:
+def test_pixels_uncovered_by_a_rotation_have_the_colour_of_the_surround(level: int) -> None:
     photograph = np.full((1, SIDE, SIDE, 3), level, np.uint8)
     photograph[:, 8:-8, 8:-8] = 90
     changes = draw(Policy(turn=180, zoom=0.3, shift=0.1, shear=20), ["a"], 0, 4, SIDE)
@@ -147,7 +147,7 @@ def test_the_smallest_blur_changes_nothing(photographs: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("kind", ["cpu", GPU])
-def test_noise_is_normal_with_the_deviation_asked_for_and_leaves_black_alone(kind: str) -> None:
+def test_noise_is_normal_with_the_given_deviation_and_does_not_change_black(kind: str) -> None:
     photographs = np.zeros((2, 128, 128, 3), np.uint8)
     photographs[:, :, 64:] = 128
     deviations = torch.tensor([0.05, 0.1])
@@ -231,7 +231,7 @@ def test_views_of_views_are_views() -> None:
         assert {again.contiguous().numpy().tobytes() for again in dihedral_views(view)} == known
 
 
-def test_a_mean_over_the_views_does_not_care_how_the_image_lies() -> None:
+def test_a_mean_over_the_views_does_not_depend_on_the_orientation_of_the_image() -> None:
     weights = torch.rand((3, 5, 5), generator=torch.Generator().manual_seed(1))
     means = [
         torch.stack([(view * weights).sum((1, 2, 3)) for view in dihedral_views(laid)]).mean(0)

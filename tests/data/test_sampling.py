@@ -34,7 +34,7 @@ def test_evened_out_each_grade_has_as_many_patients_and_nobody_is_lost(numbers: 
     assert max(spread) <= 1
 
 
-def test_who_is_repeated_once_more_is_drawn() -> None:
+def test_patients_that_are_repeated_once_more_are_drawn_at_random() -> None:
     patients, grades = np.arange(7), np.array([0, 0, 0, 0, 1, 1, 1])
     drawn = {tuple(oversample_patients(patients, grades, np.random.default_rng(seed)).tolist()) for seed in range(20)}
     assert len(drawn) == 3

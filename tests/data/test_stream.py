@@ -59,7 +59,7 @@ def test_no_more_is_decoded_than_the_next_batches(paths: list[Path], workers: in
         assert CountingDecoder.started <= (number + 1 + MIN_AHEAD) * BATCHES.shape[1]
 
 
-def test_what_is_no_longer_needed_is_not_decoded(paths: list[Path]) -> None:
+def test_photographs_that_are_no_longer_needed_are_not_decoded(paths: list[Path]) -> None:
     CountingDecoder.started = 0
     squares = PhotographStream(paths, CountingDecoder(32), workers=1).read(list(BATCHES))
     next(squares)
@@ -68,7 +68,7 @@ def test_what_is_no_longer_needed_is_not_decoded(paths: list[Path]) -> None:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
 
 
-def test_unreadable_photographs_are_left_out_and_told(paths: list[Path]) -> None:
+def test_unreadable_photographs_are_left_out_and_reported(paths: list[Path]) -> None:
     for row in (0, 1, 7):
         paths[row].write_bytes(b"no photograph")
     stream = PhotographStream(paths, SquareDecoder(32), workers=2)

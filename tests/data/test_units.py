@@ -62,7 +62,7 @@ def test_a_missing_left_eye_leaves_its_slots_empty() -> None:
     assert units.batch(np.array([units.unit_of[-1]])).index.slot.tolist() == [2]
 
 
-def test_slots_are_those_that_a_network_knows() -> None:
+def test_the_number_of_slots_is_that_of_the_network() -> None:
     """A data set with one view an eye is read by a network that was trained on two."""
     labels = _labels([("a", "left", 1), ("a", "right", 1)])
     assert build_units(labels, "patient").slot_of.tolist() == [0, 1]
@@ -70,7 +70,7 @@ def test_slots_are_those_that_a_network_knows() -> None:
     assert (units.slot_of.tolist(), units.num_slots) == ([0, 2], 4)
 
 
-def test_unknown_patients_stand_alone_and_unknown_eyes_do_too() -> None:
+def test_photographs_of_unknown_patients_or_eyes_are_units_of_their_own() -> None:
     labels = _labels([(None, "left", 1), (None, "left", 1), ("a", None, None), ("a", None, None), ("a", "left", 1)])
     assert len(build_units(labels, "eye")) == 5
     assert len(build_units(labels, "patient")) == 3
@@ -81,7 +81,7 @@ def test_patients_without_known_eyes_fill_their_slots_in_order() -> None:
     assert (units.slot_of.tolist(), units.num_slots) == ([0, 1, 0], 2)
 
 
-def test_eyes_that_nobody_knows_are_refused() -> None:
+def test_photographs_of_unknown_eyes_are_refused() -> None:
     with pytest.raises(UsageError, match="does not state which eye a photograph shows: use --unit image or patient"):
         build_units(_labels([("a", None, None), ("a", None, None)]), "eye")
     assert len(build_units(_labels([("a", None, None), ("b", None, None)]), "eye")) == 2  # nothing is to be joined
@@ -97,7 +97,7 @@ def test_no_unit_spans_two_splits() -> None:
         assert all(len(set(places.unit[places.eye == eye].tolist())) == 1 for eye in range(places.num_eyes))
 
 
-def test_a_unit_drawn_twice_into_a_batch_stands_alone() -> None:
+def test_a_unit_that_is_twice_in_a_batch_counts_as_two_units() -> None:
     units = build_units(_labels(WHOLE), "patient")
     once, twice = units.batch(np.array([0])), units.batch(np.array([0, 0]))
     assert twice.rows.tolist() == 2 * once.rows.tolist()
@@ -106,7 +106,7 @@ def test_a_unit_drawn_twice_into_a_batch_stands_alone() -> None:
     assert twice.eyes.tolist() == 2 * once.eyes.tolist()
 
 
-def test_a_batch_keeps_the_order_it_is_asked_in() -> None:
+def test_a_batch_has_the_requested_order() -> None:
     units = build_units(_labels(WHOLE), "eye")
     asked = np.array([2, 0, 3])
     batch = units.batch(asked)
@@ -158,7 +158,7 @@ def test_contradicting_grades_are_refused_naming_photographs() -> None:
     assert unit_grades(labels, build_units(labels, "image"), "patient").tolist() == [3, 1, 2, 3, 1, 3]
 
 
-def test_alone_means_a_unit_and_an_eye_each() -> None:
+def test_unrelated_photographs_are_a_unit_and_an_eye_each() -> None:
     places = UnitIndex.alone(3)
     assert places.unit.tolist() == places.eye.tolist() == [0, 1, 2]
     assert places.slot.tolist() == [0, 0, 0]

@@ -80,13 +80,13 @@ def test_blank_and_broken_photographs_are_like_no_other(paths: list[Path], save:
     assert not any(are_copies([blank, broken], remember([*paths, blank])))
 
 
-def test_without_a_packaged_ancestor_contents_alone_tell(paths: list[Path]) -> None:
+def test_without_a_packaged_ancestor_only_content_counts(paths: list[Path]) -> None:
     contents = [sha256_file(path) for path in paths]
     assert find_seen(paths, contents, {contents[1], "unknown"}).tolist() == [False, True, False, False]
 
 
 @pytest.mark.parametrize("size", [0.6, 1.7])
-def test_real_photographs_are_recognised_when_saved_anew(
+def test_real_photographs_are_recognised_after_being_saved_again(
     size: float, shared_data: Path, save: Save, tmp_path: Path
 ) -> None:
     """Also with the squashing undone that APTOS's photographs have here."""

@@ -14,7 +14,7 @@ def test_a_good_photograph_is_hashed(tmp_path, fundus, save):
     assert stats.bits.shape == (3, 4)
 
 
-def test_a_white_surround_is_told_from_a_black_one_and_from_a_retina_without(fundus):
+def test_white_and_black_surrounds_and_a_photograph_without_surround_are_distinguished(fundus):
     white = fundus(0).copy()
     white[white.sum(axis=2) < 30] = 255
     assert has_light_surround(white)

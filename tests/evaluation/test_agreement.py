@@ -30,6 +30,6 @@ def test_perfect_and_hopeless_graders() -> None:
     assert (one_grade.degenerate, one_grade.quadratic_weighted_kappa, one_grade.recalls[4]) == (True, 0, None)
 
 
-def test_a_figure_is_told_with_its_interval() -> None:
+def test_a_figure_is_printed_with_its_interval() -> None:
     assert with_interval(0.8515, (0.8, 0.9)) == "0.852 (0.800 to 0.900)"
     assert with_interval(-0.0001, (-0.2, -0.0)) == "0.000 (-0.200 to 0.000)"

@@ -58,7 +58,7 @@ def test_what_cannot_be_compared_is_refused(graded) -> None:
         check_pair(run, "patient", "image", 0, (reference + 1) % 5)
 
 
-def test_remarks_name_what_else_differs_and_what_flatters(graded) -> None:
+def test_remarks_name_other_differences_and_reasons_for_optimism(graded) -> None:
     before, after = graded("a", options={"epochs": 6, "augment": {"x": 1}}), graded("b", options={"epochs": 12})
     remarks = remark_pair(before, after, {"attention_blocks"})
     assert "more than attention" in remarks[0]

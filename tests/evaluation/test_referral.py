@@ -68,7 +68,9 @@ def test_without_a_threshold_the_predicted_grade_decides(graded: Callable[..., P
     assert "are not known" in describe_rule({}, "a.json")
 
 
-def test_a_record_keeps_it_and_a_broken_one_is_refused(graded: Callable[..., Predictions]) -> None:
+def test_the_threshold_is_read_back_from_a_record_and_a_broken_record_is_refused(
+    graded: Callable[..., Predictions],
+) -> None:
     found = fit_referral_threshold(graded("run"))
     assert found is not None
     assert read_referral_threshold({"referral_threshold": asdict(found)}, "a.json") == found

@@ -48,7 +48,7 @@ def test_the_difference_is_that_of_the_seeds_means(seeded) -> None:
     assert table.rows[1][2] == f"{np.mean(found.kappas):.3f}"
 
 
-def test_the_sentence_says_whose_noise_the_interval_holds(graded, seeded) -> None:
+def test_the_sentence_says_whether_the_interval_includes_seeds(graded, seeded) -> None:
     several, more, one = seeded("a", [1.0, 1.1]), seeded("b", [1.0, 1.2, 0.9], seed=5), graded("c", seed=9)
     told = _compare(several, more).sentence
     assert "95 % interval over patients and seeds" in told
@@ -61,7 +61,7 @@ def test_the_sentence_says_whose_noise_the_interval_holds(graded, seeded) -> Non
     assert told.endswith("c has one seed: the interval does not include the variation between its trainings.")
 
 
-def test_seeds_that_contradict_each_other_tell_nothing(graded, seeded) -> None:
+def test_seeds_that_contradict_each_other_show_no_difference(graded, seeded) -> None:
     """What a single pair of trainings would have told."""
     lucky = _compare(graded("a", noise=1.8, seed=1), graded("b", noise=0.3, seed=2))
     assert lucky.interval[0] > 0

@@ -27,7 +27,7 @@ def course(script: Any, eyes: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return Course(folder, script("course.sh").run(eyes, OUT=str(folder), **SETTINGS))
 
 
-def test_it_ends_in_one_report(course: Course) -> None:
+def test_all_runs_are_in_one_report(course: Course) -> None:
     assert course.printed.splitlines()[-1].startswith(f"wrote {course.folder}/report.html")
     assert "<html" in (course.folder / "report.html").read_text(encoding="utf-8")[:200]
 
@@ -46,7 +46,7 @@ def test_task_a_trains_on_photographs_and_on_eyes(course: Course) -> None:
         assert read_predictions(run).meta.unit == unit
 
 
-def test_task_c_says_what_attention_adds(course: Course) -> None:
+def test_task_c_reports_what_attention_adds(course: Course) -> None:
     written = {path.name for path in (course.folder / "task-c").iterdir()}
     assert {"submission.csv", "submission.json", "attention", "photographs", "runs"} <= written
     assert (course.folder / "task-c" / "runs" / "cbam.comparison.json").exists()
@@ -54,7 +54,7 @@ def test_task_c_says_what_attention_adds(course: Course) -> None:
     assert "in quadratic kappa (95 % interval" in course.printed
 
 
-def test_task_d_combines_runs_by_the_methods_asked_for(course: Course) -> None:
+def test_task_d_combines_runs_by_the_given_methods(course: Course) -> None:
     written = {path.name for path in (course.folder / "task-d").iterdir()}
     assert {"submission.csv", "compare.png", "compare.json", "runs", "ensembles"} <= written
     ensembles = course.folder / "task-d" / "ensembles"
@@ -68,7 +68,7 @@ def test_task_e_draws_and_explains(course: Course) -> None:
     assert "pointing game" in course.printed
 
 
-def test_what_is_finished_is_not_run_again(script: Any, noting: Path, tmp_path: Path) -> None:
+def test_finished_tasks_are_not_run_again(script: Any, noting: Path, tmp_path: Path) -> None:
     course, data = script("course.sh", noting), tmp_path / "data"
     settings = {"OUT": str(tmp_path / "out"), "BACKBONES": "resnet18 vgg16"}
     course.run(data, tmp_path / "IDRiD", tmp_path / "APTOS", **settings)

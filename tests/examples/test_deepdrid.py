@@ -62,7 +62,7 @@ def test_best_trains_members_in_two_stages_and_combines_them(
         assert graded(out / f"submission_{target}.csv") == graded(eyes / "sample_submission.csv")
 
 
-def test_best_joins_the_data_sets_of_stage_one(script: Any, noting: Path, tmp_path: Path) -> None:
+def test_best_combines_the_data_sets_of_the_first_stage(script: Any, noting: Path, tmp_path: Path) -> None:
     best, out = script("deepdrid_best.sh", noting), tmp_path / "out"
     best.run("data", OUT=str(out), STAGE_ONE="a b:c")
     lines = best.noted()
@@ -75,7 +75,7 @@ def test_best_joins_the_data_sets_of_stage_one(script: Any, noting: Path, tmp_pa
     assert [line.split()[1] for line in lines if line.startswith("ensemble")] == ["compare", "stack"] * 2
 
 
-def test_best_without_stage_one_starts_from_fundus(script: Any, noting: Path, tmp_path: Path) -> None:
+def test_best_without_a_first_stage_starts_from_fundus(script: Any, noting: Path, tmp_path: Path) -> None:
     best = script("deepdrid_best.sh", noting)
     best.run("data", OUT=str(tmp_path / "out"), SIZES="224 288")
     lines = [line for line in best.noted() if line.startswith("finetune")]

@@ -97,7 +97,7 @@ def test_all_tasks_run_on_synthetic_eyes(
         assert [row["ID"] for row in csv.DictReader(submission)] == [row["ID"] for row in csv.DictReader(sample)]
 
 
-def test_a_session_goes_on_from_an_earlier_one(noting: Path, tmp_path: Path) -> None:
+def test_a_session_continues_an_earlier_one(noting: Path, tmp_path: Path) -> None:
     data, earlier = tmp_path / "data", tmp_path / "earlier"
     data.mkdir()
     (earlier / "runs").mkdir(parents=True)
@@ -111,7 +111,7 @@ def test_a_session_goes_on_from_an_earlier_one(noting: Path, tmp_path: Path) -> 
     assert "submit course/runs/dual.parquet --out submission.csv --force" in noting.read_text()
 
 
-def test_without_time_left_nothing_is_trained_and_the_notebook_ends_in_good_order(noting: Path, tmp_path: Path) -> None:
+def test_without_time_left_nothing_is_trained_and_the_notebook_finishes(noting: Path, tmp_path: Path) -> None:
     book = run(tmp_path, DATA=str(tmp_path), HOURS=0)
     assert "finetune" not in noting.read_text()
     assert "no run is finished yet" in printed(book)

@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 
-def test_every_backbone_three_ways_and_every_augmentation(script: Any, noting: Path, tmp_path: Path) -> None:
+def test_every_backbone_is_trained_in_three_forms_and_one_with_every_augmentation(
+    script: Any, noting: Path, tmp_path: Path
+) -> None:
     task = script("task_a.sh", noting)
     task.run("data", tmp_path / "out", BACKBONES="resnet18 vgg16.tv_in1k", AUGMENTS="none strong", SUBMIT="chosen")
     lines = task.noted()
@@ -20,7 +22,7 @@ def test_every_backbone_three_ways_and_every_augmentation(script: Any, noting: P
     assert any(line.startswith(f"submit {tmp_path}/out/runs/chosen") for line in lines)
 
 
-def test_finished_runs_are_left_and_unfinished_ones_resumed(script: Any, noting: Path, tmp_path: Path) -> None:
+def test_finished_runs_are_kept_and_unfinished_ones_resumed(script: Any, noting: Path, tmp_path: Path) -> None:
     task, runs = script("task_a.sh", noting), tmp_path / "out" / "runs"
     task.run("data", tmp_path / "out")
     task.noted()

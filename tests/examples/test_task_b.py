@@ -25,7 +25,7 @@ def other_eyes(tmp_path: Path) -> Path:
     return out
 
 
-def test_task_b_learns_from_other_eyes_first(script: Any, eyes: Path, other_eyes: Path, tmp_path: Path) -> None:
+def test_task_b_trains_on_another_data_set_first(script: Any, eyes: Path, other_eyes: Path, tmp_path: Path) -> None:
     settings = {"BACKBONE": "test_efficientnet", "START": "none", "EPOCHS": "1", "INPUT": "64"}
     told = script("task_b.sh").run(eyes, other_eyes, tmp_path / "out", **settings)
     assert "Difference in quadratic kappa on the same resampled patients" in told
@@ -42,7 +42,7 @@ def _trained(script: Any) -> list[str]:
     return [line for line in script.noted() if line.startswith("finetune")]
 
 
-def test_given_weights_take_the_place_of_stage_one(script: Any, noting: Path, tmp_path: Path) -> None:
+def test_given_weights_replace_the_first_stage(script: Any, noting: Path, tmp_path: Path) -> None:
     task = script("task_b.sh", noting)
     task.run("data", "", tmp_path, WEIGHTS="pretrained_DR_resize", BACKBONE="resnet18", UNIT="eye", BATCH="24")
     alone, two = _trained(task)
@@ -54,7 +54,9 @@ def test_given_weights_take_the_place_of_stage_one(script: Any, noting: Path, tm
     assert "--backbone resnet18" in two
 
 
-def test_both_stages_differ_from_the_comparison_in_their_start_alone(script: Any, noting: Path, tmp_path: Path) -> None:
+def test_the_second_stage_differs_from_the_comparison_only_in_its_initial_weights(
+    script: Any, noting: Path, tmp_path: Path
+) -> None:
     task = script("task_b.sh", noting)
     task.run("data", "second", tmp_path, BATCH="2")
     first, alone, two = _trained(task)
@@ -66,7 +68,9 @@ def test_both_stages_differ_from_the_comparison_in_their_start_alone(script: Any
     assert _trained(task) == []
 
 
-def test_without_data_eyes_are_made_of_two_seeds(script: Any, noting: Path, tmp_path: Path) -> None:
+def test_without_data_two_sets_of_synthetic_eyes_are_drawn_with_different_seeds(
+    script: Any, noting: Path, tmp_path: Path
+) -> None:
     task = script("task_b.sh", noting)
     task.run("", "", tmp_path)
     made = [line for line in task.noted() if line.startswith("synth")]

@@ -56,7 +56,7 @@ def test_a_layer_without_a_map_is_refused_and_its_hook_removed(
     assert not any(module._forward_hooks for module in grader.modules())
 
 
-def test_changing_one_photograph_of_a_unit_equals_asking_the_whole_unit_again(
+def test_changing_one_photograph_of_a_unit_equals_a_new_forward_pass_of_the_unit(
     make_grader: Callable, make_inputs: Callable[..., AttributionInput], pairs: UnitIndex
 ) -> None:
     inputs = make_inputs(make_grader(), index=pairs)

@@ -37,7 +37,7 @@ def test_a_spatial_gate_is_shown_as_it_is(make_inputs, pairs: UnitIndex) -> None
     assert torch.allclose(explain_attention(inputs).signed, gates / even - 1, atol=1e-3)
 
 
-def test_self_attention_shows_what_each_place_gives(make_inputs, pairs: UnitIndex) -> None:
+def test_self_attention_shows_the_mean_weight_of_each_position(make_inputs, pairs: UnitIndex) -> None:
     grader = _grader("self:heads=2")
     inputs = make_inputs(grader, ScoreTarget(build_loss("regression"), 1.0), pairs, side=64)
     (seen,) = watch(grader.attention, grader.maps(inputs.images, pairs))

@@ -31,7 +31,7 @@ def test_shares_of_a_unit_sum_to_one_and_its_strongest_place_is_one(seed: int, s
     assert drawn[3].max().item() == pytest.approx(1, abs=1e-5)
 
 
-def test_no_evidence_at_all_is_shared_equally_and_divided_by_one() -> None:
+def test_without_evidence_shares_are_equal_and_the_scale_is_one() -> None:
     nothing = Attribution(torch.zeros(4, 3, 3), torch.zeros(4, 3, 3))
     assert unit_shares(nothing, UNEVEN).tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3, 1])
     assert unit_scale(nothing, UNEVEN).tolist() == [1, 1, 1, 1]
@@ -65,7 +65,7 @@ def test_pixelwise_maps_are_smoothed_and_lose_no_evidence() -> None:
     assert Attribution.from_signed(checks[None]).upsampled(96).signed[0, 20:-20, 20:-20].abs().max() < 1e-3
 
 
-def test_the_mean_of_networks_keeps_for_and_against_apart() -> None:
+def test_the_mean_of_networks_keeps_evidence_for_and_against_separate() -> None:
     first, second = torch.tensor([[[2.0]]]), torch.tensor([[[-4.0]]])
     mean = mean_attribution([Attribution.from_signed(first), Attribution.from_signed(second)])
     assert (mean.positive.item(), mean.negative.item()) == (1.0, 2.0)

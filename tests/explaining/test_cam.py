@@ -149,7 +149,7 @@ def test_pytorch_grad_cam_draws_the_same(
         assert (mine.max() > 0) == (other.max() > 0)
 
 
-def test_exposing_leaves_the_grader_as_it_was(
+def test_the_grader_is_unchanged_after_its_activations_were_read(
     make_grader: Callable, make_inputs: Callable[..., AttributionInput]
 ) -> None:
     grader = make_grader()

@@ -133,7 +133,7 @@ def test_a_randomised_network_is_another_one_and_the_first_stays(
     assert not randomised.training
 
 
-def test_an_untrained_deep_network_still_says_something() -> None:
+def test_activations_of_an_untrained_deep_network_do_not_vanish() -> None:
     """Batch norms that have seen the images keep activations alive through many layers."""
 
     class Deep(torch.nn.Module):

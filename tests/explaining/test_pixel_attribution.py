@@ -95,7 +95,7 @@ def test_occlusion_finds_the_one_square_that_counts(
     assert found.positive[0, 8:, :8].max() == 0
 
 
-def test_scorecam_weighs_channels_by_what_they_show(
+def test_scorecam_weights_channels_by_the_score_of_the_masked_photograph(
     make_grader: Callable, make_inputs: Callable[..., AttributionInput]
 ) -> None:
     """By hand: each channel's mask, the answer it leaves, the rise above the baseline's answer."""

@@ -133,14 +133,14 @@ def test_ids_are_taken_with_or_without_suffix_each_once() -> None:
         ("d1", "no photograph d1: also give the data set that it was graded from with --data"),
     ],
 )
-def test_an_id_that_is_not_there_is_refused_with_what_helps(name: str, sentence: str) -> None:
+def test_an_unknown_id_is_refused_with_advice(name: str, sentence: str) -> None:
     graded = _graded("a1")
     graded.rows.loc[0, "image_id"] = "d1"
     with pytest.raises(InputError, match=f"--ids: .*{sentence}"):
         resolve_ids((name,), LABELS, graded)
 
 
-def test_what_the_run_has_graded_comes_first_then_val_then_all() -> None:
+def test_by_default_photographs_graded_by_the_run_are_used_then_val_then_all() -> None:
     assert _names(find_candidates(LABELS, _graded("b1", "c1"), SelectionCriteria(), None)) == ["b1", "c1"]
     assert _names(find_candidates(LABELS, _graded(), SelectionCriteria(), None)) == ["b1", "b2"]
     train = LABELS.of_split("train")
@@ -156,7 +156,7 @@ def test_a_split_is_the_one_that_the_photograph_was_graded_as() -> None:
 
 
 @pytest.mark.parametrize(("unit", "names"), [("image", ["a2", "c1"]), ("patient", ["a1", "a2", "c1"])])
-def test_whole_units_are_graded(unit: str, names: list[str]) -> None:
+def test_complete_units_are_graded(unit: str, names: list[str]) -> None:
     architecture = make_architecture("net", unit=unit, num_slots=2)
     graded = _graded("a1", "b1", "b2")
     found = find_ungraded(LABELS, graded, LABELS.rows["image_id"].isin(["a2", "b1", "c1"]).to_numpy(), architecture)
@@ -164,7 +164,7 @@ def test_whole_units_are_graded(unit: str, names: list[str]) -> None:
     assert not len(find_ungraded(LABELS, graded, np.zeros(5, bool), architecture))
 
 
-def test_what_is_graded_now_takes_the_place_of_what_was_and_splits_are_not_mixed_up() -> None:
+def test_new_predictions_replace_old_ones_of_the_same_data_set_and_split() -> None:
     """The run was trained on the train split of its own data set, not on that of another."""
     fresh = _graded("a2", "b1", meta=replace(RUN_META, trained_on=()))
     both = add_graded(_graded("a1", "b1", score=3.0), fresh)

@@ -94,7 +94,7 @@ def test_folds_views_and_masks_give_what_predict_gives(patient_run: Path, eyes: 
     assert np.allclose(score.numpy()[units.unit_of], predictions.rows["score"], atol=1e-5)
 
 
-def test_what_stands_in_a_masked_place_does_not_matter(patient_run: Path) -> None:
+def test_the_content_of_a_masked_slot_does_not_matter(patient_run: Path) -> None:
     opened = open_run(patient_run, fold=0)
     side = opened.header.bank_side
     photographs = torch.randint(0, 256, (1, 4, 3, side, side), dtype=torch.uint8)

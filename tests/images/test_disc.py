@@ -77,7 +77,7 @@ def test_scaling_the_photograph_scales_the_disc(draw_fundus: DrawFundus) -> None
         (np.random.default_rng(0).integers(0, 256, (128, 128, 3), np.uint8), "edge|round|plausible"),
     ],
 )
-def test_what_shows_no_disc_is_told_and_taken_whole(photograph: Photograph, reason: str) -> None:
+def test_a_photograph_without_a_disc_is_reported_and_used_completely(photograph: Photograph, reason: str) -> None:
     with pytest.raises(NoDiscError, match=reason):
         find_disc(photograph)
     side = photograph.shape[0]

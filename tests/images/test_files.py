@@ -97,7 +97,7 @@ def test_a_header_that_claims_a_huge_size_is_refused(content: bytes) -> None:
     ("module", "function", "suffix"),
     [(simplejpeg, "decode_jpeg", ".jpg"), (imagecodecs, "png_decode", ".png"), (tifffile.TiffPage, "asarray", ".tif")],
 )
-def test_what_decoding_needs_more_memory_than_there_is_is_refused(
+def test_a_photograph_that_does_not_fit_into_memory_is_refused(
     monkeypatch: pytest.MonkeyPatch, photograph: np.ndarray, module: object, function: str, suffix: str
 ) -> None:
     def full(*_: object, **__: object) -> None:
@@ -114,7 +114,7 @@ def test_what_cannot_be_encoded_is_refused(suffix: str, width: int) -> None:
         encode_photograph(np.zeros((20, width, 3), np.uint8), suffix)
 
 
-def test_a_jpeg_that_only_complains_when_it_is_read_again_is_no_bug(fundus) -> None:
+def test_a_jpeg_of_an_unknown_revision_is_read_or_refused(fundus) -> None:
     content = bytearray(encode_photograph(fundus(1), ".jpg"))
     content[content.index(b"JFIF") + 5] = 70  # a revision that there is not
     with suppress(InputError):  # whether it costs pixels, libjpeg-turbo's wrapper decides

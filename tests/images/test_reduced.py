@@ -15,7 +15,7 @@ def encode(height, width, suffix=".jpg"):
 
 
 @pytest.mark.parametrize(("at_least", "shape"), [(400, (400, 640)), (200, (200, 320)), (60, (50, 80)), (50, (50, 80))])
-def test_the_shorter_side_stays_long_enough_and_the_size_is_the_whole_ones(at_least, shape):
+def test_the_shorter_side_stays_long_enough_and_the_full_size_is_reported(at_least, shape):
     decoded, size = decode_reduced(encode(400, 640), "a.jpg", at_least if at_least != 60 else 50)
     assert decoded.pixels.shape == (*shape, 3)
     assert size == (640, 400)
@@ -27,7 +27,7 @@ def test_a_reduced_photograph_looks_like_the_whole():
     assert np.abs(cv2.resize(whole, (160, 100), interpolation=cv2.INTER_AREA).astype(int) - small).mean() < 2
 
 
-def test_other_file_types_are_decoded_whole():
+def test_other_file_types_are_decoded_at_full_size():
     assert decode_reduced(encode(400, 640, ".png"), "a.png", 50)[0].pixels.shape == (400, 640, 3)
 
 

@@ -40,7 +40,7 @@ def test_a_disc_cut_at_top_and_bottom_is_padded() -> None:
     assert square[50, 50, 0] > 150
 
 
-def test_where_no_disc_can_be_told_the_whole_photograph_is_kept() -> None:
+def test_without_a_recognisable_disc_the_complete_photograph_is_kept() -> None:
     flat = np.full((40, 60, 3), 128, np.uint8)
     box = find_disc_box(flat)
     assert (box.left, box.top, box.right, box.bottom) == (0, 0, 60, 40)

@@ -33,7 +33,7 @@ def test_the_record_names_no_folder_of_the_machine(packed: Run, known_eyes: Path
     assert record["files"] == {path.name: sha256_file(path) for path in (packed.checkpoint(), packed.seen_photographs)}
 
 
-def test_all_that_was_trained_on_or_judged_by_counts_as_seen(packed: Run, known_eyes: Path) -> None:
+def test_training_photographs_and_those_that_selected_the_epoch_count_as_seen(packed: Run, known_eyes: Path) -> None:
     labels = read_dataset(known_eyes).of_split("train", "val")
     seen, record = read_seen(packed.seen_photographs), read_run_record(packed)
     assert set(seen.sha256) == set(map(sha256_file, labels.paths())) == set(record["trained_on_photographs"])
@@ -42,7 +42,7 @@ def test_all_that_was_trained_on_or_judged_by_counts_as_seen(packed: Run, known_
     assert record["photographs_by_grade"] == {"known-eyes": list(labels.grade_counts("eye"))}
 
 
-def test_what_is_there_stays_and_other_data_sets_are_refused(
+def test_an_existing_packaged_run_is_kept_and_other_data_sets_are_refused(
     pack_run: ModuleType, trained: Run, packed: Run, other_eyes: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(OutputExistsError):

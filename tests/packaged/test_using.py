@@ -44,7 +44,7 @@ def test_copies_to_be_scored_are_refused(at_home: Run, copies: Path) -> None:
         run_finetune(going_on(copies, folds=2, folds_over="train+val"), RunOptions(Path("runs"), "a"))
 
 
-def test_what_descends_from_it_knows_copies_too(at_home: Run, other_eyes: Path, copies: Path) -> None:
+def test_a_run_that_started_from_it_recognises_copies(at_home: Run, other_eyes: Path, copies: Path) -> None:
     run_finetune(going_on(other_eyes), RunOptions(Path("runs"), "child"))
     record = read_run_record(Run(Path("runs/child")))
     assert record["descends_from"] == ["fundus"]
@@ -65,7 +65,7 @@ def test_allowed_copies_are_marked_and_not_scored(at_home: Run, copies: Path) ->
     assert report.agreements == {}
 
 
-def test_explain_grades_first_where_it_must(at_home: Run, other_eyes: Path) -> None:
+def test_explain_grades_photographs_without_predictions_first(at_home: Run, other_eyes: Path) -> None:
     told = invoke("explain", "fundus", "--data", other_eyes, "--split", "val", "--workers", "1")
     assert "grading 8 photographs that fundus has not graded" in told
     assert (Path("explanations") / "fundus-gradcam" / "manifest.json").is_file()
@@ -91,7 +91,7 @@ def test_its_history_does_not_come_with_it(at_home: Run) -> None:
     assert "fundus comes with drkit without the history of its training" in told
 
 
-def test_a_run_of_ones_own_of_that_name_is_named_by_its_path(at_home: Run, other_eyes: Path) -> None:
+def test_a_users_own_run_of_that_name_is_given_by_its_path(at_home: Run, other_eyes: Path) -> None:
     Path("runs").mkdir()
     Path("runs/fundus.json").write_text("{}")
     told = invoke("predict", "fundus", "--data", other_eyes, code=2)
@@ -101,7 +101,7 @@ def test_a_run_of_ones_own_of_that_name_is_named_by_its_path(at_home: Run, other
     assert "write runs/fundus to start from that run" in told
 
 
-def test_an_installation_without_it_says_so(
+def test_an_installation_without_the_packaged_run_is_reported(
     at_home: Run, other_eyes: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(runs.PACKAGED_RUNS, "fundus", tmp_path / "nowhere" / "fundus")

@@ -40,7 +40,7 @@ def test_networks_are_thin_and_their_mean_is_thick(history, folds: int, seeds: t
 
 
 @pytest.mark.parametrize("held_out", [("held-out",), ("inner", "held-out"), ("inner", "held-out", "val")])
-def test_a_run_of_folds_is_drawn_with_what_each_fold_holds_out(history, held_out: tuple[str, ...]) -> None:
+def test_curves_of_a_run_with_folds_use_the_held_out_part_of_each_fold(history, held_out: tuple[str, ...]) -> None:
     run = history(epochs=4, folds=2, held_out=held_out)
     figure = draw_curves({"a": run}, ["accuracy"])
     rings = [line for line in figure.axes[0].lines if line.get_fillstyle() == "none" and len(line.get_xdata()) == 1]
@@ -89,7 +89,7 @@ def test_a_point_an_epoch_compares_training_with_held_out(history) -> None:
     assert np.allclose(points, np.stack([by_split.get_group("train"), by_split.get_group("val")], 1))
 
 
-def test_inner_stands_in_where_there_is_no_val(history) -> None:
+def test_the_inner_split_replaces_a_missing_val(history) -> None:
     rows = history(held_out=("inner",)).rows
     expected = rows[rows["split"] == "inner"]["accuracy"].to_numpy()
     assert np.array_equal(pair_epochs(rows, "accuracy")["held_out"], expected)

@@ -23,7 +23,7 @@ def test_the_correlation_ratio_is_that_of_the_book() -> None:
     assert correlation_ratios(np.array([[0.0], [1.0]] * 2), groups) == pytest.approx(0)
 
 
-def test_gates_that_go_with_the_grade_are_told_from_those_that_do_not() -> None:
+def test_gates_that_depend_on_the_grade_are_distinguished_from_those_that_do_not() -> None:
     going, resting = measure_gates(_gates(0.1)), measure_gates(_gates(0.0))
     assert going.explained > 0.5 > 3 * going.explained_by_chance
     assert going.probability_by_chance == 0
@@ -40,7 +40,7 @@ def test_gates_that_were_never_opened_do_nothing() -> None:
     assert "100% of 8 channels" in figures.sentence()
 
 
-def test_one_grade_tells_nothing() -> None:
+def test_a_single_grade_shows_no_dependence() -> None:
     gates = _gates(0.1)
     with pytest.raises(InputError, match="different reference grades"):
         measure_gates(Gates(gates.factors, np.zeros_like(gates.grades), gates.patients))

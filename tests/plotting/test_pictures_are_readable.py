@@ -88,14 +88,14 @@ def test_examples_have_a_column_per_grade(check_texts: Check) -> None:
     assert sum("mild" in text.get_text() for text in figure.texts) == 1
 
 
-def test_titles_are_broken_into_lines_of_equal_lengths() -> None:
+def test_titles_are_wrapped_into_lines_of_similar_length() -> None:
     title = "DeepDRiD: patient's grade, val, by photograph, 400 photographs of 100 patients, all"
     lines = break_name(title, len(title) - 1).split("\n")
     assert len(lines) == 2
     assert abs(len(lines[0]) - len(lines[1])) < 12
 
 
-def test_names_are_broken_where_words_end() -> None:
+def test_names_are_wrapped_between_words() -> None:
     assert break_name("resnet18_with_long-hyphens", 12) == "resnet18_\nwith_long-\nhyphens"
     assert break_name("ab cd", 2) == "ab\ncd"
     assert break_name("x" * 5, 3) == "xxx\nxx"

@@ -65,7 +65,7 @@ def test_operating_points_reach_their_sensitivity_and_no_more_is_referred_than_n
         assert stricter[referable].mean() < share
 
 
-def test_the_own_decision_is_where_score_puts_it(cohort) -> None:
+def test_the_runs_own_decision_has_the_sensitivity_and_specificity_of_score(cohort) -> None:
     run = cohort(decision="cut_points", cut_points=(0.4, 1.2, 2.5, 3.5))
     own = measure_screening(run, 100).points[-1]
     table = metrics.confusion(run.cases.reference, run.cases.predicted)
@@ -84,7 +84,7 @@ def test_bands_hold_the_curve_and_intervals_the_value(cohort) -> None:
 
 
 @pytest.mark.parametrize(("grade", "word"), [(0, "none"), (3, "all")])
-def test_nothing_to_tell_apart_is_refused(cohort, grade: int, word: str) -> None:
+def test_photographs_of_a_single_class_are_refused(cohort, grade: int, word: str) -> None:
     run = cohort("flat")
     run.cases.reference[:] = grade
     with pytest.raises(InputError, match=f"flat: {word} of 160 cases are referable"):
@@ -108,7 +108,7 @@ def test_patients_are_drawn_whole_and_as_many_as_there_are() -> None:
         assert weights[[0, 1, 3]].sum() == 3
 
 
-def test_probabilities_that_keep_their_word_have_no_error(cohort) -> None:
+def test_calibrated_probabilities_have_no_calibration_error(cohort) -> None:
     run = cohort()
     run.cases.probabilities[:] = np.eye(5)[run.cases.reference]
     for question in ("referable", "grade"):
@@ -132,7 +132,7 @@ def test_a_bin_is_of_ten_cases_or_more(cohort) -> None:
     assert len(counts) <= 4
 
 
-def test_intervals_are_drawn_of_few_runs_alone(cohort) -> None:
+def test_intervals_are_drawn_only_for_few_runs(cohort) -> None:
     for num, drawn in ((3, True), (4, False)):
         runs = [cohort(str(number), seed=number) for number in range(num)]
         roc = draw_screening([measure_screening(run, 100) for run in runs], "title").axes[0]
@@ -142,7 +142,7 @@ def test_intervals_are_drawn_of_few_runs_alone(cohort) -> None:
 
 
 @pytest.mark.parametrize(("curve", "told"), [("roc", "ROC area"), ("precision-recall", "average precision")])
-def test_the_legend_tells_the_area_of_what_is_drawn(cohort, curve: str, told: str) -> None:
+def test_the_legend_has_the_area_under_the_drawn_curve(cohort, curve: str, told: str) -> None:
     found = [measure_screening(cohort("a"), 100)]
     texts = [text.get_text() for text in draw_screening(found, "title", [curve]).legends[0].get_texts()]
     assert texts[0].replace("\n", " ").startswith(f"a: {told}")

@@ -9,7 +9,7 @@ def test_runs_that_are_scored_alike_share_their_title(cohort) -> None:
     assert [panel_title(run, runs) for run in runs] == ["a", "b"]
 
 
-def test_titles_tell_what_runs_share_and_names_the_rest(cohort) -> None:
+def test_titles_state_what_all_runs_share_and_panels_the_differences(cohort) -> None:
     runs = [cohort("a"), cohort("b", target="patient")]
     assert shared_title(runs) == (
         "val, by photograph, 160 photographs of 40 patients; other conditions differ between runs"

@@ -115,7 +115,7 @@ def test_a_baseline_of_another_kind_is_refused_before_any_work(
         run_attend(attending, RunOptions(tmp_path, "a"), baseline)
 
 
-def test_what_else_differs_is_said(attending: AttendConfig, baseline: Path, tmp_path: Path) -> None:
+def test_other_differences_are_reported(attending: AttendConfig, baseline: Path, tmp_path: Path) -> None:
     other = replace(attending, epochs=1, choose="val")
     remarks = run_attend(other, RunOptions(tmp_path, "a"), baseline).remarks
     assert "epochs (2, here 1)" in remarks[0]
@@ -167,7 +167,7 @@ def test_a_baseline_is_trained_first_with_the_same_seeds_and_resumed(
         run_attend(replace(config, lr=1e-5), RunOptions(tmp_path, "a", resume=True, force=True), train_baseline=True)
 
 
-def test_a_plan_tells_what_attention_adds(attending: AttendConfig, tmp_path: Path) -> None:
+def test_the_plan_describes_the_added_attention(attending: AttendConfig, tmp_path: Path) -> None:
     config = replace(attending, seeds=3)
     told = [str(part) for part in plan_attend(config, RunOptions(tmp_path / "runs", "a"), train_baseline=True).render()]
     assert "2 epochs for each of 3 seeds, 3 networks, in batches" in told[1]
@@ -189,7 +189,7 @@ def test_a_plan_tells_what_attention_adds(attending: AttendConfig, tmp_path: Pat
         (["--attention", "se", "--seeds", "0"], "--seeds"),
     ],
 )
-def test_a_mistake_is_told(options: list[str], told: str, eyes: Path, tmp_path: Path) -> None:
+def test_an_error_is_reported(options: list[str], told: str, eyes: Path, tmp_path: Path) -> None:
     common = ["--data", str(eyes), "--backbone", "test_efficientnet", "--weights", "none", "--runs-dir", str(tmp_path)]
     size = [] if "--size" in options else ["--size", "64"]
     result = CliRunner().invoke(app, ["attend", *common, *size, *options], env={"COLUMNS": "200"})

@@ -52,7 +52,7 @@ def test_a_broken_data_set_is_audited_and_ends_with_1(data):
     assert [finding.ids for finding in report.findings if finding.kind == "missing-photograph"] == [(path.stem,)]
 
 
-def test_the_screen_names_five_and_json_all(data):
+def test_the_table_lists_five_examples_and_json_all(data):
     for path in sorted((data / "train").rglob("*.jpg"))[:7]:
         path.write_bytes(b"")
     report = run_check([data], CheckConfig())
@@ -140,7 +140,7 @@ def test_tables_are_audited_however_they_were_saved(data, suffix):
     assert not report.severities["error"]
 
 
-def test_a_submission_may_be_held_against_a_sample_with_semicolons(tmp_path):
+def test_a_submission_can_be_compared_with_a_sample_with_semicolons(tmp_path):
     (tmp_path / "sample.csv").write_text("sep=;\nID;TARGET\na.jpg;0\nb.jpg;0\n", encoding="utf-8-sig")
     (tmp_path / "s.csv").write_text("ID,TARGET\na.jpg,0\n")
     report = run_check([tmp_path / "s.csv"], CheckConfig(tmp_path / "sample.csv"))

@@ -154,13 +154,15 @@ def _kill_the_worker(_: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_items_that_end_every_worker_are_told(cluster, dask: EngineOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_items_that_terminate_every_worker_are_reported(
+    cluster, dask: EngineOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cluster.scheduler, "allowed_failures", 1)
     with pytest.raises(InputError, match=r"lost 2 workers on the same photographs"):
         list(map_on_cluster(_kill_the_worker, [1], dask.scheduler))
 
 
-def test_a_scheduler_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scheduler_that_does_not_respond_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "PATIENCE", 0.5)
     with pytest.raises(InputError, match="no Dask scheduler answers"):
         list(map_on_cluster(abs, [1], "tcp://127.0.0.1:9"))

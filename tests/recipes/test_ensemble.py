@@ -118,7 +118,7 @@ def test_the_outcome_is_a_predictions_file_like_any_other(runs: Path, method) ->
     assert find_predictions(report.ensemble) == report.predictions
 
 
-def test_what_was_fitted_on_is_said_and_flagged_when_graded_again(runs: Path) -> None:
+def test_photographs_that_the_ensemble_was_fitted_on_are_reported_and_marked_when_graded_again(runs: Path) -> None:
     report = _run(runs, Stack("ridge"))
     assert read_predictions(report.predictions).meta.trained_on == ("train", "val")
     again = predict_ensemble(read_ensemble(report.ensemble), read_predictions)
@@ -260,7 +260,7 @@ def test_nothing_is_overwritten_without_force(runs: Path) -> None:
         _run(runs, Vote("soft"), force=True)
 
 
-def test_a_member_chosen_on_val_is_remarked(runs: Path) -> None:
+def test_a_member_whose_epoch_was_selected_on_val_is_reported(runs: Path) -> None:
     write_predictions(_member("c", 2, chosen_on="val"), runs / "c.parquet", force=True)
     report = _run(runs, Stack("ridge", 1.0))
     assert report.remarks == ("c was selected on val, so every figure above is optimistic.",)
@@ -314,7 +314,7 @@ def test_each_method_runs_from_the_shell(runs: Path, method: str) -> None:
     assert out.is_file()
 
 
-def test_compare_draws_and_tells(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compare_writes_a_plot_and_prints_a_table(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     quick = {"stack": Stack("ridge", 1.0), "bag of stacks": Bag(Stack("ridge", 1.0), 2)}
     monkeypatch.setattr("drkit.ensembling.comparison.METHODS", quick)
     out = runs.parent / "compared.svg"
@@ -331,7 +331,9 @@ def test_compare_draws_and_tells(runs: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "exists already" in refused.stderr
 
 
-def test_compare_gives_each_method_the_figure_of_its_own_command(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compare_reports_the_same_figures_as_the_command_of_each_method(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     quick = {"stack": Stack("ridge", 1.0), "bag of stacks": Bag(Stack("ridge", 1.0))}
     assert METHODS_COMPARED["bag of stacks"] == Bag(Stack())  # as `drkit ensemble bag` does
     monkeypatch.setattr(
@@ -361,7 +363,7 @@ def test_compare_gives_each_method_the_figure_of_its_own_command(runs: Path, mon
         (Stack("ridge", 1.0), "grades: by cut points 0."),
     ],
 )
-def test_how_a_grade_came_about_is_told_in_words(runs: Path, method, told: str) -> None:
+def test_the_derivation_of_a_grade_is_described(runs: Path, method, told: str) -> None:
     report = run_ensemble(sorted(runs.glob("*.parquet")), method, replace(QUICK, out=runs / "out.parquet"))
     assert any(str(part).startswith(told) for part in report.render())
 
@@ -373,7 +375,7 @@ def test_a_mistake_is_one_line(runs: Path) -> None:
     assert "no file matches the pattern" in result.stderr
 
 
-def test_every_way_has_two_examples_and_says_what_it_reads_and_writes() -> None:
+def test_every_method_has_two_examples_and_says_what_it_reads_and_writes() -> None:
     from drkit.cli import ensemble
 
     for name, examples in ensemble.EXAMPLES.items():

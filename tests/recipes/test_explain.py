@@ -59,7 +59,7 @@ def test_everything_that_the_manifest_lists_is_there_and_nothing_else(explained:
             assert len({tuple(colour) for colour in picture.reshape(-1, 3)[::97]}) > 20
 
 
-def test_the_manifest_says_what_the_run_says(explained: Path, run_stem: Path) -> None:
+def test_the_manifest_agrees_with_the_run(explained: Path, run_stem: Path) -> None:
     rows = read_predictions(run_stem).rows.set_index("image_id")
     for row in read_explanations(explained).photographs:
         own = rows.loc[row.image_id]
@@ -109,7 +109,7 @@ def test_every_method_on_every_kind_of_grader(method: str, patient_run: Path, ey
     assert rows[0].score == pytest.approx(own["score"], abs=1e-4)  # of the fold that held the patient out
 
 
-def test_one_fold_can_be_asked_and_says_when_it_has_seen_the_photograph(
+def test_a_single_fold_can_explain_and_reports_photographs_that_it_was_trained_on(
     patient_run: Path, eyes: Path, tmp_path: Path
 ) -> None:
     rows = read_predictions(patient_run).of_split("train").rows
@@ -208,7 +208,7 @@ def unknown(eyes: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def test_what_the_run_has_not_graded_is_graded_first(run_stem: Path, unknown: Path, tmp_path: Path) -> None:
+def test_photographs_without_predictions_are_graded_first(run_stem: Path, unknown: Path, tmp_path: Path) -> None:
     """Six of them, the least certain first, as predict grades them; the run's folder stays as it was."""
     before = sorted(path.name for path in run_stem.parent.iterdir())
     heard = Recorder()
@@ -251,7 +251,7 @@ def test_sheets_of_maps_of_a_few_cells_warn(
     ]
 
 
-def test_a_training_photograph_is_explained_and_said_to_be_one(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
+def test_a_training_photograph_is_explained_and_marked(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
     chosen = sorted(path.name for path in (eyes / "train").rglob("*.jpg"))[0]
     heard = Recorder()
     with reporting_to(heard):
@@ -273,7 +273,7 @@ def test_other_photographs_of_the_same_names_are_noticed(run_stem: Path, eyes: P
         assert sum(f"the scores of {chosen} differ from those" in sentence for sentence in heard.warnings) == times
 
 
-def test_a_whole_unit_is_graded_and_the_folds_say_it_together(
+def test_a_complete_unit_is_graded_by_the_mean_of_all_folds(
     patient_run: Path, eyes: Path, unknown: Path, tmp_path: Path
 ) -> None:
     """Of two data sets, one that the folds held out and one that none of them knows."""
@@ -301,7 +301,7 @@ def test_what_reference_grades_decide_is_refused_before_anything_is_graded(
     assert heard.notices == []
 
 
-def test_the_command_answers_in_words_and_in_json(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
+def test_the_command_prints_text_or_json(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
     common = ["explain", str(run_stem), "--data", str(eyes), "--per-grade", "1", "--device", "cpu"]
     shown = CliRunner().invoke(app, [*common, "--out", str(tmp_path / "a"), "--method", "gradcam,hirescam"])
     assert shown.exit_code == 0, shown.output
@@ -315,7 +315,7 @@ def test_the_command_answers_in_words_and_in_json(run_stem: Path, eyes: Path, tm
     assert "expected two grades, e.g. 2,3" in refused.stderr
 
 
-def test_the_report_tells_the_proof_in_a_table(explained: Path, run_stem: Path, eyes: Path, tmp_path: Path) -> None:
+def test_the_report_has_a_table_of_faithfulness(explained: Path, run_stem: Path, eyes: Path, tmp_path: Path) -> None:
     config = ExplainConfig(data=[eyes], method="eigencam", worst=2, out=tmp_path / "a", faithfulness=True, device="cpu")
     report = run_explain(run_stem, config)
     table = next(part for part in report.render() if isinstance(part, Table))
@@ -324,7 +324,7 @@ def test_the_report_tells_the_proof_in_a_table(explained: Path, run_stem: Path, 
 
 
 @pytest.mark.parametrize("is_graded", [True, False])
-def test_unreadable_photographs_are_all_named_and_left_out_only_where_that_is_wanted(
+def test_unreadable_photographs_are_all_named_and_left_out_only_with_keep_going(
     run_stem: Path, eyes: Path, tmp_path: Path, is_graded: bool
 ) -> None:
     """Whether the run has graded them, before they were damaged, or has yet to."""

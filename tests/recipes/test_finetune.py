@@ -32,7 +32,9 @@ def _files(run: Run) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in run.outputs()[:-1]}
 
 
-def test_a_run_holds_what_was_known_and_what_was_seen(run_stem: Path, eyes: Path) -> None:
+def test_a_run_has_predictions_for_held_out_photographs_and_hashes_of_training_photographs(
+    run_stem: Path, eyes: Path
+) -> None:
     run, labels = Run(run_stem), read_dataset(eyes)
     predictions, record = read_predictions(run.stem), read_run_record(run)
     held_out = labels.of_split("val", "test")
@@ -107,7 +109,7 @@ def test_a_killed_process_is_resumed_to_the_same_bytes(
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_says_how_to_go_on(
+def test_ctrl_c_prints_how_to_resume(
     small_config: TrainingConfig, programs: Path, tmp_path: Path, sent: signal.Signals
 ) -> None:
     options = ["--data", str(small_config.data[0]), "--backbone", "test_efficientnet", "--weights", "none"]
@@ -163,7 +165,7 @@ def test_a_patient_in_two_splits_is_refused(small_config: TrainingConfig, tmp_pa
         plan_finetune(replace(small_config, data=[data]), RunOptions(tmp_path / "runs"))
 
 
-def test_a_diverging_training_stops_and_keeps_what_was_good(small_config: TrainingConfig, tmp_path: Path) -> None:
+def test_a_diverging_training_stops_and_writes_no_run(small_config: TrainingConfig, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="lower --lr"):
         run_finetune(replace(small_config, lr=1e30), RunOptions(tmp_path, "a"))
     assert not Run(tmp_path / "a").record.exists()
@@ -186,12 +188,12 @@ def test_another_trainings_state_is_refused_before_any_work(
         run_finetune(replace(small_config, seed=1), RunOptions(tmp_path, "a", resume=True))
 
 
-def test_a_frozen_plan_tells_the_caches_size(small_config: TrainingConfig, tmp_path: Path) -> None:
+def test_the_plan_with_frozen_stages_has_the_size_of_the_cache(small_config: TrainingConfig, tmp_path: Path) -> None:
     report = plan_finetune(replace(small_config, freeze="backbone", copies=2), RunOptions(tmp_path))
     assert report.cache_mebibytes == pytest.approx(40 * 3 * 512 * 2 / 2**20)  # the 8 of test are only graded
 
 
-def test_early_stopping_waits_as_long_as_it_is_told(small_config: TrainingConfig, tmp_path: Path) -> None:
+def test_early_stopping_waits_for_the_given_number_of_epochs(small_config: TrainingConfig, tmp_path: Path) -> None:
     config = replace(small_config, lr=1e-9, epochs=9, patience=2)  # nothing is learned, so nothing gets better for long
     report = run_finetune(config, RunOptions(tmp_path))
     ((epoch, trained),) = report.epochs
@@ -199,7 +201,7 @@ def test_early_stopping_waits_as_long_as_it_is_told(small_config: TrainingConfig
     assert trained == epoch + 2
 
 
-def test_a_plan_tells_all_and_writes_nothing(small_config: TrainingConfig, tmp_path: Path) -> None:
+def test_a_dry_run_prints_the_plan_and_writes_nothing(small_config: TrainingConfig, tmp_path: Path) -> None:
     report = plan_finetune(small_config, RunOptions(tmp_path / "runs"))
     assert report.photographs["train"]["photographs"] == 32
     assert sum(report.photographs["val"][f"grade_{grade}"] for grade in range(5)) == 8

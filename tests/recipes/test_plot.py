@@ -89,7 +89,7 @@ def test_an_undefined_kappa_is_drawn_as_zero_with_a_warning(run_stem: Path, tmp_
     assert told in reported.warnings
 
 
-def test_runs_of_the_same_name_are_told_apart(run_stem: Path, tmp_path: Path) -> None:
+def test_runs_of_the_same_name_are_distinguished(run_stem: Path, tmp_path: Path) -> None:
     for path in Run(run_stem).outputs():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     report = run_curves([run_stem, tmp_path / "small"], PictureConfig(out=tmp_path / "a.png"))
@@ -193,7 +193,7 @@ def test_errors_of_other_photographs_or_several_runs_are_refused(run_stem: Path,
         run_errors([run_stem, copy], [eyes], PictureConfig(out=tmp_path / "a.png"))
 
 
-def test_the_commands_answer_people_and_programs(mixed: Path, tmp_path: Path) -> None:
+def test_the_commands_print_a_table_or_json(mixed: Path, tmp_path: Path) -> None:
     runner = CliRunner()
     out = tmp_path / "roc.png"
     words = ["plot", "roc", str(mixed), "--split", "val", "--resamples", "100", "--out", str(out), "--json"]

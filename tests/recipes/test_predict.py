@@ -44,7 +44,7 @@ def test_predicting_again_gives_the_runs_own_predictions(run_stem: Path, eyes: P
     assert (report.photographs, report.trained_on) == ({"val": 8}, 0)
 
 
-def test_photographs_that_were_trained_on_are_told_by_content(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
+def test_photographs_that_were_trained_on_are_recognised_by_content(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
     """Under other names, in another layout, and still recognised."""
     folder = tmp_path / "renamed"
     folder.mkdir()
@@ -60,7 +60,7 @@ def test_photographs_that_were_trained_on_are_told_by_content(run_stem: Path, ey
     assert again.rows["image_id"][~again.leaked_rows()].tolist() == ["new"]
 
 
-def test_unreadable_photographs_are_all_named_and_left_out_only_where_that_is_wanted(
+def test_unreadable_photographs_are_all_named_and_left_out_only_with_keep_going(
     run_stem: Path, eyes: Path, tmp_path: Path
 ) -> None:
     folder, out = tmp_path / "mixed", tmp_path / "graded.parquet"
@@ -173,7 +173,7 @@ def test_a_plain_folder_needs_no_grades(run_stem: Path, eyes: Path, tmp_path: Pa
     assert sum(report.grade_counts) == 1
 
 
-def test_what_is_no_run_and_what_would_be_overwritten_are_refused(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
+def test_a_missing_run_and_an_existing_output_are_refused(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a finished run"):
         run_predict(tmp_path / "nothing", PredictConfig(data=[eyes]))
     (tmp_path / "a.parquet").write_text("mine")
@@ -215,7 +215,7 @@ def test_a_run_applies_its_preprocessing_to_raw_photographs_and_to_no_other(
     assert not (tmp_path / "no.parquet").exists()
 
 
-def test_people_get_a_table_and_a_page(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
+def test_a_csv_table_and_an_html_page_are_written_on_request(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(run_stem.parent, tmp_path / "runs")) / run_stem.name
     threshold = ReferralThreshold(0.6, sensitivity=0.9, specificity=0.8, patients=50, fitted_on="val")
     record = json.loads(run.with_suffix(".json").read_text()) | {RECORD_KEY: asdict(threshold)}

@@ -68,7 +68,7 @@ def test_it_writes_a_data_set_with_the_same_labels(config: PreprocessConfig, eye
     assert sorted(path.name for path in config.out.iterdir()) == ["images", "labels.csv", "manifest.json"]
 
 
-def test_what_is_written_is_what_apply_steps_gives(config: PreprocessConfig, eyes: Path) -> None:
+def test_written_photographs_equal_the_result_of_apply_steps(config: PreprocessConfig, eyes: Path) -> None:
     run_preprocess(replace(config, format="png"))
     steps = read_steps(config.out)
     sources = read_source_hashes([config.out])
@@ -175,7 +175,9 @@ def test_photographs_lost_before_stay_in_the_manifest(broken: Path, tmp_path: Pa
     assert report.photographs == {"ok": 18, "fallback": 1, "failed": 1}
 
 
-def test_an_interruption_is_told_and_gone_on_from(config: PreprocessConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interruption_is_reported_and_the_command_can_be_resumed(
+    config: PreprocessConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run_preprocess(config)
     whole = files_of(config.out)
     act, calls = filtering.process_photograph, []
@@ -224,7 +226,7 @@ preprocess.run_preprocess(config)
 """
 
 
-def test_a_run_that_was_killed_before_its_plan_was_written_goes_on(config: PreprocessConfig) -> None:
+def test_a_run_that_was_killed_before_its_plan_was_written_is_resumed(config: PreprocessConfig) -> None:
     (config.out / "images").mkdir(parents=True)
     (config.out / ".plan.x1.part.json").write_text("{")
     assert run_preprocess(config).exit_code == 0
@@ -240,7 +242,7 @@ def test_a_folder_of_other_photographs_is_not_taken_for_a_killed_runs(config: Pr
     assert (config.out / "images" / "own.jpg").read_bytes() == b"a photograph"
 
 
-def test_a_killed_run_goes_on_to_the_same_bytes(config: PreprocessConfig, tmp_path: Path) -> None:
+def test_a_killed_run_is_resumed_to_the_same_bytes(config: PreprocessConfig, tmp_path: Path) -> None:
     run_preprocess(config)
     killed = replace(config, out=tmp_path / "killed")
     command = [sys.executable, "-c", KILLED, str(config.data[0]), str(killed.out), STEPS]
@@ -253,7 +255,9 @@ def test_a_killed_run_goes_on_to_the_same_bytes(config: PreprocessConfig, tmp_pa
     assert files_of(killed.out) == files_of(config.out)
 
 
-def test_a_full_disk_is_told_and_gone_on_from(config: PreprocessConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_and_the_command_can_be_resumed(
+    config: PreprocessConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -370,7 +374,7 @@ def test_several_data_sets_go_each_into_a_folder_of_its_own(
     assert (alone.out / "manifest.json").read_bytes() == (out / "DeepDRiD" / "manifest.json").read_bytes()
 
 
-def test_a_refusal_of_one_data_set_comes_before_any_work_on_another(
+def test_an_unusable_data_set_is_refused_before_any_work_on_the_others(
     eyes: Path, config: PreprocessConfig, tmp_path: Path
 ) -> None:
     other, out = tmp_path / "other", tmp_path / "both"

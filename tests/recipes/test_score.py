@@ -48,7 +48,7 @@ def test_perfect_grades_are_perfect_in_every_reading(tmp_path: Path) -> None:
         assert found.agreement.quadratic_weighted_kappa_interval == (1, 1)
 
 
-def test_several_data_sets_are_scored_together_and_each_for_itself(tmp_path: Path) -> None:
+def test_several_data_sets_are_scored_together_and_separately(tmp_path: Path) -> None:
     predictions = predict_eyes()
     names = np.where(predictions.rows["patient_id"].astype(int) % 3 == 0, "third", "others")
     both = replace(predictions, rows=predictions.rows.assign(dataset=pd.array(names, "string")))
@@ -106,7 +106,7 @@ def test_patient_grades_are_means_over_the_patient_and_stay_patient_grades_by_ey
         assert score_one(path, split="test", by=by).agreement.quadratic_weighted_kappa == pytest.approx(expected)
 
 
-def test_joining_decides_on_mean_probabilities(tmp_path: Path) -> None:
+def test_combined_photographs_are_decided_on_mean_probabilities(tmp_path: Path) -> None:
     predictions = predict_eyes(decision="argmax").of_split("val")
     shares = np.tile([[0.5, 0.1, 0.4, 0, 0], [0, 0.1, 0.45, 0.45, 0]], (20, 1))
     predictions.rows[[f"prob_{k}" for k in range(5)]] = shares.astype(np.float32)
@@ -114,7 +114,7 @@ def test_joining_decides_on_mean_probabilities(tmp_path: Path) -> None:
     assert np.sum(found.agreement.confusion, 0).tolist() == [0, 0, 20, 0, 0]
 
 
-def test_photographs_of_nobody_known_are_patients_each(tmp_path: Path) -> None:
+def test_photographs_of_unknown_patients_are_a_patient_each(tmp_path: Path) -> None:
     predictions = predict_eyes().of_split("val")
     unknown = replace(predictions, rows=predictions.rows.assign(patient_id=None, eye=None))
     path = write_run(tmp_path, unknown.where(np.ones(40)))
@@ -122,7 +122,7 @@ def test_photographs_of_nobody_known_are_patients_each(tmp_path: Path) -> None:
     assert (found.agreement.cases, found.agreement.patients) == (40, 40)
 
 
-def test_an_unknown_eye_cannot_be_joined(tmp_path: Path) -> None:
+def test_photographs_of_an_unknown_eye_cannot_be_combined(tmp_path: Path) -> None:
     predictions = predict_eyes().of_split("val")
     predictions.rows["eye"] = predictions.rows["eye"].mask(predictions.rows["view"] == 2)
     path = write_run(tmp_path, predictions)
@@ -131,7 +131,7 @@ def test_an_unknown_eye_cannot_be_joined(tmp_path: Path) -> None:
     assert score_one(path).agreement.cases == 40
 
 
-def test_views_that_contradict_each_other_cannot_be_joined(tmp_path: Path) -> None:
+def test_contradicting_views_cannot_be_combined(tmp_path: Path) -> None:
     predictions = predict_eyes().of_split("val")
     predictions.rows.loc[0, "eye_grade"] = 4 - predictions.rows.loc[1, "eye_grade"] // 2
     path = write_run(tmp_path, predictions)
@@ -151,7 +151,7 @@ def test_photographs_that_were_trained_on_are_never_scored(tmp_path: Path) -> No
     assert score_one(write_run(tmp_path, held_out, "folds"), split="train").photographs == 40
 
 
-def test_what_chose_the_epoch_is_said(tmp_path: Path) -> None:
+def test_the_split_that_selected_the_epoch_is_reported(tmp_path: Path) -> None:
     path = write_run(tmp_path, predict_eyes(chosen_on="val"))
     assert list(score_one(path, split="val").remarks()) == [
         "run was selected on val, so its scores there are optimistic."
@@ -230,7 +230,7 @@ def test_one_single_grade_is_a_zero_with_a_warning(tmp_path: Path, reported: Rec
     assert found.agreement.referable_specificity is None
 
 
-def test_the_command_answers_people_and_programs(tmp_path: Path) -> None:
+def test_the_command_prints_a_table_or_json(tmp_path: Path) -> None:
     for name, seed in (("a", 1), ("b", 2)):
         write_run(tmp_path, predict_eyes(seed), name)
     report = score(files=[tmp_path / "*.parquet"], split="val", resamples=200, seed=1)

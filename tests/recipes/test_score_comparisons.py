@@ -27,7 +27,7 @@ def reported() -> Recorder:
     return Recorder()
 
 
-def test_runs_on_several_data_sets_are_compared_on_each_as_on_it_alone(tmp_path: Path) -> None:
+def test_runs_on_several_data_sets_are_compared_on_each_as_if_scored_separately(tmp_path: Path) -> None:
     paths, alone = [], []
     for name, noise in (("one", 1.2), ("two", 0.4)):
         predictions = predict_eyes(noise=noise)
@@ -53,7 +53,9 @@ def test_a_run_is_not_better_than_itself(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("noises", "start"), [((1.5, 0.2), "b agrees better than a: +"), ((0.2, 1.5), "b agrees worse than a: -")]
 )
-def test_a_clear_difference_is_said_in_its_direction(tmp_path: Path, noises: tuple[float, float], start: str) -> None:
+def test_a_clear_difference_is_reported_with_its_direction(
+    tmp_path: Path, noises: tuple[float, float], start: str
+) -> None:
     paths = [write_run(tmp_path, predict_eyes(1, noise), name) for name, noise in zip("ab", noises, strict=True)]
     report = run_score(paths, QUICK)
     first, second = (found.agreement.quadratic_weighted_kappa for found in report.scores)
@@ -79,7 +81,7 @@ def _seeded(noises: tuple[float, ...], first: int = 0, **change: object) -> Pred
 
 
 @pytest.mark.parametrize("by", ["photograph", "patient"])
-def test_seeds_are_scored_each_alone_and_their_average_apart(tmp_path: Path, by: str) -> None:
+def test_each_seed_and_the_average_of_seeds_are_scored_separately(tmp_path: Path, by: str) -> None:
     config = replace(QUICK, split="val", by=by)
     report = run_score([write_run(tmp_path, _seeded((0.8, 1.0, 1.4)), "several")], config)
     (found,) = report.scores
@@ -102,7 +104,7 @@ def test_seeds_are_scored_each_alone_and_their_average_apart(tmp_path: Path, by:
     assert json.loads(json.dumps(as_json(report)))["scores"][0]["seeds"]["seeds"] == [7, 8, 9]
 
 
-def test_seeds_are_scored_in_each_data_set_for_itself(tmp_path: Path) -> None:
+def test_seeds_are_scored_separately_on_each_data_set(tmp_path: Path) -> None:
     run = _seeded((0.8, 1.2))
     names = np.where(np.arange(len(run)) % 8 < 4, "one", "two")
     both = replace(run, rows=run.rows.assign(dataset=pd.array(names, "string")))
@@ -153,7 +155,7 @@ def _joined(single: Predictions) -> Predictions:
     return replace(single, rows=rows, meta=replace(single.meta, unit="patient"))
 
 
-def test_joined_and_single_photographs_are_compared_joined_alike(tmp_path: Path) -> None:
+def test_runs_of_different_levels_are_compared_at_the_coarser_one(tmp_path: Path) -> None:
     single = predict_eyes(noise=1.2, target="patient")
     files = [write_run(tmp_path, single, "single"), write_run(tmp_path, _joined(single), "joined")]
     report = run_score(files, QUICK)
@@ -170,13 +172,13 @@ def test_joined_and_single_photographs_are_compared_joined_alike(tmp_path: Path)
     assert run_score(files, replace(QUICK, by="patient")).comparisons[0].difference == pytest.approx(0, abs=1e-9)
 
 
-def test_runs_joined_alike_are_compared_as_asked(tmp_path: Path) -> None:
+def test_runs_of_the_same_level_are_compared_at_the_requested_level(tmp_path: Path) -> None:
     runs = [_joined(predict_eyes(seed, target="patient")) for seed in (1, 2)]
     report = run_score([write_run(tmp_path, run, name) for run, name in zip(runs, "ab", strict=True)], QUICK)
     assert report.comparisons[0].by == "photograph"
 
 
-def test_what_cannot_be_joined_alike_is_not_compared(tmp_path: Path, reported: Recorder) -> None:
+def test_runs_without_a_common_level_are_not_compared(tmp_path: Path, reported: Recorder) -> None:
     single = predict_eyes()
     single = replace(single, rows=single.rows.assign(eye=pd.Series([None] * len(single), dtype="string")))
     by_eye = replace(single, meta=replace(single.meta, unit="eye"))
@@ -188,7 +190,7 @@ def test_what_cannot_be_joined_alike_is_not_compared(tmp_path: Path, reported: R
     )
 
 
-def test_runs_that_cannot_be_compared_are_scored_and_said(tmp_path: Path, reported: Recorder) -> None:
+def test_runs_that_cannot_be_compared_are_scored_and_reported(tmp_path: Path, reported: Recorder) -> None:
     paths = [
         write_run(tmp_path, predict_eyes().of_split("val"), "eyes"),
         write_run(tmp_path, predict_eyes(target="patient").of_split("val"), "patients"),

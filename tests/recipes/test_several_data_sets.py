@@ -75,7 +75,7 @@ def _invoke(*words: object, **environment: str) -> Result:
     return CliRunner().invoke(app, list(map(str, words)), env=environment)
 
 
-def test_the_plan_tells_a_row_a_data_set(config: TrainingConfig, tmp_path: Path) -> None:
+def test_the_plan_has_a_row_per_data_set(config: TrainingConfig, tmp_path: Path) -> None:
     plan = plan_finetune(config, RunOptions(tmp_path))
     assert plan.options["target"] == "eye"  # which alone all three state
     told = {name: (row["layout"], row["photographs"], row["patients"]) for name, row in plan.datasets.items()}
@@ -116,7 +116,7 @@ def test_it_is_scored_for_each_data_set(run: Path) -> None:
     assert "Agreement by data set" in _invoke("score", run, "--resamples", 100).stdout
 
 
-def test_predicting_names_the_data_sets_and_knows_what_was_trained_on(
+def test_predictions_name_the_data_sets_and_mark_training_photographs(
     run: Path, config: TrainingConfig, tmp_path: Path
 ) -> None:
     joined = os.pathsep.join(map(str, ["", *config.data, ""]))  # a separator too many on each side
@@ -140,7 +140,7 @@ def test_explaining_finds_photographs_of_each_data_set(run: Path, config: Traini
     assert {Path(each["path"]).parts[0] for each in manifest["photographs"]} == {"DeepDRiD", "APTOS", "Resized"}
 
 
-def test_an_interrupted_training_on_several_goes_on_to_the_same_bytes(
+def test_an_interrupted_training_on_several_data_sets_is_resumed_to_the_same_bytes(
     run: Path, config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from drkit.training import fitting

@@ -112,7 +112,7 @@ def test_a_submission_has_the_samples_columns(run: Path, tmp_path: Path, columns
 
 
 @pytest.mark.parametrize("target", ["patient", "eye"])
-def test_different_grades_of_one_patient_or_eye_are_told(tmp_path: Path, target: Target) -> None:
+def test_different_grades_of_one_patient_or_eye_are_reported(tmp_path: Path, target: Target) -> None:
     ids, grades = ["1_l1", "1_l2", "1_r1", "2_l1", "2_l2", "2_r1", "3_l1"], np.array([0, 0, 1, 2, 3, 2, 4])
     rows = build_rows(
         image_id=ids, path=ids, split=["test"] * 7,
@@ -160,7 +160,7 @@ def test_predictions_without_test_rows_need_a_sample(run: Path, tmp_path: Path) 
         run_submit(tmp_path / "val", SubmitConfig(out=tmp_path / "s.csv"))
 
 
-def test_the_sidecar_tells_the_origin_and_the_talk_the_target(run: Path, tmp_path: Path) -> None:
+def test_the_json_file_has_the_origin_and_the_report_the_target(run: Path, tmp_path: Path) -> None:
     reported = Recorder()
     sample = _sample(tmp_path, "4_l1.jpg", "5_l1.jpg", "6_l1.jpg", "7_l1.jpg")
     with progress.reporting_to(reported):
@@ -175,7 +175,7 @@ def test_the_sidecar_tells_the_origin_and_the_talk_the_target(run: Path, tmp_pat
     assert {"command", "finished"} <= set(sidecar["made"])
 
 
-def test_nothing_is_overwritten_unasked(run: Path, tmp_path: Path) -> None:
+def test_nothing_is_overwritten_without_force(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "s.csv"
     submit(file=run, out=out)
     first = out.read_bytes()
@@ -187,7 +187,7 @@ def test_nothing_is_overwritten_unasked(run: Path, tmp_path: Path) -> None:
     assert list(report.render())
 
 
-def test_the_courses_sample_is_answered_in_full(shared_data: Path, tmp_path: Path) -> None:
+def test_a_submission_has_every_row_of_the_courses_sample(shared_data: Path, tmp_path: Path) -> None:
     sample = shared_data / "DeepDRiD" / "sample_submission.csv"
     ids = [line.split(",")[0] for line in sample.read_text().split()[1:]]
     stems = [name.removesuffix(".jpg") for name in ids]

@@ -80,7 +80,7 @@ def test_a_patient_has_the_worse_eyes_grade(made: Path) -> None:
         assert {int(row["patient_DR_Level"]) for row in photographs} == {max(eyes)}
 
 
-def test_the_readers_of_the_course_read_it(made: Path) -> None:
+def test_the_course_layout_is_recognised(made: Path) -> None:
     labels = read_dataset(made)
     assert len(labels) == 13 * 4
     assert labels.num_patients == 13
@@ -147,7 +147,9 @@ def test_a_users_folder_is_never_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "photos" / "mine.jpg").read_bytes() == b"1"
 
 
-def test_an_empty_folder_is_filled_and_the_own_one_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_folder_is_used_and_the_current_folder_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "empty").mkdir()
     report = run_synth(SynthConfig(out=tmp_path / "empty", patients=5, size=32))
     assert report.photographs == 20

@@ -75,7 +75,7 @@ def test_a_name_that_is_too_long_is_refused_early(tmp_path: Path) -> None:
     ],
     ids=["full", "quota", "a library's words"],
 )
-def test_a_full_disk_is_told_and_what_was_there_stays(tmp_path: Path, error: Exception) -> None:
+def test_a_full_disk_is_reported_and_existing_files_are_kept(tmp_path: Path, error: Exception) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")
     message = r"a\.txt cannot be written, the disk is full: .* were free: free some space"
@@ -90,7 +90,7 @@ def test_a_full_disk_is_told_and_what_was_there_stays(tmp_path: Path, error: Exc
     assert path.read_text() == "old"
 
 
-def test_how_much_room_is_missing_is_told_whatever_the_library_says(
+def test_the_missing_disk_space_is_reported_for_the_errors_of_all_libraries(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=700_000))

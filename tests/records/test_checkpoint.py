@@ -59,7 +59,7 @@ def test_writing_and_reading_changes_nothing_and_is_the_same_each_time(tmp_path:
     assert all(torch.equal(tensors[name], tensor) for name, tensor in _tensors().items())
 
 
-def test_a_header_from_before_round_discs_says_no(tmp_path: Path) -> None:
+def test_a_header_without_round_discs_means_no(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     record = {key: value for key, value in asdict(HEADER).items() if key != "round_discs"}
     save_file(_tensors(), path, metadata={METADATA_KEY: canonical_json(record)})

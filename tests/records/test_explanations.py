@@ -29,7 +29,7 @@ WHOLE = Explanations(
 )  # fmt: skip
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_written_files_are_read_back(tmp_path: Path) -> None:
     path = write_explanations(WHOLE, tmp_path, force=False)
     assert read_explanations(tmp_path) == WHOLE
     assert read_explanations(path) == WHOLE
@@ -48,7 +48,7 @@ def test_several_methods_in_one_folder_are_found(tmp_path: Path) -> None:
     assert find_explanations(tmp_path) == [tmp_path]
 
 
-def test_what_is_no_manifest_is_refused(tmp_path: Path) -> None:
+def test_other_files_are_refused_as_a_manifest(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a folder that drkit explain wrote"):
         read_explanations(tmp_path)
     path = tmp_path / "manifest.json"

@@ -53,7 +53,7 @@ def test_a_history_of_an_older_version_has_no_seeds(tmp_path: Path) -> None:
     assert old.drop(columns="seed").equals(rows.drop(columns="seed"))
 
 
-def test_a_line_too_long_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_line_that_is_too_long_is_refused_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "a.history.csv"
     path.write_text(f"{','.join(COLUMNS)}\n{'1,' * 8}1\n{'1,' * 20}\n")
     with pytest.raises(InputError, match=r"a\.history\.csv") as refused:

@@ -76,7 +76,9 @@ def test_one_path_has_one_lock_however_it_is_spelled(
             pytest.fail("both hold it")
 
 
-def test_whoever_waits_says_so_and_goes_on(tmp_path: Path, hold: Callable[[Path], subprocess.Popen[str]]) -> None:
+def test_a_waiting_process_reports_it_and_continues(
+    tmp_path: Path, hold: Callable[[Path], subprocess.Popen[str]]
+) -> None:
     first = hold(tmp_path / "cache.npy")
     threading.Timer(1, first.kill).start()
     began, reported = time.monotonic(), Recorder()
@@ -85,7 +87,7 @@ def test_whoever_waits_says_so_and_goes_on(tmp_path: Path, hold: Callable[[Path]
     assert reported.notices == [f"waiting for another drkit process that writes {tmp_path / 'cache.npy'}"]
 
 
-def test_a_home_that_cannot_be_written_to_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_home_folder_that_is_not_writable_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

@@ -62,7 +62,7 @@ def test_plans_differ_in_anything() -> None:
     assert replace(PLAN, inputs=dict(reversed(PLAN.inputs.items()))).sha256 == PLAN.sha256
 
 
-def test_the_ledger_keeps_what_was_finished(tmp_path: Path) -> None:
+def test_the_ledger_lists_finished_photographs(tmp_path: Path) -> None:
     finished = [record_of(tmp_path, "b"), FAILED]
     with records.open_ledger(tmp_path) as ledger:
         for record in finished:
@@ -71,7 +71,7 @@ def test_the_ledger_keeps_what_was_finished(tmp_path: Path) -> None:
     assert list(records.read_ledger(tmp_path).values()) == finished
 
 
-def test_a_torn_line_is_dropped_and_the_next_is_whole(tmp_path: Path) -> None:
+def test_a_truncated_line_is_dropped_and_the_next_is_complete(tmp_path: Path) -> None:
     for name in ("b", "c"):
         with records.open_ledger(tmp_path) as ledger:
             ledger.add(record_of(tmp_path, name))
@@ -147,7 +147,7 @@ def test_a_manifest_that_is_no_json_is_refused(tmp_path: Path) -> None:
         records.read_manifest(tmp_path)
 
 
-def test_clearing_takes_away_what_is_ours_and_only_that(tmp_path: Path) -> None:
+def test_clearing_removes_only_drkits_own_files(tmp_path: Path) -> None:
     records.write_manifest(tmp_path, PLAN, [record_of(tmp_path, "b")])
     (tmp_path / "images/.b.x.part.png").write_text("half")
     for foreign in ("notes.txt", "images/mine.png"):

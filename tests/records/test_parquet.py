@@ -31,7 +31,7 @@ def accept(schema: pa.Schema) -> None:
     assert schema == SCHEMA
 
 
-def test_a_table_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_a_table_is_read_back_unchanged(tmp_path: Path) -> None:
     table = pa.table([["a", None, "ä" * 300, ""], [0, 1, None, 4]], schema=SCHEMA)
     path = tmp_path / "a.parquet"
     pq.write_table(table, path)
@@ -40,7 +40,7 @@ def test_a_table_comes_back_as_it_was(tmp_path: Path) -> None:
     assert table_read.schema.equals(SCHEMA, check_metadata=True)
 
 
-def test_an_empty_table_comes_back(tmp_path: Path) -> None:
+def test_an_empty_table_is_read_back(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(SCHEMA.empty_table(), path)
     assert read_table(path, accept).equals(SCHEMA.empty_table())

@@ -125,7 +125,7 @@ def test_each_seed_can_be_read_alone_and_is_decided_as_the_run_is(seeded: Predic
     assert read_predictions(tmp_path / "alone.parquet").rows.equals(first.rows)
 
 
-def test_rows_are_chosen_and_ordered_with_what_their_seeds_say(seeded: Predictions) -> None:
+def test_rows_are_selected_and_ordered_together_with_the_predictions_of_their_seeds(seeded: Predictions) -> None:
     turned = replace(seeded, rows=seeded.rows.iloc[::-1].reset_index(drop=True))
     chosen = turned.of_split("val").of_seed(8)
     assert chosen.rows["score"].tolist() == pytest.approx([3.6, 2.6, 1.6])
@@ -213,7 +213,7 @@ def test_views_of_the_rows(predictions: Predictions) -> None:
     assert predictions.probabilities().shape == (6, 5)
 
 
-def test_a_photograph_of_nobody_known_is_its_own_patient(predictions: Predictions) -> None:
+def test_a_photograph_of_an_unknown_patient_is_its_own_patient(predictions: Predictions) -> None:
     assert len(set(patient_keys(predictions.rows))) == 4
     clash = predictions.rows.assign(patient_id=["x", *predictions.rows["patient_id"][1:]])
     assert len(set(patient_keys(clash))) == 5  # patient x and photograph x are two
@@ -290,7 +290,7 @@ def test_columns_that_do_not_fit_are_refused(predictions: Predictions, tmp_path:
             read_predictions(tmp_path / "run.parquet")
 
 
-def test_what_is_no_predictions_file_is_refused_in_one_line(predictions: Predictions, tmp_path: Path) -> None:
+def test_other_files_are_refused_as_predictions_in_one_line(predictions: Predictions, tmp_path: Path) -> None:
     path = tmp_path / "run.parquet"
     write_predictions(predictions, path)
     content = path.read_bytes()
@@ -327,14 +327,14 @@ def test_a_star_that_reaches_the_program_is_expanded(predictions: Predictions, t
         expand_patterns([tmp_path / "c*.parquet"])
 
 
-def test_two_runs_of_one_name_are_told_apart(predictions: Predictions, tmp_path: Path) -> None:
+def test_two_runs_of_the_same_name_are_distinguished(predictions: Predictions, tmp_path: Path) -> None:
     for folder in ("one", "two"):
         write_predictions(predictions, tmp_path / folder / "run.parquet")
     names = [found.name for found in read_all_predictions([tmp_path / "*" / "run.parquet"])]
     assert names == [(tmp_path / folder / "run.parquet").as_posix() for folder in ("one", "two")]
 
 
-def test_nothing_is_overwritten_unasked(predictions: Predictions, tmp_path: Path) -> None:
+def test_nothing_is_overwritten_without_force(predictions: Predictions, tmp_path: Path) -> None:
     write_predictions(predictions, tmp_path / "run.parquet")
     with pytest.raises(OutputExistsError, match="--force"):
         write_predictions(predictions, tmp_path / "run.parquet")

@@ -43,7 +43,7 @@ def test_a_run_is_found_by_its_stem_and_by_any_of_its_files(run: Run) -> None:
         assert find_run(path) == run
 
 
-def test_what_is_no_run_is_refused(run: Run, tmp_path: Path) -> None:
+def test_other_files_are_refused_as_a_run(run: Run, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.json does not exist"):
         find_run(tmp_path / "none")
     with pytest.raises(InputError, match="is a folder"):

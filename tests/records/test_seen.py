@@ -37,7 +37,7 @@ def test_a_table_that_is_there_is_kept(seen: SeenPhotographs, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("broken", ["missing", "text", "another table"])
-def test_what_is_no_such_table_is_refused(broken: str, tmp_path: Path) -> None:
+def test_other_files_are_refused_as_a_table_of_seen_photographs(broken: str, tmp_path: Path) -> None:
     path = tmp_path / "x.seen.parquet"
     if broken == "text":
         path.write_text("seen")

@@ -14,7 +14,7 @@ ids = st.lists(st.from_regex(r"[0-9]{1,4}_[lr][12]", fullmatch=True), min_size=1
 
 @settings(max_examples=20)
 @given(ids)
-def test_what_is_written_is_read_as_a_sample(tmp_path_factory: pytest.TempPathFactory, stems: list[str]) -> None:
+def test_a_written_submission_is_read_as_a_sample(tmp_path_factory: pytest.TempPathFactory, stems: list[str]) -> None:
     out = tmp_path_factory.mktemp("submission") / "submission.csv"
     names = [f"{stem}.jpg" for stem in stems]
     write_submission(out, names, [0] * len(names), {})
@@ -74,7 +74,7 @@ def test_a_sample_that_is_none_is_refused_in_one_line(tmp_path: Path, content: b
 
 
 @pytest.mark.parametrize("columns", [("id_code", "diagnosis"), ("image", "level"), ("Image Name", "DR grade")])
-def test_a_sample_may_name_its_columns_as_it_likes(tmp_path: Path, columns: tuple[str, str]) -> None:
+def test_the_columns_of_a_sample_may_have_any_names(tmp_path: Path, columns: tuple[str, str]) -> None:
     (tmp_path / "sample.csv").write_text(f"{','.join(columns)}\n10_left,0\n10_right,0\n")
     sample = read_sample(tmp_path / "sample.csv")
     assert (sample.columns, sample.ids) == (columns, ("10_left", "10_right"))

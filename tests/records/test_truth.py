@@ -17,14 +17,14 @@ def write(folder, text, name="truth.csv"):
 
 @pytest.mark.parametrize("target", ["eye", "patient"])
 @pytest.mark.parametrize("text", ["ID,TARGET\n1_l1.jpg,2\n007.PNG,0\n", "image_id,grade\n1_l1,2.0\n007,0\n"])
-def test_unnamed_grades_serve_either_target(tmp_path, text, target):
+def test_grades_without_a_target_are_used_for_either_target(tmp_path, text, target):
     truth = read_truth(write(tmp_path, text))
     assert truth.targets == ()
     assert truth.grades_for(target).to_dict() == {"1_l1": 2, "007": 0}
     assert truth.grades_for(target).dtype == "Int8"
 
 
-def test_named_grades_serve_their_own_target_only(tmp_path):
+def test_grades_with_a_target_are_used_for_that_target_only(tmp_path):
     truth = read_truth(write(tmp_path, "image_id,eye_grade\n1_l1.jpg,2\n1_l2.jpg,\n"))
     assert truth.grades_for("eye").to_dict() == {"1_l1": 2}
     with pytest.raises(InputError, match=r"truth\.csv has no patient grade \(it has eye grades\)"):
@@ -54,7 +54,7 @@ def test_columns_are_the_same_for_every_source(tmp_path):
     assert list(dtypes[0]) == ["image_id", "eye_grade", "patient_grade", "grade", "split"]
 
 
-def test_grade_five_is_no_grade_and_said(tmp_path):
+def test_grade_five_is_reported_as_no_grade(tmp_path):
     reported = Recorder()
     with progress.reporting_to(reported):
         truth = read_truth(write(tmp_path, "ID,TARGET\na,5\nb,1\n"))

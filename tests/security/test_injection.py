@@ -30,7 +30,7 @@ def test_nothing_steers_the_terminal(capsys: pytest.CaptureFixture[str]) -> None
     assert "\\x1b" in told
 
 
-def test_what_is_readable_stays() -> None:
+def test_readable_characters_are_kept() -> None:
     assert readable("Ä ü 眼 é\tb\n") == "Ä ü 眼 é\tb\n"
 
 

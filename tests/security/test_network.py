@@ -31,5 +31,5 @@ def test_this_machine_is_reached() -> None:
         assert connection.getpeername() == server.getsockname()
 
 
-def test_what_was_reached_is_noted_for_this_process_alone() -> None:
+def test_the_record_of_attempts_is_empty_for_a_test_that_makes_none() -> None:
     assert Path(os.environ["DRKIT_TESTS_REACHED"]).stat().st_size == 0

@@ -132,7 +132,7 @@ def test_a_table_lists_photographs_of_its_folder(path: str, tmp_path: Path, priv
 
 
 @pytest.mark.parametrize("image_id", ["../../private", "/etc/private", "..", "..\\..\\private"])
-def test_an_image_id_is_no_path(image_id: str, eyes: Path, tmp_path: Path) -> None:
+def test_an_image_id_is_not_used_as_a_path(image_id: str, eyes: Path, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
     photograph = next((eyes / "train").rglob("*.jpg"))

@@ -109,7 +109,7 @@ def test_a_pickle_in_the_place_of_a_file(name: str, protocol: int, wrapping: str
     assert not trace.exists()
 
 
-def test_the_plant_works(trace: Path) -> None:
+def test_the_planted_code_would_run(trace: Path) -> None:
     pickle.loads(pickle.dumps(Planted(trace)))
     assert trace.is_dir()
 
@@ -152,7 +152,7 @@ def test_a_column_of_pickles(run_stem: Path, tmp_path: Path, trace: Path) -> Non
     assert not trace.exists()
 
 
-def test_a_cached_array_is_made_anew(tmp_path: Path, trace: Path) -> None:
+def test_a_cached_array_is_rebuilt(tmp_path: Path, trace: Path) -> None:
     array = tmp_path / f"{'a' * 32}.npy"
     np.save(array, np.array([Planted(trace)], dtype=object), allow_pickle=True)
     array.with_suffix(".json").write_text(json.dumps({"array_sha256": sha256_file(array), "notes": []}))

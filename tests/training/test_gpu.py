@@ -112,7 +112,7 @@ def test_inference_without_enough_memory_gives_the_same_in_smaller_batches(
     assert halved.limit < len(units)
 
 
-def test_a_training_without_enough_memory_goes_on_in_smaller_batches(
+def test_a_training_that_runs_out_of_memory_continues_in_smaller_batches(
     small_config: TrainingConfig, tmp_path: Path, limit_to_half: Callable[[], None]
 ) -> None:
     config = replace(small_config, backbone="resnet18", size=320, epochs=1, batch_size=16, choose="last", device=DEVICE)

@@ -32,7 +32,7 @@ def _plan(config: TrainingConfig, **options: object) -> TrainingPlan:
     return plan_training(read_datasets(altered.data), altered)
 
 
-def test_only_what_is_trained_and_validated_on_is_kept(small_config: TrainingConfig) -> None:
+def test_only_training_and_validation_photographs_are_kept(small_config: TrainingConfig) -> None:
     setup = set_up(_plan(small_config))
     splits = setup.plan.labels.rows["split"].to_numpy(dtype=str)
     assert setup.photographs.positions is not None
@@ -53,7 +53,7 @@ def test_only_what_is_trained_and_validated_on_is_kept(small_config: TrainingCon
     ],
     ids=["plain", "folds and frozen stages", "frozen backbone", "patients and views"],
 )
-def test_they_are_graded_as_from_a_bank(
+def test_the_others_are_graded_as_if_they_were_kept(
     small_config: TrainingConfig, tmp_path: Path, options: dict[str, object]
 ) -> None:
     """To the bit, with frozen stages from their features in float16."""
@@ -96,7 +96,7 @@ def test_frozen_stages_run_once_for_all_folds(
     assert sum(seen) == len(setup.plan.unfitted_rows)
 
 
-def test_memory_that_runs_out_halves_the_batch(
+def test_running_out_of_memory_halves_the_batch(
     small_config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     setup = set_up(_plan(small_config, freeze="2", copies=0))

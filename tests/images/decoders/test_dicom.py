@@ -127,7 +127,7 @@ def test_of_several_frames_the_first_is_read(photograph):
     assert [remark.kind for remark in decoded.remarks] == ["first-of-several"]
 
 
-def test_what_is_damaged_cut_or_without_pixels_is_refused_and_nothing_is_printed(photograph, capfd):
+def test_damaged_and_truncated_files_and_files_without_pixels_are_refused_without_other_output(photograph, capfd):
     whole = content_of(build(photograph, "RGB"))
     packed = compressed(build(photograph, "RGB"), uid.JPEG2000Lossless)
     for content in (whole[:-500], packed[:-900], whole[:200]):
@@ -140,7 +140,7 @@ def test_what_is_damaged_cut_or_without_pixels_is_refused_and_nothing_is_printed
     assert capfd.readouterr() == ("", "")
 
 
-def test_without_pydicom_the_sentence_says_what_to_install(photograph, monkeypatch):
+def test_without_pydicom_the_message_says_what_to_install(photograph, monkeypatch):
     content = content_of(build(photograph, "RGB"))
     monkeypatch.setitem(__import__("sys").modules, "pydicom", None)
     with pytest.raises(InputError, match=r"eye is a DICOM file: pip install 'drkit\[dicom\]'"):

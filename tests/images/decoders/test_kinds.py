@@ -130,7 +130,7 @@ DAMAGED = [("PNG", {}), ("TIFF", {"compression": "tiff_adobe_deflate"}), ("JPEG"
 
 
 @pytest.mark.parametrize(("form", "options"), DAMAGED)
-def test_what_is_damaged_in_the_middle_is_refused_and_nothing_else_reaches_the_terminal(tmp_path, capfd, form, options):
+def test_files_damaged_in_the_middle_are_refused_without_other_output(tmp_path, capfd, form, options):
     noise = np.random.default_rng(0).integers(0, 256, (64, 80, 3)).astype(np.uint8)
     content = bytearray(encode(noise, form, **options))
     middle = len(content) // 2
@@ -148,7 +148,7 @@ def test_a_jpeg_that_was_cut_and_closed_is_refused(photograph):
 
 
 @pytest.mark.parametrize("behind", [bytes(20000), b"\xff" * 10, b"<html>" * 5000])
-def test_bytes_behind_a_whole_jpeg_are_passed_over_and_remarked_on(photograph, behind):
+def test_bytes_after_the_end_of_a_jpeg_are_ignored_with_a_remark(photograph, behind):
     content = encode(photograph, "JPEG")
     decoded = decode_with_remarks(content + behind, "eye")
     assert np.array_equal(decoded.pixels, decode_photograph(content, "eye"))
@@ -180,7 +180,7 @@ def test_heic_without_its_plug_in_says_what_to_install(photograph, monkeypatch):
         decode_photograph(content, "eye")
 
 
-def test_twelve_bit_jpegs_and_other_files_say_what_they_are(photograph):
+def test_twelve_bit_jpegs_and_other_files_are_refused_with_their_type(photograph):
     content = bytearray(encode(photograph, "JPEG"))
     frame = content.find(b"\xff\xc0")
     content[frame + 4] = 12

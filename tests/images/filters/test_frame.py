@@ -35,7 +35,9 @@ def test_a_cropped_photograph_crops_to_itself(draw_fundus: DrawFundus, shape: di
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_cropped_disc_is_round_central_and_alone(draw_fundus: DrawFundus, shape: dict[str, object]) -> None:
+def test_a_cropped_disc_is_round_and_central_with_nothing_beside_it(
+    draw_fundus: DrawFundus, shape: dict[str, object]
+) -> None:
     fundus = circle_crop(framed(draw_fundus(**shape)))
     side = fundus.photograph.shape[0]
     disc = fundus.disc
@@ -73,7 +75,7 @@ def test_shrinking_averages_areas() -> None:
     assert (resize(Fundus(stripes, None, (0, 0, 0)), size=32).photograph == 100).all()
 
 
-def test_without_a_disc_the_whole_photograph_is_padded() -> None:
+def test_without_a_disc_the_complete_photograph_is_padded() -> None:
     fundus = circle_crop(Fundus(np.full((40, 60, 3), 90, np.uint8), None, (7, 7, 7)))
 
     assert fundus.photograph.shape == (60, 60, 3)

@@ -29,7 +29,7 @@ def typed_steps(draw: st.DrawFn) -> str:
 
 
 @given(typed_steps())
-def test_what_is_written_reads_back_the_same(text: str) -> None:
+def test_written_steps_are_parsed_back_unchanged(text: str) -> None:
     steps = parse_steps(text)
 
     assert parse_steps(",".join(map(str, steps))) == steps
@@ -52,7 +52,7 @@ def test_what_is_written_reads_back_the_same(text: str) -> None:
         ("", "a step is missing"),
     ],
 )
-def test_a_mistake_is_told_with_its_cure(text: str, sentence: str) -> None:
+def test_an_error_message_says_what_to_do(text: str, sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
         parse_steps(text)
 
@@ -69,7 +69,7 @@ def test_a_mistake_is_told_with_its_cure(text: str, sentence: str) -> None:
         ("resize:size=64,clahe", 32, "resize:size=64,resize:size=32,clahe"),
     ],
 )
-def test_a_resize_comes_behind_the_last_cut(typed: str, size: int | None, planned: str) -> None:
+def test_the_resize_is_inserted_after_the_last_crop(typed: str, size: int | None, planned: str) -> None:
     assert plan_steps(parse_steps(typed), size, 512) == parse_steps(planned)
 
 

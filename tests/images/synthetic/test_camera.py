@@ -91,7 +91,7 @@ def test_counts_are_of_lesions_that_the_mask_shows(retina: Retina) -> None:
     ("spoilt", "field"),
     [({"blur": 0.013}, "clarity"), ({"offset": np.array([0.12, 0.05])}, "field_definition")],
 )
-def test_what_is_spoilt_is_rated_lower(spoilt: dict, field: str) -> None:
+def test_degraded_photographs_are_rated_lower(spoilt: dict, field: str) -> None:
     assert getattr(judge_quality(replace(CLEAN, **spoilt)), field) < getattr(judge_quality(CLEAN), field)
 
 

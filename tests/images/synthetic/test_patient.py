@@ -18,7 +18,7 @@ def take_all(patient: int, grade: int, size: int = 96) -> list[SyntheticPhotogra
 
 
 @pytest.mark.parametrize("size", [33, 64, 256, 512])
-def test_photographs_have_the_asked_size_and_types(size: int) -> None:
+def test_photographs_have_the_given_size_and_types(size: int) -> None:
     takes = take_all(1, 4, size)
 
     assert [(take.eye, take.view) for take in takes] == [("left", 1), ("left", 2), ("right", 1), ("right", 2)]

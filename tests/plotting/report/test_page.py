@@ -45,7 +45,7 @@ class _Reader(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_what_is_told_cannot_become_markup() -> None:
+def test_reported_text_cannot_become_markup() -> None:
     plain, evil = _Reader(), _Reader()
     plain.feed(_page("harmless"))
     evil.feed(_page(EVIL))
@@ -54,7 +54,7 @@ def test_what_is_told_cannot_become_markup() -> None:
     assert evil.open == []
 
 
-def test_the_page_has_all_that_was_put_in() -> None:
+def test_all_inserted_text_is_on_the_page() -> None:
     page = _page("harmless")
     assert page.count("harmless") >= 8
     assert page == _page("harmless")

@@ -67,7 +67,7 @@ def test_at_most_seven_runs_share_axes_and_a_legend(write_run) -> None:
     assert all(len({entry.colour for entry in entries}) == len(entries) for entries in drawn)
 
 
-def test_options_of_most_runs_are_said_once(write_run) -> None:
+def test_options_shared_by_most_runs_are_listed_once(write_run) -> None:
     def write(name: str, **changes: object) -> Path:
         options = {"backbone": "resnet18", "weights": "imagenet", "size": 64, "loss": "regression", **changes}
         return write_run(name, record={"options": options})
@@ -81,7 +81,7 @@ def test_options_of_most_runs_are_said_once(write_run) -> None:
     assert alone.blocks[0].table.rows[0][6] == "resnet18, size 64, loss regression, grades by rounding"
 
 
-def test_the_first_seven_runs_are_drawn_and_it_is_said() -> None:
+def test_only_the_first_seven_runs_are_drawn_with_a_note() -> None:
     heard = Recorder()
     with reporting_to(heard):
         assert limit_runs("abcdefg") == list("abcdefg")

@@ -125,5 +125,5 @@ def test_keys_and_sliders_set_the_strength_of_all_maps(found) -> None:
     assert found["moved"] == [[25, 25], "0.25"]
 
 
-def test_below_each_map_lies_the_photograph(found) -> None:
+def test_each_map_is_drawn_over_its_photograph(found) -> None:
     assert found["below"] == [3, 3]

@@ -79,7 +79,7 @@ def test_everything_is_in_the_one_file(without_data) -> None:
     assert report.size == len(page.encode()) < 5_000_000
 
 
-def test_without_data_photographs_are_left_out_and_it_is_said(without_data) -> None:
+def test_without_data_photographs_are_left_out_with_a_note(without_data) -> None:
     report, reader = without_data
     assert "No data set was given (--data)" in reader.text
     assert not any("jpeg" in source for source in reader.sources)
@@ -87,7 +87,7 @@ def test_without_data_photographs_are_left_out_and_it_is_said(without_data) -> N
     assert "without photographs" in next(report.render())
 
 
-def test_runs_are_told_with_options_intervals_and_hashes(without_data) -> None:
+def test_runs_are_reported_with_options_intervals_and_hashes(without_data) -> None:
     _, reader = without_data
     for told in (
         "(a) transfer learning",
@@ -109,7 +109,7 @@ def test_the_same_inputs_make_the_same_bytes(write_run, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_with_data_it_shows_photographs_and_the_audit(write_run, eyes: Path, tmp_path: Path) -> None:
+def test_with_data_the_report_has_photographs_and_the_audit(write_run, eyes: Path, tmp_path: Path) -> None:
     report, reader = _write(ReportInputs((write_run(),), (eyes,)), tmp_path / "report.html")
     photographs = [source for source in reader.sources if "jpeg" in source]
     assert len(photographs) > 8
@@ -123,7 +123,7 @@ def test_with_data_it_shows_photographs_and_the_audit(write_run, eyes: Path, tmp
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_several_data_sets_are_told_each_for_itself(write_run, eyes: Path, tmp_path: Path) -> None:
+def test_several_data_sets_are_reported_separately(write_run, eyes: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(eyes, other)
     for path in other.rglob("*.jpg"):
@@ -153,7 +153,7 @@ def test_photographs_a_run_was_trained_on_are_named(write_run, eyes: Path, tmp_p
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_an_ensemble_is_told_with_its_members_and_weights(write_run, tmp_path: Path) -> None:
+def test_an_ensemble_is_reported_with_its_members_and_weights(write_run, tmp_path: Path) -> None:
     members = [{"name": name, "path": f"{name}.parquet", "sha256": "ef" * 32, "model": "resnet18"} for name in "ab"]
     record = {
         "kind": "ensemble",
@@ -182,7 +182,7 @@ def test_a_runs_record_cannot_become_markup(write_run, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_a_run_chosen_on_what_it_is_scored_on_is_flagged(write_run, tmp_path: Path) -> None:
+def test_a_run_whose_epoch_was_selected_on_the_scored_photographs_is_marked(write_run, tmp_path: Path) -> None:
     _, reader = _write(ReportInputs((write_run(chosen_on="val"),)), tmp_path / "report.html")
     assert "quick was selected on val, so its scores there are optimistic." in reader.text
 
@@ -275,7 +275,7 @@ def test_of_several_folders_fewer_photographs_each_are_shown(tmp_path: Path, num
 
 
 @pytest.mark.parametrize(("changes", "told"), [({}, "augment strong"), ({"turn": 7.0}, "augment of its own")])
-def test_augmentation_is_told_by_its_name(write_run, changes: dict, told: str) -> None:
+def test_augmentation_is_reported_by_its_name(write_run, changes: dict, told: str) -> None:
     options = {"backbone": "resnet18", "augment": {**asdict(load_policy("strong")), **changes}}
     runs, _ = build_runs(read_sources([write_run(record={"options": options})], None, "photograph"))
     (table,) = [block.table for block in runs.blocks if isinstance(block, TableBlock)]
@@ -283,7 +283,7 @@ def test_augmentation_is_told_by_its_name(write_run, changes: dict, told: str) -
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_a_folder_of_several_methods_tells_them_all(write_run, tmp_path: Path) -> None:
+def test_a_folder_of_several_methods_is_reported_completely(write_run, tmp_path: Path) -> None:
     (tmp_path / "both").mkdir()
     for method in ("gradcam", "hirescam"):
         manifest = _explain(tmp_path / "both" / method) / "manifest.json"
@@ -345,7 +345,7 @@ def test_comparisons_of_attention_and_of_ensembles_have_sections(write_run, tmp_
 
 
 @pytest.mark.parametrize(("num_cells", "told"), [(3, "only 3 x 3 cells, too coarse"), (7, "denser outside the fundus")])
-def test_coarse_maps_are_called_so_instead_of_an_alarm(tmp_path: Path, num_cells: int, told: str) -> None:
+def test_coarse_maps_are_reported_as_coarse_and_not_as_a_shortcut(tmp_path: Path, num_cells: int, told: str) -> None:
     folder = _explain(tmp_path / "explained")
     np.savez(folder / "1_l1.npz", speaking_for=np.zeros((num_cells, num_cells), np.float32))
     (section,) = build_explanations({folder: read_explanations(folder)}, with_photographs=False)

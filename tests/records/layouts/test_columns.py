@@ -56,7 +56,7 @@ def test_columns_that_are_not_read_are_named_once(own):
     assert remark.sentence in unread[0]
 
 
-def test_a_sentence_is_said_once_a_command(own):
+def test_a_remark_is_printed_once_per_command(own):
     folder, reported = own("image,grade,age", "p1,0,1"), Recorder()
     with progress.reporting_to(reported):
         read_dataset(folder)
@@ -140,7 +140,7 @@ def test_another_scale_or_two_columns_are_refused_by_name(own, header, lines, se
             read_dataset(path)
 
 
-def test_messidors_tables_are_known_without_their_department(own):
+def test_messidors_tables_are_recognised_without_the_department_column(own):
     header = "Image name,Retinopathy grade,Risk of macular edema"
     with pytest.raises(InputError, match="Messidor"):
         read_dataset(own(header, "p1,3,0", name="Annotation_Base11.csv"))

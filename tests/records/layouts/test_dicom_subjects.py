@@ -32,11 +32,11 @@ def subjects(path: Path) -> list[list[str]]:
     return read_dataset(path).rows[["image_id", "patient_id", "eye"]].fillna("").to_numpy().tolist()
 
 
-def test_a_folder_of_dicom_files_tells_patients_and_eyes(folder: Path) -> None:
+def test_a_folder_of_dicom_files_gives_patients_and_eyes(folder: Path) -> None:
     assert subjects(folder) == [["a", "7", "right"], ["b", "7", "left"], ["c", "", "right"]]
 
 
-def test_what_a_table_says_goes_before_the_header(folder: Path) -> None:
+def test_a_table_takes_precedence_over_the_header(folder: Path) -> None:
     (folder / "labels.csv").write_text("image,grade,patient_id\na,0,\nb.dcm,1,9\nc,2,8\n")
     assert subjects(folder) == [["a", "7", "right"], ["b", "9", "left"], ["c", "8", "right"]]
 

@@ -52,7 +52,7 @@ def test_a_grade_off_the_scale_names_file_row_and_cell(tmp_path, cell):
         (["8"], "correct it"),
     ],
 )
-def test_what_looks_like_another_scale_is_called_so(tmp_path, cells, sentence):
+def test_grades_of_another_scale_are_reported_as_such(tmp_path, cells, sentence):
     (tmp_path / "t.csv").write_text("image,grade\n" + "".join(f"{n},{cell}\n" for n, cell in enumerate(cells)))
     with pytest.raises(InputError, match=sentence):
         open_table(tmp_path / "t.csv").grades("grade")

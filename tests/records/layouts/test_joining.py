@@ -104,7 +104,7 @@ def test_a_folder_that_is_no_data_set_is_named_among_good_ones(aptos: Path, own:
         read_datasets([aptos, tmp_path / "gone"])
 
 
-def test_the_hash_of_several_knows_the_data_sets_but_not_their_order(aptos: Path, own: Path) -> None:
+def test_the_hash_of_several_data_sets_does_not_depend_on_their_order(aptos: Path, own: Path) -> None:
     several = read_datasets([aptos, own])
     assert several.sha256 == read_datasets([own, aptos]).sha256
     renamed = own.rename(own.with_name("other"))

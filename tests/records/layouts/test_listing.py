@@ -36,7 +36,7 @@ def read(folder: Path, *paths: str):
     ],
 )
 @pytest.mark.parametrize("above", ["", "train/", "images/", "images/images/train/"])
-def test_folders_of_classes_tell_grades(tmp_path, names, above):
+def test_folders_of_classes_give_grades(tmp_path, names, above):
     labels, grades_by_id, reported = read(
         tmp_path, *(f"{above}{name}/p{grade}.jpg" for grade, name in enumerate(names))
     )
@@ -58,7 +58,7 @@ def test_a_class_of_ungradable_photographs(tmp_path):
     assert "1 photographs cannot be graded" in reported.warnings[0]
 
 
-def test_classes_0_and_1_alone_are_doubted(tmp_path):
+def test_classes_0_and_1_only_are_reported_as_doubtful(tmp_path):
     labels, _, reported = read(tmp_path, *(f"{name % 2}/p{name}.png" for name in range(6)))
     assert labels.layout == "class-folders"
     assert any("eye_grade holds only 0 and 1" in sentence for sentence in reported.warnings)
@@ -66,7 +66,7 @@ def test_classes_0_and_1_alone_are_doubted(tmp_path):
     assert reported.warnings == []
 
 
-def test_messidors_pairs_tell_patients_without_grades(tmp_path):
+def test_messidors_pairs_give_patients_without_grades(tmp_path):
     (tmp_path / "messidor-2.csv").write_text(
         "left;right\n20051020_43832_0100_PP.png;20051020_43808_0100_PP.png\nIM1.JPG;\n"
     )
@@ -108,7 +108,7 @@ def test_classes_of_another_scale_are_warned_of_and_not_taken(tmp_path, names):
     assert "no grades are read from them" in reported.warnings[0]
 
 
-def test_other_folders_say_nothing(tmp_path):
+def test_other_folders_are_a_plain_list_without_warnings(tmp_path):
     labels, _, reported = read(tmp_path, "camera A/a.jpg", "camera B/b.jpg")
     assert labels.layout == "folder"
     assert reported.warnings == reported.notices == []

@@ -6,20 +6,20 @@ from drkit.records.layouts.names import PhotographName, parse_eye, parse_name, s
 
 
 @given(st.from_regex(r"[0-9]{1,9}", fullmatch=True), st.sampled_from("lrLR"), st.integers(1, 999))
-def test_deepdrid_names_tell_all(patient, side, view):
+def test_deepdrid_names_give_patient_eye_and_view(patient, side, view):
     eye = "left" if side in "lL" else "right"
     assert parse_name(f"{patient}_{side}{view}") == PhotographName(patient, eye, view)
 
 
 @given(st.text())
-def test_any_text_gives_a_whole_name_or_none(text):
+def test_any_text_gives_a_complete_name_or_none(text):
     name = parse_name(text)
     assert (name.patient_id is None) == (name.eye is None)
     assert name == PhotographName() or text.startswith(f"{name.patient_id}_")
 
 
 @pytest.mark.parametrize("text", ["000c1434d8d7", "IDRiD_001", "scan_l1", "10_left.jpeg", "1_l1_copy", "1_x1", "٣_l1"])
-def test_other_names_tell_nothing(text):
+def test_other_names_give_no_information(text):
     assert parse_name(text) == PhotographName()
 
 

@@ -58,7 +58,7 @@ def test_patients_are_read_from_ids_in_every_layout(tmp_path, header):
     assert any("347_l1 is of patient 347" in sentence for sentence in reported.notices) != is_the_layouts_rule
 
 
-def test_a_stated_patient_goes_before_a_named_one(tmp_path):
+def test_a_patient_column_takes_precedence_over_the_photographs_name(tmp_path):
     write(tmp_path, "image,grade,patient_id", "1_l1,0,A", "2_l1,0,", photographs=["1_l1.jpg", "2_l1.jpg"])
     assert read_dataset(tmp_path).rows["patient_id"].tolist() == ["A", "2"]
 

@@ -83,7 +83,7 @@ def test_course(tmp_path):
     assert labels.rows["clarity"].dtype == "Int16"
 
 
-def test_val_alone_is_a_data_set(tmp_path):
+def test_a_data_set_may_have_only_val(tmp_path):
     tree(tmp_path, {"val.csv": [COURSE, "8,8_r1,8/8_r1.jpg,1,,0,0,10,8,0"], "val/8/8_r1.jpg": None})
     assert read_dataset(tmp_path).rows["split"].tolist() == ["val"]
 
@@ -158,7 +158,7 @@ def test_messidor_2(tmp_path):
     assert column(labels, "gradable") == {right: True, left: True, ungradable: False}
 
 
-def test_kaggles_messidor_2_tells_no_patient_and_says_so(tmp_path):
+def test_kaggles_messidor_2_has_no_patients_which_is_reported(tmp_path):
     header = "id_code,diagnosis,adjudicated_dme,adjudicated_gradable"
     files = {"messidor_data.csv": [header, "a.png,2,0,1", "b.png,4,0,0"], "messidor-2/preprocess/A.jpg": None}
     reported = Recorder()

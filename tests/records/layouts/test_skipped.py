@@ -56,7 +56,7 @@ def test_an_audit_finds_what_is_skipped(folder: Path) -> None:
     assert [remark.kind for remark in survey_dataset(folder).remarks if "cr2" in remark.sentence] == ["files-skipped"]
 
 
-def test_a_folder_of_nothing_but_others_says_what_they_are(tmp_path: Path) -> None:
+def test_a_folder_of_unreadable_files_only_is_refused_with_their_types(tmp_path: Path) -> None:
     (tmp_path / "a.nef").write_bytes(b"raw")
     with pytest.raises(InputError, match=r"neither photographs .*1 \.nef \(a\.nef\): develop them to TIFF or PNG"):
         read_dataset(tmp_path)
