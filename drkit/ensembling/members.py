@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from drkit.ensembling.combiner import Features
+from drkit.ensembling.combiner import Features, ReferenceGrades, Rows
 from drkit.errors import InputError, LeakageError, first_few
 from drkit.grades import Target, grade_column
 from drkit.records.predictions import Predictions, name_predictions, patient_keys, read_predictions
@@ -51,10 +51,16 @@ class Members:
         """(N,) reference grades of the target, Int8, null where unknown."""
         return self.rows[grade_column(self.target)]
 
-    def graded_rows(self) -> NDArray[np.int64]:
-        """Row numbers of the photographs of train and val that have a reference grade."""
-        graded = self.reference().notna() & self.rows["split"].isin(FITTED_SPLITS)
-        return np.flatnonzero(graded.to_numpy(dtype=bool))
+    def graded(self) -> tuple[Rows, ReferenceGrades]:
+        """The photographs of train and val that have a reference grade.
+
+        Returns:
+            Their row numbers (n,), and their grades with the numbers of their patients.
+        """
+        is_graded = self.reference().notna() & self.rows["split"].isin(FITTED_SPLITS)
+        rows = np.flatnonzero(is_graded.to_numpy(dtype=bool))
+        _, patients = np.unique(self.patients[rows], return_inverse=True)
+        return rows, ReferenceGrades(self.reference().iloc[rows].to_numpy(dtype=np.int64), patients)
 
     def selection_remarks(self, rows: NDArray[np.int64]) -> Iterator[str]:
         """A sentence for each member whose epoch was selected on a split of the scored rows."""

@@ -109,16 +109,14 @@ def build_nested_cv(pooler: PhotographPooler, num_folds: int, seed: int) -> Nest
         InputError: fewer than two patients of train and val have a reference grade.
     """
     members = pooler.members
-    rows = members.graded_rows()
-    reference = members.reference().iloc[rows].to_numpy(dtype=np.int64)
-    names, patients = np.unique(members.patients[rows], return_inverse=True)
-    truth, num_patients = ReferenceGrades(reference, patients), len(names)
+    rows, truth = members.graded()
+    num_patients = len(np.unique(truth.patients))
     if num_patients < 2:
         raise InputError(
             f"{' and '.join(members.names)}: {num_patients} patients of train and val have a reference grade of the"
             f" {members.target}, but fitting and scoring need at least 2: use vote, which needs no reference grades"
         )
-    fold = assign_folds(reference, truth.patients, num_folds, seed, too_few="fewer folds")
+    fold = assign_folds(truth.reference, truth.patients, num_folds, seed, too_few="fewer folds")
     pooled = pooler.fit(rows, truth, seed)
     return NestedCV(pooler=pooler, rows=rows, truth=truth, fold=fold, pooled=pooled, seed=seed)
 

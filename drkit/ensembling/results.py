@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import drkit
 from drkit.data.folds import assign_folds
 from drkit.decisions import GradePredictions
-from drkit.ensembling.combiner import Method, ReferenceGrades
+from drkit.ensembling.combiner import Method
 from drkit.ensembling.nested_cv import Combination, DecisionRule, build_nested_cv, cross_val_predict
 from drkit.ensembling.pooling import PhotographPooler, pooling_to_json
 from drkit.ensembling.prediction import assemble
@@ -98,15 +98,13 @@ def predict_unfitted(
         num_folds: Number of folds.
         seed: Random seed of the folds.
     """
-    rows, patients = pooler.members.graded_rows(), pooler.members.patients
-    no_grades = ReferenceGrades(np.empty(0, dtype=np.int64), np.empty(0, dtype=str))
+    rows, truth = pooler.members.graded()
     rule = DecisionRule(method.decision or decision)
-    final = Combination(method, method.fit(pooler.features, no_grades, seed), rule)
+    final = Combination(method, method.fit(pooler.features.take(rows), truth, seed), rule)
     predictions = final.combiner.predict(pooler.features)
-    grades, fold = rule.decide(predictions), np.full(len(patients), -1)
+    grades, fold = rule.decide(predictions), np.full(len(pooler.members), -1)
     if len(rows):
-        reference = pooler.members.reference().iloc[rows].to_numpy(dtype=np.int64)
-        fold[rows] = assign_folds(reference, patients[rows], num_folds, seed, too_few="fewer folds")
+        fold[rows] = assign_folds(truth.reference, truth.patients, num_folds, seed, too_few="fewer folds")
     return EnsembleResult(
         final=final, predictions=predictions, grades=grades, fold=fold, naive=grades, learned=(), is_fitted=False
     )

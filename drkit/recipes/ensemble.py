@@ -164,7 +164,7 @@ def _report(
     members, rule, fitted = pooler.members, result.final.rule, result.final.combiner
     counts = members.rows["split"].value_counts()
     weights = fitted.weights if isinstance(fitted, Blend) else ()
-    nested, naive = (_measure(members, result, grades, config) for grades in (result.grades, result.naive))
+    nested, naive = (_measure(members, grades, config) for grades in (result.grades, result.naive))
     return EnsembleReport(
         ensemble=path,
         predictions=path.with_suffix(".parquet"),
@@ -184,15 +184,12 @@ def _report(
     )
 
 
-def _measure(
-    members: Members, result: EnsembleResult, grades: NDArray[np.int64], config: EnsembleConfig
-) -> Agreement | None:
-    rows = result.graded
+def _measure(members: Members, grades: NDArray[np.int64], config: EnsembleConfig) -> Agreement | None:
+    rows, truth = members.graded()
     if not len(rows):
         return None
-    reference = members.reference().iloc[rows].to_numpy(dtype=np.int64)
     return measure_agreement(
-        reference, grades[rows], members.patients[rows], num_resamples=config.resamples, seed=config.seed
+        truth.reference, grades[rows], truth.patients, num_resamples=config.resamples, seed=config.seed
     )
 
 

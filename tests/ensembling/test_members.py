@@ -38,7 +38,7 @@ def test_nothing_is_fitted_to_reference_grades_of_test(make_member) -> None:
     rows = member.rows.copy()
     rows["patient_grade"] = rows["patient_grade"].fillna(3).astype("Int8")
     joined = _join(replace(member, rows=rows))
-    assert set(joined.rows["split"].iloc[joined.graded_rows()]) == {"val"}
+    assert set(joined.rows["split"].iloc[joined.graded()[0]]) == {"val"}
 
 
 def _without_rows(member):
@@ -105,4 +105,4 @@ def test_out_of_fold_rows_are_no_leak(make_member, tmp_path: Path) -> None:
     member = make_member(trained_on=("train", "val"))
     rows = member.rows.assign(fold=member.rows["split"].eq("val").map({True: 1, False: None}).astype("Int16"))
     write_predictions(replace(member, rows=rows), tmp_path / "a.parquet")
-    assert len(read_members([tmp_path / "a.parquet"]).graded_rows()) == 64
+    assert len(read_members([tmp_path / "a.parquet"]).graded()[0]) == 64

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from drkit.ensembling.combiner import ReferenceGrades
 from drkit.ensembling.members import join_members
 from drkit.ensembling.pooling import Pooling, build_pooler, pooling_from_json, pooling_to_json
 from drkit.errors import InputError
@@ -22,16 +21,11 @@ def members(make_member):
     return _members(make_member("a"), make_member("b", seed=1))
 
 
-def _truth(members) -> tuple[np.ndarray, ReferenceGrades]:
-    rows = members.graded_rows()
-    return rows, ReferenceGrades(members.reference().iloc[rows].to_numpy(dtype=np.int64), members.patients[rows])
-
-
 @pytest.mark.parametrize(("over", "size"), [("eye", 2), ("patient", 4)])
 @pytest.mark.parametrize("by", ["mean", "max", "learned"])
 def test_all_photographs_of_a_group_get_the_same_prediction(members, over: str, by: str, size: int) -> None:
     pooler = build_pooler(members, Pooling(over, by))
-    pooled = pooler.fit(*_truth(members), 0).features
+    pooled = pooler.fit(*members.graded(), 0).features
     for values in (pooled.scores, pooled.probabilities, pooled.grades):
         grouped = values.reshape(-1, size, *values.shape[1:])
         assert np.array_equal(grouped, np.broadcast_to(grouped[:, :1], grouped.shape))
@@ -81,7 +75,7 @@ def test_pooling_twice_is_pooling_once(members) -> None:
 
 
 def test_a_reference_grade_affects_the_training_rows_of_other_patients_only(members, monkeypatch) -> None:
-    pooler, (rows, truth) = build_pooler(members, Pooling("patient", "learned")), _truth(members)
+    pooler, (rows, truth) = build_pooler(members, Pooling("patient", "learned")), members.graded()
     folds = np.arange(len(rows)) // 4 % 5  # independent of the grades, as stratified folds are not
     monkeypatch.setattr("drkit.ensembling.pooling.assign_folds", lambda *_, **__: folds)
     held_out = folds == 0
@@ -95,7 +89,7 @@ def test_a_reference_grade_affects_the_training_rows_of_other_patients_only(memb
 
 def test_learned_pooling_survives_json(members) -> None:
     pooler = build_pooler(members, Pooling("eye", "learned"))
-    pooled = pooler.fit(*_truth(members), 0)
+    pooled = pooler.fit(*members.graded(), 0)
     pooling, learned = pooling_from_json(pooling_to_json(pooler.pooling, pooled.learned))
     assert pooling == pooler.pooling
     assert np.array_equal(pooler.apply(learned).scores, pooled.features.scores)

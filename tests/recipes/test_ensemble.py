@@ -137,6 +137,16 @@ def test_a_plain_vote_is_fitted_on_nothing(runs: Path) -> None:
     assert not predict_ensemble(read_ensemble(report.ensemble), read_predictions).leaked_rows().any()
 
 
+@pytest.mark.parametrize("fuse", ["none", "patient"])
+def test_a_vote_has_the_folds_of_a_fitted_method(runs: Path, fuse: str) -> None:
+    """On more than ten patients, whose numbers are not in alphabetical order."""
+    folds = []
+    for method in (Vote("hard"), Stack("ridge", 1.0)):
+        report = _run(runs, method, fuse=fuse, force=True)
+        folds.append(read_predictions(report.predictions).rows["fold"].tolist())
+    assert folds[0] == folds[1]
+
+
 def test_a_vote_needs_no_reference_grades(runs: Path) -> None:
     for path in runs.iterdir():
         member = read_predictions(path)
