@@ -12,6 +12,7 @@ from drkit.images.disc import find_disc
 from drkit.images.files import read_content
 from drkit.images.filters import apply_steps
 from drkit.images.reduced import decode_reduced
+from drkit.machine import allowed_cpus
 
 NUM_SAMPLED = 64  # photographs, spread evenly over a data set
 DECODED_SIDE = 256  # pixels that the shorter side keeps when a large photograph is decoded at a fraction
@@ -46,13 +47,13 @@ def measure_discs(paths: Sequence[Path], steps: Sequence[str] = (), workers: int
     Args:
         paths: Paths of a data set's photographs.
         steps: Preprocessing steps to apply to the photographs first.
-        workers: Number of threads. None: Python's default.
+        workers: Number of threads. None: one per allowed CPU.
 
     Returns:
         None if no disc is found.
     """
     chosen = np.unique(np.linspace(0, len(paths) - 1, min(NUM_SAMPLED, len(paths))).round().astype(int))
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(workers or allowed_cpus()) as pool:
         measured = pool.map(lambda index: _height_over_width(paths[index], steps), chosen)
         ratios = [ratio for ratio in measured if ratio is not None]
     if not ratios:

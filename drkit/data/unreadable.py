@@ -6,6 +6,7 @@ from pathlib import Path
 
 from drkit.errors import DrkitError
 from drkit.images.files import read_photograph
+from drkit.machine import allowed_cpus
 
 
 def find_unreadable(paths: Iterable[Path], workers: int | None = None) -> dict[Path, str]:
@@ -13,10 +14,10 @@ def find_unreadable(paths: Iterable[Path], workers: int | None = None) -> dict[P
 
     Args:
         paths: Paths of the photographs.
-        workers: Number of threads. None: Python's default.
+        workers: Number of threads. None: one per allowed CPU.
     """
     once = list(dict.fromkeys(paths))
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(workers or allowed_cpus()) as pool:
         return {path: why for path, why in zip(once, pool.map(_why_unreadable, once), strict=True) if why}
 
 
