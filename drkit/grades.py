@@ -1,4 +1,4 @@
-"""The ICDR scale, and the targets, splits, eyes and levels of grades."""
+"""The ICDR scale, and the targets, splits, eyes, levels and units of grades."""
 
 from typing import Literal, get_args
 
@@ -6,6 +6,7 @@ Target = Literal["patient", "eye"]
 Split = Literal["train", "val", "test"]
 Eye = Literal["left", "right"]
 Level = Literal["photograph", "eye", "patient"]  # of a case
+Unit = Literal["image", "eye", "patient"]  # of a forward pass
 
 TARGETS: tuple[str, ...] = get_args(Target)
 SPLITS: tuple[Split, ...] = get_args(Split)

@@ -20,10 +20,9 @@ from drkit.config.shared import (
     Device,
     Precision,
 )
-from drkit.grades import Target
+from drkit.grades import Target, Unit
 from drkit.specs import describe_catalogue
 
-Unit = Literal["image", "eye", "patient"]
 Fusion = Literal["mean-max", "attention", "concat"]
 Optimizer = Literal["adamw", "sgd"]
 Choose = Literal["val", "inner", "last"]

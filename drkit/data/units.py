@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -11,11 +10,9 @@ from torch import Tensor
 
 from drkit.data.transfer import pack_to
 from drkit.errors import InputError, UsageError, first_few
-from drkit.grades import Target, grade_column
+from drkit.grades import Target, Unit, grade_column
 from drkit.records.labels import Labels
 from drkit.records.predictions import patient_keys
-
-Unit = Literal["image", "eye", "patient"]
 
 
 @dataclass(frozen=True)

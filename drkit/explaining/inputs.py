@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pandas as pd
 
 from drkit.config.explain import ExplainConfig, SelectionCriteria
-from drkit.data.units import Batch, Unit, Units, build_units
+from drkit.data.units import Batch, Units, build_units
 from drkit.data.unreadable import describe_unreadable, find_unreadable
 from drkit.errors import InputError, UnreadablePhotographsError, first_few
 from drkit.explaining.selection import (
@@ -219,7 +218,7 @@ def gather_units(
     rows = _with_predictions(labels, predictions)
     rows = rows.assign(picked=rows["image_id"].isin(selection.image_ids))
     graded = replace(labels, rows=rows.assign(patient_id=rows["graded_patient_id"]))
-    units = build_units(graded, cast(Unit, architecture.unit), architecture.num_slots)
+    units = build_units(graded, architecture.unit, architecture.num_slots)
     row_of = {image_id: number for number, image_id in enumerate(rows["image_id"])}
     selected = units.unit_of[[row_of[image_id] for image_id in selection.image_ids]]
     numbers = np.array(list(dict.fromkeys(selected.tolist())), dtype=np.int64)

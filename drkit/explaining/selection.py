@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import cast
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from drkit.config.explain import SelectionCriteria
-from drkit.data.units import Unit, build_units
+from drkit.data.units import build_units
 from drkit.errors import InputError, did_you_mean, first_few
 from drkit.grades import SPLITS, Split, grade_column
 from drkit.records.checkpoint import Architecture
@@ -202,7 +201,7 @@ def find_ungraded(
     ungraded = candidates & ~labels.rows["image_id"].isin(graded.rows["image_id"]).to_numpy()
     if not ungraded.any():
         return replace(labels, rows=labels.rows[ungraded])
-    unit = build_units(labels, cast(Unit, architecture.unit), architecture.num_slots).unit_of
+    unit = build_units(labels, architecture.unit, architecture.num_slots).unit_of
     return replace(labels, rows=labels.rows[np.isin(unit, unit[ungraded])].reset_index(drop=True))
 
 

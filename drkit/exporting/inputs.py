@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 
 from drkit.batching import in_batches
 from drkit.data.patients import name_unknown_patients
 from drkit.data.stream import PhotographStream
-from drkit.data.units import Unit, Units, build_units
+from drkit.data.units import Units, build_units
 from drkit.errors import InputError
 from drkit.models.restoring import OpenedRun
 from drkit.records.labels import Labels
@@ -86,7 +85,7 @@ def gather_units(opened: OpenedRun, labels: Labels, *, workers: int | None = Non
     """
     header, named = opened.header, name_unknown_patients(labels)
     num_slots = header.architecture.num_slots
-    units = build_units(named, cast(Unit, header.architecture.unit), num_slots)
+    units = build_units(named, header.architecture.unit, num_slots)
     if units.num_slots > num_slots:
         raise InputError(
             f"{labels.title} has {units.num_slots} photographs of one {units.kind}, but the exported network takes at"

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,7 @@ from drkit.data.copies import check_grades_agree, number_shared
 from drkit.data.file_remarks import report_file_remarks
 from drkit.data.patients import name_unknown_patients
 from drkit.data.stream import PhotographStream
-from drkit.data.units import Unit, Units, build_units
+from drkit.data.units import Units, build_units
 from drkit.data.unreadable import describe_unreadable
 from drkit.decisions import GradePredictions
 from drkit.duplicates.seen import find_seen
@@ -110,7 +109,7 @@ def nothing_graded(opened: OpenedRun) -> Predictions:
 
 
 def _build_units(labels: Labels, header: CheckpointHeader) -> Units:
-    return build_units(labels, cast(Unit, header.architecture.unit), header.architecture.num_slots)
+    return build_units(labels, header.architecture.unit, header.architecture.num_slots)
 
 
 def _describe_errors(stream: PhotographStream, labels: Labels, *, keep_going: bool) -> dict[str, str]:

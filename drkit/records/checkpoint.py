@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from drkit.errors import InputError
-from drkit.grades import Target
+from drkit.grades import Target, Unit
 from drkit.records.atomic import writing
 from drkit.records.decoding import check_version, decode
 from drkit.records.filenames import check_spelling
@@ -40,7 +40,7 @@ class Architecture:
 
     backbone: str
     side: int
-    unit: str
+    unit: Unit
     num_slots: int
     fusion: str
     unshared: bool
