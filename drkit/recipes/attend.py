@@ -288,7 +288,7 @@ def _check_baseline(before: Predictions, plan: TrainingPlan) -> None:
     splits = [split.held_out if plan.folds else split.val for split in plan.fold_splits]
     rows = plan.labels.rows.iloc[np.concatenate(splits)]
     reference: pd.Series = rows.set_index("image_id")[grade_column(plan.target)]
-    check_pair(before, plan.target, plan.architecture.unit, plan.folds, reference)
+    check_pair(before, plan.target, plan.architecture.unit, plan.folds, reference.dropna())
 
 
 def _measure(plan: TrainingPlan) -> Cost:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -113,6 +114,19 @@ def test_a_baseline_of_another_kind_is_refused_before_any_work(
     (tmp_path / "a.comparison.json").write_text("mine")
     with pytest.raises(OutputExistsError, match="--force"):
         run_attend(attending, RunOptions(tmp_path, "a"), baseline)
+
+
+def test_photographs_of_val_without_a_grade_are_not_compared(
+    attending: AttendConfig, eyes: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "eyes"
+    shutil.copytree(eyes, data)
+    rows = pd.read_csv(data / "val.csv", dtype=str)
+    rows.loc[0, ["left_eye_DR_Level", "right_eye_DR_Level", "patient_DR_Level"]] = ""
+    rows.to_csv(data / "val.csv", index=False)
+    config = replace(attending, data=[data], unit="patient", epochs=1)
+    baseline = run_finetune(config.without_attention(), RunOptions(tmp_path, "plain")).run
+    assert run_attend(config, RunOptions(tmp_path, "a"), baseline).comparison.photographs == len(rows) - 1
 
 
 def test_other_differences_are_reported(attending: AttendConfig, baseline: Path, tmp_path: Path) -> None:
