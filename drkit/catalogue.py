@@ -36,7 +36,7 @@ class Entry:
     Args:
         summary: One line for help texts.
         build: `module:attribute` that builds it, imported only when it is chosen.
-        parameters: By name, in the order in which they are listed.
+        parameters: Parameters by name, in the order in which they are listed.
         package: Name and version of the package that adds it, set by `Registry`; empty for drkit itself.
     """
 

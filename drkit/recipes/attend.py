@@ -39,9 +39,8 @@ from drkit.training.plan import TrainingPlan
 from drkit.training.processes import only_first_reports
 
 MORE_SEEDS = "Train both runs with --seeds 3, so that the interval includes the variation between trainings."
-INCIDENTAL = frozenset(
-    {"attention_blocks", "drkit_version", "embeddings", "plugins", "seeds"}
-)  # runs may differ in them
+# Options in which a run and its baseline may differ.
+INCIDENTAL = frozenset({"attention_blocks", "drkit_version", "embeddings", "plugins", "seeds"})
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ class AttendReport:
         training: Report of the training.
         cost: Parameters and operations that attention adds.
         baseline: Report of the training without attention; None if it was not trained now.
-        comparison: With the baseline; None without one.
+        comparison: Comparison with the baseline; None without a baseline.
         remarks: Caveats of the comparison.
         outputs: Files that were written beside the runs.
     """

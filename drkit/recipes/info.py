@@ -66,15 +66,16 @@ class InfoReport:
     """Facts for a bug report.
 
     Args:
-        versions: Of drkit, Python, the system and the packages that drkit uses; `not installed` for missing ones.
-        devices: The CPU first.
+        versions: Versions of drkit, Python, the system and the packages that drkit uses; `not installed` for missing
+            packages.
+        devices: Devices of this machine, the CPU first.
         memory_bytes: Memory that this process may use: the machine's, or the limit of a container or job.
         bank_bytes: Memory that photographs may use before they go to the cache.
-        caches: drkit's own, and those of weights.
+        caches: The cache of drkit, and those of weights.
         weights: Backbones whose ImageNet weights are on this machine, and where: package or cache.
         networks: Trained networks that come with drkit, by the names that `drkit predict` accepts.
         plugins: Kind, name, package, and summary or error of each entry that a package adds to a catalogue.
-        removed_bytes: Size of what `--clear-cache` deleted; None if it was not given.
+        removed_bytes: Size of the files that `--clear-cache` deleted; None without that option.
     """
 
     versions: dict[str, str]

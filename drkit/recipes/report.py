@@ -31,7 +31,7 @@ class HtmlReport:
 
     Args:
         page: Its path.
-        size: In bytes.
+        size: Size in bytes.
         runs: Names of the runs, ensembles and predictions that it covers.
         sections: Titles of its sections.
         with_photographs: Whether it contains photographs.

@@ -33,8 +33,8 @@ class ScoreReport:
     """The scores of all runs, and the comparisons of each later run with the first.
 
     Args:
-        scores: One per run, in the order given.
-        comparisons: Of later runs with the first, if they can be compared.
+        scores: Score of each run, in the order given.
+        comparisons: Comparisons of later runs with the first, if they can be compared.
     """
 
     scores: tuple[RunScore, ...]

@@ -60,11 +60,11 @@ class SynthReport:
     """The data set that was made.
 
     Args:
-        out: Its folder.
+        out: Folder of the data set.
         patients: Number of patients.
         photographs: Number of photographs.
         size: Side of the photographs in pixels.
-        seed: The seed that makes the same files again.
+        seed: Random seed; the same seed makes the same files.
         patients_by_grade: Number of patients of grade 0, 1, 2, 3 and 4, by split.
         photographs_with: Number of photographs with at least one lesion, by kind.
     """
