@@ -10,7 +10,7 @@ import torch
 from drkit.errors import UsageError
 from drkit.progress import warn_once
 
-BATCH_SIZE = 32  # photographs; on two cores the fastest: see tests/benchmarks/inference.py
+BATCH_SIZE = 32  # photographs; the fastest size on two cores, see tests/benchmarks/inference.py
 # Messages of errors other than torch's own: of CUDA, MPS and HIP; of cuBLAS and cuDNN; and of the CPU.
 OUT_OF_MEMORY = ("out of memory", "_STATUS_ALLOC_FAILED", "can't allocate memory")
 Result = TypeVar("Result")
@@ -39,9 +39,10 @@ def map_batches(
     """Call a function on batches of row numbers; one that does not fit in memory is halved, and so are all later ones.
 
     Args:
-        function: Must not change anything before it runs out of memory.
+        function: Function from the row numbers of a batch to its result, which can be repeated after it ran out of
+            memory.
         rows: Row numbers.
-        batch_size: Largest batch; halved in place, so that calls that share it need not find out again.
+        batch_size: Size of the largest batch, halved in place for later calls that share it; None: `BATCH_SIZE`.
 
     Yields:
         The row numbers of each batch, in order, and the function's result.

@@ -27,9 +27,9 @@ def map_items(
     """Apply a function to each item, in parallel, and show the progress.
 
     Args:
-        function: For a cluster it must be a function of a module, or a `partial` of one.
+        function: Function of an item; for a cluster, a function of a module or a `partial` of one.
         items: N items.
-        description: What is being done, for the progress bar.
+        description: Text of the progress bar.
         workers: Number of threads; None for one per allowed CPU.
         scheduler: Address of a Dask cluster to use instead; None for this machine.
 
@@ -73,7 +73,7 @@ def map_on_cluster(
         _check_workers(client, scheduler)
         starts = range(0, len(items), items_per_task)
         parts = [items[start : start + items_per_task] for start in starts]
-        tasks = client.map(_apply, [function] * len(parts), parts, pure=False)  # pure: results of earlier runs
+        tasks = client.map(_apply, [function] * len(parts), parts, pure=False)  # pure=True would return earlier results
         start_of = {task.key: start for task, start in zip(tasks, starts, strict=True)}
         try:
             for task, results in as_completed(tasks, with_results=True):

@@ -19,8 +19,8 @@ from drkit.models.grader import Grader
 from drkit.progress import track
 
 Autocast = Callable[[], AbstractContextManager[object]]  # the precision that a network runs in
-Views = Callable[[np.ndarray], Iterable[Tensor]]  # row numbers (P,) to inputs (P, ...), once a view
-# Row numbers (P,) and photographs uint8 (P, S, S, 3) to inputs (P, ...), once a view.
+Views = Callable[[np.ndarray], Iterable[Tensor]]  # from row numbers (P,) to the inputs (P, ...) of each view
+# From row numbers (P,) and photographs uint8 (P, S, S, 3) to the inputs (P, ...) of each view.
 Render = Callable[[np.ndarray, np.ndarray], Iterable[Tensor]]
 
 
@@ -113,17 +113,17 @@ def stream_units(
     """Run graders over units, batch by batch, while the photographs of the next batches are decoded.
 
     Args:
-        networks: Graders on one device, each with what makes its inputs, without augmentation.
+        networks: Graders on one device, each with the function that renders its inputs without augmentation.
         stream: The data set's photographs.
         units: All units of the data set.
         numbers: (B,) numbers of the units to predict, at least one.
         autocast: The precision; by default that of the weights.
-        keep_going: Go on after a photograph that cannot be read; otherwise the rest is only decoded, so that
-            `stream.errors` has them all.
+        keep_going: Whether to continue after a photograph that cannot be read; otherwise, the others are only decoded,
+            so that `stream.errors` has all errors.
 
     Yields:
-        Numbers of the units of a batch, and the outputs of each grader for them. Units with a photograph that cannot
-        be read are left out.
+        Numbers of the units of a batch, and the outputs of each grader for them, without units that have a photograph
+        that cannot be read.
 
     Raises:
         UsageError: not even one unit fits in memory.

@@ -15,7 +15,7 @@ class Reporter(Protocol):
         """Report a finished step."""
 
     def warn(self, message: str) -> None:
-        """Report something the user should know although the work continues."""
+        """Report something that the user should know, although the work continues."""
 
     def track(self, items: Iterable[T], description: str, total: int) -> Iterator[T]:
         """Yield the items and show how many of `total` are done."""
@@ -56,7 +56,7 @@ def notify(message: str) -> None:
 
 
 def warn(message: str) -> None:
-    """Report something the user should know although the work continues."""
+    """Report something that the user should know, although the work continues."""
     _reporter.get().warn(message)
 
 
