@@ -1,4 +1,4 @@
-"""What many tests share."""
+"""Fixtures that many tests share."""
 
 import csv
 import os
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from drkit.config.training import TrainingConfig
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # one process a core: each keeps to one thread, and so do those it starts
+if "PYTEST_XDIST_WORKER" in os.environ:  # one process per core, so one thread in each and in those that it starts
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # No deadline on a busy machine, and the same examples every time; `--hypothesis-profile default` draws others.
@@ -51,13 +51,13 @@ def _no_other_machine_is_reached(request: pytest.FixtureRequest) -> Iterator[Non
 
 
 def pytest_unconfigure() -> None:
-    """Remove the notes of what was reached."""
+    """Remove the record of attempts to reach other machines."""
     REACHED.unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real photographs, where this machine has it."""
+    """The folder of real photographs, if this machine has it."""
     data = SHARED / "data"
     if not (data / "DeepDRiD").is_dir():
         pytest.skip("real photographs (../shared/data) are not on this machine")
@@ -73,7 +73,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Synthetic eyes that all tests share and none may change: 12 patients, 48 photographs of 64 px."""
+    """Synthetic eyes of 12 patients, 48 photographs of 64 px, which all tests share and must not change."""
     from drkit.config.synth import SynthConfig
     from drkit.recipes.synth import run_synth
 
@@ -100,7 +100,7 @@ def clinic(eyes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def small_config(eyes: Path) -> "TrainingConfig":
-    """A training of seconds: a tiny network from no weights."""
+    """A training of a tiny, untrained network, which takes seconds."""
     from drkit.config.training import TrainingConfig
 
     return TrainingConfig(
@@ -110,7 +110,7 @@ def small_config(eyes: Path) -> "TrainingConfig":
 
 @pytest.fixture(scope="session")
 def run_stem(small_config: "TrainingConfig", tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The stem of a finished run that all tests share and none may change."""
+    """The stem of a finished run, which all tests share and must not change."""
     from drkit.recipes.finetune import RunOptions, run_finetune
 
     return run_finetune(small_config, RunOptions(tmp_path_factory.mktemp("shared") / "runs", "small")).run
@@ -138,7 +138,7 @@ def draw(seed: int, side: int = 320) -> "np.ndarray":
 
 @pytest.fixture(scope="session")
 def fundus() -> "Callable[[int], np.ndarray]":
-    """The fundus of a number, always the same."""
+    """Draws the fundus of a number, which is always the same."""
     known: dict[int, np.ndarray] = {}
     return lambda seed: known.setdefault(seed, draw(seed))
 

@@ -1,4 +1,4 @@
-"""Batches are halved when memory runs out, and what comes out is the same."""
+"""Batches are halved when memory runs out, and the results are the same."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Cut points: the best there are, and never fitted on what they decide."""
+"""Cut points are optimal, and are never fitted on the photographs that they decide."""
 
 from collections.abc import Callable
 from itertools import combinations_with_replacement
@@ -125,7 +125,7 @@ def test_a_grade_that_no_photograph_has_leaves_its_cut_point_near_rounding() -> 
     first, second, third, fourth = fit_cut_points([0.8, 1.0, 3.7], [1, 1, 3])
     assert (first, second) == (0.5, 0.5 * (1.0 + 3.7))
     assert third == second
-    assert 3.7 < fourth < 3.7001  # no photograph was grade 4, so no score that was seen may become it
+    assert 3.7 < fourth < 3.7001  # no photograph has grade 4, so no observed score may be graded 4
 
 
 def test_neighbouring_floats_are_separated() -> None:

@@ -1,4 +1,4 @@
-"""The documentation keeps up with the program."""
+"""The documentation agrees with the program."""
 
 import os
 import re
@@ -65,7 +65,7 @@ def test_every_page_is_on_the_site() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_line_parses(page: Path) -> None:
-    """Each `drkit ...` line of a shell block is one the program understands, as far as its options go."""
+    """The program has all options of every `drkit` line in a shell block."""
     blocks = re.findall(r"```(?:sh|console)\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     lines = [line.lstrip("$ ") for block in blocks for line in block.splitlines()]
     for line in lines:
@@ -99,7 +99,7 @@ def test_the_commands_of_the_readme_run_unchanged(programs: Path, tmp_path: Path
     shim.chmod(0o755)
     settings = {name: value for name, value in os.environ.items() if not name.startswith("DRKIT_")}
     settings |= {"PATH": f"{shim.parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
-    for lines in (chain[1], chain[1].split("\n")[0]):  # the data set may be there
+    for lines in (chain[1], chain[1].split("\n")[0]):  # the data set may exist already
         done = subprocess.run(
             ["bash", "-c", f"set -euo pipefail\n{lines}"],
             cwd=tmp_path, env=settings, capture_output=True, text=True, check=False,

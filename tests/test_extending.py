@@ -1,4 +1,4 @@
-"""The page on extending drkit does what it says: its snippets are put into a copy of the package, its commands run."""
+"""The snippets of the page on extending drkit work in a copy of the package, and its commands run."""
 
 import os
 import re
@@ -27,7 +27,7 @@ def _blocks(text: str, kind: str) -> list[str]:
 
 
 def _put(snippet: str, root: Path) -> None:
-    """Put a snippet where its first line says."""
+    """Write a snippet to the file that its first line names."""
     place = PLACE.match(snippet)
     assert place, snippet
     path, code = root / place["file"], snippet[place.end() :]
@@ -46,7 +46,7 @@ def _put(snippet: str, root: Path) -> None:
 
 @pytest.fixture(scope="module")
 def extended(eyes: Path, clinic: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a copy of drkit in which all snippets stand, and the data sets that the page names."""
+    """A folder with a copy of drkit that contains all snippets, and the data sets that the page names."""
     root = tmp_path_factory.mktemp("extended")
     package = Path(drkit.__file__).parent
     shutil.copytree(package, root / "drkit", ignore=shutil.ignore_patterns("__pycache__", "*.safetensors"))

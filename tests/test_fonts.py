@@ -1,4 +1,4 @@
-"""Letters that no font has are told once, in words."""
+"""Letters that no font has are reported once."""
 
 import warnings
 from pathlib import Path

@@ -87,7 +87,7 @@ def test_pairing_is_narrower_than_two_separate_intervals(photographs) -> None:
 
 @pytest.fixture
 def trainings(photographs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(2, N) predictions of one way to train and (3, N) of another, which differ from seed to seed."""
+    """Predictions (2, N) of two seeds of one training recipe and (3, N) of three seeds of another."""
     reference, _, _ = photographs
     generator = np.random.default_rng(5)
     ways = []
@@ -140,7 +140,7 @@ def test_the_noise_of_training_widens_the_interval(photographs, trainings) -> No
 
 
 def test_seeds_are_drawn_with_the_variance_of_their_mean() -> None:
-    """That is s^2 / S with S - 1 in the denominator of s^2, for as few as two seeds."""
+    """The variance is s^2 / S, with S - 1 in the denominator of s^2, also for only two seeds."""
     for values in ([0.1, 0.5], [0.2, 0.3, 0.9], [0.1, 0.2, 0.3, 0.7, 0.4]):
         figures = np.tile(values, (40000, 1))
         drawn = intervals.mean_of_drawn_seeds(figures, np.random.default_rng(0))
@@ -149,7 +149,7 @@ def test_seeds_are_drawn_with_the_variance_of_their_mean() -> None:
 
 
 def test_each_ways_seeds_are_drawn_for_themselves() -> None:
-    """Not as pairs: ways whose trainings go up and down together still differ by chance."""
+    """They are not drawn as pairs: recipes whose trainings vary together still differ by chance."""
     generator = np.random.default_rng(0)
     reference = generator.integers(0, 5, 400)
     good, bad = reference, np.clip(reference + generator.integers(-2, 3, 400), 0, 4)

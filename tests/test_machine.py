@@ -1,4 +1,4 @@
-"""How much of the machine may be used, on file systems that are made up."""
+"""Limits on CPUs and memory, with simulated file systems."""
 
 import os
 from pathlib import Path

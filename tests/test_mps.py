@@ -1,4 +1,4 @@
-"""What torch lacks on an Apple GPU is computed on the CPU; tried on tensors that say they are on one."""
+"""Operations that torch lacks on Apple GPUs are computed on the CPU; tested with tensors that claim to be on one."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ MISSING = (torch.linalg.eigh, torch.special.log_ndtr)
 
 
 class OnMps(Tensor):
-    """A tensor that says it is on an Apple GPU, and refuses what torch lacks there."""
+    """A tensor that claims to be on an Apple GPU, and refuses the operations that torch lacks there."""
 
     @property
     def device(self) -> torch.device:  # type: ignore[override]

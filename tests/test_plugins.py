@@ -1,4 +1,4 @@
-"""What installed packages add: `examples/plugin`, installed and used from the shell, and packages that are broken."""
+"""Entries of installed packages: `examples/plugin`, used from the shell, and broken packages."""
 
 import json
 import os
@@ -59,7 +59,7 @@ def shell(work: Path, programs: Path) -> Shell:
 
 @pytest.fixture(scope="module")
 def made(shell: Shell, site: Path, clinic: Path, work: Path) -> Path:
-    """The folder, with what commands that use the package have written."""
+    """The folder with the files of commands that use the package."""
     for line in (
         f"preprocess clean --data {clinic} --steps circle-crop,median:radius=2 --size 64 --workers 1",
         f"finetune --data {clinic} --loss focal:gamma=1.5 --name focal",
@@ -111,7 +111,7 @@ def test_files_that_need_a_missing_package_are_refused(shell: Shell, eyes: Path,
 def test_runs_and_ensembles_of_a_package_grade_photographs_if_it_is_installed(
     shell: Shell, site: Path, eyes: Path
 ) -> None:
-    """The ensemble asks both runs: their loss, attention block and filter."""
+    """The ensemble uses both runs, with the package's loss, attention block and filter."""
     done = shell("predict", "both", "--data", eyes, "--out", "both-eyes.parquet", site=site)
     assert done.returncode == 0, done.stderr
 

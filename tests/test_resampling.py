@@ -1,4 +1,4 @@
-"""Patients drawn with replacement: always whole ones, as many as there are."""
+"""Patients are drawn with replacement, with all their photographs."""
 
 import numpy as np
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""The commands that the documentation shows are run, on synthetic eyes and with tiny networks."""
+"""The commands in the documentation run on synthetic eyes with tiny networks."""
 
 import os
 import re
@@ -39,7 +39,7 @@ TINY = ("--weights", "none", "--backbone", "test_efficientnet")
 
 
 def _blocks(page: str) -> list[list[str]]:
-    """The lines of each of a page's shell blocks that call drkit, but for those that need another machine."""
+    """The lines of a page's shell blocks that call drkit, except those that need another machine."""
     text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```(?:sh|console)\n(.*?)```", text, flags=re.DOTALL)
     commands = [re.findall(r"\bdrkit [a-z].*", block) for block in blocks]
@@ -51,7 +51,7 @@ def _blocks(page: str) -> list[list[str]]:
 
 
 def _arguments(line: str) -> list[str]:
-    """The arguments of a command line, trainings made small."""
+    """The arguments of a command line, with small trainings."""
     words = shlex.split(line.removesuffix("&").rstrip(), comments=True)[1:]
     arguments = [path for word in words for path in sorted(map(str, Path().glob(word))) or [word]]
     if words[0] in ("finetune", "attend") and "--list-backbones" not in words:
@@ -67,7 +67,7 @@ def _assert_runs(line: str) -> None:
 
 
 def _copy(folder: Path, other: Path) -> Path:
-    """Copy a folder by links, as drkit never changes a file but puts another in its place."""
+    """Copy a folder with hard links, which is safe because drkit replaces files and never changes them."""
     return shutil.copytree(folder, other, copy_function=os.link)
 
 

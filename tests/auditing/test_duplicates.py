@@ -1,4 +1,4 @@
-"""DuplicateGroup of photographs, planted and real."""
+"""Groups of duplicate photographs, planted and real."""
 
 import cv2
 import numpy as np
@@ -31,7 +31,7 @@ def table(folder, *lines):
 
 @pytest.fixture
 def folder(tmp_path, fundus, save):
-    """a: a fundus; b: its bytes again; c: re-encoded at half the size; d: another fundus."""
+    """a is a fundus, b an identical copy, c a copy encoded at half the size, and d another fundus."""
     path = save(fundus(0), tmp_path / "a.jpg")
     (tmp_path / "b.jpg").write_bytes(path.read_bytes())
     save(cv2.resize(fundus(0), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), tmp_path / "c.jpg", 50)

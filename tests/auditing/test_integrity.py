@@ -1,4 +1,4 @@
-"""Files that are not what a record says they were."""
+"""Files whose content differs from what a record states."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from drkit.records.comparisons import write_comparison
 
 @pytest.fixture
 def comparison(tmp_path: Path) -> Path:
-    """Of a run with one in another folder; the contents do not matter."""
+    """Files of a run, one of them in another folder; their contents do not matter."""
     files = [tmp_path / "runs" / "a.parquet", tmp_path / "old" / "a.parquet"]
     for number, path in enumerate(files):
         path.parent.mkdir()

@@ -1,4 +1,4 @@
-"""What a run must not have seen."""
+"""Photographs that a run must not have been trained on."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Photographs that spoil a training."""
+"""Photographs that should not be trained on."""
 
 import cv2
 import numpy as np

@@ -22,7 +22,7 @@ CPU = torch.device("cpu")
 
 
 def build_modules(policy: str) -> torch.nn.Module:
-    """The policy's changes, a module each."""
+    """The policy's transformations, each as a module."""
     flips = [K.RandomHorizontalFlip(), K.RandomVerticalFlip()]
     changes = {
         "none": [],
@@ -47,7 +47,7 @@ def build_modules(policy: str) -> torch.nn.Module:
 
 
 def photographs_a_second(contestants: Mapping[str, Callable[[int], object]], rounds: int) -> dict[str, float]:
-    """Median over rounds in which each has its turn, so that what else the machine does falls on all alike."""
+    """Median over rounds that run each function once, so that other work on the machine affects all of them equally."""
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for turn in range(rounds + 1):
         for name, work in contestants.items():
@@ -75,7 +75,7 @@ def compare(policy: str, photographs: np.ndarray, rounds: int) -> None:
 
 
 def main() -> None:
-    """Compare every policy that Kornia's modules can make."""
+    """Compare all policies that Kornia's modules can express."""
     quick = build_parser(__doc__).parse_args().quick
     keep_freed_memory()  # as a training does
     photographs = np.random.default_rng(0).integers(0, 256, (NUM, SIDE, SIDE, 3), np.uint8)

@@ -25,14 +25,14 @@ from drkit.recipes.synth import run_synth
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 COMMIT = "52a256e"
 SAMPLED = 60  # photographs of each data set that are timed
-ROUNDS = 7  # of which the fastest counts: the others were disturbed
+ROUNDS = 7  # the fastest counts, because the others were disturbed
 SAME_RADIUS = 0.01
 
 Answer = list[float] | None  # x, y, radius_x, radius_y
 
 
 def find_all(paths: list[str], widest: float | None = None) -> list[Answer]:
-    """Where the disc of each photograph lies."""
+    """Position and radii of each photograph's disc."""
     import drkit.images.ellipses as ellipses
 
     ellipses.MAX_ASPECT = widest or ellipses.MAX_ASPECT
@@ -40,7 +40,7 @@ def find_all(paths: list[str], widest: float | None = None) -> list[Answer]:
 
 
 def find_all_at(commit: str, paths: list[str]) -> list[Answer]:
-    """The same by the code of a commit, in a process of its own."""
+    """The same with the code of a commit, in a separate process."""
     with tempfile.TemporaryDirectory() as folder:
         packed = subprocess.run(["git", "archive", commit, "drkit"], check=True, capture_output=True).stdout
         subprocess.run(["tar", "x", "-C", folder], input=packed, check=True)
@@ -87,7 +87,7 @@ def main() -> None:
 
 
 def compare(data: Path, commit: str, rounds: int) -> None:
-    """Print a row a folder of `data`, and one for all."""
+    """Print a row for each folder in `data`, and one for all."""
     files = [path for path in sorted(data.rglob("*")) if path.suffix.lower() in (".jpg", ".jpeg")]
     by_set: dict[str, list[str]] = defaultdict(list)
     for path in files:

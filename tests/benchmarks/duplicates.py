@@ -25,11 +25,11 @@ from drkit.records.layouts import read_dataset
 NUM_HASHES = 100_000
 FLIPPED = (5, 10, 15, 20, 25, 30, 35, 40, 45)  # bits in which planted neighbours differ
 PLANTED_EACH = 200
-ALL_PAIRS_PART = 4_000  # hashes that are compared each with each
+ALL_PAIRS_PART = 4_000  # hashes of which all pairs are compared
 
 
 def plant_neighbours(num_hashes: int, generator: np.random.Generator) -> tuple[Hashes, dict[int, np.ndarray]]:
-    """Random hashes; of each number of flipped bits 200 pairs of them."""
+    """Random hashes, with 200 pairs for each number of flipped bits."""
     bits = generator.integers(0, 2, (num_hashes, 256), dtype=np.uint8)
     rows = generator.permutation(num_hashes)[: 2 * PLANTED_EACH * len(FLIPPED)].reshape(len(FLIPPED), PLANTED_EACH, 2)
     for flipped, pairs in zip(FLIPPED, rows, strict=True):
@@ -40,7 +40,7 @@ def plant_neighbours(num_hashes: int, generator: np.random.Generator) -> tuple[H
 
 
 def time_search(num_hashes: int) -> None:
-    """Search random hashes; compare a part of them each with each."""
+    """Search random hashes, and compare all pairs of a part of them."""
     hashes, planted = plant_neighbours(num_hashes, np.random.default_rng(0))
     before, start = _peak_mib(), time.process_time()
     pairs = find_neighbours(hashes, hashes)
@@ -56,7 +56,7 @@ def time_search(num_hashes: int) -> None:
 
 
 def time_all_pairs(hashes: Hashes) -> float:
-    """Seconds to compare each with each, a row at a time."""
+    """Seconds to compare all pairs, one row at a time."""
     start = time.process_time()
     for row in range(len(hashes) - 1):
         (hamming_distance(hashes[row + 1 :], hashes[row]) <= RADIUS).nonzero()
@@ -64,19 +64,19 @@ def time_all_pairs(hashes: Hashes) -> float:
 
 
 def shift(photograph: Photograph, right: float, down: float) -> Photograph:
-    """Shift by shares of the sides; what comes in has the colour of the border."""
+    """Shift by fractions of the sides; uncovered pixels have the colour of the border."""
     height, width = photograph.shape[:2]
     return _warp(photograph, np.array([[1, 0, right * width], [0, 1, down * height]]))
 
 
 def turn(photograph: Photograph, degrees: float) -> Photograph:
-    """Turn about the middle."""
+    """Rotate about the centre."""
     height, width = photograph.shape[:2]
     return _warp(photograph, cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1))
 
 
 def halve(photograph: Photograph) -> Photograph:
-    """Half as large."""
+    """Reduce to half the size."""
     return cv2.resize(photograph, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA).astype(np.uint8)
 
 
@@ -101,7 +101,7 @@ COPIES: Mapping[str, Callable[[Photograph], bytes]] = {
 
 
 def measure_copy(path: Path) -> dict[str, tuple[int, Similarity, bool]]:
-    """Of each copy: bits apart, correlation, and whether the index lets the two meet."""
+    """Number of different bits and correlation of each copy, and whether the index finds the pair."""
     original = _look(path.read_bytes())
     results = {}
     for name, make in COPIES.items():
@@ -113,7 +113,7 @@ def measure_copy(path: Path) -> dict[str, tuple[int, Similarity, bool]]:
 
 
 def count_planted(data: Path, num_photographs: int) -> None:
-    """Recall on planted copies: of even patients, on which the thresholds were chosen, and of odd ones."""
+    """Recall on planted copies of even patients, on which the thresholds were chosen, and of odd ones."""
     rows = read_dataset(data).rows
     even = rows["patient_id"].astype(int) % 2 == 0
     for whose, part in (("even", rows[even]), ("odd", rows[~even])):
@@ -145,7 +145,7 @@ def _peak_mib() -> float:
 
 
 def main() -> None:
-    """Time the search; with a data set, count planted copies, too."""
+    """Time the search; with a data set, also count the planted copies that it finds."""
     parser = build_parser(__doc__)
     parser.add_argument("data", type=Path, nargs="?")
     parser.add_argument("photographs", type=int, nargs="?", default=200)

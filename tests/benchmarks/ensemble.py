@@ -43,7 +43,7 @@ META = PredictionsMeta(
 
 
 def write_members(folder: Path, photographs: int, members: int) -> list[Path]:
-    """Members that differ by noise, four photographs a patient, all of val."""
+    """Members that differ by noise, with four photographs per patient, all in val."""
     generator = np.random.default_rng(0)
     patients = photographs // 4
     grade = generator.choice(5, patients, p=(0.3, 0.2, 0.2, 0.2, 0.1)).repeat(4)
@@ -77,7 +77,7 @@ def timed(what: str, work: Callable[[], object]) -> object:
 
 
 def loop_greedily(scores: np.ndarray, reference: np.ndarray, steps: int) -> np.ndarray:
-    """The same greedy selection, one call of scikit-learn a candidate; the best of the prefixes."""
+    """The same greedy selection with one call of scikit-learn per candidate; return the best prefix."""
     total, taken = np.zeros(len(scores)), np.zeros(scores.shape[1], dtype=int)
     best, highest = taken, -np.inf
     for step in range(1, steps + 1):
@@ -94,7 +94,7 @@ def loop_greedily(scores: np.ndarray, reference: np.ndarray, steps: int) -> np.n
 
 
 def main() -> None:
-    """Print a line a part."""
+    """Print a line for each part."""
     parser = build_parser(__doc__)
     parser.add_argument("photographs", type=int, nargs="?", default=90_000)
     parser.add_argument("members", type=int, nargs="?", default=10)

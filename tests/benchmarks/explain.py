@@ -27,7 +27,7 @@ BACKBONES = ("resnet18", "tf_efficientnet_lite0")
 
 
 class Plain(nn.Module):
-    """The grader as other libraries want it: images to logits."""
+    """The grader as other libraries expect it, from images to logits."""
 
     def __init__(self, grader: Grader) -> None:
         super().__init__()
@@ -39,9 +39,9 @@ class Plain(nn.Module):
 
 
 def rates(jobs: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """How often one core does each job in a second at best, the jobs in turn.
+    """Maximum rate per second at which one core does each job; the jobs alternate.
 
-    Counted is the processor's time, so that other work on the machine hits the figures as little as may be.
+    CPU time is measured, so that other work on the machine affects the figures as little as possible.
     """
     best = dict.fromkeys(jobs, 0.0)
     for _ in range(rounds):
@@ -51,7 +51,7 @@ def rates(jobs: dict[str, Callable[[], object]], rounds: int) -> dict[str, float
 
 
 def build_library_jobs(grader: Grader, images: Tensor) -> dict[str, Callable[[], object]]:
-    """Maps by pytorch-grad-cam, as it comes and at its best; empty where it is not installed."""
+    """Jobs of pytorch-grad-cam, with its defaults and with the fastest settings; empty if it is not installed."""
     try:
         from pytorch_grad_cam import GradCAM
         from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
@@ -67,7 +67,7 @@ def build_library_jobs(grader: Grader, images: Tensor) -> dict[str, Callable[[],
 
 
 def measure(name: str, batch_size: int, side: int, rounds: int) -> dict[str, float]:
-    """Photographs a second: bare forward pass, drkit's maps, and pytorch-grad-cam's."""
+    """Photographs per second of the bare forward pass, drkit's maps, and pytorch-grad-cam's."""
     grader = build_network(name, side, loss="cross-entropy").eval()
     images = torch.randn(batch_size, 3, side, side).contiguous(memory_format=torch.channels_last)
     target = GradeTarget(build_loss("cross-entropy"), 0.0, torch.full((batch_size,), 2))
@@ -92,7 +92,7 @@ def measure(name: str, batch_size: int, side: int, rounds: int) -> dict[str, flo
 
 
 def main() -> None:
-    """Print a row a backbone and job."""
+    """Print a row for each backbone and job."""
     quick = build_parser(__doc__).parse_args().quick
     keep_freed_memory()
     torch.set_num_threads(1)

@@ -42,7 +42,7 @@ def photographs_a_second(backbone: Backbone, batch_size: int, num_photographs: i
 
 
 def compare_predict(patients: int, size: int, rounds: int) -> None:
-    """Print the CPU's milliseconds a photograph of predict, and of its parts alone."""
+    """Print the CPU time per photograph, in milliseconds, of predict and of each of its parts."""
     opened = open_run(Path("fundus"))
     with tempfile.TemporaryDirectory() as folder:
         run_synth(SynthConfig(out=Path(folder) / "eyes", patients=patients, size=size))
@@ -70,7 +70,7 @@ def compare_predict(patients: int, size: int, rounds: int) -> None:
 
 
 def main() -> None:
-    """Print a row a batch size, and one on predict."""
+    """Print a row for each batch size, and one for predict."""
     is_quick = build_parser(__doc__).parse_args().quick
     sizes, num_photographs = (BATCH_SIZES[:1], BATCH_SIZES[0]) if is_quick else (BATCH_SIZES, NUM_PHOTOGRAPHS)
     backbone = build_backbone("tf_efficientnet_lite0", 224, pretrained=False).eval()

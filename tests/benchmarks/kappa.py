@@ -10,11 +10,11 @@ from drkit.intervals import PatientBootstrap, interval
 from drkit.metrics import quadratic_weighted_kappa
 
 RESAMPLES = 2000
-LOOPED = 200  # of them by the loop, which takes too long for all
+LOOPED = 200  # resamples of the loop, which would take too long for all
 
 
 def draw_photographs(num_patients: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Reference, predicted and patient of four photographs a patient, graded about as well as a good run."""
+    """Reference grade, predicted grade and patient of four photographs per patient, as of a good run."""
     generator = np.random.default_rng(0)
     reference = np.repeat(generator.choice(5, num_patients, p=(0.3, 0.2, 0.2, 0.2, 0.1)), 4)
     error = generator.choice((-1, 0, 1), len(reference), p=(0.15, 0.7, 0.15))
@@ -22,12 +22,12 @@ def draw_photographs(num_patients: int) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 
 def bootstrap(reference: np.ndarray, predicted: np.ndarray, patients: np.ndarray) -> np.ndarray:
-    """Resampled kappas, by counts."""
+    """Resampled kappas, computed from counts."""
     return quadratic_weighted_kappa(PatientBootstrap.of(reference, predicted, patients).resample(RESAMPLES)[:, 0])
 
 
 def loop(reference: np.ndarray, predicted: np.ndarray, patients: np.ndarray) -> np.ndarray:
-    """Resampled kappas, one call a resample."""
+    """Resampled kappas, with one call of scikit-learn per resample."""
     generator = np.random.default_rng(0)
     rows = np.argsort(patients, kind="stable").reshape(-1, 4)  # (P, 4)
     kappas = []

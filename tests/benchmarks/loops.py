@@ -68,7 +68,7 @@ def build_bare(network: nn.Module, batch: Tensor) -> Step:
 
 
 def build_drkit(side: int) -> tuple[Step, Step]:
-    """Bare step and loop of drkit: bank, augmentation, loss weights, running average, figures of the epoch."""
+    """Bare step and loop of drkit, with bank, augmentation, loss weights, running average and metrics of the epoch."""
     inputs = build_inputs(2 * BATCH_SIZE, side, "medium")
     learner, halves = build_learner("resnet18", side, BATCH_SIZE, inputs), np.arange(2 * BATCH_SIZE).reshape(2, -1)
     data, network, numbers = build_data(inputs), build_learner("resnet18", side, BATCH_SIZE, inputs).grader, halves[0]
@@ -143,7 +143,7 @@ def build_plain(folder: Path, side: int) -> tuple[Step, Step]:
 
 
 def best_times(steps: Mapping[str, tuple[Step, Step]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of CPU of a bare step and of a step of the loop, after one to warm up."""
+    """Seconds of CPU time of a bare step and of a step of the loop, after a warm-up."""
     best = {name: [np.inf, np.inf] for name in steps}
     for _ in range(rounds + 1):
         for name, pair in steps.items():
@@ -153,7 +153,7 @@ def best_times(steps: Mapping[str, tuple[Step, Step]], rounds: int) -> dict[str,
 
 
 def main() -> None:
-    """Print a row a loop."""
+    """Print a row for each loop."""
     quick = build_parser(__doc__).parse_args().quick
     keep_freed_memory()
     side, rounds = (32, 1) if quick else (224, 6)

@@ -22,7 +22,7 @@ CHAINS = ("circle-crop,resize", "circle-crop,resize,ben-graham,clahe,blur,sharpe
 
 
 def preprocess_plainly(content: bytes) -> bytes:
-    """Crop, resize and equalise by OpenCV's functions alone."""
+    """Crop, resize and equalise with OpenCV's functions only."""
     photograph = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     left, top, width, height = cv2.boundingRect((cv2.cvtColor(photograph, cv2.COLOR_BGR2GRAY) > 10).astype(np.uint8))
     cropped = photograph[top : top + height, left : left + width]
@@ -33,13 +33,13 @@ def preprocess_plainly(content: bytes) -> bytes:
 
 
 def preprocess(content: bytes) -> bytes:
-    """The same by drkit, which finds the disc."""
+    """The same with drkit, which finds the disc."""
     fundus, _ = frame_photograph(decode_photograph(content, "photograph"))
     return encode_photograph(follow_steps(fundus, parse_steps("circle-crop,resize,clahe")).photograph, ".jpg")
 
 
 def main() -> None:
-    """Time on the photograph whose path is given, else on a synthetic one of 512 pixels."""
+    """Measure on the photograph whose path is given, or on a synthetic one of 512 pixels."""
     parser = build_parser(__doc__)
     parser.add_argument("photograph", type=Path, nargs="?")
     options = parser.parse_args()

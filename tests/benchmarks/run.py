@@ -59,7 +59,7 @@ def describe_machine() -> str:
 
 
 def describe_load(loads: list[float]) -> str:
-    """A sentence where other work shared the machine."""
+    """A sentence that other work shared the machine, or an empty one."""
     if max(loads) <= SHARED_LOAD * allowed_cpus():
         return ""
     return (

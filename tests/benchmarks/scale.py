@@ -78,7 +78,7 @@ def _read_synthetic_eyes(folder: Path, num_eyes: int) -> list[Photograph]:
 
 
 def _blend(eyes: list[Photograph], generator: np.random.Generator) -> Photograph:
-    """Two eyes, each turned and mirrored at random, one over the other, in a tint of its own."""
+    """A blend of two eyes, each rotated and mirrored at random, with a random tint."""
     blended = np.zeros((SIDE, SIDE, 3), np.float32)
     share = generator.uniform(0.35, 0.65)
     for weight in (share, 1 - share):
@@ -89,7 +89,7 @@ def _blend(eyes: list[Photograph], generator: np.random.Generator) -> Photograph
 
 
 def list_commands(folder: Path, data: Path, num_photographs: int) -> dict[str, list[str]]:
-    """The measured commands by name, in an order in which each finds what it reads."""
+    """The measured commands by name, in an order in which the inputs of each exist."""
     runs, graded = folder / "runs", folder / f"graded-{num_photographs}.parquet"
     trains = ["--backbone", "tf_efficientnet_lite0", "--weights", "none", "--freeze", "backbone", "--copies", "0"]
     trains += ["--size", str(SIDE), "--epochs", "1", "--unit", "image", "--runs-dir", str(runs), "--force"]

@@ -37,7 +37,7 @@ def _draw_all(figures: np.ndarray, generator: np.random.Generator) -> np.ndarray
 
 
 def main() -> None:
-    """Print a row a setting."""
+    """Print a row for each setting."""
     parser = build_parser(__doc__)
     for name, default in (("patients", 100), ("resamples", 400), ("trials", 400)):
         parser.add_argument(f"--{name}", type=int, default=default)

@@ -53,7 +53,7 @@ def write_bare_program(folder: Path) -> str:
 
 
 def write_photograph(folder: Path, side: int) -> Path:
-    """Write a synthetic photograph, alone in a folder."""
+    """Write a synthetic photograph to a folder of its own."""
     run_synth(SynthConfig(out=folder / "eyes", patients=5, size=side, workers=1))
     path = folder / "single" / "photograph.jpg"
     path.parent.mkdir()

@@ -1,4 +1,4 @@
-"""What several benchmarks share: ways to take the time, and options."""
+"""Time measurement and options that several benchmarks share."""
 
 import argparse
 import time
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 def best_time(work: Callable[[], object], rounds: int) -> float:
-    """Seconds of the fastest round: the others were disturbed."""
+    """Seconds of the fastest round, because the others were disturbed."""
     times = []
     for _ in range(rounds):
         start = time.perf_counter()
@@ -16,14 +16,14 @@ def best_time(work: Callable[[], object], rounds: int) -> float:
 
 
 def cpu_time(work: Callable[[], object]) -> float:
-    """Seconds of CPU, of all threads."""
+    """Seconds of CPU time of all threads."""
     start = time.process_time()
     work()
     return time.process_time() - start
 
 
 def build_parser(description: str | None) -> argparse.ArgumentParser:
-    """A parser with `--quick`, by which the tests see that a benchmark still runs."""
+    """A parser with `--quick`, with which the tests check that a benchmark still runs."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="Only see that everything runs.")
     return parser

@@ -95,7 +95,7 @@ def build_learner(backbone: str, side: int, batch_size: int, inputs: PhotographI
 
 
 def compare_steps(backbone: str, side: int, batch_size: int, policy: str, rounds: int) -> None:
-    """Print milliseconds of the three steps, and drkit's ratios to the two others."""
+    """Print the milliseconds of the three steps, and the ratios of drkit's step to the two others."""
     inputs = build_inputs(2 * batch_size, side, policy)
     data, learner = build_data(inputs), build_learner(backbone, side, batch_size, inputs)
     halves = np.arange(2 * batch_size).reshape(2, -1)
@@ -125,7 +125,7 @@ def compare_steps(backbone: str, side: int, batch_size: int, policy: str, rounds
 
 
 def measure_feed(side: int, batch_size: int, policy: str, rounds: int) -> None:
-    """Print milliseconds of this thread's CPU for a batch, and photographs a second."""
+    """Print this thread's CPU time per batch in milliseconds, and photographs per second."""
     inputs = build_inputs(4 * batch_size, side, policy)
     feed, times = Feed(inputs, build_data(inputs).units), []
     for number in range(rounds + 1):

@@ -237,7 +237,7 @@ def find_faults(arguments: list[str], folder: Path, undisturbed: Undisturbed) ->
 
 
 def find_faults_of_completion(arguments: list[str], folder: Path, undisturbed: Undisturbed) -> Iterator[str]:
-    """Complete a command's files as drkit asks for it, and compare them with those of an undisturbed command."""
+    """Complete a command's files as drkit's message says, and compare them with those of an undisturbed command."""
     if fault := _complete(arguments, folder):
         yield fault
         return

@@ -25,7 +25,7 @@ ENOUGH = 2**28
 
 
 def mount(folder: Path, *options: str) -> bool:
-    """Mount a tmpfs, or mount it anew with other options; return whether that was possible."""
+    """Mount a tmpfs, or remount it with other options; return whether that was possible."""
     command = ["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", folder]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 

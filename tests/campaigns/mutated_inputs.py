@@ -1,4 +1,4 @@
-"""Hand every reader files with random bytes changed, and check that each is taken or refused in one line.
+"""Give every reader files with random bytes changed, and check that each is accepted or refused in one line.
 
 python tests/campaigns/mutated_inputs.py --runs 50000
 """
@@ -35,7 +35,7 @@ FILES = Path(__file__).parents[1] / "compatibility" / "version_1"
 TOML = b'base = "medium"\nturn = 30\nblur = 0.004\nblur_probability = 0.2\n'
 TABLE = b"image_id,path,split,eye_grade,patient_grade\n1_l1,a.jpg,train,0,2\n2_r1,b.jpg,val,4,4\n"
 INDEX = b'{"weight_map": {"conv.weight": "a-1.safetensors", "conv.bias": "a-2.safetensors"}}'
-# Bytes that mean something in one of the formats.
+# Bytes with a meaning in one of the formats.
 WORDS = (
     b"", b"\0", b"\xff", b"\n", b"\r", b'"', b",", b"{", b"}", b"[", b"]", b":", b"null", b"NaN", b"-1", b"1e999",
     b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"../", b"\x80\x04\x95", b"true", b"\xef\xbb\xbf",
@@ -92,7 +92,7 @@ def mutate(content: bytes, span: int, generator: random.Random) -> bytes:
 
 
 def campaign(mutations: int, seed: int, folder: Path) -> tuple[dict[str, Counter], list[str]]:
-    """Outcomes by file, and the last lines of what was no refusal."""
+    """Outcomes by file, and the last lines of outputs that are not refusals."""
     generator, outcomes, faults = random.Random(seed), {name: Counter() for name in originals()}, []
     readers = originals()
     for number in range(mutations):
@@ -119,7 +119,7 @@ def campaign(mutations: int, seed: int, folder: Path) -> tuple[dict[str, Counter
 
 
 def main() -> None:
-    """Run the campaign, and print a row a file."""
+    """Run the campaign, and print a row for each file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=50_000)
     parser.add_argument("--seed", type=int, default=0)

@@ -1,4 +1,4 @@
-"""What commands answer where names, terminals, pipes and disks are not as one would have them: a line, no traceback."""
+"""Unusual names, terminals, pipes and disks lead to a message of one line and to no traceback."""
 
 import errno
 import os
@@ -15,7 +15,7 @@ from drkit.cli.app import app
 from drkit.cli.command import BUG
 from drkit.cli.faults import as_refusal
 
-OLD_NAME = os.fsdecode(b"r\xe9tine")  # in the encoding of the last century
+OLD_NAME = os.fsdecode(b"r\xe9tine")  # in Latin-1
 SMALL = ["--backbone", "test_efficientnet", "--weights", "none", "--size", 64, "--epochs", 2, "--workers", 1]
 
 
@@ -26,7 +26,7 @@ def _invoke(*arguments: object):
 def _drkit(
     programs: Path, *arguments: object, shell: str = "{drkit}", **settings: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run drkit as a user does, in the place of `{drkit}` of a line for bash."""
+    """Run a line in bash with `{drkit}` replaced by the program."""
     words = " ".join(f"'{word}'" for word in (programs / "drkit", *arguments))
     command = ["bash", "-c", shell.format(drkit=words)]
     return subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=False)
@@ -106,7 +106,7 @@ def test_a_run_in_a_folder_of_another_encoding_is_refused(
     _check_refused(_invoke(*words, *more), r"is not UTF-8: ")
 
 
-# Terminals, pipes, streams.
+# Terminals, pipes and streams.
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437"])
@@ -137,7 +137,7 @@ def test_closing_stdout_stops_the_command(eyes: Path, programs: Path, tmp_path: 
     assert "epoch 1/40" in done.stderr
 
 
-# What the machine refuses, and what is a bug.
+# Errors of the operating system, and bugs.
 
 
 @pytest.mark.parametrize(
@@ -212,14 +212,14 @@ def _may_mount() -> bool:
 
 
 def _on_a_disk_of(size: str, folder: Path, *commands: str) -> subprocess.CompletedProcess[str]:
-    """Commands for sh, in `folder`, which is a disk of that size of its own."""
+    """Run commands in sh with `folder` as a disk of the given size."""
     script = f"mount -t tmpfs -o size={size} t '{folder}' && cd '{folder}' && " + "; ".join(commands)
     return subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
 def drkit(programs: Path) -> str:
-    """How drkit is called from a shell."""
+    """The command with which a shell calls drkit."""
     return f"'{programs / 'drkit'}'"
 
 

@@ -1,4 +1,4 @@
-"""What is printed, and where."""
+"""What is printed to stdout and stderr."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""`drkit finetune` as it is typed: what it shows instead of training."""
+"""Options of `drkit finetune` that show something instead of training."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Tables fit the terminal, and no word is cut where there is room for it."""
+"""Tables fit the terminal, and no word is cut if there is room for it."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What drkit says, read as a whole: `python tests/support/texts.py` rewrites the snapshot."""
+"""The snapshot of all texts of drkit, which `python tests/support/texts.py` rewrites."""
 
 from difflib import unified_diff
 

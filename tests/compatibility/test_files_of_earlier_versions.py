@@ -77,7 +77,7 @@ def test_a_manifest_of_preprocessing_is_read(kept: Path) -> None:
 
 
 def _raise(path: Path) -> None:
-    """Turn a JSON file into one of a version to come."""
+    """Turn a JSON file into one of a later version."""
     record = json.loads(path.read_text())
     path.write_text(json.dumps(record | {"schema_version": 99, "unheard_of": [1]}))
 

@@ -1,4 +1,4 @@
-"""Augmentation as algebra: what each matrix does to pixels, and what is drawn."""
+"""Augmentation: the effect of each matrix on pixels, and the distribution of the draws."""
 
 from dataclasses import asdict, fields, replace
 
@@ -26,14 +26,14 @@ MANY = [str(number) for number in range(2000)]
 
 @pytest.fixture
 def photograph() -> np.ndarray:
-    """Bright enough that nothing counts as black, on a black surround."""
+    """A photograph on a black surround, bright enough that none of its pixels counts as black."""
     pixels = np.zeros((SIDE, SIDE, 3), np.uint8)
     pixels[3:-3, 3:-3] = np.random.default_rng(0).integers(80, 180, (SIDE - 6, SIDE - 6, 3), np.uint8)
     return pixels
 
 
 def _drawn(num: int = 1, **values: float) -> dict[str, torch.Tensor]:
-    """Draws that change nothing (the chances all happen), but for those that are given."""
+    """Draws that change nothing, except for those that are given."""
     plain = {name: 1.0 if name.startswith("mirror") else -1.0 if name.endswith("happens") else 0.0 for name in DRAWS}
     return {name: torch.full((num,), value) for name, value in (plain | values).items()}
 
@@ -79,7 +79,7 @@ def test_a_draw_depends_on_seed_epoch_and_photograph_alone(policy: Policy) -> No
 
 
 def test_draws_are_the_same_as_in_earlier_versions() -> None:
-    """The numbers a seed means are part of a run's record: a change here breaks resuming and repeating."""
+    """Runs are repeated and resumed from their seed, so the draws of a seed must never change."""
     changes = draw(Policy(turn=180), ["1_l1"], seed=0, epoch=1, side=SIDE)
     angle = torch.rad2deg(torch.atan2(changes.geometry[0, 1, 0], changes.geometry[0, 0, 0]))
     assert float(angle) == pytest.approx(-69.8338, abs=1e-3)
@@ -87,7 +87,7 @@ def test_draws_are_the_same_as_in_earlier_versions() -> None:
 
 
 def test_a_turn_is_kornias(photograph: np.ndarray) -> None:
-    """A positive turn is clockwise, where Kornia's `rotate` goes counter-clockwise."""
+    """A positive rotation is clockwise, whereas Kornia's `rotate` is counter-clockwise."""
     turned = _after(photograph, _change(Policy(turn=40), turn=0.5))
     assert np.abs(turned - _array(rotate(_image(photograph), torch.tensor([-20.0])))).max() < 0.1
 
@@ -106,7 +106,7 @@ def test_a_mirror_is_kornias(photograph: np.ndarray, draws: dict[str, float], mi
 def test_a_shift_moves_by_a_share_of_the_side(photograph: np.ndarray) -> None:
     shifted = _after(photograph, _change(Policy(shift=4 / SIDE), shift_x=1.0))
     assert np.abs(shifted[:, 4:] - photograph[:, :-4]).max() < 0.1
-    assert np.abs(shifted[:, :4]).max() < 0.1  # what was not seen is black, as the surround
+    assert np.abs(shifted[:, :4]).max() < 0.1  # uncovered pixels are black, like the surround
 
 
 @settings(max_examples=30)
@@ -132,7 +132,7 @@ def test_brightness_is_kornias(photograph: np.ndarray) -> None:
 
 
 def test_contrast_is_kornias_about_grey() -> None:
-    """Kornia's pivot is the mean luminance: on an image whose mean is mid-grey the two are the same."""
+    """Kornia's pivot is the mean luminance, so both are the same for an image whose mean is mid-grey."""
     photograph = np.random.default_rng(1).integers(100, 156, (SIDE, SIDE, 3), np.uint8)
     photograph[:, SIDE // 2 + 1 :] = 255 - photograph[:, : SIDE // 2]
     photograph[:, SIDE // 2] = 128
@@ -177,11 +177,11 @@ def test_contrast_never_turns_tones_round(draws: float) -> None:
     assert (tones.diff() > -1e-4).all()
 
 
-# What is drawn, over many photographs.
+# Distributions of the draws over many photographs.
 
 
 def _linear(changes: Changes) -> tuple[torch.Tensor, torch.Tensor]:
-    """Angle in degrees and scale of each geometry, mirrors undone."""
+    """Angle in degrees and scale of each geometry, without its mirroring."""
     linear = changes.geometry[:, :2, :2]
     scale = linear.det().abs().sqrt()
     return torch.rad2deg(torch.atan2(linear[:, 1, 0], linear[:, 0, 0])), scale
@@ -248,7 +248,7 @@ def test_the_templates_window_is_placed_inside_photograph_and_image() -> None:
     assert float(window.min()) >= 0
     assert float(window.max()) <= 256.001
     assert torch.allclose(window[:, 2:] - window[:, :2], torch.tensor(210.0), atol=0.01)
-    # Pixel edges are half a pixel off pixel centres.
+    # Edges of pixels are half a pixel from their centres.
     corners = [
         torch.stack([window[:, x] - 0.5, window[:, y] - 0.5, torch.ones(len(window))], 1) for x, y in ((0, 1), (2, 3))
     ]
@@ -258,7 +258,7 @@ def test_the_templates_window_is_placed_inside_photograph_and_image() -> None:
     assert torch.allclose((moved[1] - moved[0]).abs(), torch.tensor(210 * 256 / 224), atol=0.02)
 
 
-# The policies themselves.
+# Policies.
 
 
 @pytest.mark.parametrize("name", POLICIES)

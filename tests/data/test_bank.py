@@ -108,7 +108,7 @@ def test_discs_are_made_round_and_kept_apart_from_those_that_are_not(
     disc = ((columns - 60) / 30) ** 2 + ((rows - 45) / 42) ** 2 < 1
     path = tmp_path / "a.png"
     path.write_bytes(encode_photograph((disc[..., None] * np.array([150, 90, 50])).astype(np.uint8), ".png"))
-    monkeypatch.setattr(bank, "MEMORY_SHARE", 0.0)  # so that both are kept on disk
+    monkeypatch.setattr(bank, "MEMORY_SHARE", 0.0)  # keeps both on disk
     squashed, made_round = (
         build_bank(_labels([path]), 64, tmp_path / "cache", round_discs=wanted).pixels[0] for wanted in (False, True)
     )
@@ -137,7 +137,7 @@ def test_a_new_version_of_a_step_from_a_package_needs_another_bank(
 
 
 def test_a_cache_allocates_its_disk_space_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An array in a file that the disk cannot hold would end the program, not the command."""
+    """Writing to a mapped file that does not fit on the disk would kill the process."""
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

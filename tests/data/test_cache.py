@@ -1,4 +1,4 @@
-"""Large arrays: in a temporary file that is gone with them, and in the cache."""
+"""Large arrays in temporary files and in the cache."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Photographs that data sets share: one grade, one patient, one split."""
+"""Photographs that data sets share have one grade, one patient and one split."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -85,7 +85,7 @@ def test_chains_of_copies_are_one_patient() -> None:
 
 def test_data_sets_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
     first = _labels(tmp_path / "a", [b"1", b"2", b"2"], ["p", "q", "r"], ["train"] * 3, [0, 1, 2])
-    keep_copies_together(first)  # within a data set it is the author's word: drkit check tells
+    keep_copies_together(first)  # within a data set the author's grades are used; drkit check reports them
     for grade, fits in ((0, True), (None, True), (3, False)):
         other = _labels(tmp_path / f"b{grade}", [b"1"], ["s"], ["val"], [grade])
         labels = join_labels({"a": first, "b": other})

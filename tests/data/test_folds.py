@@ -1,4 +1,4 @@
-"""Folds never cut a patient, and every grade is spread."""
+"""Folds never split a patient, and every grade is in every fold."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Patients are never cut, and whoever is unknown is recognised by identical files."""
+"""Patients are never split, and unknown patients are recognised by identical files."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -100,7 +100,7 @@ def test_only_patients_of_train_are_moved() -> None:
 
 
 def _two_data_sets(first: int, second: int) -> Labels:
-    """So many patients in each, two photographs each."""
+    """Two data sets with the given numbers of patients and two photographs per patient."""
     parts = {}
     for name, num in (("a", first), ("b", second)):
         part = _labels(

@@ -21,7 +21,7 @@ def photographs() -> np.ndarray:
 
 
 def _tiles(sheet: np.ndarray, num: int, copies: int) -> np.ndarray:
-    """(num, 1 + copies, 64, 64, 3): the sheet taken apart, its strip left out."""
+    """The photographs of the sheet (num, 1 + copies, 64, 64, 3), without the caption."""
     body = sheet[-num * (64 + GAP) :]
     assert sheet.shape[1] == (1 + copies) * (64 + GAP)
     tiles = body.reshape(num, 64 + GAP, 1 + copies, 64 + GAP, 3).transpose(0, 2, 1, 3, 4)

@@ -1,4 +1,4 @@
-"""From photographs to images: ranges, what is left alone, and the same answer everywhere."""
+"""From photographs to images: ranges, unchanged pixels, and equal results in every batch and on every device."""
 
 from dataclasses import replace
 
@@ -28,7 +28,7 @@ EVERYTHING = replace(STRONG, blur=0.05, blur_probability=0.7, noise=0.2, noise_p
 
 @pytest.fixture
 def photographs() -> np.ndarray:
-    """Six of them, on black."""
+    """Six photographs on black."""
     pixels = np.zeros((len(NAMES), SIDE, SIDE, 3), np.uint8)
     pixels[:, 3:-3, 3:-3] = np.random.default_rng(0).integers(0, 256, (len(NAMES), SIDE - 6, SIDE - 6, 3), np.uint8)
     return pixels
@@ -85,7 +85,7 @@ def test_warp_and_colour_agree_with_scipy_in_double_precision(photographs: np.nd
     changes = draw(policy, NAMES, 0, 1, SIDE)
     images = render(photographs, AS_IT_IS, CPU, changes).double().numpy()
     for row, photograph in enumerate(photographs):
-        # scipy counts (y, x) and goes from the new place to the old.
+        # scipy's coordinates are (y, x), and its matrix maps new positions to old ones.
         back = np.linalg.inv(changes.geometry[row].double().numpy())[:2][::-1][:, [1, 0, 2]]
         moved = [
             affine_transform(
@@ -115,7 +115,7 @@ def test_rendering_never_mixes_devices(photographs: np.ndarray, policy: Policy) 
         assert torch.equal(images.cpu(), render(photographs, IMAGENET, CPU, changes))
 
 
-# What each of the others does.
+# The other transformations.
 
 
 @pytest.mark.parametrize("level", [0, 255, 128])
@@ -164,7 +164,7 @@ def test_noise_is_normal_with_the_given_deviation_and_does_not_change_black(kind
 
 
 def test_noise_is_drawn_where_a_batch_is_rendered_and_not_by_torchs_own_generator(photographs: np.ndarray) -> None:
-    """The feed prepares batches on the CPU, in a thread: what it makes for them must not grow with their pixels."""
+    """The feed prepares batches in a thread on the CPU, so what it draws must not grow with the number of pixels."""
     changes = draw(replace(EVERYTHING, noise_probability=1.0), NAMES, 0, 1, SIDE)
     small, large = (
         prepare(photographs, replace(IMAGENET, side=side), CPU, changes).args[1].tensors.values() for side in (24, 512)
@@ -186,7 +186,7 @@ def test_an_erased_rectangle_has_the_surrounds_colour_and_the_rest_is_untouched(
 
 
 def test_the_templates_crop_and_pad_are_slices() -> None:
-    """Cut (30, 12) with 210 pixels out of 256 and put at (9, 3) of 224, as the course does it."""
+    """A crop of 210 of 256 pixels at (30, 12) is placed at (9, 3) of 224, as in the course's template."""
     yy, xx = np.mgrid[:256, :256] / 255
     photograph = (np.stack([60 + 120 * xx, 60 + 120 * yy, 150 - 60 * xx * yy], 2)).astype(np.uint8)
     photograph[:6, :6] = photograph[:6, -6:] = photograph[-6:, :6] = photograph[-6:, -6:] = 0

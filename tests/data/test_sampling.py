@@ -1,4 +1,4 @@
-"""Drawing patients: always whole ones."""
+"""Patients are drawn with all their photographs."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -10,7 +10,7 @@ PATIENTS = st.lists(st.integers(0, 9), min_size=1, max_size=40)
 
 
 def _times(patients: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """How often each position was drawn; the same for all of a patient."""
+    """How often each position was drawn, which is the same for all photographs of a patient."""
     times = np.bincount(positions, minlength=len(patients))
     for patient in set(patients.tolist()):
         assert len(set(times[patients == patient].tolist())) == 1
@@ -49,7 +49,7 @@ def test_balanced_each_group_is_seen_as_often_and_an_epoch_is_as_long(numbers: l
     seen = np.bincount(np.unique(groups, return_inverse=True)[1][positions])
     assert seen.max() - seen.min() <= 1
     times = np.bincount(positions, minlength=len(groups))
-    for group in set(numbers):  # nobody is seen again before all of the group have been seen
+    for group in set(numbers):  # no patient is drawn again before all of the group have been drawn
         assert np.ptp(times[groups == group]) <= 1
 
 

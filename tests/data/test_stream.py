@@ -1,4 +1,4 @@
-"""Photographs are decoded a few batches ahead, and no further, however many there are."""
+"""Photographs are decoded at most a few batches ahead, however many there are."""
 
 import hashlib
 import threading

@@ -1,4 +1,4 @@
-"""Units hold what belongs together, whatever is missing, and nothing else."""
+"""Units contain the photographs of an eye or patient and no others, also if some are missing."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -52,7 +52,7 @@ def test_slots_are_by_view_and_the_left_eye_comes_first() -> None:
         2,
         2,
         0,
-    ]  # b's right eye keeps its place
+    ]  # the right eye of b keeps its slots
     assert build_units(_labels(WHOLE), "eye").slot_of.tolist() == [1, 0, 1, 0, 0, 0]
 
 
@@ -63,7 +63,7 @@ def test_a_missing_left_eye_leaves_its_slots_empty() -> None:
 
 
 def test_the_number_of_slots_is_that_of_the_network() -> None:
-    """A data set with one view an eye is read by a network that was trained on two."""
+    """A network that was trained on two views per eye can grade a data set with one."""
     labels = _labels([("a", "left", 1), ("a", "right", 1)])
     assert build_units(labels, "patient").slot_of.tolist() == [0, 1]
     units = build_units(labels, "patient", num_slots=4)
@@ -84,7 +84,7 @@ def test_patients_without_known_eyes_fill_their_slots_in_order() -> None:
 def test_photographs_of_unknown_eyes_are_refused() -> None:
     with pytest.raises(UsageError, match="does not state which eye a photograph shows: use --unit image or patient"):
         build_units(_labels([("a", None, None), ("a", None, None)]), "eye")
-    assert len(build_units(_labels([("a", None, None), ("b", None, None)]), "eye")) == 2  # nothing is to be joined
+    assert len(build_units(_labels([("a", None, None), ("b", None, None)]), "eye")) == 2  # one photograph each
 
 
 def test_no_unit_spans_two_splits() -> None:

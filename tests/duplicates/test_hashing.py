@@ -16,7 +16,7 @@ from drkit.duplicates.hashing import (
 
 
 def planted(generator, flipped, count=300):
-    """Random hashes and, of each, one with `flipped` other bits."""
+    """Random hashes, and for each a second one that differs in `flipped` bits."""
     bits = generator.integers(0, 2, (count, 256), dtype=np.uint8)
     others = bits.copy()
     for row in others:
@@ -82,7 +82,7 @@ def test_brightness_and_contrast_hardly_change_the_hash(fundus):
 
 
 def test_a_shift_inside_the_frame_is_made_good_by_the_shifted_hashes(fundus):
-    retina = fundus(2)[80:240, 80:240]  # no edge of the disc is seen
+    retina = fundus(2)[80:240, 80:240]  # no edge of the disc is visible
     moved = fundus(2)[80:240, 75:235]
     plain, other = hash_photograph(np.ascontiguousarray(retina)), hash_photograph(np.ascontiguousarray(moved))
     assert hamming_distance(plain[1], other[0]) < hamming_distance(plain[0], other[0])

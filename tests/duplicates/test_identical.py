@@ -1,4 +1,4 @@
-"""Identical files, found without reading those that cannot be."""
+"""Identical files are found without reading files of different sizes."""
 
 from pathlib import Path
 

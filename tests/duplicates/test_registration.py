@@ -1,4 +1,4 @@
-"""Correlation after one photograph is laid upon the other."""
+"""Correlation of two photographs after registration."""
 
 import cv2
 import numpy as np
@@ -58,7 +58,7 @@ def test_a_new_reflection_is_seen_in_the_light_and_the_eye_is_still_the_same(fun
 
 def test_a_shift_behind_the_cameras_frame_is_undone(fundus):
     eye = fundus(5)
-    frames = [np.pad(eye[top : top + 240], ((0, 0), (40, 40), (0, 0))) for top in (36, 46)]  # above and below is cut
+    frames = [np.pad(eye[top : top + 240], ((0, 0), (40, 40), (0, 0))) for top in (36, 46)]  # cut at the top and bottom
     assert are_copies(correlate(*frames))
 
 

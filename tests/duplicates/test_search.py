@@ -1,4 +1,4 @@
-"""Copies are numbered alike, by way of others, too."""
+"""Copies have the same number, also if other copies connect them."""
 
 import numpy as np
 

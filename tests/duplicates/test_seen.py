@@ -18,7 +18,7 @@ Fundus = Callable[[int], Photograph]
 
 
 def remember(paths: list[Path]) -> SeenPhotographs:
-    """What weights that were trained on these photographs have seen."""
+    """The photographs as seen by the weights that were trained on them."""
     hashes = hash_all(paths)
     return SeenPhotographs(
         datasets=("here",) * len(paths),
@@ -34,7 +34,7 @@ def are_copies(paths: list[Path], seen: SeenPhotographs) -> list[bool]:
 
 
 def save_copies(paths: list[Path], folder: Path, save: Save, across: float = 0.7, down: float = 0.7) -> list[Path]:
-    """Copies of other names at quality 80 and of another size."""
+    """Copies with other names, at quality 80 and another size."""
     kind = cv2.INTER_AREA if max(across, down) <= 1 else cv2.INTER_LINEAR
     return [
         save(cv2.resize(read_photograph(path), None, fx=across, fy=down, interpolation=kind), folder / f"n{k}.jpg", 80)
@@ -51,7 +51,7 @@ def paths(fundus: Fundus, save: Save, tmp_path: Path) -> list[Path]:
 def test_copies_at_quality_80_are_recognised_at_any_size(
     paths: list[Path], across: float, down: float, save: Save, tmp_path: Path
 ) -> None:
-    """Also squashed ones, as APTOS 2019 is shared at 224 x 224."""
+    """This includes squashed copies, such as the common version of APTOS 2019 at 224 x 224."""
     assert all(are_copies(save_copies(paths, tmp_path, save, across, down), remember(paths)))
 
 
@@ -63,7 +63,7 @@ def test_other_eyes_are_not_recognised(paths: list[Path], fundus: Fundus, save: 
 def test_a_name_lets_a_crop_be_recognised_but_no_other_eye(
     paths: list[Path], fundus: Fundus, save: Save, tmp_path: Path
 ) -> None:
-    """IDRiD counts its test photographs from 1 again: a name alone tells nothing."""
+    """The numbers of IDRiD's test photographs also start at 1, so an equal name is not evidence."""
     crops = [fundus(seed)[12:-26, 12:-26] for seed in range(4)]
     renamed = [save(crop, tmp_path / "a" / f"n{number}.jpg") for number, crop in enumerate(crops)]
     named = [save(crop, tmp_path / "b" / f"EYE{number}.jpg") for number, crop in enumerate(crops)]
@@ -89,7 +89,7 @@ def test_without_a_packaged_ancestor_only_content_counts(paths: list[Path]) -> N
 def test_real_photographs_are_recognised_after_being_saved_again(
     size: float, shared_data: Path, save: Save, tmp_path: Path
 ) -> None:
-    """Also with the squashing undone that APTOS's photographs have here."""
+    """This includes squashed photographs of APTOS that were made round."""
     paths = read_dataset(shared_data / "APTOS2019").paths()[:1000:25]
     seen = remember(paths)
     assert all(are_copies(save_copies(paths, tmp_path / "same", save, size, size), seen))

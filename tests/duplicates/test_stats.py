@@ -1,4 +1,4 @@
-"""One look at every photograph."""
+"""Every photograph is read once."""
 
 import numpy as np
 

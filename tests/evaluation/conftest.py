@@ -1,4 +1,4 @@
-"""Predictions made of a known amount of noise."""
+"""Predictions with a known amount of noise."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -55,7 +55,7 @@ def graded() -> Callable[..., Predictions]:
 
 @pytest.fixture
 def seeded(graded: Callable[..., Predictions]) -> Callable[..., Predictions]:
-    """Build a run whose seeds are as good as their noise lets them be."""
+    """Build a run of seeds with the given noise."""
 
     def build(name: str, noises: Sequence[float], *, seed: int = 0, **options: Any) -> Predictions:
         parts = [graded(name, noise=noise, seed=seed + at, **options) for at, noise in enumerate(noises)]

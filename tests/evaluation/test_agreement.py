@@ -1,4 +1,4 @@
-"""Agreement: figures with intervals over patients."""
+"""Measures of agreement with intervals over patients."""
 
 import numpy as np
 import pytest

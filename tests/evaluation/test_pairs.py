@@ -1,4 +1,4 @@
-"""Two runs are compared on the same photographs, or not at all."""
+"""Two runs are compared only on the same photographs."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Who is referable, and what the threshold is fitted on."""
+"""Referable patients, and the photographs that the threshold is fitted on."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from drkit.records.runs import find_packaged_run
 
 
 def with_probability(predictions: Predictions, probability: np.ndarray) -> Predictions:
-    """The same with another probability (N,) of grade 2, the rest being grade 0."""
+    """The same predictions with other probabilities (N,) of grade 2; the rest is grade 0."""
     rows = predictions.rows.copy()
     rows[list(PROBABILITY_COLUMNS)] = 0.0
     rows["prob_0"], rows["prob_2"] = 1 - probability, probability
@@ -29,7 +29,7 @@ def with_probability(predictions: Predictions, probability: np.ndarray) -> Predi
 
 
 def test_the_threshold_finds_enough_patients_by_their_worst_photograph(graded: Callable[..., Predictions]) -> None:
-    """Val: patients 0 to 9 of grades 0 to 4 twice, so six are referable; one photograph of each speaks."""
+    """Val has patients 0 to 9 with grades 0 to 4 twice, so six are referable, each by one photograph."""
     predictions = graded("run")
     patient = predictions.rows["patient_id"].astype(int).to_numpy()
     first = predictions.rows["view"].eq(1).to_numpy() & predictions.rows["eye"].eq("left").to_numpy()

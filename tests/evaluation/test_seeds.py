@@ -1,4 +1,4 @@
-"""Runs of several seeds: each seed alone, the mean difference, and whose noise the interval holds."""
+"""Runs of several seeds: the score of each seed, the mean difference, and the variation that its interval includes."""
 
 import numpy as np
 import pytest
@@ -62,7 +62,7 @@ def test_the_sentence_says_whether_the_interval_includes_seeds(graded, seeded) -
 
 
 def test_seeds_that_contradict_each_other_show_no_difference(graded, seeded) -> None:
-    """What a single pair of trainings would have told."""
+    """A single pair of trainings can show a difference that is not there."""
     lucky = _compare(graded("a", noise=1.8, seed=1), graded("b", noise=0.3, seed=2))
     assert lucky.interval[0] > 0
     several = _compare(seeded("a", [1.8, 0.3], seed=1), seeded("b", [0.3, 1.8], seed=2))

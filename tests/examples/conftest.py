@@ -1,4 +1,4 @@
-"""Running the example scripts: with the program itself, or with one that only notes what it is asked."""
+"""Example scripts, run with drkit itself or with a program that only records its command lines."""
 
 import os
 import subprocess
@@ -22,19 +22,19 @@ mkdir -p "$dir" && touch "$dir/$name.json"
 
 
 class Script:
-    """One of the examples.
+    """An example script.
 
     Args:
-        programs: Folder of the program that works.
+        programs: Folder of drkit's program.
         name: File name of the script.
-        notes: File in which a program that does no work notes its command lines; None: the program works.
+        notes: File in which a stand-in for drkit records its command lines; None: drkit itself is run.
     """
 
     def __init__(self, programs: Path, name: str, notes: Path | None = None) -> None:
         self.programs, self.path, self.notes = programs, EXAMPLES / name, notes
 
     def run(self, *arguments: object, **settings: str) -> str:
-        """Run it to its end, and return what it prints."""
+        """Run the script and return what it prints."""
         folders = [str(self.notes.parent if self.notes else self.programs), str(Path(sys.executable).parent)]
         where = {"PATH": os.pathsep.join([*folders, os.environ["PATH"]]), "NOTES": str(self.notes)}
         command = [self.path, *map(str, arguments)]
@@ -43,7 +43,7 @@ class Script:
         return done.stdout
 
     def noted(self) -> list[str]:
-        """Return the command lines since the last call."""
+        """Return the command lines that were recorded since the last call."""
         assert self.notes
         lines = self.notes.read_text().splitlines()
         self.notes.unlink()
@@ -57,7 +57,7 @@ def script(programs: Path) -> Callable[..., Script]:
 
 @pytest.fixture
 def noting(tmp_path: Path) -> Path:
-    """The file in which a program called drkit notes its command lines."""
+    """The file in which a stand-in for drkit records its command lines."""
     folder = tmp_path / "bin"
     folder.mkdir()
     (folder / "drkit").write_text(NOTING)

@@ -1,4 +1,4 @@
-"""All tasks of the course in one go."""
+"""The script that runs all tasks of the course."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ SETTINGS = {
 
 
 class Course(NamedTuple):
-    """The whole course on synthetic eyes: its folder, and what it printed."""
+    """All tasks on synthetic eyes: the output folder, and what was printed."""
 
     folder: Path
     printed: str

@@ -1,4 +1,4 @@
-"""DeepDRiD to checked submissions, fast and best."""
+"""The scripts that write submissions for DeepDRiD, fast and best."""
 
 from pathlib import Path
 from typing import Any

@@ -20,7 +20,7 @@ NOTEBOOK = ROOT / "examples" / "drkit.ipynb"
 SMALL = {
     "BACKBONE": "test_efficientnet", "WEIGHTS": "none", "EPOCHS": 1, "SIDE": 64, "OPTIONS": "--size 64 --device cpu",
 }  # fmt: skip
-# Notes its command lines, and writes what a command would.
+# Records its command lines, and writes the files that drkit would write.
 NOTING = """#!/usr/bin/env bash
 echo "$*" >> "$NOTES"
 [ "$1" != "$STUCK" ] || exit 2
@@ -37,7 +37,7 @@ esac
 
 
 def run(folder: Path, kernel: str = "python3", cells: slice = slice(None), **parameters: Any) -> Any:
-    """The notebook after it was run in a folder, with other values for some of its parameters."""
+    """Run the notebook in a folder, with other values for some of its parameters, and return it."""
     book = nbformat.read(NOTEBOOK, as_version=4)
     given = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
     place = next(number for number, cell in enumerate(book.cells) if "parameters" in cell.metadata.get("tags", []))
@@ -48,7 +48,7 @@ def run(folder: Path, kernel: str = "python3", cells: slice = slice(None), **par
 
 
 def outputs(book: Any, kind: str) -> list[str]:
-    """What the cells show of a media type."""
+    """The outputs of the cells of a media type."""
     return [
         output.data[kind] for cell in book.cells for output in cell.get("outputs", []) if kind in output.get("data", {})
     ]
@@ -60,7 +60,7 @@ def printed(book: Any) -> str:
 
 @pytest.fixture
 def noting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where a program called drkit notes its command lines."""
+    """The file in which a stand-in for drkit records its command lines."""
     folder = tmp_path / "bin"
     folder.mkdir()
     (folder / "drkit").write_text(NOTING)
@@ -139,7 +139,7 @@ def test_drkit_is_installed_from_wheels_without_an_index(tmp_path: Path, monkeyp
 
 
 def _environment_without_drkit(folder: Path) -> Path:
-    """A virtual environment with a kernel `fresh` and all packages but drkit; the folder of its packages."""
+    """Create a virtual environment with a kernel `fresh` and all packages except drkit; return its package folder."""
     venv.create(folder, with_pip=False)
     place = folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
     for package in Path(site.getsitepackages()[0]).iterdir():

@@ -1,4 +1,4 @@
-"""The quickstart from photographs to a checked submission, with curves, explanations and a report."""
+"""The quickstart script."""
 
 from pathlib import Path
 from typing import Any

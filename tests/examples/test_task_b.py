@@ -1,4 +1,4 @@
-"""Task (b) from two data sets to a checked submission."""
+"""The script of task (b), from two data sets to a submission."""
 
 import shutil
 from pathlib import Path
@@ -14,7 +14,7 @@ from drkit.records.runs import Run, read_run_record
 
 @pytest.fixture
 def other_eyes(tmp_path: Path) -> Path:
-    """Eyes of other patients, laid out and graded as APTOS 2019 is."""
+    """Eyes of other patients in the layout of APTOS 2019."""
     run_synth(SynthConfig(out=tmp_path / "raw", patients=6, size=64, seed=5))
     rows, out = read_dataset(tmp_path / "raw").graded("eye").rows, tmp_path / "aptos"
     (out / "train_images").mkdir(parents=True)

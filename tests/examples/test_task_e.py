@@ -1,4 +1,4 @@
-"""Task (e): what its script asks of drkit; test_course.py runs it for real."""
+"""The commands of the script of task (e); test_course.py runs them."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Small networks with the grader's face, and inputs for them."""
+"""Small networks with the grader's interface, and inputs for them."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from drkit.losses import build_loss
 
 
 class SmallGrader(nn.Module):
-    """Convolutions, mean pool, the mean over the photographs of a unit, a linear head: all that can be done by hand."""
+    """Convolutions, mean pool, mean over the photographs of a unit, and linear head, all easy to compute by hand."""
 
     def __init__(self, num_outputs: int = 5, bends: bool = True) -> None:
         super().__init__()

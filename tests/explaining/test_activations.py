@@ -1,4 +1,4 @@
-"""Laying a network bare: layers by name, tokens as maps, one photograph of a unit changed."""
+"""Activations of a network: layers by name, tokens as maps, and units with one photograph changed."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ def test_the_last_layer_by_name_is_the_last_map(
 ) -> None:
     grader = make_grader()
     by_default, by_name = explain_hirescam(make_inputs(grader)), explain_hirescam(make_inputs(grader, layer="2"))
-    # Layer 2 is the last convolution, before the ReLU: its gradient is nothing where the ReLU cuts.
+    # Layer 2 is the last convolution, before the ReLU: its gradient is zero where the ReLU is.
     assert torch.allclose(by_default.signed, by_name.signed, atol=1e-6)
 
 

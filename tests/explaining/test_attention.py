@@ -18,7 +18,7 @@ from drkit.models.grader import Grader, build_grader
 
 
 def _grader(attention: str, fusion: str = "mean-max") -> Grader:
-    """A grader of an eye's two photographs that has learned something, at random."""
+    """A grader of an eye's two photographs with random attention weights."""
     torch.manual_seed(0)
     grader = build_grader(make_architecture(unit="eye", num_slots=2, fusion=fusion, attention=attention))
     for module, std in ((grader.attention, 0.3), (grader.fusion, 3.0)):
@@ -33,7 +33,7 @@ def test_a_spatial_gate_is_shown_as_it_is(make_inputs, pairs: UnitIndex) -> None
     maps = grader.maps(inputs.images, pairs)
     gates = (grader.attention(maps) / maps)[:, 0]
     even = gates.mean((1, 2), keepdim=True)
-    assert (even - 1).abs().max() > 0.01  # a gate that closes all positions alike prefers none, and is not shown
+    assert (even - 1).abs().max() > 0.01  # a gate that is equal at all positions prefers none, and is not shown
     assert torch.allclose(explain_attention(inputs).signed, gates / even - 1, atol=1e-3)
 
 

@@ -1,4 +1,4 @@
-"""Evidence: scales, shares, and how it is drawn larger."""
+"""Evidence: scales, shares and interpolation."""
 
 import pytest
 import torch
@@ -55,7 +55,7 @@ def test_coarse_maps_are_interpolated_and_never_negative() -> None:
 
 
 def test_pixelwise_maps_are_smoothed_and_lose_no_evidence() -> None:
-    """Grains of opposite sign next to each other cancel; what is alone keeps its mass."""
+    """Neighbouring pixels of opposite sign cancel, and isolated ones keep their mass."""
     signed = torch.zeros(1, 96, 96)
     signed[0, 40, 40] = 1.0
     drawn = Attribution.from_signed(signed).upsampled(96)

@@ -1,4 +1,4 @@
-"""Class activation maps against sums done by hand, against each other, and against the libraries where installed."""
+"""Class activation maps compared with hand-computed sums, with each other, and with installed libraries."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -109,7 +109,7 @@ def test_eigencam_is_the_first_singular_vector(
 def test_photographs_of_a_unit_share_its_answer(
     make_grader: Callable, make_inputs: Callable[..., AttributionInput], pairs: UnitIndex
 ) -> None:
-    """With a mean over two photographs each has half the evidence that it would have alone."""
+    """With a mean over two photographs, each has half the evidence of a unit of one."""
     grader = make_grader(num_outputs=1)
     joined = cam.explain_gradcam(make_inputs(grader, REGRESSION, pairs))
     alone = cam.explain_gradcam(make_inputs(grader, REGRESSION))

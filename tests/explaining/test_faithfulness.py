@@ -31,7 +31,7 @@ SIDE = 16
 
 
 class Counting(nn.Module):
-    """Scores a photograph by the mean of one square: what speaks for the score is known exactly."""
+    """Scores a photograph by the mean of one square, so that the evidence is known exactly."""
 
     def __init__(self) -> None:
         super().__init__()

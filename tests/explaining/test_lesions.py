@@ -1,4 +1,4 @@
-"""Masks: found by name, cut as the photograph was, and what is measured on them."""
+"""Masks are found by name and cropped like the photograph, and the measures on them."""
 
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def test_a_folder_without_masks_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("radius_x", [50, 70])
 def test_a_mask_is_cut_as_its_photograph(tmp_path: Path, radius_x: int) -> None:
-    """A bright disc on a wide photograph: the mask of a spot lies where the spot lies in the square, made round too."""
+    """The mask of a spot is where the spot is in the square, also if the disc is made round."""
     rows, columns = np.mgrid[:120, :200]
     disc = ((columns - 100) / radius_x) ** 2 + ((rows - 60) / 50) ** 2 < 1
     spot = (columns - 120) ** 2 + (rows - 40) ** 2 < 8**2

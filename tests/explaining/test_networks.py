@@ -1,4 +1,4 @@
-"""Real timm networks of every family: the layer is chosen by itself, and can be named."""
+"""Real timm networks of every family: the layer is selected automatically, or can be named."""
 
 from dataclasses import replace
 

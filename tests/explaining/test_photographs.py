@@ -1,4 +1,4 @@
-"""Photographs as the network sees them are the bank's; the blur keeps to the disc."""
+"""Photographs have the pixels of the bank, and the blur does not cross the edge of the disc."""
 
 from pathlib import Path
 

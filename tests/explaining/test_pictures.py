@@ -1,4 +1,4 @@
-"""Paint: nothing where there is no evidence, nothing outside the disc, and hues that survive colour blindness."""
+"""Colours: none without evidence or outside the disc, and hues that are distinct for colour-blind readers."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Integrated gradients, occlusion and ScoreCAM: what they must sum to, and the libraries where installed."""
+"""Integrated gradients, occlusion and Score-CAM compared with known sums and with installed libraries."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -98,7 +98,7 @@ def test_occlusion_finds_the_one_square_that_counts(
 def test_scorecam_weights_channels_by_the_score_of_the_masked_photograph(
     make_grader: Callable, make_inputs: Callable[..., AttributionInput]
 ) -> None:
-    """By hand: each channel's mask, the answer it leaves, the rise above the baseline's answer."""
+    """By hand: mask of each channel, output for the masked photograph, and its rise above the baseline."""
     inputs = make_inputs(make_grader(), TARGET)
     maps = inputs.maps()
     image, baseline = inputs.images[2], inputs.baseline[2]

@@ -1,4 +1,4 @@
-"""Which photographs are picked, and in which order."""
+"""The selection of photographs and their order."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is asked of the logits is what the loss reads in them, with a gradient."""
+"""Targets are differentiable and agree with the scores and probabilities of the loss."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def _logits(loss: str, spread: float, seed: int) -> torch.Tensor:
 def test_what_is_measured_is_the_runs_own_score_and_probability(
     loss: str, spread: float, seed: int, sigma: float
 ) -> None:
-    """Off the scale, too, where a regression's score is clipped."""
+    """This includes logits off the scale, for which the score of a regression is clipped."""
     logits, own = _logits(loss, spread, seed), build_loss(loss)
     score = ScoreTarget(own, sigma).normalised(logits).numpy()
     assert score == pytest.approx(own.score(logits.numpy()) / 4, abs=1e-12)
@@ -59,7 +59,7 @@ def test_log_odds_of_a_grade_and_of_two_grades_by_hand() -> None:
 
 
 def test_a_regressions_contrast_rises_with_the_score_whatever_the_score() -> None:
-    """A single grade's log-odds turn at the grade, so two grades are told apart by their contrast."""
+    """The log-odds of a single grade have a maximum at the grade, but the contrast of two grades is monotonic."""
     logits = torch.linspace(-1, 5, 50)[:, None].requires_grad_()
     target = ContrastTarget(build_loss("regression"), 0.7, torch.full((50,), 3), torch.full((50,), 1))
     (gradient,) = torch.autograd.grad(target(logits).sum(), logits)

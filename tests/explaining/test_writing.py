@@ -1,4 +1,4 @@
-"""File names from ids, and what a sheet shows."""
+"""File names made from ids, and the contents of a sheet."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The exported graph gives what the run itself gives."""
+"""The exported graph gives the outputs of the run."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def test_logits_are_read_as_the_loss_reads_them(name: str) -> None:
 
 
 class GradeProbabilities(torch.nn.Module):
-    """A loss's reading of its logits, as a graph of its own."""
+    """The probabilities and score of a loss as a graph."""
 
     def __init__(self, loss: Loss) -> None:
         super().__init__()

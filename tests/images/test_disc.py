@@ -1,4 +1,4 @@
-"""The fundus disc is found on any surround, cut or squashed or dark, and a square about it is a square about it."""
+"""The fundus disc is found on any surround, also if it is cut, squashed or dark, and is cropped to a square."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The edge that rays find is that of the disc that was drawn, wherever it lies."""
+"""Rays find the edge of the drawn disc at any position."""
 
 from collections.abc import Callable
 
@@ -29,7 +29,7 @@ def test_every_ray_ends_on_the_disc(draw_fundus: DrawFundus, surround: int, radi
     assert len(edge.points) == NUM_RAYS
     off = distances(edge.points, centre, radii)
     assert off.max() < WITHIN
-    assert off.mean() < 1  # where retina and surround mix
+    assert off.mean() < 1  # retina and surround mix at the edge
     assert edge.area == pytest.approx(np.pi * radii[0] * radii[1], rel=0.1)  # "about"
 
 
@@ -77,7 +77,7 @@ def test_one_colour_all_over_has_no_edge(level: int) -> None:
 
 
 def test_a_dark_spot_inside_is_no_edge(draw_fundus: DrawFundus) -> None:
-    """A ray ends at its last fall to the surround, not at its first."""
+    """A ray ends at its last transition to the surround, and not at its first."""
     photograph = draw_fundus()
     photograph[120:180, 230:260] = 0
     edge = find_edge(photograph)

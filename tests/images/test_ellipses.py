@@ -1,4 +1,4 @@
-"""The circle or ellipse through most of some points."""
+"""The circle or ellipse through most of the points."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Photographs as users have them: read rightly, or refused in one line."""
+"""Common photographs are read correctly or refused in one line."""
 
 import struct
 from contextlib import suppress
@@ -18,7 +18,7 @@ from drkit.images.reduced import decode_reduced
 
 @pytest.fixture
 def photograph() -> np.ndarray:
-    """Smooth, with the channels told apart: red rises to the right, green downwards."""
+    """A smooth image with distinguishable channels: red increases to the right, green downwards."""
     ramp = np.linspace(0, 255, 48).astype(np.uint8)
     rows, columns = np.meshgrid(ramp[:32], ramp, indexing="ij")
     return np.stack([columns, rows, np.full_like(rows, 40)], -1)  # (32, 48, 3)
@@ -116,6 +116,6 @@ def test_what_cannot_be_encoded_is_refused(suffix: str, width: int) -> None:
 
 def test_a_jpeg_of_an_unknown_revision_is_read_or_refused(fundus) -> None:
     content = bytearray(encode_photograph(fundus(1), ".jpg"))
-    content[content.index(b"JFIF") + 5] = 70  # a revision that there is not
-    with suppress(InputError):  # whether it costs pixels, libjpeg-turbo's wrapper decides
+    content[content.index(b"JFIF") + 5] = 70  # a revision that does not exist
+    with suppress(InputError):  # it depends on the version of libjpeg-turbo whether this is an error
         assert decode_photograph(bytes(content), "eye").shape == fundus(1).shape

@@ -1,4 +1,4 @@
-"""Quality warnings: each for the defect it names, and none for a good photograph."""
+"""Each quality warning is given for its own defect, and none for a good photograph."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The surround is what the four corners show."""
+"""The surround is measured in the four corners."""
 
 import numpy as np
 import pytest

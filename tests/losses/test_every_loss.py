@@ -94,7 +94,7 @@ def test_half_precision_is_computed_in_single_precision(loss: Loss) -> None:
 def test_the_correct_grade_has_the_smallest_loss(loss: Loss) -> None:
     activations = nn.functional.one_hot(GRADES, 5).float()
     logits = _fit(loss, activations, GRADES)(activations).detach()
-    costs = torch.stack([loss(logits, torch.full((5,), grade)) for grade in range(5)])  # (grade asked, unit)
+    costs = torch.stack([loss(logits, torch.full((5,), grade)) for grade in range(5)])  # (reference grade, unit)
     assert (costs.argmin(0) == GRADES).all()
 
 

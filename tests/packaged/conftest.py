@@ -1,4 +1,4 @@
-"""A stand-in for the network that comes with drkit, packed from a run of seconds on synthetic eyes."""
+"""A stand-in for the network that comes with drkit, packed from a small run on synthetic eyes."""
 
 import importlib.util
 from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ def pack_run() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def known_eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the stand-in has seen, large enough to be recognised when saved anew."""
+    """The photographs of the stand-in, large enough to be recognised after being saved again."""
     out = tmp_path_factory.mktemp("known") / "known-eyes"
     run_synth(SynthConfig(out=out, patients=8, size=160, seed=11))
     return out
@@ -50,7 +50,7 @@ def trained(known_eyes: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(scope="session")
 def packed(pack_run: ModuleType, trained: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """The stand-in, as the package would hold it."""
+    """The stand-in in the form of the packaged run."""
     run = Run(tmp_path_factory.mktemp("package") / "fundus" / "fundus")
     pack_run.pack(trained, [], run, force=False)
     return run
@@ -58,7 +58,7 @@ def packed(pack_run: ModuleType, trained: Run, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture
 def at_home(packed: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
-    """In an empty folder, with the stand-in in the package; nothing is written to it."""
+    """Run in an empty folder with the stand-in in the package; check that nothing is written to the package."""
     monkeypatch.setitem(runs.PACKAGED_RUNS, "fundus", packed.stem)
     monkeypatch.chdir(tmp_path)
     before = {path: path.stat().st_mtime_ns for path in packed.stem.parent.iterdir()}
@@ -68,7 +68,7 @@ def at_home(packed: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 @pytest.fixture(scope="session")
 def copies(known_eyes: Path, save: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the stand-in has seen, at 128 pixels, quality 80 and under other names: graded photographs, all of val."""
+    """Photographs of the stand-in at 128 pixels and quality 80 with other names, all graded and in val."""
     import cv2
 
     out = tmp_path_factory.mktemp("copies") / "copies"
@@ -84,7 +84,7 @@ def copies(known_eyes: Path, save: Callable[..., Path], tmp_path_factory: pytest
 
 @pytest.fixture(scope="session")
 def other_eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eyes of other patients, of which the stand-in has seen none."""
+    """Eyes of patients that the stand-in was not trained on."""
     out = tmp_path_factory.mktemp("others") / "other-eyes"
     run_synth(SynthConfig(out=out, patients=10, size=128, seed=12))
     return out

@@ -1,4 +1,4 @@
-"""A run becomes the one that comes with drkit: small, and nothing of the machine in it."""
+"""A run is packed for the package: small, and without paths of the machine."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`fundus` is a run like any other wherever a run is taken, and knows what it has seen."""
+"""Every command accepts `fundus` like any other run, and recognises the photographs that it was trained on."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def invoke(*arguments: object, code: int = 0) -> str:
 
 
 def going_on(data: Path, **options: object) -> TrainingConfig:
-    """A training of seconds that starts from the stand-in."""
+    """A small training that starts from the stand-in."""
     settings = {"size": 64, "epochs": 1, "choose": "last", "target": "eye", "device": "cpu"} | options
     return TrainingConfig(data=[data], weights="fundus", **settings)
 

@@ -1,4 +1,4 @@
-"""Runs made of numbers alone: no network is trained for a picture."""
+"""Runs made of simulated predictions, without training."""
 
 import json
 from collections.abc import Callable
@@ -32,7 +32,7 @@ LONG_NAME = "tf_efficientnet_lite0-patient-patient-corn-cbam-ben-graham-clahe-se
 
 @pytest.fixture(scope="session")
 def grade_eyes(eyes: Path) -> Callable[..., Predictions]:
-    """Predictions for the synthetic eyes' photographs, as good as `noise` lets them be."""
+    """Predictions for the photographs of the synthetic eyes, with the given noise."""
 
     def grade(name: str = "run", *, noise: float = 0.8, seed: int = 0, embedded: bool = False, **meta: object):
         labels = read_dataset(eyes)
@@ -53,7 +53,7 @@ def grade_eyes(eyes: Path) -> Callable[..., Predictions]:
 
 @pytest.fixture(scope="session")
 def cohort() -> Callable[..., EvaluationSet]:
-    """Four photographs each of 40 patients, graded and ready to be drawn."""
+    """A run on four photographs of each of 40 patients, ready to be drawn."""
 
     def build(
         name: str = "run", *, noise: float = 0.8, seed: int = 0, by: str = "photograph", **meta: object
@@ -111,7 +111,7 @@ def build_history(
 
 @pytest.fixture(scope="session")
 def history() -> Callable[..., TrainingHistory]:
-    """A training that went as `build_history` says."""
+    """A training with the history of `build_history`."""
 
     def build(
         epochs: int = 5, folds: int = 0, held_out: tuple[str, ...] = ("val",), seeds: tuple[int, ...] = ()
@@ -125,7 +125,7 @@ def history() -> Callable[..., TrainingHistory]:
 
 @pytest.fixture(scope="session")
 def write_run(tmp_path_factory: pytest.TempPathFactory, grade_eyes: Callable[..., Predictions]) -> Callable[..., Path]:
-    """A finished run in a folder of its own, its weights left out; returns its stem."""
+    """Write a finished run without weights to a folder of its own, and return its stem."""
 
     def write(name: str = "quick", record: dict[str, object] | None = None, **changes: object) -> Path:
         run = Run(tmp_path_factory.mktemp("runs") / name)
@@ -172,7 +172,7 @@ def _labels(axes: Axes) -> list[Text]:
 
 @pytest.fixture(scope="session")
 def check_texts() -> Callable[[Figure], None]:
-    """Hold that no text is cut off by the figure's edge, and that no two lie upon each other."""
+    """Check that no text is cut off by the edge of the figure and that no two texts overlap."""
 
     def check(figure: Figure) -> None:
         texts = shown_texts(figure)
@@ -193,7 +193,7 @@ def check_texts() -> Callable[[Figure], None]:
 
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures are empty, where what they show is not what is tested."""
+    """Save all figures as empty SVGs, for tests that do not look at them."""
 
     def draw_nothing(_: Figure, buffer: BytesIO, **__: object) -> None:
         buffer.write(b"<svg/>")

@@ -1,4 +1,4 @@
-"""Which photographs stand for a grade."""
+"""The photographs that represent a grade."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ POOR = {0, 1, 2, 3, 4}
 
 @pytest.fixture
 def graded(tmp_path: Path, fundus, save) -> pd.DataFrame:
-    """Eight photographs of grade 0, one a patient; the first five are dark and blurred."""
+    """Eight photographs of grade 0, one per patient; the first five are dark and blurred."""
     for number in range(COUNT):
         photograph = fundus(number)
         if number in POOR:

@@ -1,4 +1,4 @@
-"""Gates by grade: figures that can be worked out by hand, and none that chance gives."""
+"""Channel gates by grade: hand-computed figures, and no dependence by chance."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from drkit.plotting.gates import Gates, correlation_ratios, draw_gates, measure_
 
 
 def _gates(effect: float, num_patients: int = 40, seed: int = 0) -> Gates:
-    """Two photographs a patient, 8 channels, whose gates rise by `effect` a grade."""
+    """Gates of 8 channels that increase by `effect` per grade, for two photographs per patient."""
     generator = np.random.default_rng(seed)
     grades = np.repeat(np.arange(num_patients) % 5, 2)
     noise = np.repeat(generator.normal(0, 0.1, (num_patients, 8)), 2, axis=0)

@@ -1,4 +1,4 @@
-"""Every picture is readable: no text is cut or lies upon another, whatever the runs are called."""
+"""No text of a plot is cut off or overlaps another, whatever the names of the runs are."""
 
 from collections.abc import Callable
 from dataclasses import replace

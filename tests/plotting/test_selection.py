@@ -1,4 +1,4 @@
-"""What titles say of several runs."""
+"""Titles of plots of several runs."""
 
 from drkit.plotting.selection import panel_title, shared_title
 

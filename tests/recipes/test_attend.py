@@ -1,4 +1,4 @@
-"""Training with attention: the same as without but for the blocks, and compared with it honestly."""
+"""Training with attention differs from the baseline only in the blocks, and is compared with it."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def attending(small_config: TrainingConfig) -> AttendConfig:
 
 @pytest.fixture(scope="session")
 def baseline(attending: AttendConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same training without."""
+    """The same training without attention."""
     place = RunOptions(tmp_path_factory.mktemp("baseline") / "runs", "plain")
     return run_finetune(attending.without_attention(), place).run
 
@@ -85,7 +85,7 @@ def test_a_restored_run_grades_as_it_did(attending: AttendConfig, eyes: Path, tm
 
 
 def test_attention_that_learns_nothing_changes_nothing(attending: AttendConfig, baseline: Path, tmp_path: Path) -> None:
-    """Head, order, augmentation and dropout are the baseline's: only what attention learns can differ."""
+    """Head, order, augmentation and dropout equal those of the baseline, so only attention can make a difference."""
     still = {"lr": 0.0, "epochs": 1, "ema": False}
     plain = run_finetune(replace(attending.without_attention(), **still), RunOptions(tmp_path, "plain")).run
     report = run_attend(replace(attending, **still), RunOptions(tmp_path, "attending"), plain)

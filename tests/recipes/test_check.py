@@ -1,4 +1,4 @@
-"""The audit as a whole."""
+"""The complete audit."""
 
 import json
 import os
@@ -24,7 +24,7 @@ from drkit.reporting import as_json
 
 @pytest.fixture
 def data(tmp_path, eyes):
-    """A small sound data set in the course's layout, 48 photographs, to be broken."""
+    """A small valid data set of 48 photographs in the course's layout, which tests may damage."""
     return copytree(eyes, tmp_path / "DeepDRiD", ignore=ignore_patterns("lesions"))
 
 
@@ -114,7 +114,7 @@ def test_a_run_whose_predictions_were_changed(run_stem, tmp_path):
 
 @pytest.mark.parametrize("name", ["a", "a.comparison.json", ""])
 def test_a_comparison_of_several_seeds_is_audited_by_its_name(name, tmp_path):
-    """It has no predictions of its own."""
+    """A comparison has no predictions of its own."""
     compared = tmp_path / "a-s0.parquet"
     compared.write_bytes(b"as it was")
     write_comparison(tmp_path / "a.comparison.json", {}, [compared], force=False)

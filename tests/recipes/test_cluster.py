@@ -66,7 +66,7 @@ class KillingReporter(SilentReporter):
 
 @pytest.fixture
 def few_items_per_task(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that both workers have tasks left when one is killed."""
+    """Keep tasks small, so that both workers have some left when one is killed."""
     monkeypatch.setattr(map_on_cluster, "__defaults__", (2,))
     monkeypatch.setattr(networks, "PHOTOGRAPHS_PER_TASK", 8)
 

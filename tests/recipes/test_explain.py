@@ -1,4 +1,4 @@
-"""`drkit explain` on real files: pictures, maps, manifest, proof, and what is refused."""
+"""`drkit explain`: images, maps, manifest, faithfulness, and refused options."""
 
 import json
 from dataclasses import replace
@@ -40,7 +40,7 @@ def patient_run(small_config: "TrainingConfig", tmp_path_factory: pytest.TempPat
 
 @pytest.fixture(scope="module")
 def explained(run_stem: Path, eyes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All of val, with proof and masks."""
+    """Explanations of val with faithfulness and lesion masks."""
     out = tmp_path_factory.mktemp("explained") / "gradcam"
     config = ExplainConfig(data=[eyes], split="val", out=out, faithfulness=True, lesions=eyes / "lesions", device="cpu")
     report = run_explain(run_stem, config)
@@ -95,7 +95,7 @@ def test_the_proof_and_the_lesions_have_figures_with_intervals(explained: Path) 
 
 @pytest.mark.parametrize("method", ALL_METHODS)
 def test_every_method_on_every_kind_of_grader(method: str, patient_run: Path, eyes: Path, tmp_path: Path) -> None:
-    """A patient's photographs are explained together, on one scale, by the fold that did not see them."""
+    """The photographs of a patient are explained together on one scale, by the fold that held them out."""
     chosen = read_predictions(patient_run).of_split("train").rows["image_id"].iloc[0]
     config = ExplainConfig(data=[eyes], method=method, ids=chosen, out=tmp_path / "a", device="cpu")
     assert run_explain(patient_run, config).photographs == 4
@@ -165,7 +165,7 @@ def test_the_same_again_and_other_photographs_leave_nothing_behind(run_stem: Pat
 def test_a_planted_shortcut_raises_the_alarm(
     run_stem: Path, eyes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A network that reads a corner of the photograph is told from one that reads the retina."""
+    """A network that relies on a corner of the photograph is distinguished from one that relies on the retina."""
     from drkit.models.grader import Grader
 
     def corner(self: Grader, images: torch.Tensor, places: object) -> torch.Tensor:
@@ -199,7 +199,7 @@ def test_mistakes_are_refused(run_stem: Path, eyes: Path, tmp_path: Path) -> Non
 
 @pytest.fixture
 def unknown(eyes: Path, tmp_path: Path) -> Path:
-    """Seven photographs of val and one of train under names that no run knows, without grades."""
+    """Seven photographs of val and one of train, with unknown names and without grades."""
     folder = tmp_path / "unknown"
     folder.mkdir()
     chosen = [*sorted((eyes / "val").rglob("*.jpg"))[:7], next((eyes / "train").rglob("*.jpg"))]
@@ -209,7 +209,7 @@ def unknown(eyes: Path, tmp_path: Path) -> Path:
 
 
 def test_photographs_without_predictions_are_graded_first(run_stem: Path, unknown: Path, tmp_path: Path) -> None:
-    """Six of them, the least certain first, as predict grades them; the run's folder stays as it was."""
+    """The six least certain photographs are explained with the scores of predict, and the run's folder is unchanged."""
     before = sorted(path.name for path in run_stem.parent.iterdir())
     heard = Recorder()
     with reporting_to(heard):
@@ -273,10 +273,10 @@ def test_other_photographs_of_the_same_names_are_noticed(run_stem: Path, eyes: P
         assert sum(f"the scores of {chosen} differ from those" in sentence for sentence in heard.warnings) == times
 
 
-def test_a_complete_unit_is_graded_by_the_mean_of_all_folds(
+def test_complete_units_are_graded_by_the_folds_that_predict_uses(
     patient_run: Path, eyes: Path, unknown: Path, tmp_path: Path
 ) -> None:
-    """Of two data sets, one that the folds held out and one that none of them knows."""
+    """Units of two data sets, one that the folds held out and one that is unknown to all."""
     chosen = read_predictions(patient_run).of_split("train").rows["image_id"].iloc[0]
     config = ExplainConfig(data=[eyes, unknown], ids=f"{chosen},new0.jpg", out=tmp_path / "a")
     assert run_explain(patient_run, config).photographs == 5
@@ -327,7 +327,7 @@ def test_the_report_has_a_table_of_faithfulness(explained: Path, run_stem: Path,
 def test_unreadable_photographs_are_all_named_and_left_out_only_with_keep_going(
     run_stem: Path, eyes: Path, tmp_path: Path, is_graded: bool
 ) -> None:
-    """Whether the run has graded them, before they were damaged, or has yet to."""
+    """The run has either graded the photographs before they were damaged, or not graded them at all."""
     folder, graded = tmp_path / "mixed", tmp_path / "graded.parquet"
     folder.mkdir()
     for number, path in enumerate(sorted((eyes / "val").rglob("*.jpg"))[:4]):

@@ -1,4 +1,4 @@
-"""Runs in other programs' formats, opened by them."""
+"""Runs are exported in the formats of other programs, which can open them."""
 
 import csv
 import json
@@ -54,7 +54,7 @@ def test_an_onnx_file_grades_as_the_run_and_so_does_the_example(
 
 
 def _run_script(model: Path, folder: Path) -> list[dict[str, str]]:
-    """The example's rows; it must do without torch and timm."""
+    """The rows that the example writes; it must not import torch and timm."""
     program = (
         f"import sys, runpy; sys.argv = ['onnx_predict.py', {str(model)!r}, {str(folder)!r}]\n"
         f"runpy.run_path({str(SCRIPT)!r}, run_name='__main__')\n"

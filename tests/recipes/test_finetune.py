@@ -1,4 +1,4 @@
-"""Fine-tuning: a run that lists its own files, the same bytes again, interrupted or not."""
+"""Fine-tuning writes a run that lists its files, with the same bytes also after an interruption."""
 
 import json
 import os
@@ -28,7 +28,7 @@ from drkit.training.resume import FitState
 
 
 def _files(run: Run) -> dict[str, bytes]:
-    """What must be the same for the same work: all but the record."""
+    """The files that are the same in equal trainings, which are all except the record."""
     return {path.name: path.read_bytes() for path in run.outputs()[:-1]}
 
 
@@ -102,7 +102,7 @@ def test_a_killed_process_is_resumed_to_the_same_bytes(
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    if run.resume().exists():  # else the training was over before it could be killed
+    if run.resume().exists():  # otherwise the training ended before it was killed
         resumed = [programs / "drkit", "finetune", *options, "--resume"]
         subprocess.run(resumed, check=True, capture_output=True, env=os.environ | {"NO_COLOR": "1"})
     assert _files(run) == _files(Run(run_stem))
@@ -194,7 +194,7 @@ def test_the_plan_with_frozen_stages_has_the_size_of_the_cache(small_config: Tra
 
 
 def test_early_stopping_waits_for_the_given_number_of_epochs(small_config: TrainingConfig, tmp_path: Path) -> None:
-    config = replace(small_config, lr=1e-9, epochs=9, patience=2)  # nothing is learned, so nothing gets better for long
+    config = replace(small_config, lr=1e-9, epochs=9, patience=2)  # nothing is learned, so validation does not improve
     report = run_finetune(config, RunOptions(tmp_path))
     ((epoch, trained),) = report.epochs
     assert trained < 9

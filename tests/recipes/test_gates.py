@@ -1,4 +1,4 @@
-"""`drkit plot attention`: what is drawn of a run with folds, and what is refused."""
+"""`drkit plot attention`: runs with folds, and refused inputs."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is said of the machine, and what of it is not."""
+"""The report on the machine, and what it leaves out."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Pictures of real, if tiny, runs: drawn, the same bytes again, told in words, refused over others."""
+"""Plots of tiny real runs: contents, reproducible bytes, reports, and no overwriting."""
 
 import json
 from dataclasses import replace

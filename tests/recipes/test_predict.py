@@ -1,4 +1,4 @@
-"""A finished run grades photographs: the same as it did when it was trained."""
+"""A finished run gives the same predictions as at the end of its training."""
 
 import csv
 import json
@@ -45,7 +45,7 @@ def test_predicting_again_gives_the_runs_own_predictions(run_stem: Path, eyes: P
 
 
 def test_photographs_that_were_trained_on_are_recognised_by_content(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
-    """Under other names, in another layout, and still recognised."""
+    """The photographs have other names and another layout."""
     folder = tmp_path / "renamed"
     folder.mkdir()
     seen = sorted((eyes / "train").rglob("*.jpg"))[:3]
@@ -89,7 +89,7 @@ def test_unreadable_photographs_are_all_named_and_left_out_only_with_keep_going(
 def test_a_unit_that_lacks_a_photograph_is_graded_by_the_others(
     small_config: TrainingConfig, eyes: Path, tmp_path: Path
 ) -> None:
-    """As if the data set did not list it, slots and all."""
+    """The unit is graded as if the data set did not list the photograph."""
     config = replace(small_config, epochs=1, unit="patient", fusion="concat", batch_size=4, folds=2, choose="last")
     run = run_finetune(config, RunOptions(tmp_path / "runs")).run
     broken, shorter = (Path(shutil.copytree(eyes, tmp_path / name)) for name in ("broken", "shorter"))
@@ -207,7 +207,7 @@ def test_a_run_applies_its_preprocessing_to_raw_photographs_and_to_no_other(
         answers.append(read_predictions(out).rows.set_index("image_id")["score"].sort_index())
     assert np.allclose(answers[0], answers[1], atol=1e-5)
     whole = run_predict(run, PredictConfig(data=[eyes], out=tmp_path / "all.parquet", device="cpu"))
-    assert whole.trained_on == 32  # told by the originals' content, though others were trained on
+    assert whole.trained_on == 32  # recognised by the originals, although their processed copies were trained on
     with pytest.raises(
         InputError, match=r"was preprocessed with .*green, but the run was trained on .* after circle-crop"
     ):

@@ -1,4 +1,4 @@
-"""Preprocessing a data set: nothing lost, nothing done twice, the same bytes however it went."""
+"""Preprocessing a data set: complete, resumable, and with reproducible bytes."""
 
 import signal
 import subprocess
@@ -40,7 +40,7 @@ def config(eyes: Path, tmp_path: Path) -> PreprocessConfig:
 
 @pytest.fixture
 def broken(tmp_path: Path) -> Path:
-    """A data set of which one photograph is cut off and one shows nothing."""
+    """A data set with one truncated and one empty photograph."""
     out = tmp_path / "broken"
     run_synth(SynthConfig(out=out, patients=5, size=48))
     paths = sorted(out.glob("train/*/*.jpg"))
@@ -144,7 +144,7 @@ def test_failed_photographs_are_counted_and_the_others_written(broken: Path, tmp
     assert manifest is not None
     assert len(manifest.photographs) == 20
     assert run_preprocess(replace(config, keep_going=True)).exit_code == 0
-    assert run_preprocess(config).exit_code == 1  # told again although nothing is done
+    assert run_preprocess(config).exit_code == 1  # reported again although nothing is done
 
 
 def test_steps_add_up_and_sources_are_kept(config: PreprocessConfig, tmp_path: Path, eyes: Path) -> None:

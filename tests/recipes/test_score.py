@@ -270,7 +270,7 @@ def test_predictions_are_not_changed_by_being_scored(tmp_path: Path) -> None:
 
 
 def write_truth(folder: Path, predictions: Predictions) -> Path:
-    """A competition's solution, made of the predictions' own eye grades."""
+    """The solution file of a competition, made from the reference grades of the predictions."""
     path = folder / "solution.csv"
     grades = predictions.rows["eye_grade"].astype("string").fillna("")
     lines = [f"{image}.jpg,{grade}" for image, grade in zip(predictions.rows["image_id"], grades, strict=True)]

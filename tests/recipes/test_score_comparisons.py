@@ -148,7 +148,7 @@ def test_runs_are_compared_on_the_photographs_they_share(tmp_path: Path) -> None
 
 
 def _joined(single: Predictions) -> Predictions:
-    """The same answers, each patient's photographs joined to one."""
+    """The same predictions with the photographs of each patient combined."""
     answers = [*PROBABILITY_COLUMNS, "score"]
     means = single.rows.groupby("patient_id")[answers].transform("mean")
     rows = single.rows.assign(**means, predicted_grade=np.floor(means["score"] + 0.5).astype("int8"))
@@ -160,7 +160,7 @@ def test_runs_of_different_levels_are_compared_at_the_coarser_one(tmp_path: Path
     files = [write_run(tmp_path, single, "single"), write_run(tmp_path, _joined(single), "joined")]
     report = run_score(files, QUICK)
     kappas = [score.agreement.quadratic_weighted_kappa for score in report.scores]
-    assert kappas[1] > kappas[0] + 0.05  # photograph by photograph joining pays, whoever does it
+    assert kappas[1] > kappas[0] + 0.05  # by photograph, combined predictions have a higher kappa
     assert [score.joined_by for score in report.scores] == ["photograph", "patient"]
     (comparison,) = report.comparisons
     assert (comparison.by, comparison.difference) == ("patient", pytest.approx(0, abs=1e-9))

@@ -77,7 +77,7 @@ def _invoke(*words: object, **environment: str) -> Result:
 
 def test_the_plan_has_a_row_per_data_set(config: TrainingConfig, tmp_path: Path) -> None:
     plan = plan_finetune(config, RunOptions(tmp_path))
-    assert plan.options["target"] == "eye"  # which alone all three state
+    assert plan.options["target"] == "eye"  # the only target that all three have
     told = {name: (row["layout"], row["photographs"], row["patients"]) for name, row in plan.datasets.items()}
     assert told == {
         "DeepDRiD": ("deepdrid-course", 48, 12), "APTOS": ("aptos", 40, 40), "Resized": ("eyepacs", 20, 10),
@@ -183,7 +183,7 @@ def test_attend_takes_several_and_bad_ones_are_refused_in_one_line(aptos: Path, 
             assert result.exit_code == 2
             assert sentence in result.stderr
             assert "Traceback" not in result.stderr
-            *notes, refusal = result.stderr.strip().splitlines()  # what was noticed of a data set, then one line
+            *notes, refusal = result.stderr.strip().splitlines()  # warnings about a data set, then one line
             assert refusal.startswith("drkit: error: ")
             assert not any(line.startswith("drkit: error") for line in notes)
     assert not (tmp_path / "runs").exists()

@@ -58,7 +58,7 @@ def test_without_a_sample_rows_are_those_of_split_test(run: Path, tmp_path: Path
 
 
 def _predict_several(folder: Path, splits: dict[str, str]) -> Path:
-    """Predictions of data sets that all have photographs 1 and 2, and one of their own."""
+    """Predictions for data sets that all have photographs 1 and 2, and one photograph of their own."""
     ids = [f"{name}-{number}" for name in splits for number in "12"] + [f"only{name}" for name in splits]
     names = [name for name in splits for _ in "12"] + list(splits)
     rows = build_rows(image_id=ids, path=ids, patient_id=ids, split=[splits[name] for name in names])

@@ -1,4 +1,4 @@
-"""A synthetic data set: the course's layout, the same files from the same seed, nobody's folder lost."""
+"""A synthetic data set has the course's layout, is reproducible, and never replaces a user's folder."""
 
 import csv
 import json

@@ -17,7 +17,7 @@ PLAN = Plan(steps=STEPS, new_steps=STEPS[1:], suffix=".png", labels_sha256="labe
 
 
 def record_of(folder: Path, image_id: str) -> PhotographRecord:
-    """A record of a photograph that is really there."""
+    """The record of an existing photograph."""
     path = folder / "images" / f"{image_id}.png"
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(image_id.encode())

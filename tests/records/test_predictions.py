@@ -50,7 +50,7 @@ def labels() -> Labels:
 
 @pytest.fixture
 def predictions(labels: Labels) -> Predictions:
-    """Answers to the six, the train row out of fold 1, with embeddings of three numbers."""
+    """Predictions for the six, with the train row held out by fold 1 and embeddings of three values."""
     return build_predictions(
         labels,
         probabilities=np.eye(5)[[0, 1, 2, 4, 3, 0]] * 0.8 + 0.04,
@@ -89,7 +89,7 @@ def test_of_several_data_sets_the_name_of_each_photographs_is_kept(labels: Label
 
 @pytest.fixture
 def seeded(labels: Labels) -> Predictions:
-    """Answers of two seeds, decided by cut points, the train row by those of the other folds."""
+    """Predictions of two seeds, decided by cut points, and the train row by those of the other folds."""
     score = np.array([[0.0, 0.6], [1.0, 1.6], [2.0, 2.6], [3.0, 3.6], [3.2, 4.0], [0.2, 0.4]])
     shares = np.stack([np.eye(5)[[0, 1, 2, 3, 3, 0]], np.eye(5)[[1, 2, 3, 4, 4, 0]]], 1) * 0.5 + 0.1
     return build_predictions(
@@ -342,6 +342,6 @@ def test_nothing_is_overwritten_without_force(predictions: Predictions, tmp_path
 
 
 def _write_table(table: pa.Table, path: Path, record: str | None = None) -> None:
-    """Write what `write_predictions` would refuse, with proper metadata unless another is given."""
+    """Write a table that `write_predictions` would refuse, by default with valid metadata."""
     metadata = record or json.dumps({**META.__dict__, "trained_on": list(META.trained_on)})
     pq.write_table(table.replace_schema_metadata({b"drkit": metadata.encode()}), path)

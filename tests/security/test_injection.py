@@ -1,4 +1,4 @@
-"""Ids, names and metadata from files are text wherever they are shown: in a terminal, a page, a model card."""
+"""Ids, names and metadata from files are shown as plain text in terminals, pages and model cards."""
 
 import re
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What a camera or a clinic writes into a file beside the pixels is in no output."""
+"""Metadata that a camera or clinic writes into photographs is in no output."""
 
 import json
 from io import BytesIO

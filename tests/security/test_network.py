@@ -1,4 +1,4 @@
-"""No test reaches another machine, nor does a command that was not asked to."""
+"""No test reaches another machine."""
 
 import os
 import socket

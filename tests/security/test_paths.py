@@ -1,4 +1,4 @@
-"""Names in records that would leave their folder: nothing outside it is read, shown, overwritten or removed."""
+"""Paths in records cannot be used to read, show, overwrite or remove files outside their folder."""
 
 import json
 from collections.abc import Callable
@@ -26,7 +26,7 @@ OUTSIDE = ["../private.png", "/etc/hostname", "..", "a/../../private.png", "..\\
 
 @pytest.fixture
 def private(tmp_path: Path) -> Path:
-    """A file beside the folder that records lie in."""
+    """A file outside the folder of the records."""
     path = tmp_path / "private.png"
     path.write_bytes(b"private")
     return path

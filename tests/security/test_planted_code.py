@@ -1,4 +1,4 @@
-"""A pickle that would make a folder, planted into every file that is loaded: the folder is never made."""
+"""Pickled code in any file that drkit loads is never executed."""
 
 import gzip
 import io

@@ -1,4 +1,4 @@
-"""Architectures of tests: a tiny network's, but for what a test names."""
+"""Architectures for tests: those of a tiny network, except for the given fields."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A card that is none: real numbers behind another device label, CUDA's rules about mixing, and counts of copies.
+"""A fake GPU: computes on the CPU, applies CUDA's rules about mixing devices, and counts copies.
 
 Inside `fake_card()` tensors on `CARD` compute as on the CPU. Where CUDA would refuse to mix devices, so does this; what
 CUDA would copy or wait for is counted.
@@ -31,11 +31,11 @@ WAITING = {  # for the size of what they give
 
 
 class MixedDevicesError(RuntimeError):
-    """Tensors or generators of the card met the CPU's."""
+    """An operation mixed tensors or generators of the GPU and the CPU."""
 
 
 class FakeGenerator(torch.Generator):
-    """A generator of the CPU, which may pretend to be on the card."""
+    """A generator on the CPU, which may claim to be on the GPU."""
 
     def __new__(cls, device: torch.device | str = "cpu") -> "FakeGenerator":
         """Make it on the CPU in either case."""
@@ -46,7 +46,7 @@ class FakeGenerator(torch.Generator):
 
 
 class OnCard(Tensor):
-    """A tensor on the card; what it holds lies on the CPU."""
+    """A tensor on the fake GPU, with its values on the CPU."""
 
     @staticmethod
     def __new__(cls, held: Tensor) -> "OnCard":
@@ -76,7 +76,7 @@ class OnCard(Tensor):
 
 
 class _Card(TorchDispatchMode):
-    """Runs every operation, and counts."""
+    """Runs every operation, and counts copies."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -145,7 +145,7 @@ class _Constructors(torch.overrides.TorchFunctionMode):
 
 @contextmanager
 def fake_card() -> Iterator[Counter[str]]:
-    """Compute on the card; yields how many `uploads`, `downloads` and `waits` there were, to be cleared at will."""
+    """Compute on the fake GPU; yield the numbers of `uploads`, `downloads` and `waits`, which may be cleared."""
     with _Constructors(), _Card() as card, pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, "Generator", FakeGenerator)
         try:

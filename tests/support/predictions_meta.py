@@ -1,4 +1,4 @@
-"""What is the same for the predictions that tests make up."""
+"""Metadata of predictions in tests."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Runs on 30 made-up patients, as good as their noise lets them be, and what `drkit score` says of them."""
+"""Simulated runs on 30 patients with given noise, and their scores."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""All that drkit says, as one text: help, messages, and the first line of every docstring.
+"""All texts of drkit in one file: help, messages, and the first line of every docstring.
 
 Run as a program it rewrites the snapshot that `tests/cli/test_texts.py` compares with.
 """

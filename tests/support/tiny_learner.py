@@ -27,7 +27,7 @@ NUM = 8  # photographs
 
 
 class Images:
-    """A source of images that are what they are."""
+    """A source of images without augmentation."""
 
     def __init__(self) -> None:
         self.images = torch.randn(NUM, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
@@ -65,7 +65,7 @@ def training_data(kind: str = "image", **others: Any) -> TrainingData:
 
 
 def build_learner(data: TrainingData, *, auxiliary: bool = False, precision: str = "32", **options: Any) -> Learner:
-    """Who learns: a network without batch norm or dropout, the same each time."""
+    """A learner of a network without batch norm or dropout, always with the same weights."""
     torch.manual_seed(0)
     made_of = make_architecture(
         "test_convnext",
@@ -81,7 +81,7 @@ def build_learner(data: TrainingData, *, auxiliary: bool = False, precision: str
 
 
 def gradients_of(learner: Learner) -> dict[str, Tensor]:
-    """What the last step followed."""
+    """The gradients of the last step."""
     return {name: parameter.grad for name, parameter in learner.grader.named_parameters() if parameter.grad is not None}
 
 

@@ -9,7 +9,7 @@ from drkit.training.setup import TrainingSetup
 
 
 def bank_all(setup: TrainingSetup, folder: Path) -> PhotographInputs:
-    """As the setup's, from a bank of every photograph of the plan."""
+    """The inputs of the setup, but from a bank of all photographs of the plan."""
     plan = setup.plan
     bank = build_bank(plan.labels, plan.bank_side, folder, workers=1)
     return replace(setup.photographs, bank=bank, image_ids=plan.labels.rows["image_id"].tolist(), positions=None)

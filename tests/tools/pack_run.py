@@ -35,7 +35,7 @@ from drkit.records.provenance import sha256_file
 from drkit.records.runs import PACKAGED_RUNS, SCHEMA_VERSION, Run, find_run, networks_in, read_run_record
 from drkit.records.seen import SeenPhotographs, write_seen
 
-HASHES = (3, 4)  # of a photograph on which nothing is to be seen: all zero
+HASHES = (3, 4)  # of a blank photograph, whose hashes are zero
 TRIED = 32  # photographs on which the packed network is compared with the run's own
 ALLOWED = 0.05  # of a logit, by which they may differ
 
@@ -73,7 +73,7 @@ def pack(run: Run, data: Sequence[Path], packed: Run, *, force: bool) -> dict[st
 def find_what_was_seen(
     run: Run, record: Mapping[str, Any], labels: Labels
 ) -> tuple[SeenPhotographs, dict[str, list[int]]]:
-    """The photographs that were trained on or judged by, and how many of each grade each data set has of them."""
+    """The photographs that were trained on or selected the epoch, and their number by data set and grade."""
     paths, contents = labels.paths(), np.array([sha256_file(path) for path in labels.paths()])
     judged = read_predictions(run.predictions).of_split("val").rows["image_id"]
     fitted = {*record["trained_on_photographs"], *record["chosen_by_photographs"]}

@@ -1,4 +1,4 @@
-"""What tests of trainings in several processes share."""
+"""Fixtures for trainings in several processes."""
 
 from functools import partial
 from pathlib import Path

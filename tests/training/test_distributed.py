@@ -118,7 +118,7 @@ def test_torchrun_starts_the_processes_which_share_out_the_validation(
     assert sigma == pytest.approx(np.sqrt((residuals**2).mean()), rel=1e-4)
 
 
-# The second process has no memory for more than two units, and finds out when their gradients are there already.
+# The second process runs out of memory with more than two units, after the gradients have been computed.
 CRAMPED = """
 import os
 import torch

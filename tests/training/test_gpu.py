@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(),
 
 @pytest.fixture
 def config(small_config: TrainingConfig) -> TrainingConfig:
-    """A training without batch norm, so that rounding stays rounding."""
+    """A training without batch norm, which would amplify rounding errors."""
     return replace(
         small_config, backbone="test_convnext", epochs=2, choose="last", dropout=0.0, clip=1.0, device=DEVICE
     )

@@ -48,7 +48,7 @@ def stage_one(small_config: TrainingConfig, second_eyes: Path, tmp_path_factory:
     steps = ("circle-crop", "clahe:clip=2:tiles=8")
     marked = replace(header, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6), steps=steps)
     write_checkpoint(run.checkpoint(), tensors, marked, force=True)
-    record = {key: value for key, value in read_run_record(run).items() if key != "files"}  # hashed anew
+    record = {key: value for key, value in read_run_record(run).items() if key != "files"}  # hashed again
     write_run_record(run, record, force=True)
     return run.checkpoint()
 
@@ -149,7 +149,7 @@ def test_stages_with_different_preprocessing_are_refused_with_the_commands_to_us
         plan_finetune(config, RunOptions(tmp_path, "two"))
 
 
-# What weights have seen.
+# Photographs that the weights were trained on.
 
 
 def _moved(data: Path, target: Path, *, train: str) -> Path:

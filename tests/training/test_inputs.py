@@ -130,7 +130,7 @@ class Spy:
         monkeypatch.setattr(inputs, "run_frozen_part", counted)
 
     def take_count(self) -> int:
-        """Photographs since it was asked last, without the one that tells the shape."""
+        """Number of photographs since the last call, without the one that measures the shape."""
         seen, self.photographs = self.photographs - 1, 0
         return seen
 
@@ -147,7 +147,7 @@ def test_frozen_features_are_what_the_lower_stages_give(photographs: PhotographI
         second = grader.backbone.lower(photographs.prepare(TRAINED, 1)(), 2)
     assert torch.allclose(frozen.eval_batch(np.arange(6)), plain, rtol=1e-2, atol=1e-2)
     assert torch.allclose(frozen.prepare(TRAINED, 1)(), second, rtol=1e-2, atol=1e-2)
-    assert torch.equal(frozen.prepare(TRAINED, 3)(), frozen.prepare(TRAINED, 1)())  # two copies take turns
+    assert torch.equal(frozen.prepare(TRAINED, 3)(), frozen.prepare(TRAINED, 1)())  # two copies alternate
     assert not torch.equal(frozen.prepare(TRAINED, 2)(), frozen.prepare(TRAINED, 1)())
     assert not frozen.copies[:, [1, 4, 5]].any()
 

@@ -1,4 +1,4 @@
-"""Photographs that nothing is trained or validated on are not kept, and are graded as if they were."""
+"""Photographs that are neither trained nor validated on are not kept in memory, and their predictions are the same."""
 
 import shutil
 from dataclasses import replace
@@ -56,7 +56,7 @@ def test_only_training_and_validation_photographs_are_kept(small_config: Trainin
 def test_the_others_are_graded_as_if_they_were_kept(
     small_config: TrainingConfig, tmp_path: Path, options: dict[str, object]
 ) -> None:
-    """To the bit, with frozen stages from their features in float16."""
+    """The predictions are bit-identical; with frozen stages they are computed from features in float16."""
     plan = _plan(small_config, **options)
     setup = set_up(plan)
     fitted = predict_unfitted(setup, fit_networks(setup, Run(tmp_path / "a"), resume=False))

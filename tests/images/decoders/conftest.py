@@ -1,4 +1,4 @@
-"""A photograph that tells its channels, its sides and its depth apart."""
+"""A photograph with distinguishable channels, sides and depth."""
 
 import numpy as np
 import pytest

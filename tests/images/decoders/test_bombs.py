@@ -1,4 +1,4 @@
-"""Small files that claim, or unpack to, more pixels than any photograph has: refused before they are given room."""
+"""Small files that claim or unpack to too many pixels are refused before memory is allocated."""
 
 import struct
 import tracemalloc
@@ -19,7 +19,7 @@ ROOM = 2**27  # bytes of Python's memory that a refusal may take, a quarter of t
 
 
 def refused(content: bytes) -> str:
-    """The refusal of a bomb, which must have cost no memory."""
+    """The error message for a bomb; checks that no memory was allocated for it."""
     tracemalloc.start()
     try:
         with pytest.raises(InputError) as refusal:
@@ -38,7 +38,7 @@ def chunk(name: bytes, content: bytes) -> bytes:
 
 
 def png(width: int, height: int, bits: int = 8) -> bytes:
-    """A PNG in grey whose rows are all there."""
+    """A grey PNG with all its rows."""
     packer = zlib.compressobj(1)
     row = bytes(1 + width * bits // 8)
     pixels = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
@@ -88,7 +88,7 @@ def test_a_header_that_claims_too_many_pixels(kind):
 
 
 def test_pixels_of_too_many_values():
-    """300 million values are in few pixels."""
+    """300 million values with few pixels."""
     assert "1000 x 1000 of 3000 bytes" in refused(_tiff_of(1000, 1000, 3000))
 
 
@@ -143,7 +143,7 @@ def _replaced(content: bytes, at: int, part: bytes) -> bytes:
 
 
 def _tiff_of(width: int, height: int, samples: int) -> bytes:
-    """A TIFF of pixels that are not there."""
+    """A TIFF whose pixels are missing."""
     stream = BytesIO()
     tifffile.imwrite(
         stream, np.zeros((32, 32, samples), np.uint8).squeeze(), photometric="minisblack", compression="zlib",

@@ -1,4 +1,4 @@
-"""Values of more than 8 bits: read as what they are, or as what their largest tells, and then with a remark."""
+"""Values of more than 8 bits are scaled by the stated depth, or by their maximum with a remark."""
 
 import struct
 import zlib
@@ -24,7 +24,7 @@ def png(values: np.ndarray) -> bytes:
 
 
 def with_chunk(content: bytes, name: bytes, data: bytes) -> bytes:
-    """A PNG with a chunk behind its header."""
+    """A PNG with a chunk after its header."""
     chunk = struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
     return content[:33] + chunk + content[33:]
 

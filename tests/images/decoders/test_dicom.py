@@ -1,4 +1,4 @@
-"""DICOM of ophthalmic photography, made here: pixels of every kind, and whose eye it is."""
+"""Generated DICOM files of ophthalmic photography: pixels of every kind, patient and eye."""
 
 from io import BytesIO
 from pathlib import Path

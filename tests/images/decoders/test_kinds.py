@@ -1,4 +1,4 @@
-"""Every kind of file that people have: the right pixels, or a sentence that says what it is."""
+"""Every common file type is decoded correctly, or refused with a message that names the type."""
 
 import sys
 from io import BytesIO

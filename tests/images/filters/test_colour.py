@@ -1,4 +1,4 @@
-"""Colour filters: inside the disc, with the identities and means they promise."""
+"""Colour filters change only the disc and have the documented identities and means."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Cutting and scaling: round discs, clean surrounds, nothing squashed, nothing done twice."""
+"""Crops and resizes: round discs, clean surrounds, preserved aspect ratios and idempotence."""
 
 from collections.abc import Callable
 
@@ -29,7 +29,7 @@ def test_a_cropped_photograph_crops_to_itself(draw_fundus: DrawFundus, shape: di
     once = circle_crop(framed(draw_fundus(**shape)))
 
     assert np.array_equal(circle_crop(once).photograph, once.photograph)
-    again = circle_crop(framed(once.photograph)).photograph  # found anew, as in another run
+    again = circle_crop(framed(once.photograph)).photograph  # the disc is found again, as in another run
     assert again.shape == once.photograph.shape
     assert (again != once.photograph).any(axis=2).mean() < 0.02
 

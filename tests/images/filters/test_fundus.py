@@ -1,4 +1,4 @@
-"""A photograph with its disc: what lies beyond the rim, and painting it."""
+"""A photograph with its disc: the extension beyond the rim, and painting the surround."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Filters that look at neighbours: against direct computation, and blind to the surround."""
+"""Neighbourhood filters equal direct computation and do not depend on the surround."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Steps as typed: read, written, refused, planned and followed."""
+"""Steps are parsed, written, refused, planned and applied."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The camera shows one retina in many ways and rates what it did on the course's scales."""
+"""The camera varies the photographs of a retina and rates their quality on the course's scales."""
 
 from dataclasses import replace
 from pathlib import Path

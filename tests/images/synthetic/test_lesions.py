@@ -1,4 +1,4 @@
-"""Lesions follow the ICDR grade; where they lie does not."""
+"""Lesions depend on the ICDR grade, and their positions do not."""
 
 from functools import cache
 

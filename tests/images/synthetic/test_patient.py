@@ -1,4 +1,4 @@
-"""One synthetic patient: related eyes, lesions that change nothing but themselves, a grade no colour gives away."""
+"""One synthetic patient: similar eyes, lesions confined to their masks, and colours independent of the grade."""
 
 import cv2
 import numpy as np
@@ -42,7 +42,7 @@ def test_lesions_change_the_photograph_only_where_the_mask_names_them(patient: i
         reach = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (19, 19))  # soft edges, defocus, an eighth of a radius
         near = cv2.dilate((ill.mask > 0).astype(np.uint8), reach) > 0
         changed = (well.photograph != ill.photograph).any(axis=2)
-        edge = np.hypot(*(np.mgrid[:96, :96] - 47.5)) > 0.36 * 96  # lesions beyond the disc's edge blur into it
+        edge = np.hypot(*(np.mgrid[:96, :96] - 47.5)) > 0.36 * 96  # lesions outside the disc blur into it
         assert not (changed & ~near & ~edge).any()
         assert changed.any() == (ill.mask > 0).any()
 

@@ -27,7 +27,7 @@ def _page(text: str) -> str:
 
 
 class _Reader(HTMLParser):
-    """Tags that open and close, and the attributes."""
+    """Collects opening and closing tags and attributes."""
 
     def __init__(self) -> None:
         super().__init__()

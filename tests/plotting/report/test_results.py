@@ -1,4 +1,4 @@
-"""What the report says of its runs: their figures, their tasks, and the summary."""
+"""The report's results: figures of the runs, their tasks, and the summary."""
 
 import json
 import os

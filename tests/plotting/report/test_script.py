@@ -1,4 +1,4 @@
-"""The page's script, run by a browser without a window: it sorts tables and sets how strong maps are."""
+"""The page's script in a headless browser: it sorts tables and sets the opacity of maps."""
 
 import html
 import json
@@ -90,7 +90,7 @@ def _show(page: str, path: Path) -> str:
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the driver saw; the page's policy, which would forbid the driver, is taken out."""
+    """The results of the test driver; the page's content security policy, which would block it, is removed."""
     page, removed = re.subn(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", _page())
     assert removed == 1
     page = page.replace("</body>", f"<script>{DRIVER}</script></body>")

@@ -1,4 +1,4 @@
-"""The report: whole, self-contained, honest about what it leaves out, and safe."""
+"""The complete report: self-contained, explicit about omissions, and safe."""
 
 import base64
 import hashlib
@@ -330,7 +330,7 @@ def test_comparisons_of_attention_and_of_ensembles_have_sections(write_run, tmp_
     }  # fmt: skip
     methods = tmp_path / "compare.json"
     methods.write_text(json.dumps(content))
-    for number, files in enumerate([(run, beside, methods), (run, methods)]):  # what lies beside a run is found
+    for number, files in enumerate([(run, beside, methods), (run, methods)]):  # explanations beside a run are found
         report, reader = _write(ReportInputs(files), tmp_path / f"{number}.html")
         assert {"Attention: task (c)", "Ensemble methods compared: task (d)"} < set(report.sections)
         assert report.runs == ("gated",)
@@ -365,7 +365,7 @@ def test_a_strip_is_cut_into_the_photograph_and_its_maps() -> None:
 
 
 def _explain(folder: Path) -> Path:
-    """What `drkit explain` writes, of one photograph."""
+    """Write the files of `drkit explain` for one photograph."""
     from drkit.images.files import encode_photograph
     from drkit.records.explanations import MANIFEST, SCHEMA_VERSION
 

@@ -13,7 +13,7 @@ from pydicom.dataset import FileDataset, FileMetaDataset  # noqa: E402
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two eyes of patient 7 and a side of nobody known."""
+    """Two eyes of patient 7 and an eye of an unknown patient."""
     for name, patient, side in (("a", "7", "R"), ("b", "7", "L"), ("c", "", "R")):
         meta = FileMetaDataset()
         meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian

@@ -1,4 +1,4 @@
-"""Several data sets as one: their names, ids, patients and targets."""
+"""Several data sets are joined into one: names, ids, patients and targets."""
 
 from pathlib import Path
 

@@ -19,7 +19,7 @@ DICOM = bytes(128) + b"DICM" + bytes(200)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Photographs of many suffixes, others beside them, and what comes with data sets."""
+    """Photographs with many suffixes, unreadable files, and other files of data sets."""
     for suffix in (".jpg", ".JFIF", ".jpe", ".ppm", ".webp", ".tif", ".gif", ".jp2", ".heic", ".avif", ".bmp", ".dcm"):
         (tmp_path / f"eye{suffix.lower()[1:]}{suffix}").write_bytes(PHOTOGRAPH)
     for name in ("one.cr2", "two.cr2", "film.mp4", "odd.xyz"):

@@ -1,4 +1,4 @@
-"""Keeps a Python process from any machine but its own, and notes in a file what it tried to reach."""
+"""Prevents a Python process from reaching other machines, and records its attempts in a file."""
 
 import errno
 import ipaddress
