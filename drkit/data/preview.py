@@ -2,20 +2,16 @@
 
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from drkit.data.augmentation import Policy, describe_policy, draw
 from drkit.data.rendering import InputFormat, render
-from drkit.errors import InputError
-from drkit.images.files import Photograph, encode_photograph
+from drkit.images.files import Photograph
 from drkit.images.lettering import LETTER, LINE, PAPER, draw_lines
-from drkit.records.atomic import write_bytes
 
 GAP = 4  # pixels
-SUFFIXES = (".png", ".jpg", ".jpeg")
 _CPU = torch.device("cpu")
 
 
@@ -55,17 +51,3 @@ def preview_policy(
     header = f"{title}, seed {seed}: {describe_policy(policy)}. First column: not augmented."
     lines = textwrap.wrap(header, max(8, rows.shape[1] // LETTER))
     return np.vstack([draw_lines(lines, rows.shape[1], len(lines) * LINE + GAP), rows])
-
-
-def write_preview(path: Path, sheet: Photograph, *, force: bool) -> None:
-    """Write the picture in the format given by the suffix of `path`.
-
-    Raises:
-        OutputExistsError: `path` exists and `force` is off.
-        InputError: the suffix is not one of a picture.
-    """
-    if path.suffix.lower() not in SUFFIXES:
-        raise InputError(
-            f"{path} is not the name of a picture: expected a name that ends in {' or '.join(SUFFIXES[:2])}"
-        )
-    write_bytes(path, encode_photograph(sheet, path.suffix), force=force)

@@ -12,6 +12,7 @@ from drkit.images.decoders import CannotDecodeError, Decoded, decode
 Photograph = NDArray[np.uint8]  # (H, W, 3) RGB, 0-255
 
 JPEG_QUALITY = 95
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")  # of drawn pictures
 MIN_SIDE = 16  # pixels
 
 

@@ -8,9 +8,11 @@ from drkit.config.training import RunOptions, TrainingConfig
 from drkit.data.augmentation import load_policy
 from drkit.data.bank import build_bank
 from drkit.data.cache import default_cache_dir
-from drkit.data.preview import preview_policy, write_preview
+from drkit.data.preview import preview_policy
+from drkit.errors import UsageError
+from drkit.images.files import PICTURE_SUFFIXES, encode_photograph
 from drkit.plotting.tracking import log_pictures
-from drkit.records.atomic import check_writable
+from drkit.records.atomic import check_writable, write_bytes
 from drkit.records.layouts import read_datasets
 from drkit.reporting import Table
 from drkit.training.description import PlanReport, describe_plan
@@ -73,8 +75,11 @@ def preview_augmentation(config: TrainingConfig, path: Path, *, force: bool) -> 
     """Draw a few training photographs under augmentation, without training.
 
     Raises:
+        UsageError: the suffix of `path` is no picture format.
         OutputExistsError: `path` exists and `force` is off.
     """
+    if path.suffix.lower() not in PICTURE_SUFFIXES:
+        raise UsageError(f"--preview-augmentation {path}: expected a name that ends in {', '.join(PICTURE_SUFFIXES)}")
     check_writable(path, force=force)
     plan = plan_training(read_datasets(config.data), config)
     shown = plan.fold_splits[0].train[:: max(len(plan.fold_splits[0].train) // PREVIEWED, 1)][:PREVIEWED]
@@ -90,5 +95,5 @@ def preview_augmentation(config: TrainingConfig, path: Path, *, force: bool) -> 
     names = labels.rows["image_id"].tolist()
     policy = load_policy(config.augment)
     sheet = preview_policy(bank.pixels, policy, plan.input_format, config.seed, title=config.augment, image_ids=names)
-    write_preview(path, sheet, force=force)
+    write_bytes(path, encode_photograph(sheet, path.suffix), force=force)
     return AugmentationPreview(path, config.augment, len(names))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from drkit.config.preprocess import DEFAULT_SIZE, PreprocessConfig
 from drkit.errors import UsageError
-from drkit.images.files import encode_photograph, read_photograph
+from drkit.images.files import PICTURE_SUFFIXES, encode_photograph, read_photograph
 from drkit.images.filters.preview import draw_contact_sheet
 from drkit.images.filters.steps import parse_steps, plan_steps
 from drkit.records.atomic import check_writable, write_bytes
@@ -14,7 +14,6 @@ from drkit.records.layouts import read_dataset
 from drkit.reporting import Table
 
 PREVIEWED = 5  # photographs
-SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True)
@@ -47,8 +46,8 @@ def run_preview(config: PreprocessConfig, preview: Path) -> StepPreview:
     if len(config.data) > 1:
         raise UsageError(f"--preview shows photographs of one data set: {len(config.data)} were given with --data")
     steps = plan_steps(parse_steps(config.steps), config.size, DEFAULT_SIZE)
-    if preview.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"--preview {preview}: expected a name that ends in {', '.join(SUFFIXES)}")
+    if preview.suffix.lower() not in PICTURE_SUFFIXES:
+        raise UsageError(f"--preview {preview}: expected a name that ends in {', '.join(PICTURE_SUFFIXES)}")
     check_writable(preview, force=config.force)
     rows = read_dataset(config.data[0]).rows
     chosen = rows.iloc[:: max(1, -(-len(rows) // PREVIEWED))]

@@ -39,3 +39,6 @@ def test_a_sheet_of_augmented_photographs_is_drawn_and_nothing_is_trained(
     assert read_photograph(tmp_path / "sheet.png").shape[1] == 8 * 68  # seven copies beside each, and gaps
     assert [path.name for path in tmp_path.iterdir()] == ["sheet.png"]
     assert _type("--preview-augmentation", "sheet.png", *options)[0] == 2
+    code, _, told = _type("--preview-augmentation", "sheet.txt", "--data", "nowhere")
+    assert code == 2
+    assert "--preview-augmentation sheet.txt: expected a name that ends in .png" in told

@@ -1,16 +1,12 @@
 """The sheet that shows what a policy does."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
 from drkit.data.augmentation import MEDIUM, NONE, STRONG, draw
-from drkit.data.preview import GAP, preview_policy, write_preview
+from drkit.data.preview import GAP, preview_policy
 from drkit.data.rendering import InputFormat, render
-from drkit.errors import InputError, OutputExistsError
-from drkit.images.files import read_photograph
 
 WANTED = InputFormat(64, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -61,20 +57,3 @@ def test_the_caption_fits_a_narrow_sheet(photographs: np.ndarray) -> None:
 
 def test_without_copies_only_the_photographs_are_shown(photographs: np.ndarray) -> None:
     assert np.array_equal(_tiles(preview_policy(photographs, MEDIUM, WANTED, 0, copies=0), 2, 0)[:, 0], photographs)
-
-
-def test_a_written_sheet_reads_back_and_is_not_overwritten(photographs: np.ndarray, tmp_path: Path) -> None:
-    sheet, path = preview_policy(photographs, MEDIUM, WANTED, 0), tmp_path / "deep" / "sheet.png"
-    write_preview(path, sheet, force=False)
-    assert np.array_equal(read_photograph(path), sheet)
-    with pytest.raises(OutputExistsError):
-        write_preview(path, sheet, force=False)
-    write_preview(path, sheet[:40], force=True)
-    assert read_photograph(path).shape[0] == 40
-
-
-@pytest.mark.parametrize("name", ["sheet.txt", "sheet"])
-def test_a_suffix_that_is_no_pictures_is_refused(photographs: np.ndarray, tmp_path: Path, name: str) -> None:
-    with pytest.raises(InputError, match=r"\.png"):
-        write_preview(tmp_path / name, photographs[0], force=False)
-    assert list(tmp_path.iterdir()) == []
