@@ -9,7 +9,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import ClassVar
 
+import cv2
 import matplotlib as mpl
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
@@ -71,7 +73,7 @@ class Picture:
         alt: What the picture shows, for readers who cannot see it.
         caption: Lines below the picture.
         what: `plot`, drawn for a light page, or `photograph`.
-        width: In CSS pixels, at most.
+        width: Maximum width in CSS pixels.
     """
 
     uri: str
@@ -87,7 +89,7 @@ class LegendEntry:
 
     Args:
         label: What the line or marker stands for.
-        colour: As CSS writes it.
+        colour: A CSS colour.
         dashes: The line's `stroke-dasharray`, empty for a solid line; None for no line.
         marker: One character; empty for no marker.
     """
@@ -117,10 +119,10 @@ class EvidencePicture:
     """A photograph beside its maps, which are laid over the photograph as strongly as the reader chooses.
 
     Args:
-        photograph: With the caption of all.
+        photograph: The photograph, with the caption of photograph and maps.
         maps: The photograph in grey with the evidence painted on it, of the same size.
-        width: Of all, in CSS pixels, at most.
-        legend: What the colours of the maps mean; empty if it is said elsewhere.
+        width: Maximum width of photograph and maps together in CSS pixels.
+        legend: Meanings of the colours of the maps; empty if the page states them elsewhere.
     """
 
     photograph: Picture
@@ -195,7 +197,7 @@ def render_page(title: str, subtitle: str, sections: Sequence[Section]) -> str:
 def embed_figure(figure: Figure, alt: str, *caption: str) -> Picture:
     """A figure as an embedded svg without background, as wide as it was drawn (96 pixels an inch).
 
-    Its text stays text, in another font if the reader lacks DejaVu Sans: there is hardly a wider one.
+    Text is embedded as text, which a browser without DejaVu Sans shows in another font; few fonts are wider.
     """
     buffer = BytesIO()
     with styled(), mpl.rc_context({"svg.fonttype": "none"}), warning_of_missing_letters(alt):
@@ -209,6 +211,13 @@ def embed_figure(figure: Figure, alt: str, *caption: str) -> Picture:
 def embed_photograph(photograph: Photograph, alt: str, *caption: str, width: int = 180) -> Picture:
     """A photograph as an embedded JPEG."""
     return Picture(_data_uri("image/jpeg", encode_photograph(photograph, ".jpg")), alt, caption, "photograph", width)
+
+
+def shrink(picture: Photograph, side: int) -> Photograph:
+    """Scale a square picture down to `side` pixels; a smaller one is returned unchanged."""
+    if len(picture) <= side:
+        return picture
+    return cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
 def build_legend(handles: Sequence[Artist]) -> list[LegendEntry]:

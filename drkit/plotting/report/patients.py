@@ -4,13 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from drkit.explaining.explanation import Overlay
 from drkit.grades import GRADE_NAMES, NUM_GRADES, REFERABLE_FROM
-from drkit.images.files import Photograph
 from drkit.plotting.report.page import (
     Block,
     EvidencePicture,
@@ -20,6 +18,7 @@ from drkit.plotting.report.page import (
     TableBlock,
     embed_photograph,
     render_page,
+    shrink,
 )
 from drkit.records.predictions import Predictions
 from drkit.reporting import Table
@@ -80,15 +79,11 @@ def embed_overlay(overlay: Overlay) -> EvidencePicture:
     name, (worse, milder) = overlay.image_id, overlay.legend
     legend = f"orange {worse}, blue {milder}" if milder else f"orange {worse}"
     return EvidencePicture(
-        embed_photograph(_shrink(overlay.picture), f"photograph {name}", name),
-        [embed_photograph(_shrink(overlay.painted), f"evidence in {name}")],
+        embed_photograph(shrink(overlay.picture, PIXELS), f"photograph {name}", name),
+        [embed_photograph(shrink(overlay.painted, PIXELS), f"evidence in {name}")],
         2 * SIDE,
         legend,
     )
-
-
-def _shrink(picture: Photograph) -> Photograph:
-    return cv2.resize(picture, (PIXELS, PIXELS), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
 def gather_patients(

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
-import cv2
 import numpy as np
 
 from drkit.errors import InputError, first_few
@@ -24,6 +23,7 @@ from drkit.plotting.report.page import (
     Section,
     TableBlock,
     embed_photograph,
+    shrink,
 )
 from drkit.plotting.report.results import ResultGroup
 from drkit.progress import warn
@@ -155,7 +155,7 @@ def _embed(row: ExplainedPhotograph, explained: Explanations, folder: Path) -> E
     """The panels of a photograph's strip: the photograph, and the maps of evidence for and against."""
     reference = "unknown" if row.reference_grade is None else row.reference_grade
     text = f"is {reference}, graded {row.predicted_grade} ({row.score:.1f})"
-    photograph, *maps = [_shrink(panel) for panel in split_strip(read_photograph(folder / row.picture))]
+    photograph, *maps = [shrink(panel, PANEL) for panel in split_strip(read_photograph(folder / row.picture))]
     meanings = (explained.speaks_for, explained.speaks_against)
     return EvidencePicture(
         embed_photograph(photograph, f"photograph {row.image_id}", row.image_id, text),
@@ -173,10 +173,3 @@ def split_strip(strip: Photograph) -> list[Photograph]:
     count = max(1, width // height)
     step = (width - height) / (count - 1) if count > 1 else 0
     return [strip[:, round(number * step) :][:, :height] for number in range(count)]
-
-
-def _shrink(picture: Photograph) -> Photograph:
-    """The picture, at most `PANEL` pixels wide."""
-    if len(picture) <= PANEL:
-        return picture
-    return cv2.resize(picture, (PANEL, PANEL), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
