@@ -102,9 +102,13 @@ def run_explain(run_path: Path, config: ExplainConfig) -> ExplainReport:
             device=device,
         )
         explanations[method] = write_explained(setup, inputs, folder, config)
-    first = next(iter(explanations.values()))
     if not opened.header.tta and config.fold is None and config.network_seed is None:
-        _warn_of_changed_scores(first, inputs)  # the same views and networks graded them
+        _warn_of_changed_scores(next(iter(explanations.values())), inputs)  # the same views and networks graded them
+    return _report(explanations, inputs, folders)
+
+
+def _report(explanations: dict[str, Explanations], inputs: ExplainInputs, folders: dict[str, Path]) -> ExplainReport:
+    first = next(iter(explanations.values()))
     return ExplainReport(
         run=first.run,
         asked=first.asked,
