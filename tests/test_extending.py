@@ -61,7 +61,7 @@ def test_every_snippet_and_command_of_inside_works(extended: Path, programs: Pat
     lines = [line for block in _blocks(INSIDE, "(?:sh|shell)") for line in block.splitlines()]
     commands = [words[1:] for line in lines if (words := shlex.split(line))[0] == "drkit"]
     assert [command[0] for command in commands] == ["preprocess", "finetune", "attend", "check", "ensemble", "count"]
-    told = {}
+    outputs = {}
     for command in commands:
         quick = QUICK if command[0] in ("finetune", "attend") else ()
         done = subprocess.run(
@@ -69,10 +69,10 @@ def test_every_snippet_and_command_of_inside_works(extended: Path, programs: Pat
             cwd=extended, env=os.environ | {"PYTHONPATH": str(extended)}, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        told[command[0]] = done.stdout + done.stderr
-    assert "clinic" in told["check"]
-    assert "our clinic's data" not in told["check"]
-    assert re.search(r"│ *\d+ +│ +\d+ +│ +\d+ +│ +\d+ +│ +\d+ *│", told["count"])
+        outputs[command[0]] = done.stdout + done.stderr
+    assert "clinic" in outputs["check"]
+    assert "our clinic's data" not in outputs["check"]
+    assert re.search(r"│ *\d+ +│ +\d+ +│ +\d+ +│ +\d+ +│ +\d+ *│", outputs["count"])
     assert (extended / "ensembles" / "trimmed.json").is_file()
 
 

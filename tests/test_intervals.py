@@ -45,8 +45,8 @@ def test_the_interval_is_that_of_patients_drawn_one_by_one(photographs) -> None:
     drawn = [np.bincount(generator.integers(0, 60, 60), minlength=60)[patients] for _ in range(4000)]
     oracle = metrics.quadratic_weighted_kappa(metrics.confusion(reference, predicted, np.array(drawn)))
     resampled = intervals.PatientBootstrap.of(reference, predicted, patients).resample(4000)[:, 0]
-    ours = intervals.interval(metrics.quadratic_weighted_kappa(resampled))
-    np.testing.assert_allclose(ours, intervals.interval(oracle), atol=0.006)
+    actual = intervals.interval(metrics.quadratic_weighted_kappa(resampled))
+    np.testing.assert_allclose(actual, intervals.interval(oracle), atol=0.006)
 
 
 def test_copies_of_a_photograph_do_not_narrow_the_interval(photographs) -> None:
@@ -100,7 +100,7 @@ def trainings(photographs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def test_seeds_and_patients_are_drawn_as_a_slow_loop_draws_them(photographs, trainings) -> None:
     first, second, reference = trainings
     patients = photographs[2]
-    ours = intervals.paired_difference(reference, first, second, patients, num_resamples=4000)
+    actual = intervals.paired_difference(reference, first, second, patients, num_resamples=4000)
     names, generator = np.unique(patients), np.random.default_rng(8)
     rows_of = {name: np.flatnonzero(patients == name) for name in names}
 
@@ -115,13 +115,13 @@ def test_seeds_and_patients_are_drawn_as_a_slow_loop_draws_them(photographs, tra
     for _ in range(1500):
         rows = np.concatenate([rows_of[name] for name in generator.choice(names, len(names))])
         loop.append(drawn_mean(second, rows) - drawn_mean(first, rows))
-    np.testing.assert_allclose((ours.low, ours.high), np.percentile(loop, (2.5, 97.5)), atol=0.02)
-    assert ours.probability_of_no_gain == pytest.approx(np.mean(np.array(loop) <= 0), abs=0.04)
+    np.testing.assert_allclose((actual.low, actual.high), np.percentile(loop, (2.5, 97.5)), atol=0.02)
+    assert actual.probability_of_no_gain == pytest.approx(np.mean(np.array(loop) <= 0), abs=0.04)
     own = [
         [cohen_kappa_score(reference, seed, labels=range(5), weights="quadratic") for seed in way]
         for way in (first, second)
     ]
-    assert ours.value == pytest.approx(np.mean(own[1]) - np.mean(own[0]))
+    assert actual.value == pytest.approx(np.mean(own[1]) - np.mean(own[0]))
 
 
 def test_seeds_that_agree_in_all_change_nothing(photographs) -> None:

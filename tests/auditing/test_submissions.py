@@ -10,10 +10,10 @@ from drkit.records.submission import Sample
 
 @pytest.fixture
 def found(tmp_path):
-    def audit(text, *asked):
+    def audit(text, *ids):
         path = tmp_path / "s.csv"
         path.write_bytes(text.encode())
-        sample = Sample(asked, tmp_path / "sample.csv") if asked else None
+        sample = Sample(ids, tmp_path / "sample.csv") if ids else None
         return [(finding.kind, finding.ids) for finding in find_submission_faults(path, sample)]
 
     return audit

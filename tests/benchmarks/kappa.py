@@ -43,15 +43,15 @@ def main() -> None:
     for num_patients in sizes:
         photographs = draw_photographs(num_patients)
         start = time.perf_counter()
-        ours = bootstrap(*photographs)
+        counted = bootstrap(*photographs)
         middle = time.perf_counter()
-        theirs = loop(*photographs)
+        looped = loop(*photographs)
         ours_s, loop_s = middle - start, (time.perf_counter() - middle) * RESAMPLES / LOOPED
-        low, high = interval(ours)
+        low, high = interval(counted)
         print(
             f"{num_patients:6d} patients, {RESAMPLES} resamples: drkit {ours_s:.3f} s, loop {loop_s:.1f} s,"
             f" {loop_s / ours_s:.0f} times; intervals {low:.4f}-{high:.4f}"
-            f" and {interval(theirs)[0]:.4f}-{interval(theirs)[1]:.4f}"
+            f" and {interval(looped)[0]:.4f}-{interval(looped)[1]:.4f}"
         )
 
 

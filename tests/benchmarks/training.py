@@ -50,11 +50,11 @@ def build_inputs(num: int, side: int, policy: str) -> PhotographInputs:
     extent = bank_side(side)
     pixels = np.random.default_rng(0).integers(0, 256, (num, extent, extent, 3), np.uint8)
     names = [f"eye{number}" for number in range(num)]
-    wanted = InputFormat(side, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    input_format = InputFormat(side, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     return PhotographInputs(
         bank=PhotographBank(pixels, tuple(names)),
         image_ids=names,
-        input_format=wanted,
+        input_format=input_format,
         policy=load_policy(policy),
         seed=0,
         device=CPU,

@@ -32,13 +32,13 @@ def test_from_photographs_to_a_checked_submission(eyes: Path, tmp_path: Path) ->
     sample, out = eyes / "sample_submission.csv", tmp_path / "submission.csv"
     submitted = _invoke("submit", run, "--sample", sample, "--out", out)
     assert submitted.exit_code == 0, submitted.output
-    asked = [line.split(",")[0] for line in sample.read_text().splitlines()]
-    assert [line.split(",")[0] for line in out.read_text().splitlines()] == asked
+    ids = [line.split(",")[0] for line in sample.read_text().splitlines()]
+    assert [line.split(",")[0] for line in out.read_text().splitlines()] == ids
     assert _invoke("plot", "curves", run, "--out", tmp_path / "c.png").exit_code == 0
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["finetune", "--data", "{tmp}/nothing"], "nothing does not exist"),
         (["finetune", "--data", "{eyes}", "--backbone", "resnet81"], "did you mean resnet18"),
@@ -52,17 +52,17 @@ def test_from_photographs_to_a_checked_submission(eyes: Path, tmp_path: Path) ->
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_mistake_is_one_line_on_stderr(arguments: list[str], told: str, eyes: Path, tmp_path: Path) -> None:
+def test_a_mistake_is_one_line_on_stderr(arguments: list[str], message: str, eyes: Path, tmp_path: Path) -> None:
     result = _invoke(*(argument.format(eyes=eyes, tmp=tmp_path) for argument in arguments))
     assert result.exit_code == 2
     assert result.stdout == ""
     assert result.stderr.count("\n") == 1
-    assert told in result.stderr
+    assert message in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["ensemble", "vote", "a", "--how", "sof"], "'sof': did you mean soft?"),
         (["ensemble", "stack", "a", "--decision", "rouding"], "'rouding': did you mean rounding?"),
@@ -70,14 +70,16 @@ def test_a_mistake_is_one_line_on_stderr(arguments: list[str], told: str, eyes: 
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_word_that_is_none_of_an_options_words_is_refused_with_the_nearest(arguments: list[str], told: str) -> None:
+def test_a_word_that_is_none_of_an_options_words_is_refused_with_the_nearest(
+    arguments: list[str], message: str
+) -> None:
     result = _invoke(*arguments)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert told in result.stderr
+    assert message in result.stderr
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["finetune", "--attention", "se"], "No such option: --attention: it is an option of drkit attend"),
         (["predict", "a", "--faithfulness"], "No such option: --faithfulness: it is an option of drkit explain"),
@@ -85,10 +87,10 @@ def test_a_word_that_is_none_of_an_options_words_is_refused_with_the_nearest(arg
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_an_option_of_another_command_names_it(arguments: list[str], told: str) -> None:
+def test_an_option_of_another_command_names_it(arguments: list[str], message: str) -> None:
     result = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
     assert result.exit_code == 2
-    assert told in result.stderr
+    assert message in result.stderr
 
 
 def test_a_bug_keeps_its_traceback(eyes: Path, monkeypatch: pytest.MonkeyPatch) -> None:

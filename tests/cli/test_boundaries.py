@@ -32,9 +32,9 @@ def _drkit(
     return subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=False)
 
 
-def _check_refused(result: object, told: str) -> None:
+def _check_refused(result: object, message: str) -> None:
     assert result.exit_code == 2, result.output  # type: ignore[attr-defined]
-    assert told in result.stderr  # type: ignore[attr-defined]
+    assert message in result.stderr  # type: ignore[attr-defined]
     assert result.stderr.count("\n") == 1  # type: ignore[attr-defined]
 
 
@@ -141,7 +141,7 @@ def test_closing_stdout_stops_the_command(eyes: Path, programs: Path, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "message"),
     [
         (OSError(errno.ENOSPC, "No space left on device"), "a file: No space left on device: free some space"),
         (OSError(errno.EACCES, "Permission denied", "/a/b"), "/a/b: Permission denied: check its permissions"),
@@ -158,13 +158,13 @@ def test_closing_stdout_stops_the_command(eyes: Path, programs: Path, tmp_path: 
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
 def test_errors_of_the_operating_system_are_one_line(
-    error: Exception, told: str, monkeypatch: pytest.MonkeyPatch
+    error: Exception, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("drkit.recipes.plot.run_curves", _raising(error))
     result = _invoke("plot", "curves", "x")
     assert result.exit_code == 2
     assert result.stderr.count("\n") == 1
-    assert re.search(told, result.stderr)
+    assert re.search(message, result.stderr)
 
 
 @pytest.mark.parametrize(

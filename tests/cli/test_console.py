@@ -26,11 +26,11 @@ class Answer:
 
 def test_reports_are_printed_to_stdout_and_keep_square_brackets(capsys: pytest.CaptureFixture[str]) -> None:
     console.show(Answer(Path("x"), (1.0,)), as_object=False)
-    told = capsys.readouterr()
-    assert "the [left] eye" in told.out
-    assert "[2]" in told.out
-    assert "a [title]" in told.out
-    assert told.err == ""
+    captured = capsys.readouterr()
+    assert "the [left] eye" in captured.out
+    assert "[2]" in captured.out
+    assert "a [title]" in captured.out
+    assert captured.err == ""
 
 
 def test_an_object_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,9 +40,9 @@ def test_an_object_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_a_refusal_is_one_line_however_long(capsys: pytest.CaptureFixture[str]) -> None:
     console.refuse(UsageError("a very\n" + "long " * 100 + "sentence [bold]"))
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1
-    assert told.endswith("sentence [bold]\n")
+    captured = capsys.readouterr().err
+    assert captured.count("\n") == 1
+    assert captured.endswith("sentence [bold]\n")
 
 
 def test_an_interruption_names_the_command_that_resumes(
@@ -61,8 +61,8 @@ def test_progress_elsewhere_is_a_line_now_and_then(
 ) -> None:
     monkeypatch.setattr(console, "PLAIN_INTERVAL", 0.0)
     assert list(console.ConsoleReporter(quiet=False).track(range(3), "counting", 3)) == [0, 1, 2]
-    told = capsys.readouterr().err
-    assert "counting: 1/3" in told
+    captured = capsys.readouterr().err
+    assert "counting: 1/3" in captured
     assert list(console.ConsoleReporter(quiet=True).track(range(3), "counting", 3)) == [0, 1, 2]
     assert capsys.readouterr().err == ""
 

@@ -23,9 +23,9 @@ def test_listing_backbones_needs_no_other_option() -> None:
 
 
 def test_a_pattern_that_fits_nothing_is_refused() -> None:
-    code, _, told = _type("--list-backbones", "reznet18")
+    code, _, error = _type("--list-backbones", "reznet18")
     assert code == 2
-    assert "did you mean resnet18" in told
+    assert "did you mean resnet18" in error
 
 
 def test_a_sheet_of_augmented_photographs_is_drawn_and_nothing_is_trained(
@@ -33,8 +33,8 @@ def test_a_sheet_of_augmented_photographs_is_drawn_and_nothing_is_trained(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     options = ("--data", eyes, "--weights", "none", "--size", 64, "--augment", "strong")
-    code, out, told = _type("--preview-augmentation", "sheet.png", *options)
-    assert code == 0, told
+    code, out, error = _type("--preview-augmentation", "sheet.png", *options)
+    assert code == 0, error
     assert "6 training photographs under augmentation strong" in out
     assert read_photograph(tmp_path / "sheet.png").shape[1] == 8 * 68  # seven copies beside each, and gaps
     assert [path.name for path in tmp_path.iterdir()] == ["sheet.png"]

@@ -31,9 +31,9 @@ def test_a_data_set_is_written_and_described(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["preprocess", str(tmp_path / "out"), *map(str, options)])
 
     assert done.exit_code == 0, done.output
-    told = done.stdout.splitlines()
-    assert "20 photographs" in told[0]
-    assert "circle-crop:margin=0,resize:size=32,gamma:gamma=1.5" in told[1]
+    lines = done.stdout.splitlines()
+    assert "20 photographs" in lines[0]
+    assert "circle-crop:margin=0,resize:size=32,gamma:gamma=1.5" in lines[1]
     assert len(list((tmp_path / "out" / "images").glob("*.jpg"))) == 20
 
 

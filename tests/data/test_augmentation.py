@@ -171,9 +171,9 @@ def test_black_stays_black_whatever_the_contrast(level: int, draws: float) -> No
 @pytest.mark.parametrize("draws", [-0.7, -0.3, 0.3, 1.0])
 def test_contrast_never_turns_tones_round(draws: float) -> None:
     ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 256, 0).repeat(3, 2)
-    wanted = InputFormat(256, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    input_format = InputFormat(256, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     changes = replace(draw(NONE, ["a"], 0, 1, 256), colour=colour(Policy(contrast=1.0), _drawn(contrast=draws)))
-    tones = render(ramp[None], wanted, CPU, changes)[0, 0, 128]
+    tones = render(ramp[None], input_format, CPU, changes)[0, 0, 128]
     assert (tones.diff() > -1e-4).all()
 
 

@@ -84,10 +84,10 @@ def test_all_unreadable_photographs_are_counted_and_five_named(tmp_path: Path) -
         path.write_bytes(b"")
     with pytest.raises(InputError) as refused:
         build_bank(_labels(paths), 32, tmp_path / "cache")
-    told = str(refused.value)
-    assert told.startswith("7 photographs cannot be used")
-    assert told.count("is empty") == 5
-    assert told.endswith("and 2 more: drkit check lists all")
+    message = str(refused.value)
+    assert message.startswith("7 photographs cannot be used")
+    assert message.count("is empty") == 5
+    assert message.endswith("and 2 more: drkit check lists all")
 
 
 def test_guesses_about_files_are_reported_once(paths: list[Path], tmp_path: Path) -> None:
@@ -110,7 +110,8 @@ def test_discs_are_made_round_and_kept_apart_from_those_that_are_not(
     path.write_bytes(encode_photograph((disc[..., None] * np.array([150, 90, 50])).astype(np.uint8), ".png"))
     monkeypatch.setattr(bank, "MEMORY_SHARE", 0.0)  # keeps both on disk
     squashed, made_round = (
-        build_bank(_labels([path]), 64, tmp_path / "cache", round_discs=wanted).pixels[0] for wanted in (False, True)
+        build_bank(_labels([path]), 64, tmp_path / "cache", round_discs=is_round).pixels[0]
+        for is_round in (False, True)
     )
     lit = made_round.max(axis=2) > 40
     assert lit.any(axis=0).sum() == pytest.approx(lit.any(axis=1).sum(), abs=2)

@@ -48,9 +48,11 @@ def test_without_changes_images_are_the_normalised_resize(photographs: np.ndarra
 
 @pytest.mark.parametrize("side", [SIDE, 24, 47])
 def test_no_change_is_the_same_as_no_changes(photographs: np.ndarray, side: int) -> None:
-    wanted = replace(IMAGENET, side=side)
+    input_format = replace(IMAGENET, side=side)
     assert torch.allclose(
-        render(photographs, wanted, CPU), render(photographs, wanted, CPU, _unchanged(len(NAMES))), atol=1e-3
+        render(photographs, input_format, CPU),
+        render(photographs, input_format, CPU, _unchanged(len(NAMES))),
+        atol=1e-3,
     )
 
 
@@ -59,8 +61,8 @@ def test_no_change_is_the_same_as_no_changes(photographs: np.ndarray, side: int)
 def test_images_are_float32_channels_last_and_within_what_a_camera_gives(name: str, epoch: int, side: int) -> None:
     photographs = np.random.default_rng(epoch).integers(0, 256, (3, 20, 20, 3), np.uint8)
     before = photographs.copy()
-    wanted = replace(IMAGENET, side=side)
-    images = render(photographs, wanted, CPU, draw(POLICIES[name].load(), NAMES[:3], 0, epoch, 20))
+    input_format = replace(IMAGENET, side=side)
+    images = render(photographs, input_format, CPU, draw(POLICIES[name].load(), NAMES[:3], 0, epoch, 20))
     assert images.dtype == torch.float32
     assert images.shape == (3, 3, side, side)
     assert images.is_contiguous(memory_format=torch.channels_last)
@@ -152,9 +154,9 @@ def test_noise_is_normal_with_the_given_deviation_and_does_not_change_black(kind
     photographs[:, :, 64:] = 128
     deviations = torch.tensor([0.05, 0.1])
     changes = replace(draw(NONE, ["a", "b"], 0, 1, 128), noise=deviations)
-    wanted = InputFormat(128, (0.5, 0.4, 0.3), (0.2, 0.3, 0.5))
-    images = render(photographs, wanted, torch.device(kind), changes).cpu()
-    added = (images - render(photographs, wanted, CPU)) * torch.tensor(wanted.std)[:, None, None]
+    input_format = InputFormat(128, (0.5, 0.4, 0.3), (0.2, 0.3, 0.5))
+    images = render(photographs, input_format, torch.device(kind), changes).cpu()
+    added = (images - render(photographs, input_format, CPU)) * torch.tensor(input_format.std)[:, None, None]
     assert added[:, :, :, :63].abs().max() < 1e-5
     noise = added[:, :, :, 65:].flatten(2) / deviations[:, None, None]  # (2, 3, pixels)
     assert torch.allclose(noise.mean(2), torch.tensor(0.0), atol=0.05)

@@ -108,10 +108,10 @@ def test_a_unit_that_is_twice_in_a_batch_counts_as_two_units() -> None:
 
 def test_a_batch_has_the_requested_order() -> None:
     units = build_units(_labels(WHOLE), "eye")
-    asked = np.array([2, 0, 3])
-    batch = units.batch(asked)
+    numbers = np.array([2, 0, 3])
+    batch = units.batch(numbers)
     assert batch.index.unit.tolist() == sorted(batch.index.unit.tolist())
-    assert units.unit_of[batch.rows].tolist() == asked[batch.index.unit.numpy()].tolist()
+    assert units.unit_of[batch.rows].tolist() == numbers[batch.index.unit.numpy()].tolist()
 
 
 _PHOTOGRAPH = st.tuples(st.sampled_from([None, "a", "b", "c"]), st.sampled_from(["left", "right"]), st.integers(1, 3))

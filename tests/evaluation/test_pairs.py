@@ -80,6 +80,8 @@ def test_the_sentence_claims_no_more_than_the_interval(graded) -> None:
     assert there.sentence.startswith("good agrees better than poor: +")
     assert back.sentence.startswith("poor agrees worse than good: -")
     assert same.sentence.startswith("It is unclear which of b and a agrees better: +0.000")
-    for told in (there, back, same):
-        assert told.sentence.endswith("One seed each: the interval does not include the variation between trainings.")
+    for difference in (there, back, same):
+        assert difference.sentence.endswith(
+            "One seed each: the interval does not include the variation between trainings."
+        )
     assert same.probability_of_no_gain == 1

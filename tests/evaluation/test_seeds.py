@@ -50,15 +50,15 @@ def test_the_difference_is_that_of_the_seeds_means(seeded) -> None:
 
 def test_the_sentence_says_whether_the_interval_includes_seeds(graded, seeded) -> None:
     several, more, one = seeded("a", [1.0, 1.1]), seeded("b", [1.0, 1.2, 0.9], seed=5), graded("c", seed=9)
-    told = _compare(several, more).sentence
-    assert "95 % interval over patients and seeds" in told
-    assert told.endswith("10 patients, 3 seeds against 2).")
+    sentence = _compare(several, more).sentence
+    assert "95 % interval over patients and seeds" in sentence
+    assert sentence.endswith("10 patients, 3 seeds against 2).")
     assert _compare(several, several).sentence.endswith("10 patients, 2 seeds each).")
-    told = _compare(several, one).sentence
-    assert "1 seed against 2)" in told
-    assert told.endswith("c has one seed: the interval does not include the variation between its trainings.")
-    told = _compare(one, several).sentence
-    assert told.endswith("c has one seed: the interval does not include the variation between its trainings.")
+    sentence = _compare(several, one).sentence
+    assert "1 seed against 2)" in sentence
+    assert sentence.endswith("c has one seed: the interval does not include the variation between its trainings.")
+    sentence = _compare(one, several).sentence
+    assert sentence.endswith("c has one seed: the interval does not include the variation between its trainings.")
 
 
 def test_seeds_that_contradict_each_other_show_no_difference(graded, seeded) -> None:

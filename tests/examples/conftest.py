@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-NOTING = """#!/usr/bin/env bash
+RECORDER = """#!/usr/bin/env bash
 echo "$*" >> "$NOTES"
 [ "$1" = finetune ] || exit 0
 while [ $# -gt 0 ]; do
@@ -42,7 +42,7 @@ class Script:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def noted(self) -> list[str]:
+    def recorded(self) -> list[str]:
         """Return the command lines that were recorded since the last call."""
         assert self.notes
         lines = self.notes.read_text().splitlines()
@@ -56,10 +56,10 @@ def script(programs: Path) -> Callable[..., Script]:
 
 
 @pytest.fixture
-def noting(tmp_path: Path) -> Path:
+def recording(tmp_path: Path) -> Path:
     """The file in which a stand-in for drkit records its command lines."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    (folder / "drkit").write_text(NOTING)
+    (folder / "drkit").write_text(RECORDER)
     (folder / "drkit").chmod(0o755)
     return folder / "notes"

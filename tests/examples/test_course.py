@@ -68,11 +68,11 @@ def test_task_e_draws_and_explains(course: Course) -> None:
     assert "pointing game" in course.printed
 
 
-def test_finished_tasks_are_not_run_again(script: Any, noting: Path, tmp_path: Path) -> None:
-    course, data = script("course.sh", noting), tmp_path / "data"
+def test_finished_tasks_are_not_run_again(script: Any, recording: Path, tmp_path: Path) -> None:
+    course, data = script("course.sh", recording), tmp_path / "data"
     settings = {"OUT": str(tmp_path / "out"), "BACKBONES": "resnet18 vgg16"}
     course.run(data, tmp_path / "IDRiD", tmp_path / "APTOS", **settings)
-    lines = course.noted()
+    lines = course.recorded()
     trained = [line.split("--name ")[1].split()[0] for line in lines if line.startswith("finetune")]
     assert {"resnet18-single", "vgg16-dual", "stage-one", "two-stage", "baseline", "graham"} <= set(trained)
     members = [line.split("--backbone ")[1].split()[0] for line in lines if "task-d" in line and "finetune" in line]
@@ -82,4 +82,4 @@ def test_finished_tasks_are_not_run_again(script: Any, noting: Path, tmp_path: P
     }  # fmt: skip
     assert any(line.startswith(f"explain {tmp_path}/out/task-a/runs/resnet18-single ") for line in lines)
     course.run(data, tmp_path / "IDRiD", tmp_path / "APTOS", **settings)
-    assert [line.split()[0] for line in course.noted()] == ["score", "plot"]
+    assert [line.split()[0] for line in course.recorded()] == ["score", "plot"]

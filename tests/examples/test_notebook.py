@@ -21,7 +21,7 @@ SMALL = {
     "BACKBONE": "test_efficientnet", "WEIGHTS": "none", "EPOCHS": 1, "SIDE": 64, "OPTIONS": "--size 64 --device cpu",
 }  # fmt: skip
 # Records its command lines, and writes the files that drkit would write.
-NOTING = """#!/usr/bin/env bash
+RECORDER = """#!/usr/bin/env bash
 echo "$*" >> "$NOTES"
 [ "$1" != "$STUCK" ] || exit 2
 while [ $# -gt 0 ]; do
@@ -59,11 +59,11 @@ def printed(book: Any) -> str:
 
 
 @pytest.fixture
-def noting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file in which a stand-in for drkit records its command lines."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    (folder / "drkit").write_text(NOTING)
+    (folder / "drkit").write_text(RECORDER)
     (folder / "drkit").chmod(0o755)
     picture = folder / "picture.png"
     picture.write_bytes(bytes.fromhex(
@@ -97,34 +97,34 @@ def test_all_tasks_run_on_synthetic_eyes(
         assert [row["ID"] for row in csv.DictReader(submission)] == [row["ID"] for row in csv.DictReader(sample)]
 
 
-def test_a_session_continues_an_earlier_one(noting: Path, tmp_path: Path) -> None:
+def test_a_session_continues_an_earlier_one(recording: Path, tmp_path: Path) -> None:
     data, earlier = tmp_path / "data", tmp_path / "earlier"
     data.mkdir()
     (earlier / "runs").mkdir(parents=True)
     (earlier / "runs" / "single.json").touch()
     (earlier / "runs" / "dual.resume.pt").touch()
     run(tmp_path, DATA=str(data), EARLIER=str(earlier), TASKS="a")
-    trained = [line for line in noting.read_text().splitlines() if line.startswith("finetune")]
+    trained = [line for line in recording.read_text().splitlines() if line.startswith("finetune")]
     assert len(trained) == 1
     assert "--name dual" in trained[0]
     assert trained[0].endswith("--resume")
-    assert "submit course/runs/dual.parquet --out submission.csv --force" in noting.read_text()
+    assert "submit course/runs/dual.parquet --out submission.csv --force" in recording.read_text()
 
 
-def test_without_time_left_nothing_is_trained_and_the_notebook_finishes(noting: Path, tmp_path: Path) -> None:
+def test_without_time_left_nothing_is_trained_and_the_notebook_finishes(recording: Path, tmp_path: Path) -> None:
     book = run(tmp_path, DATA=str(tmp_path), HOURS=0)
-    assert "finetune" not in noting.read_text()
+    assert "finetune" not in recording.read_text()
     assert "no run is finished yet" in printed(book)
 
 
 @pytest.mark.parametrize("command", ["check", "finetune"])
 def test_a_failing_command_stops_the_notebook(
-    noting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+    recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     monkeypatch.setenv("STUCK", command)
     with pytest.raises(nbclient.exceptions.CellExecutionError, match=r"failed|was not trained"):
         run(tmp_path, DATA=str(tmp_path))
-    assert noting.read_text().splitlines()[-1].split()[0] == command
+    assert recording.read_text().splitlines()[-1].split()[0] == command
 
 
 def test_drkit_is_installed_from_wheels_without_an_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,23 +27,23 @@ def other_eyes(tmp_path: Path) -> Path:
 
 def test_task_b_trains_on_another_data_set_first(script: Any, eyes: Path, other_eyes: Path, tmp_path: Path) -> None:
     settings = {"BACKBONE": "test_efficientnet", "START": "none", "EPOCHS": "1", "INPUT": "64"}
-    told = script("task_b.sh").run(eyes, other_eyes, tmp_path / "out", **settings)
-    assert "Difference in quadratic kappa on the same resampled patients" in told
+    printed = script("task_b.sh").run(eyes, other_eyes, tmp_path / "out", **settings)
+    assert "Difference in quadratic kappa on the same resampled patients" in printed
     first, second = (read_run_record(Run(tmp_path / "out" / "runs" / name)) for name in ("stage-one", "two-stage"))
     assert (first["target"], first["unit"]) == ("eye", "image")
     assert (second["target"], second["unit"], second["options"]["oversample"]) == ("patient", "patient", "patient")
     assert set(first["trained_on_photographs"]) < set(second["trained_on_photographs"])
-    asked = [line.split(",")[0] for line in (eyes / "sample_submission.csv").read_text().splitlines()]
+    ids = [line.split(",")[0] for line in (eyes / "sample_submission.csv").read_text().splitlines()]
     submitted = tmp_path / "out" / "submission.csv"
-    assert [line.split(",")[0] for line in submitted.read_text().splitlines()] == asked
+    assert [line.split(",")[0] for line in submitted.read_text().splitlines()] == ids
 
 
 def _trained(script: Any) -> list[str]:
-    return [line for line in script.noted() if line.startswith("finetune")]
+    return [line for line in script.recorded() if line.startswith("finetune")]
 
 
-def test_given_weights_replace_the_first_stage(script: Any, noting: Path, tmp_path: Path) -> None:
-    task = script("task_b.sh", noting)
+def test_given_weights_replace_the_first_stage(script: Any, recording: Path, tmp_path: Path) -> None:
+    task = script("task_b.sh", recording)
     task.run("data", "", tmp_path, WEIGHTS="pretrained_DR_resize", BACKBONE="resnet18", UNIT="eye", BATCH="24")
     alone, two = _trained(task)
     assert "--name imagenet-only " in alone
@@ -55,9 +55,9 @@ def test_given_weights_replace_the_first_stage(script: Any, noting: Path, tmp_pa
 
 
 def test_the_second_stage_differs_from_the_comparison_only_in_its_initial_weights(
-    script: Any, noting: Path, tmp_path: Path
+    script: Any, recording: Path, tmp_path: Path
 ) -> None:
-    task = script("task_b.sh", noting)
+    task = script("task_b.sh", recording)
     task.run("data", "second", tmp_path, BATCH="2")
     first, alone, two = _trained(task)
     assert "--data second" in first
@@ -69,9 +69,9 @@ def test_the_second_stage_differs_from_the_comparison_only_in_its_initial_weight
 
 
 def test_without_data_two_sets_of_synthetic_eyes_are_drawn_with_different_seeds(
-    script: Any, noting: Path, tmp_path: Path
+    script: Any, recording: Path, tmp_path: Path
 ) -> None:
-    task = script("task_b.sh", noting)
+    task = script("task_b.sh", recording)
     task.run("", "", tmp_path)
-    made = [line for line in task.noted() if line.startswith("synth")]
+    made = [line for line in task.recorded() if line.startswith("synth")]
     assert [line.split()[-1] for line in made] == ["0", "1"]

@@ -89,5 +89,5 @@ def test_weights_hang_on_the_photographs_and_not_on_their_order(make_inputs, pai
     grader = _grader("", "attention")
     inputs = make_inputs(grader, ScoreTarget(build_loss("regression"), 1.0), pairs, side=64)
     turned = replace(inputs, images=inputs.images[[1, 0, 3, 2]])
-    own, other = (unit_shares(explain_attention(asked), pairs) for asked in (inputs, turned))
+    own, other = (unit_shares(explain_attention(each), pairs) for each in (inputs, turned))
     assert torch.allclose(own[[1, 0, 3, 2]], other, atol=1e-5)

@@ -140,12 +140,14 @@ def test_pytorch_grad_cam_draws_the_same(
                for grade in grades]  # fmt: skip
     inputs = make_inputs(grader, target)
     with getattr(oracle, library_name)(Answering(), [grader.backbone]) as drawing:
-        theirs = torch.from_numpy(drawing(inputs.images, targets))
+        expected = torch.from_numpy(drawing(inputs.images, targets))
     found = EXPLAINERS[method].load()(inputs).positive
-    ours = nn.functional.interpolate(found[:, None], (16, 16), mode="bilinear")[:, 0]
-    for mine, other in zip(ours, theirs, strict=True):
+    actual = nn.functional.interpolate(found[:, None], (16, 16), mode="bilinear")[:, 0]
+    for mine, other in zip(actual, expected, strict=True):
         if mine.max() > 0 and other.max() > 0:
-            assert np.corrcoef(mine.flatten(), other.flatten())[0, 1] > 0.97  # theirs: OpenCV's interpolation, rescaled
+            assert (
+                np.corrcoef(mine.flatten(), other.flatten())[0, 1] > 0.97
+            )  # the library interpolates with OpenCV and rescales
         assert (mine.max() > 0) == (other.max() > 0)
 
 

@@ -55,21 +55,21 @@ def test_nothing_outside_the_disc_is_evidence_where_the_baseline_is_the_photogra
 def test_integrated_gradients_are_captums(make_grader: Callable, make_inputs: Callable[..., AttributionInput]) -> None:
     attr = pytest.importorskip("captum.attr", reason="captum is not installed")
     inputs = make_inputs(make_grader(), TARGET)
-    theirs = attr.IntegratedGradients(_Asked(inputs)).attribute(
+    expected = attr.IntegratedGradients(_Asked(inputs)).attribute(
         inputs.images, baselines=inputs.baseline, n_steps=200, internal_batch_size=4
     )
-    ours = explain_integrated_gradients(inputs).signed
-    assert torch.allclose(ours, theirs.sum(1).float(), atol=2e-3)
+    actual = explain_integrated_gradients(inputs).signed
+    assert torch.allclose(actual, expected.sum(1).float(), atol=2e-3)
 
 
 def test_occlusion_is_captums(make_grader: Callable, make_inputs: Callable[..., AttributionInput]) -> None:
     attr = pytest.importorskip("captum.attr", reason="captum is not installed")
     inputs = make_inputs(make_grader(), TARGET)
     whole = replace(inputs, discs=torch.ones_like(inputs.discs))
-    theirs = attr.Occlusion(_Asked(whole)).attribute(
+    expected = attr.Occlusion(_Asked(whole)).attribute(
         whole.images, sliding_window_shapes=(3, 2, 2), strides=(3, 1, 1), baselines=whole.baseline
     )
-    assert torch.allclose(explain_occlusion(whole).signed, theirs[:, 0], atol=1e-5)
+    assert torch.allclose(explain_occlusion(whole).signed, expected[:, 0], atol=1e-5)
 
 
 def test_occlusion_finds_the_one_square_that_counts(

@@ -27,9 +27,9 @@ def going_on(data: Path, **options: object) -> TrainingConfig:
 
 
 def test_predict_grades_with_it_and_marks_copies_of_what_it_has_seen(at_home: Run, copies: Path) -> None:
-    told = invoke("predict", "fundus", "--data", copies)
-    assert "the run was trained on 28 of these photographs" in told
-    assert "fundus graded 28 photographs" in told
+    output = invoke("predict", "fundus", "--data", copies)
+    assert "the run was trained on 28 of these photographs" in output
+    assert "fundus graded 28 photographs" in output
     predictions = read_predictions(Path("predictions/fundus.parquet"))
     assert predictions.leaked_rows().all()
 
@@ -50,10 +50,10 @@ def test_a_run_that_started_from_it_recognises_copies(at_home: Run, other_eyes: 
     assert record["descends_from"] == ["fundus"]
     assert set(read_run_record(at_home)["trained_on_photographs"]) < set(record["trained_on_photographs"])
     assert not read_predictions(Path("runs/child")).leaked_rows().any()
-    told = invoke("check", "runs/child", copies, code=1)
-    assert "runs/child.parquet was trained on n0, of split val" in told
-    told = invoke("predict", "runs/child", "--data", copies)
-    assert "the run was trained on 28 of these photographs" in told
+    output = invoke("check", "runs/child", copies, code=1)
+    assert "runs/child.parquet was trained on n0, of split val" in output
+    output = invoke("predict", "runs/child", "--data", copies)
+    assert "the run was trained on 28 of these photographs" in output
     invoke("ensemble", "vote", "runs/child", "--out", "vote.parquet")
     assert read_run_record(Run(Path("vote")))["descends_from"] == ["fundus"]
 
@@ -66,8 +66,8 @@ def test_allowed_copies_are_marked_and_not_scored(at_home: Run, copies: Path) ->
 
 
 def test_explain_grades_photographs_without_predictions_first(at_home: Run, other_eyes: Path) -> None:
-    told = invoke("explain", "fundus", "--data", other_eyes, "--split", "val", "--workers", "1")
-    assert "grading 8 photographs that fundus has not graded" in told
+    output = invoke("explain", "fundus", "--data", other_eyes, "--split", "val", "--workers", "1")
+    assert "grading 8 photographs that fundus has not graded" in output
     assert (Path("explanations") / "fundus-gradcam" / "manifest.json").is_file()
 
 
@@ -87,18 +87,18 @@ def test_its_predictions_do_not_come_with_it(at_home: Run, command: list[str]) -
 
 
 def test_its_history_does_not_come_with_it(at_home: Run) -> None:
-    told = invoke("plot", "curves", "fundus", code=2)
-    assert "fundus comes with drkit without the history of its training" in told
+    output = invoke("plot", "curves", "fundus", code=2)
+    assert "fundus comes with drkit without the history of its training" in output
 
 
 def test_a_users_own_run_of_that_name_is_given_by_its_path(at_home: Run, other_eyes: Path) -> None:
     Path("runs").mkdir()
     Path("runs/fundus.json").write_text("{}")
-    told = invoke("predict", "fundus", "--data", other_eyes, code=2)
-    assert "fundus.json does not exist: expected a finished run" in told
-    assert "such as runs/fundus" in told
-    told = invoke("finetune", "--data", other_eyes, "--weights", "fundus", code=2)
-    assert "write runs/fundus to start from that run" in told
+    output = invoke("predict", "fundus", "--data", other_eyes, code=2)
+    assert "fundus.json does not exist: expected a finished run" in output
+    assert "such as runs/fundus" in output
+    output = invoke("finetune", "--data", other_eyes, "--weights", "fundus", code=2)
+    assert "write runs/fundus to start from that run" in output
 
 
 def test_an_installation_without_the_packaged_run_is_reported(
@@ -106,5 +106,5 @@ def test_an_installation_without_the_packaged_run_is_reported(
 ) -> None:
     monkeypatch.setitem(runs.PACKAGED_RUNS, "fundus", tmp_path / "nowhere" / "fundus")
     for command in (["predict", "fundus"], ["explain", "fundus"], ["finetune", "--weights", "fundus"]):
-        told = invoke(*command, "--data", other_eyes, code=2)
-        assert "this installation of drkit lacks the packaged run fundus: install a release" in told
+        output = invoke(*command, "--data", other_eyes, code=2)
+        assert "this installation of drkit lacks the packaged run fundus: install a release" in output

@@ -46,8 +46,8 @@ def test_curves_of_a_run_with_folds_use_the_held_out_part_of_each_fold(history, 
     rings = [line for line in figure.axes[0].lines if line.get_fillstyle() == "none" and len(line.get_xdata()) == 1]
     judged = run.rows[(run.rows["split"] == held_out[-1]) & (run.rows["epoch"] == 3)]["accuracy"]
     assert sorted(line.get_ydata()[0] for line in rings) == pytest.approx(sorted(judged))
-    told = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert any(text.startswith("held out") for text in told)
+    entries = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert any(text.startswith("held out") for text in entries)
     assert len(draw_epochs({"a": run}, ["accuracy"]).axes[0].collections) == 2
 
 
@@ -58,10 +58,10 @@ def test_the_learning_rate_has_one_line_a_run(history) -> None:
 
 def test_each_run_has_its_entry_in_the_legend(history) -> None:
     legend = draw_curves({"a": history(), "b": history(folds=2)}).legends[0]
-    told = [text.get_text() for text in legend.get_texts()]
-    assert told[:2] == ["a", "b"]
-    assert {"val", "epoch kept", "one network (fold, seed); thick: their mean"} < set(told)
-    assert not any(text.startswith("inner") for text in told)
+    entries = [text.get_text() for text in legend.get_texts()]
+    assert entries[:2] == ["a", "b"]
+    assert {"val", "epoch kept", "one network (fold, seed); thick: their mean"} < set(entries)
+    assert not any(text.startswith("inner") for text in entries)
 
 
 @pytest.mark.parametrize(

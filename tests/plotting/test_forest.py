@@ -16,8 +16,8 @@ def test_points_and_intervals_are_where_the_figures_say() -> None:
 def test_names_stand_left_and_figures_right() -> None:
     left, right = draw_forest(ROWS, "title", "kappa").axes
     assert [label.get_text() for label in left.get_yticklabels()] == ["b", "a"]
-    told = [label.get_text() for label in right.get_yticklabels()]
-    assert told == ["0.700 (0.650 to 0.800)", "0.500 (0.400 to 0.600)"]
+    labels = [label.get_text() for label in right.get_yticklabels()]
+    assert labels == ["0.700 (0.650 to 0.800)", "0.500 (0.400 to 0.600)"]
     assert left.get_ylim() == right.get_ylim()
 
 

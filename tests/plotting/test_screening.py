@@ -141,11 +141,11 @@ def test_intervals_are_drawn_only_for_few_runs(cohort) -> None:
         assert bool(bars.collections) == drawn
 
 
-@pytest.mark.parametrize(("curve", "told"), [("roc", "ROC area"), ("precision-recall", "average precision")])
-def test_the_legend_has_the_area_under_the_drawn_curve(cohort, curve: str, told: str) -> None:
+@pytest.mark.parametrize(("curve", "label"), [("roc", "ROC area"), ("precision-recall", "average precision")])
+def test_the_legend_has_the_area_under_the_drawn_curve(cohort, curve: str, label: str) -> None:
     found = [measure_screening(cohort("a"), 100)]
     texts = [text.get_text() for text in draw_screening(found, "title", [curve]).legends[0].get_texts()]
-    assert texts[0].replace("\n", " ").startswith(f"a: {told}")
+    assert texts[0].replace("\n", " ").startswith(f"a: {label}")
     both = draw_screening(found, "title").legends[0].get_texts()[0].get_text()
     assert "ROC area" in both
     assert "average" in both

@@ -218,14 +218,14 @@ def test_a_member_that_changed_is_refused(runs: Path) -> None:
 def test_a_broken_record_is_refused(runs: Path) -> None:
     report = _run(runs, Weight("kappa"))
     content = json.loads(report.ensemble.read_text())
-    for change, told in (
+    for change, message in (
         ({"fitted": {"kind": "other"}}, "is broken .KeyError"),
         ({"schema_version": 9}, "schema version 9, but this drkit reads 1"),
         ({"kind": "run"}, "is not an ensemble's record"),
         ({"files": {"e.parquet": "0" * 64}}, "does not match its SHA-256"),
     ):
         report.ensemble.write_text(json.dumps(content | change))
-        with pytest.raises(InputError, match=told):
+        with pytest.raises(InputError, match=message):
             read_ensemble(report.ensemble)
     report.ensemble.write_text("{")
     with pytest.raises(InputError, match="is not an ensemble's record"):
@@ -244,17 +244,17 @@ def test_a_leak_is_refused_by_every_method(runs: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "error", "told"),
+    ("change", "error", "message"),
     [
         ({"out": Path("e.csv")}, UsageError, "ends in .parquet"),
         ({"fuse_by": "max"}, UsageError, "--fuse-by max needs --fuse"),
         ({"out": Path("{runs}/a.parquet"), "force": True}, UsageError, "is one of the input files"),
     ],
 )
-def test_options_that_do_not_fit_are_refused(runs: Path, change: dict, error: type, told: str) -> None:
+def test_options_that_do_not_fit_are_refused(runs: Path, change: dict, error: type, message: str) -> None:
     if "out" in change:
         change = change | {"out": Path(str(change["out"]).format(runs=runs))}
-    with pytest.raises(error, match=told):
+    with pytest.raises(error, match=message):
         run_ensemble([runs / "*.parquet"], Vote(), replace(QUICK, **change))
 
 
@@ -284,10 +284,10 @@ def test_an_undefined_kappa_is_remarked(runs: Path) -> None:
         rows = predictions.rows.assign(patient_grade=0, prob_0=1, score=0, predicted_grade=0)
         rows[["prob_1", "prob_2", "prob_3", "prob_4"]] = 0
         write_predictions(replace(predictions, rows=rows), path, force=True)
-    told = "all reference and predicted grades are the same: kappa is undefined and reported as 0."
-    assert _run(runs, Vote("hard")).remarks == (f"e: {told}",)
+    message = "all reference and predicted grades are the same: kappa is undefined and reported as 0."
+    assert _run(runs, Vote("hard")).remarks == (f"e: {message}",)
     config = CompareConfig(folds=2, resamples=100, out=runs / "compare.png")
-    assert f"stack: {told}" in run_compare([runs / "*.parquet"], config).remarks
+    assert f"stack: {message}" in run_compare([runs / "*.parquet"], config).remarks
 
 
 def test_a_member_with_the_name_of_a_baseline_is_a_member(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,9 +318,9 @@ def test_each_method_runs_from_the_shell(runs: Path, method: str) -> None:
         "ensemble", method, runs / "*.parquet", *quick, "--folds", 2, "--resamples", 100, "--out", out, "--json"
     )
     assert result.exit_code == 0, result.output
-    told = json.loads(result.stdout)
-    assert told["members"] == ["a", "b", "c"]
-    assert told["nested"]["cases"] == 30
+    message = json.loads(result.stdout)
+    assert message["members"] == ["a", "b", "c"]
+    assert message["nested"]["cases"] == 30
     assert out.is_file()
 
 
@@ -363,7 +363,7 @@ def test_compare_reports_the_same_figures_as_the_command_of_each_method(
 
 
 @pytest.mark.parametrize(
-    ("method", "told"),
+    ("method", "message"),
     [
         (Vote("hard"), "grades: the grade that most members give, ties broken by the mean score"),
         (Vote("median"), "grades: the median of the members' grades"),
@@ -373,9 +373,9 @@ def test_compare_reports_the_same_figures_as_the_command_of_each_method(
         (Stack("ridge", 1.0), "grades: by cut points 0."),
     ],
 )
-def test_the_derivation_of_a_grade_is_described(runs: Path, method, told: str) -> None:
+def test_the_derivation_of_a_grade_is_described(runs: Path, method, message: str) -> None:
     report = run_ensemble(sorted(runs.glob("*.parquet")), method, replace(QUICK, out=runs / "out.parquet"))
-    assert any(str(part).startswith(told) for part in report.render())
+    assert any(str(part).startswith(message) for part in report.render())
 
 
 def test_a_mistake_is_one_line(runs: Path) -> None:
@@ -389,8 +389,8 @@ def test_every_method_has_two_examples_and_says_what_it_reads_and_writes() -> No
     from drkit.cli import ensemble
 
     for name, examples in ensemble.EXAMPLES.items():
-        told = getattr(ensemble, name).__doc__
+        message = getattr(ensemble, name).__doc__
         assert len(examples) == 2
         assert all(example.startswith(f"drkit ensemble {name} ") for example in examples)
-        assert "Reads:" in told
-        assert "Writes:" in told
+        assert "Reads:" in message
+        assert "Writes:" in message

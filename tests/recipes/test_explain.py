@@ -177,10 +177,10 @@ def test_a_planted_shortcut_raises_the_alarm(
     monkeypatch.setattr(Grader, "maps", corner)
     report = run_explain(run_stem, config)
     assert len(report.alarms["gradcam"]) == 2
-    told = [
+    warnings = [
         part for part in report.render() if isinstance(part, str) and part.startswith("possible shortcut: by gradcam")
     ]
-    assert len(told) == 1
+    assert len(warnings) == 1
 
 
 def test_mistakes_are_refused(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
@@ -211,12 +211,12 @@ def unknown(eyes: Path, tmp_path: Path) -> Path:
 def test_photographs_without_predictions_are_graded_first(run_stem: Path, unknown: Path, tmp_path: Path) -> None:
     """The six least certain photographs are explained with the scores of predict, and the run's folder is unchanged."""
     before = sorted(path.name for path in run_stem.parent.iterdir())
-    heard = Recorder()
-    with reporting_to(heard):
+    reporter = Recorder()
+    with reporting_to(reporter):
         report = run_explain(run_stem, ExplainConfig(data=[unknown], out=tmp_path / "a", device="cpu"))
     assert report.photographs == 6
     assert report.reason == "the 6 of all photographs with the least certain grades"
-    assert heard.notices[0] == "grading 8 photographs that small has not graded"
+    assert reporter.notices[0] == "grading 8 photographs that small has not graded"
     assert sorted(path.name for path in run_stem.parent.iterdir()) == before
     run_predict(run_stem, PredictConfig(data=[unknown], out=tmp_path / "graded.parquet", device="cpu"))
     graded = read_predictions(tmp_path / "graded.parquet")
@@ -241,10 +241,12 @@ def test_sheets_of_maps_of_a_few_cells_warn(
         return b""
 
     monkeypatch.setattr("drkit.explaining.writing.draw_sheet", note_title)
-    heard = Recorder()
-    with reporting_to(heard):
+    reporter = Recorder()
+    with reporting_to(reporter):
         run_explain(run_stem, ExplainConfig(data=[eyes], method=method, worst=1, out=tmp_path / "a", device="cpu"))
-    warned = [text for text in heard.warnings if text.startswith(f"the maps of {method} are 2 x 2 cells: too coarse")]
+    warned = [
+        text for text in reporter.warnings if text.startswith(f"the maps of {method} are 2 x 2 cells: too coarse")
+    ]
     assert len(warned) == is_coarse
     assert [title.endswith("(maps of only 2 x 2 cells, too coarse to point at anything)") for title in titles] == [
         is_coarse
@@ -253,11 +255,11 @@ def test_sheets_of_maps_of_a_few_cells_warn(
 
 def test_a_training_photograph_is_explained_and_marked(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
     chosen = sorted(path.name for path in (eyes / "train").rglob("*.jpg"))[0]
-    heard = Recorder()
-    with reporting_to(heard):
+    reporter = Recorder()
+    with reporting_to(reporter):
         config = ExplainConfig(data=[eyes], ids=chosen, out=tmp_path / "a", device="cpu")
         assert run_explain(run_stem, config).photographs == 1
-    assert "the run was trained on 1 of these photographs" in heard.warnings[0]
+    assert "the run was trained on 1 of these photographs" in reporter.warnings[0]
 
 
 def test_other_photographs_of_the_same_names_are_noticed(run_stem: Path, eyes: Path, tmp_path: Path) -> None:
@@ -266,11 +268,11 @@ def test_other_photographs_of_the_same_names_are_noticed(run_stem: Path, eyes: P
     write_predictions(replace(graded, rows=rows), tmp_path / "other.parquet")
     chosen = read_predictions(run_stem).of_split("val").rows["image_id"].iloc[0]
     for predictions, times in ((None, 0), (tmp_path / "other.parquet", 1)):
-        heard = Recorder()
+        reporter = Recorder()
         config = ExplainConfig(data=[eyes], ids=chosen, predictions=predictions, device="cpu")
-        with reporting_to(heard):
+        with reporting_to(reporter):
             run_explain(run_stem, replace(config, out=tmp_path / str(times)))
-        assert sum(f"the scores of {chosen} differ from those" in sentence for sentence in heard.warnings) == times
+        assert sum(f"the scores of {chosen} differ from those" in sentence for sentence in reporter.warnings) == times
 
 
 def test_complete_units_are_graded_by_the_folds_that_predict_uses(
@@ -291,14 +293,14 @@ def test_complete_units_are_graded_by_the_folds_that_predict_uses(
 def test_what_reference_grades_decide_is_refused_before_anything_is_graded(
     run_stem: Path, unknown: Path, tmp_path: Path
 ) -> None:
-    heard = Recorder()
+    reporter = Recorder()
     config = ExplainConfig(data=[unknown], out=tmp_path / "a", device="cpu")
-    with reporting_to(heard):
+    with reporting_to(reporter):
         with pytest.raises(InputError, match="has no reference grades: select by --ids or --split"):
             run_explain(run_stem, replace(config, worst=2))
         with pytest.raises(InputError, match=r"--target-grade reference: .* has no reference grades"):
             run_explain(run_stem, replace(config, target_grade="reference"))
-    assert heard.notices == []
+    assert reporter.notices == []
 
 
 def test_the_command_prints_text_or_json(run_stem: Path, eyes: Path, tmp_path: Path) -> None:

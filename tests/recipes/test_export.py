@@ -47,10 +47,10 @@ def test_an_onnx_file_grades_as_the_run_and_so_does_the_example(
 
     run_predict(run_stem, PredictConfig(data=[eyes], split="test", out=tmp_path / "own.parquet", device="cpu"))
     rows = read_predictions(tmp_path / "own.parquet").rows.set_index("image_id")
-    told = _run_script(out, eyes / "test")
-    assert [row["image_id"] for row in told] == rows.index.tolist()
-    assert np.allclose([float(row["score"]) for row in told], rows["score"], atol=1e-3)
-    assert [int(row["patient_grade"]) for row in told] == rows["predicted_grade"].tolist()
+    graded = _run_script(out, eyes / "test")
+    assert [row["image_id"] for row in graded] == rows.index.tolist()
+    assert np.allclose([float(row["score"]) for row in graded], rows["score"], atol=1e-3)
+    assert [int(row["patient_grade"]) for row in graded] == rows["predicted_grade"].tolist()
 
 
 def _run_script(model: Path, folder: Path) -> list[dict[str, str]]:

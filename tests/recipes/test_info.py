@@ -32,10 +32,10 @@ def test_only_drkits_own_files_are_cleared(tmp_path: Path) -> None:
 
 def test_the_answer_can_be_pasted_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "secret-name"))
-    told = CliRunner().invoke(app, ["info"])
-    assert told.exit_code == 0, told.output
-    assert "secret-name" not in told.output
-    assert "~/.cache/drkit" in told.output
+    result = CliRunner().invoke(app, ["info"])
+    assert result.exit_code == 0, result.output
+    assert "secret-name" not in result.output
+    assert "~/.cache/drkit" in result.output
     answer = json.loads(CliRunner().invoke(app, ["info", "--json"]).stdout)
     assert {"drkit", "Python", "torch", "timm"} <= answer["versions"].keys()
     assert answer["weights"]["tf_efficientnet_lite0"] == "package"

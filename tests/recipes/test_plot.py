@@ -85,8 +85,8 @@ def test_an_undefined_kappa_is_drawn_as_zero_with_a_warning(run_stem: Path, tmp_
     write_predictions(replace(predictions, rows=rows), same)
     with progress.reporting_to(reported):
         run_kappa([same], PictureConfig(out=tmp_path / "a.png", resamples=100))
-    told = "same: all reference and predicted grades are the same: kappa is undefined and reported as 0"
-    assert told in reported.warnings
+    message = "same: all reference and predicted grades are the same: kappa is undefined and reported as 0"
+    assert message in reported.warnings
 
 
 def test_runs_of_the_same_name_are_distinguished(run_stem: Path, tmp_path: Path) -> None:

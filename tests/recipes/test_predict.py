@@ -148,8 +148,8 @@ def test_another_data_sets_val_did_not_choose_the_epoch(run_stem: Path, eyes: Pa
         run_predict(run, PredictConfig(data=[eyes], split="val", out=own, device="cpu"))
         run_predict(run, PredictConfig(data=[other], split="val", out=foreign, device="cpu"))
         assert [read_predictions(path).meta.chosen_on for path in (own, foreign)] == ["val", ELSEWHERE]
-        told = [" ".join(map(str, run_score([path], ScoreConfig(split="val")).render())) for path in (own, foreign)]
-        assert ["was selected on val" in story for story in told] == [True, False]
+        text = [" ".join(map(str, run_score([path], ScoreConfig(split="val")).render())) for path in (own, foreign)]
+        assert ["was selected on val" in story for story in text] == [True, False]
 
 
 def test_a_checkpoint_that_the_record_does_not_match_is_refused(
@@ -230,12 +230,12 @@ def test_a_csv_table_and_an_html_page_are_written_on_request(run_stem: Path, eye
     is_referable = graded.probabilities()[:, 2:].sum(1, dtype=float) >= 0.6
     assert [row["referable"] for row in rows] == [str(bool(refers)) for refers in is_referable]
     assert report.warned == sum(bool(row["warnings"]) for row in rows)
-    told = page.read_text(encoding="utf-8")
-    assert "This is not a medical device" in told
-    assert "at least 0.600" in told
-    assert told.count("data:image/jpeg") == 2 * len(rows)  # each photograph and its map
-    assert "http:" not in told
-    assert "https:" not in told
+    text = page.read_text(encoding="utf-8")
+    assert "This is not a medical device" in text
+    assert "at least 0.600" in text
+    assert text.count("data:image/jpeg") == 2 * len(rows)  # each photograph and its map
+    assert "http:" not in text
+    assert "https:" not in text
     with pytest.raises(OutputExistsError):
         run_predict(run, replace(config, out=tmp_path / "b.parquet"))
     assert not (tmp_path / "b.parquet").exists()
@@ -254,9 +254,9 @@ def test_an_ensembles_page_has_no_maps(run_stem: Path, eyes: Path, tmp_path: Pat
     run_ensemble([run_stem], Vote(), EnsembleConfig(fuse="patient", out=ensemble))
     config = PredictConfig(data=[eyes], split="val", out=tmp_path / "a.parquet", device="cpu", report=page)
     run_predict(ensemble.with_suffix(".json"), config)
-    told = page.read_text(encoding="utf-8")
-    assert "predicted grade 2 or worse" in told
-    assert "data:image" not in told
+    text = page.read_text(encoding="utf-8")
+    assert "predicted grade 2 or worse" in text
+    assert "data:image" not in text
 
 
 def test_photographs_that_were_trained_on_are_marked_for_people(run_stem: Path, eyes: Path, tmp_path: Path) -> None:

@@ -186,7 +186,8 @@ def test_runs_without_a_common_level_are_not_compared(tmp_path: Path, reported: 
         report = run_score([write_run(tmp_path, single, "single"), write_run(tmp_path, by_eye, "joined")], QUICK)
     assert (len(report.scores), report.comparisons) == (2, ())
     assert any(
-        "joined is not compared with single: " in told and "eye is not known" in told for told in reported.warnings
+        "joined is not compared with single: " in warning and "eye is not known" in warning
+        for warning in reported.warnings
     )
 
 

@@ -78,8 +78,8 @@ def _invoke(*words: object, **environment: str) -> Result:
 def test_the_plan_has_a_row_per_data_set(config: TrainingConfig, tmp_path: Path) -> None:
     plan = plan_finetune(config, RunOptions(tmp_path))
     assert plan.options["target"] == "eye"  # the only target that all three have
-    told = {name: (row["layout"], row["photographs"], row["patients"]) for name, row in plan.datasets.items()}
-    assert told == {
+    result = {name: (row["layout"], row["photographs"], row["patients"]) for name, row in plan.datasets.items()}
+    assert result == {
         "DeepDRiD": ("deepdrid-course", 48, 12), "APTOS": ("aptos", 40, 40), "Resized": ("eyepacs", 20, 10),
     }  # fmt: skip
     splits = {name: tuple(row[split] for split in ("train", "val", "test")) for name, row in plan.datasets.items()}
@@ -109,8 +109,8 @@ def test_the_run_says_whose_each_photograph_is_and_keeps_all_paths(run: Path, co
 
 
 def test_it_is_scored_for_each_data_set(run: Path) -> None:
-    told = json.loads(_invoke("score", run, "--split", "test", "--resamples", 100, "--json").stdout)
-    (score,) = told["scores"]
+    result = json.loads(_invoke("score", run, "--split", "test", "--resamples", 100, "--json").stdout)
+    (score,) = result["scores"]
     assert list(score["datasets"]) == ["APTOS", "DeepDRiD", "Resized"]
     assert score["agreement"]["cases"] == sum(found["cases"] for found in score["datasets"].values())
     assert "Agreement by data set" in _invoke("score", run, "--resamples", 100).stdout
@@ -170,8 +170,8 @@ def test_folds_over_several_hold_out_each_photograph_once(config: TrainingConfig
 
 def test_attend_takes_several_and_bad_ones_are_refused_in_one_line(aptos: Path, eyepacs: Path, tmp_path: Path) -> None:
     both = ["--data", aptos, "--data", eyepacs, *OPTIONS, "--runs-dir", tmp_path / "runs"]
-    told = _invoke("attend", "--attention", "se", *both, "--dry-run", "--json")
-    assert list(json.loads(told.stdout)["plan"]["datasets"]) == ["APTOS", "Resized"]
+    result = _invoke("attend", "--attention", "se", *both, "--dry-run", "--json")
+    assert list(json.loads(result.stdout)["plan"]["datasets"]) == ["APTOS", "Resized"]
     (tmp_path / "none").mkdir()
     for words, sentence in (
         (["--data", aptos], "are the same data set: give it once"),

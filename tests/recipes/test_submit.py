@@ -64,8 +64,10 @@ def _predict_several(folder: Path, splits: dict[str, str]) -> Path:
     rows = build_rows(image_id=ids, path=ids, patient_id=ids, split=[splits[name] for name in names])
     grades = np.arange(len(ids)) % 5
     labels = Labels(rows.assign(dataset=pd.array(names, "string")), folder, "test", ("eye",))
-    told = build_predictions(labels, probabilities=np.eye(5)[grades], score=grades, meta=EYE_META, name="several")
-    write_predictions(told, folder / "several.parquet")
+    predictions = build_predictions(
+        labels, probabilities=np.eye(5)[grades], score=grades, meta=EYE_META, name="several"
+    )
+    write_predictions(predictions, folder / "several.parquet")
     return folder / "several"
 
 
@@ -133,8 +135,8 @@ def test_different_grades_of_one_patient_or_eye_are_reported(tmp_path: Path, tar
 
 
 def test_another_splits_rows_count_only_where_the_sample_asks(run: Path, tmp_path: Path) -> None:
-    asked = [f"{number}_l1.jpg" for number in (1, 4, 5, 6, 7)]
-    report = run_submit(run, SubmitConfig(sample=_sample(tmp_path, *asked), out=tmp_path / "s.csv"))
+    ids = [f"{number}_l1.jpg" for number in (1, 4, 5, 6, 7)]
+    report = run_submit(run, SubmitConfig(sample=_sample(tmp_path, *ids), out=tmp_path / "s.csv"))
     assert report.rows == 5
 
 

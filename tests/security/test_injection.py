@@ -25,9 +25,9 @@ def test_nothing_steers_the_terminal(capsys: pytest.CaptureFixture[str]) -> None
     table = InputError("odd")
     table.table = Table(STEERING, (STEERING,), [(STEERING,)])
     console.refuse(table)
-    told = capsys.readouterr().err
-    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", told)
-    assert "\\x1b" in told
+    printed = capsys.readouterr().err
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", printed)
+    assert "\\x1b" in printed
 
 
 def test_readable_characters_are_kept() -> None:

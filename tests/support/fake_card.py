@@ -86,8 +86,8 @@ class _Card(TorchDispatchMode):
         kwargs = kwargs or {}
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         here = [tensor for tensor in tensors if isinstance(tensor, OnCard)]
-        wanted = kwargs.get("device")
-        goes_here = bool(here) if wanted is None else torch.device(wanted).type == CARD.type
+        requested = kwargs.get("device")
+        goes_here = bool(here) if requested is None else torch.device(requested).type == CARD.type
         if not here and not goes_here:
             return function(*args, **kwargs)
         kwargs = {key: torch.device("cpu") if key == "device" else value for key, value in kwargs.items()}

@@ -72,9 +72,9 @@ def _option(parameter: inspect.Parameter) -> str:
         f"environment: {info.envvar}": info.envvar,
         f"panel: {info.rich_help_panel}": info.rich_help_panel,
     }
-    told = "".join(f" ({fact})" for fact, holds in facts.items() if holds)
+    notes = "".join(f" ({fact})" for fact, holds in facts.items() if holds)
     default = "" if is_silent else f" = {_plain(parameter.default)}"
-    return f"  {name} {info.metavar or _kind(kind)}{limits}{default}{told}: {info.help or ''}"
+    return f"  {name} {info.metavar or _kind(kind)}{limits}{default}{notes}: {info.help or ''}"
 
 
 def _kind(kind: Any) -> str:

@@ -111,8 +111,8 @@ def compare_logits(
     squares = [
         square_about_disc(read_photograph(path), header.bank_side, round_disc=header.round_discs) for path in paths
     ]
-    wanted = InputFormat(header.architecture.side, header.mean, header.std)
-    images = render(np.stack(squares), wanted, torch.device("cpu"))
+    input_format = InputFormat(header.architecture.side, header.mean, header.std)
+    images = render(np.stack(squares), input_format, torch.device("cpu"))
     with torch.inference_mode():
         exact, rounded = (
             restore_grader(build_grader(header.architecture), each, "the run").eval()(images)

@@ -87,10 +87,10 @@ def test_luminance_and_chrominance_become_rgb(photograph):
 def test_greys_of_any_depth_are_read_by_the_bits_in_use(photograph, syntax, stored):
     grey = photograph[..., 0]
     values = grey if stored == 8 else grey.astype(np.uint16) << (stored - 8)
-    for colours, wanted in (("MONOCHROME2", grey), ("MONOCHROME1", 255 - grey)):
+    for colours, expected in (("MONOCHROME2", grey), ("MONOCHROME1", 255 - grey)):
         header = build(values, colours, stored)
         decoded = decode_with_remarks(compressed(header, syntax) if syntax else content_of(header), "eye")
-        assert np.array_equal(decoded.pixels, np.stack([wanted] * 3, -1))
+        assert np.array_equal(decoded.pixels, np.stack([expected] * 3, -1))
         assert not decoded.remarks
 
 

@@ -18,9 +18,9 @@ def encode(photograph: np.ndarray, form: str, mode: str = "RGB", **options: obje
     return stream.getvalue()
 
 
-def difference(found: np.ndarray, wanted: np.ndarray) -> float:
-    assert found.shape == wanted.shape
-    return float(np.abs(found.astype(int) - wanted).mean())
+def difference(found: np.ndarray, expected: np.ndarray) -> float:
+    assert found.shape == expected.shape
+    return float(np.abs(found.astype(int) - expected).mean())
 
 
 LOSSLESS = [
@@ -46,8 +46,8 @@ def test_lossy_kinds_nearly_so(photograph, form, options):
 @pytest.mark.parametrize("form", ["PNG", "TIFF", "BMP", "GIF"])
 @pytest.mark.parametrize("mode", ["1", "L", "P"])
 def test_bits_greys_and_palettes_become_rgb(photograph, form, mode):
-    wanted = np.array(Image.fromarray(photograph).convert(mode).convert("RGB"))
-    assert np.array_equal(decode_photograph(encode(photograph, form, mode), "eye"), wanted)
+    expected = np.array(Image.fromarray(photograph).convert(mode).convert("RGB"))
+    assert np.array_equal(decode_photograph(encode(photograph, form, mode), "eye"), expected)
 
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF"])
@@ -57,8 +57,8 @@ def test_alpha_is_dropped(photograph, form, mode):
     picture.putalpha(Image.fromarray(photograph[..., 0] // 2))
     stream = BytesIO()
     picture.save(stream, form)
-    wanted = photograph if mode == "RGBA" else np.stack([np.array(picture)[..., 0]] * 3, -1)
-    assert np.array_equal(decode_photograph(stream.getvalue(), "eye"), wanted)
+    expected = photograph if mode == "RGBA" else np.stack([np.array(picture)[..., 0]] * 3, -1)
+    assert np.array_equal(decode_photograph(stream.getvalue(), "eye"), expected)
 
 
 @pytest.mark.parametrize(("form", "options"), [("JPEG", {"quality": 98}), ("TIFF", {})])
@@ -90,21 +90,21 @@ def test_the_orientation_is_applied(photograph, form, orientation):
         5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
         8: Image.Transpose.ROTATE_90,
     }  # fmt: skip
-    wanted = plain if orientation == 1 else plain.transpose(transposed[orientation])
-    assert difference(decode_photograph(stream.getvalue(), "eye"), np.array(wanted)) < 5
+    expected = plain if orientation == 1 else plain.transpose(transposed[orientation])
+    assert difference(decode_photograph(stream.getvalue(), "eye"), np.array(expected)) < 5
 
 
 @pytest.mark.parametrize(
-    ("form", "told"), [("GIF", "frames"), ("WEBP", "frames"), ("PNG", "animated"), ("TIFF", "pages")]
+    ("form", "word"), [("GIF", "frames"), ("WEBP", "frames"), ("PNG", "animated"), ("TIFF", "pages")]
 )
-def test_the_first_of_several_is_read_and_remarked_on(photograph, form, told):
+def test_the_first_of_several_is_read_and_remarked_on(photograph, form, word):
     others = [Image.fromarray(255 - photograph).convert("L"), Image.fromarray(photograph // 2).convert("L")]
     lossless = {"lossless": True} if form == "WEBP" else {}
     content = encode(photograph, form, "L", save_all=True, append_images=others, **lossless)
     decoded = decode_with_remarks(content, "eye")
     assert np.array_equal(decoded.pixels[..., 0], np.array(Image.fromarray(photograph).convert("L")))
     assert [remark.kind for remark in decoded.remarks] == ["first-of-several"]
-    assert told in decoded.remarks[0].sentence
+    assert word in decoded.remarks[0].sentence
 
 
 def test_a_thumbnail_before_the_photograph_is_passed_over(photograph):

@@ -74,20 +74,20 @@ def test_options_shared_by_most_runs_are_listed_once(write_run) -> None:
 
     runs = [write("a"), write("b", size=96), write("c", loss="corn", round_discs=True)]
     section, _ = build_runs(read_sources(runs, None, "photograph"))
-    told, table = section.blocks[:2]
-    assert told.text == "Unless stated otherwise: resnet18, size 64, loss regression, grades by rounding."
+    paragraph, table = section.blocks[:2]
+    assert paragraph.text == "Unless stated otherwise: resnet18, size 64, loss regression, grades by rounding."
     assert [row[6] for row in table.table.rows] == ["-", "size 96", "round discs, loss corn"]
     alone, _ = build_runs(read_sources(runs[:1], None, "photograph"))
     assert alone.blocks[0].table.rows[0][6] == "resnet18, size 64, loss regression, grades by rounding"
 
 
 def test_only_the_first_seven_runs_are_drawn_with_a_note() -> None:
-    heard = Recorder()
-    with reporting_to(heard):
+    reporter = Recorder()
+    with reporting_to(reporter):
         assert limit_runs("abcdefg") == list("abcdefg")
-        assert heard.warnings == []
+        assert reporter.warnings == []
         assert limit_runs("abcdefghi") == list("abcdefg")
-    assert heard.warnings == ["only the first 7 of 9 runs are drawn: more would be indistinguishable"]
+    assert reporter.warnings == ["only the first 7 of 9 runs are drawn: more would be indistinguishable"]
 
 
 def test_an_ensemble_is_of_the_data_sets_of_its_members(write_run) -> None:

@@ -89,14 +89,14 @@ def test_without_data_photographs_are_left_out_with_a_note(without_data) -> None
 
 def test_runs_are_reported_with_options_intervals_and_hashes(without_data) -> None:
     _, reader = without_data
-    for told in (
+    for text in (
         "(a) transfer learning",
         "resnet18",
         "drkit finetune --name quick",
         "ab" * 32,
         "all options of other, quick",
     ):
-        assert told in reader.text
+        assert text in reader.text
     assert "all options of other, quick" in reader.text
     assert re.search(r"0\.\d{3} \(0\.\d{3} to 0\.\d{3}\)", reader.text)
     assert "Difference in quadratic kappa on the same resampled patients" in reader.text
@@ -239,7 +239,7 @@ def test_explanations_are_shown_with_their_proof(write_run, eyes: Path, tmp_path
     folder = _explain(tmp_path / "explanations")
     inputs = ReportInputs((write_run(),), (eyes,), (folder,))
     _, reader = _write(inputs, tmp_path / "report.html")
-    for told in (
+    for text in (
         "Explanations: task (e)",
         "the photograph, what speaks for it, what speaks against it",
         "quick, asked: predicted, the worst. Faithfulness, means over 3 cases of 2 patients",
@@ -249,7 +249,7 @@ def test_explanations_are_shown_with_their_proof(write_run, eyes: Path, tmp_path
         "haemorrhages",
         "denser outside the fundus disc",
     ):
-        assert told in reader.text
+        assert text in reader.text
     _, bare = _write(ReportInputs(inputs.files, (), (folder,)), tmp_path / "bare.html")
     assert not any("jpeg" in source for source in bare.sources)
 
@@ -274,12 +274,12 @@ def test_of_several_folders_fewer_photographs_each_are_shown(tmp_path: Path, num
     assert not any(isinstance(block, EvidencePictures) for block in bare.blocks)
 
 
-@pytest.mark.parametrize(("changes", "told"), [({}, "augment strong"), ({"turn": 7.0}, "augment of its own")])
-def test_augmentation_is_reported_by_its_name(write_run, changes: dict, told: str) -> None:
+@pytest.mark.parametrize(("changes", "text"), [({}, "augment strong"), ({"turn": 7.0}, "augment of its own")])
+def test_augmentation_is_reported_by_its_name(write_run, changes: dict, text: str) -> None:
     options = {"backbone": "resnet18", "augment": {**asdict(load_policy("strong")), **changes}}
     runs, _ = build_runs(read_sources([write_run(record={"options": options})], None, "photograph"))
     (table,) = [block.table for block in runs.blocks if isinstance(block, TableBlock)]
-    assert told in table.rows[0][6]
+    assert text in table.rows[0][6]
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -334,8 +334,8 @@ def test_comparisons_of_attention_and_of_ensembles_have_sections(write_run, tmp_
         report, reader = _write(ReportInputs(files), tmp_path / f"{number}.html")
         assert {"Attention: task (c)", "Ensemble methods compared: task (d)"} < set(report.sections)
         assert report.runs == ("gated",)
-        for told in ("64 of 1000", "they differ in more", "member-a", "+0.010 (-0.010 to +0.030)", "a caveat"):
-            assert told in reader.text
+        for text in ("64 of 1000", "they differ in more", "member-a", "+0.010 (-0.010 to +0.030)", "a caveat"):
+            assert text in reader.text
         assert reader.text.count("64 of 1000") == 1
     methods.write_text(json.dumps({**content, "contenders": [{"name": "stack"}]}))
     with pytest.raises(InputError, match=r"compare\.json is damaged.*run drkit ensemble compare again"):
@@ -344,13 +344,13 @@ def test_comparisons_of_attention_and_of_ensembles_have_sections(write_run, tmp_
         _write(ReportInputs((beside,)), tmp_path / "none.html")
 
 
-@pytest.mark.parametrize(("num_cells", "told"), [(3, "only 3 x 3 cells, too coarse"), (7, "denser outside the fundus")])
-def test_coarse_maps_are_reported_as_coarse_and_not_as_a_shortcut(tmp_path: Path, num_cells: int, told: str) -> None:
+@pytest.mark.parametrize(("num_cells", "text"), [(3, "only 3 x 3 cells, too coarse"), (7, "denser outside the fundus")])
+def test_coarse_maps_are_reported_as_coarse_and_not_as_a_shortcut(tmp_path: Path, num_cells: int, text: str) -> None:
     folder = _explain(tmp_path / "explained")
     np.savez(folder / "1_l1.npz", speaking_for=np.zeros((num_cells, num_cells), np.float32))
     (section,) = build_explanations({folder: read_explanations(folder)}, with_photographs=False)
     (warning,) = [block.text for block in section.blocks if isinstance(block, Paragraph) and block.tone == "warning"]
-    assert told in warning
+    assert text in warning
     (folder / "1_l1.npz").write_bytes(b"no archive")
     with pytest.raises(InputError, match=r"1_l1\.npz does not hold the maps"):
         build_explanations({folder: read_explanations(folder)}, with_photographs=False)
