@@ -107,14 +107,18 @@ def check_patients(labels: Labels, trained: Sequence[str]) -> None:
 def drop_ungraded(labels: Labels, target: Target, trained: Sequence[str]) -> Labels:
     """Drop the photographs without a grade from the splits that are trained on.
 
+    Args:
+        labels: Photographs; those that are not gradable have no grade.
+        target: Whose grade is learned.
+        trained: Splits that are trained on.
+
     Raises:
         InputError: no photograph of these splits has a grade.
     """
-    in_training = labels.rows["split"].isin(trained)
-    graded = labels.rows[grade_column(target)].notna() & labels.rows["gradable"]
-    num_ungraded = int((in_training & ~graded).sum())
-    if num_ungraded:
-        warn(f"{num_ungraded} training photographs have no {target} grade 0-4 and are left out of the training")
-    if not (in_training & graded).any():
+    is_dropped = labels.rows["split"].isin(trained) & labels.grades(target).isna()
+    if num_dropped := int(is_dropped.sum()):
+        warn(f"{num_dropped} training photographs have no {target} grade 0-4 and are left out of the training")
+    used = replace(labels, rows=labels.rows[~is_dropped].reset_index(drop=True))
+    if not used.rows["split"].isin(trained).any():
         raise InputError(f"{labels.title} has no training photographs with the {target}'s grade")
-    return replace(labels, rows=labels.rows[~in_training | graded].reset_index(drop=True))
+    return used
