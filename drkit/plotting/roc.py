@@ -57,7 +57,7 @@ def draw_screening(
 def _draw_run(axes: Axes, run: Screening, curve: CurveKind, colour: str) -> None:
     rates = run.rates
     if curve == "roc":
-        axes.plot(np.append(0, rates.false_alarms), np.append(0, rates.sensitivity), color=colour, linewidth=1.3)
+        axes.plot(np.append(0, rates.false_positive_rate), np.append(0, rates.sensitivity), color=colour, linewidth=1.3)
     else:
         axes.step(np.append(0, rates.sensitivity), np.append(rates.precision[0], rates.precision), color=colour)
         axes.axhline(run.referable, color="0.5", linewidth=0.8, linestyle=(0, (4, 4)), zorder=0)

@@ -54,10 +54,14 @@ class Ranking:
     def rates(self, weights: FloatArray | None = None) -> "Rates":
         """Sensitivity, false positive rate and precision at every threshold, with cases weighted by `weights` (C,)."""
         case_weights = np.ones(len(self.order)) if weights is None else weights
-        hits = np.cumsum((case_weights * self.referable)[self.order])[self.ends]
-        alarms = np.cumsum((case_weights * (1 - self.referable))[self.order])[self.ends]
+        true_positives = np.cumsum((case_weights * self.referable)[self.order])[self.ends]
+        false_positives = np.cumsum((case_weights * (1 - self.referable))[self.order])[self.ends]
         with np.errstate(invalid="ignore", divide="ignore"):
-            return Rates(hits / hits[-1], alarms / alarms[-1], hits / (hits + alarms))
+            return Rates(
+                true_positives / true_positives[-1],
+                false_positives / false_positives[-1],
+                true_positives / (true_positives + false_positives),
+            )
 
 
 @dataclass(frozen=True)
@@ -66,26 +70,26 @@ class Rates:
 
     Args:
         sensitivity: (T,) share of the referable cases that are referred, rising to 1.
-        false_alarms: (T,) share of the other cases that are referred (1 - specificity), rising to 1.
+        false_positive_rate: (T,) share of the other cases that are referred, 1 - specificity, rising to 1.
         precision: (T,) share of the referred cases that are referable; NaN if no case is referred.
     """
 
     sensitivity: FloatArray
-    false_alarms: FloatArray
+    false_positive_rate: FloatArray
     precision: FloatArray
 
     def area(self) -> float:
         """Area under the ROC curve by the trapezoidal rule, so that ties count half."""
-        return float(np.trapezoid(np.append(0, self.sensitivity), np.append(0, self.false_alarms)))
+        return float(np.trapezoid(np.append(0, self.sensitivity), np.append(0, self.false_positive_rate)))
 
     def average_precision(self) -> float:
         """Mean precision over the thresholds, weighted by the increase in sensitivity."""
         gains = np.diff(self.sensitivity, prepend=0)
         return float(np.nansum(gains * self.precision))
 
-    def sensitivity_at(self, false_alarms: FloatArray) -> FloatArray:
-        """The highest sensitivity at a share of false alarms of at most `false_alarms`."""
-        index = np.searchsorted(self.false_alarms, false_alarms, side="right")
+    def sensitivity_at(self, false_positive_rate: FloatArray) -> FloatArray:
+        """The highest sensitivity at a false positive rate of at most `false_positive_rate`."""
+        index = np.searchsorted(self.false_positive_rate, false_positive_rate, side="right")
         return np.append(0, self.sensitivity)[index]
 
     def first_reaching(self, sensitivity: ArrayLike) -> NDArray[np.int64]:
@@ -104,7 +108,7 @@ class ResampledRates(NamedTuple):
     Args:
         roc_area: Area under the ROC curve.
         average_precision: Area under the precision-recall curve.
-        sensitivity: (len(GRID),) sensitivity at each share of false alarms in `GRID`.
+        sensitivity: (len(GRID),) sensitivity at each false positive rate in `GRID`.
         precision: (len(GRID),) precision at each sensitivity in `GRID`.
         specificity: (len(SENSITIVITIES),) specificity at each of `SENSITIVITIES`.
     """
@@ -118,7 +122,7 @@ class ResampledRates(NamedTuple):
     @classmethod
     def of(cls, rates: Rates) -> "ResampledRates":
         """Reduce the rates at all thresholds."""
-        specificity = 1 - rates.false_alarms[rates.first_reaching(SENSITIVITIES)]
+        specificity = 1 - rates.false_positive_rate[rates.first_reaching(SENSITIVITIES)]
         curves = rates.sensitivity_at(GRID), rates.precision_at(GRID)
         return cls(rates.area(), rates.average_precision(), *curves, specificity)
 
@@ -156,7 +160,7 @@ class Screening:
         roc_area_interval: 95 % interval of the area over resampled patients.
         average_precision: Area under the precision-recall curve.
         average_precision_interval: 95 % interval of the average precision over resampled patients.
-        roc_band: (2, len(GRID)) 95 % band of the sensitivity at each share of false alarms in `GRID`.
+        roc_band: (2, len(GRID)) 95 % band of the sensitivity at each false positive rate in `GRID`.
         precision_band: (2, len(GRID)) 95 % band of the precision at each sensitivity in `GRID`.
         points: The operating points of `SENSITIVITIES`, followed by that of the predicted grades.
     """
@@ -223,7 +227,7 @@ def _measure_at_sensitivity(
         name=f"sensitivity {sensitivity:.2f}",
         threshold=float(ranking.thresholds[index]),
         sensitivity=float(rates.sensitivity[index]),
-        specificity=float(1 - rates.false_alarms[index]),
+        specificity=float(1 - rates.false_positive_rate[index]),
         specificity_interval=intervals.interval(specificities),
         precision=float(rates.precision[index]),
     )

@@ -34,7 +34,7 @@ def test_every_threshold_equals_scikit_learn(drawn) -> None:
     ranking = Ranking.of(truth, stated.astype(float))
     rates = ranking.rates()
     alarms, found, thresholds = roc_curve(truth, stated, drop_intermediate=False)
-    assert np.allclose(rates.false_alarms, alarms[1:])
+    assert np.allclose(rates.false_positive_rate, alarms[1:])
     assert np.allclose(rates.sensitivity, found[1:])
     assert np.array_equal(ranking.thresholds, thresholds[1:])
     precision, _, _ = precision_recall_curve(truth, stated)
