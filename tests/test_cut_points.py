@@ -62,7 +62,7 @@ def test_no_other_thresholds_give_a_higher_kappa(case: Case) -> None:
 
 @quick
 @given(graded_scores())
-def test_never_worse_than_rounding_and_always_what_decide_takes(case: Case) -> None:
+def test_cut_points_are_never_worse_than_rounding_and_always_rise(case: Case) -> None:
     found = fit_cut_points(*case)
     assert _kappa(*case, found) >= _kappa(*case, ROUNDING) - 1e-12
     assert np.isfinite(found).all()
@@ -89,7 +89,7 @@ def test_only_the_order_of_the_scores_decides(stretch: Callable[[np.ndarray], np
     assert (_grade(stretched, fit_cut_points(stretched, reference)) == plain).all()
 
 
-def test_the_order_of_the_photographs_plays_no_part() -> None:
+def test_the_order_of_the_photographs_does_not_matter() -> None:
     score, reference = _draw(3, 200)
     order = np.random.default_rng(0).permutation(200)
     assert fit_cut_points(score[order], reference[order]) == fit_cut_points(score, reference)
@@ -160,7 +160,7 @@ def test_photographs_that_are_enough_at_once_are_not_sampled(enough: int, monkey
     assert fit_steady_cut_points(score, reference, np.arange(50) // 2, 7) == fit_cut_points(score, reference)
 
 
-def test_steady_cut_points_of_nothing_round() -> None:
+def test_steady_cut_points_without_photographs_are_those_of_rounding() -> None:
     assert fit_steady_cut_points([], [], np.array([]), 0) == ROUNDING
 
 
@@ -206,7 +206,7 @@ def test_scores_of_a_single_fold_are_rounded() -> None:
         ([[0.0]], [[0]], "expected the same number of each"),
     ],
 )
-def test_what_cannot_be_fitted_is_refused(score: list[float], reference: list[int], sentence: str) -> None:
+def test_input_that_cannot_be_fitted_is_refused(score: list[float], reference: list[int], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         fit_cut_points(score, reference)
 

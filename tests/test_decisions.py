@@ -89,6 +89,6 @@ def test_expected_grade_is_the_mean() -> None:
         ("cut_points", (1, 3, 2, 4), "cut points 1, 3, 2, 4: expected ascending numbers"),
     ],
 )
-def test_what_cannot_be_decided_is_refused(decision: str, cut_points, sentence: str) -> None:
+def test_an_impossible_decision_is_refused(decision: str, cut_points, sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
         decide(decision, np.eye(5), np.arange(5), cut_points)

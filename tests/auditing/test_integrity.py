@@ -26,7 +26,7 @@ def _told(record: Path) -> list[str]:
     return [finding.sentence for finding in find_changed_files(record)]
 
 
-def test_files_as_they_were_are_no_finding(comparison: Path) -> None:
+def test_unchanged_files_are_no_finding(comparison: Path) -> None:
     assert _told(comparison) == []
     assert list(json.loads(comparison.read_text())["files"]) == ["a.parquet", "../old/a.parquet"]
 

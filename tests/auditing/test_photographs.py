@@ -39,7 +39,7 @@ def test_a_good_photograph_has_no_findings(tmp_path, fundus, save):
     assert kinds(tmp_path) == set()
 
 
-def test_what_a_decoder_remarked_is_a_finding_by_file(tmp_path, fundus, save):
+def test_remarks_of_a_decoder_are_findings_by_file(tmp_path, fundus, save):
     save(fundus(0), tmp_path / "whole.jpg")
     content = (tmp_path / "whole.jpg").read_bytes()
     (tmp_path / "behind.jpg").write_bytes(content + b"another file")

@@ -64,7 +64,7 @@ def test_without_a_sample_only_the_file_itself_is_checked(found):
     assert found("ID,TARGET\nq,0\nq,9\n") == [("id-twice", ("q",)), ("grade-off-scale", ("q",))]
 
 
-def test_what_a_submission_is(tmp_path):
+def test_which_files_are_submissions(tmp_path):
     (tmp_path / "s.csv").write_text("ID,TARGET\na,0")
     (tmp_path / "l.csv").write_text("image,grade\na,0")
     assert is_submission(tmp_path / "s.csv")

@@ -72,7 +72,7 @@ def test_one_patient_cannot_be_split() -> None:
         hold_out_patients(_labels(["a", "a"], [0, 1]), "patient", 0.2, 0)
 
 
-def test_identical_photographs_of_nobody_share_a_patient(tmp_path: Path) -> None:
+def test_identical_photographs_of_unknown_patients_share_a_patient(tmp_path: Path) -> None:
     for number, content in enumerate((b"x", b"x", b"y", b"x")):
         (tmp_path / f"{number}.jpg").write_bytes(content)
     named = name_unknown_patients(_labels(["a", None, None, None], [0, 0, 1, 2], root=tmp_path))

@@ -227,7 +227,7 @@ def test_the_eight_views_begin_with_the_image_and_are_distinct() -> None:
     assert all(torch.equal(view.flatten().sort().values, images.flatten().sort().values) for view in views)
 
 
-def test_views_of_views_are_views() -> None:
+def test_a_view_of_a_view_is_one_of_the_eight() -> None:
     known = {view.numpy().tobytes() for view in dihedral_views(_images())}
     for view in dihedral_views(_images()):
         assert {again.contiguous().numpy().tobytes() for again in dihedral_views(view)} == known

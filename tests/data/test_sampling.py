@@ -19,7 +19,7 @@ def _times(patients: np.ndarray, positions: np.ndarray) -> np.ndarray:
 
 @settings(max_examples=60)
 @given(PATIENTS, st.integers(0, 9))
-def test_evened_out_each_grade_has_as_many_patients_and_nobody_is_lost(numbers: list[int], seed: int) -> None:
+def test_oversampling_draws_every_patient_and_all_grades_equally_often(numbers: list[int], seed: int) -> None:
     patients = np.array(numbers)
     worst = np.random.default_rng(seed).integers(0, 5, 10)  # of each of ten patients
     grades = np.random.default_rng(seed + 1).integers(0, worst[patients] + 1)
@@ -42,7 +42,7 @@ def test_patients_that_are_repeated_once_more_are_drawn_at_random() -> None:
 
 @settings(max_examples=60)
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=60), st.integers(0, 9))
-def test_balanced_each_group_is_seen_as_often_and_an_epoch_is_as_long(numbers: list[int], seed: int) -> None:
+def test_balancing_draws_all_groups_equally_often_in_an_epoch_of_the_same_length(numbers: list[int], seed: int) -> None:
     groups = np.array(numbers)
     positions = balance_groups(groups, np.random.default_rng(seed))
     assert len(positions) == len(groups)
@@ -53,6 +53,6 @@ def test_balanced_each_group_is_seen_as_often_and_an_epoch_is_as_long(numbers: l
         assert np.ptp(times[groups == group]) <= 1
 
 
-def test_balanced_groups_of_one_size_are_left_as_they_are() -> None:
+def test_balancing_does_not_change_groups_of_the_same_size() -> None:
     positions = balance_groups(np.array(["a", "b", "a", "b"]), np.random.default_rng(0))
     assert sorted(positions.tolist()) == [0, 1, 2, 3]

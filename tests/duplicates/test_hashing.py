@@ -88,7 +88,7 @@ def test_a_shift_inside_the_frame_is_made_good_by_the_shifted_hashes(fundus):
     assert hamming_distance(plain[1], other[0]) < hamming_distance(plain[0], other[0])
 
 
-def test_lighting_is_taken_away(fundus):
+def test_uneven_lighting_is_removed(fundus):
     channel = cv2.resize(fundus(3)[..., 1], (64, 64))
     lit = np.clip(channel + np.linspace(0, 40, 64)[None], 0, 255).astype(np.uint8)
     before, after = (even_contrast(each, np.ones((64, 64), np.float32), blur=4, floor=1.5) for each in (channel, lit))

@@ -62,6 +62,6 @@ def test_a_shift_behind_the_cameras_frame_is_undone(fundus):
     assert are_copies(correlate(*frames))
 
 
-def test_nothing_to_see_correlates_with_nothing():
+def test_blank_photographs_have_no_correlation():
     flat = np.stack([np.full((128, 128), 90, np.uint8), np.ones((128, 128), np.uint8)], axis=2)
     assert compare(flat, flat) == Similarity(0, 0)

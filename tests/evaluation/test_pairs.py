@@ -42,7 +42,7 @@ def _reference(run: Predictions) -> pd.Series:
     return rows.reference().set_axis(rows.rows["image_id"])
 
 
-def test_what_cannot_be_compared_is_refused(graded) -> None:
+def test_runs_that_cannot_be_compared_are_refused(graded) -> None:
     run = graded("a")
     reference = _reference(run)
     check_pair(run, "patient", "image", 0, reference)

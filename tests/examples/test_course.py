@@ -61,7 +61,7 @@ def test_task_d_combines_runs_by_the_given_methods(course: Course) -> None:
     assert {path.name for path in ensembles.iterdir()} == {"vote.parquet", "vote.json"}
 
 
-def test_task_e_draws_and_explains(course: Course) -> None:
+def test_task_e_writes_plots_and_explanations(course: Course) -> None:
     written = {path.name for path in (course.folder / "task-e").iterdir()}
     assert {"curves.png", "epochs.png", "errors.png", "worst", "proof", "lesions"} <= written
     assert "Faithfulness" in course.printed

@@ -20,9 +20,7 @@ def _logits(loss: str, spread: float, seed: int) -> torch.Tensor:
 @pytest.mark.parametrize("loss", LOSSES)
 @settings(max_examples=20)
 @given(st.floats(0.1, 3.0), st.integers(0, 1000), st.floats(0.1, 2.0))
-def test_what_is_measured_is_the_runs_own_score_and_probability(
-    loss: str, spread: float, seed: int, sigma: float
-) -> None:
+def test_targets_equal_the_runs_scores_and_probabilities(loss: str, spread: float, seed: int, sigma: float) -> None:
     """This includes logits off the scale, for which the score of a regression is clipped."""
     logits, own = _logits(loss, spread, seed), build_loss(loss)
     score = ScoreTarget(own, sigma).normalised(logits).numpy()

@@ -50,7 +50,7 @@ def test_a_small_disc_off_the_middle_is_found(draw_fundus: DrawFundus, centre: t
     assert edge.area == pytest.approx(np.pi * radius**2, rel=0.1)
 
 
-def test_what_the_photographs_border_cuts_is_no_edge(draw_fundus: DrawFundus) -> None:
+def test_the_border_of_the_photograph_is_no_edge_of_the_disc(draw_fundus: DrawFundus) -> None:
     """Of a radius of 150 in 200 pixels of height; about half of the rays end at the top or the bottom."""
     edge = find_edge(draw_fundus(height=200, centre=(200, 100), radii=(150, 150)))
 

@@ -109,7 +109,7 @@ def test_a_photograph_that_does_not_fit_into_memory_is_refused(
 
 
 @pytest.mark.parametrize(("suffix", "width"), [(".xyz", 20), ("", 20), (".webp", 17000), (".jpg", 70000)])
-def test_what_cannot_be_encoded_is_refused(suffix: str, width: int) -> None:
+def test_a_photograph_that_cannot_be_encoded_is_refused(suffix: str, width: int) -> None:
     with pytest.raises(InputError, match=rf"photographs cannot be written as {suffix}"):
         encode_photograph(np.zeros((20, width, 3), np.uint8), suffix)
 

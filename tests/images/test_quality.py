@@ -37,7 +37,7 @@ def test_a_cut_disc(good: np.ndarray) -> None:
     assert words(good[: int(0.62 * len(good))]) == ["disc cut"]
 
 
-def test_what_shows_no_fundus() -> None:
+def test_a_photograph_without_a_fundus() -> None:
     grey = np.random.default_rng(0).integers(0, 255, (200, 300, 1)).repeat(3, axis=2).astype(np.uint8)
     assert words(grey) == ["probably not a fundus photograph"]
     assert words(np.zeros((100, 100, 3), np.uint8)) == ["probably not a fundus photograph"]

@@ -66,7 +66,7 @@ def narrow(run: EvaluationSet, keep: pd.Series) -> EvaluationSet:
     return select(run.predictions.where(keep), None, run.by)
 
 
-def test_what_cannot_be_paired_is_refused(cohort) -> None:
+def test_runs_that_cannot_be_paired_are_refused(cohort) -> None:
     with pytest.raises(UsageError, match="name at least two"):
         draw_pairs([cohort()])
     elsewhere = cohort("b")
@@ -85,7 +85,7 @@ def test_principal_components_are_those_of_the_covariance() -> None:
     assert np.allclose(lay_out(features, "pca").var(0, ddof=1), values[:2])
 
 
-def test_neighbours_stay_neighbours() -> None:
+def test_clusters_of_embeddings_stay_clusters() -> None:
     centres = np.repeat(np.eye(3) * 50, 20, axis=0)
     places = lay_out((centres + np.random.default_rng(0).normal(size=(60, 3))).astype(np.float32), "tsne")
     middles = places.reshape(3, 20, 2).mean(1)

@@ -159,7 +159,7 @@ def test_a_submission_can_be_compared_with_a_sample_with_semicolons(tmp_path):
         (["data"], CheckConfig(sample="s.csv"), UsageError, "give the submission's CSV"),
     ],
 )
-def test_what_cannot_be_read_at_all_is_refused(tmp_path, monkeypatch, names, config, error, sentence):
+def test_input_that_cannot_be_audited_is_refused(tmp_path, monkeypatch, names, config, error, sentence):
     monkeypatch.chdir(tmp_path)
     if names != ["."]:
         (tmp_path / "data").mkdir()
@@ -171,7 +171,7 @@ def test_what_cannot_be_read_at_all_is_refused(tmp_path, monkeypatch, names, con
 
 
 @pytest.mark.parametrize(("fail_on", "expected"), [("error", (1, 0, 0)), ("warning", (1, 1, 0)), ("never", (0, 0, 0))])
-def test_what_fails_can_be_chosen(tmp_path, fail_on, expected):
+def test_the_severity_that_fails_can_be_selected(tmp_path, fail_on, expected):
     photograph = encode_photograph(np.random.default_rng(0).integers(0, 255, (300, 300, 3), np.uint8), ".png")
     tables = {"error": ["a,9"], "warning": ["a,1", "b,1"], "note": ["a,5"]}
     for name, rows in tables.items():

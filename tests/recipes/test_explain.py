@@ -290,7 +290,7 @@ def test_complete_units_are_graded_by_the_folds_that_predict_uses(
     assert rows["new0"].score == pytest.approx(fresh["score"], abs=1e-4)
 
 
-def test_what_reference_grades_decide_is_refused_before_anything_is_graded(
+def test_options_that_need_reference_grades_are_refused_before_anything_is_graded(
     run_stem: Path, unknown: Path, tmp_path: Path
 ) -> None:
     reporter = Recorder()

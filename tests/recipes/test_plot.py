@@ -64,7 +64,7 @@ def test_points_of_predictions(run_stem: Path, tmp_path: Path, what: str) -> Non
     assert report.runs == ("small", "copy")
 
 
-def test_kappa_is_what_score_says(run_stem: Path, tmp_path: Path) -> None:
+def test_kappa_equals_that_of_score(run_stem: Path, tmp_path: Path) -> None:
     from drkit.config.score import ScoreConfig
     from drkit.recipes.score import run_score
 

@@ -96,7 +96,9 @@ def test_the_plan_has_a_row_per_data_set(config: TrainingConfig, tmp_path: Path)
         assert plan.photographs[split]["photographs"] == sum(row[split] for row in plan.datasets.values())
 
 
-def test_the_run_says_whose_each_photograph_is_and_keeps_all_paths(run: Path, config: TrainingConfig) -> None:
+def test_predictions_name_the_data_set_of_each_photograph_and_the_record_all_paths(
+    run: Path, config: TrainingConfig
+) -> None:
     record = json.loads(Run(run).record.read_text())
     assert record["data"] == list(map(str, config.data))
     rows = read_predictions(run).rows
@@ -108,7 +110,7 @@ def test_the_run_says_whose_each_photograph_is_and_keeps_all_paths(run: Path, co
     assert (rows.groupby(["patient_id"])["dataset"].nunique() == 1).all()
 
 
-def test_it_is_scored_for_each_data_set(run: Path) -> None:
+def test_a_run_is_scored_on_each_data_set(run: Path) -> None:
     result = json.loads(_invoke("score", run, "--split", "test", "--resamples", 100, "--json").stdout)
     (score,) = result["scores"]
     assert list(score["datasets"]) == ["APTOS", "DeepDRiD", "Resized"]

@@ -81,7 +81,7 @@ def test_a_long_text_is_not_repeated(tmp_path: Path) -> None:
         read_table(path, accept)
 
 
-def test_what_is_refused_by_its_schema_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_that_is_refused_by_its_schema_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(schema: pa.Schema) -> None:
         raise InputError("not this one")
 

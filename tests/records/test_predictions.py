@@ -141,7 +141,7 @@ def test_rows_are_selected_and_ordered_together_with_the_predictions_of_their_se
         ({"seed_probabilities": [[0.2] * 5, [0.2] * 5]}, "row 2 .* does not have prob_0 to prob_4 as its mean"),
     ],
 )
-def test_what_a_seed_cannot_say_is_refused(
+def test_invalid_predictions_of_a_seed_are_refused(
     seeded: Predictions, tmp_path: Path, broken: dict[str, list[float]], sentence: str
 ) -> None:
     for column, value in broken.items():

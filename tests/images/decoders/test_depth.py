@@ -66,7 +66,7 @@ def test_opaque_alpha_does_not_hide_the_depth(photograph):
     assert np.array_equal(decode_photograph(png(grey), "eye")[..., 1], photograph[..., 0])
 
 
-def test_what_a_file_states_is_believed_where_its_values_keep_to_it(photograph):
+def test_the_stated_depth_is_used_if_the_values_fit(photograph):
     dark = photograph.astype(np.uint16) // 8 << 4  # 9 bits are in use, 12 are stated
     for content in (
         with_chunk(png(dark), b"sBIT", bytes([12, 12, 12])),

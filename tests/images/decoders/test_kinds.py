@@ -66,7 +66,7 @@ def test_cmyk_becomes_rgb(photograph, form, options):
     assert difference(decode_photograph(encode(photograph, form, "CMYK", **options), "eye"), photograph) < 4
 
 
-def test_white_is_zero_and_planes_apart_are_understood(photograph):
+def test_inverted_greys_separate_planes_and_tiles_are_read(photograph):
     stream = BytesIO()
     tifffile.imwrite(stream, 255 - photograph[..., 0], photometric="miniswhite")
     assert np.array_equal(decode_photograph(stream.getvalue(), "eye")[..., 0], photograph[..., 0])

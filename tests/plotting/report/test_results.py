@@ -103,7 +103,7 @@ def test_an_ensemble_is_of_the_data_sets_of_its_members(write_run) -> None:
     assert source.drawn.title.startswith("DeepDRiD: eye's grade")
 
 
-def test_each_run_stands_under_its_task_and_parents_have_names(write_run) -> None:
+def test_each_run_is_listed_under_its_task_with_the_name_of_its_parent(write_run) -> None:
     def options(**changes: object) -> dict[str, object]:
         return {"options": {"backbone": "resnet18", "weights": "imagenet", "steps": [], **changes}}
 

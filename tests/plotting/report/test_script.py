@@ -98,7 +98,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return json.loads(html.unescape(re.search(r"<pre>(.*?)</pre>", shown, re.DOTALL).group(1)))
 
 
-def test_the_policy_lets_the_script_run_and_no_other(tmp_path: Path) -> None:
+def test_the_policy_allows_only_the_pages_script(tmp_path: Path) -> None:
     page = _page().replace("</body>", "<script>document.documentElement.classList.add('foreign')</script></body>")
     shown = _show(page, tmp_path / "page.html")
     assert re.search(r'<html[^>]* class="scripted"', shown)

@@ -293,7 +293,7 @@ def test_a_folder_of_several_methods_is_reported_completely(write_run, tmp_path:
     assert "quick by hirescam; asked" in reader.text
 
 
-def test_the_policy_allows_the_templates_script_and_no_address(without_data) -> None:
+def test_the_policy_allows_only_the_templates_script_and_no_address(without_data) -> None:
     page = without_data[0].page.read_text(encoding="utf-8")
     script = (Path(page_module.__file__).with_name("page.js")).read_text(encoding="utf-8")
     assert f"<script>{script}</script>" in page

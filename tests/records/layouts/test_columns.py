@@ -91,7 +91,7 @@ def test_fastais_column_of_held_out_rows(own):
     assert "split from is_valid" in reported.notices[0]
 
 
-def test_a_column_that_is_true_of_most_rows_holds_out_nobody(own):
+def test_a_column_that_is_true_for_most_rows_is_not_a_split(own):
     labels, reported = read(own("image,grade,is_valid", "p1,0,1", "p2,1,1", "p3,2,1"))
     assert set(labels.rows["split"]) == {"train"}
     assert any("not read: is_valid" in sentence for sentence in reported.notices)

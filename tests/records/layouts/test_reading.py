@@ -325,6 +325,6 @@ def test_real_messidor_2(shared_data):
     assert labels.rows["path"].is_unique
 
 
-def test_real_header_keeps_its_trailing_space(shared_data):
+def test_the_trailing_space_of_a_real_header_is_kept(shared_data):
     (path,) = (shared_data / "IDRiD" / "2. Groundtruths").glob("*.csv")
     assert "risk of macular edema" in open_table(path).header

@@ -77,7 +77,7 @@ def test_photographs_of_one_name_in_a_folder(tmp_path):
     ]
 
 
-def test_what_cannot_be_read_at_all_is_refused(tmp_path, survey):
+def test_an_unreadable_data_set_is_refused(tmp_path, survey):
     with pytest.raises(InputError, match="holds neither photographs nor a table"):
         survey_dataset(tmp_path)
     with pytest.raises(InputError, match="no layout has columns"):
