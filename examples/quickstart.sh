@@ -33,7 +33,7 @@ drkit finetune --data "$data" --freeze backbone --copies "${COPIES:-1}" --epochs
 
 # Score the validation patients, by photograph and with the photographs of a patient combined.
 drkit score "$out/runs/quickstart" --split val
-drkit score "$out/runs/quickstart" --split val --by patient || echo "(this data set states no patient's grade)"
+drkit score "$out/runs/quickstart" --split val --by patient || echo "(this data set has no grades of patients)"
 
 drkit plot curves "$out/runs/quickstart" --out "$out/curves.png" --force
 

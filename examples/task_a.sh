@@ -70,7 +70,7 @@ done
 
 # Score photographs, as Kaggle does, and patients, whose photographs are combined. Each run is compared with the first.
 drkit score "${runs[@]}" --split val
-drkit score "${runs[@]}" --split val --by patient || echo "(this data set states no patient's grade)"
+drkit score "${runs[@]}" --split val --by patient || echo "(this data set has no grades of patients)"
 
 # Kaggle submission, checked against the competition's sample if the data set has one.
 submitted=$out/runs/${SUBMIT:-$first-eye}

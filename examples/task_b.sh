@@ -78,7 +78,7 @@ train two-stage "${common[@]}" --weights "$weights"
 # The paired difference between both runs is printed below the table, with its interval.
 drkit score "$out/runs/imagenet-only.parquet" "$out/runs/two-stage.parquet" --split val
 drkit score "$out/runs/imagenet-only.parquet" "$out/runs/two-stage.parquet" --split val --by patient ||
-    echo "(this data set states no patient's grade)"
+    echo "(this data set has no grades of patients)"
 
 # Kaggle submission, checked against the competition's sample if the data set has one.
 sample=$data/sample_submission.csv

@@ -60,7 +60,7 @@ drkit score "$out/runs/baseline.parquet" "${runs[@]}" "$out/runs/photographs.par
 # Draw attention over positions and over photographs, and the channel gates for each grade if the block has any.
 submitted=$out/runs/${blocks[0]//[^A-Za-z0-9]/-}
 drkit explain "$submitted" --data "$data" --method attention --worst 4 --out "$out/attention" --force ||
-    echo "(${blocks[0]} looks at no places)"
+    echo "(${blocks[0]} has no attention over positions)"
 drkit explain "$out/runs/photographs" --data "$data" --method attention --worst 2 --out "$out/photographs" --force
 drkit plot attention "$submitted" --data "$data" --split val --out "$out/gates.png" --force ||
     echo "(${blocks[0]} has no channel gates, or val has too few grades)"

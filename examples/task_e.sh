@@ -45,7 +45,7 @@ drkit explain "$run" --data "$data" --split val --worst 6 --out "$out/worst" --f
 drkit plot errors "$run" --data "$data" --split val --worst 6 --explanations "$out/worst" \
     --out "$out/errors.png" --force
 drkit explain "$run" --data "$data" --split val --between 1,2 --out "$out/referral" --force ||
-    echo "(no photograph lies between grades 1 and 2)"
+    echo "(no photograph is between grades 1 and 2)"
 
 # Faithfulness of the methods: deletion and insertion, compared with noise and with randomised weights.
 drkit explain "$run" --data "$data" --split val --method "${PROVED:-gradcam,hirescam,eigencam}" \
