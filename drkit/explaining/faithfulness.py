@@ -151,8 +151,8 @@ def _cells(maps: Tensor) -> Tensor:
 
 def _spearman(first: np.ndarray, second: np.ndarray) -> float:
     ranks = pd.DataFrame({"first": first, "second": second}).rank()  # tied values have their mean rank
-    correlation = ranks["first"].corr(ranks["second"], min_periods=2)
-    return 0.0 if np.isnan(correlation) else float(correlation)
+    correlation = float(ranks.corr().loc["first", "second"])
+    return 0.0 if np.isnan(correlation) else correlation
 
 
 @dataclass(frozen=True)

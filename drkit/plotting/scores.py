@@ -147,8 +147,9 @@ def _draw_pair(axes: Axes, first: EvaluationSet, other: EvaluationSet, titles: S
         style: Any = {"color": GRADE_COLOURS[grade], "marker": GRADE_MARKERS[grade]}
         many = len(pairs) > MAX_VECTOR_POINTS
         axes.scatter(rows["first"], rows["other"], s=8, alpha=0.6, linewidths=0, rasterized=many, **style)
-    correlation = pairs["first"].corr(pairs["other"], method="spearman")
-    axes.set_title(f"{len(pairs)} {first.by}s\nrank correlation {correlation:.3f}")
+    correlation = float(pairs[["first", "other"]].rank().corr().loc["first", "other"])  # Spearman's
+    described = "undefined" if np.isnan(correlation) else f"{correlation:.3f}"
+    axes.set_title(f"{len(pairs)} {first.by}s\nrank correlation {described}")
     axes.set_xlabel(break_name(f"score of {titles[0]}", _TITLE))
     axes.set_ylabel(break_name(f"score of {titles[1]}", 32))
     axes.set(xticks=_SCALE, yticks=_SCALE, xlim=(-0.15, MAX_GRADE + 0.15), ylim=(-0.15, MAX_GRADE + 0.15))

@@ -62,6 +62,12 @@ def test_joined_photographs_are_paired_case_by_case(cohort, by: str, num: int) -
     assert f"{len(pairs)} {by}s" in draw_pairs([first, some]).axes[0].get_title()
 
 
+def test_the_rank_correlation_of_a_run_that_gives_one_score_to_all_is_undefined(cohort) -> None:
+    constant = cohort("a").predictions
+    constant.rows["score"] = 2.0
+    assert draw_pairs([select(constant), cohort("b")]).axes[0].get_title().endswith("rank correlation undefined")
+
+
 def narrow(run: EvaluationSet, keep: pd.Series) -> EvaluationSet:
     return select(run.predictions.where(keep), None, run.by)
 
