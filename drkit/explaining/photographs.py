@@ -17,6 +17,7 @@ from drkit.data.rendering import InputFormat, render
 from drkit.images.disc import Box, NoDiscError, cut_square, find_disc, square_frame
 from drkit.images.files import Photograph, decode_photograph, read_content
 from drkit.images.filters import apply_steps
+from drkit.machine import allowed_cpus
 from drkit.records.provenance import sha256_bytes
 
 PICTURE_SIDE = 384  # pixels of a photograph in a picture
@@ -60,13 +61,13 @@ def read_views(
         paths: Files of the photographs.
         side: Side of `View.pixels`.
         steps: Preprocessing steps to apply to the photographs.
-        workers: Number of threads; None for Python's default.
+        workers: Number of threads. None: one per core.
         round_discs: Whether to scale photographs whose discs are ellipses so that the discs are circles.
 
     Raises:
         InputError: a photograph that cannot be read.
     """
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(workers or allowed_cpus()) as pool:
         return list(pool.map(partial(read_view, side=side, steps=steps, round_discs=round_discs), paths))
 
 
