@@ -1,4 +1,4 @@
-"""The house itself: which room may import which, what help pays for, and that the catalogue keeps its word."""
+"""The structure of the code: which package may import which, what help imports, and that the catalogue is complete."""
 
 import ast
 import inspect
