@@ -18,8 +18,8 @@ from drkit.cli.app import app
 
 PACKAGE = Path(drkit.__file__).parent
 
-# From the roof to the ground; a room imports only from itself and from below.
-FLOORS = [
+# From top to bottom; a package imports only from itself and from lower layers.
+LAYERS = [
     {"cli"},
     {"recipes"},
     {"plotting"},
@@ -43,20 +43,20 @@ HEAVY = (
     "torch", "torchvision", "timm", "kornia", "cv2", "sklearn", "lightgbm", "pandas", "matplotlib", "pyarrow",
     "lightning_fabric", "tifffile", "imagecodecs", "simplejpeg", "pydicom",
 )  # fmt: skip
-# Within a floor these go one way.
-ALLOWED_BESIDE = {("models", "data"), ("images", "records"), ("records", "images")}
+# Imports that are allowed within a layer.
+ALLOWED_WITHIN = {("models", "data"), ("images", "records"), ("records", "images")}
 
 
-def _floor(room: str) -> int:
-    return next(number for number, rooms in enumerate(FLOORS) if room in rooms)
+def _layer(package: str) -> int:
+    return next(number for number, packages in enumerate(LAYERS) if package in packages)
 
 
 def _imports() -> list[tuple[str, str, str]]:
-    """(file, its room, imported room) of every import of drkit in drkit."""
+    """(file, its package, imported package) of every import of drkit in drkit."""
     found = []
     for path in sorted(PACKAGE.rglob("*.py")):
-        room = path.relative_to(PACKAGE).with_suffix("").parts[0]
-        if room.startswith("__"):
+        package = path.relative_to(PACKAGE).with_suffix("").parts[0]
+        if package.startswith("__"):
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
@@ -64,29 +64,32 @@ def _imports() -> list[tuple[str, str, str]]:
             if isinstance(node, ast.ImportFrom) and node.module == "drkit":
                 names = [f"drkit.{alias.name}" for alias in node.names]
             inside = [name.split(".")[1] for name in names if name.startswith("drkit.")]
-            found += [(str(path.relative_to(PACKAGE)), room, target) for target in inside]
+            found += [(str(path.relative_to(PACKAGE)), package, target) for target in inside]
     return found
 
 
 def test_imports_point_down() -> None:
     wrong = [
         f"{file} imports {target}"
-        for file, room, target in _imports()
+        for file, package, target in _imports()
         if not target.startswith("__")
-        and room != target
-        and (_floor(target) < _floor(room) or (_floor(target) == _floor(room) and (room, target) not in ALLOWED_BESIDE))
+        and package != target
+        and (
+            _layer(target) < _layer(package)
+            or (_layer(target) == _layer(package) and (package, target) not in ALLOWED_WITHIN)
+        )
     ]
     assert wrong == []
 
 
-def test_every_room_stands_on_a_floor() -> None:
+def test_every_package_has_a_layer() -> None:
     packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     modules = {path.stem for path in PACKAGE.glob("*.py") if not path.name.startswith("__")}
-    assert packages | modules == {room for floor in FLOORS for room in floor}
+    assert packages | modules == {package for layer in LAYERS for package in layer}
 
 
 def test_recipes_never_import_recipes() -> None:
-    assert [file for file, room, target in _imports() if room == target == "recipes"] == []
+    assert [file for file, package, target in _imports() if package == target == "recipes"] == []
 
 
 @pytest.mark.parametrize(
