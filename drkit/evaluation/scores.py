@@ -161,12 +161,13 @@ def tabulate_agreement(scores: Sequence[RunScore]) -> Table:
 
 
 def _agreement_rows(score: RunScore) -> Iterator[tuple[str, ...]]:
+    selection = "last epoch" if score.chosen_on == "last" else f"selected on {score.chosen_on}"
     if score.seeds:
         yield (f"{score.names[0]}\nintervals over patients and seeds", *_agreement_cells(score.seeds))
     yield (
         f"{score.names[1]}\n{score.target}'s grade, {'+'.join(score.splits)},"
         f" {describe_level(score.reading, score.joined_by)}\n{score.photographs} photographs of"
-        f" {score.agreement.patients} patients; selected on {score.chosen_on}",
+        f" {score.agreement.patients} patients; {selection}",
         *_agreement_cells(score.agreement),
     )
 
