@@ -13,6 +13,7 @@ from drkit.grades import MAX_GRADE, NUM_GRADES, REFERABLE_FROM
 
 Decision = Literal["argmax", "median", "rounding", "cut_points"]
 DECISIONS: tuple[str, ...] = get_args(Decision)
+Grades = NDArray[np.int64]  # from 0 to 4
 
 MIN_SIGMA = 0.1  # grades; keeps the probabilities of a regression from becoming one-hot
 HALF = 0.5 - 1e-6  # because float32 probabilities that sum to a half may be slightly lower

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drkit.config.ensemble import BoostOptions
-from drkit.decisions import GradePredictions, normal_probabilities
+from drkit.decisions import GradePredictions, Grades, normal_probabilities
 from drkit.ensembling.blend import Blend
-from drkit.ensembling.combiner import Combiner, Features, FloatArray, Grades, ReferenceGrades, Rows
+from drkit.ensembling.combiner import Combiner, Features, FloatArray, ReferenceGrades, Rows
 from drkit.errors import InputError
 from drkit.grades import MAX_GRADE, NUM_GRADES
 

@@ -6,11 +6,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from drkit.decisions import GradePredictions
+from drkit.decisions import GradePredictions, Grades
 
 Rows = NDArray[np.int64]  # row numbers, or the fold of each row
 FloatArray = NDArray[np.float64]
-Grades = NDArray[np.int64]  # from 0 to 4
 RowSelection = NDArray[np.int64] | NDArray[np.bool_]  # row numbers, which may repeat, or a mask
 
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from drkit.cut_points import ENOUGH_PHOTOGRAPHS, fit_steady_cut_points
 from drkit.data.folds import assign_folds
-from drkit.decisions import GradePredictions, decide
-from drkit.ensembling.combiner import Combiner, Features, Grades, Method, ReferenceGrades, Rows, predict_out_of_fold
+from drkit.decisions import GradePredictions, Grades, decide
+from drkit.ensembling.combiner import Combiner, Features, Method, ReferenceGrades, Rows, predict_out_of_fold
 from drkit.ensembling.pooling import PhotographPooler, Pooled
 from drkit.errors import InputError
 from drkit.grades import NUM_GRADES

@@ -7,8 +7,9 @@ import numpy as np
 from scipy.optimize import minimize
 
 from drkit.config.ensemble import WeightOptions
+from drkit.decisions import Grades
 from drkit.ensembling.blend import Blend
-from drkit.ensembling.combiner import Features, FloatArray, Grades, ReferenceGrades, Rows
+from drkit.ensembling.combiner import Features, FloatArray, ReferenceGrades, Rows
 from drkit.ensembling.search import KappaSums, search_simplex, select_greedily
 from drkit.resampling import draw_bags
 

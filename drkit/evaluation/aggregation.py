@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from drkit.decisions import Grades
 from drkit.errors import InputError, first_few
 from drkit.grades import NUM_GRADES, Level
 from drkit.records.predictions import PROBABILITY_COLUMNS, Predictions, PredictionsMeta, decide_as, patient_keys
-
-Grades = NDArray[np.int64]  # from 0 to 4
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from functools import partial
 import numpy as np
 
 from drkit import intervals, metrics
-from drkit.evaluation.aggregation import Grades, aggregate_by_seed
+from drkit.decisions import Grades
+from drkit.evaluation.aggregation import aggregate_by_seed
 from drkit.evaluation.agreement import NUM_RESAMPLES, Interval, with_interval
 from drkit.grades import Level
 from drkit.records.predictions import Predictions

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from drkit.decisions import Grades
 from drkit.errors import InputError, LeakageError, first_few
-from drkit.evaluation.aggregation import Cases, Grades, aggregate, describe_level, level_of
+from drkit.evaluation.aggregation import Cases, aggregate, describe_level, level_of
 from drkit.grades import SPLITS, Level, Split, Target, grade_column
 from drkit.records.labels import image_stem
 from drkit.records.predictions import Predictions
