@@ -103,7 +103,8 @@ def build_bank(
         pixels.flags.writeable = False
     else:
         notify(f"the decoded photographs take {bank_bytes(len(labels), side) / 2**30:.1f} GiB: kept in {cache_dir}")
-        made_by = {"side": side, "steps": list(steps), "round_discs": round_discs, "keep_going": False}
+        made_by = {"side": side, "steps": list(steps), "round_discs": round_discs}
+        made_by["keep_going"] = False  # no longer an option, but in the keys of banks that exist
         made_by |= FILTERS.packages(step.partition(":")[0] for step in steps)  # none for drkit's own steps
         pixels, hashes = open_cached(cache_dir, name_array(paths, version=VERSION, **made_by), shape, fill)
     originals = read_source_hashes(labels.roots)

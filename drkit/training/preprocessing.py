@@ -21,8 +21,8 @@ def check_preprocessing(labels: Labels, initial_weights: InitialWeights) -> None
     Weights trained on preprocessed photographs need no check, because their steps are applied to the new photographs.
 
     Raises:
-        InputError: they would be; the message has the commands that preprocess the first stage's photographs in the
-            same way and train the first stage again.
+        InputError: the photographs are preprocessed, and those of the weights were not; the message has the commands
+            that preprocess the first stage's photographs in the same way and train the first stage again.
     """
     if initial_weights.parent is None or initial_weights.parent.steps or not (steps := read_shared_steps(labels.roots)):
         return
