@@ -27,9 +27,7 @@ SUFFIXES = (".png", ".svg", ".pdf")
 WIDTHS = (3.6, 6.4, 7.4)  # inches of a figure with one, two, three columns of panels
 TITLE_WIDTHS = (42, 84, 96)  # characters of a line of such a figure's title
 MAX_RUNS = len(COLOURS)  # runs on the same axes; more could not be told apart
-MAX_RUNS_WITH_BANDS = (
-    3  # runs on the same axes up to which intervals and single networks are drawn; more hide each other
-)
+MAX_RUNS_WITH_BANDS = 3  # runs on the same axes with intervals and single networks; those of more hide each other
 TICKS_OF_SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # of both axes, where both are shares
 CHARACTER = 0.068  # inches, of a legend's letter
 HANDLE = 0.55  # inches, of a legend's line and the space about it
